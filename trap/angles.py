@@ -1,0 +1,151 @@
+"""Every difference, wrap and mean of directions on the sky, in one place.
+
+Right ascension wraps at 0/360° and loses its meaning at the poles. Nothing outside this module
+subtracts two right ascensions; everything that compares positions goes through unit vectors or
+through the tangent-plane offsets made here. All angles are degrees unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[np.float64]
+
+__all__ = [
+    "delta_ra",
+    "move",
+    "offsets",
+    "ra_inflation",
+    "separation",
+    "unit_vectors",
+    "wrap_ra",
+]
+
+
+def wrap_ra(ra: ArrayLike) -> Array:
+    """Bring right ascension into [0, 360)."""
+    wrapped = np.mod(np.asarray(ra, float), 360.0)
+    # A tiny negative angle rounds up to exactly 360.
+    return np.where(wrapped >= 360.0, 0.0, wrapped)
+
+
+def delta_ra(ra: ArrayLike, reference: ArrayLike) -> Array:
+    """Signed difference ``ra - reference`` in [-180, 180)."""
+    difference = np.asarray(ra, float) - np.asarray(reference, float)
+    # Only what lies outside is folded, so that small differences keep every bit.
+    folded = np.mod(difference + 180.0, 360.0) - 180.0
+    return np.where(np.abs(difference) < 180.0, difference, folded)
+
+
+def unit_vectors(ra: ArrayLike, dec: ArrayLike) -> Array:
+    """Unit vectors (cos δ cos α, cos δ sin α, sin δ), shape (..., 3)."""
+    alpha, delta = np.radians(np.asarray(ra, float)), np.radians(np.asarray(dec, float))
+    cos_delta = np.cos(delta)
+    return np.stack([cos_delta * np.cos(alpha), cos_delta * np.sin(alpha), np.sin(delta)], axis=-1)
+
+
+def separation(ra_1: ArrayLike, dec_1: ArrayLike, ra_2: ArrayLike, dec_2: ArrayLike) -> Array:
+    """Great-circle distance by the haversine formula, which keeps its precision at small angles."""
+    half_dec = np.radians(np.asarray(dec_2, float) - np.asarray(dec_1, float)) / 2
+    half_ra = np.radians(delta_ra(ra_2, ra_1)) / 2
+    cosines = np.cos(np.radians(dec_1)) * np.cos(np.radians(dec_2))
+    haversine = np.sin(half_dec) ** 2 + cosines * np.sin(half_ra) ** 2
+    return np.degrees(2 * np.arcsin(np.sqrt(np.clip(haversine, 0.0, 1.0))))
+
+
+def offsets(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike) -> tuple[Array, Array]:
+    """Offsets to the east and to the north of a reference, as true angles.
+
+    They are measured on the plane that touches the sphere midway between the two positions, so
+    that they change sign when the positions are swapped, and they are scaled to the great-circle
+    distance. For close positions this is (Δα cos δ̄, Δδ), and it stays right at the poles, where
+    that expression is not.
+
+    Parameters
+    ----------
+    ra, dec, ra_ref, dec_ref
+        (n,) deg — positions and references; broadcast against each other.
+
+    Returns
+    -------
+    east, north
+        (n,) deg
+    """
+    half_ra = np.radians(delta_ra(ra, ra_ref)) / 2
+    dec_a, dec_b = np.radians(np.asarray(dec, float)), np.radians(np.asarray(dec_ref, float))
+    middle, half_dec = (dec_a + dec_b) / 2, (dec_a - dec_b) / 2
+    # The chord, in the frame of the meridian halfway between: exact, and free of cancellation.
+    chord_e = (np.cos(dec_a) + np.cos(dec_b)) * np.sin(half_ra)
+    chord_r = -2 * np.sin(middle) * np.sin(half_dec) * np.cos(half_ra)
+    chord_z = 2 * np.cos(middle) * np.sin(half_dec)
+    # The midpoint on the sphere lies on that meridian, up to half the difference in declination.
+    mid_r = (np.cos(dec_a) + np.cos(dec_b)) / 2 * np.cos(half_ra)
+    mid_z = (np.sin(dec_a) + np.sin(dec_b)) / 2
+    mid_e = (np.cos(dec_a) - np.cos(dec_b)) / 2 * np.sin(half_ra)
+    return _project(np.stack([chord_r, chord_e, chord_z], -1), np.stack([mid_r, mid_e, mid_z], -1))
+
+
+def _project(chord: Array, middle: Array) -> tuple[Array, Array]:
+    """Components of a chord along east and north at its middle, scaled from chord to arc."""
+    rho = np.hypot(middle[..., 0], middle[..., 1])
+    at_pole = rho < 1e-12
+    safe_rho = np.where(at_pole, 1.0, rho)
+    # Exactly at a pole every direction is south; any frame will do, so take that of the meridian.
+    cos_a = np.where(at_pole, 1.0, middle[..., 0] / safe_rho)
+    sin_a = np.where(at_pole, 0.0, middle[..., 1] / safe_rho)
+    length = np.hypot(rho, middle[..., 2])
+    sin_d, cos_d = middle[..., 2] / length, rho / length
+    east = -sin_a * chord[..., 0] + cos_a * chord[..., 1]
+    radial = cos_a * chord[..., 0] + sin_a * chord[..., 1]
+    north = cos_d * chord[..., 2] - sin_d * radial
+    half_chord = np.clip(np.linalg.norm(chord, axis=-1) / 2, 0.0, 1.0)
+    tiny = half_chord < 1e-9
+    stretch = np.where(tiny, 1.0, np.arcsin(half_chord) / np.where(tiny, 1.0, half_chord))
+    return np.degrees(east * stretch), np.degrees(north * stretch)
+
+
+def move(ra: ArrayLike, dec: ArrayLike, east: ArrayLike, north: ArrayLike) -> tuple[Array, Array]:
+    """Position reached from (ra, dec) along the great circle that starts with the given offsets.
+
+    An offset of exactly zero gives back the very same position.
+
+    Parameters
+    ----------
+    ra, dec, east, north
+        (n,) deg — start, and offsets as true angles.
+
+    Returns
+    -------
+    ra, dec
+        (n,) deg — right ascension in [0, 360).
+    """
+    east, north = np.radians(np.asarray(east, float)), np.radians(np.asarray(north, float))
+    dec_rad = np.radians(np.asarray(dec, float))
+    angle = np.hypot(east, north)
+    # sin(angle)/angle; its series is exact to double precision where the quotient would be 0/0.
+    sinc = np.where(angle < 1e-6, 1.0 - angle**2 / 6, np.sin(angle) / np.where(angle == 0, 1.0, angle))
+    sin_e, sin_n = sinc * east, sinc * north
+    radial = np.cos(angle) * np.cos(dec_rad) - sin_n * np.sin(dec_rad)
+    height = np.cos(angle) * np.sin(dec_rad) + sin_n * np.cos(dec_rad)
+    new_ra = wrap_ra(np.asarray(ra, float) + np.degrees(np.arctan2(sin_e, radial)))
+    new_dec = np.degrees(np.arctan2(height, np.hypot(radial, sin_e)))
+    still = angle == 0
+    return np.where(still, ra, new_ra), np.where(still, dec, new_dec)
+
+
+def ra_inflation(angle: ArrayLike, dec: ArrayLike) -> Array:
+    """Half-width in right ascension of a circle of radius ``angle`` at declination ``dec``.
+
+    Standard spherical trigonometry, as TraP's SQL function ``alpha``; 180° where the circle
+    reaches a pole (TraP: within 0.1° of it).
+    """
+    theta, delta = np.broadcast_arrays(np.asarray(angle, float), np.asarray(dec, float))
+    polar = np.abs(delta) + theta > 89.9
+    low, high = np.radians(np.where(polar, 0.0, delta - theta)), np.radians(np.where(polar, 0.0, delta + theta))
+    sine = np.sin(np.radians(theta)) / np.sqrt(np.abs(np.cos(low) * np.cos(high)))
+    return np.where(polar, 180.0, np.abs(np.degrees(np.arctan(sine))))

@@ -1,0 +1,95 @@
+"""What can go wrong, as a tree that callers can catch at the branch they care about.
+
+::
+
+    TrapError
+    ├── ConfigError(ValueError)            a setting that cannot be right
+    ├── ImageError(ValueError)             an image that cannot be used, with its path
+    │   └── UnreadableImageError(OSError)  … because the file itself cannot be read
+    ├── DatabaseError(RuntimeError)        the database is not what the pipeline needs
+    │   ├── SchemaVersionError             … it has another schema version
+    │   ├── DatasetNotFoundError(LookupError)  … it does not hold that dataset
+    │   └── DatasetLockedError             … another run is writing that dataset
+    ├── TransientError(OSError)            may work when tried again
+    │   └── WorkerLostError                a worker process died or was ended at its time-out
+    └── TimestepError(RuntimeError)        a timestep failed and was rolled back whole
+
+Every error is also the builtin that a caller would expect. A rejected image, a fit that does not
+converge and an image without sources are results, not errors.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "DatabaseError",
+    "DatasetLockedError",
+    "DatasetNotFoundError",
+    "ImageError",
+    "SchemaVersionError",
+    "TimestepError",
+    "TransientError",
+    "TrapError",
+    "UnreadableImageError",
+    "WorkerLostError",
+]
+
+
+class TrapError(Exception):
+    """Root of every error that the pipeline raises on purpose."""
+
+
+class ConfigError(TrapError, ValueError):
+    """A setting, or a combination of settings, cannot be right."""
+
+
+class ImageError(TrapError, ValueError):
+    """An image cannot be used.
+
+    Parameters
+    ----------
+    message
+        What is wrong, with the offending value.
+    url
+        The image; shown in front of the message.
+    """
+
+    def __init__(self, message: str, url: str = "") -> None:
+        super().__init__(message, url)
+        self.message = message
+        self.url = url
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.message}" if self.url else self.message
+
+
+class UnreadableImageError(ImageError, OSError):
+    """The file of an image is missing, truncated or not an image at all."""
+
+
+class DatabaseError(TrapError, RuntimeError):
+    """The database is not in the state that the pipeline needs."""
+
+
+class SchemaVersionError(DatabaseError):
+    """The database has another schema version than this software."""
+
+
+class DatasetNotFoundError(DatabaseError, LookupError):
+    """The database does not hold the dataset asked for."""
+
+
+class DatasetLockedError(DatabaseError):
+    """Another run is writing this dataset; one writer at a time."""
+
+
+class TransientError(TrapError, OSError):
+    """Something outside the data went wrong and may work when tried again."""
+
+
+class WorkerLostError(TransientError):
+    """A worker process died, or was ended because it passed its time-out."""
+
+
+class TimestepError(TrapError, RuntimeError):
+    """A timestep failed; nothing of it is in the database."""

@@ -1,0 +1,132 @@
+"""What becomes of an image and of a timestep: the values that stages return and that are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources
+    from trap.extraction.background import Background
+    from trap.images.image import ImageMetadata
+    from trap.quality import Rejection
+    from trap.running_catalogue import CatalogueChanges, LightCurveKey, RunningCatalogue
+
+__all__ = ["ImageRecord", "ImageResult", "RegionLinks", "TimestepRecord", "UnreadableImage"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableImage:
+    """A file that could not even be described, and why."""
+
+    url: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageResult:
+    """One image, measured: everything that the rest of a run needs of its pixels.
+
+    Small and picklable, so that it travels between processes at no cost.
+
+    Parameters
+    ----------
+    rms_qc
+        Jy/beam — noise of the central region, for the quality history; NaN if there is none.
+    rejection
+        Why the image is not used, or None. A rejected image has no measurements.
+    measurements
+        Blind measurements.
+    background
+        Coarse mesh of background and noise; None for a rejected image.
+    rms_min, rms_max
+        Jy/beam — extremes of the noise in the searched area; NaN for a rejected image.
+    seconds
+        Time spent in each stage.
+    """
+
+    metadata: ImageMetadata
+    content_hash: str
+    rms_qc: float
+    rejection: Rejection | None
+    measurements: Measurements
+    background: Background | None
+    rms_min: float
+    rms_max: float
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """One image as it is stored: its result, and what it changed.
+
+    Parameters
+    ----------
+    result
+        What was measured blindly.
+    key
+        Number of the band among the survey's bands, and Stokes parameter.
+    region
+        Number of its sky region among the survey's regions.
+    measurements
+        Blind measurements that can be used, followed by the forced ones.
+    associations, new_sources
+        Rows refer to ``measurements`` and to the running catalogue.
+    forced_targets
+        (n_forced,) — running-catalogue row of each forced measurement, in their order.
+    n_dropped
+        Blind measurements left out because a flux density or an error is not finite.
+    n_requested
+        Forced fits asked for; those that gave no flux are not among the measurements.
+    """
+
+    result: ImageResult
+    key: LightCurveKey
+    region: int
+    measurements: Measurements
+    associations: Associations
+    new_sources: NewSources
+    forced_targets: NDArray[np.int64]
+    n_dropped: int = 0
+    n_requested: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionLinks:
+    """Which entries lie in which sky regions, newly known in a timestep.
+
+    Parameters
+    ----------
+    entry, region
+        (n,) — rows of the running catalogue, numbers of sky regions.
+    distance
+        (n,) deg — from the region's centre; NaN for the region of first detection.
+    """
+
+    entry: NDArray[np.intp]
+    region: NDArray[np.intp]
+    distance: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestepRecord:
+    """Everything of one timestep that is stored, in one transaction."""
+
+    taustart_ts: datetime
+    images: tuple[ImageRecord, ...]
+    changes: CatalogueChanges
+    catalogue: RunningCatalogue
+    links: RegionLinks
+    monitors: MonitorPositions
+    monitor_entries: NDArray[np.int64]
+    """(n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit."""
+
+    @property
+    def n_accepted(self) -> int:
+        """Images that were not rejected."""
+        return sum(image.result.rejection is None for image in self.images)

@@ -1,0 +1,370 @@
+"""Everything known of every source so far: the running catalogue, in memory.
+
+An *entry* is one row: its weighted mean position, how often it was seen, and per band and Stokes
+the streamed statistics of its light curve. Updating it costs what the new points cost, however
+long the light curves are. Entries are addressed by row; a row never moves and is never reused, so
+that a fork or a removal leaves every other row valid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from trap import angles
+from trap.association import CandidatePairs, Positions, find_pairs, resolve
+from trap.catalogues import Association, Associations, Measurements
+from trap.variability import FLUX_STATISTICS, add_points, modulation_v, weighted_eta
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from trap.images.skyregion import SkyRegion
+
+    Rows = NDArray[np.intp]
+
+__all__ = ["ENTRY", "CatalogueChanges", "Fork", "LightCurveKey", "RunningCatalogue"]
+
+ENTRY = np.dtype(
+    [
+        ("id", "i8"),
+        ("wm_ra", "f8"),
+        ("wm_dec", "f8"),
+        ("weight_ew", "f8"),
+        ("weight_ns", "f8"),
+        ("avg_ra_err", "f8"),
+        ("avg_dec_err", "f8"),
+        ("datapoints", "i4"),
+        ("forcedfits_count", "i4"),
+        ("first_seen", "M8[us]"),
+        ("mon_src", "?"),
+        ("active", "?"),
+    ]
+)
+"""State of one entry: ``id`` in the database (0 before it is stored), weighted mean position [deg],
+Σ 1/σ² along east-west and north-south [deg⁻²], mean position errors [deg], number of positions,
+forced fits since the last blind detection, time of its reference measurement [UTC], whether it is
+a monitored position, and whether it is still in the catalogue (a forked entry is not)."""
+
+
+class LightCurveKey(NamedTuple):
+    """Which light curve of an entry: one per band and Stokes parameter."""
+
+    band: int
+    stokes: int
+
+
+class Fork(NamedTuple):
+    """An entry that several measurements claimed, and one of the entries that replace it."""
+
+    parent: int
+    clone: int
+    generation: int
+
+
+@dataclass(slots=True)
+class CatalogueChanges:
+    """What a timestep changed: exactly what has to be stored."""
+
+    n_before: int
+    created: list[tuple[Rows, int, Rows]] = field(default_factory=list)
+    """Rows made, the number of the image within the timestep, and the reference measurements."""
+    touched: list[Rows] = field(default_factory=list)
+    forks: list[Fork] = field(default_factory=list)
+
+    @property
+    def removed(self) -> Rows:
+        """Rows that a fork has taken out of the catalogue, whether made before or now."""
+        return np.unique(np.array([fork.parent for fork in self.forks], np.intp))
+
+    @property
+    def updated(self) -> Rows:
+        """Rows made before this timestep, still there, and changed in it."""
+        rows = np.unique(np.concatenate([np.empty(0, np.intp), *self.touched]))
+        return np.setdiff1d(rows[rows < self.n_before], self.removed)
+
+
+class RunningCatalogue:
+    """Growing arrays of entries and of their light-curve statistics.
+
+    Attributes
+    ----------
+    changes
+        What was changed since :meth:`begin_timestep`.
+    """
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._entries = np.zeros(0, ENTRY)
+        self._fluxes: dict[LightCurveKey, NDArray[Any]] = {}
+        self.changes = CatalogueChanges(n_before=0)
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def entries(self) -> NDArray[Any]:
+        """(n,) of :data:`ENTRY` — all rows, forked ones included (``active`` tells)."""
+        return self._entries[: self._n]
+
+    @property
+    def light_curves(self) -> tuple[LightCurveKey, ...]:
+        """Bands and Stokes parameters in which anything was measured, in order."""
+        return tuple(sorted(self._fluxes))
+
+    def fluxes(self, key: LightCurveKey) -> NDArray[Any]:
+        """(n,) of :data:`~trap.variability.FLUX_STATISTICS` — ``n`` is 0 where there is no point."""
+        if key not in self._fluxes:
+            self._fluxes[key] = np.zeros(len(self._entries), FLUX_STATISTICS)
+        return self._fluxes[key][: self._n]
+
+    def positions(self, rows: Rows) -> Positions:
+        """Weighted mean positions of some rows, with their errors."""
+        picked = self.entries[rows]
+        return Positions(
+            ra=picked["wm_ra"],
+            dec=picked["wm_dec"],
+            uncertainty_ew=picked["weight_ew"] ** -0.5,
+            uncertainty_ns=picked["weight_ns"] ** -0.5,
+        )
+
+    def begin_timestep(self) -> None:
+        """Forget which rows were changed so far."""
+        self.changes = CatalogueChanges(n_before=self._n)
+
+    def extend(self, entries: NDArray[Any]) -> Rows:
+        """Append entries as they are, without light curves; returns their rows.
+
+        Parameters
+        ----------
+        entries
+            (m,) of :data:`ENTRY`.
+        """
+        rows = np.arange(self._n, self._n + len(entries))
+        self._n += len(entries)
+        if self._n > len(self._entries):
+            capacity = max(256, 2 * self._n)
+            self._entries = _grown(self._entries, capacity)
+            self._fluxes = {key: _grown(curves, capacity) for key, curves in self._fluxes.items()}
+        self._entries[rows] = entries
+        return rows
+
+    def associate(
+        self,
+        measured: Measurements,
+        *,
+        image: int,
+        key: LightCurveKey,
+        taustart: np.datetime64,
+        search_radius: float,
+        max_radius: float,
+    ) -> Associations:
+        """Join the blind measurements of one image to the entries, making and forking entries.
+
+        Parameters
+        ----------
+        measured
+            All with finite fluxes and errors.
+        image
+            Number of the image within its timestep.
+        key
+            Band and Stokes parameter of the image.
+        taustart
+            Start of the image, UTC.
+        search_radius
+            deg — farthest distance of a pair.
+        max_radius
+            Largest de Ruiter radius of a pair.
+
+        Returns
+        -------
+        One row per new light-curve point; a measurement may appear in several light curves.
+        """
+        pairs = self._find_pairs(measured, search_radius, max_radius)
+        rows, forked = self._fork(pairs, measured, image, taustart)
+        self._update_positions(rows, measured.take(pairs.measurement))
+        unmatched = np.setdiff1d(np.arange(len(measured)), pairs.measurement)
+        new = self._create(measured.take(unmatched), taustart)
+        if new.size:
+            self.changes.created.append((new, image, unmatched))
+        none = np.zeros(len(new))
+        return self._add_points(
+            np.concatenate([rows, new]),
+            measured,
+            np.concatenate([pairs.measurement, unmatched]),
+            key,
+            types=np.concatenate(
+                [
+                    np.where(forked, Association.FORKED, Association.ONE_TO_ONE),
+                    np.full(len(new), Association.NEW_SOURCE),
+                ]
+            ),
+            de_ruiter_radius=np.concatenate([pairs.de_ruiter_radius, none]),
+            distance_arcsec=np.concatenate([pairs.distance * 3600.0, none]),
+        )
+
+    def null_detections(
+        self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
+    ) -> Rows:
+        """Find the entries that an image should have shown and did not.
+
+        Parameters
+        ----------
+        region
+            Sky that the image covers.
+        taustart
+            Start of the image; only entries first seen strictly earlier are missed.
+        associated
+            Rows that got a point from this image.
+        expiration
+            Entries with this many forced fits since their last blind detection are let go.
+        """
+        entries = self.entries
+        candidate = entries["active"] & ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
+        candidate &= entries["first_seen"] < taustart
+        candidate[np.asarray(associated, np.intp)] = False
+        rows = np.flatnonzero(candidate)
+        return rows[region.covers(entries["wm_ra"][rows], entries["wm_dec"][rows])]
+
+    def add_null_detections(
+        self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey
+    ) -> Associations:
+        """Add forced fits at entries that were not detected: fluxes only, the position stays."""
+        return self._add_points(rows, measured, measurements, key, types=Association.NULL_DETECTION)
+
+    def add_monitored(
+        self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey, *, first: bool
+    ) -> Associations:
+        """Add forced fits at monitored positions to the light curves of their entries."""
+        if not first:
+            self._entries["datapoints"][rows] += 1
+        kind = Association.MONITOR_FIRST if first else Association.MONITOR
+        return self._add_points(rows, measured, measurements, key, types=kind)
+
+    def create_monitored(
+        self, measured: Measurements, measurements: Rows, *, image: int, taustart: np.datetime64
+    ) -> Rows:
+        """Make the entries of monitored positions from their first measurements."""
+        rows = self._create(measured.take(measurements), taustart)
+        self._entries["mon_src"][rows] = True
+        self.changes.created.append((rows, image, measurements))
+        return rows
+
+    def count_forced_fits(self, missed: Rows, detected: Rows) -> None:
+        """Count one more forced fit for entries that were missed in every image of the timestep.
+
+        TraP counts every band, so that N bands use up the expiration N times as fast.
+        """
+        self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
+
+    def _find_pairs(self, measured: Measurements, search_radius: float, max_radius: float) -> CandidatePairs:
+        entries = self.entries
+        candidates = np.flatnonzero(entries["active"] & ~entries["mon_src"])
+        pairs = find_pairs(
+            Positions(
+                ra=measured.ra,
+                dec=measured.dec,
+                uncertainty_ew=measured.uncertainty_ew,
+                uncertainty_ns=measured.uncertainty_ns,
+            ),
+            self.positions(candidates),
+            search_radius=search_radius,
+            max_radius=max_radius,
+        )
+        resolved = resolve(pairs)
+        return resolved.with_columns(entry=candidates[resolved.entry])
+
+    def _fork(
+        self, pairs: CandidatePairs, measured: Measurements, image: int, taustart: np.datetime64
+    ) -> tuple[Rows, NDArray[np.bool_]]:
+        """Replace each entry that several measurements claim by one clone per measurement.
+
+        A clone inherits every band's light curve. Returns the row that each pair now belongs to,
+        and which pairs were forked.
+        """
+        claims = np.bincount(pairs.entry, minlength=len(self))
+        forked = claims[pairs.entry] > 1
+        rows = pairs.entry.copy()
+        if not forked.any():
+            return rows, forked
+        parents = pairs.entry[forked]
+        clones = self._entries[parents]
+        clones["id"] = 0
+        clones["first_seen"] = taustart
+        rows[forked] = self.extend(clones)
+        for curves in self._fluxes.values():
+            curves[rows[forked]] = curves[parents]
+        self._entries["active"][parents] = False
+        generation = {fork.clone: fork.generation for fork in self.changes.forks}
+        self.changes.forks += [
+            Fork(int(parent), int(clone), generation.get(int(parent), 0) + 1)
+            for parent, clone in zip(parents, rows[forked], strict=True)
+        ]
+        self.changes.created.append((rows[forked], image, pairs.measurement[forked]))
+        return rows, forked
+
+    def _create(self, measured: Measurements, taustart: np.datetime64) -> Rows:
+        new = np.zeros(len(measured), ENTRY)
+        new["wm_ra"], new["wm_dec"] = angles.wrap_ra(measured.ra), measured.dec
+        new["weight_ew"], new["weight_ns"] = measured.uncertainty_ew**-2.0, measured.uncertainty_ns**-2.0
+        new["avg_ra_err"], new["avg_dec_err"] = measured.uncertainty_ew, measured.uncertainty_ns
+        new["datapoints"], new["first_seen"], new["active"] = 1, taustart, True
+        return self.extend(new)
+
+    def _update_positions(self, rows: Rows, measured: Measurements) -> None:
+        """Move each entry towards its new measurement by their weights, along the sphere."""
+        before = self.entries[rows]
+        weight_ew, weight_ns = measured.uncertainty_ew**-2.0, measured.uncertainty_ns**-2.0
+        east, north = angles.offsets(measured.ra, measured.dec, before["wm_ra"], before["wm_dec"])
+        after = before.copy()
+        after["weight_ew"] += weight_ew
+        after["weight_ns"] += weight_ns
+        after["datapoints"] += 1
+        after["wm_ra"], after["wm_dec"] = angles.move(
+            before["wm_ra"],
+            before["wm_dec"],
+            east * weight_ew / after["weight_ew"],
+            north * weight_ns / after["weight_ns"],
+        )
+        for name, error in (("avg_ra_err", measured.uncertainty_ew), ("avg_dec_err", measured.uncertainty_ns)):
+            after[name] += (error - before[name]) / after["datapoints"]
+        after["forcedfits_count"] = 0
+        self._entries[rows] = after
+
+    def _add_points(  # noqa: PLR0913 (the columns of an association)
+        self,
+        rows: Rows,
+        measured: Measurements,
+        measurements: Rows,
+        key: LightCurveKey,
+        *,
+        types: ArrayLike,
+        de_ruiter_radius: ArrayLike = 0.0,
+        distance_arcsec: ArrayLike = 0.0,
+    ) -> Associations:
+        picked = measured.take(measurements)
+        curves = self.fluxes(key)
+        add_points(
+            curves,
+            rows,
+            {"f_peak": (picked.f_peak, picked.f_peak_err), "f_int": (picked.f_int, picked.f_int_err)},
+        )
+        self.changes.touched.append(rows)
+        return Associations(
+            entry=rows,
+            measurement=measurements,
+            type=types,
+            de_ruiter_radius=de_ruiter_radius,
+            distance_arcsec=distance_arcsec,
+            v_int=modulation_v(curves[rows]),
+            eta_int=weighted_eta(curves[rows]),
+            f_datapoints=curves["n"][rows],
+        )
+
+
+def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:
+    larger = np.zeros(capacity, values.dtype)
+    larger[: len(values)] = values
+    return larger

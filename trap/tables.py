@@ -1,0 +1,118 @@
+"""Typed tables of equal-length columns: what the stages hand to each other.
+
+A :class:`ColumnTable` is a frozen dataclass whose fields are read-only one-dimensional numpy
+columns, each with one dtype, one unit and one sentence of meaning, stated once and used for the
+documentation, the database and the exports alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = ["Column", "ColumnTable", "column"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one column of a table holds.
+
+    Parameters
+    ----------
+    dtype
+        Numpy dtype of the column.
+    unit
+        Unit as astropy writes it; empty where dimensionless.
+    doc
+        One sentence: the meaning of a value, and of NaN where it can occur.
+    """
+
+    dtype: np.dtype[Any]
+    unit: str
+    doc: str
+
+
+def column(dtype: DTypeLike, unit: str, doc: str, *, default: float | None = None) -> Any:  # noqa: ANN401 (a dataclass field)
+    """Declare a column of a :class:`ColumnTable`.
+
+    Parameters
+    ----------
+    dtype, unit, doc
+        See :class:`Column`.
+    default
+        Value of every row when the column is not given; None makes the column required.
+    """
+    metadata = {"column": Column(np.dtype(dtype), unit, doc)}
+    if default is None:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ColumnTable:
+    """Base of all tables: equal-length, read-only columns.
+
+    Any array-like is accepted on construction and converted to the declared dtype; a scalar fills
+    the whole column.
+
+    Raises
+    ------
+    ValueError
+        If a column is not one-dimensional, or the lengths differ.
+    """
+
+    def __post_init__(self) -> None:
+        values = {name: np.asarray(getattr(self, name), spec.dtype) for name, spec in self.columns().items()}
+        lengths = {name: value.size for name, value in values.items() if value.ndim == 1}
+        if any(value.ndim > 1 for value in values.values()):
+            shapes = {name: value.shape for name, value in values.items() if value.ndim > 1}
+            msg = f"{type(self).__name__}: columns must be one-dimensional, got {shapes}"
+            raise ValueError(msg)
+        if len(set(lengths.values())) > 1:
+            msg = f"{type(self).__name__}: columns differ in length: {lengths}"
+            raise ValueError(msg)
+        n_rows = next(iter(lengths.values()), 1)
+        for name, value in values.items():
+            # A view, so that freezing the column does not freeze the caller's own array.
+            frozen = np.full(n_rows, value) if value.ndim == 0 else value.view()
+            frozen.flags.writeable = False
+            object.__setattr__(self, name, frozen)
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    @classmethod
+    def columns(cls) -> dict[str, Column]:
+        """Name and :class:`Column` of every column, in order."""
+        return {item.name: item.metadata["column"] for item in fields(cls)}
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Make a table without rows."""
+        return cls(**{name: np.empty(0, spec.dtype) for name, spec in cls.columns().items()})
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[Self]) -> Self:
+        """Stack the rows of ``tables`` in the order given; none gives an empty table."""
+        if not tables:
+            return cls.empty()
+        return cls(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in cls.columns()})
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
+        """Return the rows picked by an index array, a boolean mask or a slice."""
+        return type(self)(**{name: getattr(self, name)[rows] for name in self.columns()})
+
+    def with_columns(self, **values: ArrayLike) -> Self:
+        """Return a copy with some columns replaced."""
+        return replace(self, **values)
+
+    def as_dict(self) -> Mapping[str, NDArray[Any]]:
+        """Return the columns by name, in order; no copy."""
+        return {name: getattr(self, name) for name in self.columns()}

@@ -1,0 +1,106 @@
+"""How much a light curve varies: V and η, streamed point by point and exact to a two-pass sum.
+
+For n flux densities I with errors σ and weights w = 1/σ² (Swinbank et al. 2015, sect. 4.6):
+
+    V = s / Ī,                  s² = Σ (I − Ī)² / (n − 1)
+    η = Σ w (I − ξ)² / (n − 1), ξ = Σ w I / Σ w
+
+TraP keeps ⟨I⟩ and ⟨I²⟩ and subtracts, which cancels catastrophically for bright steady sources.
+Here the sums of squared deviations themselves are updated (Welford 1962; West 1979 for weights),
+so a constant source gives exactly zero, and the cost of a point does not depend on how many came
+before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[np.float64]
+    Rows = NDArray[np.intp]
+
+__all__ = ["FLUX_STATISTICS", "add_points", "modulation_v", "weighted_eta"]
+
+_MOMENTS = [("mean", "f8"), ("m2", "f8"), ("wsum", "f8"), ("wmean", "f8"), ("wm2", "f8")]
+
+FLUX_STATISTICS = np.dtype(
+    [("n", "i4"), *[(f"{name}_{q}", kind) for q in ("f_peak", "f_int") for name, kind in _MOMENTS], ("max_f_int", "f8")]
+)
+"""State of one light curve: ``n`` points and, for f_peak [Jy/beam] and f_int [Jy], the mean,
+``m2`` = Σ (I − mean)², ``wsum`` = Σ w, the weighted mean ``wmean`` and ``wm2`` = Σ w (I − wmean)²."""
+
+
+def add_points(statistics: NDArray[Any], rows: Rows, fluxes: dict[str, tuple[ArrayLike, ArrayLike]]) -> None:
+    """Add one flux point to each of several light curves, in place.
+
+    Parameters
+    ----------
+    statistics
+        (n_curves,) of :data:`FLUX_STATISTICS`.
+    rows
+        (m,) — the light curves that get a point; each at most once.
+    fluxes
+        ``{"f_peak": (values, errors), "f_int": (values, errors)}``, (m,) Jy; errors positive.
+    """
+    statistics["n"][rows] += 1
+    n = statistics["n"][rows]
+    for quantity, (values, errors) in fluxes.items():
+        _add_quantity(statistics, rows, n, quantity, np.asarray(values, float), np.asarray(errors, float))
+    f_int = np.asarray(fluxes["f_int"][0], float)
+    statistics["max_f_int"][rows] = np.where(n == 1, f_int, np.maximum(statistics["max_f_int"][rows], f_int))
+
+
+def _add_quantity(
+    statistics: NDArray[Any], rows: Rows, n: NDArray[np.int32], quantity: str, values: Array, errors: Array
+) -> None:
+    mean, wmean = statistics[f"mean_{quantity}"], statistics[f"wmean_{quantity}"]
+    deviation = values - mean[rows]
+    mean[rows] += deviation / n
+    statistics[f"m2_{quantity}"][rows] += deviation * (values - mean[rows])
+
+    weight = errors**-2.0
+    wsum = statistics[f"wsum_{quantity}"][rows] + weight
+    statistics[f"wsum_{quantity}"][rows] = wsum
+    deviation = values - wmean[rows]
+    wmean[rows] += deviation * (weight / wsum)
+    statistics[f"wm2_{quantity}"][rows] += weight * deviation * (values - wmean[rows])
+
+
+def modulation_v(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
+    """V of each light curve: 0 for one point, NaN where the mean flux density is exactly zero.
+
+    Parameters
+    ----------
+    statistics
+        (n,) of :data:`FLUX_STATISTICS`, n ≥ 1 points each.
+    quantity
+        ``f_int`` or ``f_peak``.
+
+    Returns
+    -------
+    (n,) dimensionless; negative where the mean flux density is.
+    """
+    scatter = np.sqrt(statistics[f"m2_{quantity}"] / np.maximum(statistics["n"] - 1, 1))
+    mean = statistics[f"mean_{quantity}"]
+    undefined = (mean == 0) & (scatter > 0)
+    quotient = np.divide(scatter, mean, out=np.zeros_like(scatter), where=mean != 0)
+    v: Array = np.where(undefined, np.nan, quotient)
+    return v
+
+
+def weighted_eta(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
+    """η of each light curve, the reduced χ² of a constant source; 0 for one point.
+
+    Parameters
+    ----------
+    statistics
+        (n,) of :data:`FLUX_STATISTICS`, n ≥ 1 points each.
+    quantity
+        ``f_int`` or ``f_peak``.
+    """
+    eta: Array = statistics[f"wm2_{quantity}"] / np.maximum(statistics["n"] - 1, 1)
+    return eta
