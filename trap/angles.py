@@ -31,7 +31,8 @@ def wrap_ra(ra: ArrayLike) -> Array:
     """Bring right ascension into [0, 360)."""
     wrapped = np.mod(np.asarray(ra, float), 360.0)
     # A tiny negative angle rounds up to exactly 360.
-    return np.where(wrapped >= 360.0, 0.0, wrapped)
+    in_range: Array = np.where(wrapped >= 360.0, 0.0, wrapped)
+    return in_range
 
 
 def delta_ra(ra: ArrayLike, reference: ArrayLike) -> Array:
@@ -39,7 +40,8 @@ def delta_ra(ra: ArrayLike, reference: ArrayLike) -> Array:
     difference = np.asarray(ra, float) - np.asarray(reference, float)
     # Only what lies outside is folded, so that small differences keep every bit.
     folded = np.mod(difference + 180.0, 360.0) - 180.0
-    return np.where(np.abs(difference) < 180.0, difference, folded)
+    signed: Array = np.where(np.abs(difference) < 180.0, difference, folded)
+    return signed
 
 
 def unit_vectors(ra: ArrayLike, dec: ArrayLike) -> Array:
@@ -55,7 +57,8 @@ def separation(ra_1: ArrayLike, dec_1: ArrayLike, ra_2: ArrayLike, dec_2: ArrayL
     half_ra = np.radians(delta_ra(ra_2, ra_1)) / 2
     cosines = np.cos(np.radians(dec_1)) * np.cos(np.radians(dec_2))
     haversine = np.sin(half_dec) ** 2 + cosines * np.sin(half_ra) ** 2
-    return np.degrees(2 * np.arcsin(np.sqrt(np.clip(haversine, 0.0, 1.0))))
+    angle: Array = np.degrees(2 * np.arcsin(np.sqrt(np.clip(haversine, 0.0, 1.0))))
+    return angle
 
 
 def offsets(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike) -> tuple[Array, Array]:

@@ -27,6 +27,7 @@ __all__ = [
     "Measurements",
     "MonitorPositions",
     "NewSources",
+    "VarMetrics",
 ]
 
 
@@ -83,7 +84,9 @@ class Measurements(ColumnTable):
     ew_fit_err: NDArray[np.float64] = column("f8", "deg", "1σ error of the fit along east-west, a true angle.")
     ns_fit_err: NDArray[np.float64] = column("f8", "deg", "1σ error of the fit along north-south.")
     ew_sys_err: NDArray[np.float64] = column("f8", "arcsec", "Systematic position error along east-west.", default=0.0)
-    ns_sys_err: NDArray[np.float64] = column("f8", "arcsec", "Systematic position error along north-south.", default=0.0)
+    ns_sys_err: NDArray[np.float64] = column(
+        "f8", "arcsec", "Systematic position error along north-south.", default=0.0
+    )
     f_peak: NDArray[np.float64] = column("f8", "Jy/beam", "Peak flux density; NaN where it could not be measured.")
     f_peak_err: NDArray[np.float64] = column("f8", "Jy/beam", "1σ error of the peak flux density.")
     f_int: NDArray[np.float64] = column("f8", "Jy", "Integrated flux density; NaN where it could not be measured.")
@@ -172,5 +175,21 @@ class NewSources(ColumnTable):
     measurement: NDArray[np.int64] = column("i8", "", "Row of the measurement that triggered it.")
     newsource_type: NDArray[np.int16] = column("i2", "", "1 above the limit at the worst noise too (likely), else 0.")
     previous_limits_image: NDArray[np.int64] = column("i8", "", "Row of table ``image``: the best earlier look.")
-    sigma_rms_min: NDArray[np.float64] = column("f8", "", "Integrated flux density over the lowest noise of that image.")
-    sigma_rms_max: NDArray[np.float64] = column("f8", "", "Integrated flux density over the highest noise of that image.")
+    sigma_rms_min: NDArray[np.float64] = column(
+        "f8", "", "Integrated flux density over the lowest noise of that image."
+    )
+    sigma_rms_max: NDArray[np.float64] = column(
+        "f8", "", "Integrated flux density over the highest noise of that image."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VarMetrics(ColumnTable):
+    """How each touched entry varies: one row per entry, from its brightest band of the latest timestep."""
+
+    entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
+    band: NDArray[np.int64] = column("i8", "", "Number of the band among the survey's bands.")
+    v_int: NDArray[np.float64] = column("f8", "", "V of the integrated flux density; NaN where its mean is zero.")
+    eta_int: NDArray[np.float64] = column("f8", "", "η of the integrated flux density.")
+    lightcurve_max: NDArray[np.float64] = column("f8", "Jy", "Highest integrated flux density, forced fits included.")
+    lightcurve_avg: NDArray[np.float64] = column("f8", "Jy", "Mean integrated flux density, forced fits included.")

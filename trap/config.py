@@ -175,8 +175,18 @@ class PipelineConfig(_Settings):
 
     def science_items(self) -> list[tuple[str, str, Any]]:
         """List (section, key, value) of every setting that shapes the results."""
-        shaping = self.model_dump(mode="json", exclude={"execution": True, "persistence": {"dataset_id"}})
+        left_out = {"execution": True, "persistence": {"dataset_id", "description"}}
+        shaping = self.model_dump(mode="json", exclude=left_out)
         return [(section, key, value) for section, items in shaping.items() for key, value in items.items()]
+
+    def differences(self, other: PipelineConfig) -> list[str]:
+        """Tell, setting by setting, how the results of another configuration would differ."""
+        pairs = zip(self.science_items(), other.science_items(), strict=True)
+        return [
+            f"{section}.{key} is {value!r}, there {there!r}"
+            for (section, key, value), (_, _, there) in pairs
+            if value != there
+        ]
 
     @property
     def science_hash(self) -> str:

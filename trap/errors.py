@@ -10,9 +10,8 @@
     │   ├── SchemaVersionError             … it has another schema version
     │   ├── DatasetNotFoundError(LookupError)  … it does not hold that dataset
     │   └── DatasetLockedError             … another run is writing that dataset
-    ├── TransientError(OSError)            may work when tried again
-    │   └── WorkerLostError                a worker process died or was ended at its time-out
-    └── TimestepError(RuntimeError)        a timestep failed and was rolled back whole
+    └── TransientError(OSError)            may work when tried again
+        └── WorkerLostError                a worker process died or was ended at its time-out
 
 Every error is also the builtin that a caller would expect. A rejected image, a fit that does not
 converge and an image without sources are results, not errors.
@@ -27,7 +26,6 @@ __all__ = [
     "DatasetNotFoundError",
     "ImageError",
     "SchemaVersionError",
-    "TimestepError",
     "TransientError",
     "TrapError",
     "UnreadableImageError",
@@ -89,7 +87,3 @@ class TransientError(TrapError, OSError):
 
 class WorkerLostError(TransientError):
     """A worker process died, or was ended because it passed its time-out."""
-
-
-class TimestepError(TrapError, RuntimeError):
-    """A timestep failed; nothing of it is in the database."""

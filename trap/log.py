@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
-    from typing import TextIO
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any, TextIO
 
 __all__ = ["configure_logging"]
 
 
-def configure_logging(*, verbose: bool = False, json_lines: bool = False, stream: TextIO | None = None) -> None:
+def configure_logging(
+    *,
+    verbose: bool = False,
+    json_lines: bool = False,
+    stream: TextIO | None = None,
+    log_file: Path | None = None,
+    extra: Sequence[structlog.types.Processor] = (),
+) -> None:
     """Send the pipeline's events to a stream, as console text or as JSON lines.
 
     Parameters
@@ -29,22 +38,41 @@ def configure_logging(*, verbose: bool = False, json_lines: bool = False, stream
         One JSON object per line, for machines; otherwise aligned text, coloured on a terminal.
     stream
         Where to write; standard error by default, so that output can be piped.
+    log_file
+        A file that gets every event as a JSON line, too; added to if it exists.
+    extra
+        Processors that see each event before it is written: a copy to a server, for one.
     """
     target = sys.stderr if stream is None else stream
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer()
+    renderer: list[structlog.types.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
         if json_lines
-        else structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=24)
+        else [structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=24)]
     )
+    copies = [] if log_file is None else [_copy_to(log_file)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if json_lines else structlog.processors.format_exc_info,
-            renderer,
+            *extra,
+            *copies,
+            *renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+
+
+def _copy_to(log_file: Path) -> structlog.types.Processor:
+    """Make a processor that writes each event to a file and passes it on unchanged."""
+    with_traceback, as_json = structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()
+
+    def copy(logger: Any, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401 (structlog's protocol)
+        line = as_json(logger, method, with_traceback(logger, method, event.copy()))
+        with log_file.open("a", encoding="utf-8") as lines:
+            lines.write(f"{line!s}\n")
+        return event
+
+    return copy

@@ -83,7 +83,9 @@ class EarlierLooks:
             return NewSources.empty()
         table = np.array(looks, LOOK)
         table = table[np.lexsort((table["image"], table["high"], table["low"]))]
-        covered = np.stack([regions[region].covers(measured.ra[rows], measured.dec[rows]) for region in table["region"]])
+        covered = np.stack(
+            [regions[region].covers(measured.ra[rows], measured.dec[rows]) for region in table["region"]]
+        )
         best = table[np.argmax(covered, axis=0)]
         peak = measured.f_peak[rows]
         passed = covered.any(axis=0) & (peak > best["low"])

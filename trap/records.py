@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from trap.catalogues import Measurements
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -11,13 +14,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources
+    from trap.catalogues import Associations, NewSources, VarMetrics
     from trap.extraction.background import Background
+    from trap.extraction.measure import Extraction
     from trap.images.image import ImageMetadata
     from trap.quality import Rejection
-    from trap.running_catalogue import CatalogueChanges, LightCurveKey, RunningCatalogue
+    from trap.running_catalogue import CatalogueChanges, LightCurveKey
 
-__all__ = ["ImageRecord", "ImageResult", "RegionLinks", "TimestepRecord", "UnreadableImage"]
+__all__ = ["ImageRecord", "ImageResult", "RegionLinks", "StoredIds", "TimestepRecord", "UnreadableImage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,27 @@ class ImageResult:
     rms_min: float
     rms_max: float
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def with_extraction(self, extraction: Extraction) -> ImageResult:
+        """Return the same image with what was found in it."""
+        return replace(
+            self,
+            measurements=extraction.measurements,
+            background=extraction.background,
+            rms_min=extraction.rms_min,
+            rms_max=extraction.rms_max,
+        )
+
+    def rejected(self, rejection: Rejection) -> ImageResult:
+        """Return the same image as one that is not used."""
+        return replace(
+            self,
+            rejection=rejection,
+            measurements=Measurements.empty(),
+            background=None,
+            rms_min=math.nan,
+            rms_max=math.nan,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,18 +140,46 @@ class RegionLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimestepRecord:
-    """Everything of one timestep that is stored, in one transaction."""
+    """Everything of one timestep that is stored, in one transaction; the survey has the rest.
+
+    Parameters
+    ----------
+    changes
+        Which rows of the survey's running catalogue were made, changed and forked.
+    links
+        Which entries lie in which sky regions, newly known.
+    metrics
+        Summaries of the light curves that got a point.
+    """
 
     taustart_ts: datetime
     images: tuple[ImageRecord, ...]
+    unreadable: tuple[UnreadableImage, ...]
     changes: CatalogueChanges
-    catalogue: RunningCatalogue
     links: RegionLinks
-    monitors: MonitorPositions
-    monitor_entries: NDArray[np.int64]
-    """(n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit."""
+    metrics: VarMetrics
 
     @property
     def n_accepted(self) -> int:
         """Images that were not rejected."""
         return sum(image.result.rejection is None for image in self.images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredIds:
+    """Database ids that storing a timestep gave out.
+
+    Parameters
+    ----------
+    images
+        In the order of the record's images.
+    entries
+        (n_created,) — of every running-catalogue row made in the timestep, forked ones included.
+    bands, regions
+        Of all bands and regions of the survey, in order.
+    """
+
+    images: tuple[int, ...]
+    entries: NDArray[np.int64]
+    bands: tuple[int, ...]
+    regions: tuple[int, ...]

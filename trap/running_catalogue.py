@@ -183,7 +183,7 @@ class RunningCatalogue:
         One row per new light-curve point; a measurement may appear in several light curves.
         """
         pairs = self._find_pairs(measured, search_radius, max_radius)
-        rows, forked = self._fork(pairs, measured, image, taustart)
+        rows, forked = self._fork(pairs, image, taustart)
         self._update_positions(rows, measured.take(pairs.measurement))
         unmatched = np.setdiff1d(np.arange(len(measured)), pairs.measurement)
         new = self._create(measured.take(unmatched), taustart)
@@ -276,9 +276,7 @@ class RunningCatalogue:
         resolved = resolve(pairs)
         return resolved.with_columns(entry=candidates[resolved.entry])
 
-    def _fork(
-        self, pairs: CandidatePairs, measured: Measurements, image: int, taustart: np.datetime64
-    ) -> tuple[Rows, NDArray[np.bool_]]:
+    def _fork(self, pairs: CandidatePairs, image: int, taustart: np.datetime64) -> tuple[Rows, NDArray[np.bool_]]:
         """Replace each entry that several measurements claim by one clone per measurement.
 
         A clone inherits every band's light curve. Returns the row that each pair now belongs to,
@@ -333,7 +331,7 @@ class RunningCatalogue:
         after["forcedfits_count"] = 0
         self._entries[rows] = after
 
-    def _add_points(  # noqa: PLR0913 (the columns of an association)
+    def _add_points(
         self,
         rows: Rows,
         measured: Measurements,
@@ -352,7 +350,7 @@ class RunningCatalogue:
             {"f_peak": (picked.f_peak, picked.f_peak_err), "f_int": (picked.f_int, picked.f_int_err)},
         )
         self.changes.touched.append(rows)
-        return Associations(
+        return Associations.of(
             entry=rows,
             measurement=measurements,
             type=types,

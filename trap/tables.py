@@ -94,6 +94,11 @@ class ColumnTable:
         return {item.name: item.metadata["column"] for item in fields(cls)}
 
     @classmethod
+    def of(cls, **columns: Any) -> Self:  # noqa: ANN401 (anything array-like; dtypes are checked on construction)
+        """Make a table of anything array-like; a scalar fills its column."""
+        return cls(**columns)
+
+    @classmethod
     def empty(cls) -> Self:
         """Make a table without rows."""
         return cls(**{name: np.empty(0, spec.dtype) for name, spec in cls.columns().items()})

@@ -1,0 +1,83 @@
+"""The pipeline's events, also in the log of the Prefect run that they belong to.
+
+Prefect's own lines say what its states say already, and tracebacks of what the pipeline reports in
+its own words; at a terminal they would drown it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
+
+from trap.log import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from structlog.types import EventDict, WrappedLogger
+
+__all__ = ["events_in_run_log", "quiet_console"]
+
+RUN_LOGGER = "trap"
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+
+
+@contextmanager
+def events_in_run_log() -> Iterator[None]:
+    """Send events to the log of the current flow or task run too, without printing them twice."""
+    if not structlog.is_configured():
+        configure_logging()
+    logger = logging.getLogger(RUN_LOGGER)
+    before = logger.level, logger.propagate
+    handler = APILogHandler()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[*processors[:-1], _forward, processors[-1]])
+    try:
+        yield
+    finally:
+        structlog.configure(processors=processors)
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
+
+
+def _forward(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Say an event in one line (and a traceback below it, if there is one) to Prefect."""
+    hidden = {"event", "level", "timestamp", "exception"}
+    facts = (f"{key}={value}" for key, value in event.items() if key not in hidden)
+    text = " ".join([str(event["event"]), *facts])
+    if event.get("exception"):
+        text += f"\n{event['exception']}"
+    level = logging.getLevelNamesMapping().get(method.upper(), logging.ERROR)
+    logging.getLogger(RUN_LOGGER).log(level, "%s", text)
+    return event
+
+
+@contextmanager
+def quiet_console() -> Iterator[None]:
+    """Show only Prefect's warnings at the terminal, and nothing of the runs' own loggers.
+
+    Whoever sets ``PREFECT_LOGGING_LEVEL`` sees all that it asks for.
+    """
+    if "PREFECT_LOGGING_LEVEL" in os.environ:
+        yield
+        return
+    consoles = [handler for handler in logging.getLogger().handlers if isinstance(handler, PrefectConsoleHandler)]
+    for console in consoles:
+        console.addFilter(_is_of_interest)
+    try:
+        yield
+    finally:
+        for console in consoles:
+            console.removeFilter(_is_of_interest)
+
+
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING and not record.name.startswith(RUN_LOGGERS)

@@ -1,0 +1,95 @@
+"""What all tests share: an environment of their own, and databases of both kinds."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+# Prefect reads these when it is imported. Its home is ours alone: no profile, server or history of the user's.
+PREFECT_HOME = tempfile.mkdtemp(prefix="trap-prefect-")
+atexit.register(shutil.rmtree, PREFECT_HOME, ignore_errors=True)
+os.environ.update(
+    DO_NOT_TRACK="1",
+    NO_COLOR="1",
+    OMP_NUM_THREADS="1",
+    PREFECT_HOME=PREFECT_HOME,
+    PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW="ignore",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_SERVER_UI_ENABLED="false",
+    PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT="false",
+)
+for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"):
+    os.environ.pop(name, None)
+
+sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not put db_servers.py within reach
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[object]:
+    """A PostgreSQL server; where none can be had the test fails, it is not skipped."""
+    from db_servers import postgres_server  # noqa: PLC0415 (after the environment)
+
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from trap.db.engine import make_engine  # noqa: PLC0415 (tests without a database do not wait for it)
+    from trap.db.schema import upgrade  # noqa: PLC0415
+
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    engine = make_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    engine.dispose()  # folds the write-ahead log into the file
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Kind of database; every test that uses one runs on both."""
+    return request.param
+
+
+@pytest.fixture
+def empty_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a database without tables."""
+    if dialect == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with request.getfixturevalue("postgres").database(migrated=False) as url:
+            yield url
+
+
+@pytest.fixture
+def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a database with our tables and nothing in them."""
+    if dialect == "sqlite":
+        path = tmp_path / "test.db"
+        shutil.copy(request.getfixturevalue("_migrated_sqlite"), path)
+        yield f"sqlite:///{path}"
+    else:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Engine of :func:`database_url`."""
+    from trap.db.engine import make_engine  # noqa: PLC0415
+
+    made = make_engine(database_url)
+    yield made
+    made.dispose()

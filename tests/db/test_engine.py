@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import socket
+import sqlite3
+import threading
+
+import pytest
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import OperationalError
+
+from trap.db import engine as engine_module
+from trap.db.engine import database_errors, is_transient, make_engine, reading, transaction
+from trap.db.models import RejectReason
+from trap.errors import DatabaseError, TransientError
+
+
+def _n_reasons(engine):
+    with reading(engine) as connection:
+        return connection.execute(select(func.count()).select_from(RejectReason)).scalar_one()
+
+
+def test_transaction_that_fails_leaves_nothing_behind(engine):
+    before = _n_reasons(engine)
+    with pytest.raises(ZeroDivisionError), transaction(engine) as connection:
+        connection.execute(insert(RejectReason).values(id=100, description="x"))
+        connection.execute(text("CREATE TABLE half_done (id INTEGER)"))
+        raise ZeroDivisionError
+    assert _n_reasons(engine) == before
+    with pytest.raises(DatabaseError, match="half_done"), reading(engine) as connection:
+        connection.execute(text("SELECT * FROM half_done"))
+
+
+def test_foreign_keys_are_enforced(engine):
+    with pytest.raises(DatabaseError, match=r"(?i)foreign key"), transaction(engine) as connection:
+        connection.execute(text("INSERT INTO frequencyband VALUES (1, 99, 1.0, 1.0, 1.0)"))
+
+
+def test_reader_neither_waits_for_a_writer_nor_sees_half_of_it(engine):
+    before = _n_reasons(engine)
+    with transaction(engine) as connection:
+        connection.execute(insert(RejectReason).values(id=100, description="x"))
+        assert _n_reasons(engine) == before
+    assert _n_reasons(engine) == before + 1
+
+
+def test_reader_sees_one_state_however_long_it_reads(engine):
+    before = _n_reasons(engine)
+    counting = select(func.count()).select_from(RejectReason)
+    with reading(engine) as reader:
+        assert reader.execute(counting).scalar_one() == before
+        with transaction(engine) as connection:
+            connection.execute(insert(RejectReason).values(id=100, description="x"))
+        assert reader.execute(counting).scalar_one() == before
+
+
+def test_reader_cannot_write_and_the_connection_can_afterwards(engine):
+    with pytest.raises(DatabaseError, match=r"(?i)read-?only"), reading(engine) as connection:
+        connection.execute(insert(RejectReason).values(id=100, description="x"))
+    with transaction(engine) as connection:
+        connection.execute(insert(RejectReason).values(id=100, description="x"))
+
+
+def test_two_writers_take_turns(engine):
+    def add():
+        with transaction(engine) as connection:
+            connection.execute(text("UPDATE rejectreason SET description = description || 'x' WHERE id = 0"))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with reading(engine) as connection:
+        found = connection.execute(select(RejectReason.description).where(RejectReason.id == 0)).scalar_one()
+    assert found.endswith("xxxx")
+
+
+def test_sqlite_file_locked_by_another_is_transient(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT_SECONDS", 0.05)
+    engine = make_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TransientError, match="locked"), transaction(engine):
+        pass
+    other.close()
+    engine.dispose()
+
+
+def test_lost_postgresql_connection_is_transient(postgres):
+    with postgres.database() as url:
+        engine, killer = make_engine(url), make_engine(url)
+        with pytest.raises(TransientError), transaction(engine) as connection:
+            pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with transaction(killer) as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            connection.execute(text("SELECT 1"))
+        with transaction(engine) as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
+        engine.dispose()
+        killer.dispose()
+
+
+@pytest.mark.parametrize(("code", "transient"), [("40P01", True), ("57P01", True), ("53100", True), ("23505", False)])
+def test_postgresql_error_codes_tell_what_may_be_tried_again(code, transient):
+    original = type("Error", (Exception,), {"pgcode": code})("text")
+    assert is_transient(OperationalError("SELECT 1", {}, original)) is transient
+
+
+@pytest.mark.parametrize(
+    ("message", "transient"),
+    [
+        ("connection to server failed: Connection refused", True),
+        ("FATAL:  the database system is starting up", True),
+        ('FATAL:  password authentication failed for user "x"', False),
+        ('FATAL:  database "x" does not exist', False),
+    ],
+)
+def test_server_that_is_away_may_come_back_and_one_that_refuses_does_not(message, transient):
+    original = type("OperationalError", (Exception,), {"pgcode": None})(message)
+    kind = TransientError if transient else DatabaseError
+    with pytest.raises(kind, match="server|FATAL"), database_errors():
+        raise OperationalError("SELECT 1", {}, original)
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(DatabaseError, match=f"there is no folder {tmp_path}/no"):
+        make_engine(f"sqlite:///{tmp_path}/no/trap.db")
+
+
+def test_file_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "x.db").write_text("an entirely different kind of file, of some length" * 40)
+    with pytest.raises(DatabaseError, match=r"x\.db: file is not a database"):
+        make_engine(f"sqlite:///{tmp_path}/x.db")
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://u@h/d", "nonsense", "postgresql://h:port/d"]
+)
+def test_url_that_cannot_work_is_refused(url):
+    with pytest.raises(DatabaseError):
+        make_engine(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:topsecret@127.0.0.1:{port}/trap",
+        "postgresql://user:topsecret@127.0.0.1:port/trap",
+        "postgresql://user:top@secret@127.0.0.1:{port}/trap",
+        "postgresql:/user:topsecret@127.0.0.1",
+        "sqlite://user:topsecret@host/x",
+    ],
+)
+def test_password_never_shows_in_an_error(url):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: refuses connections
+        port = unused.getsockname()[1]
+        with pytest.raises(DatabaseError) as caught:
+            make_engine(url.replace("{port}", str(port)))
+    error = caught.value
+    while error is not None:
+        assert "secret" not in f"{error} {error!r}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -1,0 +1,167 @@
+import errno
+import gzip
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from trap.errors import ImageError, TransientError, UnreadableImageError
+from trap.images.fits import hash_file, map_plane, read_header, read_plane
+from trap.images.image import Image
+
+BLOCK = 2880
+
+
+def write_raw(path, header, data, **keywords):
+    """Write pixels as they are under keywords that astropy would act on."""
+    raw, bitpix = data.tobytes(), fits.DTYPE2BITPIX[data.dtype.name]
+    cards = fits.Header([("SIMPLE", True), ("BITPIX", bitpix), ("NAXIS", 2), ("NAXIS1", 60), ("NAXIS2", 40)])
+    cards.extend(header, unique=True)
+    cards.update(keywords)
+    path.write_bytes(cards.tostring().encode() + raw + bytes(-len(raw) % BLOCK))
+    return path
+
+
+@pytest.fixture
+def integers():
+    """(40, 60) integers 0 … 2399, the first of them −1."""
+    data = np.arange(2400, dtype=">i2").reshape(40, 60)
+    data[0, 0] = -1
+    return data
+
+
+def test_header_needs_no_pixel(write_image, pixels):
+    path = write_image(pixels)
+    complete = path.read_bytes()
+    path.write_bytes(complete[: len(complete) - len(complete) % BLOCK - pixels.nbytes])
+    assert read_header(path)["TELESCOP"] == "AMI-LA"
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i4", "u1"])
+def test_plain_pixels_are_mapped_as_they_are(write_image, dtype):
+    data = np.arange(2400).reshape(40, 60).astype(dtype)
+    plane = map_plane(write_image(data))
+    assert isinstance(plane, np.memmap)
+    assert np.array_equal(plane, data)
+
+
+def test_first_plane_of_a_cube_is_taken(write_image):
+    cube = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    assert np.array_equal(map_plane(write_image(cube)), cube[0, 0])
+    assert np.array_equal(read_plane(write_image(cube, "cube.fits.gz")), cube[0, 0])
+
+
+def test_image_may_be_in_an_extension(tmp_path, make_header, pixels):
+    path = tmp_path / "extension.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(pixels, make_header())]).writeto(path)
+    assert np.array_equal(map_plane(path), pixels, equal_nan=True)
+
+
+def test_compressed_pixels_are_the_same(tmp_path, write_image, make_header, pixels):
+    squeezed = tmp_path / "image.fits.fz"
+    tiled = fits.CompImageHDU(pixels, make_header(), compression_type="GZIP_2", quantize_level=0)
+    fits.HDUList([fits.PrimaryHDU(), tiled]).writeto(squeezed)
+    for path in (write_image(pixels, "image.fits.gz"), squeezed):
+        assert map_plane(path) is None
+        assert np.array_equal(read_plane(path), pixels, equal_nan=True)
+        assert read_header(path)["NAXIS1"] == 60
+
+
+def test_file_compressed_under_a_plain_name_is_found_out(write_image, pixels):
+    path = write_image(pixels)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert np.array_equal(Image(path).data, pixels, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "scale", "zero"),
+    [({"BSCALE": 0.5, "BZERO": 10.0, "BLANK": -1}, 0.5, 10.0), ({"BLANK": -1}, 1.0, 0.0)],
+)
+def test_integers_are_scaled_and_blanks_are_nan(tmp_path, make_header, integers, keywords, scale, zero):
+    path = write_raw(tmp_path / "integers.fits", make_header(), integers, **keywords)
+    assert map_plane(path) is None
+    expected = np.arange(2400).reshape(40, 60) * scale + zero
+    expected[0, 0] = np.nan
+    assert np.array_equal(read_plane(path), expected, equal_nan=True)
+
+
+def test_blank_means_nothing_to_floating_point_pixels(tmp_path, make_header, pixels):
+    path = write_raw(tmp_path / "blank.fits", make_header(), pixels.astype(">f4"), BLANK=-32768)
+    assert np.array_equal(map_plane(path), pixels, equal_nan=True)
+
+
+def test_scaled_floating_point_pixels_are_computed(tmp_path, make_header, pixels):
+    path = write_raw(tmp_path / "scaled.fits", make_header(), pixels.astype(">f4"), BSCALE=2.0)
+    assert np.array_equal(Image(path).data, 2 * pixels, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["image.fits", "image.fits.gz"])
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.6])
+def test_truncated_file_is_unreadable(write_image, name, kept):
+    path = write_image(np.random.default_rng(1).normal(size=(400, 60)).astype(np.float32), name)
+    complete = path.read_bytes()
+    path.write_bytes(complete[: int(kept * len(complete))])
+    with pytest.raises(UnreadableImageError, match=str(path)):
+        _ = Image(path).data
+
+
+def test_truncated_file_says_how_much_is_missing(write_image, pixels):
+    path = write_image(pixels)
+    header_size = len(path.read_bytes()) - 4 * BLOCK
+    path.write_bytes(path.read_bytes()[: header_size + 100])
+    with pytest.raises(UnreadableImageError, match=f"truncated: {header_size + 100} bytes of {header_size + 9600}"):
+        map_plane(path)
+
+
+def test_truncated_integers_are_unreadable(tmp_path, make_header, integers):
+    path = write_raw(tmp_path / "integers.fits", make_header(), integers, BLANK=-1)
+    path.write_bytes(path.read_bytes()[:-4000])
+    with pytest.raises(UnreadableImageError, match="the pixels cannot be read, the file may be truncated"):
+        read_plane(path)
+
+
+@pytest.mark.parametrize("read", [read_header, map_plane, read_plane, hash_file])
+def test_missing_file_is_unreadable(tmp_path, read):
+    with pytest.raises(UnreadableImageError, match=r"nothing\.fits: No such file or directory"):
+        read(tmp_path / "nothing.fits")
+
+
+@pytest.mark.parametrize("read", [read_header, hash_file])
+def test_directory_is_unreadable(tmp_path, read):
+    with pytest.raises(UnreadableImageError, match="Is a directory"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello world", b"SIMPLE  =                    T", b"\x1f\x8b\x08"])
+def test_file_that_is_not_fits_is_unreadable(tmp_path, content):
+    path = tmp_path / "text.fits"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=str(path)):
+        read_header(path)
+
+
+@pytest.mark.parametrize("data", [None, np.zeros(5)])
+def test_file_without_an_image_is_refused(tmp_path, data):
+    path = tmp_path / "table.fits"
+    fits.PrimaryHDU(data).writeto(path)
+    with pytest.raises(ImageError, match="the file holds no image"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("read", [read_header, hash_file])
+def test_failure_of_the_file_system_may_pass(monkeypatch, write_image, pixels, read):
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = write_image(pixels)
+    monkeypatch.setattr(fits, "open", fail)
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(TransientError, match=r"image\.fits: Input/output error"):
+        read(path)
+
+
+def test_hash_is_that_of_all_bytes(write_image, pixels):
+    path = write_image(pixels)
+    assert hash_file(path) == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

@@ -1,0 +1,175 @@
+"""A survey of made-up measurements, taken through association, forced fits and the database.
+
+The defaults are those of TraP's own database tests, so that the acceptance numbers made with it
+can be asked for as they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import text
+
+from trap.catalogues import Measurements
+from trap.images.beam import Beam
+from trap.images.image import ImageMetadata
+from trap.records import ImageRecord, ImageResult, TimestepRecord
+from trap.steps import association, forced_fitting, persistence, varmetric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine
+
+    from trap.catalogues import FitRequests
+    from trap.config import PipelineConfig
+
+PIXEL = 0.01111
+START = datetime(2012, 1, 1, tzinfo=UTC)
+
+
+def sources(  # noqa: PLR0913 (the columns that cases vary)
+    ra: Any,
+    dec: Any,
+    *,
+    flux: Any = 0.015,
+    flux_err: Any = 5e-4,
+    error_radius: float = 10.0,
+    systematics: float = 20.0,
+) -> Measurements:
+    """Make measurements; ``error_radius`` [arcsec] is the fit's error along both axes."""
+    ra, dec = np.broadcast_arrays(np.atleast_1d(np.asarray(ra, float)), np.asarray(dec, float))
+    return Measurements.of(
+        x=0.0,
+        y=0.0,
+        ra=ra,
+        dec=dec,
+        ew_fit_err=error_radius / 3600,
+        ns_fit_err=error_radius / 3600,
+        ew_sys_err=systematics,
+        ns_sys_err=systematics,
+        f_peak=flux,
+        f_peak_err=flux_err,
+        f_int=flux,
+        f_int_err=flux_err,
+        rms=1e-3,
+        significance=15.0,
+        semimajor=100.0,
+        semiminor=100.0,
+        pa=45.0,
+        chisq=5.0,
+        reduced_chisq=1.5,
+    )
+
+
+NOTHING = Measurements.empty()
+RADIUS_PIX = 900.0
+
+
+@dataclass
+class Field:
+    """One pointing of the made-up telescope; images of it are numbered by day."""
+
+    centre: tuple[float, float] = (123.0, 10.0)
+    radius: float = 10.0
+    rms_min: float = 1e-4
+    rms_max: float = 3e-4
+
+    def image(self, day: float, found: Measurements = NOTHING, *, freq: float = 140e6, **changes: Any) -> ImageResult:
+        """Make the measured image of one day."""
+        metadata = ImageMetadata(
+            url=f"day{day}-{freq}",
+            taustart_ts=START + timedelta(days=day),
+            tau_time=300.0,
+            freq_eff=freq,
+            freq_bw=2e6,
+            stokes=1,
+            telescope="",
+            beam=Beam(bmaj=2 * 2.7 * PIXEL, bmin=2 * 2.3 * PIXEL, bpa=np.degrees(1.7)),
+            centre_ra=self.centre[0],
+            centre_dec=self.centre[1],
+            # The region's radius is that of the extraction, in pixels along x.
+            deltax=-self.radius / RADIUS_PIX,
+            deltay=self.radius / RADIUS_PIX,
+            nx=2048,
+            ny=2048,
+            unit="Jy/beam",
+        )
+        result = ImageResult(
+            metadata=metadata,
+            content_hash=f"{day}-{freq}-{self.centre}",
+            rms_qc=1.0,
+            rejection=None,
+            measurements=found,
+            background=None,
+            rms_min=self.rms_min,
+            rms_max=self.rms_max,
+        )
+        return replace(result, **changes)
+
+
+@dataclass
+class Dataset:
+    """A dataset in a database, and what was asked of the forced fits."""
+
+    engine: Engine
+    config: PipelineConfig
+    id: int
+    survey: Any
+    requests: list[int] = field(default_factory=list)
+
+    def process(
+        self, *images: ImageResult, forced: Callable[[FitRequests], Measurements] | None = None
+    ) -> tuple[ImageRecord, ...]:
+        """Take the images of one time through all stages after the blind search.
+
+        ``forced`` makes the forced fits; by default each reads zero.
+        """
+        measure = forced or (lambda asked: sources(asked.ra, asked.dec, flux=0.0))
+        records = association.associate_extracted_sources(self.survey, images)
+        asked = [forced_fitting.get_forced_fit_requests(image, self.survey) for image in records]
+        self.requests += [len(requests) for requests in asked]
+        fits = [measure(r).with_columns(extract_type=r.kind) if len(r) else NOTHING for r in asked]
+        records = forced_fitting.insert_and_associate_forced_fits(self.survey, records, asked, fits)
+        record = TimestepRecord(
+            taustart_ts=images[0].metadata.taustart_ts,
+            images=records,
+            unreadable=(),
+            changes=self.survey.catalogue.changes,
+            links=self.survey.region_links(records),
+            metrics=varmetric.summarise_touched(self.survey, records),
+        )
+        self.survey.commit(record, persistence.store_timestep(self.engine, self.id, record, self.survey))
+        return records
+
+    def reload(self) -> None:
+        """Forget the state in memory, as a new run would."""
+        self.survey = persistence.load_survey(self.engine, self.id, self.config)
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """Ask the database, in SQL that both kinds understand; ``:dataset`` is this dataset."""
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(text(statement), {"dataset": self.id}).mappings()]
+
+    def column(self, statement: str) -> list[Any]:
+        """Ask the database for one column."""
+        return [next(iter(row.values())) for row in self.rows(statement)]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """List the running catalogue, from west to east and south to north."""
+        return self.rows("SELECT * FROM runningcatalog WHERE dataset = :dataset ORDER BY wm_ra, wm_decl")
+
+    def light_curve(self, entry: int) -> list[dict[str, Any]]:
+        """List the points of an entry's light curve in order of time and frequency."""
+        return self.rows(
+            "SELECT a.*, e.f_int, e.extract_type, i.taustart_ts FROM assocxtrsource a"
+            " JOIN extractedsource e ON a.xtrsrc = e.id JOIN image i ON e.image = i.id"
+            f" WHERE a.runcat = {entry} ORDER BY i.taustart_ts, i.freq_eff"
+        )
+
+    def types(self) -> list[list[int]]:
+        """List the association types of each light curve, in the order of :meth:`entries`."""
+        return [[point["type"] for point in self.light_curve(entry["id"])] for entry in self.entries()]

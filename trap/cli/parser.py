@@ -1,0 +1,193 @@
+"""The arguments of every sub-command, in one place; nothing is imported that takes time."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trap import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (argparse has no other name for it)
+
+__all__ = ["make_parser"]
+
+EXIT_CODES = """\
+exit codes:
+  0  all images were processed, or were in the dataset already
+  1  could not start or had to stop; one line on standard error says why
+  2  wrong arguments
+  3  finished, but images were left out: unreadable, rejected, or too late
+  4  finished, but timesteps failed and are not in the database
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of ``trap`` and all its sub-commands; ``handler`` names the function to call."""
+    parser = argparse.ArgumentParser(
+        prog="trap",
+        description="Find transients and variables in series of radio images.",
+        epilog="'trap COMMAND --help' says more about each command.",
+    )
+    parser.add_argument("--version", action="version", version=f"trap {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_run, _add_demo, _add_simulate, _add_config, _add_inspect, _add_dataset, *_RESULTS):
+        add(commands)
+    return parser
+
+
+def _add_command(
+    commands: Commands, name: str, handler: str, help_: str, *, epilog: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=help_,
+        description=f"{help_[0].upper()}{help_[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def _add_group(commands: Commands, name: str, help_: str) -> Commands:
+    parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    return parser.add_subparsers(metavar="COMMAND", required=True)
+
+
+def _add_run(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "run", "trap.cli.run:run", "process images into light curves, transients and variables",
+        epilog=EXIT_CODES,
+    )  # fmt: skip
+    parser.add_argument(
+        "config", nargs="?", type=Path, help="settings, a TOML file ('trap config init' writes one); default: TraP's"
+    )
+    parser.add_argument(
+        "--images", nargs="+", action="extend", metavar="PATH", help="images, or quoted glob patterns of images"
+    )
+    _add_database(parser)
+    parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure in every image, a JSON list")
+    parser.add_argument("--dataset", type=int, metavar="ID", help="dataset to extend; by default a new one is made")
+    _add_running(parser)
+
+
+def _add_demo(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "demo", "trap.cli.demo:run_demo",
+        "simulate a survey, process it, and compare what was injected with what is recovered",
+        epilog="exits with 1 where the pipeline missed what it must find, or found what is not there",
+    )  # fmt: skip
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("demo"), help="where it goes (%(default)s)")
+    _add_running(parser)
+    _add_survey(parser)
+
+
+def _add_simulate(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "simulate", "trap.cli.simulate:simulate", "make images with known transients and variables"
+    )
+    parser.add_argument("directory", type=Path, help="where the images and the truth go; an earlier survey is replaced")
+    _add_survey(parser)
+    parser.add_argument("--close-pairs", type=_count, metavar="N", help="steady sources with a companion beside them")
+    parser.add_argument("--rms", type=float, metavar="JY", help="noise of every image, in Jy/beam")
+    parser.add_argument("--flux-scale-jitter", type=float, metavar="FRACTION", help="error of the flux scale")
+    parser.add_argument("--astrometric-jitter", type=float, metavar="ARCSEC", help="shift of the sky, along each axis")
+
+
+def _add_config(commands: Commands) -> None:
+    group = _add_group(commands, "config", "write or show the settings")
+    init = _add_command(group, "init", "trap.cli.config:init_config", "write all settings, each with its meaning")
+    init.add_argument("file", nargs="?", type=Path, default=Path("trap.toml"), help="file to write (%(default)s)")
+    init.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    show = _add_command(group, "show", "trap.cli.config:show_config", "show the settings that would be in force")
+    show.add_argument("file", nargs="?", type=Path, help="settings that differ from the defaults")
+
+
+def _add_inspect(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "inspect", "trap.cli.inspect:inspect", "say what the pipeline sees in images, before any run",
+        epilog="exits with 3 if any image is unreadable or would be rejected",
+    )  # fmt: skip
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings whose limits apply")
+    parser.add_argument("--json", action="store_true", help="one JSON list, for programs")
+
+
+def _add_dataset(commands: Commands) -> None:
+    group = _add_group(commands, "dataset", "list the datasets of a database, or show one")
+    every = _add_command(group, "list", "trap.cli.results:list_datasets", "list the datasets of a database")
+    one = _add_command(group, "show", "trap.cli.results:show_dataset", "show what a dataset holds and left out")
+    one.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
+    for parser in (every, one):
+        _add_database(parser)
+        parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+
+def _add_transients(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "transients", "trap.cli.results:show_transients", "list the transient candidates of a dataset"
+    )
+    parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
+    _add_database(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON, for programs")
+    form.add_argument("--csv", action="store_true", help="as CSV")
+
+
+def _add_lightcurve(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "lightcurve", "trap.cli.results:show_light_curve", "show the light curve of the source at a position"
+    )
+    parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
+    parser.add_argument("ra", type=float, metavar="RA", help="right ascension in degrees, ICRS")
+    parser.add_argument("dec", type=float, metavar="DEC", help="declination in degrees, ICRS")
+    parser.add_argument(
+        "--radius", type=float, default=30.0, metavar="ARCSEC", help="how far to look for the source (%(default)s)"
+    )
+    _add_database(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON, for programs")
+    form.add_argument("--csv", action="store_true", help="as CSV")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it too: .png, .pdf or .svg")
+
+
+_RESULTS: tuple[Callable[[Commands], None], ...] = (_add_transients, _add_lightcurve)
+
+
+def _add_database(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
+    )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-prefect", action="store_true", help="do without Prefect and its server; same results")
+    parser.add_argument(
+        "--log-dir", type=Path, metavar="DIR", help="write trap.log (JSON lines) and the settings there"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log every step")
+    parser.add_argument("--json-logs", action="store_true", help="log JSON lines, for programs")
+
+
+def _add_survey(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--timesteps", type=_count, metavar="N", help="number of timesteps")
+    parser.add_argument("--bands", type=_count, metavar="N", help="number of frequency bands")
+    parser.add_argument("--size", type=_count, metavar="N", help="columns, and rows, of an image")
+    parser.add_argument("--seed", type=_count, metavar="N", help="another seed makes another sky")
+    parser.add_argument(
+        "--steady", type=_count, metavar="N", help="steady sources; by default drawn from source counts"
+    )
+    parser.add_argument("--variables", type=_count, metavar="N", help="sources that vary")
+    parser.add_argument("--transients", type=_count, metavar="N", help="sources that appear")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        msg = f"{number} is negative"
+        raise argparse.ArgumentTypeError(msg)
+    return number

@@ -1,0 +1,99 @@
+"""``trap run``: from settings and images to a dataset, and what to say about it afterwards."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from trap.cli.database import hide_password
+from trap.cli.files import reported
+from trap.cli.progress import progress_bar
+from trap.config import PipelineConfig, load_config
+from trap.errors import ConfigError
+from trap.monitors import load_monitors
+from trap.report.summary import run_text
+from trap.steps.misc import dump_configs_to_logdir, setup_logging
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from trap.catalogues import MonitorPositions
+    from trap.outcomes import RunSummary
+
+    Runner = Callable[..., RunSummary]
+
+__all__ = ["find_runner", "process", "run"]
+
+RUNNERS = "trap.runners"
+
+
+def run(arguments: Namespace) -> int:
+    """Process images and print what became of them.
+
+    Returns
+    -------
+    The exit code of the summary, see :class:`trap.outcomes.ExitCode`.
+
+    Raises
+    ------
+    TrapError
+        If the run cannot start, or has to stop.
+    """
+    config = _effective_config(arguments)
+    monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
+    summary = process(config, arguments, monitors=monitors)
+    print(run_text(summary, config.execution.database))
+    return int(summary.exit_code)
+
+
+def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPositions | None = None) -> RunSummary:
+    """Run the pipeline as the arguments say: with Prefect or without, logging where they want it.
+
+    Parameters
+    ----------
+    config
+        All settings; the database URL without a password.
+    arguments
+        Those of :func:`trap.cli.parser.make_parser` that choose the runner and the logs.
+    monitors
+        Positions to measure in every image.
+    """
+    runner = find_runner("local" if arguments.no_prefect else "prefect")
+    with progress_bar("timesteps") as progress:
+        # After the bar has taken over standard error, so that events appear above it.
+        _start_logs(config, arguments)
+        return runner(config, monitors=monitors, progress=progress)
+
+
+def find_runner(name: str) -> Runner:
+    """Find a way to run the pipeline among those that installed packages offer.
+
+    Raises
+    ------
+    ConfigError
+        If none of that name is installed.
+    """
+    found = entry_points(group=RUNNERS, name=name)
+    if not found:
+        msg = f"no runner {name!r} is installed (entry points {RUNNERS!r}); install the project again"
+        raise ConfigError(msg)
+    runner: Runner = next(iter(found)).load()
+    return runner
+
+
+def _effective_config(arguments: Namespace) -> PipelineConfig:
+    """Settings of the file, or the defaults, with the options put over them."""
+    config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
+    execution: dict[str, Any] = {"database": hide_password(arguments.database or config.execution.database)}
+    if arguments.images is not None:
+        execution["images"] = tuple(arguments.images)
+    persistence = {} if arguments.dataset is None else {"dataset_id": arguments.dataset}
+    return config.with_options(execution=execution, persistence=persistence)
+
+
+def _start_logs(config: PipelineConfig, arguments: Namespace) -> None:
+    if arguments.log_dir is not None:
+        with reported(arguments.log_dir):
+            dump_configs_to_logdir(arguments.log_dir, config)
+    setup_logging(arguments.log_dir, debug=arguments.verbose, json_lines=arguments.json_logs)

@@ -1,0 +1,283 @@
+"""Many rows in one statement: a thousand sources cost the database as many statements as one.
+
+Rows come as columns, the way they lie in memory. PostgreSQL takes them by ``COPY``, or as arrays
+that it unnests itself; SQLite by ``executemany``, which compiles the statement once. Floats arrive
+to the last bit. NaN stays NaN on PostgreSQL; SQLite has none and stores NULL.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psycopg2
+from sqlalchemy import ARRAY, BigInteger, Text, any_, bindparam, cast, column, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
+    from sqlalchemy.orm import InstrumentedAttribute
+    from sqlalchemy.sql.selectable import Subquery, TableValuedAlias
+
+    from trap.db.models import Base
+
+    Ids = Sequence[int] | NDArray[np.int64]
+
+__all__ = [
+    "given_pairs",
+    "insert_columns",
+    "is_among",
+    "read_columns",
+    "reserve_ids",
+    "update_columns",
+    "upsert_columns",
+]
+
+
+def reserve_ids(connection: Connection, model: type[Base], n: int) -> NDArray[np.int64]:
+    """Take the next ``n`` row numbers of a table, so that rows can refer to each other before they are there.
+
+    On SQLite they are only taken while the transaction lasts, which holds the write lock.
+
+    Returns
+    -------
+    (n,) — rising.
+    """
+    if n == 0:
+        return np.empty(0, np.int64)
+    table = _table(model)
+    if connection.dialect.name == "sqlite":
+        highest = connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()
+        return np.arange(highest + 1, highest + 1 + n, dtype=np.int64)
+    sequence = func.pg_get_serial_sequence(table.name, "id")
+    drawn = select(func.nextval(sequence)).select_from(func.generate_series(1, n))
+    return np.sort(np.fromiter(connection.execute(drawn).scalars(), np.int64, n))
+
+
+def insert_columns(connection: Connection, model: type[Base], columns: Mapping[str, Any]) -> None:
+    """Insert rows.
+
+    Parameters
+    ----------
+    columns
+        Each of length n, or one value for all rows; at least one of length n. Columns left out get
+        the default of the database. None is NULL; times are aware datetimes or numpy times in UTC.
+    """
+    lists = _as_lists(columns)
+    if not _n_rows(lists):
+        return
+    if connection.dialect.name == "sqlite":
+        connection.execute(insert(model), _rows(lists))
+    else:
+        _copy(connection, _table(model), lists)
+
+
+def update_columns(connection: Connection, model: type[Base], columns: Mapping[str, Any]) -> None:
+    """Change some columns of the rows that column ``id`` names.
+
+    Parameters
+    ----------
+    columns
+        As for :func:`insert_columns`, with ``id``.
+    """
+    lists = _as_lists(columns)
+    if not _n_rows(lists):
+        return
+    table = _table(model)
+    changed = [name for name in lists if name != "id"]
+    if connection.dialect.name == "sqlite":
+        # A bound value may not be called like a column.
+        statement = update(table).where(table.c.id == bindparam("at_id")).values({n: bindparam(n) for n in changed})
+        connection.execute(statement, _rows({"at_id": lists["id"], **{name: lists[name] for name in changed}}))
+    else:
+        given = _unnested(table, lists)
+        statement = update(table).where(table.c.id == given.c.id).values({name: given.c[name] for name in changed})
+        connection.execute(statement)
+
+
+def upsert_columns(
+    connection: Connection, model: type[Base], columns: Mapping[str, Any], *, key: Sequence[str]
+) -> None:
+    """Insert rows, or change those that are there already.
+
+    Parameters
+    ----------
+    columns
+        As for :func:`insert_columns`; no two rows with the same key.
+    key
+        Columns under a unique constraint that tell whether a row is there.
+    """
+    lists = _as_lists(columns)
+    if not _n_rows(lists):
+        return
+    table = _table(model)
+    changed = [name for name in lists if name not in key]
+    if connection.dialect.name == "sqlite":
+        sqlite_insert = sqlite.insert(table)
+        new = {name: sqlite_insert.excluded[name] for name in changed}
+        connection.execute(sqlite_insert.on_conflict_do_update(index_elements=key, set_=new), _rows(lists))
+    else:
+        given = _unnested(table, lists)
+        rows = postgresql.insert(table).from_select(list(lists), select(*given.c))
+        new = {name: rows.excluded[name] for name in changed}
+        connection.execute(rows.on_conflict_do_update(index_elements=key, set_=new))
+
+
+def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray[Any]]:
+    """Return the result of a query as columns by name.
+
+    Returns
+    -------
+    float64, where NULL is NaN; int64, bool, or ``datetime64[us]`` in UTC; object for text, and for
+    integers some of which are NULL.
+    """
+    result = connection.execute(rows)
+    names = list(result.keys())
+    values = list(zip(*result, strict=True)) or [()] * len(names)
+    kinds = [column.type.python_type for column in rows.selected_columns]
+    return {name: _as_array(column, kind) for name, column, kind in zip(names, values, kinds, strict=True)}
+
+
+def is_among(
+    connection: Connection, wanted: InstrumentedAttribute[Any], values: Ids | Sequence[str]
+) -> ColumnElement[bool]:
+    """Make the condition that a column is one of any number of values.
+
+    All of them travel as one: the databases limit the number of bound values, not their length.
+    """
+    listed = _python_values(values)
+    if connection.dialect.name == "sqlite":
+        rows = func.json_each(json.dumps(listed)).table_valued("value")
+        return wanted.in_(select(rows.c.value))
+    return wanted == any_(cast(listed, ARRAY(wanted.type)))
+
+
+def given_pairs(connection: Connection, first: Ids, second: Ids) -> Subquery:
+    """Make a table of two columns of ids, ``first`` and ``second``, to be joined with others."""
+    pairs = [(int(a), int(b)) for a, b in zip(first, second, strict=True)]
+    if connection.dialect.name == "sqlite":
+        listed = func.json_each(json.dumps(pairs)).table_valued("value")
+        columns: list[ColumnElement[Any]] = [func.json_extract(listed.c.value, f"$[{i}]") for i in range(2)]
+    else:
+        arrays = [cast([pair[i] for pair in pairs], ARRAY(BigInteger)) for i in range(2)]
+        unnested = func.unnest(*arrays).table_valued(column("first", BigInteger), column("second", BigInteger))
+        columns = [*unnested.render_derived().c]
+    return select(columns[0].label("first"), columns[1].label("second")).subquery()
+
+
+def _table(model: type[Base]) -> Table:
+    table: Table = model.metadata.tables[model.__tablename__]
+    return table
+
+
+def _as_lists(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Turn columns into lists of Python values, all of the same length."""
+    lengths = {name: len(values) for name, values in columns.items() if _is_column(values)}
+    if len(set(lengths.values())) != 1:
+        msg = f"columns must have one length, got {lengths}"
+        raise ValueError(msg)
+    (n,) = set(lengths.values())
+    return {name: _python_values(values) if name in lengths else [values] * n for name, values in columns.items()}
+
+
+def _is_column(values: Any) -> bool:  # noqa: ANN401 (a column or a single value)
+    return not isinstance(values, str | bytes) and np.ndim(values) > 0
+
+
+def _python_values(values: Any) -> list[Any]:  # noqa: ANN401 (an array or a sequence)
+    if not isinstance(values, np.ndarray):
+        return list(values)
+    if values.dtype.kind != "M":
+        listed: list[Any] = values.tolist()
+        return listed
+    moments = values.astype("M8[us]").tolist()
+    return [None if moment is None else moment.replace(tzinfo=UTC) for moment in moments]
+
+
+def _as_array(values: Sequence[Any], kind: type) -> NDArray[Any]:
+    if kind is datetime:
+        naive = [None if value is None else value.astimezone(UTC).replace(tzinfo=None) for value in values]
+        return np.array(naive, "M8[us]")
+    dtype: Any = {float: np.float64, bool: np.bool_, int: np.int64}.get(kind, object)
+    if dtype is np.int64 and None in values:
+        dtype = object
+    return np.array(values, dtype)
+
+
+def _n_rows(lists: Mapping[str, list[Any]]) -> int:
+    return len(next(iter(lists.values())))
+
+
+def _rows(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    names = tuple(lists)
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+
+def _copy(connection: Connection, table: Table, lists: Mapping[str, list[Any]]) -> None:
+    """Send rows by PostgreSQL's COPY, as comma-separated text."""
+    texts = [_texts(table.c[name], values, null="", quote=_quote_csv) for name, values in lists.items()]
+    lines = "\n".join(map(",".join, zip(*texts, strict=True)))
+    names = ", ".join(f'"{name}"' for name in lists)
+    statement = f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)'
+    raw = connection.connection.dbapi_connection
+    cursor = connection.connection.cursor()
+    try:
+        cursor.copy_expert(statement, io.StringIO(lines))
+    except psycopg2.Error as error:
+        # SQLAlchemy does not see this statement, so its error is made here.
+        is_lost = connection.dialect.is_disconnect(error, raw, cursor)
+        if is_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            statement, None, error, psycopg2.Error, connection_invalidated=is_lost, dialect=connection.dialect
+        ) from error
+    finally:
+        cursor.close()
+
+
+def _unnested(table: Table, lists: Mapping[str, list[Any]]) -> TableValuedAlias:
+    """Make rows of arrays: ``unnest(:ids, :values) AS given(id, value)``; each array is one bound value."""
+    arrays = []
+    for name, values in lists.items():
+        texts = _texts(table.c[name], values, null="NULL", quote=_quote_array)
+        arrays.append(cast(literal("{" + ",".join(texts) + "}", Text), ARRAY(table.c[name].type)))
+    columns = [column(name, table.c[name].type) for name in lists]
+    return func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
+
+
+def _texts(target: Column[Any], values: Iterable[Any], *, null: str, quote: Callable[[str], str]) -> list[str]:
+    """Write the values of a column the way PostgreSQL reads them."""
+    kind = target.type.python_type
+    if kind is float:
+        return [null if value is None else repr(value) for value in values]
+    writers: dict[type, Callable[[Any], str]] = {
+        int: lambda value: str(int(value)),
+        bool: lambda value: "t" if value else "f",
+        str: quote,
+        bytes: lambda value: quote("\\x" + value.hex()),
+        datetime: lambda value: quote(_moment(value)),
+    }
+    write = writers[kind]
+    return [null if value is None else write(value) for value in values]
+
+
+def _moment(value: datetime) -> str:
+    if value.tzinfo is None:
+        msg = f"{value!r} does not say its time zone"
+        raise ValueError(msg)
+    return value.isoformat()
+
+
+def _quote_csv(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _quote_array(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,296 @@
+"""The running catalogue in the database: entries, their flux statistics, light curves and forks.
+
+The state in memory is the truth; what is stored is that state to the last bit, and beside it the
+averages that TraP's users look at. Forks are the one thing done in SQL: the clones inherit points
+that are in the database only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import delete, func, insert, literal, select, update
+
+from trap import angles
+from trap.catalogues import Association
+from trap.db.bulk import given_pairs, insert_columns, is_among, reserve_ids, update_columns, upsert_columns
+from trap.db.models import (
+    AssocSkyRegion,
+    AssocXtrSource,
+    ExtractedSource,
+    Image,
+    Monitor,
+    NewSource,
+    RunningCatalog,
+    RunningCatalogFlux,
+    VarMetric,
+)
+from trap.variability import FLUX_STATISTICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection, ScalarSelect
+
+    from trap.catalogues import Associations, NewSources, VarMetrics
+    from trap.records import RegionLinks, TimestepRecord
+    from trap.running_catalogue import CatalogueChanges, Fork
+    from trap.survey import Survey
+
+    Ids = NDArray[np.int64]
+
+__all__ = [
+    "fork_entries",
+    "insert_associations",
+    "insert_entries",
+    "insert_new_sources",
+    "link_monitors",
+    "link_regions",
+    "save_fluxes",
+    "save_metrics",
+    "update_entries",
+]
+
+
+def insert_entries(
+    connection: Connection, dataset_id: int, survey: Survey, changes: CatalogueChanges, references: Ids
+) -> Ids:
+    """Insert every entry made in a timestep, those that were forked again in it too.
+
+    Parameters
+    ----------
+    references
+        (n_created,) — row number of the measurement that made each entry, in order of catalogue rows.
+
+    Returns
+    -------
+    (n_all,) — row number of every entry of the catalogue in memory, old and new.
+    """
+    entries = survey.catalogue.entries
+    ids: Ids = entries["id"].copy()
+    new = slice(changes.n_before, None)
+    ids[new] = reserve_ids(connection, RunningCatalog, len(entries) - changes.n_before)
+    parents = np.zeros(len(entries), np.int64)
+    for fork in changes.forks:
+        parents[fork.clone] = ids[fork.parent]
+    columns = {
+        "id": ids[new],
+        "xtrsrc": references,
+        "dataset": dataset_id,
+        "parent": [parent or None for parent in parents[new].tolist()],
+        "first_seen": entries["first_seen"][new],
+        "mon_src": entries["mon_src"][new],
+        **_entry_columns(entries[new]),
+    }
+    insert_columns(connection, RunningCatalog, columns)
+    return ids
+
+
+def update_entries(connection: Connection, survey: Survey, changes: CatalogueChanges, ids: Ids) -> None:
+    """Store the new state of entries that were there before; ``ids`` as :func:`insert_entries` returns them."""
+    rows = changes.updated
+    update_columns(connection, RunningCatalog, {"id": ids[rows], **_entry_columns(survey.catalogue.entries[rows])})
+
+
+def save_fluxes(connection: Connection, survey: Survey, record: TimestepRecord, ids: Ids, bands: Sequence[int]) -> None:
+    """Store the flux statistics that changed: of new entries in every band, of old ones in the timestep's.
+
+    Parameters
+    ----------
+    ids
+        Row number of every entry.
+    bands
+        Row number of every band of the survey.
+    """
+    changes = record.changes
+    created = np.setdiff1d(np.arange(changes.n_before, len(ids)), changes.removed)
+    measured = {image.key for image in record.images}
+    parts: list[tuple[NDArray[Any], Ids, int, int]] = []
+    for key in survey.catalogue.light_curves:
+        rows = np.concatenate([created, changes.updated]) if key in measured else created
+        curves = survey.catalogue.fluxes(key)[rows]
+        filled = curves["n"] > 0
+        parts.append((curves[filled], ids[rows[filled]], bands[key.band], key.stokes))
+    lengths = [len(curves) for curves, _, _, _ in parts]
+    statistics = np.concatenate([np.empty(0, FLUX_STATISTICS), *(curves for curves, _, _, _ in parts)])
+    columns = {
+        "runcat": np.concatenate([np.empty(0, np.int64), *(runcat for _, runcat, _, _ in parts)]),
+        "band": np.repeat(np.array([band for _, _, band, _ in parts], np.int64), lengths),
+        "stokes": np.repeat(np.array([stokes for _, _, _, stokes in parts], np.int64), lengths),
+        **_flux_columns(statistics),
+    }
+    upsert_columns(connection, RunningCatalogFlux, columns, key=("runcat", "band", "stokes"))
+
+
+def insert_associations(connection: Connection, associations: Associations, ids: Ids, measurement_ids: Ids) -> None:
+    """Add points to light curves.
+
+    Parameters
+    ----------
+    associations
+        Of a whole timestep; ``measurement`` refers to ``measurement_ids``.
+    """
+    columns = {
+        "runcat": ids[associations.entry],
+        "xtrsrc": measurement_ids[associations.measurement],
+        "type": associations.type,
+        "distance_arcsec": associations.distance_arcsec,
+        "r": associations.de_ruiter_radius,
+        "v_int": associations.v_int,
+        "eta_int": associations.eta_int,
+        "f_datapoints": associations.f_datapoints,
+    }
+    insert_columns(connection, AssocXtrSource, columns)
+
+
+def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids, measurement_ids: Ids) -> None:
+    """Insert transient candidates; ``measurement`` refers to ``measurement_ids``."""
+    columns = {
+        "runcat": ids[new_sources.entry],
+        "trigger_xtrsrc": measurement_ids[new_sources.measurement],
+        "previous_limits_image": new_sources.previous_limits_image,
+        "newsource_type": new_sources.newsource_type,
+    }
+    insert_columns(connection, NewSource, columns)
+
+
+def fork_entries(connection: Connection, forks: Sequence[Fork], ids: Ids) -> None:
+    """Give the clones of forked entries the points and candidates of their parents, which are deleted.
+
+    A clone may be forked by a later image of the same timestep, hence the generations.
+    """
+    generations: dict[int, list[Fork]] = defaultdict(list)
+    for fork in forks:
+        generations[fork.generation].append(fork)
+    for _, generation in sorted(generations.items()):
+        _inherit(connection, ids[[fork.parent for fork in generation]], ids[[fork.clone for fork in generation]])
+    if forks:
+        parents = np.unique(ids[[fork.parent for fork in forks]])
+        connection.execute(delete(RunningCatalog).where(is_among(connection, RunningCatalog.id, parents)))
+
+
+def link_regions(connection: Connection, links: RegionLinks, ids: Ids, regions: Sequence[int]) -> None:
+    """Record which entries lie in which sky regions; ``regions`` are row numbers, in the survey's order."""
+    columns = {
+        "runcat": ids[links.entry],
+        "skyrgn": np.array(regions, np.int64)[links.region],
+        "distance_deg": [None if np.isnan(distance) else distance for distance in links.distance.tolist()],
+    }
+    insert_columns(connection, AssocSkyRegion, columns)
+
+
+def link_monitors(connection: Connection, survey: Survey, changes: CatalogueChanges, ids: Ids) -> None:
+    """Tell monitored positions which entry they made in this timestep."""
+    fresh = survey.monitor_entries >= changes.n_before
+    columns = {"id": survey.monitors.id[fresh], "runcat": ids[survey.monitor_entries[fresh]]}
+    update_columns(connection, Monitor, columns)
+
+
+def save_metrics(
+    connection: Connection, metrics: VarMetrics, changes: CatalogueChanges, ids: Ids, bands: Sequence[int]
+) -> None:
+    """Store how much the touched entries vary; the median is NULL until it is worked out anew."""
+    columns = {
+        "runcat": ids[metrics.entry],
+        "band": np.array(bands, np.int64)[metrics.band],
+        "v_int": metrics.v_int,
+        "eta_int": metrics.eta_int,
+        "lightcurve_max": metrics.lightcurve_max,
+        "lightcurve_avg": metrics.lightcurve_avg,
+        "lightcurve_median": None,
+    }
+    upsert_columns(connection, VarMetric, columns, key=("runcat",))
+    _link_candidates(connection, ids[changes.n_before :])
+
+
+def _link_candidates(connection: Connection, entries: Ids) -> None:
+    """Tell new entries' metrics which candidate they are, and how far above the earlier noise."""
+    if not len(entries):
+        return
+
+    def candidate(value: Any) -> ScalarSelect[Any]:  # noqa: ANN401 (any column)
+        return (
+            select(value)
+            .select_from(NewSource)
+            .join(ExtractedSource, ExtractedSource.id == NewSource.trigger_xtrsrc)
+            .join(Image, Image.id == NewSource.previous_limits_image)
+            .where(NewSource.runcat == VarMetric.runcat)
+            .order_by(NewSource.id)
+            .limit(1)
+            .correlate(VarMetric)
+            .scalar_subquery()
+        )
+
+    values = {
+        "newsource": candidate(NewSource.id),
+        "sigma_rms_min": candidate(ExtractedSource.f_int / func.nullif(Image.rms_min, 0.0)),
+        "sigma_rms_max": candidate(ExtractedSource.f_int / func.nullif(Image.rms_max, 0.0)),
+    }
+    connection.execute(update(VarMetric).where(is_among(connection, VarMetric.runcat, entries)).values(values))
+
+
+def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
+    pairs = given_pairs(connection, parents, clones)
+    point, candidate = AssocXtrSource, NewSource
+    points = select(
+        pairs.c.second,
+        point.xtrsrc,
+        literal(int(Association.INHERITED)),
+        *(point.distance_arcsec, point.r, point.v_int, point.eta_int, point.f_datapoints),
+    ).join(pairs, pairs.c.first == point.runcat)
+    names = ["runcat", "xtrsrc", "type", "distance_arcsec", "r", "v_int", "eta_int", "f_datapoints"]
+    connection.execute(insert(point).from_select(names, points))
+    names = ["runcat", "trigger_xtrsrc", "previous_limits_image", "newsource_type"]
+    candidates = select(
+        pairs.c.second, candidate.trigger_xtrsrc, candidate.previous_limits_image, candidate.newsource_type
+    ).join(pairs, pairs.c.first == candidate.runcat)
+    connection.execute(insert(candidate).from_select(names, candidates))
+
+
+def _entry_columns(entries: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Columns of entries that change with their points; the state itself, and TraP's averages of it."""
+    n = np.maximum(entries["datapoints"], 1)
+    ra, dec, weight_ew, weight_ns = (entries[name] for name in ("wm_ra", "wm_dec", "weight_ew", "weight_ns"))
+    x, y, z = angles.unit_vectors(ra, dec).T
+    return {
+        "datapoints": entries["datapoints"],
+        "forcedfits_count": entries["forcedfits_count"],
+        "zone": np.floor(dec).astype(int),
+        "wm_ra": ra,
+        "wm_decl": dec,
+        "wm_uncertainty_ew": weight_ew**-0.5,
+        "wm_uncertainty_ns": weight_ns**-0.5,
+        "avg_ra_err": entries["avg_ra_err"],
+        "avg_decl_err": entries["avg_dec_err"],
+        "avg_wra": ra * weight_ew / n,
+        "avg_wdecl": dec * weight_ns / n,
+        "avg_weight_ra": weight_ew / n,
+        "avg_weight_decl": weight_ns / n,
+        "x": x,
+        "y": y,
+        "z": z,
+        "weight_ew": weight_ew,
+        "weight_ns": weight_ns,
+    }
+
+
+def _flux_columns(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    n = statistics["n"]
+    columns: dict[str, NDArray[Any]] = {"f_datapoints": n, "max_f_int": statistics["max_f_int"]}
+    for q in ("f_peak", "f_int"):
+        mean, m2, wsum, wmean, wm2 = (statistics[f"{name}_{q}"] for name in ("mean", "m2", "wsum", "wmean", "wm2"))
+        columns |= {
+            f"avg_{q}": mean,
+            f"avg_{q}_sq": m2 / n + mean**2,
+            f"avg_{q}_weight": wsum / n,
+            f"avg_weighted_{q}": wsum * wmean / n,
+            f"avg_weighted_{q}_sq": (wm2 + wsum * wmean**2) / n,
+            f"m2_{q}": m2,
+            f"wsum_{q}": wsum,
+            f"wmean_{q}": wmean,
+            f"wm2_{q}": wm2,
+        }
+    return columns

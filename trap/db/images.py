@@ -1,0 +1,229 @@
+"""Images in the database: their bands, their sky regions, their noise, and why some are rejected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import delete, insert, select
+
+from trap import angles
+from trap.db.bulk import insert_columns, is_among, reserve_ids
+from trap.db.models import FrequencyBand, Image, Rejection, RejectReason, RmsMap, SkyRegion, UnreadableImage
+from trap.extraction.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from trap import quality
+    from trap.records import ImageRecord
+    from trap.survey import Survey
+
+__all__ = [
+    "ImageIds",
+    "insert_images",
+    "is_rejected",
+    "load_background",
+    "reject",
+    "rejections_of",
+    "unreject",
+]
+
+LITTLE_ENDIAN = np.dtype("<f4")
+
+
+class ImageIds(NamedTuple):
+    """Row numbers of the images given, and of all bands and regions of their survey, in order."""
+
+    images: tuple[int, ...]
+    bands: tuple[int, ...]
+    regions: tuple[int, ...]
+
+
+def insert_images(
+    connection: Connection, dataset_id: int, timestep_id: int | None, images: Sequence[ImageRecord], survey: Survey
+) -> ImageIds:
+    """Insert images with their noise meshes and rejections, and the bands and regions that are new.
+
+    Parameters
+    ----------
+    images
+        Their bands and regions are numbers among those of the survey.
+    survey
+        Unchanged; its bands and regions without an id are inserted.
+
+    Raises
+    ------
+    DatabaseError
+        If the dataset holds an image of the same content already (at the end of the caller's
+        transaction).
+    """
+    bands = (*survey.band_ids, *_insert_bands(connection, dataset_id, survey))
+    regions = (*survey.region_ids, *_insert_regions(connection, dataset_id, survey))
+    ids = tuple(reserve_ids(connection, Image, len(images)).tolist())
+    if images:
+        rows = [_image_row(image, survey) for image in images]
+        columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+        columns |= {
+            "id": ids,
+            "dataset": dataset_id,
+            "timestep": timestep_id,
+            "band": [bands[image.key.band] for image in images],
+            "skyrgn": [regions[image.region] for image in images],
+        }
+        insert_columns(connection, Image, columns)
+        _insert_rejections(connection, ids, images)
+        _insert_meshes(connection, ids, images)
+        _forget_unreadable(connection, dataset_id, images)
+    return ImageIds(ids, bands, regions)
+
+
+def reject(connection: Connection, image_id: int, reason: quality.RejectReason, comment: str) -> None:
+    """Record that an image is not good enough, and why."""
+    connection.execute(insert(Rejection).values(image=image_id, rejectreason=int(reason), comment=comment))
+
+
+def unreject(connection: Connection, image_id: int) -> None:
+    """Forget all that was recorded against an image."""
+    connection.execute(delete(Rejection).where(Rejection.image == image_id))
+
+
+def is_rejected(connection: Connection, image_id: int) -> bool:
+    """Tell whether anything is recorded against an image."""
+    return connection.execute(select(Rejection.id).where(Rejection.image == image_id)).first() is not None
+
+
+def rejections_of(connection: Connection, image_id: int) -> list[str]:
+    """List what is recorded against an image, as ``description: comment``."""
+    rows = (
+        select(RejectReason.description, Rejection.comment)
+        .join(RejectReason, RejectReason.id == Rejection.rejectreason)
+        .where(Rejection.image == image_id)
+        .order_by(Rejection.id)
+    )
+    return [f"{description}: {comment}" for description, comment in connection.execute(rows)]
+
+
+def load_background(connection: Connection, image_id: int) -> Background | None:
+    """Return the mesh of background and noise of an image; None where it was not searched."""
+    row = connection.execute(select(RmsMap.__table__).where(RmsMap.image == image_id)).first()
+    if row is None:
+        return None
+    mean, rms = (
+        np.frombuffer(mesh, LITTLE_ENDIAN).reshape(row.mesh_ny, row.mesh_nx).astype(np.float32)
+        for mesh in (row.mesh_mean, row.mesh_rms)
+    )
+    return Background(
+        mesh_mean=mean,
+        mesh_rms=rms,
+        shape=(row.ny, row.nx),
+        origin=(row.origin_x, row.origin_y),
+        extent=(row.extent_x, row.extent_y),
+        cell=(row.cell_x, row.cell_y),
+    )
+
+
+def _insert_bands(connection: Connection, dataset_id: int, survey: Survey) -> list[int]:
+    new = survey.bands[len(survey.band_ids) :]
+    ids: list[int] = reserve_ids(connection, FrequencyBand, len(new)).tolist()
+    columns = {
+        "id": ids,
+        "dataset": dataset_id,
+        "freq_central": [band.freq_central for band in new],
+        "freq_low": [band.freq_low for band in new],
+        "freq_high": [band.freq_high for band in new],
+    }
+    insert_columns(connection, FrequencyBand, columns)
+    return ids
+
+
+def _insert_regions(connection: Connection, dataset_id: int, survey: Survey) -> list[int]:
+    new = survey.regions[len(survey.region_ids) :]
+    ids: list[int] = reserve_ids(connection, SkyRegion, len(new)).tolist()
+    ra, dec = np.array([r.centre_ra for r in new], float), np.array([r.centre_dec for r in new], float)
+    x, y, z = angles.unit_vectors(ra, dec).T
+    columns = {
+        "id": ids,
+        "dataset": dataset_id,
+        "centre_ra": ra,
+        "centre_decl": dec,
+        "xtr_radius": [region.xtr_radius for region in new],
+        "x": x,
+        "y": y,
+        "z": z,
+    }
+    insert_columns(connection, SkyRegion, columns)
+    return ids
+
+
+def _image_row(image: ImageRecord, survey: Survey) -> dict[str, Any]:
+    """Describe an image by the columns that need no number of another row."""
+    result, metadata = image.result, image.result.metadata
+    is_searched = result.rejection is None
+    extraction, beam = survey.config.source_extraction, metadata.beam
+    return {
+        "stokes": image.key.stokes,
+        "tau_time": metadata.tau_time,
+        "freq_eff": metadata.freq_eff,
+        "freq_bw": metadata.freq_bw,
+        "taustart_ts": metadata.taustart_ts,
+        # TraP's columns are semi-axes.
+        "rb_smaj": beam.bmaj / 2 if beam else None,
+        "rb_smin": beam.bmin / 2 if beam else None,
+        "rb_pa": beam.bpa if beam else None,
+        "deltax": metadata.deltax,
+        "deltay": metadata.deltay,
+        "fwhm_arcsec": beam.bmaj * 3600.0 if beam else None,
+        "fov_degrees": 2 * survey.regions[image.region].xtr_radius,
+        "rms_qc": result.rms_qc,
+        "rms_min": result.rms_min if is_searched else None,
+        "rms_max": result.rms_max if is_searched else None,
+        "detection_thresh": extraction.detection_threshold if is_searched else None,
+        "analysis_thresh": extraction.analysis_threshold if is_searched else None,
+        "url": metadata.url,
+        "content_hash": result.content_hash,
+        "telescope": metadata.telescope or None,
+    }
+
+
+def _insert_rejections(connection: Connection, ids: Sequence[int], images: Sequence[ImageRecord]) -> None:
+    pairs = [(i, im.result.rejection) for i, im in zip(ids, images, strict=True) if im.result.rejection is not None]
+    columns = {
+        "image": [image for image, _ in pairs],
+        "rejectreason": [int(rejection.reason) for _, rejection in pairs],
+        "comment": [rejection.comment for _, rejection in pairs],
+    }
+    insert_columns(connection, Rejection, columns)
+
+
+def _insert_meshes(connection: Connection, ids: Sequence[int], images: Sequence[ImageRecord]) -> None:
+    pairs = [(i, im.result.background) for i, im in zip(ids, images, strict=True) if im.result.background is not None]
+    rows = [{"image": image, **_mesh_row(background)} for image, background in pairs]
+    if rows:
+        insert_columns(connection, RmsMap, {name: [row[name] for row in rows] for name in rows[0]})
+
+
+def _mesh_row(background: Background) -> dict[str, Any]:
+    return {
+        "nx": background.shape[1],
+        "ny": background.shape[0],
+        "origin_x": background.origin[0],
+        "origin_y": background.origin[1],
+        "extent_x": background.extent[0],
+        "extent_y": background.extent[1],
+        "cell_x": background.cell[0],
+        "cell_y": background.cell[1],
+        "mesh_nx": background.mesh_rms.shape[1],
+        "mesh_ny": background.mesh_rms.shape[0],
+        "mesh_mean": background.mesh_mean.astype(LITTLE_ENDIAN).tobytes(),
+        "mesh_rms": background.mesh_rms.astype(LITTLE_ENDIAN).tobytes(),
+    }
+
+
+def _forget_unreadable(connection: Connection, dataset_id: int, images: Sequence[ImageRecord]) -> None:
+    """Forget that files could not be read: now they could."""
+    urls = [image.result.metadata.url for image in images]
+    same = is_among(connection, UnreadableImage.url, urls)
+    connection.execute(delete(UnreadableImage).where(UnreadableImage.dataset == dataset_id, same))

@@ -1,0 +1,278 @@
+"""What people ask of the results: light curves, sources near a position, transients, variables.
+
+Answers are columns by name (see :func:`trap.db.bulk.read_columns`), ready for plots and tables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
+
+from trap import angles
+from trap.db.bulk import read_columns, upsert_columns
+from trap.db.models import (
+    AssocXtrSource,
+    ExtractedSource,
+    FrequencyBand,
+    Image,
+    NewSource,
+    RunningCatalog,
+    RunningCatalogFlux,
+    VarMetric,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    Columns = dict[str, NDArray[Any]]
+
+__all__ = [
+    "LightCurvePoint",
+    "entries_near",
+    "light_curve",
+    "light_curve_points",
+    "lightcurve",
+    "runcat_entries",
+    "save_varmetric",
+    "transients",
+    "variables",
+]
+
+
+class LightCurvePoint(NamedTuple):
+    """A point of a light curve as TraP returned it."""
+
+    taustart_ts: datetime
+    tau_time: float
+    f_int: float
+    f_int_err: float
+    xtrsrc: int
+    band: int
+    stokes: int
+    freq_central: float
+
+
+def light_curve(connection: Connection, entry: int) -> Columns:
+    """Return all points of an entry, of every band, in order of time and frequency.
+
+    Returns
+    -------
+    ``taustart_ts`` (UTC), ``tau_time`` [s], ``band``, ``stokes``, ``freq_central`` [Hz], flux densities
+    ``f_int`` [Jy] and ``f_peak`` [Jy/beam] with errors, local ``rms`` [Jy/beam], ``det_sigma``, position
+    ``ra``, ``decl`` [deg], ``type`` (:class:`~trap.catalogues.Association`), ``extract_type``
+    (:class:`~trap.catalogues.ExtractType`), ``flags``, ``v_int`` and ``eta_int`` up to the point,
+    ``f_datapoints``, ``xtrsrc``, ``image`` and its ``url``.
+    """
+    point, source = AssocXtrSource, ExtractedSource
+    rows = (
+        select(
+            *(Image.taustart_ts, Image.tau_time, Image.band, Image.stokes, FrequencyBand.freq_central),
+            *(source.f_int, source.f_int_err, source.f_peak, source.f_peak_err, source.rms, source.det_sigma),
+            *(source.ra, source.decl, point.type, source.extract_type, source.flags),
+            *(point.v_int, point.eta_int, point.f_datapoints, point.xtrsrc, source.image, Image.url),
+        )
+        .join(source, source.id == point.xtrsrc)
+        .join(Image, Image.id == source.image)
+        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .where(point.runcat == entry)
+        .order_by(Image.taustart_ts, FrequencyBand.freq_central, Image.stokes, source.id)
+    )
+    return read_columns(connection, rows)
+
+
+def lightcurve(connection: Connection, xtrsrc: int) -> list[LightCurvePoint]:
+    """Return the light curve that a measurement belongs to, as TraP's ``db.general.lightcurve`` did.
+
+    A measurement in several light curves gives all of them together, in order of time; a point
+    that they share comes once.
+    """
+    mine, point, source = aliased(AssocXtrSource), AssocXtrSource, ExtractedSource
+    rows = (
+        select(Image.taustart_ts, Image.tau_time, source.f_int, source.f_int_err, source.id, Image.band, Image.stokes)
+        .add_columns(FrequencyBand.freq_central)
+        .join(point, point.xtrsrc == source.id)
+        .join(mine, mine.runcat == point.runcat)
+        .join(Image, Image.id == source.image)
+        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .where(mine.xtrsrc == xtrsrc)
+        .distinct()
+        .order_by(Image.taustart_ts, FrequencyBand.freq_central, source.id)
+    )
+    return [LightCurvePoint(*row) for row in connection.execute(rows)]
+
+
+def light_curve_points(connection: Connection, dataset_id: int, *, n_points: int = 500_000) -> Iterator[Columns]:
+    """Read all light curves of a dataset, piece by piece, never cutting one.
+
+    Parameters
+    ----------
+    n_points
+        About how many points to hold in memory at a time.
+
+    Yields
+    ------
+    ``runcat``, ``band``, ``stokes``, ``f_int`` and ``f_int_err`` [Jy], ``taustart_ts``; in order of the
+    first three and of time.
+    """
+    point, source, flux = AssocXtrSource, ExtractedSource, RunningCatalogFlux
+    in_dataset = RunningCatalog.dataset == dataset_id
+    lengths = (
+        select(flux.runcat, func.sum(flux.f_datapoints).label("n"))
+        .join(RunningCatalog, RunningCatalog.id == flux.runcat)
+        .where(in_dataset)
+        .group_by(flux.runcat)
+        .order_by(flux.runcat)
+    )
+    counted = connection.execute(lengths).all()
+    piece = np.cumsum([int(row.n) for row in counted]) // n_points
+    entries = np.array([row.runcat for row in counted], np.int64)
+    for number in np.unique(piece):
+        chosen = entries[piece == number]
+        rows = (
+            select(point.runcat, Image.band, Image.stokes, source.f_int, source.f_int_err, Image.taustart_ts)
+            .join(source, source.id == point.xtrsrc)
+            .join(Image, Image.id == source.image)
+            .join(RunningCatalog, RunningCatalog.id == point.runcat)
+            .where(in_dataset, point.runcat.between(int(chosen[0]), int(chosen[-1])))
+            .order_by(point.runcat, Image.band, Image.stokes, Image.taustart_ts, source.id)
+        )
+        yield read_columns(connection, rows)
+
+
+def save_varmetric(connection: Connection, columns: Mapping[str, Any]) -> None:
+    """Store how much entries vary, in place of what was stored for them before.
+
+    Parameters
+    ----------
+    columns
+        ``runcat`` and any of the columns of table ``varmetric``; with a new entry ``band``,
+        ``lightcurve_max`` and ``lightcurve_avg`` must be among them.
+    """
+    upsert_columns(connection, VarMetric, columns, key=("runcat",))
+
+
+def entries_near(connection: Connection, dataset_id: int, ra: float, dec: float, *, radius: float) -> Columns:
+    """Return the entries of a dataset around a position, the nearest first.
+
+    Parameters
+    ----------
+    ra, dec
+        deg, ICRS.
+    radius
+        deg
+
+    Returns
+    -------
+    Columns of :func:`runcat_entries`, and ``distance_deg``.
+    """
+    entry = RunningCatalog
+    # Declinations have an index; right ascensions, which wrap, are looked at afterwards.
+    rows = _entries(dataset_id).where(entry.wm_decl.between(dec - radius, dec + radius))
+    columns = read_columns(connection, rows)
+    distance = angles.separation(columns["wm_ra"], columns["wm_decl"], ra, dec)
+    order = np.argsort(distance, kind="stable")
+    order = order[distance[order] <= radius]
+    return {**{name: values[order] for name, values in columns.items()}, "distance_deg": distance[order]}
+
+
+def runcat_entries(connection: Connection, dataset_id: int) -> Columns:
+    """Return the running catalogue of a dataset, in order of row numbers.
+
+    Returns
+    -------
+    ``id``, ``xtrsrc``, ``datapoints``, ``wm_ra`` and ``wm_decl`` [deg] with ``wm_uncertainty_ew`` and ``_ns``,
+    ``mon_src``, ``forcedfits_count``, ``first_seen``.
+    """
+    return read_columns(connection, _entries(dataset_id).order_by(RunningCatalog.id))
+
+
+def transients(connection: Connection, dataset_id: int) -> Columns:
+    """Return the transient candidates of a dataset, the most significant first.
+
+    Returns
+    -------
+    ``newsource``, ``runcat``, ``xtrsrc``, mean position ``wm_ra`` and ``wm_decl`` [deg], ``taustart_ts``,
+    ``band`` and ``freq_central`` [Hz] of the detection, its flux densities with errors and its
+    ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and ``sigma_rms_max`` (over
+    the noise of the earlier image), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
+    ``previous_limits_image``, ``image`` and its ``url``.
+    """
+    candidate, entry, source, metric = NewSource, RunningCatalog, ExtractedSource, VarMetric
+    rows = (
+        select(
+            *(candidate.id.label("newsource"), candidate.runcat, candidate.trigger_xtrsrc.label("xtrsrc")),
+            *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, FrequencyBand.freq_central),
+            *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
+            *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max, metric.v_int, metric.eta_int),
+            *(entry.datapoints, candidate.previous_limits_image, source.image, Image.url),
+        )
+        .join(entry, entry.id == candidate.runcat)
+        .join(source, source.id == candidate.trigger_xtrsrc)
+        .join(Image, Image.id == source.image)
+        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .join(metric, metric.newsource == candidate.id)
+        .where(entry.dataset == dataset_id)
+        .order_by(metric.sigma_rms_max.desc(), candidate.id)
+    )
+    return read_columns(connection, rows)
+
+
+def variables(
+    connection: Connection,
+    dataset_id: int,
+    *,
+    min_v: float = 0.0,
+    min_eta: float = 0.0,
+    min_datapoints: int = 2,
+    limit: int = 100,
+) -> Columns:
+    """Return the entries that vary most, the highest η first.
+
+    Parameters
+    ----------
+    min_v, min_eta
+        Lowest V and η.
+    min_datapoints
+        Fewest flux points, forced fits included, in the band that V and η are of.
+    limit
+        At most so many entries.
+
+    Returns
+    -------
+    ``runcat``, ``wm_ra`` and ``wm_decl`` [deg], ``v_int``, ``eta_int``, ``band``, ``freq_central`` [Hz],
+    ``f_datapoints``, ``lightcurve_max``, ``lightcurve_avg`` and ``lightcurve_median`` [Jy], ``newsource``
+    (None if it is no candidate), ``mon_src``.
+    """
+    metric, entry, flux = VarMetric, RunningCatalog, RunningCatalogFlux
+    n_points = func.max(flux.f_datapoints).label("f_datapoints")
+    counted = select(flux.runcat, flux.band, n_points).group_by(flux.runcat, flux.band).subquery()
+    rows = (
+        select(
+            *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.v_int, metric.eta_int, metric.band),
+            *(FrequencyBand.freq_central, counted.c.f_datapoints),
+            *(metric.lightcurve_max, metric.lightcurve_avg, metric.lightcurve_median, metric.newsource, entry.mon_src),
+        )
+        .join(entry, entry.id == metric.runcat)
+        .join(FrequencyBand, FrequencyBand.id == metric.band)
+        .join(counted, (counted.c.runcat == metric.runcat) & (counted.c.band == metric.band))
+        .where(entry.dataset == dataset_id, metric.v_int >= min_v, metric.eta_int >= min_eta)
+        .where(counted.c.f_datapoints >= min_datapoints)
+        .order_by(metric.eta_int.desc(), metric.runcat)
+        .limit(limit)
+    )
+    return read_columns(connection, rows)
+
+
+def _entries(dataset_id: int) -> Any:  # noqa: ANN401 (a select of many columns)
+    entry = RunningCatalog
+    return select(
+        *(entry.id, entry.xtrsrc, entry.datapoints, entry.wm_ra, entry.wm_decl),
+        *(entry.wm_uncertainty_ew, entry.wm_uncertainty_ns, entry.mon_src, entry.forcedfits_count, entry.first_seen),
+    ).where(entry.dataset == dataset_id)

@@ -1,0 +1,94 @@
+"""Measurements in the database, with the coordinates and errors that TraP's columns want."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trap import angles
+from trap.db.bulk import insert_columns, reserve_ids
+from trap.db.models import ExtractedSource
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from trap.catalogues import Measurements
+
+    Ids = NDArray[np.int64]
+
+__all__ = ["insert_measurements"]
+
+SAME_NAME = (
+    *("f_peak", "f_peak_err", "f_int", "f_int_err", "chisq", "reduced_chisq", "semimajor", "semiminor", "pa"),
+    *("ew_sys_err", "ns_sys_err", "extract_type", "fit_type", "rms", "island", "flags"),
+    *("uncertainty_ew", "uncertainty_ns", "error_radius"),
+)
+
+
+def insert_measurements(
+    connection: Connection,
+    measurements: Measurements,
+    images: Ids,
+    *,
+    entries: Ids | None = None,
+    monitors: Ids | None = None,
+) -> Ids:
+    """Insert measurements of any number of images.
+
+    Parameters
+    ----------
+    images
+        (n,) — row number of the image of each.
+    entries, monitors
+        (n,) — row number of the catalogue entry, or of the monitored position, that a forced fit
+        was made for; 0 for none.
+
+    Returns
+    -------
+    (n,) — row numbers of the measurements.
+    """
+    ids = reserve_ids(connection, ExtractedSource, len(measurements))
+    columns: dict[str, Any] = {name: getattr(measurements, name) for name in SAME_NAME}
+    columns |= _coordinates(measurements)
+    columns |= {
+        "id": ids,
+        "image": images,
+        "ff_runcat": [None] * len(ids) if entries is None else _or_null(entries),
+        "ff_monitor": [None] * len(ids) if monitors is None else _or_null(monitors),
+        "det_sigma": measurements.significance,
+        "x_pix": measurements.x,
+        "y_pix": measurements.y,
+    }
+    insert_columns(connection, ExtractedSource, columns)
+    return ids
+
+
+def _coordinates(measurements: Measurements) -> dict[str, NDArray[Any]]:
+    """Positions and their errors as differences of coordinates, as TraP stores them.
+
+    An error along east-west is one of the right ascension when divided by cos δ; the systematic
+    one is inflated as TraP does it, by the width of a circle of that radius.
+    """
+    ra, dec = angles.wrap_ra(measurements.ra), measurements.dec
+    x, y, z = angles.unit_vectors(ra, dec).T
+    cos_dec = np.cos(np.radians(dec))
+    ra_fit_err = measurements.ew_fit_err / cos_dec
+    return {
+        "ra": ra,
+        "decl": dec,
+        "zone": np.floor(dec).astype(int),
+        "ra_err": np.hypot(ra_fit_err, angles.ra_inflation(measurements.ew_sys_err / 3600.0, dec)),
+        "decl_err": measurements.uncertainty_ns,
+        "ra_fit_err": ra_fit_err,
+        "decl_fit_err": measurements.ns_fit_err,
+        "x": x,
+        "y": y,
+        "z": z,
+        "racosdecl": ra * cos_dec,
+    }
+
+
+def _or_null(ids: Ids) -> list[int | None]:
+    return [number or None for number in ids.tolist()]

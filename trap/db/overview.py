@@ -1,0 +1,129 @@
+"""What a database holds and what became of it: datasets, their bands, images and timesteps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from trap.db.bulk import read_columns
+from trap.db.datasets import find_dataset
+from trap.db.models import (
+    Dataset,
+    FrequencyBand,
+    Image,
+    NewSource,
+    Rejection,
+    RejectReason,
+    RunningCatalog,
+    Timestep,
+    UnreadableImage,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection, Select
+
+    Columns = dict[str, NDArray[Any]]
+
+__all__ = ["dataset_summary", "frequency_bands", "image_table", "list_datasets", "timestep_table", "unreadable_table"]
+
+
+def list_datasets(connection: Connection) -> list[dict[str, Any]]:
+    """List all datasets, the oldest first, each as :func:`dataset_summary` gives it."""
+    return [dict(row) for row in connection.execute(_summaries().order_by(Dataset.id)).mappings()]
+
+
+def dataset_summary(connection: Connection, dataset_id: int) -> dict[str, Any]:
+    """Return what a dataset is and how much it holds.
+
+    Returns
+    -------
+    ``id``, ``description``, ``state``, ``process_start_ts``, ``process_end_ts``, ``config_hash``,
+    ``software_version``, and the numbers ``n_timesteps`` (stored), ``n_failed`` (timesteps), ``n_images``,
+    ``n_rejected``, ``n_unreadable``, ``n_blind`` and ``n_forced`` (measurements), ``n_entries``, ``n_newsources``.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no such dataset.
+    """
+    find_dataset(connection, dataset_id)
+    return dict(connection.execute(_summaries().where(Dataset.id == dataset_id)).mappings().one())
+
+
+def frequency_bands(connection: Connection, dataset_id: int) -> Columns:
+    """Return the bands of a dataset: ``id``, ``freq_central``, ``freq_low``, ``freq_high`` [Hz]; lowest first."""
+    band = FrequencyBand
+    rows = select(band.id, band.freq_central, band.freq_low, band.freq_high).where(band.dataset == dataset_id)
+    return read_columns(connection, rows.order_by(band.freq_central, band.id))
+
+
+def image_table(connection: Connection, dataset_id: int) -> Columns:
+    """Return the images of a dataset in order of time, with what speaks against the rejected ones.
+
+    Returns
+    -------
+    ``id``, ``url``, ``taustart_ts``, ``tau_time`` [s], ``band``, ``freq_eff`` [Hz], ``stokes``, ``rms_qc``,
+    ``rms_min`` and ``rms_max`` [Jy/beam], ``telescope``, ``reason`` and ``comment`` (None for a good image).
+    """
+    rows = (
+        select(
+            *(Image.id, Image.url, Image.taustart_ts, Image.tau_time, Image.band, Image.freq_eff, Image.stokes),
+            *(Image.rms_qc, Image.rms_min, Image.rms_max, Image.telescope),
+            *(RejectReason.description.label("reason"), Rejection.comment),
+        )
+        .outerjoin(Rejection, Rejection.image == Image.id)
+        .outerjoin(RejectReason, RejectReason.id == Rejection.rejectreason)
+        .where(Image.dataset == dataset_id)
+        .order_by(Image.taustart_ts, Image.freq_eff, Image.id)
+    )
+    return read_columns(connection, rows)
+
+
+def unreadable_table(connection: Connection, dataset_id: int) -> Columns:
+    """Return the files that could not be described: ``url`` and ``reason``."""
+    rows = select(UnreadableImage.url, UnreadableImage.reason).where(UnreadableImage.dataset == dataset_id)
+    return read_columns(connection, rows.order_by(UnreadableImage.url))
+
+
+def timestep_table(connection: Connection, dataset_id: int) -> Columns:
+    """Return the timesteps of a dataset in order of time.
+
+    Returns
+    -------
+    ``taustart_ts``, ``state`` ('done' or 'failed'), ``message`` (why it failed), ``stored_ts``, the counts
+    ``n_…`` of table ``timestep``, and ``seconds`` (of each stage, as JSON).
+    """
+    step = Timestep
+    rows = select(
+        *(step.taustart_ts, step.state, step.message, step.stored_ts, step.n_images, step.n_accepted, step.n_rejected),
+        *(step.n_measured, step.n_new_entries, step.n_newsources, step.n_forced_requested, step.n_forced_measured),
+        step.seconds,
+    )
+    return read_columns(connection, rows.where(step.dataset == dataset_id).order_by(step.taustart_ts))
+
+
+def _summaries() -> Select[Any]:
+    """Select what there is to say of each dataset; measurements are counted by timestep, not one by one."""
+    steps = {
+        "n_timesteps": select(func.count()).where(Timestep.state == "done"),
+        "n_failed": select(func.count()).where(Timestep.state == "failed"),
+        "n_images": select(func.coalesce(func.sum(Timestep.n_images), 0)),
+        "n_rejected": select(func.coalesce(func.sum(Timestep.n_rejected), 0)),
+        "n_blind": select(func.coalesce(func.sum(Timestep.n_measured), 0)),
+        "n_forced": select(func.coalesce(func.sum(Timestep.n_forced_measured), 0)),
+    }
+    counts: dict[str, Select[Any]] = {name: rows.where(Timestep.dataset == Dataset.id) for name, rows in steps.items()}
+    counts["n_unreadable"] = select(func.count()).where(UnreadableImage.dataset == Dataset.id)
+    counts["n_entries"] = select(func.count()).where(RunningCatalog.dataset == Dataset.id)
+    counts["n_newsources"] = (
+        select(func.count(NewSource.id))
+        .join(RunningCatalog, RunningCatalog.id == NewSource.runcat)
+        .where(RunningCatalog.dataset == Dataset.id)
+    )
+    return select(
+        *(Dataset.id, Dataset.description, Dataset.state, Dataset.process_start_ts, Dataset.process_end_ts),
+        *(Dataset.config_hash, Dataset.software_version),
+        *(rows.correlate(Dataset).scalar_subquery().label(name) for name, rows in counts.items()),
+    )

@@ -1,0 +1,155 @@
+"""Whether the database has the tables that this software needs, and how it gets them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import func, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from trap.db.engine import database_errors, reading
+from trap.db.models import Base, RejectReason, Version
+from trap.errors import DatabaseError, SchemaVersionError
+from trap.quality import RejectReason as Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+__all__ = ["check_version", "newest_version", "upgrade"]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+TRAP_REVISION = 40
+"""TraP's last schema revision (R6), whose tables and columns ours contain."""
+
+UPGRADE_LOCK = 0x74726170  # "trap"; the writers' locks have two numbers, this has one
+
+
+def upgrade(engine: Engine) -> None:
+    """Make the tables, or bring them up to this software's version; all of it or nothing.
+
+    Running it again changes nothing; of two at once, one waits for the other.
+
+    Raises
+    ------
+    SchemaVersionError
+        If the database is of a newer version than this software.
+    DatabaseError
+        If the database holds other tables of the same names, or a migration fails.
+    """
+    with _migrating(engine) as connection:
+        _refuse_foreign(connection)
+        command.upgrade(_alembic_config(connection), "head")
+        _store_constants(connection)
+
+
+def check_version(engine: Engine) -> None:
+    """See that the tables are those of this software.
+
+    Raises
+    ------
+    SchemaVersionError
+        If they are not; the message says what to do.
+    """
+    with reading(engine) as connection:
+        stored = _stored_version(connection)
+        has_tables = bool(set(inspect(connection).get_table_names()) & set(Base.metadata.tables))
+    needed = newest_version()
+    if stored == needed:
+        return
+    url = engine.url.render_as_string(hide_password=True)
+    if stored is None and not has_tables:
+        msg = f"{url} is empty; make its tables (version {needed}) with: trap db init"
+    elif stored is None:
+        msg = f"{url} has tables of another program, such as TraP's own; give an empty database"
+    elif _is_known(stored):
+        msg = f"{url} has schema version {stored}, version {needed} is needed; upgrade it with: trap db upgrade"
+    else:
+        msg = (
+            f"{url} has schema version {stored}, which this software (version {needed}) does not know; use a newer one"
+        )
+    raise SchemaVersionError(msg)
+
+
+def newest_version() -> str:
+    """Return the schema version that this software needs."""
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    if head is None:
+        msg = f"no migrations in {MIGRATIONS}: the installation is incomplete"
+        raise DatabaseError(msg)
+    return head
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    stored = _stored_version(connection)
+    if stored is not None and not _is_known(stored):
+        msg = f"schema version {stored} is newer than this software, whose newest is {newest_version()}"
+        raise SchemaVersionError(msg)
+    taken = set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
+    if stored is None and taken:
+        msg = f"the database holds tables of another program ({', '.join(sorted(taken))}); give an empty one"
+        raise DatabaseError(msg)
+
+
+def _stored_version(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_known(version: str) -> bool:
+    return any(script.revision == version for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def _alembic_config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that nobody else migrates in."""
+    with database_errors(), engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # A table is altered by copying and dropping it, which must not cascade.
+            with _without_foreign_keys(connection), connection.begin():
+                yield connection
+                _check_foreign_keys(connection)
+        else:
+            with connection.begin():
+                connection.execute(select(func.pg_advisory_xact_lock(UPGRADE_LOCK)))
+                yield connection
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    # SQLite ignores this inside a transaction, and SQLAlchemy begins one with its first statement.
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        msg = f"after the migration a row of table {broken[0]} refers to a row of {broken[2]} that is not there"
+        raise DatabaseError(msg)
+
+
+def _store_constants(connection: Connection) -> None:
+    """Write the rows that code refers to, where they are not there yet."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    reasons = [{"id": int(reason), "description": reason.description} for reason in Reason]
+    connection.execute(insert(RejectReason).on_conflict_do_nothing(), reasons)
+    connection.execute(insert(Version).on_conflict_do_nothing(), [{"name": "revision", "value": TRAP_REVISION}])

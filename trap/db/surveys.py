@@ -1,0 +1,152 @@
+"""The state of a dataset as the database holds it: what a run goes on from.
+
+What is loaded equals what was in memory when the latest timestep was stored, to the last bit, so
+that a run that was interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import exists, select
+
+from trap.catalogues import MonitorPositions
+from trap.db.bulk import read_columns
+from trap.db.datasets import find_dataset, latest_timestep
+from trap.db.models import (
+    FrequencyBand,
+    Image,
+    Monitor,
+    Rejection,
+    RunningCatalog,
+    RunningCatalogFlux,
+    SkyRegion,
+)
+from trap.images.bands import Band
+from trap.images.skyregion import SkyRegion as Region
+from trap.running_catalogue import ENTRY, LightCurveKey
+from trap.survey import Survey
+from trap.variability import FLUX_STATISTICS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from trap.config import PipelineConfig
+
+__all__ = ["load_survey"]
+
+NAMES_OF_ENTRY = {"wm_dec": "wm_decl", "avg_dec_err": "avg_decl_err"}
+NAMES_OF_FLUX = {"n": "f_datapoints", "mean_f_peak": "avg_f_peak", "mean_f_int": "avg_f_int"}
+
+
+def load_survey(connection: Connection, dataset_id: int, config: PipelineConfig) -> Survey:
+    """Load all that a dataset remembers.
+
+    Entries come in order of their row numbers, which is the order in which they were made.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no such dataset.
+    """
+    find_dataset(connection, dataset_id)
+    survey = Survey(config=config)
+    _load_bands(connection, dataset_id, survey)
+    _load_regions(connection, dataset_id, survey)
+    _load_entries(connection, dataset_id, survey)
+    _load_fluxes(connection, dataset_id, survey)
+    _load_accepted_images(connection, dataset_id, survey)
+    _load_monitors(connection, dataset_id, survey)
+    survey.latest = latest_timestep(connection, dataset_id)
+    survey.catalogue.begin_timestep()
+    return survey
+
+
+def _load_bands(connection: Connection, dataset_id: int, survey: Survey) -> None:
+    band = FrequencyBand
+    rows = select(band.id, band.freq_central, band.freq_low, band.freq_high).where(band.dataset == dataset_id)
+    for number, central, low, high in connection.execute(rows.order_by(band.id)):
+        survey.bands.append(Band(freq_central=central, freq_low=low, freq_high=high))
+        survey.band_ids.append(number)
+
+
+def _load_regions(connection: Connection, dataset_id: int, survey: Survey) -> None:
+    region = SkyRegion
+    rows = select(region.id, region.centre_ra, region.centre_decl, region.xtr_radius)
+    for number, ra, dec, radius in connection.execute(rows.where(region.dataset == dataset_id).order_by(region.id)):
+        survey.regions.append(Region(centre_ra=ra, centre_dec=dec, xtr_radius=radius))
+        survey.region_ids.append(number)
+
+
+def _load_entries(connection: Connection, dataset_id: int, survey: Survey) -> None:
+    table = RunningCatalog.__table__
+    wanted = [table.c[NAMES_OF_ENTRY.get(name, name)] for name in ENTRY.names or () if name != "active"]
+    rows = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
+    entries = _structured(read_columns(connection, rows), ENTRY, NAMES_OF_ENTRY)
+    entries["active"] = True
+    survey.catalogue.extend(entries)
+
+
+def _load_fluxes(connection: Connection, dataset_id: int, survey: Survey) -> None:
+    table = RunningCatalogFlux.__table__
+    wanted = [table.c[NAMES_OF_FLUX.get(name, name)] for name in FLUX_STATISTICS.names or ()]
+    rows = (
+        select(table.c.runcat, table.c.band, table.c.stokes, *wanted)
+        .join(RunningCatalog, RunningCatalog.id == table.c.runcat)
+        .where(RunningCatalog.dataset == dataset_id)
+    )
+    columns = read_columns(connection, rows)
+    statistics = _structured(columns, FLUX_STATISTICS, NAMES_OF_FLUX)
+    entries = np.searchsorted(survey.catalogue.entries["id"], columns["runcat"])
+    for number, band in enumerate(survey.band_ids):
+        for stokes in np.unique(columns["stokes"][columns["band"] == band]).tolist():
+            chosen = (columns["band"] == band) & (columns["stokes"] == stokes)
+            survey.catalogue.fluxes(LightCurveKey(number, stokes))[entries[chosen]] = statistics[chosen]
+
+
+def _structured(columns: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], renamed: Mapping[str, str]) -> NDArray[Any]:
+    records = np.zeros(len(next(iter(columns.values()))), dtype)
+    for name in dtype.names or ():
+        stored = renamed.get(name, name)
+        if stored in columns:
+            records[name] = columns[stored]
+    return records
+
+
+def _load_accepted_images(connection: Connection, dataset_id: int, survey: Survey) -> None:
+    """Show the survey all accepted images, as earlier looks and for the history of the noise."""
+    rows = (
+        select(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max)
+        .where(Image.dataset == dataset_id, ~exists().where(Rejection.image == Image.id))
+        .order_by(Image.taustart_ts, Image.id)
+    )
+    columns = read_columns(connection, rows)
+    band_numbers = {number: i for i, number in enumerate(survey.band_ids)}
+    region_numbers = {number: i for i, number in enumerate(survey.region_ids)}
+    for image, band, stokes, region, rms_qc, rms_min, rms_max in zip(
+        *(column.tolist() for column in columns.values()), strict=True
+    ):
+        number = band_numbers[band]
+        survey.remember_rms(number, rms_qc)
+        survey.looks.add(
+            LightCurveKey(number, stokes),
+            image=image,
+            region=region_numbers[region],
+            rms_min=rms_min,
+            rms_max=rms_max,
+            threshold=survey.config.source_extraction.detection_threshold,
+        )
+
+
+def _load_monitors(connection: Connection, dataset_id: int, survey: Survey) -> None:
+    wanted = select(Monitor.id, Monitor.ra, Monitor.decl, Monitor.name, Monitor.runcat)
+    columns = read_columns(connection, wanted.where(Monitor.dataset == dataset_id).order_by(Monitor.id))
+    survey.monitors = MonitorPositions(
+        id=columns["id"], ra=columns["ra"], dec=columns["decl"], name=columns["name"].astype("U100")
+    )
+    rows = {number: row for row, number in enumerate(survey.catalogue.entries["id"].tolist())}
+    survey.monitor_entries = np.array([rows.get(number, -1) for number in columns["runcat"].tolist()], np.int64)

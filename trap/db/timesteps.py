@@ -1,0 +1,156 @@
+"""A timestep in the database: all of it, in one transaction of the caller's, or nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from trap.catalogues import Association, Associations, ExtractType, Measurements, NewSources
+from trap.db import catalogue
+from trap.db.datasets import insert_timestep, store_unreadable
+from trap.db.images import insert_images
+from trap.db.measurements import insert_measurements
+from trap.records import StoredIds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from trap.records import TimestepRecord
+    from trap.survey import Survey
+
+    Ids = NDArray[np.int64]
+
+__all__ = ["store_timestep"]
+
+_Rows = TypeVar("_Rows", Associations, NewSources)
+
+
+def store_timestep(connection: Connection, dataset_id: int, record: TimestepRecord, survey: Survey) -> StoredIds:
+    """Store all that a timestep brought; nothing in memory is changed, so that it can be tried again.
+
+    The number of statements depends neither on the number of images nor on that of sources.
+
+    Parameters
+    ----------
+    record
+        What was measured and what changed.
+    survey
+        The state after the timestep.
+
+    Raises
+    ------
+    DatabaseError
+        If the timestep, or an image of the same content, is stored already.
+    """
+    timestep = insert_timestep(connection, dataset_id, record.taustart_ts, _counts(record), _seconds(record))
+    store_unreadable(connection, dataset_id, record.unreadable)
+    images = insert_images(connection, dataset_id, timestep, record.images, survey)
+    measurement_ids = _insert_measurements(connection, record, survey, images.images)
+    # From here on, measurements of the whole timestep are numbered through.
+    starts = np.cumsum([0, *(len(image.measurements) for image in record.images)])
+
+    references = _references(record, starts, len(survey.catalogue) - record.changes.n_before)
+    ids = catalogue.insert_entries(connection, dataset_id, survey, record.changes, measurement_ids[references])
+    catalogue.update_entries(connection, survey, record.changes, ids)
+    catalogue.save_fluxes(connection, survey, record, ids, images.bands)
+    points = _joined([image.associations for image in record.images], starts, Associations)
+    catalogue.insert_associations(connection, points, ids, measurement_ids)
+    candidates = _joined([image.new_sources for image in record.images], starts, NewSources)
+    catalogue.insert_new_sources(connection, candidates, ids, measurement_ids)
+    catalogue.fork_entries(connection, record.changes.forks, ids)
+    catalogue.link_regions(connection, record.links, ids, images.regions)
+    catalogue.link_monitors(connection, survey, record.changes, ids)
+    catalogue.save_metrics(connection, record.metrics, record.changes, ids, images.bands)
+    return StoredIds(
+        images=images.images, entries=ids[record.changes.n_before :], bands=images.bands, regions=images.regions
+    )
+
+
+def _insert_measurements(
+    connection: Connection, record: TimestepRecord, survey: Survey, image_ids: Sequence[int]
+) -> Ids:
+    """Insert the measurements of all images; returns their numbers, image after image."""
+    measurements = Measurements.concatenate([image.measurements for image in record.images])
+    lengths = [len(image.measurements) for image in record.images]
+    targets = np.concatenate(
+        [
+            np.empty(0, np.int64),
+            *(_targets(image.forced_targets, n) for image, n in zip(record.images, lengths, strict=True)),
+        ]
+    )
+    return insert_measurements(
+        connection,
+        measurements,
+        np.repeat(np.array(image_ids, np.int64), lengths),
+        entries=_missed_entries(measurements, targets, survey),
+        monitors=_fitted_monitors(measurements, targets, survey),
+    )
+
+
+def _targets(forced: Ids, n_measurements: int) -> Ids:
+    """Catalogue row that each measurement of an image was forced for; -1 for the blind ones, which come first."""
+    return np.concatenate([np.full(n_measurements - len(forced), -1), forced])
+
+
+def _missed_entries(measurements: Measurements, targets: Ids, survey: Survey) -> Ids:
+    """Row number of the entry behind each null detection, which was stored before; 0 for the others."""
+    is_missed = measurements.extract_type == ExtractType.NULL_DETECTION
+    entries = np.zeros(len(targets), np.int64)
+    entries[is_missed] = survey.catalogue.entries["id"][targets[is_missed]]
+    return entries
+
+
+def _fitted_monitors(measurements: Measurements, targets: Ids, survey: Survey) -> Ids:
+    """Row number of the position behind each monitored measurement; 0 for the others."""
+    is_monitored = measurements.extract_type == ExtractType.MONITORED
+    monitor_of = np.zeros(len(survey.catalogue), np.int64)
+    known = survey.monitor_entries >= 0
+    monitor_of[survey.monitor_entries[known]] = survey.monitors.id[known]
+    monitors = np.zeros(len(targets), np.int64)
+    monitors[is_monitored] = monitor_of[targets[is_monitored]]
+    return monitors
+
+
+def _references(record: TimestepRecord, starts: NDArray[np.int64], n_created: int) -> NDArray[np.int64]:
+    """Number of the measurement that made each new entry, in order of catalogue rows."""
+    references = np.zeros(n_created, np.int64)
+    for rows, image, measurements in record.changes.created:
+        references[rows - record.changes.n_before] = starts[image] + measurements
+    return references
+
+
+def _joined(tables: Sequence[_Rows], starts: NDArray[np.int64], kind: type[_Rows]) -> _Rows:
+    """Stack tables of all images, with their measurements numbered through."""
+    shifted = [
+        replace(table, measurement=table.measurement + start) for table, start in zip(tables, starts, strict=False)
+    ]
+    return kind.concatenate(shifted)
+
+
+def _counts(record: TimestepRecord) -> dict[str, int]:
+    types = np.concatenate([np.empty(0, np.int16), *(image.associations.type for image in record.images)])
+    n_forced = sum(len(image.forced_targets) for image in record.images)
+    return {
+        "n_images": len(record.images),
+        "n_accepted": record.n_accepted,
+        "n_rejected": len(record.images) - record.n_accepted,
+        "n_measured": sum(len(image.measurements) for image in record.images) - n_forced,
+        "n_new_entries": int(np.isin(types, (Association.NEW_SOURCE, Association.MONITOR_FIRST)).sum()),
+        "n_newsources": sum(len(image.new_sources) for image in record.images),
+        "n_forced_requested": sum(image.n_requested for image in record.images),
+        "n_forced_measured": n_forced,
+    }
+
+
+def _seconds(record: TimestepRecord) -> dict[str, float]:
+    """Seconds that each stage took, over all images."""
+    total: Counter[str] = Counter()
+    for image in record.images:
+        total.update(image.result.seconds)
+    return {stage: round(seconds, 4) for stage, seconds in total.items()}

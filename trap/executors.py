@@ -1,0 +1,137 @@
+"""Where the steps run: here and now, or in worker processes that can be ended.
+
+The pipeline asks an executor, in the manner of :class:`concurrent.futures.Executor`, to run a step
+and waits for what it returns. It knows nothing of processes, of Prefect or of Dask.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, Self, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from trap.errors import WorkerLostError
+from trap.log import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Result(Protocol[T_co]):
+    """What an executor gives back: a promise of what the step returns."""
+
+    def result(self) -> T_co:
+        """Wait for the step and return its value, or raise what it raised."""
+
+
+class Executor(Protocol):
+    """Runs steps: :meth:`submit` returns at once or after the step, as it likes."""
+
+    def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
+        """Run ``step(*args, **kwargs)``."""
+
+
+class SerialExecutor:
+    """Runs every step at once, in this process."""
+
+    def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
+        """Run the step now; an exception is kept until the result is asked for."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(step(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 (a future carries whatever the step raises)
+            future.set_exception(error)
+        return future
+
+
+class ProcessExecutor:
+    """Runs steps in worker processes; one that hangs or dies costs that step and nothing else.
+
+    A thread or a Prefect time-out ends nothing that sits in compiled code; a process can be killed.
+
+    Parameters
+    ----------
+    n_workers
+        Processes; 0 takes one per core that this process may use.
+    timeout_seconds
+        Time after which a worker is killed and its step raises
+        :class:`~trap.errors.WorkerLostError`.
+    """
+
+    def __init__(self, n_workers: int = 0, *, timeout_seconds: float = 600.0) -> None:
+        self.n_workers = n_workers or len(os.sched_getaffinity(0))
+        self._timeout = timeout_seconds
+        # Forking a process that has threads (a Prefect client's, for one) can deadlock the child.
+        self._pool = ProcessPool(
+            max_workers=self.n_workers,
+            context=multiprocessing.get_context("forkserver"),
+            initializer=_prepare_worker,
+            initargs=(os.getpid(),),
+        )
+
+    def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
+        """Queue the step for the next free worker."""
+        future = self._pool.submit(step, self._timeout, *args, **kwargs)
+        return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if exception[0] is None:
+            self._pool.close()  # type: ignore[no-untyped-call]
+        else:
+            self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+class _WorkerResult(Generic[T]):
+    """A pool's future whose losses are told in our own words."""
+
+    def __init__(self, future: Future[T], step: str, timeout: float) -> None:
+        self._future = future
+        self._step = step
+        self._timeout = timeout
+
+    def result(self) -> T:
+        try:
+            return self._future.result()
+        except TimeoutError as error:
+            msg = f"{self._step} was ended after {self._timeout:g} s"
+            raise WorkerLostError(msg) from error
+        except ProcessExpired as error:
+            msg = f"the worker process of {self._step} died (exit code {error.exitcode})"
+            raise WorkerLostError(msg) from error
+
+
+def _prepare_worker(parent: int) -> None:
+    """Make a worker write its log to standard error, leave interrupts to its parent, and not outlive it."""
+    configure_logging()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
+
+
+def _exit_without(parent: int) -> None:
+    while _is_alive(parent):
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

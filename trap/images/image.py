@@ -1,0 +1,143 @@
+"""An image of the sky: a path that becomes metadata, projection and pixels when they are asked for.
+
+Nothing is read before it is needed and each thing once; what travels between processes is the
+path alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from trap.images.fits import hash_file, map_plane, read_header, read_plane
+from trap.images.headers import jansky_per_unit, read_metadata
+from trap.images.metadata import ImageMetadata
+from trap.images.projection import celestial_wcs
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+    from astropy.wcs import WCS
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Image", "ImageMetadata"]
+
+
+class Image:
+    """One image.
+
+    Parameters
+    ----------
+    path
+        A FITS file, which may be compressed by gzip or within FITS.
+
+    Notes
+    -----
+    Everything below raises :class:`~trap.errors.UnreadableImageError` when the file cannot be read
+    and :class:`~trap.errors.ImageError` when its header cannot be used.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._in_memory = False
+
+    @classmethod
+    def from_array(cls, data: ArrayLike, header: Header, url: str = "memory") -> Self:
+        """Make an image of pixels in memory; it cannot be pickled.
+
+        Parameters
+        ----------
+        data
+            (ny, nx), in the unit of the header.
+        header
+            FITS header; the lengths of the axes are taken from the data.
+        url
+            What the image is called.
+        """
+        image, pixels = cls(url), np.asarray(data)
+        header = header.copy()
+        header["NAXIS2"], header["NAXIS1"] = pixels.shape
+        image._in_memory = True
+        # What is in these places already is never read from the path.
+        image.__dict__.update(header=header, _plane=pixels, content_hash=_hash(pixels, header))
+        return image
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        if self._in_memory:
+            msg = f"{self.url}: an image in memory has no path to be pickled as"
+            raise TypeError(msg)
+        return type(self), (self.path,)
+
+    @property
+    def url(self) -> str:
+        """Where the image is."""
+        return str(self.path)
+
+    @cached_property
+    def header(self) -> Header:
+        """FITS header; reads no pixel."""
+        return read_header(self.path)
+
+    @cached_property
+    def metadata(self) -> ImageMetadata:
+        """What the header says; reads no pixel."""
+        return read_metadata(self.header, self.url, self.wcs)
+
+    @cached_property
+    def wcs(self) -> WCS:
+        """Celestial projection of the pixels, in ICRS; with origin 0 pixels are array indices."""
+        return celestial_wcs(self.header, self.url)
+
+    @cached_property
+    def data(self) -> NDArray[np.float32]:
+        """(ny, nx) Jy/beam — the pixels; NaN where there is no value."""
+        return self._as_pixels(read_plane(self.path) if self._plane is None else self._plane)
+
+    def cutout(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Pixels of a part of the image, without reading the rest where the file allows it.
+
+        Parameters
+        ----------
+        rows, columns
+            Slices along y and x, as for ``data``.
+
+        Returns
+        -------
+        (n_rows, n_columns) Jy/beam
+            A copy; NaN where there is no value.
+        """
+        if "data" in self.__dict__ or self._plane is None:
+            return self.data[rows, columns].copy()
+        return self._as_pixels(self._plane[rows, columns])
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash (128-bit BLAKE2b, hexadecimal) of the whole file: the same file under any name."""
+        return hash_file(self.path)
+
+    @cached_property
+    def _plane(self) -> NDArray[Any] | None:
+        """The pixels as the file holds them, mapped; None where they must be computed."""
+        return map_plane(self.path)
+
+    def _as_pixels(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):
+            # A number too large for 32 bits becomes infinite, and so no value, below.
+            pixels = np.array(plane, np.float32, order="C")
+        factor = jansky_per_unit(str(self.header.get("BUNIT", "")).strip())
+        if factor != 1:
+            pixels *= np.float32(factor)
+        pixels[np.isinf(pixels)] = np.nan
+        return pixels
+
+
+def _hash(pixels: NDArray[Any], header: Header) -> str:
+    digest = hashlib.blake2b(header.tostring().encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).tobytes())
+    return digest.hexdigest()

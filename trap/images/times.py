@@ -1,0 +1,105 @@
+"""When an image was taken: the dates that FITS headers hold, as UTC."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from datetime import UTC, datetime, timedelta
+
+import erfa  # type: ignore[import-untyped]
+
+__all__ = ["from_mjd", "parse_date", "to_utc"]
+
+_MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 (its time scale is for to_utc to say)
+_UNIX_ZERO_JD = 2440587.5
+_LEGACY_DATE = re.compile(r"(\d\d)/(\d\d)/(\d\d)")
+_UTC_NAMES = ("", "UTC", "UT", "UT1", "GMT", "Z")
+_TO_TAI = {
+    "TAI": (),
+    "IAT": (),
+    "TT": (erfa.tttai,),
+    "TDT": (erfa.tttai,),
+    "ET": (erfa.tttai,),
+    # TDB and TT never differ by more than 2 ms.
+    "TDB": (erfa.tttai,),
+    "TCG": (erfa.tcgtt, erfa.tttai),
+    "TCB": (erfa.tcbtdb, erfa.tttai),
+}
+
+
+def parse_date(text: str) -> datetime:
+    """Read a date as headers write it.
+
+    ISO 8601 with or without a time, the two-digit ``DD/MM/YY`` of the last century, and the list
+    of quoted dates of which only the first counts (``"2013-04-29";"2013-04-30"``).
+
+    Returns
+    -------
+    datetime
+        With a time zone only where the text names one.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    first = text.split(";", maxsplit=1)[0].strip().strip('"').strip()
+    legacy = _LEGACY_DATE.fullmatch(first)
+    if legacy:
+        day, month, year = (int(part) for part in legacy.groups())
+        return datetime(1900 + year, month, day)  # noqa: DTZ001 (its time scale is for to_utc to say)
+    return datetime.fromisoformat(first)
+
+
+def from_mjd(mjd: float) -> datetime:
+    """Turn a modified Julian date into a date without a time zone.
+
+    Raises
+    ------
+    ValueError
+        If there is no such date.
+    """
+    try:
+        return _MJD_ZERO + timedelta(days=mjd)
+    except OverflowError as error:
+        msg = f"no such date: MJD {mjd}"
+        raise ValueError(msg) from error
+
+
+def to_utc(time: datetime, timesys: str) -> datetime:
+    """Bring a time to UTC.
+
+    The leap seconds are those that ERFA brings along: astropy's own conversion downloads a table
+    when it thinks the one at hand is old.
+
+    Parameters
+    ----------
+    time
+        A time in the scale ``timesys``; one with a time zone is taken by that alone.
+    timesys
+        FITS name of the time scale; empty is UTC. UT1 is taken as UTC, from which it differs by
+        less than a second.
+
+    Raises
+    ------
+    ValueError
+        If the time scale is not known.
+    """
+    if time.tzinfo is not None:
+        return time.astimezone(UTC)
+    scale = timesys.strip().upper()
+    if scale in _UTC_NAMES:
+        return time.replace(tzinfo=UTC)
+    if scale not in _TO_TAI:
+        msg = f"unknown time scale {timesys!r}"
+        raise ValueError(msg)
+    unix = time.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    day, fraction = _UNIX_ZERO_JD + unix.days, (unix - timedelta(days=unix.days)) / timedelta(days=1)
+    for convert in _TO_TAI[scale]:
+        day, fraction = convert(day, fraction)
+    with warnings.catch_warnings():
+        # Years so far back or ahead that the leap seconds are not known: the nearest known are used.
+        warnings.simplefilter("ignore", erfa.ErfaWarning)
+        day, fraction = erfa.taiutc(day, fraction)
+    days = float(day) - _UNIX_ZERO_JD
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days) + timedelta(days=float(fraction))

@@ -1,0 +1,105 @@
+"""What became of a run: its timesteps, what was left out and why, and the exit code that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trap.records import ImageRecord, UnreadableImage
+
+__all__ = ["ExitCode", "RunSummary", "TimestepOutcome"]
+
+
+class ExitCode(IntEnum):
+    """How ``trap run`` ends."""
+
+    COMPLETE = 0
+    """Every image was processed, or was in the dataset already."""
+    ERROR = 1
+    """The run could not start or had to stop: a wrong setting, no database."""
+    IMAGES_LEFT_OUT = 3
+    """Finished, but some images were rejected, unreadable, or too late."""
+    TIMESTEPS_FAILED = 4
+    """Finished, but some timesteps failed and are not in the database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestepOutcome:
+    """What became of one timestep.
+
+    Parameters
+    ----------
+    images
+        Stored images, rejected ones included; empty if the timestep failed.
+    unreadable
+        Images whose pixels could not be read.
+    duplicates
+        Images whose content the dataset already holds.
+    failure
+        Why the timestep failed; nothing of it is in the database then.
+    """
+
+    taustart_ts: datetime
+    images: tuple[ImageRecord, ...] = ()
+    unreadable: tuple[UnreadableImage, ...] = ()
+    duplicates: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a run did, and everything that it left out.
+
+    Parameters
+    ----------
+    dataset_id
+        The dataset that was made or extended.
+    outcomes
+        Of the timesteps, in order.
+    unreadable
+        Files that could not even be described.
+    known
+        Images that the dataset held before.
+    late
+        Images refused because the dataset already goes beyond their time.
+    """
+
+    dataset_id: int
+    outcomes: tuple[TimestepOutcome, ...]
+    unreadable: tuple[UnreadableImage, ...]
+    known: tuple[str, ...]
+    late: tuple[str, ...]
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """All images that were stored, in order."""
+        return tuple(image for outcome in self.outcomes for image in outcome.images)
+
+    @property
+    def failures(self) -> tuple[TimestepOutcome, ...]:
+        """Timesteps that failed."""
+        return tuple(outcome for outcome in self.outcomes if outcome.failure is not None)
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Images that gave no measurements, each with its reason."""
+        rejected = [(i.result.metadata.url, i.result.rejection.text) for i in self.images if i.result.rejection]
+        files = [*self.unreadable, *(file for outcome in self.outcomes for file in outcome.unreadable)]
+        late = [(url, "earlier than the newest timestep of the dataset") for url in self.late]
+        return [*((file.url, f"unreadable: {file.reason}") for file in files), *rejected, *late]
+
+    @property
+    def already_known(self) -> tuple[str, ...]:
+        """Images whose content the dataset held before, or got twice."""
+        return (*self.known, *(url for outcome in self.outcomes for url in outcome.duplicates))
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The worst that happened."""
+        if self.failures:
+            return ExitCode.TIMESTEPS_FAILED
+        return ExitCode.IMAGES_LEFT_OUT if self.left_out else ExitCode.COMPLETE

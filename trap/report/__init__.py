@@ -1,0 +1,1 @@
+"""What people read: text, figures and exports. Arrays in, text and figures out; no database here."""

@@ -1,0 +1,60 @@
+"""Injected beside recovered, as a table for people."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from trap.report.text import MISSING, count, number, sky_position, text_table
+
+if TYPE_CHECKING:
+    from trap.demo import Comparison, RecoveredTransient, RecoveredVariable
+
+__all__ = ["comparison_text"]
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Write what was injected beside what is recovered, and where that falls short."""
+    parts = [
+        "transients, injected and recovered (timesteps count from 0)",
+        text_table(
+            map(_transient_row, comparison.transients),
+            right=("on from", "peak S/N", "found at", "significance"),
+        ),
+        f"{count(len(comparison.false_candidates), 'false transient')}",
+        "",
+        f"variables, injected and recovered (rank in η among {count(comparison.n_entries, 'source')})",
+        text_table(
+            map(_variable_row, comparison.variables),
+            right=("modulation", "mean S/N", "V", "η", "rank"),
+        ),
+        f"highest η of a steady source: {number(comparison.highest_steady_eta, 3)}",
+    ]
+    return "\n".join(parts)
+
+
+def _transient_row(transient: RecoveredTransient) -> dict[str, str]:
+    found = transient.found_timestep
+    missed = "missed" if transient.must_be_found else "too faint"
+    return {
+        "name": transient.name,
+        "light curve": transient.shape,
+        "ra, dec (deg)": sky_position(transient.ra, transient.dec),
+        "on from": str(transient.first_timestep),
+        "peak S/N": f"{transient.peak_snr:.1f}",
+        "found at": missed if found is None else str(found),
+        "significance": MISSING if transient.significance is None else f"{transient.significance:.1f}",
+    }
+
+
+def _variable_row(variable: RecoveredVariable) -> dict[str, str]:
+    return {
+        "name": variable.name,
+        "light curve": variable.shape,
+        "ra, dec (deg)": sky_position(variable.ra, variable.dec),
+        "modulation": f"{variable.modulation:.0%}",
+        "mean S/N": f"{variable.mean_snr:.1f}",
+        "V": number(variable.v_int, 3),
+        "η": MISSING if math.isnan(variable.eta_int) else f"{variable.eta_int:.1f}",
+        "rank": MISSING if variable.rank is None else str(variable.rank),
+    }

@@ -1,0 +1,72 @@
+"""Tables for other programs: CSV and JSON, the same values in both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import ArrayLike
+
+__all__ = ["as_csv", "as_json", "as_rows"]
+
+
+def as_rows(columns: Mapping[str, ArrayLike]) -> Iterator[dict[str, Any]]:
+    """Turn columns into rows of plain Python values.
+
+    Times become ISO 8601 text in UTC; NaN and missing times become None.
+
+    Parameters
+    ----------
+    columns
+        Arrays of equal length, by name.
+    """
+    values = (np.asarray(column).tolist() if _is_plain(column) else _objects(column) for column in columns.values())
+    for row in zip(*values, strict=True):
+        yield dict(zip(columns, map(_plain, row), strict=True))
+
+
+def as_csv(columns: Mapping[str, ArrayLike]) -> str:
+    """Write columns as CSV with a line of names; missing values are empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(as_rows(columns))
+    return stream.getvalue().rstrip("\n")
+
+
+def as_json(value: Any) -> str:  # noqa: ANN401 (whatever a caller has to tell)
+    """Write a value as JSON; NaN, which JSON does not have, becomes null."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False)
+
+
+def _is_plain(column: ArrayLike) -> bool:
+    return np.asarray(column).dtype.kind not in "MO"
+
+
+def _objects(column: ArrayLike) -> list[Any]:
+    array = np.asarray(column)
+    return list(array.astype("M8[us]").tolist()) if array.dtype.kind == "M" else list(array)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, datetime):
+        utc = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+        return f"{utc.isoformat()}Z"
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

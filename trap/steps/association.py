@@ -1,0 +1,84 @@
+"""Association: the blind measurements of a timestep, image by image, joined to the running catalogue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.catalogues import Association, Associations, Measurements, NewSources
+from trap.records import ImageRecord
+from trap.steps.quality import reject_against_history
+from trap.survey import as_utc64
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trap.records import ImageResult
+    from trap.running_catalogue import LightCurveKey
+    from trap.survey import Survey
+
+__all__ = ["associate_extracted_sources"]
+
+
+def associate_extracted_sources(survey: Survey, results: Sequence[ImageResult]) -> tuple[ImageRecord, ...]:
+    """Associate the images of one timestep, in the order given, and test what is new.
+
+    Images that the quality history of their band speaks against are rejected here, where the
+    history is known in its right order. Changes only the survey in memory.
+
+    Parameters
+    ----------
+    survey
+        The dataset's state; updated.
+    results
+        Measured images of the same time, lowest frequency first.
+
+    Returns
+    -------
+    One record per image, without forced fits yet.
+    """
+    survey.catalogue.begin_timestep()
+    return tuple(_associate_image(survey, number, result) for number, result in enumerate(results))
+
+
+def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageRecord:
+    metadata = result.metadata
+    key, region = survey.light_curve_key(metadata), survey.region_number(metadata)
+    rejection = result.rejection or reject_against_history(metadata, result.rms_qc, survey)
+    if rejection is not None:
+        return _without_sources(result.rejected(rejection), key, region)
+    survey.remember_rms(key.band, result.rms_qc)
+    measured = result.measurements.take(result.measurements.is_measured)
+    settings = survey.config.association
+    associations = survey.catalogue.associate(
+        measured,
+        image=number,
+        key=key,
+        taustart=as_utc64(metadata.taustart_ts),
+        search_radius=settings.beamwidths_limit * metadata.beam.bmaj / 2 if metadata.beam else 0.0,
+        max_radius=settings.deruiter_radius,
+    )
+    new = associations.take(associations.type == Association.NEW_SOURCE)
+    return ImageRecord(
+        result=result,
+        key=key,
+        region=region,
+        measurements=measured,
+        associations=associations,
+        new_sources=survey.looks.find_new_sources(key, new.entry, new.measurement, measured, survey.regions),
+        forced_targets=np.empty(0, np.int64),
+        n_dropped=len(result.measurements) - len(measured),
+    )
+
+
+def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> ImageRecord:
+    return ImageRecord(
+        result=result,
+        key=key,
+        region=region,
+        measurements=Measurements.empty(),
+        associations=Associations.empty(),
+        new_sources=NewSources.empty(),
+        forced_targets=np.empty(0, np.int64),
+    )

@@ -1,0 +1,209 @@
+"""Forced fits: what is at a known position in an image that did not show it.
+
+The requests are collected after all bands of a timestep are associated, so that a fork in one band
+cannot invalidate a request of another (TraP loses the timestep then).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.catalogues import Associations, ExtractType, FitRequests, Measurements
+from trap.extraction.forced import fit_positions
+from trap.images.image import Image
+from trap.survey import as_utc64
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trap.config import SourceExtractionConfig
+    from trap.extraction.background import Background
+    from trap.records import ImageRecord
+    from trap.survey import Survey
+
+__all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits"]
+
+
+def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
+    """List the positions of an image to be fitted: null detections first, then monitored positions.
+
+    TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the
+    expiration comes with the survey's settings. Monitored positions outside the image's sky region
+    are not asked for.
+
+    Parameters
+    ----------
+    image
+        An associated image; a rejected one asks for nothing.
+    survey
+        The dataset's state after association of the whole timestep.
+    """
+    if image.result.rejection is not None:
+        return FitRequests.empty()
+    catalogue, region = survey.catalogue, survey.regions[image.region]
+    missed = catalogue.null_detections(
+        region,
+        taustart=as_utc64(image.result.metadata.taustart_ts),
+        associated=image.associations.entry,
+        expiration=survey.config.source_extraction.expiration,
+    )
+    monitors = survey.monitors
+    watched = np.flatnonzero(region.covers(monitors.ra, monitors.dec))
+    entries = catalogue.entries[missed]
+    return FitRequests(
+        ra=np.concatenate([entries["wm_ra"], monitors.ra[watched]]),
+        dec=np.concatenate([entries["wm_dec"], monitors.dec[watched]]),
+        kind=np.repeat([ExtractType.NULL_DETECTION, ExtractType.MONITORED], [len(missed), len(watched)]),
+        target=np.concatenate([missed, watched]),
+    )
+
+
+def perform_forced_fits(
+    requests: FitRequests,
+    url: str,
+    extraction_params: SourceExtractionConfig,
+    *,
+    background: Background,
+    neighbours: Measurements,
+) -> Measurements:
+    """Fit the beam at fixed positions of an image.
+
+    Stateless, for worker processes: pixels are read as small cut-outs, the background and noise
+    come from the mesh of the blind search. TraP returned only the fits that worked.
+
+    Parameters
+    ----------
+    requests
+        Positions, and why they are asked for.
+    url
+        The image.
+    extraction_params
+        Size of the fitting box, systematic errors.
+    background
+        Mesh of background and noise of this image.
+    neighbours
+        Blind measurements of this image, which the fits must not take for their own flux.
+
+    Returns
+    -------
+    One row per request, in order; NaN fluxes and a flag where nothing could be measured.
+    """
+    if not len(requests):
+        return Measurements.empty()
+    fits = fit_positions(
+        Image(url),
+        requests.ra,
+        requests.dec,
+        background=background,
+        neighbours=neighbours,
+        config=extraction_params,
+    )
+    return fits.with_columns(extract_type=requests.kind)
+
+
+def insert_and_associate_forced_fits(
+    survey: Survey,
+    images: Sequence[ImageRecord],
+    requests: Sequence[FitRequests],
+    fits: Sequence[Measurements],
+) -> tuple[ImageRecord, ...]:
+    """Add the forced fits of a timestep to the light curves of the entries they were made for.
+
+    TraP did this per image and in the database; here it is in memory, and what is inserted goes
+    into the database with the rest of the timestep.
+
+    Parameters
+    ----------
+    survey
+        The dataset's state; updated.
+    images, requests, fits
+        Per image, in the same order; ``fits`` has a row per request.
+
+    Returns
+    -------
+    The images' records, completed.
+
+    Raises
+    ------
+    ValueError
+        If a request and its fits do not match in number.
+    """
+    completed = tuple(
+        _associate_fits(survey, number, image, asked, made)
+        for number, (image, asked, made) in enumerate(zip(images, requests, fits, strict=True))
+    )
+    missed = [image.forced_targets[_is_null(image)] for image in completed]
+    detected = [image.associations.entry[image.associations.measurement < _n_blind(image)] for image in completed]
+    survey.catalogue.count_forced_fits(_joined(missed), _joined(detected))
+    return completed
+
+
+def _associate_fits(
+    survey: Survey, number: int, image: ImageRecord, requests: FitRequests, fits: Measurements
+) -> ImageRecord:
+    if len(requests) != len(fits):
+        msg = f"{image.result.metadata.url}: {len(fits)} forced fits for {len(requests)} requests"
+        raise ValueError(msg)
+    usable = fits.is_measured
+    requests, fits = requests.take(usable), fits.take(usable)
+    measurements = Measurements.concatenate([image.measurements, fits])
+    rows = np.arange(len(image.measurements), len(measurements))
+    null = requests.kind == ExtractType.NULL_DETECTION
+    points = [
+        image.associations,
+        survey.catalogue.add_null_detections(requests.target[null], measurements, rows[null], image.key),
+    ]
+    targets = requests.target.copy()
+    if not null.all():
+        targets[~null], monitored = _associate_monitored(
+            survey, number, image, requests.target[~null], measurements, rows[~null]
+        )
+        points += monitored
+    return replace(
+        image,
+        measurements=measurements,
+        associations=Associations.concatenate(points),
+        forced_targets=targets,
+        n_requested=len(usable),
+    )
+
+
+def _associate_monitored(
+    survey: Survey,
+    number: int,
+    image: ImageRecord,
+    monitors: NDArray[np.int64],
+    measurements: Measurements,
+    rows: NDArray[np.intp],
+) -> tuple[NDArray[np.int64], list[Associations]]:
+    """Make the entries of positions fitted for the first time; add all points. Returns the entries, too."""
+    taustart = as_utc64(image.result.metadata.taustart_ts)
+    first = survey.monitor_entries[monitors] < 0
+    survey.monitor_entries[monitors[first]] = survey.catalogue.create_monitored(
+        measurements, rows[first], image=number, taustart=taustart
+    )
+    entries = survey.monitor_entries[monitors]
+    points = [
+        survey.catalogue.add_monitored(entries[picked], measurements, rows[picked], image.key, first=is_first)
+        for picked, is_first in ((first, True), (~first, False))
+    ]
+    return entries, points
+
+
+def _n_blind(image: ImageRecord) -> int:
+    return len(image.measurements) - len(image.forced_targets)
+
+
+def _is_null(image: ImageRecord) -> NDArray[np.bool_]:
+    kinds = image.measurements.extract_type[_n_blind(image) :]
+    null: NDArray[np.bool_] = kinds == ExtractType.NULL_DETECTION
+    return null
+
+
+def _joined(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate([np.empty(0, np.int64), *rows])

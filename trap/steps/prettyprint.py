@@ -1,0 +1,30 @@
+"""The transients of a dataset, as text for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from trap.report.summary import transients_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["prettyprint"]
+
+
+def prettyprint(transients: Mapping[str, NDArray], stream: TextIO | None = None) -> None:
+    """Print transient candidates as a table, most significant first.
+
+    TraP's function logged the attributes of objects that nothing made any more.
+
+    Parameters
+    ----------
+    transients
+        Columns as :func:`trap.db.lightcurves.transients` returns them.
+    stream
+        Where to print; standard output by default.
+    """
+    print(transients_table(transients), file=sys.stdout if stream is None else stream)

@@ -1,0 +1,146 @@
+"""What a dataset remembers between timesteps: catalogue, bands, sky regions, looks and noise.
+
+A survey is loaded from the database when a run begins, and again after a timestep failed, so that
+going on after a failure and extending a dataset are the same thing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.angles import separation
+from trap.catalogues import MonitorPositions
+from trap.images.bands import Band, band_of, find_band
+from trap.new_sources import EarlierLooks
+from trap.records import RegionLinks
+from trap.running_catalogue import LightCurveKey, RunningCatalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trap.config import PipelineConfig
+    from trap.images.image import ImageMetadata
+    from trap.images.skyregion import SkyRegion
+    from trap.records import ImageRecord, StoredIds, TimestepRecord
+
+__all__ = ["Survey", "as_utc64"]
+
+
+def as_utc64(moment: datetime) -> np.datetime64:
+    """Convert an aware time to a numpy time in UTC, with microseconds."""
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+@dataclass(slots=True)
+class Survey:
+    """The state of one dataset, in memory.
+
+    Parameters
+    ----------
+    bands, regions
+        In order of appearance; everything else refers to them by number. Those at the end that
+        have no id yet are not in the database yet.
+    rms_history
+        Noise of the latest accepted images of each band, oldest first.
+    monitor_entries
+        (n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit.
+    latest
+        Start of the latest stored timestep.
+    """
+
+    config: PipelineConfig
+    catalogue: RunningCatalogue = field(default_factory=RunningCatalogue)
+    bands: list[Band] = field(default_factory=list)
+    band_ids: list[int] = field(default_factory=list)
+    regions: list[SkyRegion] = field(default_factory=list)
+    region_ids: list[int] = field(default_factory=list)
+    looks: EarlierLooks = field(init=False)
+    rms_history: dict[int, deque[float]] = field(default_factory=dict)
+    monitors: MonitorPositions = field(default_factory=MonitorPositions.empty)
+    monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    latest: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.looks = EarlierLooks(self.config.transient_search.new_source_sigma_margin)
+
+    def light_curve_key(self, metadata: ImageMetadata) -> LightCurveKey:
+        """Find, or make, the band of an image; with its Stokes parameter."""
+        settings = self.config.persistence
+        band = band_of(metadata.freq_eff, metadata.freq_bw, bandwidth_max=settings.bandwidth_max)
+        number = find_band(self.bands, band, tolerance=settings.band_tolerance)
+        if number is None:
+            number = len(self.bands)
+            self.bands.append(band)
+        return LightCurveKey(number, metadata.stokes)
+
+    def region_number(self, metadata: ImageMetadata) -> int:
+        """Find, or make, the sky region of an image: the very same centre and radius."""
+        region = metadata.sky_region(self.config.source_extraction.extraction_radius_pix)
+        if region not in self.regions:
+            self.regions.append(region)
+        return self.regions.index(region)
+
+    def rms_history_of(self, band: int) -> NDArray[np.float64]:
+        """(n,) Jy/beam — noise of the latest accepted images of a band, oldest first."""
+        return np.array(self.rms_history.get(band, ()), float)
+
+    def remember_rms(self, band: int, rms: float) -> None:
+        """Add the noise of an accepted image to the history of its band."""
+        history = self.rms_history.setdefault(band, deque(maxlen=self.config.quality.rms_est_history))
+        history.append(rms)
+
+    def region_links(self, images: Sequence[ImageRecord]) -> RegionLinks:
+        """Link the entries made in this timestep to all regions, and its new regions to all entries.
+
+        Parameters
+        ----------
+        images
+            The timestep's images, associated.
+        """
+        changes, entries = self.catalogue.changes, self.catalogue.entries
+        first_region = np.full(len(entries), -1)
+        for rows, image, _ in changes.created:
+            first_region[rows] = images[image].region
+        linkable = entries["active"] & ~entries["mon_src"]
+        rows_of: list[NDArray[np.intp]] = []
+        distances: list[NDArray[np.float64]] = []
+        for number, region in enumerate(self.regions):
+            is_known = number < len(self.region_ids)
+            rows = (
+                np.flatnonzero(linkable[changes.n_before :]) + changes.n_before
+                if is_known
+                else np.flatnonzero(linkable)
+            )
+            distance = separation(entries["wm_ra"][rows], entries["wm_dec"][rows], region.centre_ra, region.centre_dec)
+            own = first_region[rows] == number
+            linked = own | (distance < region.xtr_radius)
+            rows_of.append(rows[linked])
+            distances.append(np.where(own, np.nan, distance)[linked])
+        return RegionLinks(
+            entry=np.concatenate([np.empty(0, np.intp), *rows_of]),
+            region=np.repeat(np.arange(len(rows_of)), [len(rows) for rows in rows_of]),
+            distance=np.concatenate([np.empty(0), *distances]),
+        )
+
+    def commit(self, record: TimestepRecord, ids: StoredIds) -> None:
+        """Take over what the database gave a stored timestep: ids, and its images as earlier looks."""
+        self.band_ids, self.region_ids = list(ids.bands), list(ids.regions)
+        self.catalogue.entries["id"][record.changes.n_before :] = ids.entries
+        for image, image_id in zip(record.images, ids.images, strict=True):
+            if image.result.rejection is None:
+                self.looks.add(
+                    image.key,
+                    image=image_id,
+                    region=image.region,
+                    rms_min=image.result.rms_min,
+                    rms_max=image.result.rms_max,
+                    threshold=self.config.source_extraction.detection_threshold,
+                )
+        self.latest = record.taustart_ts
