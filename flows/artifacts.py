@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from flows.tasks import time_label
 from trap.variability import modulation_v, weighted_eta
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def group_table(outcomes: Iterable[TimestepOutcome]) -> list[dict[str, Cell]]:
 
 
 def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
-    time = outcome.taustart_ts.isoformat()
+    time = time_label(outcome.taustart_ts)
     if outcome.failure is not None:
         yield _row(time, "", "timestep failed", reason=outcome.failure)
     for image in outcome.images:
@@ -110,8 +111,8 @@ def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None) -> str
         "sources": 0 if catalogue is None else int(np.count_nonzero(catalogue.entries["active"])),
         "new-source candidates": sum(len(image.new_sources) for image in summary.images),
     }
-    parts = [f"# Dataset {summary.dataset_id}", _table(("", ""), counts.items())]
-    failed = [(outcome.taustart_ts.isoformat(), str(outcome.failure)) for outcome in summary.failures]
+    parts = [f"# Dataset {summary.dataset_id}", _table(("of", "number"), counts.items())]
+    failed = [(time_label(outcome.taustart_ts), str(outcome.failure)) for outcome in summary.failures]
     if failed:
         parts += ["## Timesteps that failed", _table(("time", "reason"), failed)]
     if summary.left_out:
@@ -129,7 +130,7 @@ def _candidates(images: Iterable[ImageRecord]) -> Iterator[tuple[Cell, ...]]:
     for image in images:
         new, measured = image.new_sources, image.measurements
         for row, sigma in zip(new.measurement, new.sigma_rms_min, strict=True):
-            time = image.result.metadata.taustart_ts.isoformat()
+            time = time_label(image.result.metadata.taustart_ts)
             position = f"{measured.ra[row]:.5f}", f"{measured.dec[row]:+.5f}"
             yield time, *position, f"{measured.f_int[row]:.4g}", f"{sigma:.1f}"
 

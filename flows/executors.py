@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from flows.tasks import POLICIES, Policy, Work, make_task
-from trap.executors import SerialExecutor
+from flows.tasks import POLICIES, Policy, Work, call_task, make_task
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -34,25 +33,26 @@ class PrefectExecutor:
 
     def __init__(self, workers: Executor) -> None:
         self._workers = workers
-        self._here = SerialExecutor()
         self._tasks: dict[str, Task[[str, Work], Any]] = {}
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        """Run the step as a task; one that is not for worker processes is done when this returns."""
+        """Run the step as a task in a thread, which hands it to a worker at every attempt."""
+        task, label = self._task(step, *args, **kwargs)
+        work = partial(_result_of, partial(self._workers.submit, step, *args, **kwargs))
+        return cast("Result[T]", task.submit(label, work))
+
+    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the step as a task here and now."""
+        task, label = self._task(step, *args, **kwargs)
+        return cast("T", call_task(task, label, partial(step, *args, **kwargs)))
+
+    def _task(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[Task[[str, Work], Any], str]:
         name = step.__name__
         policy = POLICIES.get(name, Policy())
-        label = f"{name} {policy.label(*args, **kwargs)}".rstrip()
-        if policy.in_worker:
-            work = partial(self._in_worker, partial(self._workers.submit, step, *args, **kwargs))
-            return cast("Result[T]", self._task(name, policy).submit(label, work))
-        return self._here.submit(self._task(name, policy), label, partial(step, *args, **kwargs))
-
-    def _task(self, name: str, policy: Policy) -> Task[[str, Work], Any]:
         if name not in self._tasks:
             self._tasks[name] = make_task(name, policy)
-        return self._tasks[name]
+        return self._tasks[name], f"{name} {policy.label(*args, **kwargs)}".rstrip()
 
-    @staticmethod
-    def _in_worker(submit: Callable[[], Result[T]]) -> T:
-        """Have the step done by a worker; called anew at every attempt."""
-        return submit().result()
+
+def _result_of(submit: Callable[[], Result[T]]) -> T:
+    return submit().result()

@@ -53,7 +53,7 @@ def _forward(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict
     hidden = {"event", "level", "timestamp", "exception"}
     facts = (f"{key}={value}" for key, value in event.items() if key not in hidden)
     text = " ".join([str(event["event"]), *facts])
-    if event.get("exception"):
+    if isinstance(event.get("exception"), str):
         text += f"\n{event['exception']}"
     level = logging.getLevelNamesMapping().get(method.upper(), logging.ERROR)
     logging.getLogger(RUN_LOGGER).log(level, "%s", text)

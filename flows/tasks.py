@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from prefect.tasks import exponential_backoff
 
 from trap.errors import TransientError
 
-__all__ = ["POLICIES", "TIMESTEP", "Policy", "Work", "is_transient", "make_task"]
+__all__ = ["POLICIES", "TIMESTEP", "Policy", "Work", "call_task", "is_transient", "make_task", "time_label"]
 
 FIRST_DELAY_SECONDS = 2.0
 """Waiting time before the first retry; it doubles from one to the next."""
@@ -43,15 +44,17 @@ class Policy:
     ----------
     retries
         How often the step is tried again after a :class:`~trap.errors.TransientError`.
-    in_worker
-        Whether the step runs in a worker process, beside others; else here, and the flow waits.
     label
         Tells, from the step's arguments, what a run of it works on.
     """
 
     retries: int = 0
-    in_worker: bool = False
     label: Callable[..., str] = lambda *_, **__: ""
+
+
+def time_label(moment: datetime) -> str:
+    """Write a time in UTC for people, no finer than it is."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def _image_label(url: str, *_: object) -> str:
@@ -63,16 +66,16 @@ def _fits_label(requests: Any, url: str, *_: object, **__: object) -> str:  # no
 
 
 def _association_label(_survey: object, results: Any) -> str:  # noqa: ANN401
-    return results[0].metadata.taustart_ts.isoformat() if len(results) else "no images"
+    return time_label(results[0].metadata.taustart_ts) if len(results) else "no images"
 
 
 def _store_label(_engine: object, _dataset: int, record: Any, *_: object) -> str:  # noqa: ANN401
-    return str(record.taustart_ts.isoformat())
+    return time_label(record.taustart_ts)
 
 
 POLICIES = {
-    "measure_image": Policy(retries=3, in_worker=True, label=_image_label),
-    "perform_forced_fits": Policy(retries=3, in_worker=True, label=_fits_label),
+    "measure_image": Policy(retries=3, label=_image_label),
+    "perform_forced_fits": Policy(retries=3, label=_fits_label),
     "load_survey": Policy(retries=3),
     # Association changes the survey in memory. Done twice it would add every point twice, so it is never tried again
     # by itself: if it fails, so does its timestep, and the state is loaded anew from the database.
@@ -121,3 +124,9 @@ def make_task(name: str, policy: Policy) -> Task[[str, Work], Any]:
         cache_policy=NO_CACHE,  # anything else would hash the arguments
         persist_result=False,
     )
+
+
+def call_task(task: Task[[str, Work], Any], label: str, work: Work) -> Any:  # noqa: ANN401 (whatever the work returns)
+    """Run a task here and now; raises what the work raised at its last attempt."""
+    # Prefect declares the result of every task as possibly awaitable.
+    return task(label, work)

@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from made_up_survey import Dataset
     from sqlalchemy import Engine
+
+# A busy machine must not fail a property test by the clock.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 # Prefect reads these when it is imported. Its home is ours alone: no profile, server or history of the user's.
 PREFECT_HOME = tempfile.mkdtemp(prefix="trap-prefect-")
@@ -93,3 +99,11 @@ def engine(database_url: str) -> Iterator[Engine]:
     made = make_engine(database_url)
     yield made
     made.dispose()
+
+
+@pytest.fixture
+def make_dataset(engine: Engine) -> Callable[..., Dataset]:
+    """Make datasets that are fed with made-up measurements."""
+    from made_up_survey import dataset_maker  # noqa: PLC0415
+
+    return dataset_maker(engine)

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import text
 
-from trap.catalogues import Measurements
+from trap.catalogues import Measurements, MonitorPositions
+from trap.config import PipelineConfig
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
 from trap.records import ImageRecord, ImageResult, TimestepRecord
 from trap.steps import association, forced_fitting, persistence, varmetric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Engine
 
     from trap.catalogues import FitRequests
-    from trap.config import PipelineConfig
 
 PIXEL = 0.01111
 START = datetime(2012, 1, 1, tzinfo=UTC)
@@ -173,3 +173,28 @@ class Dataset:
     def types(self) -> list[list[int]]:
         """List the association types of each light curve, in the order of :meth:`entries`."""
         return [[point["type"] for point in self.light_curve(entry["id"])] for entry in self.entries()]
+
+
+def dataset_maker(engine: Engine) -> Callable[..., Dataset]:
+    """Make empty datasets with TraP's test settings, changed section by section."""
+
+    def make(monitors: Sequence[tuple[float, float]] = (), **sections: dict[str, Any]) -> Dataset:
+        defaults = {
+            "association": {"deruiter_radius": 3.717, "beamwidths_limit": 1.0},
+            "source_extraction": {
+                "detection_threshold": 6.0,
+                "analysis_threshold": 3.0,
+                "extraction_radius_pix": RADIUS_PIX,
+            },
+            "transient_search": {"new_source_sigma_margin": 3.0},
+        }
+        for section, options in sections.items():
+            defaults[section] = {**defaults.get(section, {}), **options}
+        config = PipelineConfig().with_options(**defaults)
+        positions = MonitorPositions.of(
+            ra=np.array([ra for ra, _ in monitors], float), dec=np.array([dec for _, dec in monitors], float), name=""
+        )
+        dataset_id = persistence.create_dataset(engine, config, positions)
+        return Dataset(engine, config, dataset_id, persistence.load_survey(engine, dataset_id, config))
+
+    return make

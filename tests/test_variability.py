@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trap.variability import FLUX_STATISTICS, add_points, modulation_v, weighted_eta
+from trap.variability import (
+    FLUX_STATISTICS,
+    add_points,
+    medians,
+    modulation_v,
+    weighted_eta,
+    whole_light_curves,
+)
 
 ROW = np.array([0])
 
@@ -88,3 +95,19 @@ def test_only_the_given_rows_change():
     add_points(statistics, rows, {"f_peak": ([1.0, 2.0], [1.0, 1.0]), "f_int": ([1.0, 2.0], [1.0, 1.0])})
     assert list(statistics["n"]) == [1, 0, 1]
     assert list(statistics["mean_f_int"]) == [2.0, 0.0, 1.0]
+
+
+@given(light_curves, light_curves)
+def test_whole_light_curves_equal_streamed_ones(first, second):
+    curve = np.repeat([0, 1], [len(first), len(second)])
+    fluxes, errors = np.array(first + second).T
+    whole = whole_light_curves(curve, fluxes, errors)
+    for number, points in enumerate((first, second)):
+        streamed = stream(*zip(*points, strict=True))
+        for name in ("n", "mean_f_int", "m2_f_int", "wsum_f_int", "wmean_f_int", "wm2_f_int", "max_f_int"):
+            assert whole[name][number] == pytest.approx(streamed[name][0], rel=1e-9, abs=1e-12)
+
+
+def test_medians_of_odd_and_even_numbers_of_points():
+    curve = np.array([0, 1, 0, 1, 0])
+    assert list(medians(curve, np.array([5.0, 1.0, 3.0, 2.0, 9.0]))) == [5.0, 1.5]

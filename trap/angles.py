@@ -38,9 +38,10 @@ def wrap_ra(ra: ArrayLike) -> Array:
 def delta_ra(ra: ArrayLike, reference: ArrayLike) -> Array:
     """Signed difference ``ra - reference`` in [-180, 180)."""
     difference = np.asarray(ra, float) - np.asarray(reference, float)
-    # Only what lies outside is folded, so that small differences keep every bit.
-    folded = np.mod(difference + 180.0, 360.0) - 180.0
-    signed: Array = np.where(np.abs(difference) < 180.0, difference, folded)
+    # Whole turns are taken off, which is exact where a remainder is not: small differences keep every bit.
+    folded = difference - 360.0 * np.rint(difference / 360.0)
+    # At half a turn the quotient rounds to either side.
+    signed: Array = np.where(folded >= 180.0, folded - 360.0, np.where(folded < -180.0, folded + 360.0, folded))
     return signed
 
 

@@ -90,7 +90,7 @@ class SourceExtractionConfig(_Settings):
     extraction_radius_pix: NotNegative = 250.0
     """Radius of the circle around the image's centre that is searched, in pixels; 0 searches all."""
     deblend_nthresh: Annotated[int, Field(ge=0, le=300)] = 32
-    """Levels at which an island is tried for separate components; 0 does not deblend."""
+    """0 leaves islands whole; any other number parts those that hold several sources, trying every level."""
     force_beam: bool = True
     """Give every source the shape of the restoring beam; right for point sources."""
     box_in_beampix: Positive = 10.0
@@ -175,8 +175,10 @@ class PipelineConfig(_Settings):
 
     def science_items(self) -> list[tuple[str, str, Any]]:
         """List (section, key, value) of every setting that shapes the results."""
-        left_out = {"execution": True, "persistence": {"dataset_id", "description"}}
-        shaping = self.model_dump(mode="json", exclude=left_out)
+        # Written in place: mypy widens a variable to a type that pydantic does not take.
+        shaping = self.model_dump(
+            mode="json", exclude={"execution": True, "persistence": {"dataset_id", "description"}}
+        )
         return [(section, key, value) for section, items in shaping.items() for key, value in items.items()]
 
     def differences(self, other: PipelineConfig) -> list[str]:
@@ -232,8 +234,8 @@ def _toml_value(value: str | float | tuple[str, ...]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        # JSON's escapes are those of a TOML basic string.
-        return json.dumps(value, ensure_ascii=False)
+        # JSON's escapes are those of a TOML basic string, which wants one more: that of DEL.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     return repr(value)

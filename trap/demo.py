@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Columns = Mapping[str, NDArray[Any]]
 
-__all__ = ["Comparison", "RecoveredTransient", "RecoveredVariable", "compare", "nearest"]
+__all__ = ["Comparison", "Injected", "RecoveredTransient", "RecoveredVariable", "compare", "nearest"]
 
 CLEARLY_ABOVE = 2.0
 """A transient must be found where its peak is above this many times the detection threshold."""
@@ -35,13 +35,21 @@ CLEAR_SNR = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveredTransient:
+class Injected:
+    """What a survey holds: its name there, the form of its light curve, and its position in deg."""
+
+    name: str
+    shape: str
+    ra: float
+    dec: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveredTransient(Injected):
     """An injected transient, and the first candidate at its position.
 
     Parameters
     ----------
-    name, shape, ra, dec
-        As injected; deg.
     first_timestep
         Number of the timestep, from 0, in which it is first on.
     peak_snr
@@ -54,10 +62,6 @@ class RecoveredTransient:
         Of the measurement that triggered the candidate; None where it was not found.
     """
 
-    name: str
-    shape: str
-    ra: float
-    dec: float
     first_timestep: int
     peak_snr: float
     must_be_found: bool
@@ -66,13 +70,11 @@ class RecoveredTransient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveredVariable:
+class RecoveredVariable(Injected):
     """An injected variable, and the catalogue entry at its position.
 
     Parameters
     ----------
-    name, shape, ra, dec
-        As injected; deg.
     modulation, mean_snr
         Standard deviation over mean, and mean S/N in its brightest band.
     must_stand_out
@@ -83,10 +85,6 @@ class RecoveredVariable:
         Place of the entry in η among all, from 1; None where there is none.
     """
 
-    name: str
-    shape: str
-    ra: float
-    dec: float
     modulation: float
     mean_snr: float
     must_stand_out: bool

@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -37,10 +38,13 @@ class Result(Protocol[T_co]):
 
 
 class Executor(Protocol):
-    """Runs steps: :meth:`submit` returns at once or after the step, as it likes."""
+    """Runs steps: pure ones wherever there is room, and here those that change the state in memory."""
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        """Run ``step(*args, **kwargs)``."""
+        """Run ``step(*args, **kwargs)``, a pure function, perhaps in another process."""
+
+    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``step(*args, **kwargs)`` here and now."""
 
 
 class SerialExecutor:
@@ -54,6 +58,10 @@ class SerialExecutor:
         except Exception as error:  # noqa: BLE001 (a future carries whatever the step raises)
             future.set_exception(error)
         return future
+
+    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the step now."""
+        return step(*args, **kwargs)
 
 
 class ProcessExecutor:
@@ -73,18 +81,19 @@ class ProcessExecutor:
     def __init__(self, n_workers: int = 0, *, timeout_seconds: float = 600.0) -> None:
         self.n_workers = n_workers or len(os.sched_getaffinity(0))
         self._timeout = timeout_seconds
-        # Forking a process that has threads (a Prefect client's, for one) can deadlock the child.
-        self._pool = ProcessPool(
-            max_workers=self.n_workers,
-            context=multiprocessing.get_context("forkserver"),
-            initializer=_prepare_worker,
-            initargs=(os.getpid(),),
-        )
+        self._pool = self._new_pool()
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
         """Queue the step for the next free worker."""
+        if not self._pool.active:
+            # The pool gives up as a whole when a worker dies in the middle of an answer.
+            self._pool = self._new_pool()
         future = self._pool.submit(step, self._timeout, *args, **kwargs)
         return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
+
+    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the step now, in this process."""
+        return step(*args, **kwargs)
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +104,16 @@ class ProcessExecutor:
         else:
             self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+
+
+    def _new_pool(self) -> ProcessPool:
+        # Forking a process that has threads (a Prefect client's, for one) can deadlock the child, so
+        # workers are forked from a server process without any, which imports what they need once.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["trap.pipeline"])
+        return ProcessPool(
+            max_workers=self.n_workers, context=context, initializer=_prepare_worker, initargs=(os.getpid(),)
+        )
 
 
 class _WorkerResult(Generic[T]):
@@ -110,6 +129,9 @@ class _WorkerResult(Generic[T]):
             return self._future.result()
         except TimeoutError as error:
             msg = f"{self._step} was ended after {self._timeout:g} s"
+            raise WorkerLostError(msg) from error
+        except (BrokenProcessPool, CancelledError) as error:
+            msg = f"the worker processes were lost while {self._step} ran"
             raise WorkerLostError(msg) from error
         except ProcessExpired as error:
             msg = f"the worker process of {self._step} died (exit code {error.exitcode})"

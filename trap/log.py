@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["configure_logging"]
 
+# Without the local variables of each frame: they may hold a password, or a million pixels.
+_with_traceback = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure_logging(
     *,
@@ -45,9 +50,13 @@ def configure_logging(
     """
     target = sys.stderr if stream is None else stream
     renderer: list[structlog.types.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_with_traceback, structlog.processors.JSONRenderer()]
         if json_lines
-        else [structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=24)]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=target.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     copies = [] if log_file is None else [_copy_to(log_file)]
     structlog.configure(
@@ -67,10 +76,10 @@ def configure_logging(
 
 def _copy_to(log_file: Path) -> structlog.types.Processor:
     """Make a processor that writes each event to a file and passes it on unchanged."""
-    with_traceback, as_json = structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()
+    as_json = structlog.processors.JSONRenderer()
 
     def copy(logger: Any, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401 (structlog's protocol)
-        line = as_json(logger, method, with_traceback(logger, method, event.copy()))
+        line = as_json(logger, method, _with_traceback(logger, method, dict(event)))
         with log_file.open("a", encoding="utf-8") as lines:
             lines.write(f"{line!s}\n")
         return event

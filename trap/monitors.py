@@ -45,7 +45,7 @@ def load_monitors(path: str | Path) -> MonitorPositions:
     if not positions:
         return MonitorPositions.empty()
     names, ra, dec = zip(*positions, strict=True)
-    return MonitorPositions(ra=ra, dec=dec, name=names)
+    return MonitorPositions.of(ra=ra, dec=dec, name=names)
 
 
 def _position(item: Any) -> tuple[str, float, float]:  # noqa: ANN401 (whatever the file holds)

@@ -199,11 +199,13 @@ class DatasetRun:
             raise
 
     def _process_timestep(self, timestep: Timestep, ahead: LookAhead, executor: Executor) -> TimestepOutcome:
-        survey = self.survey
+        if self._survey is None:
+            self._survey = executor.call(persistence.load_survey, self.engine, self.dataset_id, self.config)
+        survey = self._survey
         results = [ahead.result(url) for url in timestep.urls]
         unreadable = tuple(result for result in results if isinstance(result, UnreadableImage))
         measured, duplicates = self._without_duplicates([r for r in results if isinstance(r, ImageResult)])
-        images = executor.submit(association.associate_extracted_sources, survey, measured).result()
+        images = executor.call(association.associate_extracted_sources, survey, measured)
         requests = [forced_fitting.get_forced_fit_requests(image, survey) for image in images]
         fits = self._fit(images, requests, executor)
         images = forced_fitting.insert_and_associate_forced_fits(survey, images, requests, fits)
@@ -215,8 +217,7 @@ class DatasetRun:
             links=survey.region_links(images),
             metrics=varmetric.summarise_touched(survey, images),
         )
-        store = executor.submit(persistence.store_timestep, self.engine, self.dataset_id, record, survey)
-        survey.commit(record, store.result())
+        survey.commit(record, executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, survey))
         self._hashes.update(image.result.content_hash for image in images)
         return TimestepOutcome(
             taustart_ts=timestep.taustart_ts, images=images, unreadable=unreadable, duplicates=duplicates

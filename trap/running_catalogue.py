@@ -45,7 +45,7 @@ ENTRY = np.dtype(
 )
 """State of one entry: ``id`` in the database (0 before it is stored), weighted mean position [deg],
 Σ 1/σ² along east-west and north-south [deg⁻²], mean position errors [deg], number of positions,
-forced fits since the last blind detection, time of its reference measurement [UTC], whether it is
+forced fits since the last blind detection, time when it was first seen [UTC], whether it is
 a monitored position, and whether it is still in the catalogue (a forked entry is not)."""
 
 
@@ -183,7 +183,7 @@ class RunningCatalogue:
         One row per new light-curve point; a measurement may appear in several light curves.
         """
         pairs = self._find_pairs(measured, search_radius, max_radius)
-        rows, forked = self._fork(pairs, image, taustart)
+        rows, forked = self._fork(pairs, image)
         self._update_positions(rows, measured.take(pairs.measurement))
         unmatched = np.setdiff1d(np.arange(len(measured)), pairs.measurement)
         new = self._create(measured.take(unmatched), taustart)
@@ -276,10 +276,10 @@ class RunningCatalogue:
         resolved = resolve(pairs)
         return resolved.with_columns(entry=candidates[resolved.entry])
 
-    def _fork(self, pairs: CandidatePairs, image: int, taustart: np.datetime64) -> tuple[Rows, NDArray[np.bool_]]:
+    def _fork(self, pairs: CandidatePairs, image: int) -> tuple[Rows, NDArray[np.bool_]]:
         """Replace each entry that several measurements claim by one clone per measurement.
 
-        A clone inherits every band's light curve. Returns the row that each pair now belongs to,
+        A clone inherits every band's light curve, and since when it is known. Returns the row that each pair now belongs to,
         and which pairs were forked.
         """
         claims = np.bincount(pairs.entry, minlength=len(self))
@@ -290,7 +290,6 @@ class RunningCatalogue:
         parents = pairs.entry[forked]
         clones = self._entries[parents]
         clones["id"] = 0
-        clones["first_seen"] = taustart
         rows[forked] = self.extend(clones)
         for curves in self._fluxes.values():
             curves[rows[forked]] = curves[parents]

@@ -85,6 +85,10 @@ class ColumnTable:
             frozen.flags.writeable = False
             object.__setattr__(self, name, frozen)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Through the constructor: arrays come out of a pickle writable.
+        return _rebuild, (type(self), dict(self.as_dict()))
+
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))
 
@@ -121,3 +125,7 @@ class ColumnTable:
     def as_dict(self) -> Mapping[str, NDArray[Any]]:
         """Return the columns by name, in order; no copy."""
         return {name: getattr(self, name) for name in self.columns()}
+
+
+def _rebuild(table: type[ColumnTable], columns: dict[str, NDArray[Any]]) -> ColumnTable:
+    return table(**columns)

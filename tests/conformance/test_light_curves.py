@@ -42,8 +42,8 @@ def check_shared_flux(dataset):
 
 def test_ac10b_one_to_many_fluxes(make_dataset):
     dataset = make_dataset()
-    dataset.process(FIELD.image(0, sources(123.0, 10.5, flux=3.0, flux_err=0.5)))
-    dataset.process(FIELD.image(1, sources([123.0, 123.0 + 100 * ARCSEC], 10.5, flux=[3.2, 3.4], flux_err=0.5)))
+    dataset.process(FIELD.image(0, sources(123.0, 10.55, flux=3.0, flux_err=0.5)))
+    dataset.process(FIELD.image(1, sources([123.0, 123.0 + 100 * ARCSEC], 10.55, flux=[3.2, 3.4], flux_err=0.5)))
     check_shared_flux(dataset)
     assert max(dataset.column("SELECT r FROM assocxtrsource")) == pytest.approx(3.1088209, abs=1e-7)
 

@@ -161,7 +161,7 @@ def test_ac16_best_earlier_image_is_the_reference(make_dataset):
 
 def test_ac17_rejected_image_is_no_earlier_look(make_dataset):
     dataset = make_dataset(**SEARCH)
-    rejected = FLAT.image(0).rejected(Rejection(RejectReason.RMS, "10 times too high"))
+    rejected = FLAT.image(0).rejected(Rejection(reason=RejectReason.RMS, comment="10 times too high"))
     dataset.process(rejected)
     dataset.process(FLAT.image(1, at(FLAT, 0.1)))
     assert dataset.rows("SELECT * FROM newsource") == []

@@ -21,13 +21,18 @@ def _n_reasons(engine):
 
 def test_transaction_that_fails_leaves_nothing_behind(engine):
     before = _n_reasons(engine)
-    with pytest.raises(ZeroDivisionError), transaction(engine) as connection:
-        connection.execute(insert(RejectReason).values(id=100, description="x"))
-        connection.execute(text("CREATE TABLE half_done (id INTEGER)"))
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _fail_halfway(engine)
     assert _n_reasons(engine) == before
     with pytest.raises(DatabaseError, match="half_done"), reading(engine) as connection:
         connection.execute(text("SELECT * FROM half_done"))
+
+
+def _fail_halfway(engine):
+    with transaction(engine) as connection:
+        connection.execute(insert(RejectReason).values(id=100, description="x"))
+        connection.execute(text("CREATE TABLE half_done (id INTEGER)"))
+        raise ZeroDivisionError
 
 
 def test_foreign_keys_are_enforced(engine):
@@ -89,15 +94,20 @@ def test_sqlite_file_locked_by_another_is_transient(tmp_path, monkeypatch):
 def test_lost_postgresql_connection_is_transient(postgres):
     with postgres.database() as url:
         engine, killer = make_engine(url), make_engine(url)
-        with pytest.raises(TransientError), transaction(engine) as connection:
-            pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-            with transaction(killer) as other:
-                other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-            connection.execute(text("SELECT 1"))
+        with pytest.raises(TransientError):
+            _lose_connection(engine, killer)
         with transaction(engine) as connection:
             assert connection.execute(text("SELECT 1")).scalar_one() == 1
         engine.dispose()
         killer.dispose()
+
+
+def _lose_connection(engine, killer):
+    with transaction(engine) as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with transaction(killer) as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        connection.execute(text("SELECT 1"))
 
 
 @pytest.mark.parametrize(("code", "transient"), [("40P01", True), ("57P01", True), ("53100", True), ("23505", False)])
@@ -118,7 +128,7 @@ def test_postgresql_error_codes_tell_what_may_be_tried_again(code, transient):
 def test_server_that_is_away_may_come_back_and_one_that_refuses_does_not(message, transient):
     original = type("OperationalError", (Exception,), {"pgcode": None})(message)
     kind = TransientError if transient else DatabaseError
-    with pytest.raises(kind, match="server|FATAL"), database_errors():
+    with pytest.raises(kind, match=r"server|FATAL"), database_errors():
         raise OperationalError("SELECT 1", {}, original)
 
 

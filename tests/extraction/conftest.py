@@ -98,3 +98,27 @@ def sky():
 def config():
     """Whole image, point sources, 5σ."""
     return SourceExtractionConfig(detection_threshold=5, analysis_threshold=3, margin=0, extraction_radius_pix=0)
+
+
+@pytest.fixture
+def field(sky):
+    """Positions of point sources well apart, each somewhere else within its pixel: x, y."""
+    sky.nx = sky.ny = 512
+    rng = np.random.default_rng(2)
+    grid = np.arange(30, 482, 36.0)
+    return tuple(a.ravel() + rng.uniform(-0.5, 0.5, a.size) for a in np.meshgrid(grid, grid))
+
+
+@pytest.fixture
+def stamped(sky):
+    """Fast images of many point sources: every source only where it shines."""
+
+    def image_of(x, y, peak):
+        image = np.zeros((sky.ny, sky.nx))
+        for one_x, one_y, one_peak in zip(x, y, np.broadcast_to(peak, len(x)), strict=True):
+            left, low = max(int(one_x) - 17, 0), max(int(one_y) - 17, 0)
+            v, u = np.mgrid[low : min(low + 36, sky.ny), left : min(left + 36, sky.nx)]
+            image[low : low + 36, left : left + 36] += one_peak * sky.shape(u - one_x, v - one_y)
+        return image
+
+    return image_of

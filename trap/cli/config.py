@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trap.cli.database import without_password
+from trap.cli.passwords import without_password
 from trap.config import PipelineConfig, load_config, write_config
 from trap.errors import ConfigError
 

@@ -1,50 +1,72 @@
-"""Which database a command uses, and what becomes of a password in its URL."""
+"""The database of a command: read from where it is, or its tables made and brought up to date."""
 
 from __future__ import annotations
 
-import os
-import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
+from trap.cli.passwords import hide_password
+from trap.config import PipelineConfig
+from trap.db.engine import make_engine, reading
+from trap.db.schema import check_version, newest_version, upgrade
 from trap.errors import DatabaseError
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
 
-__all__ = ["hide_password", "reading_database", "without_password"]
-
-# The password may hold anything, even an @ that should have been written %40; the host holds none.
-_WITH_PASSWORD = re.compile(r"(?P<before>[a-z0-9+]+://[^:/@?]*):(?P<password>[^?]*)@(?P<after>[^@]*(\?.*)?)", re.DOTALL)
+__all__ = ["reading_database", "upgrade_database"]
 
 
-def without_password(url: str) -> tuple[str, str | None]:
-    """Take the password out of a database URL.
+def upgrade_database(arguments: Namespace) -> int:
+    """Make the tables, or bring them up to this software's version.
 
-    Returns
-    -------
-    The URL without it, and the password, decoded; None where there is none.
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be used, or holds tables of another program.
     """
-    found = _WITH_PASSWORD.fullmatch(url)
-    if found is None:
-        return url, None
-    return f"{found['before']}@{found['after']}", unquote(found["password"])
+    url = _url(arguments.database)
+    engine = make_engine(url)
+    try:
+        upgrade(engine)
+    finally:
+        engine.dispose()
+    print(f"{url} has schema version {newest_version()}")
+    return 0
 
 
-def hide_password(url: str) -> str:
-    """Move a password from a URL to where PostgreSQL's library looks for it, and nobody else does.
+@contextmanager
+def reading_database(url: str | None) -> Iterator[Connection]:
+    """Open a database that must be there, to read from it.
 
-    What is logged, stored, shown by Prefect or listed by ``ps`` then has no password in it.
+    Parameters
+    ----------
+    url
+        None takes the default of the settings.
 
-    Returns
-    -------
-    The URL without it.
+    Raises
+    ------
+    DatabaseError
+        If there is no such database, or it has other tables than this software needs.
     """
-    cleaned, password = without_password(url)
-    if password is not None:
-        os.environ["PGPASSWORD"] = password
-    return cleaned
+    url = _url(url)
+    file = url.removeprefix("sqlite:///")
+    if file != url and not Path(file).exists():
+        # Opening it would make it.
+        msg = f"there is no database {file}; name one with --database, or make one with: trap run"
+        raise DatabaseError(msg)
+    engine = make_engine(url)
+    try:
+        check_version(engine)
+        with reading(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _url(given: str | None) -> str:
+    return hide_password(PipelineConfig().execution.database if given is None else given)

@@ -13,7 +13,7 @@ from trap.images.image import Image
 from trap.outcomes import ExitCode
 from trap.planning import expand_patterns
 from trap.report.export import as_json
-from trap.report.text import moment, number, sky_position
+from trap.report.text import MISSING, moment, number, sky_position
 from trap.steps.persistence import extract_metadatas
 from trap.steps.quality import reject_check
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trap.images.metadata import ImageMetadata
-    from trap.quality import Rejection
 
 __all__ = ["inspect", "look_at"]
 
@@ -110,14 +109,16 @@ def _described(metadata: ImageMetadata, config: PipelineConfig) -> dict[str, Any
 def _lines(look: dict[str, Any]) -> Iterator[str]:
     yield look["image"]
     if "freq_eff" in look:
-        yield f"  time       {moment(look['taustart_ts'])} UTC, {number(look['tau_time'])} s; {look['telescope'] or '–'}"
+        telescope = look["telescope"] or MISSING
+        yield f"  time       {moment(look['taustart_ts'])} UTC, {number(look['tau_time'])} s; {telescope}"
         yield (
             f"  frequency  {number(look['freq_eff'] / 1e6, 7)} MHz, {number(look['freq_bw'] / 1e6)} MHz wide; "
             f"Stokes {look['stokes']}"
         )
         yield (
             f"  pixels     {look['nx']} × {look['ny']} of {number(abs(look['deltax']) * 3600)}″ × "
-            f"{number(abs(look['deltay']) * 3600)}″, {look['finite_fraction']:.1%} with a value; unit {look['unit'] or '–'}"
+            f"{number(abs(look['deltay']) * 3600)}″, {look['finite_fraction']:.1%} with a value; "
+            f"unit {look['unit'] or MISSING}"
         )
         yield (
             f"  searched   {number(look['xtr_radius'])}° around {sky_position(look['centre_ra'], look['centre_dec'])}"

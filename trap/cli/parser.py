@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from trap import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (argparse has no other name for it)
 
 __all__ = ["make_parser"]
@@ -34,7 +32,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_demo, _add_simulate, _add_config, _add_inspect, _add_dataset, *_RESULTS):
+    for add in (_add_run, _add_demo, _add_simulate, _add_inspect, _add_config):
+        add(commands)
+    for add in (_add_dataset, _add_transients, _add_lightcurve, _add_db):
         add(commands)
     return parser
 
@@ -127,6 +127,15 @@ def _add_dataset(commands: Commands) -> None:
         parser.add_argument("--json", action="store_true", help="as JSON, for programs")
 
 
+def _add_db(commands: Commands) -> None:
+    group = _add_group(commands, "db", "make the tables of a database, or bring them up to date")
+    helps = {"init": "make the tables in an empty database", "upgrade": "bring the tables up to this version"}
+    for name, help_ in helps.items():
+        _add_database(
+            _add_command(group, name, "trap.cli.database:upgrade_database", f"{help_}; 'trap run' does it too")
+        )
+
+
 def _add_transients(commands: Commands) -> None:
     parser = _add_command(
         commands, "transients", "trap.cli.results:show_transients", "list the transient candidates of a dataset"
@@ -153,9 +162,6 @@ def _add_lightcurve(commands: Commands) -> None:
     form.add_argument("--json", action="store_true", help="as JSON, for programs")
     form.add_argument("--csv", action="store_true", help="as CSV")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it too: .png, .pdf or .svg")
-
-
-_RESULTS: tuple[Callable[[Commands], None], ...] = (_add_transients, _add_lightcurve)
 
 
 def _add_database(parser: argparse.ArgumentParser) -> None:

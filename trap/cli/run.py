@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from trap.cli.database import hide_password
 from trap.cli.files import reported
+from trap.cli.passwords import hide_password
 from trap.cli.progress import progress_bar
 from trap.config import PipelineConfig, load_config
 from trap.errors import ConfigError
 from trap.monitors import load_monitors
-from trap.report.summary import run_text
+from trap.report.run import run_text
 from trap.steps.misc import dump_configs_to_logdir, setup_logging
 
 if TYPE_CHECKING:

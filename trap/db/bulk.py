@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from sqlalchemy import Column, ColumnElement, Connection, Select, Table
@@ -39,6 +39,8 @@ __all__ = [
     "update_columns",
     "upsert_columns",
 ]
+
+_NUMBERS: dict[type, Callable[[Any], str]] = {float: float.__repr__, int: int.__repr__}
 
 
 def reserve_ids(connection: Connection, model: type[Base], n: int) -> NDArray[np.int64]:
@@ -184,7 +186,10 @@ def _as_lists(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
         msg = f"columns must have one length, got {lengths}"
         raise ValueError(msg)
     (n,) = set(lengths.values())
-    return {name: _python_values(values) if name in lengths else [values] * n for name, values in columns.items()}
+    return {
+        name: _python_values(values) if name in lengths else _python_values([values]) * n
+        for name, values in columns.items()
+    }
 
 
 def _is_column(values: Any) -> bool:  # noqa: ANN401 (a column or a single value)
@@ -193,7 +198,7 @@ def _is_column(values: Any) -> bool:  # noqa: ANN401 (a column or a single value
 
 def _python_values(values: Any) -> list[Any]:  # noqa: ANN401 (an array or a sequence)
     if not isinstance(values, np.ndarray):
-        return list(values)
+        return [value.item() if isinstance(value, np.generic) else value for value in values]
     if values.dtype.kind != "M":
         listed: list[Any] = values.tolist()
         return listed
@@ -252,13 +257,15 @@ def _unnested(table: Table, lists: Mapping[str, list[Any]]) -> TableValuedAlias:
     return func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
 
 
-def _texts(target: Column[Any], values: Iterable[Any], *, null: str, quote: Callable[[str], str]) -> list[str]:
+def _texts(target: Column[Any], values: Sequence[Any], *, null: str, quote: Callable[[str], str]) -> list[str]:
     """Write the values of a column the way PostgreSQL reads them."""
     kind = target.type.python_type
-    if kind is float:
-        return [null if value is None else repr(value) for value in values]
+    if kind in _NUMBERS:
+        try:
+            return list(map(_NUMBERS[kind], values))  # most columns, at half the time
+        except TypeError:
+            return [null if value is None else repr(kind(value)) for value in values]
     writers: dict[type, Callable[[Any], str]] = {
-        int: lambda value: str(int(value)),
         bool: lambda value: "t" if value else "f",
         str: quote,
         bytes: lambda value: quote("\\x" + value.hex()),

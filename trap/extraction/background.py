@@ -249,7 +249,7 @@ def _clipped(samples: NDArray[Any]) -> tuple[Array, Array]:
     with np.errstate(invalid="ignore", divide="ignore"):
         is_skewed = np.abs(mean - median) >= MOST_SKEWED * sigma
     mode = np.where(is_skewed, median, 2.5 * median - 1.5 * mean)
-    return sums.shift + mode, sigma
+    return sums.shift + mode, np.where(sums.n_good > 0, sigma, np.nan)
 
 
 class _RunningSums:

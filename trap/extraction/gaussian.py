@@ -123,21 +123,23 @@ class _Fit:
         self._scale = np.array([value.max(), 1.0, 1.0, *np.repeat(guess[:, [3, 5]].max(), 3)])
         self._u, self._v = x - self._origin[1], y - self._origin[2]
         self._value = value / self._scale[0]
-        self._guess = (guess - self._origin) / self._scale
+        self._guess: Array = (guess - self._origin) / self._scale
         self._n_free = shape.value
 
     def solve(self) -> Array:
         """(n_components, 6) — the fitted parameters; NaN where the fit did not converge."""
-        solution, _, _, _, status = leastsq(
-            self._residuals,
-            self._guess[:, : self._n_free].ravel(),
-            Dfun=self._derivatives,
-            col_deriv=True,
-            full_output=True,
-            ftol=TOLERANCE,
-            xtol=TOLERANCE,
-            maxfev=MOST_EVALUATIONS,
-        )
+        # A fit that runs away is told by its status.
+        with np.errstate(over="ignore", invalid="ignore"):
+            solution, _, _, _, status = leastsq(
+                self._residuals,
+                self._guess[:, : self._n_free].ravel(),
+                Dfun=self._derivatives,
+                col_deriv=True,
+                full_output=True,
+                ftol=TOLERANCE,
+                xtol=TOLERANCE,
+                maxfev=MOST_EVALUATIONS,
+            )
         # MINPACK: 1 to 4 is convergence of one kind or another.
         if status not in (1, 2, 3, 4) or not np.isfinite(solution).all():
             return np.full_like(self._guess, np.nan)
@@ -146,7 +148,7 @@ class _Fit:
 
     def _complete(self, free: Array) -> Array:
         """(n_components, 6) — free parameters, and the fixed ones of the guess."""
-        parameters = self._guess.copy()
+        parameters: Array = self._guess.copy()
         parameters[:, : self._n_free] = free.reshape(len(parameters), -1)
         return parameters
 

@@ -22,7 +22,7 @@ __all__ = ["solve_peaks", "unit_images"]
 
 REACH_SIGMA = 6.0
 """Where a Gaussian ends, in its own σ: at 1.5e-8 of its peak."""
-LEAST_OVERLAP = 1e-3
+LEAST_OVERLAP = 1e-6
 """Correlation of two Gaussians below which they are solved apart."""
 
 

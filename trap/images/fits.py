@@ -86,14 +86,13 @@ def map_plane(path: Path) -> NDArray[Any] | None:
         If the file is missing, not FITS, or ends before its pixels do.
     """
     with _open_image(path) as hdu:
-        header, offset = hdu.header, hdu.fileinfo()["datLoc"] if _is_plain(hdu, path) else None
-    if offset is None:
-        return None
-    shape = (header["NAXIS2"], header["NAXIS1"])
-    dtype = np.dtype(_DTYPES[header["BITPIX"]])
-    axes = [header[f"NAXIS{i + 1}"] for i in range(header["NAXIS"])]
-    _check_length(path, offset + math.prod(axes) * dtype.itemsize)
-    return np.memmap(path, dtype, mode="r", offset=offset, shape=shape)
+        if not _is_plain(hdu, path):
+            return None
+        header, offset = hdu.header, hdu.fileinfo()["datLoc"]
+        dtype = np.dtype(_DTYPES[header["BITPIX"]])
+        lengths = [header[f"NAXIS{axis + 1}"] for axis in range(header["NAXIS"])]
+        _check_length(path, offset + math.prod(lengths) * dtype.itemsize)
+        return np.memmap(path, dtype, mode="r", offset=offset, shape=(lengths[1], lengths[0]))
 
 
 def hash_file(path: Path) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from trap.catalogues import ExtractType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -51,7 +51,20 @@ class LightCurve:
     flux: Array
     error: Array
     extract_type: NDArray[np.integer]
-    truth: dict[float, tuple[NDArray[np.datetime64], Array]]
+    truth: Mapping[float, tuple[NDArray[np.datetime64], Array]] = field(default_factory=dict)
+
+    @classmethod
+    def of_points(cls, title: str, points: Mapping[str, NDArray[Any]], **truth: Any) -> Self:  # noqa: ANN401
+        """Make one of columns as :func:`trap.db.lightcurves.light_curve` returns them."""
+        return cls(
+            title=title,
+            time=points["taustart_ts"],
+            band_mhz=points["freq_central"] / 1e6,
+            flux=points["f_int"],
+            error=points["f_int_err"],
+            extract_type=points["extract_type"],
+            **truth,
+        )
 
 
 def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figure:
@@ -148,9 +161,9 @@ def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
 def _write_dates(ax: Axes) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(maxticks=5)
+    locator = AutoDateLocator(maxticks=5)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     ax.xaxis.get_offset_text().set_fontsize(7)
 
 

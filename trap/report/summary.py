@@ -1,68 +1,160 @@
-"""What a run did, and what a dataset holds, as text for people."""
+"""What a dataset holds, as text for people: the dataset, its candidates, a light curve."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trap.report.text import count, moment, number, sky_position, text_table
+from trap.catalogues import ExtractType
+from trap.report.text import MISSING, count, moment, number, sky_position, text_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from trap.outcomes import RunSummary
+    Columns = Mapping[str, NDArray[Any]]
 
-__all__ = ["run_text"]
+__all__ = ["dataset_text", "datasets_table", "light_curve_text", "transients_table"]
+
+_EXTRACTED = {ExtractType.BLIND: "blind", ExtractType.NULL_DETECTION: "forced", ExtractType.MONITORED: "monitored"}
 
 
-def run_text(summary: RunSummary, database: str) -> str:
-    """Say what a run did, what it left out and why, and how to go on.
+def datasets_table(datasets: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out datasets, a line each.
 
     Parameters
     ----------
-    summary
-        Of the run.
-    database
-        URL of the database, without a password.
+    datasets
+        As :func:`trap.db.overview.list_datasets` returns them.
     """
-    return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database)])
-
-
-def _done(summary: RunSummary) -> Iterator[str]:
-    images = summary.images
-    accepted = [image for image in images if image.result.rejection is None]
-    stored = len(summary.outcomes) - len(summary.failures)
-    blind = sum(len(image.result.measurements) - image.n_dropped for image in accepted)
-    yield (
-        f"dataset {summary.dataset_id}: {count(stored, 'timestep')} stored, "
-        f"{count(len(images), 'image')}, {len(accepted)} accepted"
+    rows = (
+        {
+            "id": str(dataset["id"]),
+            "description": dataset["description"],
+            "state": dataset["state"],
+            "made (UTC)": moment(dataset["process_start_ts"]),
+            "timesteps": str(dataset["n_timesteps"]),
+            "images": str(dataset["n_images"]),
+            "rejected": str(dataset["n_rejected"]),
+            "sources": str(dataset["n_entries"]),
+            "candidates": str(dataset["n_newsources"]),
+        }
+        for dataset in datasets
     )
-    if images:
-        forced = sum(len(image.forced_targets) for image in images)
-        new = sum(len(image.new_sources) for image in images)
-        yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
-    if summary.already_known:
-        number_known = len(summary.already_known)
-        was = "was" if number_known == 1 else "were"
-        ending = "" if images else ": nothing added"
-        yield f"{count(number_known, 'image')} {was} already in dataset {summary.dataset_id}{ending}"
+    return text_table(rows, right=("id", "timesteps", "images", "rejected", "sources", "candidates")) or "no datasets"
 
 
-def _not_done(summary: RunSummary) -> Iterator[str]:
-    left_out = summary.left_out
-    if left_out:
-        yield f"{count(len(left_out), 'image')} left out:"
-        yield from (f"  {url}: {reason}" for url, reason in left_out)
-    if summary.failures:
-        yield f"{count(len(summary.failures), 'timestep')} failed, and not in the database:"
-        yield from (f"  {moment(outcome.taustart_ts)}: {outcome.failure}" for outcome in summary.failures)
+def dataset_text(
+    summary: Mapping[str, Any],
+    settings: Sequence[tuple[str, str, Any]],
+    *,
+    bands: Columns,
+    timesteps: Columns,
+    images: Columns,
+    unreadable: Columns,
+) -> str:
+    """Say what a dataset is, what is in it, and what was left out and why.
+
+    Parameters
+    ----------
+    summary, bands, timesteps, images, unreadable
+        As the functions of :mod:`trap.db.overview` return them.
+    settings
+        (section, key, value) of every setting that shaped the results.
+    """
+    return "\n".join(
+        [
+            *_dataset_lines(summary, bands, timesteps),
+            *_left_out_lines(timesteps, images, unreadable),
+            f"settings ({summary['config_hash']}), trap {summary['software_version']}:",
+            *(f"  {section}.{key} = {value}" for section, key, value in settings),
+        ]
+    )
 
 
-def _where_to_look(summary: RunSummary, database: str) -> Iterator[str]:
-    dataset = summary.dataset_id
-    yield f"results: {database}"
-    yield f"now: trap transients {dataset} --database {database}"
-    yield f"     trap dataset show {dataset} --database {database}"
-    if summary.failures:
-        yield f"to try the failed timesteps again, run the same command with --dataset {dataset}"
+def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Columns) -> Iterator[str]:
+    yield f"dataset {summary['id']}: {summary['description']} ({summary['state']})"
+    yield f"made {moment(summary['process_start_ts'])}, latest run ended {moment(summary['process_end_ts'])} UTC"
+    times = timesteps["taustart_ts"][timesteps["state"] == "done"]
+    when = f", {moment(times[0])} to {moment(times[-1])} UTC" if len(times) else ""
+    yield f"{count(summary['n_timesteps'], 'timestep')}{when}"
+    central = ", ".join(f"{number(freq / 1e6)} MHz" for freq in bands["freq_central"])
+    yield f"{count(len(bands['id']), 'band')}: {central or MISSING}"
+    accepted = summary["n_images"] - summary["n_rejected"]
+    yield f"{count(summary['n_images'], 'image')}, {accepted} accepted"
+    yield f"{count(summary['n_blind'], 'source')} found, {count(summary['n_forced'], 'forced fit')}"
+    yield (
+        f"{count(summary['n_entries'], 'entry', 'entries')} in the running catalogue, "
+        f"{count(summary['n_newsources'], 'transient candidate')}"
+    )
+
+
+def _left_out_lines(timesteps: Columns, images: Columns, unreadable: Columns) -> Iterator[str]:
+    rejected = [i for i, reason in enumerate(images["reason"]) if reason is not None]
+    if rejected:
+        yield f"{count(len(rejected), 'image')} rejected:"
+        yield from (f"  {images['url'][i]}: {images['reason'][i]}: {images['comment'][i]}" for i in rejected)
+    if len(unreadable["url"]):
+        yield f"{count(len(unreadable['url']), 'image')} unreadable:"
+        yield from (f"  {url}: {reason}" for url, reason in zip(*unreadable.values(), strict=True))
+    failed = [i for i, state in enumerate(timesteps["state"]) if state == "failed"]
+    if failed:
+        yield f"{count(len(failed), 'timestep')} failed:"
+        yield from (f"  {moment(timesteps['taustart_ts'][i])}: {timesteps['message'][i]}" for i in failed)
+
+
+def transients_table(transients: Columns) -> str:
+    """Lay out transient candidates, in the order given.
+
+    Parameters
+    ----------
+    transients
+        As :func:`trap.db.lightcurves.transients` returns them.
+    """
+    rows = (
+        {
+            "entry": str(transients["runcat"][i]),
+            "ra, dec (deg)": sky_position(transients["wm_ra"][i], transients["wm_decl"][i]),
+            "first seen (UTC)": moment(transients["taustart_ts"][i]),
+            "MHz": number(transients["freq_central"][i] / 1e6),
+            "mJy": number(1e3 * transients["f_int"][i], 3),
+            "±": number(1e3 * transients["f_int_err"][i], 2),
+            "sigma": number(transients["det_sigma"][i], 3),
+            "candidate": "likely" if transients["newsource_type"][i] == 1 else "possible",
+            "V": number(transients["v_int"][i], 3),
+            "η": number(transients["eta_int"][i], 3),
+        }
+        for i in range(len(transients["runcat"]))
+    )
+    return text_table(rows, right=("entry", "MHz", "mJy", "±", "sigma", "V", "η")) or "no transient candidates"
+
+
+def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int = 1) -> str:
+    """Lay out the light curve of a source.
+
+    Parameters
+    ----------
+    entry
+        One row of :func:`trap.db.lightcurves.entries_near`.
+    points
+        As :func:`trap.db.lightcurves.light_curve` returns them.
+    n_near
+        Entries there are around the position; this is the nearest.
+    """
+    others = "" if n_near == 1 else f"; the nearest of {n_near}"
+    rows = (
+        {
+            "time (UTC)": moment(points["taustart_ts"][i]),
+            "MHz": number(points["freq_central"][i] / 1e6),
+            "mJy": number(1e3 * points["f_int"][i]),
+            "±": number(1e3 * points["f_int_err"][i], 2),
+            "how": _EXTRACTED[ExtractType(points["extract_type"][i])],
+            "V": number(points["v_int"][i], 3),
+            "η": number(points["eta_int"][i], 3),
+        }
+        for i in range(len(points["taustart_ts"]))
+    )
+    position = sky_position(entry["wm_ra"], entry["wm_decl"])
+    distance = number(3600 * entry["distance_deg"], 2)
+    heading = f"entry {entry['id']} at {position}, {distance} arcsec away{others}"
+    return f"{heading}\n{text_table(rows, right=('MHz', 'mJy', '±', 'V', 'η'))}"

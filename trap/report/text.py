@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["count", "moment", "number", "sky_position", "text_table"]
+__all__ = ["MISSING", "count", "moment", "number", "sky_position", "text_table"]
 
 MISSING = "–"
 """Stands where there is no value."""

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import VarMetrics
-from trap.variability import FLUX_STATISTICS, modulation_v, weighted_eta
+from trap.db.engine import transaction
+from trap.db.lightcurves import light_curve_points, save_varmetric
+from trap.variability import FLUX_STATISTICS, medians, modulation_v, weighted_eta, whole_light_curves
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection, Engine
 
     from trap.records import ImageRecord
     from trap.survey import Survey
 
-__all__ = ["execute_store_varmetric", "summarise_touched"]
+__all__ = ["execute_store_varmetric", "refresh_varmetric", "summarise_touched"]
 
 
 def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetrics:
@@ -48,3 +54,42 @@ def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetri
         lightcurve_max=curves["max_f_int"],
         lightcurve_avg=curves["mean_f_int"],
     )
+
+
+def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:
+    """Summarise all light curves of a dataset anew, from their stored points.
+
+    Refreshes the medians, which cannot be streamed. TraP did this after every timestep, deleting
+    and inserting the whole table, and failed where a flux density occurred twice; here it is done
+    once, at the end of a run, in bounded memory. The transaction is the caller's.
+    """
+    for points in light_curve_points(connection, dataset_id):
+        save_varmetric(connection, _summarise(points))
+
+
+def refresh_varmetric(engine: Engine, dataset_id: int) -> None:
+    """Summarise all light curves of a dataset anew, in a transaction of its own."""
+    with transaction(engine) as connection:
+        execute_store_varmetric(connection, dataset_id)
+
+
+def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Summarise whole light curves, and choose for each entry its brightest one at its latest time."""
+    runcat, fluxes = points["runcat"], points["f_int"]
+    keys = np.stack([runcat, points["band"], points["stokes"]])
+    curves, curve = np.unique(keys, axis=1, return_inverse=True)
+    curve = curve.ravel()
+    statistics = whole_light_curves(curve, fluxes, points["f_int_err"])
+    # For each entry the last of its points in order of time, then of flux; of equal ones the first band.
+    order = np.lexsort((-curve, fluxes, points["taustart_ts"], runcat))
+    last = order[np.append(np.diff(runcat[order]) > 0, True)]
+    chosen = curve[last]
+    return {
+        "runcat": runcat[last],
+        "band": curves[1][chosen],
+        "v_int": modulation_v(statistics)[chosen],
+        "eta_int": weighted_eta(statistics)[chosen],
+        "lightcurve_max": statistics["max_f_int"][chosen],
+        "lightcurve_avg": statistics["mean_f_int"][chosen],
+        "lightcurve_median": medians(curve, fluxes)[chosen],
+    }

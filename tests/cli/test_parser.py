@@ -1,0 +1,130 @@
+"""What the command line accepts, and how little it takes to say so."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+import trap
+from trap.cli import main
+from trap.cli.parser import make_parser
+
+HEAVY = (
+    "astropy",
+    "matplotlib",
+    "numpy",
+    "photutils",
+    "prefect",
+    "pydantic",
+    "rich",
+    "scipy",
+    "sqlalchemy",
+    "structlog",
+)
+
+
+def commands():
+    """Every sub-command, as the words that call it."""
+
+    def below(parser, words):
+        groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        if not groups:
+            yield words
+        for group in groups:
+            for name, sub in group.choices.items():
+                yield from below(sub, [*words, name])
+
+    return list(below(make_parser(), []))
+
+
+@pytest.mark.parametrize("words", [[], *commands()], ids=" ".join)
+def test_help_of_every_command_is_shown(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    assert "usage: trap" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["demo"],
+        ["simulate", "sky"],
+        ["config", "init"],
+        ["config", "show"],
+        ["inspect", "a.fits"],
+        ["dataset", "list"],
+        ["dataset", "show", "1"],
+        ["db", "init"],
+        ["db", "upgrade"],
+        ["transients", "1"],
+        ["lightcurve", "1", "150.0", "-30.0"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_a_handler(words):
+    assert callable(resolve_name(make_parser().parse_args(words).handler))
+
+
+def test_no_command_is_forgotten_in_the_test_above():
+    marks = test_every_command_has_a_handler.pytestmark[0].args[1]
+    assert {tuple(words) for words in commands()} == {
+        tuple(word for word in words if word.isalpha() and word != "sky") for words in marks
+    }
+
+
+def test_version_is_shown(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"trap {trap.__version__}\n"
+
+
+def test_help_waits_for_no_heavy_import():
+    code = "import sys, trap.cli; trap.cli.make_parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {name.partition(".")[0] for name in done.stdout.split()} & set(HEAVY)
+
+
+def test_run_takes_its_options():
+    words = ["run", "t.toml", "--images", "a.fits", "b.fits", "--images", "c.fits", "--database", "sqlite:///x.db"]
+    words += ["--monitor", "m.json", "--dataset", "3", "--no-prefect", "--log-dir", "logs", "--verbose", "--json-logs"]
+    arguments = make_parser().parse_args(words)
+    assert arguments.config == Path("t.toml")
+    assert arguments.images == ["a.fits", "b.fits", "c.fits"]
+    assert (arguments.database, arguments.monitor, arguments.dataset) == ("sqlite:///x.db", Path("m.json"), 3)
+    assert (arguments.no_prefect, arguments.log_dir, arguments.verbose, arguments.json_logs) == (
+        True,
+        Path("logs"),
+        True,
+        True,
+    )
+
+
+def test_negative_declination_is_no_option():
+    arguments = make_parser().parse_args(["lightcurve", "1", "149.98", "-30.0161"])
+    assert (arguments.ra, arguments.dec) == (149.98, -30.0161)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["run", "--dataset", "one"], "invalid int value: 'one'"),
+        (["demo", "--timesteps", "-1"], "-1 is negative"),
+        (["inspect"], "IMAGE"),
+        (["transients", "1", "--csv", "--json"], "not allowed with"),
+    ],
+)
+def test_wrong_arguments_end_with_2(words, complaint, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from trap.cli.passwords import hide_password, without_password
+
+
+@pytest.mark.parametrize(
+    ("url", "cleaned", "password"),
+    [
+        ("postgresql://me:secret@host:5432/sky", "postgresql://me@host:5432/sky", "secret"),
+        ("postgresql+psycopg2://me:secret@host/sky", "postgresql+psycopg2://me@host/sky", "secret"),
+        ("postgresql://me:s%40c%2Fret@host/sky", "postgresql://me@host/sky", "s@c/ret"),
+        ("postgresql://me:s@c/ret@host/sky", "postgresql://me@host/sky", "s@c/ret"),
+        ("postgresql://me:secret@/sky?host=/tmp", "postgresql://me@/sky?host=/tmp", "secret"),
+        ("postgresql://me@host/sky?application_name=a:b@c", "postgresql://me@host/sky?application_name=a:b@c", None),
+        ("postgresql://host:5432/sky", "postgresql://host:5432/sky", None),
+        ("sqlite:///trap.db", "sqlite:///trap.db", None),
+        ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db", None),
+    ],
+)
+def test_password_is_taken_out_of_the_url(url, cleaned, password):
+    assert without_password(url) == (cleaned, password)
+
+
+def test_password_goes_to_the_variable_of_the_library(monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", "of somebody else")
+    assert hide_password("postgresql://me:secret@host/sky") == "postgresql://me@host/sky"
+    assert os.environ["PGPASSWORD"] == "secret"
+
+
+def test_url_without_password_leaves_the_variable_alone(monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", "set by hand")
+    hide_password("postgresql://me@host/sky")
+    assert os.environ["PGPASSWORD"] == "set by hand"

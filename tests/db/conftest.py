@@ -1,0 +1,64 @@
+"""Datasets to be looked at, and ways to look."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from busy_dataset import process_busy_days
+from made_up_survey import Dataset
+from sqlalchemy import event
+
+from trap.catalogues import MonitorPositions
+from trap.config import PipelineConfig
+from trap.db import bulk, datasets, surveys
+from trap.db.engine import reading, transaction
+
+
+@pytest.fixture
+def config():
+    return PipelineConfig().with_options(
+        association={"deruiter_radius": 3.717, "beamwidths_limit": 1.0},
+        source_extraction={"detection_threshold": 6.0, "extraction_radius_pix": 900.0},
+    )
+
+
+@pytest.fixture
+def make_dataset(engine, config):
+    def make(*monitors):
+        positions = MonitorPositions.of(
+            ra=np.array([m[0] for m in monitors]), dec=np.array([m[1] for m in monitors]), name="somewhere"
+        )
+        with transaction(engine) as connection:
+            number = datasets.create_dataset(connection, config)
+            datasets.add_monitors(connection, number, positions)
+            survey = surveys.load_survey(connection, number, config)
+        return Dataset(engine, config, number, survey)
+
+    return make
+
+
+@pytest.fixture
+def busy(make_dataset):
+    """See :func:`process_busy_days`; with two monitored positions."""
+    return process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9)))
+
+
+@pytest.fixture
+def ask(engine):
+    """Run a query function on a connection."""
+
+    def run(function, *arguments, **options):
+        with reading(engine) as connection:
+            return function(connection, *arguments, **options)
+
+    return run
+
+
+@pytest.fixture
+def statements(engine, monkeypatch):
+    """All statements that reach the database from now on; COPY, which SQLAlchemy does not see, included."""
+    seen = []
+    copy = bulk._copy
+    monkeypatch.setattr(bulk, "_copy", lambda *given: (seen.append("COPY"), copy(*given)))
+    event.listen(engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
+    return seen

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import delete, func, select
+
+import trap
+from trap.catalogues import MonitorPositions
+from trap.config import PipelineConfig
+from trap.db import datasets
+from trap.db.engine import reading, transaction
+from trap.db.models import Base, Config, Dataset, Monitor, Timestep
+from trap.db.overview import dataset_summary, timestep_table, unreadable_table
+from trap.errors import DatabaseError, DatasetNotFoundError
+from trap.records import UnreadableImage
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def test_settings_come_back_as_they_went_in(engine, ask):
+    config = PipelineConfig().with_options(
+        persistence={"description": 'a "name", really', "band_tolerance": 1 / 3},
+        source_extraction={"force_beam": False, "back_size_x": 17},
+    )
+    with transaction(engine) as connection:
+        number = datasets.create_dataset(connection, config)
+    stored = ask(datasets.stored_config, number)
+    assert stored.science_items() == config.science_items()
+    assert stored.source_extraction.force_beam is False
+    assert stored.science_hash == ask(datasets.find_dataset, number)["config_hash"]
+
+
+def test_truth_values_come_back_as_such_whichever_they_are(engine, ask):
+    for value in (True, False):
+        with transaction(engine) as connection:
+            config = PipelineConfig().with_options(source_extraction={"force_beam": value})
+            number = datasets.create_dataset(connection, config)
+        assert ask(datasets.stored_config, number).source_extraction.force_beam is value
+
+
+def test_setting_of_another_kind_is_refused():
+    with pytest.raises(TypeError, match=r"not \['a'\]"):
+        datasets._typed_text(["a"])
+
+
+def test_dataset_says_how_it_was_made(make_dataset, ask, config):
+    row = ask(datasets.find_dataset, make_dataset().id)
+    assert row["state"] == "running"
+    assert row["software_version"] == trap.__version__
+    assert (row["detection_threshold"], row["assoc_radius"]) == (6.0, 3.717)
+    assert abs(row["process_start_ts"] - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_unknown_dataset_is_refused_with_those_there_are(make_dataset, ask):
+    known = [make_dataset().id, make_dataset().id]
+    with pytest.raises(DatasetNotFoundError, match=f"no dataset 99 in the database; it holds {known[0]}, {known[1]}"):
+        ask(datasets.stored_config, 99)
+
+
+def test_opening_counts_and_finishing_is_noted(make_dataset, engine, ask):
+    number = make_dataset().id
+    with transaction(engine) as connection:
+        datasets.finish_dataset(connection, number, "partial")
+    assert ask(datasets.find_dataset, number)["state"] == "partial"
+    with transaction(engine) as connection:
+        assert datasets.open_dataset(connection, number) == number
+    row = ask(datasets.find_dataset, number)
+    assert (row["state"], row["rerun"]) == ("running", 1)
+    assert row["process_end_ts"] is not None
+
+
+def test_failure_is_recorded_once_with_its_newest_reason(make_dataset, engine, ask):
+    number = make_dataset().id
+    for reason in ("first", "second"):
+        with transaction(engine) as connection:
+            datasets.record_failure(connection, number, NOON, reason)
+    table = ask(timestep_table, number)
+    assert table["state"].tolist() == ["failed"]
+    assert table["message"].tolist() == ["second"]
+    assert ask(datasets.latest_timestep, number) is None
+
+
+def test_success_replaces_a_failure_and_no_failure_replaces_a_success(make_dataset, engine, ask):
+    number = make_dataset().id
+    with transaction(engine) as connection:
+        datasets.record_failure(connection, number, NOON, "at first")
+        datasets.insert_timestep(connection, number, NOON, {"n_images": 2}, {"read": 0.5})
+        datasets.record_failure(connection, number, NOON, "too late")
+    table = ask(timestep_table, number)
+    assert table["state"].tolist() == ["done"]
+    assert table["message"].tolist() == [None]
+    assert ask(datasets.latest_timestep, number) == NOON
+
+
+def test_timestep_is_stored_only_once(make_dataset, engine):
+    number = make_dataset().id
+    with transaction(engine) as connection:
+        datasets.insert_timestep(connection, number, NOON, {}, {})
+    with pytest.raises(DatabaseError, match=r"(?i)unique"), transaction(engine) as connection:
+        datasets.insert_timestep(connection, number, NOON, {}, {})
+
+
+def test_unreadable_files_are_listed_with_their_newest_reason(make_dataset, engine, ask):
+    number = make_dataset().id
+    for reason in ("empty", "cut short"):
+        files = [UnreadableImage(url=url, reason=reason) for url in ("b.fits", "a.fits", "a.fits")]
+        with transaction(engine) as connection:
+            datasets.store_unreadable(connection, number, files)
+    table = ask(unreadable_table, number)
+    assert list(zip(table["url"], table["reason"], strict=True)) == [("a.fits", "cut short"), ("b.fits", "cut short")]
+
+
+def test_monitored_positions_are_added_in_order(make_dataset, engine, ask, config):
+    number = make_dataset((1.0, 2.0)).id
+    with transaction(engine) as connection:
+        datasets.add_monitors(connection, number, MonitorPositions.of(ra=[3.0], dec=[-4.0], name=["Cas A"]))
+        datasets.add_monitors(connection, number, MonitorPositions.empty())
+    with reading(engine) as connection:
+        rows = connection.execute(select(Monitor.ra, Monitor.decl, Monitor.name).order_by(Monitor.id)).all()
+    assert rows == [(1.0, 2.0, "somewhere"), (3.0, -4.0, "Cas A")]
+
+
+def test_contents_of_all_images_are_known_rejected_ones_too(busy, ask):
+    assert len(ask(datasets.processed_hashes, busy.id)) == 7 == ask(dataset_summary, busy.id)["n_images"]
+
+
+def test_deleting_a_dataset_deletes_all_that_hangs_on_it_and_nothing_else(busy, make_dataset, engine, config):
+    other = make_dataset((1.0, 2.0)).id
+    with transaction(engine) as connection:
+        connection.execute(delete(Dataset).where(Dataset.id == busy.id))
+    with reading(engine) as connection:
+        left = {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in _tables()}
+        assert connection.execute(select(Dataset.id)).scalars().all() == [other]
+        assert connection.execute(select(Config.dataset).distinct()).scalars().all() == [other]
+    assert {name: n for name, n in left.items() if n} == {
+        "config": len(config.science_items()),
+        "dataset": 1,
+        "monitor": 1,
+        "rejectreason": 6,
+        "version": 1,
+    }
+
+
+def _tables():
+    return Base.metadata.tables.values()
+
+
+def test_every_table_has_rows_in_the_busy_dataset_but_those_nothing_fills(busy, engine):
+    with reading(engine) as connection:
+        empty = {t.name for t in _tables() if not connection.execute(select(func.count()).select_from(t)).scalar_one()}
+    assert empty == {"imagedata", "unreadableimage"}
+    with reading(engine) as connection:
+        assert connection.execute(select(func.count()).where(Timestep.state == "done")).scalar_one() == 4

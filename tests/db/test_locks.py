@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from trap.db.engine import make_engine, transaction
+from trap.db.locks import writing
+from trap.errors import DatasetLockedError
+
+HOLDER = """
+import sys, time, os
+from trap.db.engine import make_engine
+from trap.db.locks import writing
+with writing(make_engine(sys.argv[1]), int(sys.argv[2])):
+    if os.fork() == 0:
+        time.sleep(20)  # a worker that outlives the run
+    print("holding", flush=True)
+    time.sleep(20)
+"""
+
+
+def test_second_writer_of_a_dataset_is_refused_at_once(engine, database_url):
+    other = make_engine(database_url)
+    with writing(engine, 1):
+        for again in (engine, other):
+            with pytest.raises(DatasetLockedError, match="another run is writing dataset 1"), writing(again, 1):
+                pass
+    with writing(other, 1):
+        pass
+    other.dispose()
+
+
+def test_datasets_are_locked_one_by_one(engine):
+    with writing(engine, 1), writing(engine, 2), transaction(engine):
+        pass
+
+
+def test_lock_is_given_back_when_the_run_fails(engine):
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), writing(engine, 1):
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_lock_of_a_killed_run_is_free_though_its_worker_lives_on(engine, database_url, dialect):
+    command = [sys.executable, "-c", HOLDER, database_url, "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
+        try:
+            assert holder.stdout.readline() == "holding\n"
+            with pytest.raises(DatasetLockedError, match=f"process {holder.pid} on "), writing(engine, 1):
+                pass
+            holder.kill()
+            _wait_until_free(engine)
+        finally:
+            os.killpg(holder.pid, signal.SIGKILL)
+
+
+def _wait_until_free(engine):
+    for _ in range(100):
+        try:
+            with writing(engine, 1):
+                return
+        except DatasetLockedError:
+            time.sleep(0.05)
+    pytest.fail("still locked after 5 s")

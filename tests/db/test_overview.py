@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from busy_dataset import FIELD
+from made_up_survey import sources
+
+from trap.db.overview import dataset_summary, frequency_bands, list_datasets
+from trap.errors import DatasetNotFoundError
+
+
+def test_summary_counts_what_the_dataset_holds_and_nothing_of_others(busy, make_dataset, ask):
+    make_dataset().process(FIELD.image(0, sources(10.0, 10.0)))
+    summary = ask(dataset_summary, busy.id)
+    counted = {name: value for name, value in summary.items() if name.startswith("n_")}
+    in_database = busy.column(
+        "SELECT count(*) FROM extractedsource e JOIN image i ON i.id = e.image WHERE i.dataset = :dataset"
+    )
+    assert counted.pop("n_blind") + counted.pop("n_forced") == in_database[0]
+    assert counted == {
+        "n_timesteps": 4,
+        "n_failed": 0,
+        "n_images": 7,
+        "n_rejected": 1,
+        "n_unreadable": 0,
+        "n_entries": len(busy.entries()),
+        "n_newsources": 1,
+    }
+
+
+def test_datasets_are_listed_the_oldest_first_with_empty_ones(busy, make_dataset, ask):
+    empty = make_dataset()
+    listed = ask(list_datasets)
+    assert [dataset["id"] for dataset in listed] == [busy.id, empty.id]
+    assert listed[1]["n_images"] == 0
+    assert listed[0] == ask(dataset_summary, busy.id)
+
+
+def test_summary_of_an_unknown_dataset_is_refused(ask):
+    with pytest.raises(DatasetNotFoundError):
+        ask(dataset_summary, 1)
+
+
+def test_bands_come_lowest_first(make_dataset, ask):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, freq=180e6), FIELD.image(0, freq=140e6))
+    bands = ask(frequency_bands, dataset.id)
+    assert bands["freq_central"].tolist() == [140e6, 180e6]
+    assert (bands["freq_high"] - bands["freq_low"]).tolist() == [2e6, 2e6]

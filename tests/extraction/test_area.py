@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trap.config import SourceExtractionConfig
+from trap.extraction.area import is_outside, measured_mask
+
+
+@pytest.mark.parametrize(
+    ("shape", "radius", "expected"),
+    [
+        ((5, 1), 2, [True, False, False, False, True]),
+        ((1, 4), 1, [True, False, False, True]),
+        ((1, 1), 0, [False]),
+        ((1, 1), 1, [False]),
+    ],
+)
+def test_circle_masks_what_traps_does(shape, radius, expected):
+    # trap-facts §5.1; there radius 0 masks all for the circle alone, but means "no circle" for an image.
+    config = SourceExtractionConfig(margin=0, extraction_radius_pix=radius)
+    assert measured_mask(np.zeros(shape), config).ravel().tolist() == expected
+
+
+def test_margin_is_masked_on_all_four_sides():
+    mask = measured_mask(np.zeros((7, 9)), SourceExtractionConfig(margin=2, extraction_radius_pix=0))
+    assert (~mask).sum() == 3 * 5
+    assert not mask[2:5, 2:7].any()
+
+
+def test_pixels_without_a_value_are_masked():
+    data = np.zeros((4, 4))
+    data[1, 2] = np.nan
+    data[3, 3] = np.inf
+    mask = measured_mask(data, SourceExtractionConfig(margin=0, extraction_radius_pix=0))
+    assert np.argwhere(mask).tolist() == [[1, 2], [3, 3]]
+
+
+def test_part_of_an_image_is_masked_as_in_the_whole():
+    config = SourceExtractionConfig(margin=3, extraction_radius_pix=20)
+    whole = measured_mask(np.zeros((50, 60)), config)
+    rows, columns = np.arange(2, 18), np.arange(5, 40)
+    assert np.array_equal(is_outside(columns, rows[:, np.newaxis], (50, 60), config), whole[2:18, 5:40])

@@ -1,0 +1,192 @@
+"""Forced fits where there is a source, where there is none, and where there is one next door."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trap.catalogues import FitType, Flag, Measurements
+from trap.errors import ImageError
+from trap.extraction.background import Background, estimate_background
+from trap.extraction.forced import fit_positions
+from trap.extraction.measure import extract_sources
+
+NOBODY = Measurements.empty()
+
+
+@pytest.fixture
+def flat_background(sky):
+    def background(rms=1e-3):
+        return Background(
+            mesh_mean=np.zeros((1, 1), np.float32),
+            mesh_rms=np.full((1, 1), rms, np.float32),
+            shape=(sky.ny, sky.nx),
+            origin=(0, 0),
+            extent=(sky.nx, sky.ny),
+            cell=(sky.nx, sky.ny),
+        )
+
+    return background
+
+
+@pytest.fixture
+def fit(config, flat_background):
+    """Fit at pixel positions."""
+
+    def fitted(image, x, y, neighbours=NOBODY, background=None, config=config):
+        ra, dec = image.wcs.all_pix2world(np.atleast_1d(x), np.atleast_1d(y), 0)
+        return fit_positions(
+            image, ra, dec, background=background or flat_background(), neighbours=neighbours, config=config
+        )
+
+    return fitted
+
+
+@pytest.mark.parametrize("rotation", [0.0, 33.0])
+def test_flux_does_not_depend_on_where_in_its_pixel_a_source_is(sky, fit, rotation):
+    sky.rotation = rotation
+    shift = np.array([0.0, 0.2, 0.3, 0.5, 0.8])
+    x, y = 40 * np.arange(1, 6) + shift, 200 - 0.7 * shift
+    fitted = fit(sky.image(sky.sources(x, y, np.full(5, 0.2))), x, y)
+    assert fitted.f_peak == pytest.approx(0.2, rel=1e-5)
+    assert fitted.f_int == pytest.approx(0.2, rel=1e-5)
+    assert np.allclose(fitted.x, x, atol=1e-6)
+
+
+def test_empty_positions_read_zero_with_honest_errors(sky, field, fit, config):
+    image = sky.image(sky.noise(31))
+    fitted = fit(image, *field, background=estimate_background(image.data, np.isnan(image.data), config))
+    pull = fitted.f_int / fitted.f_int_err
+    assert abs(pull.mean()) < 3 / np.sqrt(pull.size)
+    assert 0.9 < pull.std() < 1.1
+
+
+@pytest.mark.parametrize("n_beams", [0.8, 1.0, 1.5, 2.5])
+def test_empty_position_beside_a_bright_source_reads_zero(sky, field, stamped, fit, config, n_beams):
+    image = sky.image(stamped(*field, 1000 * sky.rms) + sky.noise(32))
+    extraction = extract_sources(image, config)
+    angle = np.random.default_rng(32).uniform(0, 2 * np.pi, field[0].size)
+    x, y = field[0] + n_beams * sky.bmaj * np.cos(angle), field[1] + n_beams * sky.bmaj * np.sin(angle)
+    fitted = fit(image, x, y, extraction.measurements, extraction.background)
+    pull = fitted.f_int / fitted.f_int_err
+    assert abs(pull.mean()) < 0.3
+    assert 0.75 < pull.std() < 1.2
+
+
+def test_position_on_a_found_source_measures_that_source(sky, fit, config):
+    image = sky.image(sky.noise(33) + sky.sources([100, 110], [80, 80], [0.5, 0.3]))
+    extraction = extract_sources(image, config)
+    fitted = fit(image, [100, 100.5, 110], [80, 80, 80], extraction.measurements, extraction.background)
+    assert fitted.f_peak[[0, 2]] == pytest.approx([0.5, 0.3], abs=5e-3)
+    # Half a pixel off the peak the beam fits less well, but it is the same source.
+    assert fitted.f_peak[1] == pytest.approx(0.5, rel=0.05)
+
+
+def test_positions_are_solved_together(sky, fit):
+    # One beam apart: alone, each would read a good part of the other.
+    x, y, flux = np.array([100, 105.0, 110]), np.array([80.0, 80, 80]), np.array([0.5, 0.2, 0.4])
+    fitted = fit(sky.image(sky.sources(x, y, flux)), x, y)
+    assert fitted.f_peak == pytest.approx(flux, rel=1e-5)
+
+
+def test_same_position_twice_gives_the_same_flux_twice(sky, fit):
+    image = sky.image(sky.sources([100.2, 110], [80.4, 80], [0.5, 0.3]))
+    fitted = fit(image, [100.2, 100.2, 110, 100.3], [80.4, 80.4, 80, 80.4])
+    assert fitted.f_peak[:3] == pytest.approx([0.5, 0.5, 0.3], rel=1e-4)
+    assert fitted.f_peak[3] == pytest.approx(0.5, rel=0.01)
+
+
+def test_crowd_of_positions_stays_finite(sky, fit):
+    rng = np.random.default_rng(34)
+    fitted = fit(sky.image(sky.noise(34)), rng.uniform(90, 110, 60), rng.uniform(90, 110, 60))
+    assert fitted.is_measured.all()
+
+
+def test_extended_neighbour_is_modelled_with_its_own_shape(sky, fit, config):
+    config = config.model_copy(update={"force_beam": False})
+    image = sky.image(sky.noise(35) + sky.sources([100], [80], [0.5], bmaj=10, bmin=8))
+    extraction = extract_sources(image, config)
+    fitted = fit(image, [100, 112], [90, 80], extraction.measurements, extraction.background)
+    assert np.abs(fitted.f_int / fitted.f_int_err).max() < 4
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec"), [(330.0, 30.0), (150.0, -25.0), (250.0, -20.0), (np.nan, -30.0), (150.0, np.nan), (150.0, 90.0)]
+)
+def test_position_off_the_image_has_no_flux_and_says_so(sky, config, flat_background, ra, dec):
+    fitted = fit_positions(
+        sky.image(sky.noise(36)),
+        [ra, 150.0],
+        [dec, -30.0],
+        background=flat_background(),
+        neighbours=NOBODY,
+        config=config,
+    )
+    assert fitted.flags.tolist() == [Flag.OUTSIDE, 0]
+    assert fitted.is_measured.tolist() == [False, True]
+    assert np.isnan([fitted.f_peak[0], fitted.f_int_err[0], fitted.rms[0], fitted.chisq[0]]).all()
+    assert np.array_equal([fitted.ra[0], fitted.dec[0]], [ra, dec], equal_nan=True)
+
+
+def test_position_on_a_missing_pixel_or_outside_the_searched_area_has_no_flux(sky, fit, config):
+    data = sky.noise(37)
+    data[80, 100] = np.nan
+    config = config.model_copy(update={"margin": 20, "extraction_radius_pix": 100.0})
+    fitted = fit(sky.image(data), [100, 5, 220, 128], [80, 128, 190, 128], config=config)
+    assert fitted.flags.tolist() == [Flag.OUTSIDE, Flag.OUTSIDE, Flag.OUTSIDE, 0]
+
+
+def test_missing_pixels_in_the_box_do_not_bias_the_flux(sky, fit):
+    data = sky.sources([100], [80], [0.5])
+    data[75:79, 98:110] = np.nan
+    fitted = fit(sky.image(data), [100, 200], [80, 200])
+    assert fitted.f_peak[0] == pytest.approx(0.5, rel=1e-5)
+    assert fitted.f_peak_err[0] > fitted.f_peak_err[1]
+    assert fitted.flags.tolist() == [Flag.MASKED_PIXELS, 0]
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.3, 100.0), (255.2, 100.0), (100.0, -0.4), (254.9, 255.3)])
+def test_source_on_any_edge_is_measured_and_flagged(sky, fit, x, y):
+    fitted = fit(sky.image(sky.sources([x], [y], [0.5])), x, y)
+    assert fitted.f_peak[0] == pytest.approx(0.5, rel=1e-5)
+    assert fitted.flags[0] == Flag.EDGE
+
+
+def test_position_errors_are_those_of_the_beam_at_the_signal(sky, fit):
+    sky = replace(sky, bpa=0.0)
+    fitted = fit(sky.image(sky.sources([100], [80], [0.01])), [100, 200], [80, 200])
+    # Half widths of 4″ and 5″ over √ln 2 · S/N, with S/N 10 and at least 1.
+    limits = np.array([4.0, 5.0]) / np.sqrt(np.log(2)) / 3600
+    assert (fitted.ew_fit_err[0], fitted.ns_fit_err[0]) == pytest.approx(limits / 10, rel=1e-3)
+    assert (fitted.ew_fit_err[1], fitted.ns_fit_err[1]) == pytest.approx(limits, rel=1e-3)
+
+
+def test_significance_is_the_peak_over_the_noise(sky, fit):
+    fitted = fit(sky.image(sky.sources([100], [80], [0.5])), 100, 80)
+    assert fitted.significance[0] == pytest.approx(500, rel=1e-4)
+    assert (fitted.rms[0], fitted.fit_type[0]) == (pytest.approx(1e-3), FitType.GAUSSIAN)
+
+
+def test_level_of_the_sky_is_subtracted(sky, fit, flat_background):
+    background = replace(flat_background(), mesh_mean=np.full((1, 1), 7.0, np.float32))
+    fitted = fit(sky.image(sky.sources([100], [80], [0.5]) + 7.0), 100, 80, background=background)
+    assert fitted.f_peak[0] == pytest.approx(0.5, rel=1e-4)
+
+
+def test_background_without_noise_measures_nothing(sky, fit, flat_background):
+    fitted = fit(sky.image(sky.noise(38)), 100, 80, background=flat_background(np.nan))
+    assert fitted.flags[0] == Flag.OUTSIDE
+
+
+def test_no_positions_give_no_rows(sky, fit):
+    assert len(fit(sky.image(sky.noise(39)), [], [])) == 0
+
+
+def test_image_without_a_beam_is_an_error(sky, config, flat_background):
+    header = sky.header()
+    del header["BMAJ"]
+    image = type(sky.image(np.zeros((4, 4)))).from_array(sky.noise(40), header)
+    with pytest.raises(ImageError, match="no restoring beam"):
+        fit_positions(image, [150.0], [-30.0], background=flat_background(), neighbours=NOBODY, config=config)

@@ -1,0 +1,216 @@
+"""Whole images with injected truth through blind extraction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+
+from trap.angles import offsets
+from trap.catalogues import FitType, Flag
+from trap.errors import ImageError
+from trap.extraction.measure import extract_sources
+
+
+def only_source(image, config):
+    measurements = extract_sources(image, config).measurements
+    assert len(measurements) == 1
+    return measurements
+
+
+def pulls(image, x, y, flux, config):
+    """(measured - true)/error of east, north, peak and integrated flux of all injected sources."""
+    found = extract_sources(image, config).measurements
+    distance, row = cKDTree(np.column_stack([found.x, found.y])).query(np.column_stack([x, y]))
+    assert distance.max() < 3
+    found = found.take(row)
+    east, north = offsets(found.ra, found.dec, *image.wcs.all_pix2world(x, y, 0))
+    return (
+        east / found.ew_fit_err,
+        north / found.ns_fit_err,
+        (found.f_peak - flux) / found.f_peak_err,
+        (found.f_int - flux) / found.f_int_err,
+    )
+
+
+@pytest.mark.parametrize("signal_to_noise", [(9, 20), (50, 500)])
+def test_errors_of_beam_fits_are_honest(sky, field, stamped, config, signal_to_noise):
+    sky.rotation = 20.0
+    flux = sky.rms * np.random.default_rng(3).uniform(*signal_to_noise, field[0].size)
+    image = sky.image(stamped(*field, flux) + sky.noise(3))
+    for pull in pulls(image, *field, flux, config):
+        assert abs(pull.mean()) < 0.25
+        assert 0.8 < pull.std() < 1.2
+
+
+def test_errors_of_free_fits_are_honest_at_moderate_signal(sky, field, stamped, config):
+    flux = sky.rms * np.random.default_rng(4).uniform(10, 30, field[0].size)
+    image = sky.image(stamped(*field, flux) + sky.noise(4))
+    for pull in pulls(image, *field, flux, config.model_copy(update={"force_beam": False})):
+        assert abs(pull.mean()) < 0.3
+        assert 0.8 < pull.std() < 1.3
+
+
+def test_all_bright_sources_are_found_and_nothing_else(sky, field, stamped, config):
+    image = sky.image(stamped(*field, 8 * sky.rms) + sky.noise(5))
+    found = extract_sources(image, config).measurements
+    distance, _ = cKDTree(np.column_stack(field)).query(np.column_stack([found.x, found.y]))
+    assert (distance < 3).sum() >= 0.97 * field[0].size
+    assert (distance >= 3).sum() == 0
+
+
+def test_point_source_without_noise_around_it_is_measured_exactly(sky, config):
+    data = 1e-3 * sky.noise(1) + sky.sources([100.3], [77.8], [0.5])
+    source = only_source(sky.image(data), config)
+    assert (source.x[0], source.y[0]) == pytest.approx((100.3, 77.8), abs=1e-3)
+    assert source.f_peak[0] == pytest.approx(0.5, rel=1e-3)
+    assert source.f_int[0] == source.f_peak[0]
+    assert (source.semimajor[0], source.semiminor[0], source.pa[0]) == pytest.approx((5.0, 4.0, 30.0), rel=1e-3)
+
+
+def test_resolved_source_has_the_flux_of_its_area(sky, config):
+    data = 1e-3 * sky.noise(1) + sky.sources([100.3], [77.8], [0.5], bmaj=10, bmin=6, bpa=70)
+    source = only_source(sky.image(data), config.model_copy(update={"force_beam": False}))
+    assert source.f_peak[0] == pytest.approx(0.5, rel=1e-3)
+    assert source.f_int[0] == pytest.approx(0.5 * 60 / 20, rel=1e-3)
+    assert (source.semimajor[0], source.semiminor[0], source.pa[0]) == pytest.approx((10.0, 6.0, 70.0), rel=1e-3)
+
+
+def test_level_of_the_sky_is_subtracted(sky, config):
+    data = sky.noise(1) + sky.sources([100], [77], [0.5])
+    plain, raised = (only_source(sky.image(data + level), config) for level in (0.0, 0.1))
+    assert raised.f_peak[0] == pytest.approx(plain.f_peak[0], rel=1e-4)
+
+
+def test_nothing_is_found_around_missing_pixels(sky, field, stamped, config):
+    data = stamped(*field, 0.0) + sky.noise(6)
+    data *= np.linspace(3, 1, 512)[:, np.newaxis]
+    rng = np.random.default_rng(6)
+    for y, x in rng.integers(0, 500, (40, 2)):
+        data[y : y + 2, x : x + 2] = np.nan
+    data[:, 400:] = np.nan
+    data[np.hypot(*np.mgrid[-256:256, -256:256]) > 240] = np.nan
+    assert len(extract_sources(sky.image(data), config).measurements) == 0
+
+
+def test_source_beside_missing_pixels_is_measured_and_flagged(sky, config):
+    data = sky.noise(7) + sky.sources([100, 180], [77, 180], [0.5, 0.5])
+    data[76:79, 103:110] = np.nan
+    found = extract_sources(sky.image(data), config).measurements
+    assert found.flags.tolist() == [Flag.MASKED_PIXELS, 0]
+    assert found.f_peak == pytest.approx(0.5, rel=0.03)
+
+
+def test_source_at_the_edge_is_measured_and_flagged(sky, config):
+    data = sky.noise(8) + sky.sources([0.6], [77], [0.5])
+    source = only_source(sky.image(data), config)
+    assert source.flags[0] == Flag.EDGE
+    assert source.f_peak[0] == pytest.approx(0.5, rel=0.05)
+    assert source.x[0] == pytest.approx(0.6, abs=0.1)
+
+
+def test_sources_outside_the_searched_area_are_left_out(sky, config):
+    data = sky.noise(9) + sky.sources([6, 128, 30], [128, 128, 30], [0.5, 0.5, 0.5])
+    found = extract_sources(sky.image(data), config.model_copy(update={"margin": 10, "extraction_radius_pix": 110.0}))
+    assert found.measurements.x == pytest.approx([128], abs=0.1)
+
+
+def test_blended_sources_are_two_with_their_own_fluxes(sky, config):
+    data = sky.noise(10) + sky.sources([100, 106.0], [80, 80], [0.2, 0.1])
+    found = extract_sources(sky.image(data), config).measurements
+    assert found.f_peak == pytest.approx([0.2, 0.1], abs=5e-3)
+    assert found.x == pytest.approx([100, 106], abs=0.1)
+    assert (found.flags == Flag.BLENDED).all()
+    assert found.island.tolist() == [1, 1]
+
+
+def test_island_of_one_pixel_is_measured(sky, config):
+    # Two thresholds that meet just below the peak leave one pixel.
+    data = sky.noise(11) + sky.sources([100], [80], [0.02])
+    significance = only_source(sky.image(data), config).significance[0]
+    level = 0.995 * significance
+    narrow = config.model_copy(update={"detection_threshold": level, "analysis_threshold": level})
+    for one in (narrow, narrow.model_copy(update={"force_beam": False})):
+        source = only_source(sky.image(data), one)
+        assert source.fit_type[0] == FitType.GAUSSIAN
+        assert source.f_peak[0] == pytest.approx(0.02, abs=0.003)
+
+
+def test_fit_that_fails_gives_moments_and_says_so(sky, config):
+    # A ramp into the edge has its maximum outside the image.
+    data = sky.noise(12)
+    data[:, :12] += 0.1 * np.exp(-np.arange(12) / 2.0) * np.exp(-(((np.arange(256)[:, np.newaxis] - 90) / 4.0) ** 2))
+    source = extract_sources(sky.image(data), config.model_copy(update={"force_beam": False})).measurements
+    failed = (source.flags & Flag.FIT_FAILED) > 0
+    assert failed.any()
+    assert np.array_equal(failed, source.fit_type == FitType.MOMENTS)
+    assert source.is_measured.all()
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 5.0])
+def test_image_without_noise_has_no_sources(sky, config, value):
+    extraction = extract_sources(sky.image(np.full((256, 256), value)), config)
+    assert len(extraction.measurements) == 0
+    assert np.isnan(extraction.rms_min)
+
+
+def test_negative_image_has_no_sources(sky, config):
+    data = sky.noise(13) - sky.sources([100], [77], [0.5])
+    assert len(extract_sources(sky.image(data), config).measurements) == 0
+
+
+@pytest.mark.parametrize(("nx", "ny"), [(20, 20), (256, 9), (7, 300)])
+def test_small_images_are_searched(sky, config, nx, ny):
+    sky = replace(sky, nx=nx, ny=ny)
+    data = sky.noise(14) + sky.sources([nx / 2], [ny / 2], [0.5])
+    assert extract_sources(sky.image(data), config).measurements.f_peak.max() == pytest.approx(0.5, rel=0.2)
+
+
+def test_beam_narrower_than_two_pixels_is_fitted(sky, config):
+    sky = replace(sky, bmaj=1.8, bmin=1.5)
+    source = only_source(sky.image(sky.noise(15) + sky.sources([100.4], [77.3], [0.1])), config)
+    assert (source.x[0], source.y[0]) == pytest.approx((100.4, 77.3), abs=0.05)
+    assert source.f_peak[0] == pytest.approx(0.1, rel=0.05)
+
+
+def test_range_of_the_noise_is_that_of_the_searched_area(sky, config):
+    data = sky.noise(16)
+    data[:, 128:] *= 3
+    extraction = extract_sources(sky.image(data), config)
+    assert extraction.rms_min == pytest.approx(sky.rms, rel=0.15)
+    assert extraction.rms_max == pytest.approx(3 * sky.rms, rel=0.15)
+    narrow = extract_sources(
+        sky.image(data), config.model_copy(update={"extraction_radius_pix": 40.0, "back_size_x": 20})
+    )
+    assert narrow.rms_max > 2 * narrow.rms_min
+
+
+def test_numbers_that_come_from_settings_are_theirs(sky, config):
+    source = only_source(sky.image(sky.noise(17) + sky.sources([100], [77], [0.5])), config)
+    assert (source.ew_sys_err[0], source.ns_sys_err[0]) == (config.ew_sys_err, config.ns_sys_err)
+    assert source.significance[0] == pytest.approx(source.f_peak[0] / source.rms[0], rel=0.1)
+
+
+def test_chi_squared_is_that_of_the_residuals_of_the_island(sky, config):
+    # With white noise a pixel of a good fit contributes one.
+    rng = np.random.default_rng(18)
+    data = sky.rms * rng.normal(size=(256, 256)) + sky.sources([100], [77], [0.5])
+    source = only_source(sky.image(data), config)
+    beam_area = np.pi * sky.bmaj * sky.bmin / 4
+    assert source.reduced_chisq[0] == pytest.approx(beam_area, rel=0.35)
+
+
+def test_image_without_a_beam_is_an_error(sky, config):
+    header = sky.header()
+    del header["BMAJ"]
+    image = type(sky.image(np.zeros((4, 4)))).from_array(sky.noise(19), header)
+    with pytest.raises(ImageError, match="no restoring beam"):
+        extract_sources(image, config)
+
+
+def test_extraction_is_the_same_every_time(sky, field, stamped, config):
+    image = sky.image(stamped(*field, 30 * sky.rms) + sky.noise(20))
+    first, second = (extract_sources(image, config).measurements for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first.as_dict().values(), second.as_dict().values(), strict=True))

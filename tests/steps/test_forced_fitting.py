@@ -1,0 +1,94 @@
+"""Forced fits: requests, fits, and what becomes of them."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from made_up_survey import NOTHING, Field, sources
+
+from trap.catalogues import ExtractType, FitRequests, Flag, MonitorPositions
+from trap.steps import association, forced_fitting, source_extraction
+from trap.survey import Survey
+
+FIELD = Field()
+
+
+def requests(ra, dec, kind=ExtractType.NULL_DETECTION):
+    return FitRequests.of(ra=ra, dec=dec, kind=kind, target=np.arange(len(ra)))
+
+
+def test_rejected_image_asks_for_nothing(make_dataset):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, sources(123.0, 10.0)))
+    from trap.quality import Rejection, RejectReason  # noqa: PLC0415
+
+    dataset.process(FIELD.image(1).rejected(Rejection(reason=RejectReason.RMS, comment="")))
+    assert dataset.requests == [0, 0]
+
+
+def test_null_detections_come_before_monitored_positions(config):
+    survey = Survey(config=config)
+    survey.monitors = MonitorPositions.of(ra=[123.5], dec=[10.0], name="m")
+    survey.monitor_entries = np.array([-1])
+    association.associate_extracted_sources(survey, [FIELD.image(0, sources(123.0, 10.0))])
+    (image,) = association.associate_extracted_sources(survey, [FIELD.image(1)])
+    asked = forced_fitting.get_forced_fit_requests(image, survey)
+    assert list(asked.kind) == [ExtractType.NULL_DETECTION, ExtractType.MONITORED]
+    assert list(asked.ra) == [123.0, 123.5]
+    assert list(asked.target) == [0, 0]
+
+
+def test_fits_have_a_row_per_request_and_a_flag_where_there_is_no_sky(image, config):
+    extraction = source_extraction.extract_sources(image, config.source_extraction)
+    brightest = int(np.argmax(extraction.measurements.f_peak))
+    found = extraction.measurements
+    asked = requests([found.ra[brightest], found.ra[brightest]], [found.dec[brightest], -60.0])
+    fits = forced_fitting.perform_forced_fits(
+        asked, image.url, config.source_extraction, background=extraction.background, neighbours=NOTHING
+    )
+    assert fits.f_peak[0] == pytest.approx(found.f_peak[brightest], rel=0.05)
+    assert np.isnan(fits.f_peak[1])
+    assert fits.flags[1] & Flag.OUTSIDE
+    assert list(fits.extract_type) == [ExtractType.NULL_DETECTION] * 2
+
+
+def test_no_requests_touch_no_file(config):
+    none = FitRequests.empty()
+    fits = forced_fitting.perform_forced_fits(
+        none, "not there.fits", config.source_extraction, background=None, neighbours=NOTHING
+    )
+    assert len(fits) == 0
+
+
+def test_extraction_travels_between_processes(image, config):
+    extraction = source_extraction.extract_sources(image, config.source_extraction)
+    copy = pickle.loads(pickle.dumps(extraction))
+    assert (copy.measurements.f_peak == extraction.measurements.f_peak).all()
+    assert len(extraction.measurements) > 0
+
+
+def test_requests_and_fits_must_match_in_number(config):
+    survey = Survey(config=config)
+    images = association.associate_extracted_sources(survey, [FIELD.image(0)])
+    with pytest.raises(ValueError, match="0 forced fits for 1 requests"):
+        forced_fitting.insert_and_associate_forced_fits(survey, images, [requests([1.0], [2.0])], [NOTHING])
+
+
+def test_fit_without_flux_is_counted_and_not_associated(make_dataset):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, sources(123.0, 10.0)))
+    (record,) = dataset.process(FIELD.image(1), forced=lambda asked: sources(asked.ra, asked.dec, flux=np.nan))
+    assert (record.n_requested, len(record.measurements)) == (1, 0)
+    assert dataset.types() == [[4]]
+    assert dataset.column("SELECT n_forced_requested - n_forced_measured FROM timestep") == [0, 1]
+
+
+def test_fork_in_a_later_band_leaves_no_broken_request(make_dataset):
+    # TraP asked for the fit in the first band, forked the entry in the second, and lost the timestep.
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, sources(123.1235, 10.55)))
+    fork = sources([123.12349, 123.12351], [10.549, 10.551])
+    dataset.process(FIELD.image(1, freq=120e6), FIELD.image(1, fork, freq=160e6))
+    assert [sorted(types) for types in dataset.types()] == [[2, 6, 7], [2, 6, 7]]

@@ -1,0 +1,67 @@
+"""Variability metrics, streamed and worked out anew."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_survey import Field, sources
+
+from trap.db.engine import transaction
+from trap.steps import varmetric
+
+FIELD = Field()
+LOW, HIGH = 120e6, 160e6
+METRICS = "v_int, eta_int, lightcurve_max, lightcurve_avg"
+
+
+def metrics(dataset, columns=METRICS):
+    return dataset.rows(f"SELECT {columns}, b.freq_central FROM varmetric v JOIN frequencyband b ON v.band = b.id")
+
+
+def test_entry_is_described_by_its_brightest_band_of_the_latest_time(make_dataset):
+    dataset = make_dataset()
+    for day, (low, high) in enumerate(((1.0, 2.0), (5.0, 3.0))):
+        dataset.process(
+            FIELD.image(day, sources(123.0, 10.0, flux=low), freq=LOW),
+            FIELD.image(day, sources(123.0, 10.0, flux=high), freq=HIGH),
+        )
+    (row,) = metrics(dataset)
+    assert row["freq_central"] == LOW
+    assert (row["lightcurve_max"], row["lightcurve_avg"]) == (5.0, 3.0)
+
+
+def test_repeated_flux_breaks_nothing(make_dataset):
+    # Fluxes 1, 2, 1: TraP found two rows of the same flux and different V, and lost the timestep.
+    dataset = make_dataset()
+    for day, flux in enumerate((1.0, 2.0, 1.0)):
+        dataset.process(FIELD.image(day, sources(123.0, 10.0, flux=flux)))
+    (row,) = metrics(dataset)
+    assert row["v_int"] == pytest.approx(3**-0.5 / (4 / 3))
+
+
+def test_working_it_out_anew_confirms_what_was_streamed_and_adds_the_median(make_dataset):
+    dataset = make_dataset()
+    for day, (low, high) in enumerate(((1.0, 2.0), (5.0, 3.0), (2.0, 2.0), (4.0, 1.0))):
+        dataset.process(
+            FIELD.image(day, sources([123.0, 124.0], 10.0, flux=[low, high]), freq=LOW),
+            FIELD.image(day, sources(123.0, 10.0, flux=high), freq=HIGH),
+        )
+    streamed = metrics(dataset)
+    with transaction(dataset.engine) as connection:
+        varmetric.execute_store_varmetric(connection, dataset.id)
+        varmetric.execute_store_varmetric(connection, dataset.id)
+    for before, after in zip(streamed, metrics(dataset), strict=True):
+        assert after == pytest.approx(before, rel=1e-12)
+    medians = dataset.column("SELECT lightcurve_median FROM varmetric ORDER BY runcat")
+    assert medians == [3.0, 2.0]
+
+
+def test_metrics_of_a_candidate_keep_its_significance(make_dataset):
+    dataset = make_dataset(source_extraction={"detection_threshold": 10.0})
+    dataset.process(FIELD.image(0))
+    dataset.process(FIELD.image(1, sources(123.0, 10.0, flux=0.03)))
+    dataset.process(FIELD.image(2, sources(123.0, 10.0, flux=0.02)))
+    with transaction(dataset.engine) as connection:
+        varmetric.execute_store_varmetric(connection, dataset.id)
+    (row,) = dataset.rows("SELECT newsource, sigma_rms_min, sigma_rms_max FROM varmetric")
+    assert row["newsource"] is not None
+    assert (row["sigma_rms_min"], row["sigma_rms_max"]) == pytest.approx((300.0, 100.0))

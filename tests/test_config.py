@@ -1,0 +1,182 @@
+import re
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from trap.config import PersistenceConfig, PipelineConfig, SourceExtractionConfig, load_config, write_config
+from trap.errors import ConfigError
+
+# TraP R6's job_params.cfg, by section.
+DEFAULTS_OF_TRAP = {
+    "persistence": {
+        "dataset_id": -1,
+        "rms_est_sigma": 4,
+        "rms_est_fraction": 8,
+        "bandwidth_max": 0.0,
+    },
+    "quality": {
+        "rms_est_history": 100,
+        "rms_est_max": 100,
+        "rms_est_min": 0.0,
+        "rms_rej_sigma": 3,
+        "oversampled_x": 30,
+        "elliptical_x": 2.0,
+    },
+    "source_extraction": {
+        "detection_threshold": 8,
+        "analysis_threshold": 3,
+        "back_size_x": 50,
+        "back_size_y": 50,
+        "margin": 10,
+        "extraction_radius_pix": 250,
+        "force_beam": True,
+        "box_in_beampix": 10,
+        "ew_sys_err": 10,
+        "ns_sys_err": 10,
+        "expiration": 10,
+    },
+    "association": {"deruiter_radius": 5.68, "beamwidths_limit": 3.0},
+    "transient_search": {"new_source_sigma_margin": 1},
+}
+
+
+@pytest.fixture
+def load(tmp_path):
+    """A function that loads a configuration from its text."""
+
+    def load_text(text):
+        path = tmp_path / "trap.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_config(path)
+
+    return load_text
+
+
+@pytest.mark.parametrize("section", DEFAULTS_OF_TRAP)
+def test_defaults_are_those_of_trap(section):
+    settings = getattr(PipelineConfig(), section).model_dump()
+    assert {key: settings[key] for key in DEFAULTS_OF_TRAP[section]} == DEFAULTS_OF_TRAP[section]
+
+
+def test_deblending_is_on_other_than_in_trap():
+    assert SourceExtractionConfig().deblend_nthresh == 32
+
+
+def test_every_setting_is_described():
+    for section, field in PipelineConfig.model_fields.items():
+        settings = field.annotation
+        assert settings.__doc__, section
+        for name, item in settings.model_fields.items():
+            assert item.description, f"{section}.{name}"
+            # A description is one comment line of the file.
+            assert "\n" not in item.description, f"{section}.{name}"
+
+
+# TOML
+
+
+def test_written_configuration_is_read_back_the_same(load):
+    config = PipelineConfig().with_options(
+        persistence={"description": 'Crab "pulsar"\\ in π\n', "band_tolerance": 1e-5, "bandwidth_max": 1e17},
+        source_extraction={"force_beam": False, "detection_threshold": 6.5},
+        execution={"images": ["a/*.fits", "b c.fits"], "granularity": "timestep"},
+    )
+    assert load(write_config(config)) == config
+
+
+@given(description=st.text(st.characters(exclude_categories=["Cs"]), max_size=100), sigma=st.floats(1e-300, 1e300))
+def test_any_text_and_any_number_survive_toml(description, sigma):
+    config = PipelineConfig(persistence=PersistenceConfig(description=description, rms_est_sigma=sigma))
+    assert PipelineConfig.model_validate(tomllib.loads(write_config(config))) == config
+
+
+def test_written_configuration_explains_every_setting():
+    text = write_config(PipelineConfig())
+    assert "# Significance that the highest pixel of an island must reach, in σ.\ndetection_threshold = 8.0\n" in text
+    for section in PipelineConfig.model_fields:
+        assert f"\n[{section}]\n" in text
+
+
+def test_settings_that_are_not_in_the_file_have_their_defaults(load):
+    config = load("[association]\nderuiter_radius = 4.0\n")
+    assert config == PipelineConfig().with_options(association={"deruiter_radius": 4.0})
+
+
+def test_empty_file_is_the_default(load):
+    assert load("") == PipelineConfig()
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("[quality]\nrms_est_max = -3.5\n", ["quality.rms_est_max", "greater than 0", "-3.5"]),
+        ("[quality]\nrms_est_max = inf\n", ["quality.rms_est_max", "finite", "inf"]),
+        ("[quality]\nrms_est_max = 'much'\n", ["quality.rms_est_max", "number", "'much'"]),
+        ("[quality]\nrms_max = 1\n", ["quality.rms_max", "not permitted", "1"]),
+        ("[qualitee]\nrms_max = 1\n", ["qualitee", "not permitted"]),
+        ("[persistence]\nrms_est_fraction = 1\n", ["persistence.rms_est_fraction", "greater than or equal to 2", "1"]),
+        ("[execution]\ngranularity = 'source'\n", ["execution.granularity", "'timestep'", "'source'"]),
+        (
+            "[source_extraction]\ndetection_threshold = 4\nanalysis_threshold = 5\n",
+            ["source_extraction", "analysis_threshold 5.0 is above detection_threshold 4.0"],
+        ),
+        ("[quality\n", ["not valid TOML", "line 1"]),
+        (b"\xff\xfe", ["cannot read the configuration"]),
+    ],
+)
+def test_bad_setting_is_refused_with_file_setting_and_value(load, text, parts):
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    for part in ["trap.toml: ", *parts]:
+        assert part in str(caught.value)
+
+
+def test_every_bad_setting_is_named_at_once(load):
+    with pytest.raises(ConfigError, match=r"margin.*; .*elliptical_x|elliptical_x.*; .*margin"):
+        load("[source_extraction]\nmargin = -1\n[quality]\nelliptical_x = 0.5\n")
+
+
+def test_missing_file_is_a_configuration_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot read the configuration: .*No such file"):
+        load_config(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize("options", [{"quality": {"rms_est_max": -1.0}}, {"qualitee": {}}, {"quality": {"rms": 1.0}}])
+def test_bad_option_is_refused(options):
+    with pytest.raises(ConfigError, match=r"^options: quali"):
+        PipelineConfig().with_options(**options)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        PipelineConfig().quality.rms_est_max = 1.0
+
+
+# What shapes the results
+
+
+def test_options_replace_only_what_they_name():
+    config = PipelineConfig().with_options(quality={"rms_est_max": 1.0}).with_options(quality={"rms_est_min": 0.5})
+    assert (config.quality.rms_est_max, config.quality.rms_est_min) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"execution": {"n_workers": 7}}, {"persistence": {"dataset_id": 3, "description": "other"}}]
+)
+def test_what_does_not_shape_results_does_not_change_the_hash(options):
+    changed = PipelineConfig().with_options(**options)
+    assert changed.science_hash == PipelineConfig().science_hash
+    assert PipelineConfig().differences(changed) == []
+
+
+def test_what_shapes_results_changes_the_hash_and_is_named():
+    changed = PipelineConfig().with_options(association={"deruiter_radius": 4.0})
+    assert changed.science_hash != PipelineConfig().science_hash
+    assert PipelineConfig().differences(changed) == ["association.deruiter_radius is 5.68, there 4.0"]
+    assert re.fullmatch(r"[0-9a-f]{16}", changed.science_hash)

@@ -1,0 +1,100 @@
+import io
+import json
+
+import pytest
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from trap.log import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def _restored():
+    yield
+    structlog.reset_defaults()
+
+
+def fail_with_a_secret(log):
+    secret = "hunter" + "2"
+    try:
+        int(secret[:-1])
+    except ValueError:
+        log.exception("broken")
+
+
+def test_event_is_written_with_its_facts_and_context():
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    with bound_contextvars(timestep=7):
+        structlog.get_logger().info("sources_extracted", n_sources=3)
+    line = stream.getvalue()
+    assert "sources_extracted" in line
+    assert "n_sources=3" in line
+    assert "timestep=7" in line
+    assert "\x1b" not in line
+
+
+def test_json_lines_are_read_back():
+    stream = io.StringIO()
+    configure_logging(json_lines=True, stream=stream)
+    log = structlog.get_logger()
+    log.info("first", value=1)
+    log.warning("second")
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (first["event"], first["value"], first["level"]) == ("first", 1, "info")
+    assert second["level"] == "warning"
+    assert second["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize(("verbose", "n_lines"), [(False, 1), (True, 2)])
+def test_debugging_events_are_shown_on_request(verbose, n_lines):
+    stream = io.StringIO()
+    configure_logging(verbose=verbose, stream=stream)
+    log = structlog.get_logger()
+    log.debug("detail")
+    log.info("event")
+    assert len(stream.getvalue().splitlines()) == n_lines
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_exception_comes_with_its_traceback_and_without_its_variables(json_lines):
+    stream = io.StringIO()
+    configure_logging(json_lines=json_lines, stream=stream)
+    fail_with_a_secret(structlog.get_logger())
+    assert "ValueError" in stream.getvalue()
+    assert "fail_with_a_secret" in stream.getvalue()
+    assert "hunter2" not in stream.getvalue()
+
+
+def test_file_gets_every_event_as_json_besides_the_stream(tmp_path):
+    stream, log_file = io.StringIO(), tmp_path / "run.log"
+    log_file.write_text('{"event": "before"}\n')
+    configure_logging(stream=stream, log_file=log_file)
+    structlog.get_logger().info("événement", value=1)
+    fail_with_a_secret(structlog.get_logger())
+    before, event, failure = (json.loads(line) for line in log_file.read_text("utf-8").splitlines())
+    assert before == {"event": "before"}
+    assert (event["event"], event["value"]) == ("événement", 1)
+    assert failure["exception"][0]["exc_type"] == "ValueError"
+    assert "hunter2" not in log_file.read_text("utf-8")
+    assert "événement" in stream.getvalue()
+
+
+def test_extra_processor_sees_every_event():
+    seen = []
+
+    def look(_logger, _method, event):
+        seen.append(event["event"])
+        return event
+
+    configure_logging(stream=io.StringIO(), extra=[look])
+    structlog.get_logger().info("event")
+    assert seen == ["event"]
+
+
+def test_standard_error_is_the_default_so_that_output_can_be_piped(capsys):
+    configure_logging()
+    structlog.get_logger().info("event")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "event" in captured.err

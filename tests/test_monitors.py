@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from trap.errors import ConfigError
+from trap.monitors import load_monitors
+
+
+def write(tmp_path, content):
+    path = tmp_path / "monitor.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_pairs_and_objects_are_positions(tmp_path):
+    content = [[123.5, -10.25], {"name": "GRB 130427A", "ra": 173.1367, "dec": 27.6989}, {"ra": 0, "dec": 90}]
+    monitors = load_monitors(write(tmp_path, content))
+    assert monitors.ra.tolist() == [123.5, 173.1367, 0.0]
+    assert monitors.dec.tolist() == [-10.25, 27.6989, 90.0]
+    assert monitors.name.tolist() == ["", "GRB 130427A", ""]
+
+
+def test_negative_right_ascension_is_wrapped(tmp_path):
+    assert load_monitors(write(tmp_path, [[-0.5, 0], [360, 0]])).ra.tolist() == [359.5, 0.0]
+
+
+def test_empty_list_is_no_positions(tmp_path):
+    assert len(load_monitors(write(tmp_path, []))) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "cannot read the positions"),
+        ({"ra": 1, "dec": 2}, "must be a JSON list of positions, got dict"),
+        ([[1, 2, 3]], "got [1, 2, 3]"),
+        ([{"ra": 1}], 'got {"ra": 1}'),
+        ([{"ra": 1, "dec": 2, "flux": 3}], '"flux": 3'),
+        ([["12h", 2]], 'ra must be a number of degrees, got "12h"'),
+        ([[True, 2]], "ra must be a number of degrees, got true"),
+        ("[[NaN, 2]]", "ra must be a number of degrees, got NaN"),
+        ([[400, 2]], "ra must be between -360 and 360 degrees, got 400"),
+        ([[1, -91]], "dec must be between -90 and 90 degrees, got -91"),
+        ([{"name": 7, "ra": 1, "dec": 2}], "a name is text of at most 100 characters, got 7"),
+        ([{"name": "x" * 101, "ra": 1, "dec": 2}], "a name is text of at most 100 characters"),
+    ],
+)
+def test_what_is_no_position_is_refused_with_file_and_value(tmp_path, content, complaint):
+    path = write(tmp_path, content)
+    with pytest.raises(ConfigError) as refused:
+        load_monitors(path)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert complaint in str(refused.value)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.json: cannot read the positions to monitor"):
+        load_monitors(tmp_path / "nowhere.json")

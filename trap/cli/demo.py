@@ -1,0 +1,144 @@
+"""``trap demo``: the whole pipeline on a survey whose truth is known, and whether it finds that truth."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trap.cli.database import reading_database
+from trap.cli.files import reported
+from trap.cli.run import process
+from trap.cli.simulate import survey_config
+from trap.config import PipelineConfig
+from trap.db import lightcurves
+from trap.demo import Comparison, Injected, compare, nearest
+from trap.images.simulate import simulate_survey
+from trap.outcomes import ExitCode
+from trap.report.comparison import comparison_text
+from trap.report.plots import LightCurve, plot_eta_v, plot_light_curves, save_figure
+from trap.report.run import run_text
+from trap.report.text import count
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    from trap.images.simulate import Survey, SurveyConfig
+
+    Columns = Mapping[str, NDArray[Any]]
+
+__all__ = ["run_demo"]
+
+
+def run_demo(arguments: Namespace) -> int:
+    """Simulate a survey, process it, and print injected beside recovered.
+
+    Every demo makes a dataset of its own in the same database.
+
+    Returns
+    -------
+    0 where everything was found that must be, and nothing else; else 1.
+
+    Raises
+    ------
+    TrapError
+        If the survey cannot be made or processed.
+    """
+    directory, sky = arguments.directory, survey_config(arguments)
+    with reported(directory):
+        survey = simulate_survey(directory / "images", sky)
+    print(f"simulated {count(len(survey.images), 'image')} of {count(len(survey.truth.sources), 'source')}", flush=True)
+    config = PipelineConfig().with_options(
+        persistence={"description": "demo: a simulated survey"},
+        execution={"database": f"sqlite:///{directory / 'trap.db'}", "images": [str(path) for path in survey.images]},
+    )
+    start = time.perf_counter()
+    summary = process(config, arguments)
+    print(f"processed in {time.perf_counter() - start:.1f} s\n{run_text(summary, config.execution.database)}\n")
+    with reading_database(config.execution.database) as connection:
+        comparison = _compare(connection, summary.dataset_id, survey, sky, config)
+        _draw(connection, summary.dataset_id, survey, sky, comparison)
+    print(f"{comparison_text(comparison)}\n")
+    print(f"light curves: {directory / 'lightcurves.png'}\nη against V:  {directory / 'eta_v.png'}")
+    problems = [*_left_out(summary.exit_code), *comparison.problems]
+    print("\n".join(f"NOT AS IT MUST BE: {problem}" for problem in problems) or "all as it must be")
+    return 1 if problems else 0
+
+
+def _left_out(exit_code: ExitCode) -> list[str]:
+    return [] if exit_code == ExitCode.COMPLETE else ["the run left out some of its own images"]
+
+
+def _compare(
+    connection: Connection, dataset_id: int, survey: Survey, sky: SurveyConfig, config: PipelineConfig
+) -> Comparison:
+    transients = lightcurves.transients(connection, dataset_id)
+    entries = _all_entries(connection, dataset_id)
+    return compare(
+        survey.truth,
+        entries={**entries, "ra": entries["wm_ra"], "dec": entries["wm_decl"]},
+        candidates={
+            "ra": transients["wm_ra"],
+            "dec": transients["wm_decl"],
+            "taustart_ts": transients["taustart_ts"],
+            "significance": transients["det_sigma"],
+        },
+        timesteps=_timesteps(sky),
+        radius=sky.beam.bmaj,
+        detection_threshold=config.source_extraction.detection_threshold,
+    )
+
+
+def _all_entries(connection: Connection, dataset_id: int) -> Columns:
+    """V and η of the whole catalogue, however little it varies."""
+    return lightcurves.variables(
+        connection, dataset_id, min_v=-np.inf, min_eta=-np.inf, min_datapoints=1, limit=1_000_000
+    )
+
+
+def _timesteps(sky: SurveyConfig) -> NDArray[np.datetime64]:
+    start = np.datetime64(sky.start.replace(tzinfo=None), "us")
+    return start + np.round(np.arange(sky.n_timesteps) * sky.cadence_seconds * 1e6).astype("m8[us]")
+
+
+def _draw(connection: Connection, dataset_id: int, survey: Survey, sky: SurveyConfig, comparison: Comparison) -> None:
+    """Draw the light curves of what was injected, and where it lies in η and V."""
+    directory = survey.directory.parent
+    curves = list(_light_curves(connection, dataset_id, survey, sky, comparison))
+    with reported(directory):
+        if curves:
+            save_figure(plot_light_curves(curves), directory / "lightcurves.png")
+        entries = _all_entries(connection, dataset_id)
+        labels = _kinds(survey, entries, sky.beam.bmaj)
+        save_figure(plot_eta_v(entries["v_int"], entries["eta_int"], labels), directory / "eta_v.png")
+
+
+def _light_curves(
+    connection: Connection, dataset_id: int, survey: Survey, sky: SurveyConfig, comparison: Comparison
+) -> Iterator[LightCurve]:
+    """Measured light curves of the injected transients and variables that were found."""
+    names = list(survey.truth.sources["name"])
+    flux = np.asarray(survey.truth.lightcurves["flux"], float).reshape(len(names), sky.n_timesteps, sky.n_bands)
+    sources: tuple[Injected, ...] = (*comparison.transients, *comparison.variables)
+    for source in sources:
+        near = lightcurves.entries_near(connection, dataset_id, source.ra, source.dec, radius=sky.beam.bmaj)
+        if len(near["id"]):
+            injected = flux[names.index(source.name)]
+            truth = {freq / 1e6: (_timesteps(sky), injected[:, band]) for band, freq in enumerate(sky.frequencies_hz)}
+            points = lightcurves.light_curve(connection, int(near["id"][0]))
+            yield LightCurve.of_points(f"{source.name}, {source.shape}", points, truth=truth)
+
+
+def _kinds(survey: Survey, entries: Columns, radius: float) -> NDArray[np.str_]:
+    """Say of each entry what was injected there."""
+    sources = survey.truth.sources
+    rows = nearest(
+        entries["wm_ra"], entries["wm_decl"], np.asarray(sources["ra"]), np.asarray(sources["dec"]), radius=radius
+    )
+    kinds: NDArray[np.str_] = np.where(rows >= 0, np.asarray(sources["kind"])[rows], "nothing injected")
+    return kinds

@@ -1,0 +1,66 @@
+"""What a run did, and what a dataset holds, as text for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trap.report.text import count, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trap.outcomes import RunSummary
+
+__all__ = ["run_text"]
+
+
+def run_text(summary: RunSummary, database: str) -> str:
+    """Say what a run did, what it left out and why, and how to go on.
+
+    Parameters
+    ----------
+    summary
+        Of the run.
+    database
+        URL of the database, without a password.
+    """
+    return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database)])
+
+
+def _done(summary: RunSummary) -> Iterator[str]:
+    images = summary.images
+    accepted = [image for image in images if image.result.rejection is None]
+    stored = len(summary.outcomes) - len(summary.failures)
+    blind = sum(len(image.result.measurements) - image.n_dropped for image in accepted)
+    yield (
+        f"dataset {summary.dataset_id}: {count(stored, 'timestep')} stored, "
+        f"{count(len(images), 'image')}, {len(accepted)} accepted"
+    )
+    if images:
+        forced = sum(len(image.forced_targets) for image in images)
+        new = sum(len(image.new_sources) for image in images)
+        yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
+    if summary.already_known:
+        number_known = len(summary.already_known)
+        was = "was" if number_known == 1 else "were"
+        ending = "" if images else ": nothing added"
+        yield f"{count(number_known, 'image')} {was} already in dataset {summary.dataset_id}{ending}"
+
+
+def _not_done(summary: RunSummary) -> Iterator[str]:
+    left_out = summary.left_out
+    if left_out:
+        yield f"{count(len(left_out), 'image')} left out:"
+        yield from (f"  {url}: {reason}" for url, reason in left_out)
+    if summary.failures:
+        yield f"{count(len(summary.failures), 'timestep')} failed, and not in the database:"
+        yield from (f"  {moment(outcome.taustart_ts)}: {outcome.failure}" for outcome in summary.failures)
+
+
+def _where_to_look(summary: RunSummary, database: str) -> Iterator[str]:
+    dataset = summary.dataset_id
+    yield f"results: {database}"
+    yield f"now: trap transients {dataset} --database {database}"
+    yield f"     trap dataset show {dataset} --database {database}"
+    if summary.failures:
+        yield f"to try the failed timesteps again, run the same command with --dataset {dataset}"
