@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
+from structlog.contextvars import merge_contextvars
+from structlog.processors import format_exc_info
 
 from trap.log import configure_logging
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["events_in_run_log", "quiet_console"]
 
 RUN_LOGGER = "trap"
+SAID_OTHERWISE = {"event", "level", "timestamp", "exception"}
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
@@ -39,24 +42,24 @@ def events_in_run_log() -> Iterator[None]:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[*processors[:-1], _forward, processors[-1]])
+    structlog.configure(processors=[_forward, *processors])
     try:
         yield
     finally:
         structlog.configure(processors=processors)
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
-def _forward(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def _forward(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Say an event in one line (and a traceback below it, if there is one) to Prefect."""
-    hidden = {"event", "level", "timestamp", "exception"}
-    facts = (f"{key}={value}" for key, value in event.items() if key not in hidden)
-    text = " ".join([str(event["event"]), *facts])
-    if isinstance(event.get("exception"), str):
-        text += f"\n{event['exception']}"
+    said = format_exc_info(logger, method, merge_contextvars(logger, method, dict(event)))
+    traceback = said.get("exception", "")
+    facts = (f"{key}={value}" for key, value in said.items() if key not in SAID_OTHERWISE)
+    text = " ".join([str(said["event"]), *facts])
     level = logging.getLevelNamesMapping().get(method.upper(), logging.ERROR)
-    logging.getLogger(RUN_LOGGER).log(level, "%s", text)
+    logging.getLogger(RUN_LOGGER).log(level, "%s", f"{text}\n{traceback}".rstrip())
     return event
 
 

@@ -99,8 +99,7 @@ def ensure_server() -> Server:
     if configured:
         _check_configured(configured)
         return Server(configured)
-    # A proxy of the environment would be asked for this machine, too.
-    os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY", os.environ.get("no_proxy")), HOST]))
+    _bypass_proxy()
     home = _home()
     with _only_one(home):
         server = _running(home)
@@ -147,6 +146,13 @@ def _check_configured(url: str) -> None:
             "profile that holds it), or run without a server: --no-prefect"
         )
         raise ServerError(msg) from problem
+
+
+def _bypass_proxy() -> None:
+    """Keep Prefect's client from asking a proxy of the environment for what is on this machine."""
+    hosts = os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",")
+    if HOST not in hosts:
+        os.environ["NO_PROXY"] = ",".join(filter(None, [*hosts, HOST]))
 
 
 def _home() -> Path:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import delete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from db_servers import PostgresServer
     from made_up_survey import Dataset
     from sqlalchemy import Engine
 
@@ -43,7 +45,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does n
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[object]:
+def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; where none can be had the test fails, it is not skipped."""
     from db_servers import postgres_server  # noqa: PLC0415 (after the environment)
 
@@ -91,14 +93,46 @@ def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -
             yield url
 
 
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """Engine of :func:`database_url`."""
+@pytest.fixture(scope="session")
+def _shared_sqlite(_migrated_sqlite: Path) -> Iterator[Engine]:
     from trap.db.engine import make_engine  # noqa: PLC0415
 
-    made = make_engine(database_url)
+    path = _migrated_sqlite.with_name("shared.db")
+    shutil.copy(_migrated_sqlite, path)
+    made = make_engine(f"sqlite:///{path}")
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def _shared_postgresql(postgres: PostgresServer) -> Iterator[Engine]:
+    from trap.db.engine import make_engine  # noqa: PLC0415
+
+    with postgres.database() as url:
+        made = make_engine(url)
+        yield made
+        made.dispose()
+
+
+@pytest.fixture
+def engine(dialect: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Engine of a database with our tables and nothing in them.
+
+    A test that asks for :func:`database_url` too gets a database of its own, and may do anything with it; the
+    others share one, from which all datasets are deleted after each test.
+    """
+    from trap.db.engine import make_engine, transaction  # noqa: PLC0415
+    from trap.db.models import Dataset  # noqa: PLC0415
+
+    if "database_url" in request.fixturenames:
+        made = make_engine(request.getfixturevalue("database_url"))
+        yield made
+        made.dispose()
+        return
+    shared = request.getfixturevalue(f"_shared_{dialect}")
+    yield shared
+    with transaction(shared) as connection:
+        connection.execute(delete(Dataset))
 
 
 @pytest.fixture

@@ -66,8 +66,10 @@ def postgres_server() -> Iterator[PostgresServer]:
     given = os.environ.get(GIVEN_SERVER)
     if given:
         server = PostgresServer(make_url(given).set(drivername="postgresql+psycopg2"))
-        yield server
-        server.close()
+        try:
+            yield server
+        finally:
+            server.close()
         return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")

@@ -58,3 +58,11 @@ def test_best_look_among_overlapping_regions_is_used(looks):
     looks.add(KEY, image=8, region=1, rms_min=0.1e-3, rms_max=1e-3, threshold=10.0)
     assert find(looks, 1.0, ra=10.75).previous_limits_image[0] == 8
     assert find(looks, 1.0, ra=10.0).previous_limits_image[0] == 7
+
+
+def test_image_of_which_nothing_could_be_searched_is_no_look():
+    looks = EarlierLooks(sigma_margin=2.0)
+    looks.add(KEY, image=1, region=0, rms_min=np.nan, rms_max=np.nan, threshold=10.0)
+    assert len(find(looks, 1.0)) == 0
+    looks.add(KEY, image=2, region=0, rms_min=1e-3, rms_max=2e-3, threshold=10.0)
+    assert find(looks, 1.0).previous_limits_image[0] == 2

@@ -70,7 +70,7 @@ class Flag(IntFlag):
     MASKED_PIXELS = 8
     """Pixels without a value lie within the island or the fitting box."""
     OUTSIDE = 16
-    """The position lies outside the measured area; there is no flux (NaN)."""
+    """The position lies outside the measured area: a forced fit has no flux (NaN), a blind one is not associated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

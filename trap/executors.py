@@ -105,7 +105,6 @@ class ProcessExecutor:
             self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
-
     def _new_pool(self) -> ProcessPool:
         # Forking a process that has threads (a Prefect client's, for one) can deadlock the child, so
         # workers are forked from a server process without any, which imports what they need once.

@@ -50,7 +50,12 @@ class EarlierLooks:
     def add(
         self, key: LightCurveKey, *, image: int, region: int, rms_min: float, rms_max: float, threshold: float
     ) -> None:
-        """Remember an image where it is the best look at its region: lowest low limit, then lowest high one."""
+        """Remember an image where it is the best look at its region: lowest low limit, then lowest high one.
+
+        An image without noise (NaN: nothing of it could be searched) is no look at all.
+        """
+        if not rms_min <= rms_max:
+            return
         factor = threshold + self._margin
         look = np.array((image, region, rms_min, rms_max, rms_min * factor, rms_max * factor), LOOK)
         regions = self._best.setdefault(key, {})

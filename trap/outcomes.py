@@ -66,6 +66,8 @@ class RunSummary:
         Images that the dataset held before.
     late
         Images refused because the dataset already goes beyond their time.
+    watch
+        Lines for people: where what ran can be looked at, and how to stop what was started for it.
     """
 
     dataset_id: int
@@ -73,6 +75,7 @@ class RunSummary:
     unreadable: tuple[UnreadableImage, ...]
     known: tuple[str, ...]
     late: tuple[str, ...]
+    watch: tuple[str, ...] = ()
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:

@@ -236,7 +236,8 @@ class DatasetRun:
                 image.result.metadata.url,
                 self.config.source_extraction,
                 background=image.result.background,
-                neighbours=image.measurements,
+                # Those that are not associated, too: their flux is there all the same.
+                neighbours=image.result.measurements.take(image.result.measurements.is_measured),
             )
             for image, asked in zip(images, requests, strict=True)
         ]

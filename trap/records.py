@@ -105,7 +105,8 @@ class ImageRecord:
     forced_targets
         (n_forced,) — running-catalogue row of each forced measurement, in their order.
     n_dropped
-        Blind measurements left out because a flux density or an error is not finite.
+        Blind measurements left out because a flux density or an error is not finite, or because the
+        centre of the source is not in the searched area.
     n_requested
         Forced fits asked for; those that gave no flux are not among the measurements.
     """

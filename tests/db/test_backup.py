@@ -6,6 +6,7 @@ import stat
 from contextlib import closing
 
 import pytest
+from sqlalchemy import make_url
 
 from trap.db.backup import backup_database
 from trap.errors import DatabaseError
@@ -43,9 +44,12 @@ def fake_pg_dump(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-def test_password_reaches_pg_dump_by_its_environment_alone(database_url, dialect, tmp_path, fake_pg_dump):
+@pytest.mark.parametrize("in_options", [False, True])
+def test_password_reaches_pg_dump_by_its_environment_alone(database_url, dialect, tmp_path, fake_pg_dump, in_options):
     log = fake_pg_dump("exit 0")
-    backup_database(database_url.replace("postgres:@", "postgres:topsecret@"), tmp_path)
+    url = make_url(database_url).set(password="" if in_options else "topsecret")
+    url = url.update_query_dict({"password": "topsecret"} if in_options else {})
+    backup_database(url.render_as_string(hide_password=False), tmp_path)
     environment, *arguments = log.read_text().splitlines()
     assert environment == "topsecret"
     assert not any("topsecret" in argument for argument in arguments)

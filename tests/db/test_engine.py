@@ -13,6 +13,9 @@ from trap.db.engine import database_errors, is_transient, make_engine, reading, 
 from trap.db.models import RejectReason
 from trap.errors import DatabaseError, TransientError
 
+# These spoil what other tests would share.
+pytestmark = pytest.mark.usefixtures("database_url")
+
 
 def _n_reasons(engine):
     with reading(engine) as connection:
@@ -158,6 +161,7 @@ def test_url_that_cannot_work_is_refused(url):
         "postgresql://user:topsecret@127.0.0.1:port/trap",
         "postgresql://user:top@secret@127.0.0.1:{port}/trap",
         "postgresql:/user:topsecret@127.0.0.1",
+        "postgresql://127.0.0.1:{port}/trap?user=user&password=topsecret",
         "sqlite://user:topsecret@host/x",
     ],
 )

@@ -13,6 +13,9 @@ from trap.db.schema import check_version, newest_version, upgrade
 from trap.errors import DatabaseError, SchemaVersionError
 from trap.quality import RejectReason as Reason
 
+# These spoil what other tests would share.
+pytestmark = pytest.mark.usefixtures("database_url")
+
 
 @pytest.fixture
 def empty(empty_database_url):

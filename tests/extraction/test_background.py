@@ -129,6 +129,12 @@ def test_cells_less_than_half_full_are_used_when_there_are_no_better():
     assert estimate(data).rms_at(5, 5) == pytest.approx(1, rel=0.1)
 
 
+def test_part_of_an_image_filled_with_one_number_takes_the_noise_of_the_rest():
+    data = np.random.default_rng(15).normal(0, 1e-9, (200, 200)).astype(np.float32)
+    data[:, :103] = 0.0
+    assert estimate(data).rms_map().min() > 0.5e-9
+
+
 @pytest.mark.parametrize("value", [np.nan, 3.0])
 def test_image_without_noise_has_a_background_of_nan(value):
     background = estimate(np.full((60, 60), value, np.float32))
@@ -138,5 +144,5 @@ def test_image_without_noise_has_a_background_of_nan(value):
 
 def test_background_survives_the_way_between_processes():
     background = estimate(np.random.default_rng(14).normal(0, 1, (100, 100)).astype(np.float32))
-    copied = pickle.loads(pickle.dumps(background))  # noqa: S301 (our own)
+    copied = pickle.loads(pickle.dumps(background))
     assert np.array_equal(copied.rms_map(), background.rms_map())

@@ -214,3 +214,11 @@ def test_extraction_is_the_same_every_time(sky, field, stamped, config):
     image = sky.image(stamped(*field, 30 * sky.rms) + sky.noise(20))
     first, second = (extract_sources(image, config).measurements for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first.as_dict().values(), second.as_dict().values(), strict=True))
+
+
+def test_source_centred_outside_the_searched_area_is_flagged(sky, config):
+    # Ten pixels are not searched; a wing of the first source reaches beyond them.
+    image = sky.image(sky.noise(21) + sky.sources([8, 100], [77, 77], [1.0, 1.0]))
+    measurements = extract_sources(image, config.model_copy(update={"margin": 10})).measurements
+    flags = dict(zip(measurements.x.round().astype(int).tolist(), measurements.flags.tolist(), strict=True))
+    assert [bool(flags[x] & Flag.OUTSIDE) for x in sorted(flags)] == [True, False]

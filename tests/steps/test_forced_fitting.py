@@ -42,8 +42,8 @@ def test_null_detections_come_before_monitored_positions(config):
 
 def test_fits_have_a_row_per_request_and_a_flag_where_there_is_no_sky(image, config):
     extraction = source_extraction.extract_sources(image, config.source_extraction)
-    brightest = int(np.argmax(extraction.measurements.f_peak))
-    found = extraction.measurements
+    found = extraction.measurements.take(extraction.measurements.flags & Flag.OUTSIDE == 0)
+    brightest = int(np.argmax(found.f_peak))
     asked = requests([found.ra[brightest], found.ra[brightest]], [found.dec[brightest], -60.0])
     fits = forced_fitting.perform_forced_fits(
         asked, image.url, config.source_extraction, background=extraction.background, neighbours=NOTHING

@@ -10,13 +10,11 @@ import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from sqlalchemy import URL
 
 from trap.db.engine import make_engine
 from trap.errors import DatabaseError
-
-if TYPE_CHECKING:
-    from sqlalchemy import URL
 
 __all__ = ["backup_database"]
 
@@ -67,8 +65,10 @@ def _dump_postgresql(url: URL, path: Path) -> None:
         msg = "pg_dump is not installed; it comes with PostgreSQL's client programs"
         raise DatabaseError(msg)
     # The password goes by the environment: arguments can be seen by everybody on the machine.
-    plain = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
-    secret = {} if url.password is None else {"PGPASSWORD": str(url.password)}
+    options = {name: value for name, value in url.query.items() if name != "password"}
+    password = url.password or url.query.get("password")
+    secret = {} if password is None else {"PGPASSWORD": str(password)}
+    plain = URL.create("postgresql", url.username, None, url.host, url.port, url.database, options).render_as_string()
     command = [program, "--format=custom", f"--file={path}", f"--dbname={plain}"]
     done = subprocess.run(command, env={**os.environ, **secret}, capture_output=True, text=True, check=False)  # noqa: S603 (a fixed program)
     if done.returncode:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-__all__ = ["database_errors", "is_transient", "make_engine", "reading", "transaction"]
+__all__ = ["database_errors", "is_transient", "make_engine", "reading", "show_url", "transaction"]
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer on SQLite waits for another one; a timestep is stored in well under a second."""
@@ -61,9 +61,14 @@ def make_engine(url: str | URL) -> Engine:
             pass
     except SQLAlchemyError as error:
         engine.dispose()
-        msg = f"cannot open the database {parsed.render_as_string(hide_password=True)}: {_reason(error)}"
+        msg = f"cannot open the database {show_url(parsed)}: {_reason(error)}"
         raise DatabaseError(msg) from error
     return engine
+
+
+def show_url(url: URL) -> str:
+    """Write a database URL for people: no password, nor any options, which may hold one too."""
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trap.db.engine import database_errors, reading
+from trap.db.engine import database_errors, reading, show_url
 from trap.db.models import Base, RejectReason, Version
 from trap.errors import DatabaseError, SchemaVersionError
 from trap.quality import RejectReason as Reason
@@ -64,7 +64,7 @@ def check_version(engine: Engine) -> None:
     needed = newest_version()
     if stored == needed:
         return
-    url = engine.url.render_as_string(hide_password=True)
+    url = show_url(engine.url)
     if stored is None and not has_tables:
         msg = f"{url} is empty; make its tables (version {needed}) with: trap db init"
     elif stored is None:

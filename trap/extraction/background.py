@@ -28,6 +28,8 @@ CLIP_SIGMA = 2.0
 """Values this many σ off the median do not count as empty sky (TraP's choice)."""
 MOST_SKEWED = 0.3
 """|mean - median|/σ from which on the mode is not to be had from them (SExtractor, TraP)."""
+LEAST_NOISE = 1e-3
+"""Cells with less than this share of the median noise hold no sky, but the same number over and over (TraP's)."""
 CHUNK_PIXELS = 1 << 20
 """Pixels sorted at a time, which bounds the memory."""
 
@@ -109,7 +111,7 @@ def estimate_background(data: NDArray[Any], mask: NDArray[np.bool_], config: Sou
     """Estimate level and noise of the empty sky, whatever sources stand in it.
 
     Masked pixels take no part. A cell of which less than half is left (or less than that of the
-    best cell, where none has half), or in which all values are equal, takes the values of its
+    best cell, where none has half), or in which nearly all values are equal, takes the values of its
     nearest neighbours. Finally each cell becomes the median of 3 × 3, so that one cell on
     a bright source does not count.
 
@@ -168,9 +170,10 @@ def _mesh(
         bkg_rms_estimator=statistics.noise,
     )
     mean, rms = background.background_mesh, background.background_rms_mesh
-    good = rms > 0
-    if not good.any():
+    positive = rms[rms > 0]
+    if not positive.size:
         return _no_mesh()
+    good = rms > LEAST_NOISE * np.median(positive)
     if not good.all():
         nearest = ndimage.distance_transform_edt(~good, return_distances=False, return_indices=True)
         mean, rms = mean[tuple(nearest)], rms[tuple(nearest)]

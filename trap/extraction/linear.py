@@ -97,4 +97,5 @@ def solve_peaks(images: Any, value: Array, *, full_weight: float, spring: Array)
         peak[members] = scale[members] * (inverse @ (scale[members] * right[members]))
         noise = 2 * full_weight * np.sqrt(overlap)
         variance[members] = scale[members] ** 2 * np.einsum("ij,jk,ki->i", inverse, noise, inverse)
-    return peak, variance
+    # Between unlike shapes K is an estimate; no fit to beam-sized noise beats its own highest pixel.
+    return peak, np.maximum(variance, 1.0)

@@ -91,6 +91,7 @@ def _measure(
     flags = np.repeat(flag_islands(islands, maps, np.isfinite(image.data)), counts)
     flags |= np.where(is_fitted, 0, int(Flag.FIT_FAILED)).astype(np.int32)
     flags |= np.repeat(np.where(counts > 1, int(Flag.BLENDED), 0), counts).astype(np.int32)
+    flags |= np.where(_is_masked(sources, maps.mask), int(Flag.OUTSIDE), 0).astype(np.int32)
     sky = celestial_columns(
         image.wcs, sources.x, sources.y, form=sources.form, major_err=errors.major, minor_err=errors.minor
     )
@@ -129,6 +130,14 @@ def _fit(
     fitted = fit_islands(pixels, components.counts, start, shape)
     is_good = _is_plausible(fitted, islands, components.counts, beam)
     return fitted.where(is_good, moments), is_good
+
+
+def _is_masked(sources: Gaussians, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the pixel of each centre is not searched: a wing of the source reaches into the area, no more."""
+    (ny, nx), columns, rows = mask.shape, np.rint(sources.x).astype(int), np.rint(sources.y).astype(int)
+    off = (columns < 0) | (columns >= nx) | (rows < 0) | (rows >= ny)
+    masked: NDArray[np.bool_] = off | mask[np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)]
+    return masked
 
 
 def _half_extent(form: Array) -> tuple[float, float]:

@@ -62,5 +62,6 @@ def _where_to_look(summary: RunSummary, database: str) -> Iterator[str]:
     yield f"results: {database}"
     yield f"now: trap transients {dataset} --database {database}"
     yield f"     trap dataset show {dataset} --database {database}"
+    yield from summary.watch
     if summary.failures:
         yield f"to try the failed timesteps again, run the same command with --dataset {dataset}"

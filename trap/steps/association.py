@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
-from trap.catalogues import Association, Associations, Measurements, NewSources
+from trap.catalogues import Association, Associations, Flag, Measurements, NewSources
 from trap.records import ImageRecord
 from trap.steps.quality import reject_against_history
 from trap.survey import as_utc64
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from trap.survey import Survey
 
 __all__ = ["associate_extracted_sources"]
+
+log = structlog.get_logger(__name__)
 
 
 def associate_extracted_sources(survey: Survey, results: Sequence[ImageResult]) -> tuple[ImageRecord, ...]:
@@ -49,7 +52,9 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
     if rejection is not None:
         return _without_sources(result.rejected(rejection), key, region)
     survey.remember_rms(key.band, result.rms_qc)
-    measured = result.measurements.take(result.measurements.is_measured)
+    found = result.measurements
+    measured = found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0))
+    log.debug("image_associated", image=metadata.url, n_found=len(found), n_associated=len(measured))
     settings = survey.config.association
     associations = survey.catalogue.associate(
         measured,
@@ -68,7 +73,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         associations=associations,
         new_sources=survey.looks.find_new_sources(key, new.entry, new.measurement, measured, survey.regions),
         forced_targets=np.empty(0, np.int64),
-        n_dropped=len(result.measurements) - len(measured),
+        n_dropped=len(found) - len(measured),
     )
 
 

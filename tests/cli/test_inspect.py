@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from trap.cli import main
+
+
+@pytest.fixture
+def good(survey):
+    return min(survey.glob("t*.fits"))
+
+
+def test_good_image_is_described(good, capsys):
+    assert main(["inspect", str(good)]) == 0
+    output = capsys.readouterr().out
+    assert str(good) in output
+    assert "1280 MHz, 100 MHz wide; Stokes 1" in output
+    assert "128 × 128 of 5″ × 5″, 100.0% with a value" in output
+    assert output.rstrip().endswith("usable")
+
+
+def test_description_for_programs_has_every_figure(good, capsys):
+    assert main(["inspect", "--json", str(good)]) == 0
+    (image,) = json.loads(capsys.readouterr().out)
+    assert image["usable"]
+    assert image["problem"] is None
+    assert image["freq_eff"] == 1.28e9
+    assert image["rms_qc"] == pytest.approx(1e-4, rel=0.5)
+    # A mean of 5 pixels with an axis ratio of 1.2: half widths of 2.5 √1.2 and 2.5 / √1.2.
+    assert image["beam_semimajor_pix"] == pytest.approx(2.7386, abs=1e-3)
+    assert image["taustart_ts"] == "2026-01-01T00:00:00Z"
+
+
+def test_image_without_a_beam_is_told_with_its_reason(good, tmp_path, capsys):
+    data, header = fits.getdata(good, header=True)
+    del header["BMAJ"]
+    fits.writeto(tmp_path / "beamless.fits", data, header)
+    assert main(["inspect", str(good), str(tmp_path / "beamless.fits")]) == 3
+    output = capsys.readouterr().out
+    assert "rejected: beam invalid" in output
+    assert "beam       none" in output
+
+
+def test_empty_image_is_told_with_its_reason(good, tmp_path, capsys):
+    data, header = fits.getdata(good, header=True)
+    fits.writeto(tmp_path / "empty.fits", np.full_like(data, np.nan), header)
+    assert main(["inspect", "--json", str(tmp_path / "empty.fits")]) == 3
+    (image,) = json.loads(capsys.readouterr().out)
+    assert image["problem"].startswith("rejected: contains NaN")
+    assert (image["finite_fraction"], image["rms_qc"]) == (0.0, None)
+
+
+def test_unreadable_file_is_told_with_its_reason(tmp_path, capsys):
+    (tmp_path / "text.fits").write_text("no image")
+    assert main(["inspect", str(tmp_path / "text.fits"), str(tmp_path / "nowhere.fits")]) == 3
+    output = capsys.readouterr().out
+    assert output.count("unreadable: ") == 2
+
+
+def test_limits_of_the_settings_apply(good, tmp_path, capsys):
+    settings = tmp_path / "trap.toml"
+    settings.write_text("[quality]\nrms_est_max = 1e-6\n")
+    assert main(["inspect", str(good), "--config", str(settings)]) == 3
+    assert "rejected: RMS invalid" in capsys.readouterr().out
+
+
+def test_pattern_without_images_is_one_line(tmp_path, capsys):
+    assert main(["inspect", str(tmp_path / "*.fits")]) == 1
+    assert capsys.readouterr().err.startswith("trap: no image matches")

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from trap.cli import main
+from trap.images.simulate import load_truth
+
+
+@pytest.fixture
+def transient(survey):
+    """The brightest transient that was injected."""
+    sources = load_truth(survey).sources
+    transients = sources[sources["kind"] == "transient"]
+    return transients[transients["max_snr"][:, 0].argmax()]
+
+
+def output_of(capsys, *words):
+    assert main([str(word) for word in words]) == 0
+    return capsys.readouterr().out
+
+
+def error_of(capsys, *words):
+    assert main([str(word) for word in words]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("trap: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_datasets_are_listed(database, capsys):
+    heading, line = output_of(capsys, "dataset", "list", "--database", database).splitlines()
+    assert heading.split()[:3] == ["id", "description", "state"]
+    assert line.split()[:4] == ["1", "TraP", "dataset", "done"]
+
+
+def test_datasets_are_listed_for_programs(database, capsys):
+    (dataset,) = json.loads(output_of(capsys, "dataset", "list", "--json", "--database", database))
+    assert (dataset["id"], dataset["n_timesteps"], dataset["n_images"]) == (1, 4, 4)
+    assert dataset["process_start_ts"].endswith("Z")
+
+
+def test_dataset_is_shown(database, capsys):
+    output = output_of(capsys, "dataset", "show", 1, "--database", database)
+    assert "4 images, 4 accepted" in output
+    assert "1 band: 1280 MHz" in output
+    assert "source_extraction.detection_threshold = 8.0" in output
+
+
+def test_dataset_is_shown_for_programs(database, capsys):
+    dataset = json.loads(output_of(capsys, "dataset", "show", 1, "--json", "--database", database))
+    assert len(dataset["images"]) == 4
+    assert dataset["settings"]["association.deruiter_radius"] == 5.68
+
+
+def test_transients_are_listed(database, transient, capsys):
+    output = output_of(capsys, "transients", 1, "--database", database)
+    assert output.splitlines()[0].split()[0] == "entry"
+    assert "likely" in output
+
+
+def test_transients_are_the_same_as_csv_and_json(database, transient, capsys):
+    listed = json.loads(output_of(capsys, "transients", 1, "--json", "--database", database))
+    as_csv = list(csv.DictReader(io.StringIO(output_of(capsys, "transients", 1, "--csv", "--database", database))))
+    assert listed
+    assert [row["wm_ra"] for row in as_csv] == [str(row["wm_ra"]) for row in listed]
+    assert any(abs(row["wm_decl"] - transient["dec"]) < 0.005 for row in listed)
+
+
+def test_light_curve_of_the_nearest_source_is_shown(database, transient, capsys):
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
+    heading, _, *points = output_of(capsys, *words).splitlines()
+    assert heading.startswith("entry ")
+    assert len(points) == 4 - transient["first_timestep"]
+    assert "blind" in points[0]
+
+
+def test_light_curve_as_csv_has_every_column(database, transient, capsys):
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--csv", "--database", database)
+    points = list(csv.DictReader(io.StringIO(output_of(capsys, *words))))
+    assert {"taustart_ts", "freq_central", "f_int", "f_int_err", "extract_type", "rms"} <= points[0].keys()
+    assert points[0]["taustart_ts"].startswith("2026-01-01T")
+
+
+def test_light_curve_is_drawn(database, transient, tmp_path):
+    file = tmp_path / "curve.png"
+    words = ["lightcurve", "1", str(transient["ra"]), str(transient["dec"]), "--database", database]
+    assert main([*words, "--plot", str(file)]) == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_figure_of_an_unknown_format_is_one_line(database, transient, tmp_path, capsys):
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
+    assert "xyz" in error_of(capsys, *words, "--plot", tmp_path / "curve.xyz")
+
+
+def test_figure_in_a_missing_folder_is_one_line(database, transient, tmp_path, capsys):
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
+    assert "cannot be written" in error_of(capsys, *words, "--plot", tmp_path / "no" / "curve.png")
+
+
+def test_empty_sky_is_one_line(database, capsys):
+    error = error_of(capsys, "lightcurve", 1, 180, -45, "--database", database)
+    assert error == "trap: dataset 1 has no source within 30 arcsec of 180.0000 -45.0000\n"
+
+
+def test_what_is_no_position_is_one_line(database, capsys):
+    assert "not a position" in error_of(capsys, "lightcurve", 1, 180, 95, "--database", database)
+
+
+@pytest.mark.parametrize("words", [("dataset", "show", 9), ("transients", 9), ("lightcurve", 9, 0, 45)])
+def test_missing_dataset_is_one_line_that_lists_those_there_are(database, words, capsys):
+    assert "no dataset 9 in the database; it holds 1" in error_of(capsys, *words, "--database", database)
+
+
+def test_missing_database_is_one_line_and_is_not_made(tmp_path, capsys):
+    file = tmp_path / "no.db"
+    assert f"there is no database {file}" in error_of(capsys, "dataset", "list", "--database", f"sqlite:///{file}")
+    assert not file.exists()
+
+
+def test_database_without_tables_says_what_to_type(tmp_path, capsys):
+    file = tmp_path / "empty.db"
+    file.touch()
+    database = f"sqlite:///{file}"
+    assert "trap db init" in error_of(capsys, "dataset", "list", "--database", database)
+    assert "schema version" in output_of(capsys, "db", "init", "--database", database)
+    assert output_of(capsys, "dataset", "list", "--database", database) == "no datasets\n"
+
+
+def test_reader_of_a_pipe_may_leave(database):
+    script = f"{sys.executable} -c 'from trap.cli import main; raise SystemExit(main())'"
+    pipe = f"{script} transients 1 --csv --database {database} | head -c 10; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

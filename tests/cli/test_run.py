@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from sqlalchemy import create_engine, text
+
+import trap.pipeline
+from trap.cli import main
+from trap.cli.run import find_runner
+from trap.config import load_config
+from trap.errors import ConfigError
+
+
+@pytest.fixture
+def images(survey, tmp_path):
+    """A folder of the test's own with three of the survey's images."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for path in sorted(survey.glob("t*.fits"))[:3]:
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def run(tmp_path, *words):
+    return main(["run", "--database", f"sqlite:///{tmp_path / 'trap.db'}", *map(str, words)])
+
+
+def one_line(capsys):
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("trap: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def rows(tmp_path, query):
+    engine = create_engine(f"sqlite:///{tmp_path / 'trap.db'}")
+    with engine.connect() as connection:
+        found = connection.execute(text(query)).all()
+    engine.dispose()
+    return found
+
+
+def test_run_says_what_it_did_and_what_to_type_next(images, tmp_path, run_in_process, capsys):
+    assert run(tmp_path, "--images", f"{images}/*.fits") == 0
+    assert run_in_process == ["prefect"]
+    output = capsys.readouterr().out
+    assert "dataset 1: 3 timesteps stored, 3 images, 3 accepted" in output
+    assert f"trap transients 1 --database sqlite:///{tmp_path / 'trap.db'}" in output
+
+
+def test_no_prefect_asks_for_the_local_runner(images, tmp_path, run_in_process):
+    run(tmp_path, "--images", f"{images}/*.fits", "--no-prefect")
+    assert run_in_process == ["local"]
+
+
+def test_second_run_adds_nothing_and_says_so(images, tmp_path, run_in_process, capsys):
+    run(tmp_path, "--images", f"{images}/*.fits")
+    before = rows(tmp_path, "SELECT count(*) FROM extractedsource")
+    capsys.readouterr()
+    assert run(tmp_path, "--images", f"{images}/*.fits", "--dataset", "1") == 0
+    assert "3 images were already in dataset 1: nothing added" in capsys.readouterr().out
+    assert rows(tmp_path, "SELECT count(*) FROM extractedsource") == before
+
+
+def test_bad_images_are_listed_with_their_reasons(images, tmp_path, run_in_process, capsys):
+    first = min(images.glob("*.fits"))
+    (images / "broken.fits").write_bytes(first.read_bytes()[:4000])
+    data, header = fits.getdata(first, header=True)
+    fits.writeto(images / "empty.fits", np.full_like(data, np.nan), header)
+    del header["BMAJ"]
+    fits.writeto(images / "beamless.fits", data, header)
+    assert run(tmp_path, "--images", f"{images}/*.fits") == 3
+    output = capsys.readouterr().out
+    assert "3 images left out:" in output
+    for name, reason in (("broken", "unreadable: "), ("empty", "contains NaN"), ("beamless", "beam invalid")):
+        (line,) = [line for line in output.splitlines() if f"{name}.fits" in line]
+        assert reason in line
+    assert "3 accepted" in output
+
+
+def test_options_go_before_the_file(images, tmp_path, run_in_process):
+    file = tmp_path / "trap.toml"
+    file.write_text(
+        '[persistence]\ndescription = "mine"\n[execution]\nimages = ["nowhere.fits"]\ndatabase = "sqlite:///other.db"\n'
+    )
+    assert run(tmp_path, file, "--images", *sorted(images.glob("*.fits"))) == 0
+    assert rows(tmp_path, "SELECT description FROM dataset") == [("mine",)]
+
+
+def test_monitored_positions_are_measured(images, tmp_path, run_in_process):
+    monitor = tmp_path / "monitor.json"
+    monitor.write_text('[{"name": "nothing there", "ra": 0.02, "dec": 45.02}]')
+    assert run(tmp_path, "--images", f"{images}/*.fits", "--monitor", monitor) == 0
+    assert rows(tmp_path, "SELECT name FROM monitor") == [("nothing there",)]
+    assert rows(tmp_path, "SELECT count(*) FROM extractedsource WHERE extract_type = 2") == [(3,)]
+
+
+def test_logs_and_settings_go_to_the_folder(images, tmp_path, run_in_process):
+    logs = tmp_path / "logs"
+    assert run(tmp_path, "--images", f"{images}/*.fits", "--log-dir", logs) == 0
+    events = [json.loads(line)["event"] for line in (logs / "trap.log").read_text().splitlines()]
+    assert "run_planned" in events
+    assert load_config(logs / "trap.toml").execution.images == (f"{images}/*.fits",)
+
+
+def test_json_logs_are_json(images, tmp_path, run_in_process, capsys):
+    run(tmp_path, "--images", f"{images}/*.fits", "--json-logs")
+    assert all(json.loads(line)["event"] for line in capsys.readouterr().err.splitlines())
+
+
+def test_progress_is_shown_on_a_terminal_alone(images, tmp_path, run_in_process, capsys, monkeypatch):
+    run(tmp_path, "--images", f"{images}/*.fits")
+    assert "timesteps" not in capsys.readouterr().err.replace("timesteps=", "")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    run(tmp_path, "--images", f"{images}/*.fits")
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_password_is_seen_by_nobody(images, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PGPASSWORD", "")
+    seen = []
+
+    def runner(config, **_):
+        seen.append(config)
+        raise ConfigError(config.execution.database)
+
+    monkeypatch.setattr("trap.cli.run.find_runner", lambda _name: runner)
+    assert main(["run", "--images", str(images), "--database", "postgresql://me:secret@host/sky"]) == 1
+    assert seen[0].execution.database == "postgresql://me@host/sky"
+    assert os.environ["PGPASSWORD"] == "secret"
+    captured = capsys.readouterr()
+    assert "secret" not in captured.out + captured.err
+
+
+def test_no_images_is_one_line(tmp_path, run_in_process, capsys):
+    assert run(tmp_path) == 1
+    assert "no images given" in one_line(capsys)
+
+
+def test_pattern_without_images_is_one_line(tmp_path, run_in_process, capsys):
+    assert run(tmp_path, "--images", tmp_path / "*.fits") == 1
+    assert "no image matches" in one_line(capsys)
+
+
+def test_missing_configuration_is_one_line(tmp_path, run_in_process, capsys):
+    assert run(tmp_path, tmp_path / "no.toml") == 1
+    assert "no.toml: cannot read the configuration" in one_line(capsys)
+
+
+def test_missing_dataset_is_one_line(images, tmp_path, run_in_process, capsys):
+    assert run(tmp_path, "--images", f"{images}/*.fits", "--dataset", "7") == 1
+    assert "no dataset 7" in one_line(capsys)
+
+
+def test_unreachable_database_is_one_line(images, run_in_process, capsys):
+    database = "postgresql://nobody@127.0.0.1:1/nothing"
+    assert main(["run", "--images", f"{images}/*.fits", "--database", database]) == 1
+    assert "cannot open the database" in one_line(capsys)
+
+
+def test_interrupt_ends_with_130_and_no_traceback(images, tmp_path, monkeypatch, capsys):
+    def runner(_config, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trap.cli.run.find_runner", lambda _name: runner)
+    assert run(tmp_path, "--images", f"{images}/*.fits") == 130
+    assert "interrupted" in one_line(capsys)
+
+
+def test_local_runner_is_the_pipeline():
+    assert find_runner("local") is trap.pipeline.run
+
+
+def test_prefect_runner_is_a_flow_of_ours():
+    assert find_runner("prefect").__module__ == "flows.process_dataset"
+
+
+def test_unknown_runner_is_refused():
+    with pytest.raises(ConfigError, match="no runner 'dask' is installed"):
+        find_runner("dask")

@@ -1,0 +1,56 @@
+"""The demo as a user types it, only smaller."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRAP = Path(sys.executable).with_name("trap")
+SMALL = (
+    *("--timesteps", "8", "--bands", "1", "--size", "192", "--no-prefect"),
+    *("--steady", "10", "--variables", "2", "--transients", "3"),
+)
+
+
+def run_demo(directory, *words):
+    return subprocess.run([TRAP, "demo", directory, *SMALL, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Folder of a demo, and the finished process."""
+    directory = tmp_path_factory.mktemp("demo") / "new"
+    return directory, run_demo(directory)
+
+
+def test_demo_finds_what_was_injected(demo):
+    _, done = demo
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "all as it must be"), done.stdout + done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    names = [line[0] for line in lines if line and line[0] in {"T0001", "T0002", "T0003", "V0001", "V0002"}]
+    assert names == ["T0001", "T0002", "T0003", "V0001", "V0002"]
+    assert "0 false transients" in done.stdout
+
+
+def test_demo_leaves_a_database_and_figures(demo):
+    directory, done = demo
+    for name in ("trap.db", "lightcurves.png", "eta_v.png"):
+        assert (directory / name).stat().st_size > 0
+        assert str(directory / name) in done.stdout
+
+
+def test_demo_can_be_repeated_in_its_folder(demo):
+    directory, _ = demo
+    again = run_demo(directory)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "dataset 2: 8 timesteps stored" in again.stdout
+
+
+def test_demo_that_misses_a_transient_fails(demo, tmp_path):
+    # A transient of S/N 60 in a survey whose images all lie outside of the limits of noise would be missed; here it is
+    # one that the search area does not reach, because nearly all of the image is margin.
+    done = run_demo(tmp_path / "new", "--size", "32")
+    assert done.returncode == 1

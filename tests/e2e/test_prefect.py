@@ -1,0 +1,220 @@
+"""Runs on a real Prefect server: what it shows, what is tried again, and that the results are the same."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from flows import server as flows_server
+from flows.process_dataset import run
+from trap import pipeline
+from trap.catalogues import MonitorPositions
+from trap.errors import ConfigError, DatasetNotFoundError, TransientError, WorkerLostError
+from trap.executors import ProcessExecutor
+from trap.outcomes import ExitCode
+from trap.steps import association, persistence
+
+pytestmark = pytest.mark.usefixtures("server")
+
+CLOCK = {"process_start_ts", "process_end_ts", "stored_ts", "seconds"}
+IMAGES_PER_TIMESTEP = 2
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr("flows.tasks.FIRST_DELAY_SECONDS", 0.05)
+
+
+def rows(config):
+    """Everything in a database but the times at which it was written."""
+    path = config.execution.database.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as connection:
+        connection.row_factory = sqlite3.Row
+        tables = [row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: [
+                {key: row[key] for key in row.keys() if key not in CLOCK}  # noqa: SIM118 (a Row iterates over values)
+                for row in connection.execute(f"SELECT * FROM {table}")  # noqa: S608 (names of our own tables)
+            ]
+            for table in tables
+        }
+
+
+def failing(step, times, error, *, on):
+    """Make a step fail at some of its calls, which are counted from 1, for the first so many of them."""
+    calls = itertools.count(1)
+
+    @functools.wraps(step)
+    def fail(*args, **kwargs):
+        if next(calls) in range(on, on + times):
+            raise error
+        return step(*args, **kwargs)
+
+    return fail
+
+
+def kinds(tasks):
+    """Count task runs by the name of their step and the name of their state."""
+    return Counter((task["name"].split(" ")[0], task["state_name"]) for task in tasks)
+
+
+def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
+    summary = run(make_config("by image", granularity="image"))
+    n_fitted = sum(image.n_requested > 0 for image in summary.images)
+    whole = api.run_of("by image")
+    groups = api.subflows(whole)
+    assert (whole["name"], whole["state_name"]) == (f"by image, dataset {summary.dataset_id}", "Completed")
+    assert [(group["name"], group["state_name"]) for group in groups] == [
+        ("2026-01-01 00:00:00 to 2026-01-01 01:00:00, 4 images", "Completed"),
+        ("2026-01-01 02:00:00 to 2026-01-01 03:00:00, 4 images", "Completed"),
+    ]
+    tasks = api.tasks(*groups, n=17 + n_fitted)
+    assert n_fitted > 0
+    assert kinds(tasks) == {
+        ("load_survey", "Completed"): 1,
+        ("measure_image", "Completed"): 8,
+        ("associate_extracted_sources", "Completed"): 4,
+        ("perform_forced_fits", "Completed"): n_fitted,
+        ("store_timestep", "Completed"): 4,
+    }
+    assert "measure_image t0002_b01.fits" in {task["name"] for task in tasks}
+
+
+def test_a_whole_timestep_is_a_task_in_the_api(api, make_config):
+    run(make_config("by timestep", granularity="timestep"))
+    groups = api.subflows(api.run_of("by timestep"))
+    assert [(task["name"], task["state_name"]) for task in api.tasks(*groups, n=4)] == [
+        (f"timestep 2026-01-01 0{hour}:00:00, 2 images", "Completed") for hour in range(4)
+    ]
+
+
+def test_a_run_tells_its_progress_and_leaves_its_events_and_tables_with_prefect(api, make_config):
+    told = []
+    config = make_config("to be read", granularity="timestep")
+    summary = run(config, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    whole = api.run_of("to be read")
+    groups = api.subflows(whole)
+    (text,) = api.artifacts(whole)
+    assert text["key"] == f"dataset-{summary.dataset_id}"
+    assert "| images accepted | 8 |" in text["data"]
+    assert len(api.artifacts(*groups)) == len(groups)
+    assert sum("run_planned" in line for line in api.logs(whole, "run_planned")) == 1
+
+
+@pytest.mark.parametrize("granularity", ["image", "timestep"])
+def test_without_prefect_the_rows_are_the_same(make_config, granularity, capfd):
+    monitors = MonitorPositions.of(ra=[0.01], dec=[45.0], name=["watched"])
+    config = make_config("same", granularity=granularity)
+    alone = make_config("same", database=config.execution.database.replace("same", "alone"))
+    summary, expected = run(config, monitors=monitors), pipeline.run(alone, monitors=monitors)
+    assert summary.exit_code == expected.exit_code == ExitCode.COMPLETE
+    ours, theirs = rows(config), rows(alone)
+    assert len(theirs["extractedsource"]) > 20
+    assert ours == theirs
+    assert "Finished in state" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("granularity", "task"), [("image", "store_timestep"), ("timestep", "timestep")])
+def test_a_step_that_fails_once_is_tried_again_and_the_run_completes(api, make_config, monkeypatch, granularity, task):
+    busy = failing(persistence.store_timestep, 1, TransientError("the database is busy"), on=2)
+    monkeypatch.setattr(persistence, "store_timestep", busy)
+    config = make_config(f"busy {granularity}", granularity=granularity)
+    summary = run(config)
+    assert summary.exit_code is ExitCode.COMPLETE
+    n_tasks = 4 if granularity == "timestep" else 17 + sum(image.n_requested > 0 for image in summary.images)
+    whole = api.run_of(f"busy {granularity}")
+    assert whole["state_name"] == "Completed"
+    tasks = [each for each in api.tasks(*api.subflows(whole), n=n_tasks) if each["name"].startswith(task)]
+    assert [(each["run_count"], each["state_name"]) for each in tasks] == [
+        (1, "Completed"),
+        (2, "Completed"),
+        (1, "Completed"),
+        (1, "Completed"),
+    ]
+    assert len(rows(config)["timestep"]) == 4
+
+
+def test_a_measurement_whose_worker_died_is_made_again(api, make_config, monkeypatch):
+    dying = failing(ProcessExecutor.submit, 1, WorkerLostError("the worker died"), on=3)
+    monkeypatch.setattr(ProcessExecutor, "submit", dying)
+    assert run(make_config("lost", granularity="image")).exit_code is ExitCode.COMPLETE
+    tasks = api.tasks(*api.subflows(api.run_of("lost")), n=17)
+    assert sum(task["run_count"] == 2 for task in tasks if task["name"].startswith("measure_image")) == 1
+
+
+@pytest.mark.parametrize("granularity", ["image", "timestep"])
+def test_a_step_that_fails_for_good_fails_its_timestep_and_no_other(api, make_config, monkeypatch, granularity):
+    broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
+    monkeypatch.setattr(association, "associate_extracted_sources", broken)
+    config = make_config(f"broken {granularity}", granularity=granularity)
+    summary = run(config)
+    assert summary.exit_code is ExitCode.TIMESTEPS_FAILED
+    assert [outcome.failure is None for outcome in summary.outcomes] == [True, True, False, True]
+    whole = api.run_of(f"broken {granularity}")
+    groups = api.subflows(whole)
+    assert [run_["state_name"] for run_ in (whole, *groups)] == ["Failed", "Completed", "Failed"]
+    assert "2026-01-01 02:00:00: ValueError: no such thing" in groups[1]["state"]["message"]
+    tasks = api.tasks(*groups, n=4 if granularity == "timestep" else 15)
+    failed = [(task["run_count"], task["name"].split(" ")[0]) for task in tasks if task["state_type"] == "FAILED"]
+    assert failed == [(1, "associate_extracted_sources" if granularity == "image" else "timestep")]
+    stored = rows(config)
+    assert [row["state"] for row in sorted(stored["timestep"], key=lambda row: row["taustart_ts"])].count("failed") == 1
+    assert len(stored["image"]) == 3 * IMAGES_PER_TIMESTEP
+    assert not any("02:00:00" in row["taustart_ts"] for row in stored["image"])
+
+
+def test_a_step_that_never_recovers_is_given_up(api, make_config, monkeypatch):
+    full = failing(persistence.store_timestep, 100, TransientError("disk full"), on=1)
+    monkeypatch.setattr(persistence, "store_timestep", full)
+    config = make_config("full", granularity="timestep", images=(str(next(iter_images(make_config))),))
+    summary = run(config)
+    assert [outcome.failure for outcome in summary.outcomes] == ["TransientError: disk full"]
+    (task,) = api.tasks(*api.subflows(api.run_of("full")), n=1)
+    assert (task["run_count"], task["state_name"]) == (4, "Failed")
+    assert rows(config)["image"] == []
+
+
+def iter_images(make_config):
+    """Images of the survey, in order."""
+    (pattern,) = make_config("x").execution.images
+    return iter(sorted(Path(pattern).parent.glob("*.fits")))
+
+
+def test_images_left_out_make_a_run_partial(api, make_config, tmp_path):
+    (tmp_path / "torn.fits").write_bytes(b"SIMPLE  =")
+    config = make_config(
+        "torn", images=(*map(str, itertools.islice(iter_images(make_config), 2)), str(tmp_path / "torn.fits"))
+    )
+    assert run(config).exit_code is ExitCode.IMAGES_LEFT_OUT
+    whole = api.run_of("torn")
+    assert (whole["state_type"], whole["state_name"]) == ("COMPLETED", "Partial")
+    assert "torn.fits" in whole["state"]["message"]
+
+
+def test_a_second_run_adds_nothing_and_says_so(api, make_config):
+    config = make_config("again")
+    first = run(config)
+    before = rows(config)
+    second = run(config.with_options(persistence={"dataset_id": first.dataset_id, "description": "again, later"}))
+    assert (second.outcomes, len(second.already_known), second.exit_code) == ((), 8, ExitCode.COMPLETE)
+    assert rows(config) == before
+    assert "8 known before" in api.run_of("again, later")["state"]["message"]
+
+
+def test_what_keeps_a_run_from_starting_is_raised_as_it_is(make_config, capfd):
+    config = make_config("unknown").with_options(persistence={"dataset_id": 99})
+    with pytest.raises(DatasetNotFoundError):
+        run(config)
+    assert "Traceback" not in capfd.readouterr().err
+    with pytest.raises(ConfigError):
+        run(make_config("none", images=()))
+
+
+def test_later_runs_find_the_server_that_an_earlier_one_started(server):
+    assert flows_server.ensure_server() == server

@@ -1,0 +1,124 @@
+"""Names, states and parameters of the flow; what it does with a server is in tests/e2e."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+
+from flows.process_dataset import (
+    MonitoredPosition,
+    _as_parameter,
+    _as_table,
+    _dataset_name,
+    _final_state,
+    _group_state,
+    _shown,
+    process_dataset,
+    run,
+)
+from trap.catalogues import MonitorPositions
+from trap.config import PipelineConfig
+from trap.errors import ConfigError
+from trap.outcomes import RunSummary, TimestepOutcome
+
+ROOT = Path(__file__).parents[2]
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DONE = TimestepOutcome(taustart_ts=START)
+FAILED = TimestepOutcome(taustart_ts=START, failure="ValueError: no such thing")
+
+
+def summary(*outcomes, **left_out):
+    return RunSummary(dataset_id=1, outcomes=outcomes, **({"unreadable": (), "known": (), "late": ()} | left_out))
+
+
+def test_a_run_is_called_after_its_dataset():
+    config = PipelineConfig().with_options(persistence={"description": "Zwicky field"})
+    assert _dataset_name(config, -1) == "Zwicky field, new dataset"
+    assert _dataset_name(config, 12) == "Zwicky field, dataset 12"
+
+
+def test_a_group_with_a_failed_timestep_has_failed_and_says_which_and_why():
+    state = _group_state([DONE, FAILED])
+    assert state.is_failed()
+    assert state.message == "1 of 2 timesteps failed: 2026-01-01 00:00:00: ValueError: no such thing"
+
+
+def test_a_group_without_failures_is_completed():
+    assert _group_state([DONE]).is_completed()
+
+
+def test_a_run_that_left_images_out_is_partial():
+    state = _final_state(summary(DONE, late=("old.fits",)))
+    assert (state.is_completed(), state.name) == (True, "Partial")
+    assert "old.fits" in state.message
+
+
+def test_a_run_with_failed_timesteps_has_failed():
+    assert _final_state(summary(DONE, FAILED, late=("old.fits",))).is_failed()
+
+
+def test_a_run_in_order_is_completed():
+    state = _final_state(summary(DONE, known=("old.fits",)))
+    assert (state.name, state.message) == ("Completed", "1 timesteps, 0 images, 1 known before")
+
+
+def test_messages_stay_short():
+    endless = TimestepOutcome(taustart_ts=START, failure="x" * 5000)
+    assert len(_group_state([endless] * 5).message) <= 500
+
+
+def test_monitored_positions_survive_the_way_through_json():
+    table = MonitorPositions.of(ra=[0.1, 359.9], dec=[-90.0, 45.0], name=["pole", ""])
+    sent = json.loads(json.dumps([position.model_dump() for position in _as_parameter(table)]))
+    back = _as_table([MonitoredPosition(**position) for position in sent])
+    for column in ("ra", "dec", "name"):
+        np.testing.assert_array_equal(getattr(back, column), getattr(table, column))
+
+
+def test_no_positions_are_none():
+    assert _as_table([]) is None
+    assert _as_parameter(None) == []
+
+
+def test_a_list_of_images_that_prefect_would_refuse_is_shortened_for_show():
+    config = PipelineConfig().with_options(execution={"images": tuple(f"{n}.fits" for n in range(5000))})
+    assert _shown(config).execution.images == ("0.fits", "… 4998 more …", "4999.fits")
+    short = PipelineConfig().with_options(execution={"images": ("a.fits",)})
+    assert _shown(short) is short
+
+
+def test_a_wrong_pattern_is_told_before_a_server_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.process_dataset.ensure_server", lambda: pytest.fail("looked for a server"))
+    config = PipelineConfig().with_options(execution={"images": (str(tmp_path / "*.fits"),)})
+    with pytest.raises(ConfigError, match="no image matches"):
+        run(config)
+
+
+def test_the_form_describes_every_setting():
+    definitions = parameter_schema(process_dataset).definitions
+    fields = [field for model in definitions.values() for field in model.get("properties", {}).values()]
+    assert len(fields) > 30
+    assert all("description" in field or "$ref" in field for field in fields)
+
+
+def test_the_deployment_can_be_loaded_and_its_parameters_are_right():
+    (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    path, _ = deployment["entrypoint"].split(":")
+    assert not Path(path).is_absolute()
+    loaded = load_flow_from_entrypoint(f"{ROOT / path}:{deployment['entrypoint'].split(':')[1]}")
+    assert loaded.name == process_dataset.name
+    parameters = process_dataset.validate_parameters(deployment["parameters"])
+    assert isinstance(parameters["config"], PipelineConfig)
+
+
+def test_the_deployment_file_names_no_folder_of_any_machine():
+    text = (ROOT / "prefect.yaml").read_text()
+    assert str(ROOT) not in text
+    assert "pull:" not in text

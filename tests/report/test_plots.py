@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from trap.report.plots import LightCurve, plot_eta_v, plot_light_curves, save_figure
+
+
+def curve(n=4, *, title="a source", **changes):
+    time = np.datetime64("2026-01-01T00:00:00", "us") + np.arange(n) * np.timedelta64(3_600_000_000, "us")
+    columns = {
+        "time": time,
+        "band_mhz": np.where(np.arange(n) % 2, 1480.0, 1280.0),
+        "flux": np.linspace(1e-3, 2e-3, n),
+        "error": np.full(n, 1e-4),
+        "extract_type": np.arange(n) % 2,
+    }
+    return LightCurve(title=title, **{**columns, **changes})
+
+
+def test_every_light_curve_has_a_panel_with_its_title():
+    figure = plot_light_curves([curve(title=f"source {i}") for i in range(4)])
+    assert [ax.get_title() for ax in figure.axes] == [f"source {i}" for i in range(4)]
+
+
+def test_flux_densities_are_drawn_in_mjy():
+    (ax,) = plot_light_curves([curve()]).axes
+    assert max(line.get_ydata().max() for line in ax.lines if len(line.get_ydata()) == 1) == pytest.approx(2.0)
+
+
+def test_forced_fits_are_open_and_detections_filled():
+    (ax,) = plot_light_curves([curve(2)]).axes
+    faces = [line.get_markerfacecolor() for line in ax.lines if line.get_marker() == "o" and len(line.get_ydata())]
+    assert sorted(faces) == ["#0072b2", "white"]
+
+
+def test_band_has_one_colour_in_all_panels():
+    figure = plot_light_curves([curve(1, band_mhz=np.array([1480.0])), curve(1, band_mhz=np.array([1280.0]))])
+    colours = [next(line.get_color() for line in ax.lines if len(line.get_ydata()) == 1) for ax in figure.axes]
+    assert colours == ["#d55e00", "#0072b2"]
+
+
+def test_truth_is_drawn_and_named():
+    time = curve().time
+    figure = plot_light_curves([curve(truth={1280.0: (time, np.full(4, 1e-3))})])
+    assert "injected" in [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_eta_v_leaves_out_what_logarithms_do_not_have():
+    v_int, eta_int = np.array([0.1, 0.0, np.nan, 0.2]), np.array([1.0, 2.0, 3.0, -1.0])
+    (ax,) = plot_eta_v(v_int, eta_int).axes
+    assert [line.get_xdata().tolist() for line in ax.lines] == [[0.1]]
+
+
+def test_eta_v_names_the_kinds():
+    (ax,) = plot_eta_v(np.array([0.1, 0.2]), np.array([1.0, 9.0]), np.array(["steady", "variable"])).axes
+    assert [text.get_text() for text in ax.get_legend().texts] == ["steady", "variable"]
+
+
+@pytest.mark.parametrize("n", [1, 3, 30])
+def test_figures_of_any_length_are_saved_without_a_display(n, tmp_path):
+    save_figure(plot_light_curves([curve(n)]), tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_unknown_format_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="xyz"):
+        save_figure(plot_light_curves([curve()]), tmp_path / "curve.xyz")
+
+
+def test_module_does_not_import_matplotlib():
+    code = "import sys, trap.report.plots; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

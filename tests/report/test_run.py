@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from trap.outcomes import RunSummary, TimestepOutcome
+from trap.records import UnreadableImage
+from trap.report.run import run_text
+
+DATABASE = "sqlite:///trap.db"
+
+
+def summary(**changes):
+    return RunSummary(**{"dataset_id": 3, "outcomes": (), "unreadable": (), "known": (), "late": (), **changes})
+
+
+def test_known_images_are_said_to_add_nothing():
+    assert "2 images were already in dataset 3: nothing added" in run_text(summary(known=("a", "b")), DATABASE)
+
+
+def test_everything_left_out_has_its_reason():
+    text = run_text(
+        summary(unreadable=(UnreadableImage(url="a.fits", reason="truncated"),), late=("b.fits",)), DATABASE
+    )
+    assert "2 images left out:" in text
+    assert "  a.fits: unreadable: truncated" in text
+    assert "  b.fits: earlier than the newest timestep of the dataset" in text
+
+
+def test_failed_timesteps_have_their_reason_and_a_way_on():
+    failed = TimestepOutcome(taustart_ts=datetime(2026, 1, 1, tzinfo=UTC), failure="DatabaseError: disk full")
+    text = run_text(summary(outcomes=(failed,)), DATABASE)
+    assert "dataset 3: 0 timesteps stored" in text
+    assert "  2026-01-01T00:00:00: DatabaseError: disk full" in text
+    assert "--dataset 3" in text
+
+
+def test_text_says_where_the_results_are_and_what_to_watch():
+    text = run_text(summary(watch=("Prefect UI: http://127.0.0.1:4200",)), DATABASE)
+    assert "trap transients 3 --database sqlite:///trap.db" in text
+    assert "Prefect UI: http://127.0.0.1:4200" in text

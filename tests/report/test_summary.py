@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+
+from trap.report.summary import light_curve_text, transients_table
+
+TRANSIENTS = {
+    "runcat": np.array([7, 3]),
+    "wm_ra": np.array([359.9999, 12.5]),
+    "wm_decl": np.array([45.0, -30.25]),
+    "taustart_ts": np.array(["2026-01-01T01:00:00", "2026-01-02T00:00:00"], "M8[us]"),
+    "freq_central": np.array([1.28e9, 0.888e9]),
+    "f_int": np.array([5.98e-3, 1.2e-3]),
+    "f_int_err": np.array([1.4e-4, 1.3e-4]),
+    "det_sigma": np.array([57.8, 9.5]),
+    "newsource_type": np.array([1, 0]),
+    "v_int": np.array([1.7, np.nan]),
+    "eta_int": np.array([597.0, 22.0]),
+}
+
+
+def test_transients_stand_in_the_order_given():
+    heading, first, second = transients_table(TRANSIENTS).splitlines()
+    assert heading.split()[:4] == ["entry", "ra,", "dec", "(deg)"]
+    assert first.split() == "7 359.9999 +45.0000 2026-01-01T01:00:00 1280 5.98 0.14 57.8 likely 1.7 597".split()
+    assert second.split() == "3 12.5000 -30.2500 2026-01-02T00:00:00 888 1.2 0.13 9.5 possible – 22".split()
+
+
+def test_no_transients_are_told_so():
+    assert transients_table({name: column[:0] for name, column in TRANSIENTS.items()}) == "no transient candidates"
+
+
+def test_light_curve_tells_how_each_point_came_about():
+    entry = {"id": 4, "wm_ra": 10.0, "wm_decl": 20.0, "distance_deg": 1 / 3600}
+    points = {
+        "taustart_ts": np.array(["2026-01-01T00:00:00"] * 3, "M8[us]"),
+        "freq_central": np.full(3, 1.28e9),
+        "f_int": np.array([1e-3, 2e-4, np.nan]),
+        "f_int_err": np.full(3, 1e-4),
+        "extract_type": np.array([0, 1, 2]),
+        "v_int": np.zeros(3),
+        "eta_int": np.zeros(3),
+    }
+    heading, _, *lines = light_curve_text(entry, points, n_near=2).splitlines()
+    assert heading == "entry 4 at 10.0000 +20.0000, 1 arcsec away; the nearest of 2"
+    assert [line.split()[4] for line in lines] == ["blind", "forced", "monitored"]
+    assert [line.split()[2] for line in lines] == ["1", "0.2", "–"]

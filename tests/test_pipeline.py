@@ -1,0 +1,150 @@
+"""The order of the stages, and what a failure in one of them costs."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from trap import pipeline
+from trap.config import PipelineConfig
+from trap.errors import TransientError
+from trap.executors import SerialExecutor
+from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.outcomes import ExitCode
+from trap.pipeline import LookAhead, measure_image, open_run
+from trap.records import ImageResult, UnreadableImage
+from trap.steps import association, persistence
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Four timesteps of two bands, in order."""
+    folder = tmp_path_factory.mktemp("survey")
+    config = SurveyConfig(n_timesteps=4, n_bands=2, size=128, n_steady=5, n_variables=0, n_transients=0)
+    simulate_survey(folder, config)
+    return sorted(str(path) for path in folder.rglob("*.fits"))
+
+
+@pytest.fixture
+def config(images, database_url):
+    """Settings of a run over all images."""
+    return PipelineConfig().with_options(
+        execution={"images": tuple(images), "database": database_url, "group_size": 3},
+        source_extraction={"extraction_radius_pix": 0.0},
+    )
+
+
+class Failing(SerialExecutor):
+    """Runs steps in this process; one of them fails, some number of times, from some call on."""
+
+    def __init__(self, step, error, *, at, times=1):
+        self.step, self.error, self.failing_calls = step, error, range(at, at + times)
+        self.n_calls = 0
+
+    def submit(self, step, /, *args, **kwargs):
+        return super().submit(self._or_fail(step), *args, **kwargs)
+
+    def call(self, step, /, *args, **kwargs):
+        return super().call(self._or_fail(step), *args, **kwargs)
+
+    def _or_fail(self, step):
+        if step is not self.step:
+            return step
+        self.n_calls += 1
+        return self._fail if self.n_calls in self.failing_calls else step
+
+    def _fail(self, *_args, **_kwargs):
+        raise self.error
+
+
+def process_all(config, executor):
+    with open_run(config) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, executor)
+        return dataset.summary()
+
+
+def points(engine, dataset_id):
+    query = text(
+        "SELECT i.taustart_ts, i.freq_eff, a.type, a.r, a.v_int, a.eta_int, a.f_datapoints, e.f_int"
+        " FROM assocxtrsource a JOIN extractedsource e ON a.xtrsrc = e.id JOIN image i ON e.image = i.id"
+        " WHERE i.dataset = :dataset ORDER BY i.taustart_ts, i.freq_eff, e.ra, e.decl, a.runcat"
+    )
+    with engine.connect() as connection:
+        return connection.execute(query, {"dataset": dataset_id}).all()
+
+
+def times_in(engine, table):
+    with engine.connect() as connection:
+        return connection.execute(text(f"SELECT COUNT(DISTINCT taustart_ts) FROM {table}")).scalar_one()
+
+
+def test_measuring_is_a_pure_function_of_file_and_settings(images, config):
+    first, second = (measure_image(images[0], config) for _ in range(2))
+    assert isinstance(first, ImageResult)
+    assert (first.measurements.f_int == second.measurements.f_int).all()
+    assert set(first.seconds) == {"read", "quality", "extraction"}
+
+
+def test_measuring_what_is_no_image_returns_the_reason(tmp_path, config):
+    path = tmp_path / "bad.fits"
+    path.write_text("nothing")
+    result = measure_image(str(path), config)
+    assert isinstance(result, UnreadableImage)
+    assert result.url == str(path)
+
+
+def test_every_image_becomes_part_of_the_dataset(config, engine):
+    summary = process_all(config, SerialExecutor())
+    assert summary.exit_code is ExitCode.COMPLETE
+    assert len(summary.images) == 8
+    curves = points(engine, summary.dataset_id)
+    assert {point.f_datapoints for point in curves} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("step", "at"),
+    # The third timestep: images are measured first, two a timestep.
+    [(measure_image, 5), (association.associate_extracted_sources, 3), (persistence.store_timestep, 3)],
+)
+def test_step_that_fails_for_good_fails_its_timestep_alone(config, engine, step, at):
+    executor = Failing(step, ValueError("broken beyond repair"), at=at)
+    summary = process_all(config, executor)
+    (failed,) = summary.failures
+    assert failed.failure == "ValueError: broken beyond repair"
+    assert summary.exit_code is ExitCode.TIMESTEPS_FAILED
+    assert times_in(engine, "image") == 3
+    with engine.connect() as connection:
+        states = connection.execute(text("SELECT state, message FROM timestep ORDER BY taustart_ts")).all()
+    assert [state for state, _ in states] == ["done", "done", "failed", "done"]
+    assert states[2][1] == "ValueError: broken beyond repair"
+
+
+def test_timestep_tried_again_after_a_failure_is_as_if_nothing_had_happened(config, engine):
+    untroubled = process_all(config, SerialExecutor())
+    executor = Failing(persistence.store_timestep, TransientError("the lock was taken"), at=2)
+    with open_run(config) as dataset:
+        for group in dataset.plan.groups:
+            ahead = LookAhead(executor, config, group.urls)
+            for timestep in group.timesteps:
+                try:
+                    dataset.process_timestep(timestep, ahead, executor)
+                except TransientError:
+                    dataset.process_timestep(timestep, ahead, executor)
+        troubled = dataset.dataset_id
+    assert executor.n_calls == 5
+    assert points(engine, troubled) == points(engine, untroubled.dataset_id)
+
+
+def test_progress_is_told_after_every_timestep(config):
+    told = []
+    with open_run(config, progress=lambda done, total: told.append((done, total))) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, SerialExecutor())
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_worker_processes_give_the_rows_of_a_single_process(config, engine):
+    serial = process_all(config, SerialExecutor())
+    parallel = pipeline.run(config)
+    assert points(engine, parallel.dataset_id) == points(engine, serial.dataset_id)
