@@ -31,7 +31,7 @@ PIXEL = 0.01111
 START = datetime(2012, 1, 1, tzinfo=UTC)
 
 
-def sources(  # noqa: PLR0913 (the columns that cases vary)
+def sources(
     ra: Any,
     dec: Any,
     *,

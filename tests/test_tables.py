@@ -82,7 +82,7 @@ def test_columns_are_read_only(table):
     assert_read_only(table)
 
 
-@pytest.mark.parametrize("travel", [lambda table: pickle.loads(pickle.dumps(table)), copy.copy, copy.deepcopy])  # noqa: S301
+@pytest.mark.parametrize("travel", [lambda table: pickle.loads(pickle.dumps(table)), copy.copy, copy.deepcopy])
 def test_table_that_travelled_is_the_same_and_still_read_only(table, travel):
     arrived = travel(table)
     assert type(arrived) is Fluxes

@@ -279,8 +279,8 @@ class RunningCatalogue:
     def _fork(self, pairs: CandidatePairs, image: int) -> tuple[Rows, NDArray[np.bool_]]:
         """Replace each entry that several measurements claim by one clone per measurement.
 
-        A clone inherits every band's light curve, and since when it is known. Returns the row that each pair now belongs to,
-        and which pairs were forked.
+        A clone inherits every band's light curve, and since when it is known. Returns the row that
+        each pair now belongs to, and which pairs were forked.
         """
         claims = np.bincount(pairs.entry, minlength=len(self))
         forked = claims[pairs.entry] > 1

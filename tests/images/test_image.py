@@ -77,7 +77,7 @@ def test_image_travels_as_its_path_alone(image):
     _ = image.data, image.metadata, image.wcs
     message = pickle.dumps(image)
     assert len(message) < 500
-    assert np.array_equal(pickle.loads(message).data, image.data, equal_nan=True)  # noqa: S301 (made here)
+    assert np.array_equal(pickle.loads(message).data, image.data, equal_nan=True)
 
 
 def test_same_file_has_the_same_hash_under_any_name(image, tmp_path):
