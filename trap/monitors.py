@@ -1,50 +1,136 @@
-"""Positions that the user wants measured in every image, whether or not a source is seen there."""
+"""Positions that the user wants measured, whether or not a source is seen there."""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from astropy.io.votable import parse_single_table
+from astropy.io.votable.exceptions import VOTableSpecWarning
+from astropy.utils.exceptions import AstropyWarning
 
 from trap.catalogues import MonitorPositions
 from trap.errors import ConfigError
 
-__all__ = ["load_monitors"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["load_monitors", "parse_positions"]
 
 NAME_LENGTH = 100
+VOTABLE_SUFFIXES = (".vot", ".votable", ".xml")
 
 
 def load_monitors(path: str | Path) -> MonitorPositions:
-    """Read positions from a JSON file.
+    """Read positions from a file.
 
     Parameters
     ----------
     path
-        A file with a list of ``[ra, dec]`` pairs, as TraP's, or of objects ``{"name": …, "ra": …,
-        "dec": …}``, whose name may be left out; degrees, ICRS.
+        By its suffix a CSV file (``.csv``) or a VOTable (``.vot``, ``.votable``, ``.xml``) with columns
+        ``ra`` and ``dec``, which may have a ``name`` and anything else besides; otherwise JSON, see
+        :func:`parse_positions`. Degrees, ICRS.
 
     Raises
     ------
     ConfigError
         If the file cannot be read or an item is not a position; the message names file and value.
     """
+    suffix = Path(path).suffix.lower()
+    read = _from_csv if suffix == ".csv" else _from_votable if suffix in VOTABLE_SUFFIXES else _from_json
     try:
-        items = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{path}: cannot read the positions to monitor: {error}"
-        raise ConfigError(msg) from error
-    if not isinstance(items, list):
-        msg = f"{path}: must be a JSON list of positions, got {type(items).__name__}"
-        raise ConfigError(msg)
-    try:
-        positions = [_position(item) for item in items]
+        return read(Path(path))
     except ConfigError as error:
         msg = f"{path}: {error}"
         raise ConfigError(msg) from None
-    if not positions:
+    # What astropy and csv say of a file in the wrong format is an error of many kinds.
+    except (OSError, ValueError, csv.Error, IndexError) as error:
+        msg = f"{path}: cannot read the positions to monitor: {' '.join(str(error).split())}"
+        raise ConfigError(msg) from error
+
+
+def parse_positions(text: str) -> MonitorPositions:
+    """Read positions from JSON.
+
+    Parameters
+    ----------
+    text
+        A list of ``[ra, dec]`` pairs, as TraP's, or of objects ``{"name": …, "ra": …, "dec": …}``, whose
+        name may be left out; degrees, ICRS.
+
+    Raises
+    ------
+    ConfigError
+        If it is not JSON, or an item is not a position.
+    """
+    try:
+        items = json.loads(text)
+    except ValueError as error:
+        msg = f"cannot read the positions to monitor: {error}"
+        raise ConfigError(msg) from error
+    if not isinstance(items, list):
+        msg = f"must be a JSON list of positions, got {type(items).__name__}"
+        raise ConfigError(msg)
+    return _collected(_position(item) for item in items)
+
+
+def _from_json(path: Path) -> MonitorPositions:
+    return parse_positions(path.read_text(encoding="utf-8"))
+
+
+def _from_csv(path: Path) -> MonitorPositions:
+    # Spreadsheets begin their files with a byte order mark.
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        columns = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
+        _check_columns(columns)
+        return _collected(_row({key: row[name] for key, name in columns.items()}) for row in reader)
+
+
+def _from_votable(path: Path) -> MonitorPositions:
+    with warnings.catch_warnings():
+        # Tables that break the letter of the standard are common and harmless.
+        warnings.simplefilter("ignore", AstropyWarning)
+        warnings.simplefilter("ignore", VOTableSpecWarning)
+        table = parse_single_table(path).to_table()
+    columns = {str(name).lower(): name for name in table.colnames}
+    _check_columns(columns)
+    for name in ("ra", "dec"):
+        unit = table[columns[name]].unit
+        if unit is not None and str(unit) != "deg":
+            msg = f"column {columns[name]} must be in deg, got {unit}"
+            raise ConfigError(msg)
+    return _collected(_row({key: row[name] for key, name in columns.items()}) for row in table)
+
+
+def _check_columns(columns: Iterable[str]) -> None:
+    found = list(columns)
+    if not {"ra", "dec"} <= set(found):
+        msg = f"must have columns ra and dec, got {', '.join(found) or 'none'}"
+        raise ConfigError(msg)
+
+
+def _row(values: dict[str, Any]) -> tuple[str, float, float]:
+    """A position from the cells of a table."""
+    numbers = []
+    for which in ("ra", "dec"):
+        try:
+            numbers.append(float(values[which]))
+        except (TypeError, ValueError):
+            msg = f"{which} must be a number of degrees, got {values[which]!r}"
+            raise ConfigError(msg) from None
+    return _position({"name": str(values.get("name") or ""), "ra": numbers[0], "dec": numbers[1]})
+
+
+def _collected(positions: Iterable[tuple[str, float, float]]) -> MonitorPositions:
+    rows = list(positions)
+    if not rows:
         return MonitorPositions.empty()
-    names, ra, dec = zip(*positions, strict=True)
+    names, ra, dec = zip(*rows, strict=True)
     return MonitorPositions.of(ra=ra, dec=dec, name=names)
 
 

@@ -59,6 +59,7 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["config", "init"],
         ["config", "show"],
         ["inspect", "a.fits"],
+        ["extract", "a.fits"],
         ["dataset", "list"],
         ["dataset", "show", "1"],
         ["db", "init"],
@@ -120,6 +121,7 @@ def test_negative_declination_is_no_option():
         (["run", "--dataset", "one"], "invalid int value: 'one'"),
         (["demo", "--timesteps", "-1"], "-1 is negative"),
         (["inspect"], "IMAGE"),
+        (["extract"], "IMAGE"),
         (["transients", "1", "--csv", "--json"], "not allowed with"),
     ],
 )

@@ -12,7 +12,8 @@ ANGLE = st.floats(0.0, 180.0)
 
 
 def ellipse(major, minor, pa):
-    return Ellipses(**{name: np.atleast_1d(np.asarray(v, float)) for name, v in zip(("major", "minor", "pa"), (major, minor, pa))})
+    major, minor, pa = (np.atleast_1d(np.asarray(value, float)) for value in (major, minor, pa))
+    return Ellipses(major=major, minor=minor, pa=pa)
 
 
 def one(fitted, beam):

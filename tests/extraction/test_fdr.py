@@ -12,7 +12,7 @@ def test_correlation_factor_is_the_harmonic_number_of_the_beam():
 
 
 def test_last_pixel_below_the_line_sets_the_threshold():
-    # N = 4, independent, α = 0.04: limits 0.01 j. Tails: 3.0 → 0.00135 < 0.01, 2.1 → 0.0179 < 0.02, 1.8 → 0.0359 > 0.03.
+    # N = 4, independent, α = 0.04: limits 0.01 j. Tails: 3.0 → 0.00135, 2.1 → 0.0179, and 1.8 → 0.0359 > 0.03.
     pixels = np.array([0.0, 1.8, 3.0, 2.1])
     assert fdr_threshold(pixels, alpha=0.04, beam_area=1) == 2.1
 

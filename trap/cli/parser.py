@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap import __version__
+from trap.cli.extract_options import EPILOG, add_extract_options
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (argparse has no other name for it)
@@ -32,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_demo, _add_simulate, _add_inspect, _add_config):
+    for add in (_add_run, _add_demo, _add_simulate, _add_inspect, _add_extract, _add_config):
         add(commands)
     for add in (_add_dataset, _add_transients, _add_lightcurve, _add_db):
         add(commands)
@@ -115,6 +116,14 @@ def _add_inspect(commands: Commands) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings whose limits apply")
     parser.add_argument("--json", action="store_true", help="one JSON list, for programs")
+
+
+def _add_extract(commands: Commands) -> None:
+    add_extract_options(
+        _add_command(
+            commands, "extract", "trap.cli.extract:extract", "find and measure the sources of images", epilog=EPILOG
+        )
+    )
 
 
 def _add_dataset(commands: Commands) -> None:

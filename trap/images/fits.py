@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["hash_file", "map_plane", "read_header", "read_plane"]
+__all__ = ["hash_file", "map_plane", "read_header", "read_plane", "write_map"]
 
 _N_AXES = 2
+_OF_THE_PIXELS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
 _PASSING = (errno.EAGAIN, errno.EBUSY, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
@@ -108,6 +109,31 @@ def hash_file(path: Path) -> str:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise _as_trap_error(error, path) from error
+
+
+def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) -> None:
+    """Write a map that belongs to an image, under the header of that image; an earlier one is replaced.
+
+    Parameters
+    ----------
+    pixels
+        (ny, nx) — like the image.
+    header
+        Of the image; what it says of that image's own pixels is left out.
+    unit
+        Of the map; empty where it has none.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    header = header.copy()
+    for keyword in _OF_THE_PIXELS:
+        header.remove(keyword, ignore_missing=True)
+    header["BUNIT"] = unit
+    # Cards that break the letter of the standard came with the image, and are put right without a word.
+    fits.PrimaryHDU(pixels, header).writeto(path, output_verify="silentfix", overwrite=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ path alone.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
+
+    from trap.images.beam import Beam
 
 __all__ = ["Image", "ImageMetadata"]
 
@@ -65,12 +68,18 @@ class Image:
         image.__dict__.update(header=header, _plane=pixels, content_hash=_hash(pixels, header))
         return image
 
+    def with_beam(self, beam: Beam) -> Self:
+        """Take the same image under a restoring beam of the caller's; it cannot be pickled."""
+        image = type(self)(self.path)
+        image.__dict__.update(self.__dict__, metadata=replace(self.metadata, beam=beam), _in_memory=True)
+        return image
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
         if self._in_memory:
-            msg = f"{self.url}: an image in memory has no path to be pickled as"
+            msg = f"{self.url}: what is in memory only cannot be pickled as a path"
             raise TypeError(msg)
         return type(self), (self.path,)
 

@@ -1,0 +1,91 @@
+"""The arguments of ``trap extract``; nothing is imported that takes time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["EPILOG", "add_extract_options"]
+
+EPILOG = """\
+one of four ways chooses what is measured:
+  by default         islands of pixels that reach the detection threshold
+  --fdr              the same, at the threshold that an FDR comes to
+  --detection-image  the sources of another image, at their positions, with the beam's shape
+  --fixed-positions  given positions, with the beam's shape
+in the last two the thresholds still decide which sources are modelled beside them
+
+files are named after the image, as in FIELD.csv, and replace earlier ones:
+  .csv .vot .sources.fits .reg .skymodel  and  .rms.fits .significance.fits .model.fits .residual.fits .islands.fits
+
+exit codes: 0 all images were searched; 1 could not start; 2 wrong arguments; 3 images were left out
+"""
+
+PRODUCTS = {
+    "csv": "table as CSV",
+    "votable": "table as VOTable, with units and UCDs",
+    "fits": "table as FITS, with units and UCDs",
+    "regions": "DS9 regions: the ellipses at half maximum",
+    "skymodel": "sky model for BBS: deconvolved sources",
+    "rms-map": "map of the noise",
+    "significance-map": "map of the brightness over the noise",
+    "model": "map of the measured sources",
+    "residual": "map of what is left without background and sources",
+    "islands": "map of the islands' numbers",
+}
+
+
+def add_extract_options(parser: argparse.ArgumentParser) -> None:
+    """Add images, settings, ways to choose, and outputs to a parser."""
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (source_extraction) to start from")
+    _add_search(parser)
+    _add_choice(parser)
+    _add_measurement(parser)
+    group = parser.add_argument_group("output", "a table on standard output, and")
+    group.add_argument("--json", action="store_true", help="one JSON list instead of that table, for programs")
+    for name, help_ in PRODUCTS.items():
+        group.add_argument(f"--{name}", action="append_const", dest="products", const=name, help=help_)
+    group.add_argument(
+        "--output-dir", type=Path, default=Path(), metavar="DIR", help="where files go (the current folder)"
+    )
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("search")
+    group.add_argument(
+        "--detection-threshold", type=float, metavar="SIGMA", help="what the highest pixel must reach (10)"
+    )
+    group.add_argument("--analysis-threshold", type=float, metavar="SIGMA", help="how far down an island reaches (3)")
+    group.add_argument("--grid", type=int, metavar="PIXELS", help="cells of the background and noise mesh (64)")
+    group.add_argument("--margin", type=int, metavar="PIXELS", help="strip along the edges that is not searched (0)")
+    group.add_argument("--radius", type=float, metavar="PIXELS", help="circle around the centre that is; 0: all (0)")
+    deblend = group.add_mutually_exclusive_group()
+    deblend.add_argument("--deblend", action="store_true", help="part islands that hold several sources (default)")
+    deblend.add_argument("--no-deblend", action="store_true", help="leave islands whole")
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("choice").add_mutually_exclusive_group()
+    group.add_argument("--fdr", action="store_true", help="threshold by the share of false pixels")
+    group.add_argument("--detection-image", metavar="FILE", help="image whose sources are measured")
+    group.add_argument(
+        "--fixed-positions", metavar="JSON|FILE",
+        help="'[[RA, DEC], …]' in degrees, or a file: JSON, CSV or VOTable with columns ra and dec",
+    )  # fmt: skip
+    parser.add_argument("--alpha", type=float, metavar="SHARE", help="of false pixels, with --fdr (0.01)")
+
+
+def _add_measurement(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("measurement")
+    shape = group.add_mutually_exclusive_group()
+    shape.add_argument("--force-beam", action="store_true", help="give every source the shape of the beam")
+    shape.add_argument("--free", action="store_true", help="fit the shapes too (default)")
+    group.add_argument("--box", type=float, metavar="N", help="side of a position's box, in beam semi-major axes (10)")
+    for name, help_ in (("bmaj", "major axis, FWHM"), ("bmin", "minor axis, FWHM"), ("bpa", "position angle")):
+        group.add_argument(
+            f"--{name}", type=float, metavar="DEG", help=f"{help_} of the beam; all three replace the header's"
+        )

@@ -1,0 +1,136 @@
+"""Sources of one image as text: a table to read, regions to look at, a sky model to calibrate with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.coordinates import Angle
+
+from trap.catalogues import Flag
+from trap.report.text import number, text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from trap.catalogues import Measurements
+    from trap.extraction.shapes import SourceShapes
+
+__all__ = ["flag_names", "regions_text", "skymodel_text", "sources_text"]
+
+SKYMODEL_COLUMNS = (
+    "Name, Type, Ra, Dec, I, Q, U, V, MajorAxis, MinorAxis, Orientation, ReferenceFrequency, SpectralIndex"
+)
+
+
+def sources_text(measurements: Measurements, shapes: SourceShapes, names: Sequence[str] = ()) -> str:
+    """Write the sources as a table for people, one per line.
+
+    Parameters
+    ----------
+    measurements, shapes
+        (n,) — the sources, and their deconvolved shapes.
+    names
+        What they are called, if they have names; else they are numbered.
+    """
+    labels = [str(name) for name in names] if any(names) else [str(i) for i in range(1, len(measurements) + 1)]
+    rows = [
+        _row(label, source, shape)
+        for label, source, shape in zip(labels, _rows(measurements), _rows(shapes), strict=True)
+    ]
+    return text_table(rows, right=list(rows[0])[1:-1] if rows else ())
+
+
+def flag_names(flags: int) -> str:
+    """Name the flags that are set: ``"edge, blended"``; nothing where there is none."""
+    return ", ".join(flag.name.lower().replace("_", " ") for flag in Flag if flag & flags and flag.name)
+
+
+def regions_text(measurements: Measurements, names: Sequence[str] = ()) -> str:
+    """Write a DS9 region file: the ellipse at half maximum of each source that has a flux density.
+
+    On the sky, so that it fits any image; DS9 counts the angle of an ellipse from west, which is
+    90° more than the position angle. (PySE's regions are in pixels, with twice these axes.)
+
+    Parameters
+    ----------
+    measurements, names
+        See :func:`sources_text`.
+    """
+    lines = ["# Region file format: DS9 version 4.1", "global color=green width=1", "icrs"]
+    for i, source in _drawn(measurements):
+        label = str(names[i]) if any(names) else str(i + 1)
+        # A brace would end the text early.
+        text = label.replace("{", "(").replace("}", ")")
+        lines.append(
+            f'ellipse({source["ra"]:.7f},{source["dec"]:+.7f},{source["semimajor"]:.4f}",{source["semiminor"]:.4f}",'
+            f"{(source['pa'] + 90) % 360:.3f}) # text={{{text}}}"
+        )
+    return "\n".join(lines)
+
+
+def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency_hz: float) -> str:
+    """Write a sky model for BBS and its successors (``makesourcedb``).
+
+    It describes the sky without the telescope: axes are full widths deconvolved from the
+    beam, in arcsec, and what is not resolved is a point. (PySE writes fitted semi-axes.)
+
+    Parameters
+    ----------
+    measurements, shapes
+        See :func:`sources_text`.
+    frequency_hz
+        At which the flux densities hold.
+    """
+    lines = [f"# ({SKYMODEL_COLUMNS}) = format", ""]
+    rows = list(_rows(shapes))
+    for i, source in _drawn(measurements):
+        shape = rows[i]
+        is_point = shape["n_unresolved"] == 2 or not np.isfinite(shape["semimajor_dc"])
+        axes = (0.0, 0.0, 0.0) if is_point else (2 * shape["semimajor_dc"], 2 * shape["semiminor_dc"], shape["pa_dc"])
+        ra = Angle(source["ra"], "deg").to_string("hour", sep=":", precision=4, pad=True)
+        dec = Angle(source["dec"], "deg").to_string("deg", sep=".", precision=3, pad=True, alwayssign=True)
+        major, minor, pa = axes
+        lines.append(
+            f"source_{i + 1}, {'POINT' if is_point else 'GAUSSIAN'}, {ra}, {dec}, {source['f_int']:.6g}, 0, 0, 0, "
+            f"{major:.3f}, {minor:.3f}, {pa:.2f}, {frequency_hz:.6e}, [0]"
+        )
+    return "\n".join(lines)
+
+
+def _row(label: str, source: dict[str, Any], shape: dict[str, Any]) -> dict[str, str]:
+    return {
+        "source": label,
+        "ra deg": f"{source['ra']:.5f}",
+        "dec deg": f"{source['dec']:+.5f}",
+        "± ″ e-w": number(source["ew_fit_err"] * 3600, 2),
+        "± ″ n-s": number(source["ns_fit_err"] * 3600, 2),
+        "peak Jy/beam": number(source["f_peak"]),
+        "±": number(source["f_peak_err"], 2),
+        "total Jy": number(source["f_int"]),
+        "± ": number(source["f_int_err"], 2),
+        "S/N": number(source["significance"], 3),
+        "semi-axes ″": f"{number(source['semimajor'], 3)} × {number(source['semiminor'], 3)}",
+        "pa °": number(source["pa"], 3),
+        "deconvolved ″": _deconvolved(shape),
+        "flags": flag_names(source["flags"]),
+    }
+
+
+def _deconvolved(shape: dict[str, Any]) -> str:
+    if shape["n_unresolved"] == 2:
+        return "point"
+    return f"{number(shape['semimajor_dc'], 3)} × {number(shape['semiminor_dc'], 3)}"
+
+
+def _rows(table: Measurements | SourceShapes) -> Iterator[dict[str, Any]]:
+    columns: dict[str, NDArray[Any]] = dict(table.as_dict())
+    for values in zip(*(column.tolist() for column in columns.values()), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _drawn(measurements: Measurements) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and values of the sources that have a flux density."""
+    return ((i, row) for i, row in enumerate(_rows(measurements)) if np.isfinite(row["f_int"]))
