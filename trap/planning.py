@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trap.errors import ConfigError, ImageError
+from trap.errors import ImageError
+from trap.images.patterns import expand_patterns
 from trap.records import UnreadableImage
 from trap.steps.misc import ImageMetadataForSort, group_per_timestep
 from trap.steps.persistence import get_accessors
@@ -71,28 +70,6 @@ class Plan:
     def timesteps(self) -> tuple[Timestep, ...]:
         """All timesteps, in order."""
         return tuple(timestep for group in self.groups for timestep in group.timesteps)
-
-
-def expand_patterns(patterns: Sequence[str]) -> list[str]:
-    """Turn paths and glob patterns into absolute paths, each once, in the order given.
-
-    Raises
-    ------
-    ConfigError
-        If there are none, or a pattern matches nothing.
-    """
-    paths: dict[str, None] = {}
-    for pattern in patterns:
-        # Path.glob takes no absolute pattern before Python 3.13.
-        matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
-        if not matches:
-            msg = f"no image matches {pattern!r}"
-            raise ConfigError(msg)
-        paths.update(dict.fromkeys(str(Path(match).absolute()) for match in matches))
-    if not paths:
-        msg = "no images given: name them with --images, or as execution.images in the configuration"
-        raise ConfigError(msg)
-    return list(paths)
 
 
 def make_plan(

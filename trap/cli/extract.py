@@ -11,8 +11,8 @@ from trap.cli.files import reported
 from trap.errors import ConfigError, ImageError
 from trap.extraction.finder import Findings, find_by_fdr, find_by_threshold, measure_detected_in, measure_positions
 from trap.extraction.shapes import measure_shapes
+from trap.images.patterns import expand_patterns
 from trap.outcomes import ExitCode
-from trap.planning import expand_patterns
 from trap.report.export import as_json
 
 if TYPE_CHECKING:

@@ -37,7 +37,8 @@ def fdr_threshold(significance: NDArray[Any], *, alpha: float, beam_area: float)
     """Significance from which on at most a share ``alpha`` of the pixels is expected to be noise.
 
     The pixels are put in order of their chance p of being noise; the last one, of rank j among N,
-    for which p < (α/C_n) (j/N) sets the threshold.
+    for which p < (α/C_n) (j/N) sets the threshold. The share is one of pixels: of the sources, two to
+    three times as many are false, as those are smaller than true ones.
 
     p is the upper tail of a Gaussian. (PySE takes its density instead, of the square of the
     significance: 5 σ has 1.5e-6 there and 2.9e-7 here, and deep negative pixels, which are never

@@ -112,19 +112,21 @@ def write_fits_table(path: Path, columns: SourceColumns, about: Mapping[str, str
     """
     table = fits.BinTableHDU.from_columns(
         [
-            fits.Column(name=name, format=_fits_format(values.dtype), unit=column.unit or None, array=values)
+            fits.Column(
+                name=name, format=_fits_format(values.dtype), unit=column.unit or None, array=_ascii_column(values)
+            )
             for name, (column, values) in columns.items()
         ],
         name="SOURCES",
     )
     for i, (name, (column, _)) in enumerate(columns.items(), start=1):
-        # Headers are ASCII; what is too long for a card goes on in the next one.
-        table.header[f"TCOMM{i}"] = column.doc.replace("σ", "sigma").encode("ascii", "replace").decode()
+        # What is too long for a card goes on in the next one.
+        table.header[f"TCOMM{i}"] = _ascii(column.doc.replace("σ", "sigma"))
         if name in UCDS:
             table.header[f"TUCD{i}"] = UCDS[name]
     for key, value in about.items():
         keyword = key.upper().replace(" ", "")[:8]
-        table.header[keyword] = value.encode("ascii", "replace").decode() if isinstance(value, str) else value
+        table.header[keyword] = _ascii(value) if isinstance(value, str) else value
     table.header["CREATOR"] = f"trap {__version__}"
     table.writeto(path, overwrite=True)
 
@@ -133,3 +135,12 @@ def _fits_format(dtype: np.dtype[Any]) -> str:
     if dtype.kind == "U":
         return f"{max(dtype.itemsize // 4, 1)}A"
     return {"f8": "D", "i2": "I", "i4": "J", "i8": "K"}[dtype.str[1:]]
+
+
+def _ascii(text: str) -> str:
+    """FITS knows nothing else, in headers and in tables."""
+    return text.encode("ascii", "replace").decode()
+
+
+def _ascii_column(values: NDArray[Any]) -> NDArray[Any]:
+    return np.array([_ascii(text) for text in values]) if values.dtype.kind == "U" else values

@@ -23,6 +23,8 @@ __all__ = ["flag_names", "regions_text", "skymodel_text", "sources_text"]
 SKYMODEL_COLUMNS = (
     "Name, Type, Ra, Dec, I, Q, U, V, MajorAxis, MinorAxis, Orientation, ReferenceFrequency, SpectralIndex"
 )
+RA_STEPS_PER_DEG = 2_400_000
+"""Right ascensions in a sky model are in 1/10,000 s of time."""
 
 
 def sources_text(measurements: Measurements, shapes: SourceShapes, names: Sequence[str] = ()) -> str:
@@ -90,7 +92,10 @@ def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency
         shape = rows[i]
         is_point = shape["n_unresolved"] == 2 or not np.isfinite(shape["semimajor_dc"])
         axes = (0.0, 0.0, 0.0) if is_point else (2 * shape["semimajor_dc"], 2 * shape["semiminor_dc"], shape["pa_dc"])
-        ra = Angle(source["ra"], "deg").to_string("hour", sep=":", precision=4, pad=True)
+        # Rounded first, or 359.9999999° would be 24 h.
+        ra = Angle(round(source["ra"] * RA_STEPS_PER_DEG) / RA_STEPS_PER_DEG % 360.0, "deg").to_string(
+            "hour", sep=":", precision=4, pad=True
+        )
         dec = Angle(source["dec"], "deg").to_string("deg", sep=".", precision=3, pad=True, alwayssign=True)
         major, minor, pa = axes
         lines.append(

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trap.errors import ImageError
+from trap.extraction.deconvolve import Ellipses
+from trap.extraction.measure import extract_sources
+from trap.extraction.shapes import SourceShapes, fit_shape_errors, measure_shapes, moments_shape_errors
+
+SHAPE = Ellipses(major=np.array([3.0]), minor=np.array([2.5]), pa=np.array([0.0]))
+BEAM = Ellipses(major=np.array([2.5]), minor=np.array([2.0]), pa=np.array([0.0]))
+
+
+def test_errors_of_a_fit_are_traps():
+    # TF §5.7: a = 3, b = 2.5, S/N 10, beam widths 5 and 4.
+    errors = fit_shape_errors(SHAPE, BEAM, signal_to_noise=np.array([10.0]))
+    assert errors.major[0] == pytest.approx(0.3166835, abs=1e-7)
+    assert errors.minor[0] == pytest.approx(0.2726640, abs=1e-7)
+    assert errors.pa[0] == pytest.approx(np.degrees(0.4206601), abs=1e-5)
+
+
+def test_errors_of_moments_are_traps():
+    # TF §5.8: the same, threshold 3.
+    errors = moments_shape_errors(SHAPE, BEAM, signal_to_noise=np.array([10.0]), threshold=3.0)
+    assert errors.major[0] == pytest.approx(0.2480230, abs=1e-7)
+    assert errors.minor[0] == pytest.approx(0.2066859, abs=1e-7)
+    assert errors.pa[0] == pytest.approx(np.degrees(0.3188705), abs=1e-5)
+
+
+def test_round_source_has_no_direction():
+    round_ = Ellipses(major=np.array([3.0]), minor=np.array([3.0]), pa=np.array([10.0]))
+    assert fit_shape_errors(round_, BEAM, signal_to_noise=np.array([100.0])).pa[0] == 90
+
+
+@pytest.mark.parametrize("rotation", [0.0, 70.0])
+def test_drawn_size_is_recovered_whatever_the_rotation_of_the_image(sky, config, rotation):
+    sky.nx = sky.ny = 128
+    sky.rotation = rotation
+    # Both along 30°: the squares of the widths subtract, 6² and 3² pixels of 2″ are left.
+    fitted = {"bmaj": np.hypot(sky.bmaj, 6.0), "bmin": np.hypot(sky.bmin, 3.0), "bpa": sky.bpa}
+    image = sky.image(sky.sources(60.3, 70.6, 0.5, **fitted) + sky.noise(1))
+    free = config.model_copy(update={"force_beam": False})
+    shapes = measure_shapes(extract_sources(image, free).measurements, image, free)
+    assert len(shapes) == 1
+    for name, drawn in (("semimajor_dc", 6.0), ("semiminor_dc", 3.0), ("pa_dc", 30.0)):
+        value, error = getattr(shapes, name)[0], getattr(shapes, f"{name}_err")[0]
+        assert abs(value - drawn) < 4 * error < 0.3 * drawn
+    assert shapes.n_unresolved[0] == 0
+
+
+def test_shape_that_was_given_is_no_measurement(sky, config):
+    sky.nx = sky.ny = 128
+    image = sky.image(sky.sources([40, 90], [40, 90], [0.1, 0.02]) + sky.noise(2))
+    shapes = measure_shapes(extract_sources(image, config).measurements, image, config)
+    assert shapes.n_unresolved.tolist() == [2, 2]
+    assert shapes.semimajor_dc.tolist() == [0, 0]
+    assert np.isnan(shapes.semimajor_err).all()
+    assert np.isnan(shapes.semimajor_dc_err).all()
+
+
+def test_no_sources_have_no_shapes(sky, config):
+    image = sky.image(sky.noise(3))
+    assert len(measure_shapes(extract_sources(image, config).measurements, image, config)) == 0
+    assert len(SourceShapes.empty()) == 0
+
+
+def test_image_without_a_beam_is_refused(sky, config):
+    image = sky.image(sky.noise(3))
+    measurements = extract_sources(image, config).measurements
+    header = sky.header()
+    del header["BMAJ"]
+    with pytest.raises(ImageError, match="no restoring beam"):
+        measure_shapes(measurements, type(image).from_array(image.data, header), config)

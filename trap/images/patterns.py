@@ -1,0 +1,36 @@
+"""Which files a user means by the paths and patterns that were given."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["expand_patterns"]
+
+
+def expand_patterns(patterns: Sequence[str]) -> list[str]:
+    """Turn paths and glob patterns into absolute paths, each once, in the order given.
+
+    Raises
+    ------
+    ConfigError
+        If there are none, or a pattern matches nothing.
+    """
+    paths: dict[str, None] = {}
+    for pattern in patterns:
+        # Path.glob takes no absolute pattern before Python 3.13.
+        matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
+        if not matches:
+            msg = f"no image matches {pattern!r}"
+            raise ConfigError(msg)
+        paths.update(dict.fromkeys(str(Path(match).absolute()) for match in matches))
+    if not paths:
+        msg = "no images given: name them with --images, or as execution.images in the configuration"
+        raise ConfigError(msg)
+    return list(paths)
