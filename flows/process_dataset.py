@@ -31,8 +31,9 @@ from flows.tasks import TIMESTEP, call_task, make_task, time_label
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.executors import ProcessExecutor
+from trap.images.patterns import expand_patterns
 from trap.pipeline import DatasetRun, LookAhead, open_run
-from trap.planning import TimestepGroup, expand_patterns
+from trap.planning import TimestepGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trap import planning
-from trap.errors import ConfigError
 from trap.images.simulate import SurveyConfig, simulate_survey
-from trap.planning import expand_patterns, make_plan
+from trap.planning import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -18,27 +17,6 @@ def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("survey")
     simulate_survey(folder, SurveyConfig(n_timesteps=3, n_bands=2, size=64, n_steady=2, n_variables=0, n_transients=0))
     return sorted((str(path) for path in folder.rglob("*.fits")), reverse=True)
-
-
-def test_patterns_expand_to_paths_each_once(tmp_path):
-    for name in ("b.fits", "a.fits", "c.txt"):
-        (tmp_path / name).touch()
-    patterns = [str(tmp_path / "b.fits"), str(tmp_path / "*.fits")]
-    assert expand_patterns(patterns) == [str(tmp_path / "b.fits"), str(tmp_path / "a.fits")]
-
-
-def test_missing_file_without_a_pattern_is_kept_to_be_reported(tmp_path):
-    assert expand_patterns([str(tmp_path / "gone.fits")]) == [str(tmp_path / "gone.fits")]
-
-
-def test_pattern_without_a_match_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"no image matches '.*none\*.fits'"):
-        expand_patterns([str(tmp_path / "none*.fits")])
-
-
-def test_no_patterns_at_all_are_refused():
-    with pytest.raises(ConfigError, match="no images given"):
-        expand_patterns([])
 
 
 def test_plan_orders_by_time_then_frequency(images):

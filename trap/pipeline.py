@@ -20,8 +20,9 @@ from trap.catalogues import Measurements
 from trap.errors import ImageError
 from trap.executors import ProcessExecutor
 from trap.images.image import Image
+from trap.images.patterns import expand_patterns
 from trap.outcomes import RunSummary, TimestepOutcome
-from trap.planning import expand_patterns, make_plan
+from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
 from trap.steps import association, forced_fitting, persistence, quality, source_extraction, varmetric
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trap.errors import ImageError
-from trap.images.patterns import expand_patterns
 from trap.records import UnreadableImage
 from trap.steps.misc import ImageMetadataForSort, group_per_timestep
 from trap.steps.persistence import get_accessors
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
-__all__ = ["Plan", "Timestep", "TimestepGroup", "expand_patterns", "make_plan"]
+__all__ = ["Plan", "Timestep", "TimestepGroup", "make_plan"]
 
 MIN_GROUP = 10
 MAX_GROUPS = 200

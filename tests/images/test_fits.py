@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from trap.errors import ImageError, TransientError, UnreadableImageError
-from trap.images.fits import hash_file, map_plane, read_header, read_plane
+from trap.images.fits import hash_file, map_plane, read_header, read_plane, write_map
 from trap.images.image import Image
 
 BLOCK = 2880
@@ -165,3 +165,25 @@ def test_failure_of_the_file_system_may_pass(monkeypatch, write_image, pixels, r
 def test_hash_is_that_of_all_bytes(write_image, pixels):
     path = write_image(pixels)
     assert hash_file(path) == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+@pytest.mark.parametrize("n_axes", [2, 4])
+def test_map_lies_where_its_image_does(tmp_path, write_image, pixels, n_axes):
+    planes = pixels.reshape((1,) * (n_axes - 2) + pixels.shape)
+    image = Image(write_image(planes, BSCALE=1.0, DATAMAX=9.0))
+    made = pixels * np.float32(2)
+    for _ in range(2):  # the second replaces the first
+        write_map(tmp_path / "map.fits", made, image.header, "Jy/beam")
+    back = Image(tmp_path / "map.fits")
+    assert np.array_equal(back.data, made, equal_nan=True)
+    assert (back.header["NAXIS"], back.header["BUNIT"]) == (2, "Jy/beam")
+    assert "DATAMAX" not in back.header
+    assert back.wcs.wcs.compare(image.wcs.wcs)
+    assert back.metadata.beam == image.metadata.beam
+    assert back.metadata.freq_eff == image.metadata.freq_eff
+
+
+def test_map_of_scaled_integers_holds_the_values_given(tmp_path, make_header, integers, write_image):
+    path = write_raw(tmp_path / "scaled.fits", make_header(BSCALE=0.5, BZERO=3.0, BLANK=-1), integers)
+    write_map(tmp_path / "map.fits", np.full((40, 60), 7, np.int32), read_header(path), "")
+    assert (fits.getdata(tmp_path / "map.fits") == 7).all()

@@ -7,6 +7,7 @@ from astropy.io import fits
 
 from trap.angles import separation
 from trap.errors import ImageError, UnreadableImageError
+from trap.images.beam import Beam
 from trap.images.image import Image
 
 
@@ -110,7 +111,7 @@ def test_hash_of_an_array_depends_on_its_pixels(make_header, pixels):
 
 
 def test_image_of_an_array_does_not_travel(make_header, pixels):
-    with pytest.raises(TypeError, match="made: an image in memory has no path"):
+    with pytest.raises(TypeError, match="made: what is in memory only cannot be pickled"):
         pickle.dumps(Image.from_array(pixels, make_header(), url="made"))
 
 
@@ -171,3 +172,14 @@ def test_nothing_here_depends_on_the_path_being_a_string(write_image, pixels):
     path = write_image(pixels)
     assert Image(str(path)).path == Path(path)
     assert fits.getheader(path)["TELESCOP"] == Image(str(path)).metadata.telescope
+
+
+def test_given_beam_takes_the_place_of_the_headers(write_image, pixels):
+    image = Image(write_image(pixels))
+    beam = Beam(bmaj=0.02, bmin=0.01, bpa=5)
+    other = image.with_beam(beam)
+    assert other.metadata.beam == beam
+    assert image.metadata.beam != beam
+    assert np.array_equal(other.data, image.data, equal_nan=True)
+    with pytest.raises(TypeError, match="cannot be pickled as a path"):
+        pickle.dumps(other)

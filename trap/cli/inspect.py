@@ -10,8 +10,8 @@ import numpy as np
 from trap.config import PipelineConfig, load_config
 from trap.errors import ImageError
 from trap.images.image import Image
+from trap.images.patterns import expand_patterns
 from trap.outcomes import ExitCode
-from trap.planning import expand_patterns
 from trap.report.export import as_json
 from trap.report.text import MISSING, moment, number, sky_position
 from trap.steps.persistence import extract_metadatas

@@ -71,7 +71,7 @@ def _add_run(commands: Commands) -> None:
         "--images", nargs="+", action="extend", metavar="PATH", help="images, or quoted glob patterns of images"
     )
     _add_database(parser)
-    parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure in every image, a JSON list")
+    parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure too: JSON, CSV or VOTable")
     parser.add_argument("--dataset", type=int, metavar="ID", help="dataset to extend; by default a new one is made")
     _add_running(parser)
 

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from trap.errors import ConfigError
+from trap.images.patterns import expand_patterns
+
+
+def test_patterns_expand_to_paths_each_once(tmp_path):
+    for name in ("b.fits", "a.fits", "c.txt"):
+        (tmp_path / name).touch()
+    patterns = [str(tmp_path / "b.fits"), str(tmp_path / "*.fits")]
+    assert expand_patterns(patterns) == [str(tmp_path / "b.fits"), str(tmp_path / "a.fits")]
+
+
+def test_missing_file_without_a_pattern_is_kept_to_be_reported(tmp_path):
+    assert expand_patterns([str(tmp_path / "gone.fits")]) == [str(tmp_path / "gone.fits")]
+
+
+def test_pattern_without_a_match_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"no image matches '.*none\*.fits'"):
+        expand_patterns([str(tmp_path / "none*.fits")])
+
+
+def test_no_patterns_at_all_are_refused():
+    with pytest.raises(ConfigError, match="no images given"):
+        expand_patterns([])
