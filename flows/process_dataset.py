@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -26,7 +26,7 @@ from flows.artifacts import store_group_table, store_summary
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
 from flows.log import events_in_run_log, quiet_console
-from flows.server import ensure_server, stop_command
+from flows.server import Server, ensure_server, stop_command
 from flows.tasks import TIMESTEP, call_task, make_task, time_label
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
@@ -268,4 +268,10 @@ def run(
         state.result()  # raises what ended the flow
         msg = f"the flow ended without a summary: {state}"
         raise RuntimeError(msg)
-    return caller.summary
+    return replace(caller.summary, watch=_where_to_watch(server))
+
+
+def _where_to_watch(server: Server) -> tuple[str, ...]:
+    """Say where the run is to be seen, and how to stop a server that was started for it."""
+    stop = () if server.pid is None else (f"its server goes on running; stop it with: {stop_command()}",)
+    return (f"Prefect UI: {server.ui_url}", *stop)
