@@ -6,6 +6,7 @@ The order of the stages is not written here: it is :mod:`trap.pipeline`'s, whate
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from prefect import Flow, flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.exceptions import FailedRun
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -126,7 +128,9 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
         subflow = _group_flow(dataset, workers)
         for group in dataset.plan.groups:
             first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
-            subflow(group.number, first, last, len(group.urls), return_state=True)
+            # Timesteps that failed are in the summary; anything else that ends a group ends the run.
+            with suppress(FailedRun):
+                subflow(group.number, first, last, len(group.urls))
         summary = dataset.summary()
         store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None)
     caller.summary = summary

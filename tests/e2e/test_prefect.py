@@ -15,7 +15,7 @@ from flows import server as flows_server
 from flows.process_dataset import run
 from trap import pipeline
 from trap.catalogues import MonitorPositions
-from trap.errors import ConfigError, DatasetNotFoundError, TransientError, WorkerLostError
+from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, TransientError, WorkerLostError
 from trap.executors import ProcessExecutor
 from trap.outcomes import ExitCode
 from trap.steps import association, persistence
@@ -169,6 +169,17 @@ def test_a_step_that_fails_for_good_fails_its_timestep_and_no_other(api, make_co
     assert [row["state"] for row in sorted(stored["timestep"], key=lambda row: row["taustart_ts"])].count("failed") == 1
     assert len(stored["image"]) == 3 * IMAGES_PER_TIMESTEP
     assert not any("02:00:00" in row["taustart_ts"] for row in stored["image"])
+
+
+def test_a_failure_that_cannot_be_recorded_ends_the_run(api, make_config, monkeypatch):
+    broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=1)
+    monkeypatch.setattr(association, "associate_extracted_sources", broken)
+    lost = failing(persistence.record_failure, 1, DatabaseError("the database is gone"), on=1)
+    monkeypatch.setattr(persistence, "record_failure", lost)
+    with pytest.raises(DatabaseError, match="the database is gone"):
+        run(make_config("gone", granularity="timestep"))
+    whole = api.run_of("gone")
+    assert [each["state_name"] for each in (whole, *api.subflows(whole))] == ["Failed", "Failed"]
 
 
 def test_a_step_that_never_recovers_is_given_up(api, make_config, monkeypatch):

@@ -24,6 +24,7 @@ from trap.report.text import count
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection

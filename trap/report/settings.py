@@ -17,10 +17,10 @@ _HEAD = """\
 
 <!-- made by docs/make_configuration.py from the settings in trap/config.py; do not edit -->
 
-Settings are read from a TOML file with a table for each section below. `trap config init` writes one with all of them and
-these descriptions; a file may also name only what differs. An unknown name or an impossible value ends a run before it
-starts. Every setting shapes the results, but for those of `execution` and the number and description of the dataset. It
-is frozen with the dataset, to which images can be added with the same settings only."""
+Settings are read from a TOML file with a table for each section below. `trap config init` writes one with all of them
+and these descriptions; a file may also name only what differs. An unknown name or an impossible value ends a run before
+it starts. Every setting shapes the results, but for those of `execution` and the number and description of the dataset.
+It is frozen with the dataset, to which images can be added with the same settings only."""
 
 
 def settings_page() -> str:
