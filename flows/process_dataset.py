@@ -260,7 +260,7 @@ def run(
     """
     expand_patterns(config.execution.images)  # a wrong pattern is told before a server is waited for
     server = ensure_server()
-    log.info("prefect_server", ui=server.ui_url, stop=stop_command() if server.pid else "not ours")
+    log.info("prefect_server", ui=server.ui_url)
     caller = _Caller(config, progress)
     token = _caller.set(caller)
     try:
