@@ -88,7 +88,8 @@ POLICIES = {
 """By the name of the step. One that is not named here is tried once."""
 
 TIMESTEP = Policy(retries=3)
-"""A whole timestep as one task, without a tag, for it is the choice at high cadence; every attempt starts from the state that the database holds."""
+"""A whole timestep as one task; every attempt starts from the state that the database holds. It is the choice at
+high cadence, and so has no tag."""
 
 
 def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
