@@ -21,7 +21,7 @@ from trap.log import configure_logging
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from structlog.types import EventDict, WrappedLogger
+    from structlog.types import EventDict, Processor, WrappedLogger
 
 __all__ = ["events_in_run_log", "quiet_console"]
 
@@ -33,23 +33,37 @@ RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 @contextmanager
 def events_in_run_log() -> Iterator[None]:
     """Send events to the log of the current flow or task run too, without printing them twice."""
-    if not structlog.is_configured():
-        configure_logging()
     logger = logging.getLogger(RUN_LOGGER)
     before = logger.level, logger.propagate
     handler = APILogHandler()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    try:
+        with _seen_by(_forward):
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+@contextmanager
+def _seen_by(processor: Processor) -> Iterator[None]:
+    """Let a processor see every event; where nobody has said how events are printed, that is decided here."""
+    if not structlog.is_configured():
+        configure_logging(extra=[processor])
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
+        return
     processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[_forward, *processors])
+    structlog.configure(processors=[processor, *processors])
     try:
         yield
     finally:
         structlog.configure(processors=processors)
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
 
 
 def _forward(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -6,8 +6,9 @@ The order of the stages is not written here: it is :mod:`trap.pipeline`'s, whate
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -16,6 +17,7 @@ from prefect import Flow, flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.exceptions import FailedRun
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -26,7 +28,7 @@ from flows.artifacts import store_group_table, store_summary
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
 from flows.log import events_in_run_log, quiet_console
-from flows.server import ensure_server, stop_command
+from flows.server import Server, ensure_server, stop_command
 from flows.tasks import TIMESTEP, call_task, make_task, time_label
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
@@ -127,7 +129,9 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
         subflow = _group_flow(dataset, workers)
         for group in dataset.plan.groups:
             first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
-            subflow(group.number, first, last, len(group.urls), return_state=True)
+            # Timesteps that failed are in the summary; anything else that ends a group ends the run.
+            with suppress(FailedRun):
+                subflow(group.number, first, last, len(group.urls))
         summary = dataset.summary()
         store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None)
     caller.summary = summary
@@ -257,7 +261,7 @@ def run(
     """
     expand_patterns(config.execution.images)  # a wrong pattern is told before a server is waited for
     server = ensure_server()
-    log.info("prefect_server", ui=server.ui_url, stop=stop_command() if server.pid else "not ours")
+    log.info("prefect_server", ui=server.ui_url)
     caller = _Caller(config, progress)
     token = _caller.set(caller)
     try:
@@ -269,4 +273,10 @@ def run(
         state.result()  # raises what ended the flow
         msg = f"the flow ended without a summary: {state}"
         raise RuntimeError(msg)
-    return caller.summary
+    return replace(caller.summary, watch=_where_to_watch(server))
+
+
+def _where_to_watch(server: Server) -> tuple[str, ...]:
+    """Say where the run is to be seen, and how to stop a server that was started for it."""
+    stop = () if server.pid is None else (f"its server goes on running; stop it with: {stop_command()}",)
+    return (f"Prefect UI: {server.ui_url}", *stop)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trap import angles
-from trap.association import CandidatePairs, Positions, de_ruiter_radius, find_pairs, resolve
+from trap import angles, association
+from trap.association import CandidatePairs, Positions, de_ruiter_radius, resolve
+from trap.sky_index import SkyIndex
 
 ARCSEC = 1 / 3600
 
@@ -19,6 +20,16 @@ def positions(ra, dec, error_arcsec=10.0):
         dec=np.broadcast_to(dec, np.shape(np.atleast_1d(ra))),
         uncertainty_ew=error_arcsec * ARCSEC,
         uncertainty_ns=error_arcsec * ARCSEC,
+    )
+
+
+def find_pairs(measured, known, *, search_radius, max_radius):
+    """Find pairs through the index, as the catalogue does."""
+    index = SkyIndex()
+    index.add(known.ra, known.dec)
+    near = index.near(measured.ra, measured.dec, search_radius)
+    return association.find_pairs(
+        measured, near, known.take(near[1]), search_radius=search_radius, max_radius=max_radius
     )
 
 

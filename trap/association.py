@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from trap import angles
 from trap.tables import ColumnTable, column
@@ -71,13 +70,24 @@ def _de_ruiter_radius(east: Array, north: Array, measured: Positions, known: Pos
     return radius
 
 
-def find_pairs(measured: Positions, known: Positions, *, search_radius: float, max_radius: float) -> CandidatePairs:
-    """Find all pairs closer than a true angle and than a de Ruiter radius, anywhere on the sphere.
+def find_pairs(
+    measured: Positions,
+    near: tuple[NDArray[np.intp], NDArray[np.intp]],
+    known: Positions,
+    *,
+    search_radius: float,
+    max_radius: float,
+) -> CandidatePairs:
+    """Keep the pairs closer than a true angle and than a de Ruiter radius, anywhere on the sphere.
 
     Parameters
     ----------
-    measured, known
-        Measurements of an image and catalogue entries.
+    measured
+        (n,) — measurements of an image.
+    near
+        (n_pairs,) rows of measurements and of entries that may be close enough, each pair once.
+    known
+        (n_pairs,) — positions of the entries of these pairs.
     search_radius
         Largest great-circle distance, exclusive, in degrees.
     max_radius
@@ -85,21 +95,13 @@ def find_pairs(measured: Positions, known: Positions, *, search_radius: float, m
 
     Returns
     -------
-    Pairs ordered by measurement, then by entry.
+    Pairs in the order given.
     """
-    if not len(measured) or not len(known):
-        return CandidatePairs.empty()
-    chord = 2 * np.sin(np.radians(min(search_radius, 180.0)) / 2)
-    tree = cKDTree(angles.unit_vectors(known.ra, known.dec))
-    near = cKDTree(angles.unit_vectors(measured.ra, measured.dec)).sparse_distance_matrix(
-        tree, chord * (1 + 1e-9), output_type="ndarray"
-    )
-    order = np.lexsort((near["j"], near["i"]))
-    rows, entries = near["i"][order], near["j"][order]
-    left, right = measured.take(rows), known.take(entries)
-    distance = angles.separation(left.ra, left.dec, right.ra, right.dec)
-    east, north = angles.offsets(left.ra, left.dec, right.ra, right.dec)
-    radius = _de_ruiter_radius(east, north, left, right)
+    rows, entries = near
+    paired = measured.take(rows)
+    distance = angles.separation(paired.ra, paired.dec, known.ra, known.dec)
+    east, north = angles.offsets(paired.ra, paired.dec, known.ra, known.dec)
+    radius = _de_ruiter_radius(east, north, paired, known)
     pairs = CandidatePairs(
         entry=entries, measurement=rows, de_ruiter_radius=radius, distance=distance, east=east, north=north
     )
@@ -116,6 +118,13 @@ def resolve(pairs: CandidatePairs) -> CandidatePairs:
     ends both have another partner is dropped, again and again, until there is none. Equal
     distances are decided by direction, so that the order of rows does not matter.
     """
+    # Numbered from zero, the rows of a large catalogue cost nothing to count.
+    _, entry = np.unique(pairs.entry, return_inverse=True)
+    keep = _untangle(pairs.with_columns(entry=entry))
+    return pairs.take(keep)
+
+
+def _untangle(pairs: CandidatePairs) -> NDArray[np.bool_]:
     keep = np.ones(len(pairs), bool)
     tangled = _tangled(pairs, keep)
     nearest = np.full(pairs.measurement.max(initial=-1) + 1, np.inf)
@@ -128,7 +137,7 @@ def resolve(pairs: CandidatePairs) -> CandidatePairs:
     while tangled.any():
         keep[order[np.argmax(tangled[order])]] = False
         tangled = _tangled(pairs, keep)
-    return pairs.take(keep)
+    return keep
 
 
 def _tangled(pairs: CandidatePairs, keep: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ import numpy as np
 from trap import angles
 from trap.association import CandidatePairs, Positions, find_pairs, resolve
 from trap.catalogues import Association, Associations, Measurements
+from trap.sky_index import SkyIndex
 from trap.variability import FLUX_STATISTICS, add_points, modulation_v, weighted_eta
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class RunningCatalogue:
         self._n = 0
         self._entries = np.zeros(0, ENTRY)
         self._fluxes: dict[LightCurveKey, NDArray[Any]] = {}
+        self._index = SkyIndex()
         self.changes = CatalogueChanges(n_before=0)
 
     def __len__(self) -> int:
@@ -149,6 +151,7 @@ class RunningCatalogue:
             self._entries = _grown(self._entries, capacity)
             self._fluxes = {key: _grown(curves, capacity) for key, curves in self._fluxes.items()}
         self._entries[rows] = entries
+        self._index.add(entries["wm_ra"], entries["wm_dec"])
         return rows
 
     def associate(
@@ -221,12 +224,13 @@ class RunningCatalogue:
         expiration
             Entries with this many forced fits since their last blind detection are let go.
         """
-        entries = self.entries
-        candidate = entries["active"] & ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
-        candidate &= entries["first_seen"] < taustart
-        candidate[np.asarray(associated, np.intp)] = False
-        rows = np.flatnonzero(candidate)
-        return rows[region.covers(entries["wm_ra"][rows], entries["wm_dec"][rows])]
+        _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
+        entries = self.entries[rows]
+        missed = entries["active"] & ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
+        missed &= (entries["first_seen"] < taustart) & ~np.isin(rows, associated)
+        missed &= region.covers(entries["wm_ra"], entries["wm_dec"])
+        found: Rows = rows[missed]
+        return found
 
     def add_null_detections(
         self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey
@@ -260,21 +264,25 @@ class RunningCatalogue:
         self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
 
     def _find_pairs(self, measured: Measurements, search_radius: float, max_radius: float) -> CandidatePairs:
-        entries = self.entries
-        candidates = np.flatnonzero(entries["active"] & ~entries["mon_src"])
-        pairs = find_pairs(
-            Positions(
-                ra=measured.ra,
-                dec=measured.dec,
-                uncertainty_ew=measured.uncertainty_ew,
-                uncertainty_ns=measured.uncertainty_ns,
-            ),
-            self.positions(candidates),
-            search_radius=search_radius,
-            max_radius=max_radius,
+        measurements, rows = self._index.near(measured.ra, measured.dec, search_radius)
+        known = self.entries[rows]
+        candidate = known["active"] & ~known["mon_src"]
+        measurements, rows = measurements[candidate], rows[candidate]
+        positions = Positions(
+            ra=measured.ra,
+            dec=measured.dec,
+            uncertainty_ew=measured.uncertainty_ew,
+            uncertainty_ns=measured.uncertainty_ns,
         )
-        resolved = resolve(pairs)
-        return resolved.with_columns(entry=candidates[resolved.entry])
+        return resolve(
+            find_pairs(
+                positions,
+                (measurements, rows),
+                self.positions(rows),
+                search_radius=search_radius,
+                max_radius=max_radius,
+            )
+        )
 
     def _fork(self, pairs: CandidatePairs, image: int) -> tuple[Rows, NDArray[np.bool_]]:
         """Replace each entry that several measurements claim by one clone per measurement.
@@ -282,8 +290,8 @@ class RunningCatalogue:
         A clone inherits every band's light curve, and since when it is known. Returns the row that
         each pair now belongs to, and which pairs were forked.
         """
-        claims = np.bincount(pairs.entry, minlength=len(self))
-        forked = claims[pairs.entry] > 1
+        _, number, claims = np.unique(pairs.entry, return_inverse=True, return_counts=True)
+        forked = claims[number] > 1
         rows = pairs.entry.copy()
         if not forked.any():
             return rows, forked
@@ -329,6 +337,7 @@ class RunningCatalogue:
             after[name] += (error - before[name]) / after["datapoints"]
         after["forcedfits_count"] = 0
         self._entries[rows] = after
+        self._index.move(rows, after["wm_ra"], after["wm_dec"])
 
     def _add_points(
         self,

@@ -104,22 +104,18 @@ class Survey:
         images
             The timestep's images, associated.
         """
-        changes, entries = self.catalogue.changes, self.catalogue.entries
-        first_region = np.full(len(entries), -1)
-        for rows, image, _ in changes.created:
-            first_region[rows] = images[image].region
-        linkable = entries["active"] & ~entries["mon_src"]
+        n_before, entries = self.catalogue.changes.n_before, self.catalogue.entries
+        first_region = np.full(len(entries) - n_before, -1)
+        for rows, image, _ in self.catalogue.changes.created:
+            first_region[rows - n_before] = images[image].region
         rows_of: list[NDArray[np.intp]] = []
         distances: list[NDArray[np.float64]] = []
         for number, region in enumerate(self.regions):
-            is_known = number < len(self.region_ids)
-            rows = (
-                np.flatnonzero(linkable[changes.n_before :]) + changes.n_before
-                if is_known
-                else np.flatnonzero(linkable)
-            )
+            # A region that is known has its older entries already.
+            first = n_before if number < len(self.region_ids) else 0
+            rows = np.flatnonzero(entries["active"][first:] & ~entries["mon_src"][first:]) + first
             distance = separation(entries["wm_ra"][rows], entries["wm_dec"][rows], region.centre_ra, region.centre_dec)
-            own = first_region[rows] == number
+            own = np.append(first_region, -1)[np.maximum(rows - n_before, -1)] == number
             linked = own | (distance < region.xtr_radius)
             rows_of.append(rows[linked])
             distances.append(np.where(own, np.nan, distance)[linked])

@@ -52,9 +52,13 @@ def test_there_is_nothing_to_stop_where_nothing_was_started(home):
 def test_a_server_that_runs_is_stopped(home):
     code = "import time; time.sleep(600)  # to be taken for prefect.server"
     with subprocess.Popen([sys.executable, "-c", code]) as process:
-        (home / "server.pid").write_text(str(process.pid))
-        assert stop_server()
-        assert process.wait() == -signal.SIGTERM
+        try:
+            assert server._wait_until(lambda: server._is_server(process.pid), 10)
+            (home / "server.pid").write_text(str(process.pid))
+            assert stop_server()
+            assert process.wait() == -signal.SIGTERM
+        finally:
+            process.kill()
     assert not (home / "server.pid").exists()
 
 
@@ -80,8 +84,8 @@ def test_what_a_dead_server_left_behind_does_not_prevent_a_new_one(home, monkeyp
 
 def test_a_server_that_runs_but_does_not_answer_is_not_replaced(home, impostor, monkeypatch):
     (home / "server.pid").write_text(str(impostor))
-    monkeypatch.setattr(server, "_is_server", lambda pid: True)
-    monkeypatch.setattr(server, "_answers", lambda url: False)
+    monkeypatch.setattr(server, "_is_server", lambda _: True)
+    monkeypatch.setattr(server, "_answers", lambda _: False)
     monkeypatch.setattr(server, "STOP_SECONDS", 0.0)
     with pytest.raises(ServerError, match="does not answer"):
         ensure_server()
@@ -96,8 +100,8 @@ def test_two_at_once_start_one_server(home, monkeypatch):
         return Server("http://127.0.0.1:2/api", os.getpid())
 
     monkeypatch.setattr(server, "_start", start)
-    monkeypatch.setattr(server, "_is_server", lambda pid: True)
-    monkeypatch.setattr(server, "_answers", lambda url: True)
+    monkeypatch.setattr(server, "_is_server", lambda _: True)
+    monkeypatch.setattr(server, "_answers", lambda _: True)
 
     def look():
         with temporary_settings({PREFECT_HOME: home}):

@@ -28,7 +28,8 @@ def test_every_light_curve_has_a_panel_with_its_title():
 
 def test_flux_densities_are_drawn_in_mjy():
     (ax,) = plot_light_curves([curve()]).axes
-    assert max(line.get_ydata().max() for line in ax.lines if len(line.get_ydata()) == 1) == pytest.approx(2.0)
+    drawn = [value for line in ax.lines if line.get_marker() == "o" for value in line.get_ydata()]
+    assert sorted(drawn) == pytest.approx([1.0, 4 / 3, 5 / 3, 2.0])
 
 
 def test_forced_fits_are_open_and_detections_filled():
@@ -53,6 +54,11 @@ def test_eta_v_leaves_out_what_logarithms_do_not_have():
     v_int, eta_int = np.array([0.1, 0.0, np.nan, 0.2]), np.array([1.0, 2.0, 3.0, -1.0])
     (ax,) = plot_eta_v(v_int, eta_int).axes
     assert [line.get_xdata().tolist() for line in ax.lines] == [[0.1]]
+
+
+def test_eta_v_of_nothing_is_an_empty_figure(tmp_path):
+    save_figure(plot_eta_v(np.array([0.0]), np.array([0.0]), np.array(["steady"])), tmp_path / "empty.png")
+    assert (tmp_path / "empty.png").exists()
 
 
 def test_eta_v_names_the_kinds():

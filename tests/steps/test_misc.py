@@ -11,6 +11,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from trap.config import PipelineConfig, write_config
+from trap.db.engine import make_engine
+from trap.db.schema import upgrade
 from trap.errors import ConfigError
 from trap.steps import misc
 
@@ -72,10 +74,12 @@ def test_log_directory_gets_every_event_as_json(tmp_path, capsys):
     assert "sources_extracted" in capsys.readouterr().err
 
 
-def test_backup_of_sqlite_is_a_database(engine, database_url, tmp_path):
-    if engine.dialect.name != "sqlite":
-        pytest.skip("the backup of PostgreSQL is tested with the database layer")
-    path = misc.dump_database_backup(database_url, tmp_path)
+def test_backup_is_a_database(tmp_path):
+    url = f"sqlite:///{tmp_path / 'trap.db'}"
+    engine = make_engine(url)
+    upgrade(engine)
+    path = misc.dump_database_backup(url, tmp_path / "backups")
+    engine.dispose()
     copy = sqlite3.connect(path)
     assert copy.execute("SELECT COUNT(*) FROM rejectreason").fetchone() == (6,)
     copy.close()

@@ -24,6 +24,7 @@ from trap.report.text import count
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection
@@ -61,12 +62,12 @@ def run_demo(arguments: Namespace) -> int:
     config = _pipeline_config(directory, survey)
     start = time.perf_counter()
     summary = process(config, arguments)
-    print(f"processed in {time.perf_counter() - start:.1f} s\n{run_text(summary, config.execution.database)}\n")
+    print(f"processed in {time.perf_counter() - start:.1f} s\n", flush=True)
     with reading_database(config.execution.database) as connection:
         comparison = _compare(connection, summary.dataset_id, survey, sky, config)
         _draw(connection, summary.dataset_id, survey, sky, comparison)
-    print(f"{comparison_text(comparison)}\n")
-    print(f"light curves: {directory / 'lightcurves.png'}\nη against V:  {directory / 'eta_v.png'}")
+    print(f"{comparison_text(comparison)}\n\n{run_text(summary, config.execution.database)}")
+    print(f"light curves: {directory / 'lightcurves.png'}\nη against V: {directory / 'eta_v.png'}")
     problems = [*_left_out(summary.exit_code), *comparison.problems]
     print("\n".join(f"NOT AS IT MUST BE: {problem}" for problem in problems) or "all as it must be")
     return 1 if problems else 0

@@ -120,7 +120,10 @@ def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = N
     for i, kind in enumerate(np.unique(kinds)):
         chosen = shown & (kinds == kind)
         ax.plot(v_int[chosen], eta_int[chosen], "o", ms=4, alpha=0.8, color=COLOURS[i % len(COLOURS)], label=str(kind))
-    ax.set(xscale="log", yscale="log", xlabel="V (scatter over mean)", ylabel="η (reduced χ² of a constant)")
+    ax.set(xlabel="V (scatter over mean)", ylabel="η (reduced χ² of a constant)")
+    if shown.any():
+        # Without a point there is nothing that logarithmic axes could span.
+        ax.set(xscale="log", yscale="log")
     if labels is not None and shown.any():
         ax.legend(fontsize=8, frameon=False)
     return figure

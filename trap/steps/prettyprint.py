@@ -9,13 +9,14 @@ from trap.report.summary import transients_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from numpy.typing import NDArray
 
 __all__ = ["prettyprint"]
 
 
-def prettyprint(transients: Mapping[str, NDArray], stream: TextIO | None = None) -> None:
+def prettyprint(transients: Mapping[str, NDArray[Any]], stream: TextIO | None = None) -> None:
     """Print transient candidates as a table, most significant first.
 
     TraP's function logged the attributes of objects that nothing made any more.

@@ -1,0 +1,65 @@
+"""What the demo says and how it ends; that the whole of it works is tested in tests/e2e."""
+
+from __future__ import annotations
+
+import pytest
+
+import trap.cli.run as cli_run
+from trap.cli import main
+
+SMALL = (
+    *("--timesteps", "8", "--bands", "1", "--size", "192"),
+    *("--steady", "10", "--variables", "2", "--transients", "3"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "demo"
+
+
+@pytest.fixture
+def change_run(run_in_process, monkeypatch):
+    """Let the pipeline have other settings than the demo gave it."""
+    run_here = cli_run.find_runner("local")
+
+    def change(settings):
+        def runner(config, **options):
+            return run_here(settings(config), **options)
+
+        monkeypatch.setattr(cli_run, "find_runner", lambda _name: runner)
+
+    return change
+
+
+def test_demo_can_be_repeated_in_its_folder(folder, run_in_process, capsys):
+    for dataset in (1, 2):
+        assert main(["demo", str(folder), *SMALL]) == 0
+        assert f"dataset {dataset}: 8 timesteps stored" in capsys.readouterr().out
+
+
+def test_demo_leaves_other_files_alone(folder, run_in_process):
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "mine.fits").write_text("mine")
+    assert main(["demo", str(folder), *SMALL]) == 0
+    assert (folder / "images" / "mine.fits").read_text() == "mine"
+
+
+def test_demo_that_misses_transients_fails_and_says_which(folder, change_run, capsys):
+    change_run(lambda config: config.with_options(execution={"images": config.execution.images[:1]}))
+    assert main(["demo", str(folder), *SMALL]) == 1
+    output = capsys.readouterr().out
+    assert "NOT AS IT MUST BE: transient T0003 (peak S/N 60.0) was missed" in output
+    assert "NOT AS IT MUST BE: variable V0001" in output
+
+
+def test_demo_that_leaves_out_images_fails(folder, change_run, capsys):
+    change_run(lambda config: config.with_options(quality={"rms_est_max": 1e-6}))
+    assert main(["demo", str(folder), *SMALL]) == 1
+    assert "the run left out some of its own images" in capsys.readouterr().out
+
+
+def test_place_that_cannot_be_written_is_one_line(tmp_path, run_in_process, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["demo", str(tmp_path / "file"), *SMALL]) == 1
+    assert "cannot be written" in capsys.readouterr().err
