@@ -1,0 +1,81 @@
+"""What docs/extraction.md says, as far as code can tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trap.catalogues import Flag
+from trap.cli.extract_options import PRODUCTS
+from trap.cli.parser import make_parser
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "extraction.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make_extraction  # noqa: PLC0415 (a script beside the page, not a package)
+
+    return make_extraction
+
+
+def test_flags_are_those_of_the_code(script):
+    assert script.flags_table() in PAGE, "run: .venv/bin/python docs/make_extraction.py"
+
+
+def test_every_flag_has_its_sentence(script):
+    assert list(script.flag_meanings()) == list(Flag)
+    assert all(meaning.endswith(".") for meaning in script.flag_meanings().values())
+
+
+def test_figure_is_small_and_shown():
+    (figure,) = re.findall(r"!\[.*\]\((images/.*)\)", PAGE)
+    assert (DOCS / figure).stat().st_size < 120_000
+
+
+def test_figure_can_be_drawn(script, monkeypatch, tmp_path):
+    monkeypatch.setattr(script, "SIZE", 128)
+    monkeypatch.setattr(script, "RADIUS", 60)
+    monkeypatch.setattr(script, "FIGURE", tmp_path / "figure.png")
+    script.draw()
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_noise_is_estimated_as_well_as_the_page_says(script):
+    data, true_rms = script.simulated_sky()
+    ratio = script.estimated_noise(data).rms_map() / true_rms
+    y, x = np.mgrid[0 : script.SIZE, 0 : script.SIZE]
+    inside = np.hypot(x - script.SIZE / 2, y - script.SIZE / 2) < 0.7 * script.RADIUS
+    assert ratio[inside].mean() == pytest.approx(1, abs=0.03)
+    assert ratio[inside].std() < 0.05
+    assert np.abs(ratio[np.isfinite(data)] - 1).max() < 0.25
+
+
+def test_commands_on_the_page_are_understood():
+    commands = re.findall(r"^\$ trap (.*?)(?:\s+#.*)?$", PAGE, flags=re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)]
+        assert make_parser().parse_args(words).handler == "trap.cli.extract:extract"
+
+
+def test_modules_on_the_page_exist():
+    folder = DOCS.parent / "trap" / "extraction"
+    for name in set(re.findall(r"`(\w+\.py)`", PAGE)):
+        assert (folder / name).is_file() or (DOCS.parent / "tests/extraction" / name).is_file(), name
+
+
+def test_options_in_the_text_are_options_of_the_command():
+    known = set(re.findall(r"--[a-z-]+", make_help()))
+    assert set(re.findall(r"--[a-z-]+[a-z]", PAGE)) <= known
+    assert {f"--{product}" for product in PRODUCTS} <= known
+
+
+def make_help():
+    actions = make_parser()._subparsers._group_actions[0].choices["extract"]
+    return actions.format_help()
