@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ from trap.catalogues import Flag
 from trap.errors import ImageError
 from trap.extraction.finder import find_by_fdr, find_by_threshold, measure_detected_in, measure_positions
 from trap.extraction.maps import significance_map
+from trap.images.image import Image
+
+DATA = Path(__file__).parents[2] / "../shared/data"
 
 
 @pytest.fixture
@@ -95,3 +100,16 @@ def test_positions_are_measured_beside_what_is_found(sky, free):
     source, beside = measure_positions(image, ra, dec, free).measurements.f_int
     assert source == pytest.approx(0.5, rel=0.02)
     assert abs(beside) < 5 * sky.rms
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the folder of other people's images is missing: {DATA}")
+def test_what_was_there_in_another_epoch_is_measured_as_gone(free):
+    epoch_1, epoch_2 = (Image(DATA / f"vast_simulated/epoch{number}.fits") for number in ("01", "02"))
+    fits = measure_detected_in(epoch_2, epoch_1, free).measurements
+    # Jy in epoch 01, from the truth that comes with the images; the fourth is 12″ from the fifth.
+    truth = {(150.0206, -30.0161): 2.0, (149.9834, -29.9778): 2.0, (150.0207, -30.0): 0.0, (150.00385, -30.0): 0.0,
+             (150.0001, -30.0): 1.0, (150.0205, -29.9778): 0.0, (149.9834, -30.0161): 2.0}  # fmt: skip
+    assert len(fits) == len(truth)
+    for (ra, dec), flux in truth.items():
+        row = int(np.hypot(fits.ra - ra, fits.dec - dec).argmin())
+        assert abs(fits.f_int[row] - flux) < max(0.005, 0.005 * flux)

@@ -72,3 +72,25 @@ def test_image_without_a_beam_is_refused(sky, config):
     del header["BMAJ"]
     with pytest.raises(ImageError, match="no restoring beam"):
         measure_shapes(measurements, type(image).from_array(image.data, header), config)
+
+
+@pytest.mark.parametrize("signal_to_noise", [30, 100])
+def test_deconvolved_sizes_scatter_as_much_as_their_errors_say(sky, config, signal_to_noise):
+    sky.nx = sky.ny = 512
+    rng, grid, x_steps = np.random.default_rng(5), np.arange(30, 490, 40.0), np.arange(-20, 21)
+    x, y = (a.ravel() + rng.uniform(-0.5, 0.5, a.size) for a in np.meshgrid(grid, grid))
+    fitted = {"bmaj": np.hypot(sky.bmaj, 5.0), "bmin": np.hypot(sky.bmin, 3.0), "bpa": sky.bpa}
+    data = sky.noise(6)
+    for one_x, one_y in zip(x, y, strict=True):
+        columns, rows = int(one_x) + x_steps, int(one_y) + x_steps
+        stamp = sky.shape(columns - one_x, rows[:, np.newaxis] - one_y, **fitted)
+        data[np.ix_(rows, columns)] += signal_to_noise * sky.rms * stamp
+    free = config.model_copy(update={"force_beam": False, "back_size_x": 128, "back_size_y": 128})
+    image = sky.image(data)
+    shapes = measure_shapes(extract_sources(image, free).measurements, image, free)
+    assert len(shapes) == x.size
+    for name, drawn in (("semimajor_dc", 5.0), ("semiminor_dc", 3.0), ("pa_dc", 30.0)):
+        pull = (getattr(shapes, name) - drawn) / getattr(shapes, f"{name}_err")
+        assert abs(np.median(pull)) < 0.4
+        # Condon's errors are somewhat too large for what is hardly larger than the beam.
+        assert 0.6 < 1.4826 * np.median(np.abs(pull - np.median(pull))) < 1.2
