@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from trap.errors import ImageError
+from trap.extraction.celestial import beam_form, pixel_forms, sky_ellipses
 from trap.extraction.deconvolve import Ellipses
 from trap.extraction.measure import extract_sources
 from trap.extraction.shapes import SourceShapes, fit_shape_errors, measure_shapes, moments_shape_errors
+from trap.images.beam import Beam
 
 SHAPE = Ellipses(major=np.array([3.0]), minor=np.array([2.5]), pa=np.array([0.0]))
 BEAM = Ellipses(major=np.array([2.5]), minor=np.array([2.0]), pa=np.array([0.0]))
@@ -94,3 +96,21 @@ def test_deconvolved_sizes_scatter_as_much_as_their_errors_say(sky, config, sign
         assert abs(np.median(pull)) < 0.4
         # Condon's errors are somewhat too large for what is hardly larger than the beam.
         assert 0.6 < 1.4826 * np.median(np.abs(pull - np.median(pull))) < 1.2
+
+
+def test_ellipses_on_the_sky_undo_those_in_pixels(sky):
+    sky.rotation = 35.0
+    wcs = sky.image(np.zeros((8, 8))).wcs
+    x, y = np.array([3.0, 200.0]), np.array([5.0, 60.0])
+    shape = {"semimajor": np.array([6.0, 5.0]), "semiminor": np.array([4.0, 1.0]), "pa": np.array([10.0, 179.5])}
+    axes = sky_ellipses(wcs, x, y, pixel_forms(wcs, x, y, **shape))
+    assert np.array(axes) == pytest.approx(np.array(list(shape.values())))
+
+
+def test_one_shape_on_the_sky_everywhere(sky):
+    wcs = sky.image(np.zeros((8, 8))).wcs
+    beam = Beam(bmaj=10.0 / 3600, bmin=8.0 / 3600, bpa=30.0)
+    semimajor, semiminor, pa = sky_ellipses(wcs, np.array([126.0, 130]), np.array([128.0, 125]), beam_form(beam, wcs))
+    assert semimajor == pytest.approx(5.0, rel=1e-6)
+    assert semiminor == pytest.approx(4.0, rel=1e-6)
+    assert pa == pytest.approx(30.0, abs=1e-3)

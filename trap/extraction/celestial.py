@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["HWHM_PER_SIGMA", "beam_form", "celestial_columns", "ellipse_axes", "pixel_forms"]
+__all__ = ["HWHM_PER_SIGMA", "beam_form", "celestial_columns", "ellipse_axes", "pixel_forms", "sky_ellipses"]
 
 HWHM_PER_SIGMA = float(np.sqrt(2 * np.log(2)))
 """Half width at half maximum of a Gaussian over its standard deviation."""
@@ -120,6 +120,29 @@ def pixel_forms(wcs: WCS, x: Array, y: Array, *, semimajor: Array, semiminor: Ar
         [along * sin**2 + across * cos**2, (along - across) * sin * cos, along * cos**2 + across * sin**2], -1
     )
     return _transformed(on_sky, _jacobians(wcs, x, y))
+
+
+def sky_ellipses(wcs: WCS, x: Array, y: Array, form: Array) -> tuple[Array, Array, Array]:
+    """Axes on the sky of Gaussians in pixels.
+
+    Parameters
+    ----------
+    x, y
+        (n,) pix — centres.
+    form
+        (n, 3) pix⁻² — coefficients of the exponents; (3,) for one shape everywhere.
+
+    Returns
+    -------
+    semimajor, semiminor
+        (n,) arcsec — at half maximum.
+    pa
+        (n,) deg — position angle of the major axis in [0, 180), north through east.
+    """
+    to_pixels = np.asarray(np.linalg.inv(_jacobians(wcs, x, y)), float)
+    semimajor, semiminor, angle = ellipse_axes(_transformed(np.broadcast_to(form, (len(x), 3)), to_pixels))
+    # The angle runs from east to north, the position angle from north to east.
+    return semimajor * 3600, semiminor * 3600, _wrapped(90 - np.degrees(angle))
 
 
 def _jacobians(wcs: WCS, x: Array, y: Array) -> Array:

@@ -13,8 +13,6 @@ import numpy as np
 
 from trap.catalogues import Flag, Measurements
 from trap.errors import ImageError
-from trap.extraction.area import measured_mask
-from trap.extraction.background import Background, estimate_background
 from trap.extraction.fdr import fdr_threshold
 from trap.extraction.forced import fit_positions
 from trap.extraction.maps import significance_map
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from trap.config import SourceExtractionConfig
+    from trap.extraction.background import Background
     from trap.images.image import Image
 
 __all__ = ["Findings", "find_by_fdr", "find_by_threshold", "measure_detected_in", "measure_positions"]
@@ -86,7 +85,7 @@ def find_by_fdr(
     beam = image.metadata.beam
     if beam is None:
         raise ImageError("no restoring beam in the header", image.url)
-    background = estimate_background(image.data, measured_mask(image.data, config), config)
+    background = extract_sources(image, config).background
     significance = significance_map(image, background, config)
     # The ellipse at half maximum has ln 2 times the area that the beam integrates to.
     area = np.log(2) * beam.area_pixels(image.metadata.deltax, image.metadata.deltay)

@@ -13,7 +13,7 @@ import numpy as np
 
 from trap.catalogues import FitType
 from trap.errors import ImageError
-from trap.extraction.celestial import beam_form, celestial_columns
+from trap.extraction.celestial import beam_form, sky_ellipses
 from trap.extraction.deconvolve import Ellipses, deconvolution_errors, deconvolve
 from trap.tables import ColumnTable, column
 
@@ -72,12 +72,9 @@ def measure_shapes(measurements: Measurements, image: Image, config: SourceExtra
     if not len(measurements):
         return SourceShapes.empty()
     fitted = Ellipses(major=measurements.semimajor, minor=measurements.semiminor, pa=measurements.pa)
-    form = np.tile(beam_form(image.metadata.beam, image.wcs), (len(measurements), 1))
-    with np.errstate(invalid="ignore"):
-        columns = celestial_columns(
-            image.wcs, measurements.x, measurements.y, form=form, major_err=fitted.major, minor_err=fitted.minor
-        )
-    beam = Ellipses(major=columns["semimajor"], minor=columns["semiminor"], pa=columns["pa"])
+    form = beam_form(image.metadata.beam, image.wcs)
+    major, minor, pa = sky_ellipses(image.wcs, measurements.x, measurements.y, form)
+    beam = Ellipses(major=major, minor=minor, pa=pa)
     errors = _errors(measurements, fitted, beam, config.analysis_threshold)
     source, n_unresolved = deconvolve(fitted, beam)
     source_errors = deconvolution_errors(fitted, errors, beam)
