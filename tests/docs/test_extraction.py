@@ -70,6 +70,15 @@ def test_modules_on_the_page_exist():
         assert (folder / name).is_file() or (DOCS.parent / "tests/extraction" / name).is_file(), name
 
 
+def test_numbers_that_are_reproduced_stand_in_their_tests():
+    rows = re.findall(r"^\|[^|]*\|[^|]*\|([^|]*)\| `(test_\w+\.py)` \|$", PAGE, flags=re.MULTILINE)
+    assert len(rows) == 7
+    for values, name in rows:
+        text = (DOCS.parent / "tests/extraction" / name).read_text(encoding="utf-8")
+        for value in re.findall(r"\d+\.\d{5,}", values):
+            assert value in text, f"{value} in {name}"
+
+
 def test_options_in_the_text_are_options_of_the_command():
     known = set(re.findall(r"--[a-z-]+", make_help()))
     assert set(re.findall(r"--[a-z-]+[a-z]", PAGE)) <= known

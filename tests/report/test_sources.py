@@ -55,3 +55,9 @@ def test_sky_model_points_and_gaussians():
         "source_1, GAUSSIAN, 00:02:00.0000, -00.15.00.000, 0.6, 0, 0, 0, 6.000, 4.000, 12.00, 1.400000e+09, [0]",
         "source_2, POINT, 00:00:00.0000, +45.30.00.000, 0.02, 0, 0, 0, 0.000, 0.000, 0.00, 1.400000e+09, [0]",
     ]
+
+
+@pytest.mark.parametrize(("stokes", "fluxes"), [(1, "0.02, 0, 0, 0"), (4, "0, 0, 0, 0.02"), (-5, "0.02, 0, 0, 0")])
+def test_sky_model_puts_the_flux_density_where_its_stokes_parameter_belongs(stokes, fluxes):
+    line = skymodel_text(SOURCES, SHAPES, frequency_hz=1.4e9, stokes=stokes).splitlines()[-1]
+    assert f"+45.30.00.000, {fluxes}, 0.000" in line

@@ -145,8 +145,11 @@ def _regions(path: Path, extracted: Extracted) -> None:
 
 
 def _skymodel(path: Path, extracted: Extracted) -> None:
-    frequency = extracted.image.metadata.freq_eff
-    _write_text(path, skymodel_text(extracted.findings.measurements, extracted.shapes, frequency_hz=frequency))
+    metadata = extracted.image.metadata
+    text = skymodel_text(
+        extracted.findings.measurements, extracted.shapes, frequency_hz=metadata.freq_eff, stokes=metadata.stokes
+    )
+    _write_text(path, text)
 
 
 def _rms_map(path: Path, extracted: Extracted) -> None:

@@ -73,7 +73,7 @@ def regions_text(measurements: Measurements, names: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency_hz: float) -> str:
+def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency_hz: float, stokes: int = 1) -> str:
     """Write a sky model for BBS and its successors (``makesourcedb``).
 
     It describes the sky without the telescope: axes are full widths deconvolved from the
@@ -85,6 +85,8 @@ def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency
         See :func:`sources_text`.
     frequency_hz
         At which the flux densities hold.
+    stokes
+        FITS code of their Stokes parameter, 1 to 4 for I, Q, U and V; any other counts as I.
     """
     lines = [f"# ({SKYMODEL_COLUMNS}) = format", ""]
     rows = list(_rows(shapes))
@@ -98,8 +100,10 @@ def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency
         )
         dec = Angle(source["dec"], "deg").to_string("deg", sep=".", precision=3, pad=True, alwayssign=True)
         major, minor, pa = axes
+        fluxes = ["0"] * 4
+        fluxes[stokes - 1 if stokes in range(1, 5) else 0] = f"{source['f_int']:.6g}"
         lines.append(
-            f"source_{i + 1}, {'POINT' if is_point else 'GAUSSIAN'}, {ra}, {dec}, {source['f_int']:.6g}, 0, 0, 0, "
+            f"source_{i + 1}, {'POINT' if is_point else 'GAUSSIAN'}, {ra}, {dec}, {', '.join(fluxes)}, "
             f"{major:.3f}, {minor:.3f}, {pa:.2f}, {frequency_hz:.6e}, [0]"
         )
     return "\n".join(lines)
