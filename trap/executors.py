@@ -82,13 +82,15 @@ class ProcessExecutor:
         self.n_workers = n_workers or len(os.sched_getaffinity(0))
         self._timeout = timeout_seconds
         self._pool = self._new_pool()
+        self._renewing = threading.Lock()
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
         """Queue the step for the next free worker."""
-        if not self._pool.active:
-            # The pool gives up as a whole when a worker dies in the middle of an answer.
-            self._pool = self._new_pool()
-        future = self._pool.submit(step, self._timeout, *args, **kwargs)
+        with self._renewing:
+            if not self._pool.active:
+                # The pool gives up as a whole when a worker dies in the middle of an answer.
+                self._pool = self._new_pool()
+            future = self._pool.submit(step, self._timeout, *args, **kwargs)
         return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -85,6 +85,7 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
         ("store_timestep", "Completed"): 4,
     }
     assert "measure_image t0002_b01.fits" in {task["name"] for task in tasks}
+    assert {tuple(task["tags"]) for task in tasks if task["name"].startswith("measure")} == {("source_extraction",)}
 
 
 def test_a_whole_timestep_is_a_task_in_the_api(api, make_config):
