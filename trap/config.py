@@ -126,6 +126,8 @@ class TransientSearchConfig(_Settings):
 
     new_source_sigma_margin: NotNegative = 1.0
     """By how many σ beyond the detection threshold an earlier image should have shown a new source."""
+    new_source_noise: Literal["position", "image"] = "position"
+    """Which noise decides: the best earlier one at the position, or TraP's, the lowest of the best earlier image."""
 
 
 class ExecutionConfig(_Settings):

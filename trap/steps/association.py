@@ -71,7 +71,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         region=region,
         measurements=measured,
         associations=associations,
-        new_sources=survey.looks.find_new_sources(key, new.entry, new.measurement, measured, survey.regions),
+        new_sources=survey.looks.find_new_sources(key, new.entry, measured, new.measurement, survey.regions),
         forced_targets=np.empty(0, np.int64),
         n_dropped=len(found) - len(measured),
     )
