@@ -119,6 +119,8 @@ class AssociationConfig(_Settings):
     """Largest distance of a pair in units of its position error (dimensionless)."""
     beamwidths_limit: Positive = 3.0
     """Largest distance of a pair, in beam semi-major axes (half widths at half maximum)."""
+    search_radius_floor_arcsec: NotNegative = 0.0
+    """Pairs as close as this are considered however small the beam is: the ionosphere shifts sources, not beams."""
 
 
 class TransientSearchConfig(_Settings):
