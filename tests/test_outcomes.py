@@ -37,6 +37,6 @@ def test_everything_left_out_has_its_reason():
     made = summary(TimestepOutcome(taustart_ts=TIME, unreadable=(BAD,), duplicates=("twin.fits",)), late=("old.fits",))
     assert made.left_out == [
         ("bad.fits", "unreadable: truncated"),
-        ("old.fits", "earlier than the newest timestep of the dataset"),
+        ("old.fits", "not later than the newest timestep of the dataset"),
     ]
     assert made.already_known == ("twin.fits",)

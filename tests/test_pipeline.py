@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from trap import pipeline
+from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.errors import TransientError
 from trap.executors import SerialExecutor
@@ -148,3 +150,21 @@ def test_worker_processes_give_the_rows_of_a_single_process(config, engine):
     serial = process_all(config, SerialExecutor())
     parallel = pipeline.run(config)
     assert points(engine, parallel.dataset_id) == points(engine, serial.dataset_id)
+
+
+def test_group_is_processed_with_patience(config, engine):
+    executor = Failing(persistence.store_timestep, TransientError("the database is locked"), at=2, times=2)
+    with open_run(config) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, executor, retry_delays=(0.0, 0.0))
+        assert not dataset.summary().failures
+    assert times_in(engine, "image") == 4
+
+
+def test_monitored_position_that_nothing_measures_is_told(config):
+    monitors = MonitorPositions.of(ra=[0.0, 180.0], dec=[45.0, -45.0], name=["here", "elsewhere"])
+    with capture_logs() as events, open_run(config, monitors=monitors) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, SerialExecutor())
+    told = [event["name"] for event in events if event["event"] == "monitored_position_never_measured"]
+    assert told == ["elsewhere"]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trap import planning
+from trap.errors import TransientError
 from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.planning import make_plan
 
@@ -57,3 +58,31 @@ def test_groups_are_consecutive_timesteps(n_timesteps, size, lengths):
     assert [len(group.timesteps) for group in groups] == lengths
     assert [timestep for group in groups for timestep in group.timesteps] == timesteps
     assert [group.number for group in groups] == list(range(1, len(groups) + 1))
+
+
+def test_header_that_cannot_be_read_for_a_moment_is_read_again(images, monkeypatch):
+    monkeypatch.setattr(planning, "RETRY_DELAYS", (0.0, 0.0))
+    failures = iter([TransientError("stale file handle")] * 2)
+
+    def look_at(image, known_hashes):
+        for failure in failures:
+            raise failure
+        return image.metadata, False
+
+    monkeypatch.setattr(planning, "_look_at", look_at)
+    assert len(make_plan(images, known_hashes=set(), latest=None).timesteps) == 3
+
+
+def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
+    monkeypatch.setattr(planning, "RETRY_DELAYS", ())
+    look_at = planning._look_at
+
+    def failing(image, known_hashes):
+        if image.url == images[0]:
+            raise TransientError("stale file handle")
+        return look_at(image, known_hashes)
+
+    monkeypatch.setattr(planning, "_look_at", failing)
+    plan = make_plan(images, known_hashes=set(), latest=None)
+    assert [(file.url, file.reason) for file in plan.unreadable] == [(images[0], "stale file handle")]
+    assert sum(len(timestep.urls) for timestep in plan.timesteps) == len(images) - 1

@@ -92,7 +92,7 @@ class RunSummary:
         """Images that gave no measurements, each with its reason."""
         rejected = [(i.result.metadata.url, i.result.rejection.text) for i in self.images if i.result.rejection]
         files = [*self.unreadable, *(file for outcome in self.outcomes for file in outcome.unreadable)]
-        late = [(url, "earlier than the newest timestep of the dataset") for url in self.late]
+        late = [(url, "not later than the newest timestep of the dataset") for url in self.late]
         return [*((file.url, f"unreadable: {file.reason}") for file in files), *rejected, *late]
 
     @property

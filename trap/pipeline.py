@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 
 from trap.catalogues import Measurements
 from trap.errors import ImageError
-from trap.executors import ProcessExecutor
+from trap.executors import ProcessExecutor, call_patiently
 from trap.images.image import Image
 from trap.images.patterns import expand_patterns
 from trap.outcomes import RunSummary, TimestepOutcome
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["DatasetRun", "LookAhead", "measure_image", "open_run", "run"]
 
 log = structlog.get_logger(__name__)
+
+RETRY_DELAYS = (1.0, 5.0, 25.0)
+"""Waiting times [s] of a run without Prefect, whose tasks have their own."""
 
 
 def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableImage:
@@ -155,11 +159,27 @@ class DatasetRun:
             self._survey = persistence.load_survey(self.engine, self.dataset_id, self.config)
         return self._survey
 
-    def process_group(self, group: TimestepGroup, executor: Executor) -> list[TimestepOutcome]:
-        """Process consecutive timesteps; one that fails is recorded, and the next ones go on."""
+    def process_group(
+        self, group: TimestepGroup, executor: Executor, *, retry_delays: Sequence[float] = ()
+    ) -> list[TimestepOutcome]:
+        """Process consecutive timesteps; one that fails is recorded, and the next ones go on.
+
+        Parameters
+        ----------
+        group
+            What to process.
+        executor
+            Where the steps run.
+        retry_delays
+            s — waiting times before a timestep is tried again after an error that may pass; none
+            where the executor itself tries its steps again.
+        """
         ahead = LookAhead(executor, self.config, group.urls)
         return [
-            self.attempt(partial(self.process_timestep, timestep, ahead, executor), timestep)
+            self.attempt(
+                partial(call_patiently, partial(self.process_timestep, timestep, ahead, executor), retry_delays),
+                timestep,
+            )
             for timestep in group.timesteps
         ]
 
@@ -256,6 +276,13 @@ class DatasetRun:
                 fresh[result.content_hash] = result
         return list(fresh.values()), tuple(duplicates)
 
+    def tell_unmeasured_monitors(self) -> None:
+        """Log the monitored positions that no image has measured: none covers them, or not within its searched area."""
+        survey = self.survey
+        for number in np.flatnonzero(survey.monitor_entries < 0):
+            position = {name: values[number].item() for name, values in survey.monitors.as_dict().items()}
+            log.warning("monitored_position_never_measured", **position)
+
     def summary(self) -> RunSummary:
         """Summarise what was done so far."""
         return RunSummary(
@@ -301,7 +328,9 @@ def open_run(
         )
         persistence.store_unreadable(engine, dataset_id, plan.unreadable)
         log.info("run_planned", dataset=dataset_id, timesteps=len(plan.timesteps), known=len(plan.known))
-        yield DatasetRun(engine, dataset_id, config, plan, progress=progress)
+        dataset = DatasetRun(engine, dataset_id, config, plan, progress=progress)
+        yield dataset
+        dataset.tell_unmeasured_monitors()
         varmetric.refresh_varmetric(engine, dataset_id)
 
 
@@ -328,5 +357,5 @@ def run(
         ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers,
     ):
         for group in dataset.plan.groups:
-            dataset.process_group(group, workers)
+            dataset.process_group(group, workers, retry_delays=RETRY_DELAYS)
         return dataset.summary()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from trap.errors import ImageError
+from trap.errors import ImageError, TransientError
+from trap.executors import call_patiently
 from trap.records import UnreadableImage
 from trap.steps.misc import ImageMetadataForSort, group_per_timestep
 from trap.steps.persistence import get_accessors
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
+    from trap.images.image import Image, ImageMetadata
+
 __all__ = ["Plan", "Timestep", "TimestepGroup", "make_plan"]
 
+RETRY_DELAYS = (0.5, 2.0, 8.0)
+"""Waiting times [s] before a header is read again from a file system that failed in a way that may pass."""
 MIN_GROUP = 10
 MAX_GROUPS = 200
 """A Prefect subflow costs about 0.1 s, and a run's page with a thousand of them shows nothing."""
@@ -94,8 +100,13 @@ def make_plan(
     late: list[str] = []
     for image in get_accessors(list(urls)):
         try:
-            metadata = image.metadata
-            if known_hashes and image.content_hash in known_hashes:
+            metadata, is_known = call_patiently(partial(_look_at, image, known_hashes), RETRY_DELAYS)
+        except ImageError as error:
+            unreadable.append(UnreadableImage(url=image.url, reason=error.message))
+        except TransientError as error:
+            unreadable.append(UnreadableImage(url=image.url, reason=str(error)))
+        else:
+            if is_known:
                 known.append(image.url)
             elif latest is not None and metadata.taustart_ts <= latest:
                 late.append(image.url)
@@ -103,8 +114,6 @@ def make_plan(
                 described.append(
                     ImageMetadataForSort(image.url, metadata.taustart_ts, metadata.freq_eff, metadata.stokes)
                 )
-        except ImageError as error:
-            unreadable.append(UnreadableImage(url=image.url, reason=error.message))
     timesteps = [Timestep(taustart, tuple(group)) for taustart, group in group_per_timestep(described)]
     return Plan(
         groups=_grouped(timesteps, group_size),
@@ -118,3 +127,8 @@ def _grouped(timesteps: Sequence[Timestep], size: int) -> tuple[TimestepGroup, .
     step = size or max(MIN_GROUP, math.ceil(len(timesteps) / MAX_GROUPS))
     chunks = [tuple(timesteps[start : start + step]) for start in range(0, len(timesteps), step)]
     return tuple(TimestepGroup(number, chunk) for number, chunk in enumerate(chunks, start=1))
+
+
+def _look_at(image: Image, known_hashes: Collection[str]) -> tuple[ImageMetadata, bool]:
+    """Read the header of an image, and whether the dataset holds its content."""
+    return image.metadata, bool(known_hashes) and image.content_hash in known_hashes

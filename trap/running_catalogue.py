@@ -227,10 +227,19 @@ class RunningCatalogue:
         _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
         entries = self.entries[rows]
         missed = entries["active"] & ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
-        missed &= (entries["first_seen"] < taustart) & ~np.isin(rows, associated)
+        missed &= (entries["first_seen"] < taustart) & ~np.isin(rows, self._with_clones(associated))
         missed &= region.covers(entries["wm_ra"], entries["wm_dec"])
         found: Rows = rows[missed]
         return found
+
+    def _with_clones(self, rows: ArrayLike) -> Rows:
+        """Add the entries that replaced some of these rows in this timestep: they inherited their points."""
+        known = set(np.asarray(rows, np.intp).tolist())
+        # In order of time, so that a clone's own clones come after it; forks are few.
+        for fork in self.changes.forks:
+            if fork.parent in known:
+                known.add(fork.clone)
+        return np.array(sorted(known), np.intp)
 
     def add_null_detections(
         self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey

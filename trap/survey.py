@@ -48,7 +48,7 @@ class Survey:
         In order of appearance; everything else refers to them by number. Those at the end that
         have no id yet are not in the database yet.
     rms_history
-        Noise of the latest accepted images of each band, oldest first.
+        Noise of the latest accepted images of each band and Stokes parameter, oldest first.
     monitor_entries
         (n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit.
     latest
@@ -62,7 +62,7 @@ class Survey:
     regions: list[SkyRegion] = field(default_factory=list)
     region_ids: list[int] = field(default_factory=list)
     looks: EarlierLooks = field(init=False)
-    rms_history: dict[int, deque[float]] = field(default_factory=dict)
+    rms_history: dict[LightCurveKey, deque[float]] = field(default_factory=dict)
     monitors: MonitorPositions = field(default_factory=MonitorPositions.empty)
     monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     latest: datetime | None = None
@@ -87,13 +87,13 @@ class Survey:
             self.regions.append(region)
         return self.regions.index(region)
 
-    def rms_history_of(self, band: int) -> NDArray[np.float64]:
-        """(n,) Jy/beam — noise of the latest accepted images of a band, oldest first."""
-        return np.array(self.rms_history.get(band, ()), float)
+    def rms_history_of(self, key: LightCurveKey) -> NDArray[np.float64]:
+        """(n,) Jy/beam — noise of the latest accepted images of a band and Stokes parameter, oldest first."""
+        return np.array(self.rms_history.get(key, ()), float)
 
-    def remember_rms(self, band: int, rms: float) -> None:
-        """Add the noise of an accepted image to the history of its band."""
-        history = self.rms_history.setdefault(band, deque(maxlen=self.config.quality.rms_est_history))
+    def remember_rms(self, key: LightCurveKey, rms: float) -> None:
+        """Add the noise of an accepted image to the history of its band and Stokes parameter."""
+        history = self.rms_history.setdefault(key, deque(maxlen=self.config.quality.rms_est_history))
         history.append(rms)
 
     def region_links(self, images: Sequence[ImageRecord]) -> RegionLinks:

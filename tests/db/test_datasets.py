@@ -96,9 +96,29 @@ def test_success_replaces_a_failure_and_no_failure_replaces_a_success(make_datas
 def test_timestep_is_stored_only_once(make_dataset, engine):
     number = make_dataset().id
     with transaction(engine) as connection:
-        datasets.insert_timestep(connection, number, NOON, {}, {})
+        datasets.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
     with pytest.raises(DatabaseError, match=r"(?i)unique"), transaction(engine) as connection:
-        datasets.insert_timestep(connection, number, NOON, {}, {})
+        datasets.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
+
+
+def test_timestep_without_a_readable_image_gives_way_to_one_with(make_dataset, engine, ask):
+    number = make_dataset().id
+    with transaction(engine) as connection:
+        datasets.insert_timestep(connection, number, NOON, {"n_images": 0}, {})
+    assert ask(datasets.latest_timestep, number) is None
+    with transaction(engine) as connection:
+        datasets.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
+    assert ask(datasets.latest_timestep, number) == NOON
+
+
+@pytest.mark.parametrize(("fails", "state"), [(False, "done"), (True, "partial")])
+def test_dataset_that_misses_a_timestep_is_partial(make_dataset, engine, ask, fails, state):
+    number = make_dataset().id
+    with transaction(engine) as connection:
+        if fails:
+            datasets.record_failure(connection, number, NOON, "disk full")
+        datasets.finish_dataset(connection, number, "done")
+    assert ask(datasets.find_dataset, number)["state"] == state
 
 
 def test_unreadable_files_are_listed_with_their_newest_reason(make_dataset, engine, ask):

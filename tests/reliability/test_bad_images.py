@@ -133,3 +133,14 @@ def test_dataset_that_does_not_exist_is_refused(images, config):
     run(config(images[:1]))
     with pytest.raises(DatasetNotFoundError, match="no dataset 99"):
         run(config(images, persistence={"dataset_id": 99}))
+
+
+def test_images_that_were_incomplete_at_first_are_taken_once_they_are_whole(images, config):
+    whole = images[-1].read_bytes()
+    images[-1].write_bytes(whole[:20_000])
+    first = run(config(images))
+    assert len(first.images) == 5
+    images[-1].write_bytes(whole)
+    second = run(config(images, persistence={"dataset_id": first.dataset_id}))
+    assert second.exit_code is ExitCode.COMPLETE
+    assert [image.result.metadata.url for image in second.images] == [str(images[-1])]

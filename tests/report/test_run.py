@@ -23,7 +23,7 @@ def test_everything_left_out_has_its_reason():
     )
     assert "2 images left out:" in text
     assert "  a.fits: unreadable: truncated" in text
-    assert "  b.fits: earlier than the newest timestep of the dataset" in text
+    assert "  b.fits: not later than the newest timestep of the dataset" in text
 
 
 def test_failed_timesteps_have_their_reason_and_a_way_on():
@@ -31,7 +31,7 @@ def test_failed_timesteps_have_their_reason_and_a_way_on():
     text = run_text(summary(outcomes=(failed,)), DATABASE)
     assert "dataset 3: 0 timesteps stored" in text
     assert "  2026-01-01T00:00:00: DatabaseError: disk full" in text
-    assert "--dataset 3" in text
+    assert "process it in a new dataset" in text
 
 
 def test_text_says_where_the_results_are_and_what_to_watch():

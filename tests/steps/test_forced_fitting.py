@@ -85,6 +85,17 @@ def test_fit_without_flux_is_counted_and_not_associated(make_dataset):
     assert dataset.column("SELECT n_forced_requested - n_forced_measured FROM timestep") == [0, 1]
 
 
+def test_band_that_saw_the_parent_of_a_fork_measures_no_clone_again(make_dataset):
+    dataset = make_dataset()
+    one, pair = sources(123.0, 10.0), sources([122.9999, 123.0001], [9.9995, 10.0005])
+    dataset.process(FIELD.image(0, one, freq=120e6), FIELD.image(0, one, freq=160e6))
+    dataset.process(FIELD.image(1, one, freq=120e6), FIELD.image(1, pair, freq=160e6))
+    assert dataset.requests == [0, 0, 0, 0]
+    # Of each clone: three points inherited (the last from the first band of this time) and its own.
+    assert [sorted(types) for types in dataset.types()] == [[2, 6, 6, 6]] * 2
+    assert sorted(dataset.column("SELECT f_datapoints FROM runningcatalog_flux")) == [2, 2, 2, 2]
+
+
 def test_fork_in_a_later_band_leaves_no_broken_request(make_dataset):
     # TraP asked for the fit in the first band, forked the entry in the second, and lost the timestep.
     dataset = make_dataset()

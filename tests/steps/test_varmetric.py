@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from made_up_survey import Field, sources
 
 from trap.db.engine import transaction
+from trap.noise_history import NoiseTiles, tiles_within
 from trap.steps import varmetric
 
 FIELD = Field()
@@ -65,3 +67,14 @@ def test_metrics_of_a_candidate_keep_its_significance(make_dataset):
     (row,) = dataset.rows("SELECT newsource, sigma_rms_min, sigma_rms_max FROM varmetric")
     assert row["newsource"] is not None
     assert (row["sigma_rms_min"], row["sigma_rms_max"]) == pytest.approx((300.0, 100.0))
+
+
+def test_candidate_that_forks_keeps_its_significance_at_the_position(make_dataset):
+    tiles, *_ = tiles_within(5, 123.0, 10.0, 10.0)
+    looked = NoiseTiles(order=5, tile=tiles, rms=np.full(len(tiles), 2e-4, np.float32))
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, noise_tiles=looked))
+    dataset.process(FIELD.image(1, sources(123.0, 10.0, flux=0.5)))
+    dataset.process(FIELD.image(2, sources([122.9999, 123.0001], [9.9995, 10.0005], flux=0.2)))
+    rows = dataset.rows("SELECT sigma_local, n_looks FROM newsource")
+    assert rows == [{"sigma_local": pytest.approx(2500.0), "n_looks": 1}] * 2

@@ -245,9 +245,11 @@ def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
     ).join(pairs, pairs.c.first == point.runcat)
     names = ["runcat", "xtrsrc", "type", "distance_arcsec", "r", "v_int", "eta_int", "f_datapoints"]
     connection.execute(insert(point).from_select(names, points))
-    names = ["runcat", "trigger_xtrsrc", "previous_limits_image", "newsource_type"]
+    names = ["runcat", "trigger_xtrsrc", "previous_limits_image", "newsource_type", "sigma_local", "n_looks"]
     candidates = select(
-        pairs.c.second, candidate.trigger_xtrsrc, candidate.previous_limits_image, candidate.newsource_type
+        pairs.c.second,
+        *(candidate.trigger_xtrsrc, candidate.previous_limits_image, candidate.newsource_type),
+        *(candidate.sigma_local, candidate.n_looks),
     ).join(pairs, pairs.c.first == candidate.runcat)
     connection.execute(insert(candidate).from_select(names, candidates))
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 import trap
 from trap.config import PipelineConfig
@@ -123,7 +123,10 @@ def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
 
 
 def finish_dataset(connection: Connection, dataset_id: int, state: str) -> None:
-    """Record how a run ended: 'done', 'partial' or 'failed'."""
+    """Record how a run ended: 'done' (kept as 'partial' where timesteps are missing) or 'failed'."""
+    missing = exists().where(Timestep.dataset == dataset_id, Timestep.state == "failed")
+    if state == "done" and connection.execute(select(missing)).scalar_one():
+        state = "partial"
     changed = {"state": state, "process_end_ts": datetime.now(UTC)}
     connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(changed))
 
@@ -134,8 +137,10 @@ def processed_hashes(connection: Connection, dataset_id: int) -> set[str]:
 
 
 def latest_timestep(connection: Connection, dataset_id: int) -> datetime | None:
-    """Start of the newest timestep that is stored; None where there is none."""
-    newest = select(func.max(Timestep.taustart_ts)).where(Timestep.dataset == dataset_id, Timestep.state == "done")
+    """Start of the newest timestep that is stored and holds an image; None where there is none."""
+    newest = select(func.max(Timestep.taustart_ts)).where(
+        Timestep.dataset == dataset_id, Timestep.state == "done", Timestep.n_images > 0
+    )
     return connection.execute(newest).scalar_one()
 
 
@@ -146,7 +151,9 @@ def insert_timestep(
     counts: Mapping[str, int],
     seconds: Mapping[str, float],
 ) -> int:
-    """Record that a timestep is stored, in place of a failure recorded before; returns its row number.
+    """Record that a timestep is stored; returns its row number.
+
+    It takes the place of a failure recorded before, and of an attempt in which no image could be read.
 
     Parameters
     ----------
@@ -156,7 +163,7 @@ def insert_timestep(
         What each stage took.
     """
     same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
-    connection.execute(delete(Timestep).where(*same, Timestep.state == "failed"))
+    connection.execute(delete(Timestep).where(*same, or_(Timestep.state == "failed", Timestep.n_images == 0)))
     row = insert(Timestep).values(
         dataset=dataset_id,
         taustart_ts=taustart_ts,

@@ -201,7 +201,8 @@ def transients(connection: Connection, dataset_id: int) -> Columns:
     ``newsource``, ``runcat``, ``xtrsrc``, mean position ``wm_ra`` and ``wm_decl`` [deg], ``taustart_ts``,
     ``band`` and ``freq_central`` [Hz] of the detection, its flux densities with errors and its
     ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and ``sigma_rms_max`` (over
-    the noise of the earlier image), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
+    the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the position) and
+    ``n_looks`` (earlier images that looked there), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
     ``previous_limits_image``, ``image`` and its ``url``.
     """
     candidate, entry, source, metric = NewSource, RunningCatalog, ExtractedSource, VarMetric
@@ -210,7 +211,8 @@ def transients(connection: Connection, dataset_id: int) -> Columns:
             *(candidate.id.label("newsource"), candidate.runcat, candidate.trigger_xtrsrc.label("xtrsrc")),
             *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, FrequencyBand.freq_central),
             *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
-            *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max, metric.v_int, metric.eta_int),
+            *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
+            *(candidate.sigma_local, candidate.n_looks, metric.v_int, metric.eta_int),
             *(entry.datapoints, candidate.previous_limits_image, source.image, Image.url),
         )
         .join(entry, entry.id == candidate.runcat)

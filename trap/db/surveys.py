@@ -135,10 +135,10 @@ def _load_accepted_images(connection: Connection, dataset_id: int, survey: Surve
     region_numbers = {number: i for i, number in enumerate(survey.region_ids)}
     # One by one: the tiles of all images together may be more than fits into memory.
     for row in connection.execute(rows.execution_options(yield_per=100)):
-        number = band_numbers[row.band]
-        survey.remember_rms(number, row.rms_qc)
+        key = LightCurveKey(band_numbers[row.band], row.stokes)
+        survey.remember_rms(key, row.rms_qc)
         survey.looks.add(
-            LightCurveKey(number, row.stokes),
+            key,
             image=row.id,
             region=region_numbers[row.skyrgn],
             rms_range=(_or_nan(row.rms_min), _or_nan(row.rms_max)),

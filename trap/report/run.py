@@ -64,4 +64,4 @@ def _where_to_look(summary: RunSummary, database: str) -> Iterator[str]:
     yield f"     trap dataset show {dataset} --database {database}"
     yield from summary.watch
     if summary.failures:
-        yield f"to try the failed timesteps again, run the same command with --dataset {dataset}"
+        yield "a failed timestep before the newest stored one cannot be added any more: process it in a new dataset"

@@ -53,7 +53,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
     rejection = result.rejection or reject_against_history(metadata, result.rms_qc, survey)
     if rejection is not None:
         return _without_sources(result.rejected(rejection), key, region)
-    survey.remember_rms(key.band, result.rms_qc)
+    survey.remember_rms(key, result.rms_qc)
     found = result.measurements
     measured = found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0))
     log.debug("image_associated", image=metadata.url, n_found=len(found), n_associated=len(measured))

@@ -33,8 +33,8 @@ def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
     """List the positions of an image to be fitted: null detections first, then monitored positions.
 
     TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the
-    expiration comes with the survey's settings. Monitored positions outside the image's sky region
-    are not asked for.
+    expiration comes with the survey's settings. Monitored positions that are not on the image are
+    not asked for; those on it but outside the searched area are, and come back without a flux.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
         expiration=survey.config.source_extraction.expiration,
     )
     monitors = survey.monitors
-    watched = np.flatnonzero(region.covers(monitors.ra, monitors.dec))
+    watched = np.flatnonzero(image.result.metadata.sky_region(0).covers(monitors.ra, monitors.dec))
     entries = catalogue.entries[missed]
     return FitRequests(
         ra=np.concatenate([entries["wm_ra"], monitors.ra[watched]]),

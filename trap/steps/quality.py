@@ -41,8 +41,8 @@ def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> 
 
 
 def reject_against_history(metadata: ImageMetadata, rms: float, survey: Survey) -> Rejection | None:
-    """Check the noise of an image against that of the latest accepted images of its band."""
-    history = survey.rms_history_of(survey.light_curve_key(metadata).band)
+    """Check the noise of an image against that of the latest accepted ones of its band and Stokes."""
+    history = survey.rms_history_of(survey.light_curve_key(metadata))
     return quality.check_rms_history(rms, history, survey.config.quality)
 
 
