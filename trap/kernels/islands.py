@@ -1,0 +1,170 @@
+"""From labelled pixels to lists of them, and what lies around each list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.kernels.compiled import compiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Indices = NDArray[np.intp]
+
+__all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "list_islands", "touching"]
+
+AT_EDGE, AT_GAP = 1, 2
+"""Bits of :func:`touching`."""
+
+
+@compiled
+def list_islands(
+    labels: NDArray[np.int32], n_labels: int, significance: NDArray[np.float32], threshold: float
+) -> tuple[Indices, Indices]:
+    """List the pixels of those labels that reach a threshold.
+
+    Parameters
+    ----------
+    labels
+        (ny, nx) — 0 to ``n_labels``; 0 is no island.
+
+    Returns
+    -------
+    offsets, flat
+        (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
+        their labels, pixels in that of the image.
+    """
+    ny, nx = labels.shape
+    sizes, is_kept = np.zeros(n_labels + 1, np.intp), np.zeros(n_labels + 1, np.bool_)
+    for y in range(ny):
+        for x in range(nx):
+            label = labels[y, x]
+            if label:
+                sizes[label] += 1
+                is_kept[label] |= significance[y, x] >= threshold
+    offsets, place = np.zeros(is_kept.sum() + 1, np.intp), np.zeros(n_labels + 1, np.intp)
+    n = 0
+    for label in range(1, n_labels + 1):
+        if is_kept[label]:
+            place[label] = offsets[n]
+            offsets[n + 1] = offsets[n] + sizes[label]
+            n += 1
+    flat = np.empty(offsets[-1], np.intp)
+    for y in range(ny):
+        for x in range(nx):
+            label = labels[y, x]
+            if label and is_kept[label]:
+                flat[place[label]] = y * nx + x
+                place[label] += 1
+    return offsets, flat
+
+
+@compiled
+def touching(
+    offsets: Indices, x: Indices, y: Indices, mask: NDArray[np.bool_], data: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """(n,) — whether islands touch the edge of the searched area, or a pixel without a value: bits."""
+    ny, nx = mask.shape
+    bits = np.zeros(offsets.size - 1, np.int32)
+    for i in range(offsets.size - 1):
+        for pixel in range(offsets[i], offsets[i + 1]):
+            for row in range(y[pixel] - 1, y[pixel] + 2):
+                for column in range(x[pixel] - 1, x[pixel] + 2):
+                    if row < 0 or row >= ny or column < 0 or column >= nx:
+                        bits[i] |= AT_EDGE
+                    elif not np.isfinite(data[row, column]):
+                        bits[i] |= AT_GAP
+                    elif mask[row, column]:
+                        bits[i] |= AT_EDGE
+    return bits
+
+
+@compiled
+def fit_footprints(
+    islands: tuple[Indices, Indices, Indices],
+    mask: NDArray[np.bool_],
+    first: Indices,
+    centres: Array,
+    form: Array,
+    keeps_island: NDArray[np.bool_],
+) -> tuple[Indices, Indices]:
+    """Choose the pixels that each island is fitted to: those near its components, and perhaps all of its own.
+
+    Parameters
+    ----------
+    islands
+        offsets, x, y.
+    mask
+        (ny, nx) — pixels never chosen.
+    first
+        (n_islands + 1,) — components of island i are ``first[i]`` to ``first[i + 1]``.
+    centres
+        (n_components, 2) pix — x and y.
+    form
+        (3,) — (a, b, c): pixels with a u² + 2 b u v + c v² ≤ 1 about a centre are near it.
+    keeps_island
+        (n_islands,) — whether all pixels of the island are taken too.
+
+    Returns
+    -------
+    offsets, flat
+        As of :func:`list_islands`; no pixel belongs to two islands' own pixels.
+    """
+    offsets, x, y = islands
+    ny, nx = mask.shape
+    n_islands = offsets.size - 1
+    owner_is_other = np.zeros((ny, nx), np.bool_)
+    for pixel in range(x.size):
+        owner_is_other[y[pixel], x[pixel]] = True
+    determinant = form[0] * form[2] - form[1] ** 2
+    reach_x, reach_y = np.sqrt(form[2] / determinant), np.sqrt(form[0] / determinant)
+    new_offsets = np.zeros(n_islands + 1, np.intp)
+    flat = np.empty(max(2 * x.size, 1024), np.intp)
+    n = 0
+    for i in range(n_islands):
+        own = range(offsets[i], offsets[i + 1])
+        left, right, low, high = nx, -1, ny, -1
+        for k in range(first[i], first[i + 1]):
+            left = max(min(left, int(np.ceil(centres[k, 0] - reach_x))), 0)
+            right = min(max(right, int(np.floor(centres[k, 0] + reach_x))), nx - 1)
+            low = max(min(low, int(np.ceil(centres[k, 1] - reach_y))), 0)
+            high = min(max(high, int(np.floor(centres[k, 1] + reach_y))), ny - 1)
+        for pixel in own:
+            owner_is_other[y[pixel], x[pixel]] = False
+            if keeps_island[i]:
+                left, right = min(left, x[pixel]), max(right, x[pixel])
+                low, high = min(low, y[pixel]), max(high, y[pixel])
+        box = np.zeros((max(high - low + 1, 0), max(right - left + 1, 0)), np.bool_)
+        if keeps_island[i]:
+            for pixel in own:
+                box[y[pixel] - low, x[pixel] - left] = True
+        for k in range(first[i], first[i + 1]):
+            _mark_ellipse(box, left, low, centres[k], form, reach_y)
+        if n + box.size > flat.size:
+            flat = np.concatenate((flat, np.empty(flat.size + box.size, np.intp)))
+        for row in range(box.shape[0]):
+            for column in range(box.shape[1]):
+                py, px = low + row, left + column
+                if box[row, column] and not mask[py, px] and not owner_is_other[py, px]:
+                    flat[n] = py * nx + px
+                    n += 1
+        for pixel in own:
+            owner_is_other[y[pixel], x[pixel]] = True
+        new_offsets[i + 1] = n
+    return new_offsets, flat[:n].copy()
+
+
+@compiled
+def _mark_ellipse(box: NDArray[np.bool_], left: int, low: int, centre: Array, form: Array, reach_y: float) -> None:
+    """Set what lies within an ellipse about a centre, in a box whose first pixel is (left, low)."""
+    first = max(int(np.ceil(centre[1] - reach_y)) - low, 0)
+    last = min(int(np.floor(centre[1] + reach_y)) - low, box.shape[0] - 1)
+    for row in range(first, last + 1):
+        v = row + low - centre[1]
+        for column in range(box.shape[1]):
+            u = column + left - centre[0]
+            if form[0] * u * u + 2 * form[1] * u * v + form[2] * v * v <= 1:
+                box[row, column] = True
