@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.special import erf
 
 from trap.extraction.noise import beam_correlation, share_of_mean
-from trap.kernels.maps import interpolate_mesh, subtract_mesh
+from trap.kernels.maps import interpolate_rows, subtract_rows
 from trap.kernels.statistics import clipped_moments
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
 
     Array = NDArray[np.float64]
-    _Axis = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
 
 __all__ = ["Background", "ClippedStatistics", "estimate_background"]
 
@@ -80,15 +79,15 @@ class Background:
 
     def mean_map(self) -> NDArray[np.float32]:
         """(ny, nx) Jy/beam — level on every pixel."""
-        return interpolate_mesh(self.mesh_mean, *self._grid())
+        return interpolate_rows(self._lines(self.mesh_mean), *self._rows())
 
     def rms_map(self) -> NDArray[np.float32]:
         """(ny, nx) Jy/beam — noise on every pixel."""
-        return interpolate_mesh(self.mesh_rms, *self._grid())
+        return interpolate_rows(self._lines(self.mesh_rms), *self._rows())
 
     def subtracted_from(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
         """(ny, nx) Jy/beam — the image without the level of the sky."""
-        return subtract_mesh(data, self.mesh_mean, *self._grid())
+        return subtract_rows(data, self._lines(self.mesh_mean), *self._rows())
 
     def _at(self, mesh: NDArray[np.float32], x: ArrayLike, y: ArrayLike) -> Array:
         column, next_column, share_x = self._neighbours(0, np.asarray(x, float))
@@ -97,13 +96,16 @@ class Background:
         upper = mesh[next_row, column] + share_x * (mesh[next_row, next_column] - mesh[next_row, column])
         return np.asarray(lower + share_y * (upper - lower), float)
 
-    def _grid(self) -> tuple[_Axis, _Axis]:
-        """The cells around each column, and around each row."""
-        ny, nx = self.shape
-        (*columns, share_x), (*rows, share_y) = (
-            self._neighbours(axis, np.arange(n, dtype=float)) for axis, n in enumerate((nx, ny))
-        )
-        return (columns[0], columns[1], share_x.astype(np.float32)), (rows[0], rows[1], share_y.astype(np.float32))
+    def _lines(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(my, nx) — the mesh at every column."""
+        column, next_column, share = self._neighbours(0, np.arange(self.shape[1], dtype=float))
+        lines = mesh[:, column] + share * (mesh[:, next_column] - mesh[:, column])
+        return np.asarray(lines, np.float32)
+
+    def _rows(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """For every row the line before it, the one after, and the share of the latter."""
+        row, next_row, share = self._neighbours(1, np.arange(self.shape[0], dtype=float))
+        return row, next_row, share.astype(np.float32)
 
     def _neighbours(self, axis: int, position: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
         """The cell before each position, the one after, and the share of the latter."""

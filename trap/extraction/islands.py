@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from photutils.segmentation import detect_sources
 
 from trap.catalogues import Flag
 from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_islands, touching
@@ -99,14 +98,8 @@ def find_islands(maps: SkyMaps, config: SourceExtractionConfig) -> Islands:
     Islands
         In the order of their first pixels, row by row.
     """
-    # photutils warns when it finds nothing, and its limit is exclusive: a peak exactly at both thresholds
-    # is lowered into reach.
-    limit = np.nextafter(np.float32(config.analysis_threshold), np.float32(-np.inf))
-    if not (maps.significance >= config.detection_threshold).any():
-        return _listed(maps, np.zeros(1, np.intp), np.empty(0, np.intp))
-    labels = detect_sources(maps.significance, limit, n_pixels=1, connectivity=8)
-    listed = list_islands(labels.data, int(labels.max_label), maps.significance, config.detection_threshold)
-    return _listed(maps, *listed)
+    offsets, flat = list_islands(maps.significance, config.analysis_threshold, config.detection_threshold)
+    return _listed(maps, offsets, flat)
 
 
 def _listed(maps: SkyMaps, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:

@@ -45,22 +45,27 @@ def part_islands(
     component, counts = np.zeros(x.size, np.intp), np.ones(offsets.size - 1, np.intp)
     for i in range(offsets.size - 1):
         own = slice(offsets[i], offsets[i + 1])
-        neighbours = _neighbours(x[own], y[own])
-        if _count_peaks(value[own], rms[own], neighbours, threshold) > 1:
-            counts[i] = _flood(
-                value[own], rms[own], neighbours, (threshold, min_rise, min_share * value[own].sum()), component[own]
-            )
+        place = _places(x[own], y[own])
+        if _count_peaks(x[own], y[own], value[own], rms[own], place, threshold) > 1:
+            limits = (threshold, min_rise, min_share * value[own].sum())
+            counts[i] = _flood(value[own], rms[own], _neighbours(x[own], y[own], place), limits, component[own])
     return component, counts
 
 
 @compiled
-def _neighbours(x: Indices, y: Indices) -> NDArray[np.int32]:
-    """(n, 8) — places in the list of the pixels that touch each, row by row; -1 where there is none."""
+def _places(x: Indices, y: Indices) -> NDArray[np.int32]:
+    """Places in the list of the pixels of the box around an island and a frame of one pixel; -1 where there is none."""
     left, low = x.min(), y.min()
-    # A frame of one pixel, so that no neighbour lies outside.
     place = np.full((y.max() - low + 3, x.max() - left + 3), -1, np.int32)
     for i in range(x.size):
         place[y[i] - low + 1, x[i] - left + 1] = i
+    return place
+
+
+@compiled
+def _neighbours(x: Indices, y: Indices, place: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(n, 8) — places of the pixels that touch each, row by row; -1 where there is none."""
+    left, low = x.min(), y.min()
     result = np.empty((x.size, 8), np.int32)
     for i in range(x.size):
         row, column, k = y[i] - low + 1, x[i] - left + 1, 0
@@ -73,15 +78,18 @@ def _neighbours(x: Indices, y: Indices) -> NDArray[np.int32]:
 
 
 @compiled
-def _count_peaks(value: Array, rms: Array, neighbours: NDArray[np.int32], threshold: float) -> int:
+def _count_peaks(x: Indices, y: Indices, value: Array, rms: Array, place: NDArray[np.int32], threshold: float) -> int:
     """Local maxima that reach the threshold; of equal neighbours the first counts."""
-    n_peaks = 0
+    left, low, n_peaks = x.min(), y.min(), 0
     for i in range(value.size):
-        is_peak = value[i] >= threshold * rms[i]
-        for k in range(8):
-            other = neighbours[i, k]
-            if is_peak and other >= 0:
-                is_peak = value[i] > value[other] or (value[i] == value[other] and k >= 4)
+        if value[i] < threshold * rms[i]:
+            continue
+        row, column, is_peak = y[i] - low + 1, x[i] - left + 1, True
+        for dy in range(-1, 2):
+            for dx in range(-1, 2):
+                other = place[row + dy, column + dx]
+                if other >= 0 and other != i:
+                    is_peak &= value[i] > value[other] or (value[i] == value[other] and other > i)
         n_peaks += is_peak
     return n_peaks
 

@@ -154,6 +154,8 @@ def _normal_equations(
     pixels: Pixels, parameters: Array, n_free: int, normal: Array, gradient: Array, slopes: Array, active: Indices
 ) -> float:
     """Fill the lower half of JᵀJ, and Jᵀr; return the sum of squares."""
+    if parameters.shape[0] == 1 and n_free == 3:
+        return _normal_equations_of_one(pixels, parameters[0], normal, gradient)
     normal[:], gradient[:] = 0.0, 0.0
     cost = 0.0
     x, y, value = pixels
@@ -172,6 +174,37 @@ def _normal_equations(
                         normal[row + p, column + q] += slope * slopes[n, q]
                 for q in range(p + 1):
                     normal[row + p, row + q] += slope * slopes[m, q]
+    return cost
+
+
+@compiled
+def _normal_equations_of_one(pixels: Pixels, parameters: Array, normal: Array, gradient: Array) -> float:
+    """Do the same for peak and place of a single component, which most islands are."""
+    peak, x0, y0, a, b, c = parameters
+    cost = sum_0 = sum_1 = sum_2 = n_00 = n_10 = n_11 = n_20 = n_21 = n_22 = 0.0
+    x, y, value = pixels
+    for i in range(x.size):
+        u, v = x[i] - x0, y[i] - y0
+        slope_x, slope_y = a * u + b * v, b * u + c * v
+        exponent = u * slope_x + v * slope_y
+        unit = np.exp(-exponent / 2) if exponent <= FURTHEST else 0.0
+        here = peak * unit
+        residual = value[i] - here
+        slope_x *= here
+        slope_y *= here
+        cost += residual * residual
+        sum_0 += unit * residual
+        sum_1 += slope_x * residual
+        sum_2 += slope_y * residual
+        n_00 += unit * unit
+        n_10 += slope_x * unit
+        n_11 += slope_x * slope_x
+        n_20 += slope_y * unit
+        n_21 += slope_y * slope_x
+        n_22 += slope_y * slope_y
+    gradient[0], gradient[1], gradient[2] = sum_0, sum_1, sum_2
+    normal[0, 0], normal[1, 0], normal[1, 1] = n_00, n_10, n_11
+    normal[2, 0], normal[2, 1], normal[2, 2] = n_20, n_21, n_22
     return cost
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     Indices = NDArray[np.intp]
     Map = NDArray[np.float32]
 
-__all__ = ["interpolate_mesh", "range_of", "search_mask", "significance_map", "subtract_mesh"]
+NOTHING = np.float32(-np.inf)
+
+__all__ = ["interpolate_rows", "range_of", "search_mask", "significance_map", "subtract_rows"]
 
 
 @compiled
@@ -41,43 +43,24 @@ def search_mask(data: Map, margin: int, radius: float) -> NDArray[np.bool_]:
 
 
 @compiled
-def interpolate_mesh(
-    mesh: Map,
-    columns: tuple[Indices, Indices, NDArray[np.float32]],
-    rows: tuple[Indices, Indices, NDArray[np.float32]],
-) -> Map:
-    """Bilinear values of a mesh on every pixel.
-
-    Parameters
-    ----------
-    mesh
-        (my, mx)
-    columns, rows
-        (nx,) and (ny,) each — for each column and row the cell before, the one after, and the share of the latter.
-
-    Returns
-    -------
-    (ny, nx)
-    """
-    result = np.empty((rows[0].size, columns[0].size), np.float32)
-    for y in range(rows[0].size):
-        _fill_row(result[y], mesh, columns, mesh[rows[0][y]], mesh[rows[1][y]], rows[2][y])
+def interpolate_rows(lines: Map, before: Indices, after: Indices, share: NDArray[np.float32]) -> Map:
+    """(ny, nx) — for each row of an image the mean of two of the (my, nx) lines, with the share of the second."""
+    result = np.empty((before.size, lines.shape[1]), np.float32)
+    for y in range(before.size):
+        one, other, weight = lines[before[y]], lines[after[y]], share[y]
+        for x in range(lines.shape[1]):
+            result[y, x] = one[x] + weight * (other[x] - one[x])
     return result
 
 
 @compiled
-def subtract_mesh(
-    data: Map,
-    mesh: Map,
-    columns: tuple[Indices, Indices, NDArray[np.float32]],
-    rows: tuple[Indices, Indices, NDArray[np.float32]],
-) -> Map:
-    """(ny, nx) — the data less the bilinear values of a mesh; see :func:`interpolate_mesh`."""
+def subtract_rows(data: Map, lines: Map, before: Indices, after: Indices, share: NDArray[np.float32]) -> Map:
+    """(ny, nx) — the data less :func:`interpolate_rows`."""
     result = np.empty(data.shape, np.float32)
-    for y in range(data.shape[0]):
-        _fill_row(result[y], mesh, columns, mesh[rows[0][y]], mesh[rows[1][y]], rows[2][y])
-        for x in range(data.shape[1]):
-            result[y, x] = data[y, x] - result[y, x]
+    for y in range(before.size):
+        one, other, weight = lines[before[y]], lines[after[y]], share[y]
+        for x in range(lines.shape[1]):
+            result[y, x] = data[y, x] - (one[x] + weight * (other[x] - one[x]))
     return result
 
 
@@ -88,7 +71,7 @@ def significance_map(value: Map, rms: Map, mask: NDArray[np.bool_]) -> Map:
     for y in range(value.shape[0]):
         for x in range(value.shape[1]):
             ratio = value[y, x] / rms[y, x]
-            result[y, x] = -np.inf if mask[y, x] or np.isnan(ratio) else ratio
+            result[y, x] = NOTHING if mask[y, x] | (ratio != ratio) else ratio  # noqa: PLR0124 (a vectorised isnan)
     return result
 
 
@@ -101,20 +84,3 @@ def range_of(value: Map, mask: NDArray[np.bool_]) -> tuple[float, float]:
             if not mask[y, x]:
                 low, high = min(low, value[y, x]), max(high, value[y, x])
     return (low, high) if low <= high else (np.nan, np.nan)
-
-
-@compiled
-def _fill_row(
-    result: NDArray[np.float32],
-    mesh: Map,
-    columns: tuple[Indices, Indices, NDArray[np.float32]],
-    lower: NDArray[np.float32],
-    upper: NDArray[np.float32],
-    share: float,
-) -> None:
-    line = np.empty(mesh.shape[1], np.float32)
-    for k in range(line.size):
-        line[k] = lower[k] + np.float32(share) * (upper[k] - lower[k])
-    before, after, share_x = columns
-    for x in range(result.size):
-        result[x] = line[before[x]] + share_x[x] * (line[after[x]] - line[before[x]])
