@@ -183,6 +183,10 @@ class NewSources(ColumnTable):
     sigma_rms_max: NDArray[np.float64] = column(
         "f8", "", "Integrated flux density over the highest noise of that image."
     )
+    sigma_local: NDArray[np.float64] = column(
+        "f8", "", "Peak flux density over the best earlier noise at the position; NaN where that is not known."
+    )
+    n_looks: NDArray[np.int32] = column("i4", "", "Earlier images of the band that looked at the position.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

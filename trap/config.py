@@ -121,6 +121,8 @@ class AssociationConfig(_Settings):
     """Largest distance of a pair in units of its position error (dimensionless)."""
     beamwidths_limit: Positive = 3.0
     """Largest distance of a pair, in beam semi-major axes (half widths at half maximum)."""
+    search_radius_floor_arcsec: NotNegative = 0.0
+    """Pairs as close as this are considered however small the beam is: the ionosphere shifts sources, not beams."""
 
 
 class TransientSearchConfig(_Settings):
@@ -128,6 +130,8 @@ class TransientSearchConfig(_Settings):
 
     new_source_sigma_margin: NotNegative = 1.0
     """By how many σ beyond the detection threshold an earlier image should have shown a new source."""
+    new_source_noise: Literal["position", "image"] = "position"
+    """Which noise decides: the best earlier one at the position, or TraP's, the lowest of the best earlier image."""
 
 
 class ExecutionConfig(_Settings):

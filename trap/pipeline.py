@@ -85,7 +85,8 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
         return result.rejected(rejection)
     with _timed(seconds, "extraction"):
         extraction = source_extraction.extract_sources(image, config.source_extraction)
-    return result.with_extraction(extraction)
+        tiles = source_extraction.sample_noise(image, extraction.background, config.source_extraction)
+    return result.with_extraction(extraction, tiles)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trap.extraction.background import Background
     from trap.extraction.measure import Extraction
     from trap.images.image import ImageMetadata
+    from trap.noise_history import NoiseTiles
     from trap.quality import Rejection
     from trap.running_catalogue import CatalogueChanges, LightCurveKey
 
@@ -50,6 +51,8 @@ class ImageResult:
         Coarse mesh of background and noise; None for a rejected image.
     rms_min, rms_max
         Jy/beam — extremes of the noise in the searched area; NaN for a rejected image.
+    noise_tiles
+        The noise on tiles of the sky; None for a rejected image.
     seconds
         Time spent in each stage.
     """
@@ -62,12 +65,14 @@ class ImageResult:
     background: Background | None
     rms_min: float
     rms_max: float
+    noise_tiles: NoiseTiles | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def with_extraction(self, extraction: Extraction) -> ImageResult:
+    def with_extraction(self, extraction: Extraction, noise_tiles: NoiseTiles) -> ImageResult:
         """Return the same image with what was found in it."""
         return replace(
             self,
+            noise_tiles=noise_tiles,
             measurements=extraction.measurements,
             background=extraction.background,
             rms_min=extraction.rms_min,
@@ -81,6 +86,7 @@ class ImageResult:
             rejection=rejection,
             measurements=Measurements.empty(),
             background=None,
+            noise_tiles=None,
             rms_min=math.nan,
             rms_max=math.nan,
         )

@@ -68,7 +68,7 @@ class Survey:
     latest: datetime | None = None
 
     def __post_init__(self) -> None:
-        self.looks = EarlierLooks(self.config.transient_search.new_source_sigma_margin)
+        self.looks = EarlierLooks(self.config)
 
     def light_curve_key(self, metadata: ImageMetadata) -> LightCurveKey:
         """Find, or make, the band of an image; with its Stokes parameter."""
@@ -135,8 +135,7 @@ class Survey:
                     image.key,
                     image=image_id,
                     region=image.region,
-                    rms_min=image.result.rms_min,
-                    rms_max=image.result.rms_max,
-                    threshold=self.config.source_extraction.detection_threshold,
+                    rms_range=(image.result.rms_min, image.result.rms_max),
+                    tiles=image.result.noise_tiles,
                 )
         self.latest = record.taustart_ts

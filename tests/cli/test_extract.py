@@ -455,3 +455,13 @@ def test_files_go_to_the_current_folder_by_default(folder, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert main(["extract", str(folder / "quiet.fits"), "--regions"]) == 0
     assert Path("quiet.reg").is_file()
+
+
+def test_what_is_logged_does_not_spoil_the_json(folder, tmp_path, capsys):
+    data, head = fits.getdata(folder / "quiet.fits", header=True)
+    head["BMIN"] = -1.0
+    fits.writeto(tmp_path / "odd.fits", data, head)
+    assert main(["extract", "--json", str(tmp_path / "odd.fits")]) == 3
+    output = capsys.readouterr()
+    assert json.loads(output.out)[0]["problem"] == "no restoring beam in the header"
+    assert "beam_unusable" in output.err

@@ -59,6 +59,14 @@ def test_ac3_search_radius_is_in_beam_semi_major_axes(make_dataset, limit, datap
     assert [entry["datapoints"] for entry in dataset.entries()] == datapoints
 
 
+def test_search_radius_has_a_floor_in_arcsec(make_dataset):
+    # The beam's semi-major axis is 108 arcsec; the two positions are 117 arcsec apart.
+    dataset = make_dataset(association={"search_radius_floor_arcsec": 120.0})
+    dataset.process(FIELD.image(0, sources(123.0, 10.0, systematics=100)))
+    dataset.process(FIELD.image(1, sources(123.0 - 0.033, 10.0, systematics=100)))
+    assert [entry["datapoints"] for entry in dataset.entries()] == [2]
+
+
 def test_ac4_one_to_many_forks_the_entry(make_dataset):
     dataset = make_dataset()
     dataset.process(FIELD.image(0, sources(123.1235, 10.55)))

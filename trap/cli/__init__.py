@@ -36,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code, see :class:`trap.outcomes.ExitCode`. Wrong arguments leave with 2, as argparse does.
     """
     arguments = make_parser().parse_args(argv)
+    from trap.log import configure_logging
+
+    # On standard error from the first event on: standard output is the answer, which a program may read.
+    configure_logging()
     try:
         return int(resolve_name(arguments.handler)(arguments))
     except TrapError as error:

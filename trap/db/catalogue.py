@@ -153,6 +153,8 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
         "trigger_xtrsrc": measurement_ids[new_sources.measurement],
         "previous_limits_image": new_sources.previous_limits_image,
         "newsource_type": new_sources.newsource_type,
+        "sigma_local": new_sources.sigma_local,
+        "n_looks": new_sources.n_looks,
     }
     insert_columns(connection, NewSource, columns)
 

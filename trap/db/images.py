@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trap import quality
+    from trap.noise_history import NoiseTiles
     from trap.records import ImageRecord
     from trap.survey import Survey
 
@@ -199,8 +200,11 @@ def _insert_rejections(connection: Connection, ids: Sequence[int], images: Seque
 
 
 def _insert_meshes(connection: Connection, ids: Sequence[int], images: Sequence[ImageRecord]) -> None:
-    pairs = [(i, im.result.background) for i, im in zip(ids, images, strict=True) if im.result.background is not None]
-    rows = [{"image": image, **_mesh_row(background)} for image, background in pairs]
+    rows = [
+        {"image": number, **_mesh_row(image.result.background), **_tile_row(image.result.noise_tiles)}
+        for number, image in zip(ids, images, strict=True)
+        if image.result.background is not None
+    ]
     if rows:
         insert_columns(connection, RmsMap, {name: [row[name] for row in rows] for name in rows[0]})
 
@@ -219,6 +223,16 @@ def _mesh_row(background: Background) -> dict[str, Any]:
         "mesh_ny": background.mesh_rms.shape[0],
         "mesh_mean": background.mesh_mean.astype(LITTLE_ENDIAN).tobytes(),
         "mesh_rms": background.mesh_rms.astype(LITTLE_ENDIAN).tobytes(),
+    }
+
+
+def _tile_row(tiles: NoiseTiles | None) -> dict[str, Any]:
+    if tiles is None:
+        return {"tile_order": None, "tiles": None, "tile_rms": None}
+    return {
+        "tile_order": tiles.order,
+        "tiles": tiles.tile.astype("<i8").tobytes(),
+        "tile_rms": tiles.rms.astype(LITTLE_ENDIAN).tobytes(),
     }
 
 

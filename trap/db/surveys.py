@@ -6,6 +6,7 @@ that a run that was interrupted goes on as if it had not been.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from trap.db.models import (
     Image,
     Monitor,
     Rejection,
+    RmsMap,
     RunningCatalog,
     RunningCatalogFlux,
     SkyRegion,
 )
 from trap.images.bands import Band
 from trap.images.skyregion import SkyRegion as Region
+from trap.noise_history import NoiseTiles
 from trap.running_catalogue import ENTRY, LightCurveKey
 from trap.survey import Survey
 from trap.variability import FLUX_STATISTICS
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from trap.config import PipelineConfig
 
@@ -120,26 +123,41 @@ def _structured(columns: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], renam
 def _load_accepted_images(connection: Connection, dataset_id: int, survey: Survey) -> None:
     """Show the survey all accepted images, as earlier looks and for the history of the noise."""
     rows = (
-        select(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max)
+        select(
+            *(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max),
+            *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms),
+        )
+        .outerjoin(RmsMap, RmsMap.image == Image.id)
         .where(Image.dataset == dataset_id, ~exists().where(Rejection.image == Image.id))
         .order_by(Image.taustart_ts, Image.id)
     )
-    columns = read_columns(connection, rows)
     band_numbers = {number: i for i, number in enumerate(survey.band_ids)}
     region_numbers = {number: i for i, number in enumerate(survey.region_ids)}
-    for image, band, stokes, region, rms_qc, rms_min, rms_max in zip(
-        *(column.tolist() for column in columns.values()), strict=True
-    ):
-        number = band_numbers[band]
-        survey.remember_rms(number, rms_qc)
+    # One by one: the tiles of all images together may be more than fits into memory.
+    for row in connection.execute(rows.execution_options(yield_per=100)):
+        number = band_numbers[row.band]
+        survey.remember_rms(number, row.rms_qc)
         survey.looks.add(
-            LightCurveKey(number, stokes),
-            image=image,
-            region=region_numbers[region],
-            rms_min=rms_min,
-            rms_max=rms_max,
-            threshold=survey.config.source_extraction.detection_threshold,
+            LightCurveKey(number, row.stokes),
+            image=row.id,
+            region=region_numbers[row.skyrgn],
+            rms_range=(_or_nan(row.rms_min), _or_nan(row.rms_max)),
+            tiles=_tiles(row),
         )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _tiles(row: Row[Any]) -> NoiseTiles | None:
+    if row.tile_order is None:
+        return None
+    return NoiseTiles(
+        order=row.tile_order,
+        tile=np.frombuffer(row.tiles, "<i8").astype(np.int64),
+        rms=np.frombuffer(row.tile_rms, "<f4").astype(np.float32),
+    )
 
 
 def _load_monitors(connection: Connection, dataset_id: int, survey: Survey) -> None:

@@ -15,6 +15,8 @@ from trap.survey import as_utc64
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trap.config import AssociationConfig
+    from trap.images.image import ImageMetadata
     from trap.records import ImageResult
     from trap.running_catalogue import LightCurveKey
     from trap.survey import Survey
@@ -61,7 +63,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         image=number,
         key=key,
         taustart=as_utc64(metadata.taustart_ts),
-        search_radius=settings.beamwidths_limit * metadata.beam.bmaj / 2 if metadata.beam else 0.0,
+        search_radius=_search_radius(metadata, settings),
         max_radius=settings.deruiter_radius,
     )
     new = associations.take(associations.type == Association.NEW_SOURCE)
@@ -71,7 +73,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         region=region,
         measurements=measured,
         associations=associations,
-        new_sources=survey.looks.find_new_sources(key, new.entry, new.measurement, measured, survey.regions),
+        new_sources=survey.looks.find_new_sources(key, new.entry, measured, new.measurement, survey.regions),
         forced_targets=np.empty(0, np.int64),
         n_dropped=len(found) - len(measured),
     )
@@ -87,3 +89,9 @@ def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> Im
         new_sources=NewSources.empty(),
         forced_targets=np.empty(0, np.int64),
     )
+
+
+def _search_radius(metadata: ImageMetadata, settings: AssociationConfig) -> float:
+    """Farthest distance of a pair, in deg; an image without a beam is rejected before it comes here."""
+    beam = 0.0 if metadata.beam is None else metadata.beam.bmaj / 2
+    return max(settings.beamwidths_limit * beam, settings.search_radius_floor_arcsec / 3600)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from trap.extraction.measure import Extraction
 from trap.extraction.measure import extract_sources as measure_sources
+from trap.extraction.tiles import sample_noise
 
 if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
     from trap.images.image import Image
 
-__all__ = ["Extraction", "extract_sources"]
+__all__ = ["Extraction", "extract_sources", "sample_noise"]
 
 
 def extract_sources(accessor: Image, extraction_params: SourceExtractionConfig) -> Extraction:

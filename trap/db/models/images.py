@@ -102,6 +102,9 @@ class RmsMap(Base):
     mesh_ny: Mapped[int] = described("Cells along y.")
     mesh_mean: Mapped[bytes] = described("Background of the cells, row by row, as little-endian float32.", "Jy/beam")
     mesh_rms: Mapped[bytes] = described("Noise of the cells, row by row, as little-endian float32.", "Jy/beam")
+    tile_order: Mapped[int | None] = described("HEALPix order of the tiles of the sky that the image covers.")
+    tiles: Mapped[bytes | None] = described("These tiles, nested numbering, ascending, as little-endian int64.")
+    tile_rms: Mapped[bytes | None] = described("Noise at their centres, as little-endian float32.", "Jy/beam")
 
 
 class RejectReason(Base):

@@ -183,6 +183,8 @@ class NewSource(Base):
     trigger_xtrsrc: Mapped[int] = reference("extractedsource", "Measurement that triggered it.")
     previous_limits_image: Mapped[int] = reference("image", "Best earlier look at its position.")
     newsource_type: Mapped[int] = described("1 above that image's limit at its worst noise too (likely), else 0.")
+    sigma_local: Mapped[float | None] = described("Peak flux density over the best earlier noise at the position.")
+    n_looks: Mapped[int] = described("Earlier images of the band that looked at the position.", default=0)
 
 
 class Monitor(Base):
