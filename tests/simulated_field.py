@@ -6,7 +6,7 @@ the background, and no values outside a circle.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +78,14 @@ def simulate_field(seed: int, *, size: int = 1024, n_sources: int = 1000) -> Fie
         rms=rms,
         beam_form=np.array(form),
     )
+
+
+def add_sources(field: Field, x: Array, y: Array, signal_to_noise: float) -> Field:
+    """Put sources of one S/N into a field; they do not enter its list."""
+    flux = signal_to_noise * field.rms[np.rint(y).astype(int), np.rint(x).astype(int)]
+    a, b, c = field.beam_form
+    pixels = field.image.data + render_sources(x, y, flux, beam_form=(a, b, c), shape=field.image.data.shape)
+    return replace(field, image=Image.from_array(pixels.astype(np.float32), field.image.header))
 
 
 def header_of(beam: Beam, size: int) -> Header:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
-from simulated_field import simulate_field
+from simulated_field import add_sources, simulate_field
 
 from trap.angles import offsets
-from trap.catalogues import Flag
 from trap.config import SourceExtractionConfig
 from trap.extraction.forced import fit_positions
 from trap.extraction.measure import extract_sources
@@ -103,7 +102,19 @@ def print_tally(name, tally):
         cells = (f"{m:+6.3f} ± {s:5.3f}" for m, s in zip(pulls.mean(0), pulls.std(0), strict=True))
         print(f"  S/N {low:4d} to {high:4d} ({len(pulls):4d}):", *(f"{cell:>15}" for cell in cells))
     print(f"  {tally.n_found} found, {tally.n_false} false; noise {tally.rms_ratio:.3f} of the true one")
-    print(f"  {np.mean(tally.split):.3f} of {len(tally.split)} blends split; complete to {complete_at_7(tally):.3f} at 7σ")
+    print(
+        f"  {np.mean(tally.split):.3f} of {len(tally.split)} blends split; complete to {complete_at_7(tally):.3f} at 7σ"
+    )
+
+
+def forced_pulls(field, x, y, config):
+    """f_int over its error at positions in pixels."""
+    extraction = extract_sources(field.image, config)
+    ra, dec = field.image.wcs.all_pix2world(x, y, 0)
+    fitted = fit_positions(
+        field.image, ra, dec, background=extraction.background, neighbours=extraction.measurements, config=config
+    )
+    return fitted.f_int / fitted.f_int_err
 
 
 def complete_at_7(tally):
@@ -140,3 +151,39 @@ def test_blends_above_7_sigma_are_split(tally):
 
 def test_noise_is_measured_within_3_percent(tally):
     assert tally.rms_ratio == pytest.approx(1, abs=0.03)
+
+
+FORCED = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3, margin=0, extraction_radius_pix=0)
+
+
+def check_forced(name, pulls):
+    print(f"\nforced fits {name}: {pulls.mean():+.3f} ± {pulls.std():.3f} ({pulls.size})")
+    assert abs(pulls.mean()) < max(0.05, 3 / np.sqrt(pulls.size))
+    assert 0.9 < pulls.std() < 1.1
+
+
+def test_forced_fits_at_empty_positions_read_zero():
+    pulls = []
+    for seed in range(8):
+        # Few sources, and none of those that no one could see.
+        field = simulate_field(100 + seed, n_sources=60)
+        rng = np.random.default_rng(seed)
+        x, y = rng.uniform(190, 830, (2, 400))
+        sources = cKDTree(field.beam_plane(field.x, field.y))
+        empty = sources.query(field.beam_plane(x, y))[0] > 3
+        pulls.append(forced_pulls(field, x[empty], y[empty], FORCED))
+    check_forced("at empty positions", np.concatenate(pulls))
+
+
+def test_forced_fits_beside_sources_of_1000_sigma_read_zero():
+    pulls = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        x, y = (a.ravel() + rng.uniform(-0.5, 0.5, a.size) for a in np.meshgrid(*[np.arange(200, 850, 40.0)] * 2))
+        field = add_sources(simulate_field(200 + seed, n_sources=2), x, y, 1000.0)
+        angle = rng.uniform(0, 2 * np.pi, x.size)
+        a, b, c = field.beam_form
+        to_pixels = np.linalg.inv(np.linalg.cholesky(np.array([[a, b], [b, c]])).T)
+        step = 1.5 * np.sqrt(8 * np.log(2)) * to_pixels @ np.array([np.cos(angle), np.sin(angle)])
+        pulls.append(forced_pulls(field, x + step[0], y + step[1], FORCED))
+    check_forced("1.5 beams from S/N 1000", np.concatenate(pulls))

@@ -31,8 +31,10 @@ CORE_RADIUS = 1.5
 """The same in pixels at the least, along any direction, for beams of few pixels."""
 CORE_PIXELS = 14.0
 """Its least area: a free fit with fewer than twice its six parameters would follow any noise."""
-SMALLEST_FIT = 0.2
+SMALLEST_FIT = 0.5
 """A fit with a minor axis below this share of the beam's follows a noise peak, not a source."""
+LEAST_SIGNIFICANCE = 3.0
+"""Peak of a free fit over its error, below which the shape is that of the noise along an island."""
 POINT_LIKE = 14.16
 """χ² of three degrees of freedom that chance exceeds as rarely as 3 σ: up to here a shape is the beam's."""
 
@@ -70,8 +72,8 @@ def fit_sources(
     """Fit the components of all islands.
 
     With ``force_beam`` all have the beam's shape. Without it the shape is free, but an island
-    in which no component's shape differs from the beam's by more than noise explains is given the beam's after all:
-    a free shape follows the noise, and its flux density reads 3 to 4 % too much at S/N 7 to 20.
+    in which no component's shape differs from the beam's by more than noise explains, or can be had, is given the
+    beam's after all: a free shape follows the noise, and its flux density reads 3 to 4 % too much at S/N 7 to 20.
 
     Parameters
     ----------
@@ -86,7 +88,8 @@ def fit_sources(
         return fits
     free = _fit(Shape.FREE, islands, components, maps, moments, beam, correlation)
     rms = background.rms_at(free.sources.x, free.sources.y)
-    is_point = fits.is_fitted & (_shape_chi_squared(free, rms, beam) < POINT_LIKE)
+    is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
+    is_point = fits.is_fitted & ((_shape_chi_squared(free, rms, beam) < POINT_LIKE) | ~free.is_fitted | is_vague)
     start = components.first[:-1]
     all_points = np.repeat(np.logical_and.reduceat(is_point, start), components.counts)
     return Fits(
@@ -118,7 +121,7 @@ def _fit(
         keep=shape is Shape.FREE,
     )
     fitted = fit_islands(pixels, components.counts, start, shape)
-    is_good = _is_plausible(fitted, islands, components.counts, beam)
+    is_good = _is_plausible(fitted, islands, components.counts, beam) & _has_stayed(fitted, moments)
     covariance = np.zeros((len(fitted), 6, 6))
     covariance[:, : shape.value, : shape.value] = fit_covariances(
         pixels.offsets, (pixels.x, pixels.y), components.first, fitted.parameters, shape.value, correlation
@@ -129,6 +132,14 @@ def _fit(
         is_beam_shaped=is_good & (shape is Shape.BEAM),
         covariance=covariance,
     )
+
+
+def _has_stayed(fitted: Gaussians, start: Gaussians) -> NDArray[np.bool_]:
+    """Whether fits are centred within the width of what they started from: in a crowd some find another's place."""
+    u, v = fitted.x - start.x, fitted.y - start.y
+    a, b, c = start.form.T
+    stayed: NDArray[np.bool_] = a * u**2 + 2 * b * u * v + c * v**2 < 8 * np.log(2)
+    return stayed
 
 
 def _core(beam: Array) -> Array:
