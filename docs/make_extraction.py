@@ -21,6 +21,8 @@ PAGE = Path(__file__).with_name("extraction.md")
 FIGURE = PAGE.parent / "images" / "background.png"
 BEGIN, END = "<!-- flags: made by docs/make_extraction.py -->\n", "<!-- end of flags -->\n"
 SIZE, RADIUS, RMS = 512, 240, 1e-3
+BEAM_FORM = (0.22, 0.03, 0.28)
+"""A beam of 5.2 × 4.4 pixels, as coefficients of its exponent."""
 
 
 def flags_table() -> str:
@@ -55,15 +57,14 @@ def write_flags() -> None:
 
 def simulated_sky() -> tuple[np.ndarray, np.ndarray]:
     """An image with everything that is hard for a background: its pixels, and the true noise of each."""
-    form = (0.22, 0.03, 0.28)
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     true_rms = RMS * (1 + 2 * x / SIZE)
-    data = true_rms * render_noise(np.random.default_rng(6), noise_transfer(form, (SIZE, SIZE)), (SIZE, SIZE))
+    data = true_rms * render_noise(np.random.default_rng(6), noise_transfer(BEAM_FORM, (SIZE, SIZE)), (SIZE, SIZE))
     rng = np.random.default_rng(7)
     positions = rng.uniform(20, SIZE - 20, (2, 150))
-    data += render_sources(*positions, RMS * 10 ** rng.uniform(0.7, 2, 150), beam_form=form, shape=data.shape)
+    data += render_sources(*positions, RMS * 10 ** rng.uniform(0.7, 2, 150), beam_form=BEAM_FORM, shape=data.shape)
     # One source of S/N 1000, and one as large as a cell.
-    data += render_sources(np.array([180.0]), np.array([256.0]), np.array([2.0]), beam_form=form, shape=data.shape)
+    data += render_sources(np.array([180.0]), np.array([256.0]), np.array([2.0]), beam_form=BEAM_FORM, shape=data.shape)
     data += 0.02 * np.exp(-((x - 350) ** 2 + (y - 256) ** 2) / (2 * 12**2))
     data += 2e-3 * y / SIZE
     data[np.hypot(x - SIZE / 2, y - SIZE / 2) > RADIUS] = np.nan
@@ -74,7 +75,7 @@ def simulated_sky() -> tuple[np.ndarray, np.ndarray]:
 def estimated_noise(data: np.ndarray) -> Background:
     """The background of the simulated sky, with the pipeline's cells."""
     config = SourceExtractionConfig(margin=0, extraction_radius_pix=0)
-    return estimate_background(data, measured_mask(data, config), config)
+    return estimate_background(data, measured_mask(data, config), config, beam=np.array(BEAM_FORM))
 
 
 def draw() -> None:

@@ -71,6 +71,8 @@ class Flag(IntFlag):
     """Pixels without a value lie within the island or the fitting box."""
     OUTSIDE = 16
     """The position lies outside the measured area: a forced fit has no flux (NaN), a blind one is not associated."""
+    POINT_LIKE = 32
+    """The shape was free, but is the restoring beam's as far as the noise lets one tell: that was fitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

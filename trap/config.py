@@ -92,7 +92,9 @@ class SourceExtractionConfig(_Settings):
     deblend_nthresh: Annotated[int, Field(ge=0, le=300)] = 32
     """0 leaves islands whole; any other number parts those that hold several sources, trying every level."""
     force_beam: bool = True
-    """Give every source the shape of the restoring beam; right for point sources."""
+    """Give every source the shape of the restoring beam; otherwise only those whose shape noise explains."""
+    errors: Literal["autocorrelation", "condon"] = "autocorrelation"
+    """Errors of fits: from the autocorrelation of the image's own noise, or by Condon's (1997) formulas."""
     box_in_beampix: Positive = 10.0
     """Side of the box of a forced fit, in beam semi-major axes (half widths at half maximum)."""
     ew_sys_err: NotNegative = 10.0

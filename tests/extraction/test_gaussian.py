@@ -66,15 +66,3 @@ def test_shape_that_is_no_ellipse_is_no_fit():
     trough.value[:] = 1 + 0.01 * (trough.x - 12.0) ** 2
     fitted = fit_islands(trough, np.array([1]), gaussians(TRUTH[0]), Shape.FREE)
     assert np.isnan(fitted.peak[0])
-
-
-@pytest.mark.parametrize("shape", Shape)
-def test_derivatives_are_those_of_the_model(shape):
-    from trap.extraction.gaussian import _Fit  # noqa: PLC0415 (the core, for this test alone)
-
-    island = island_of(TRUTH)
-    fit = _Fit(island.x, island.y, island.value, TRUTH * 1.1, shape)
-    free = fit._guess[:, : shape.value].ravel()
-    steps = 1e-6 * np.eye(free.size)
-    expected = [(fit._residuals(free + step) - fit._residuals(free - step)) / 2e-6 for step in steps]
-    assert fit._derivatives(free) == pytest.approx(np.array(expected), abs=1e-7)

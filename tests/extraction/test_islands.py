@@ -5,7 +5,7 @@ import pytest
 
 from trap.catalogues import Flag
 from trap.config import SourceExtractionConfig
-from trap.extraction.islands import SkyMaps, find_islands, flag_islands, with_surroundings
+from trap.extraction.islands import SkyMaps, find_islands, fitted_pixels, flag_islands
 
 CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
 
@@ -13,7 +13,7 @@ CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
 def maps_of(rows, mask=None, rms=1.0):
     value = np.array(rows, np.float32)
     masked = np.zeros(value.shape, bool) if mask is None else np.array(mask, bool)
-    return SkyMaps(value=value, rms=np.full(value.shape, rms, np.float32), mask=masked)
+    return SkyMaps.of(value=value, rms=np.broadcast_to(np.float32(rms), value.shape).copy(), mask=masked)
 
 
 def pixel_sets(islands):
@@ -58,8 +58,7 @@ def test_masked_pixels_belong_to_no_island():
 
 
 def test_significance_is_that_of_the_local_noise():
-    maps = maps_of([[6, 0, 6]])
-    maps.rms[0, 2] = 2
+    maps = maps_of([[6, 0, 6]], rms=[[1, 1, 2]])
     assert pixel_sets(find_islands(maps, CONFIG)) == [{(0, 0)}]
 
 
@@ -73,26 +72,36 @@ def test_island_at_the_edge_and_island_at_a_gap_are_flagged():
     mask = np.zeros((9, 9), bool)
     mask[3, 3] = True  # no value
     mask[8, 8] = True  # outside the searched area
-    has_value = np.ones((9, 9), bool)
-    has_value[3, 3] = False
+    data = np.zeros((9, 9), np.float32)
+    data[3, 3] = np.nan
     maps = maps_of(rows, mask)
-    flags = flag_islands(find_islands(maps, CONFIG), maps, has_value)
+    flags = flag_islands(find_islands(maps, CONFIG), maps, data)
     assert flags.tolist() == [Flag.EDGE, Flag.MASKED_PIXELS, 0, Flag.EDGE]
 
 
-def test_surroundings_of_small_islands_leave_out_masked_pixels_and_other_islands():
+def fitted_to(maps, centres, **settings):
+    islands = find_islands(maps, CONFIG)
+    first = np.arange(len(islands) + 1)
+    # Within 1.2 pixels along y, 2.2 along x.
+    form = np.array([1 / 2.2**2, 0.0, 1 / 1.2**2])
+    return pixel_sets(fitted_pixels(islands, maps, first=first, centres=np.array(centres), form=form, **settings))
+
+
+def test_fit_leaves_out_masked_pixels_and_those_of_other_islands():
     rows = np.zeros((5, 7))
     rows[2, 2], rows[2, 4:] = 9, 9
     mask = np.zeros(rows.shape, bool)
-    mask[1, 1] = True
-    maps = maps_of(rows, mask)
-    islands = find_islands(maps, CONFIG)
-    grown = with_surroundings(islands, maps, needed=np.array([6, 2]), reach=(1, 2))
-    expected = {(x, y) for x in range(5) for y in (1, 2, 3)} - {(1, 1), (4, 2)}
-    assert pixel_sets(grown) == [expected, {(4, 2), (5, 2), (6, 2)}]
+    mask[1, 2] = True
+    fitted = fitted_to(maps_of(rows, mask), [[2.0, 2.0], [6.0, 2.0]], keep=False)
+    assert fitted == [
+        {(0, 2), (1, 2), (2, 2), (3, 2), (1, 3), (2, 3), (3, 3)} | {(1, 1), (3, 1)},
+        {(4, 2), (5, 2), (6, 2)} | {(5, y) for y in (1, 3)} | {(6, y) for y in (1, 3)},
+    ]
 
 
-def test_large_islands_stay_as_they_are():
-    maps = maps_of([[0, 6, 6, 0]])
-    islands = find_islands(maps, CONFIG)
-    assert with_surroundings(islands, maps, needed=np.array([2]), reach=(1, 1)) is islands
+def test_fit_may_keep_the_island_beyond_its_surroundings():
+    rows = np.zeros((3, 12))
+    rows[1, 1:11] = 9
+    all_near, own = ({(x, y) for x in (2, 3, 4) for y in (0, 2)}, {(x, 1) for x in range(1, 11)})
+    assert fitted_to(maps_of(rows), [[3.0, 1.0]], keep=True) == [all_near | own]
+    assert fitted_to(maps_of(rows), [[3.0, 1.0]], keep=False) == [all_near | {(x, 1) for x in range(1, 6)}]

@@ -22,7 +22,7 @@ def form_of(semimajor, semiminor, theta):
 
 def moments_of(value):
     value = np.asarray(value, np.float32)
-    maps = SkyMaps(value=value, rms=np.ones_like(value), mask=np.zeros(value.shape, bool))
+    maps = SkyMaps.of(value=value, rms=np.ones_like(value), mask=np.zeros(value.shape, bool))
     islands = find_islands(maps, CONFIG)
     return measure_moments(islands, deblend(islands, CONFIG), BEAM, CONFIG.analysis_threshold)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trap.extraction.uncertainties import beam_fit_errors, forced_fit_errors, gaussian_fit_errors, moments_errors
+from trap.extraction.gaussian import Gaussians
+from trap.extraction.uncertainties import correlated_errors, forced_fit_errors, gaussian_fit_errors, moments_errors
 
 # p = 10, a = 3, b = 2.5, F = 12, σ = 1; the beam's full widths are 5 and 4.
 PEAK, FLUX, RMS = np.array([10.0]), np.array([12.0]), np.array([1.0])
@@ -45,35 +46,31 @@ def test_errors_of_moments_at_the_threshold_are_finite():
     assert np.isfinite([errors.peak, errors.integrated, errors.major, errors.minor]).all()
 
 
-@pytest.mark.parametrize(("signal_to_noise", "peak", "position"), [(3.0001, 1.0, 0.5), (3e6, 2.0, 2.0)])
-def test_beam_fit_lies_between_its_limits(signal_to_noise, peak, position):
-    # The peak pixel alone has the noise of one pixel; all pixels together twice its variance. A position from
-    # the slope at the peak alone has half the variance (beam σ / S/N)², one from all pixels twice.
-    errors = beam_fit_errors(RMS * signal_to_noise, rms=RMS, beam_axes=BEAM_AXES, threshold=RMS * 3)
-    sigma = np.array(BEAM_AXES) / np.sqrt(2 * np.log(2)) / signal_to_noise
-    assert errors.peak[0] ** 2 == pytest.approx(peak, rel=2e-3)
-    assert np.array([errors.major[0], errors.minor[0]]) ** 2 == pytest.approx(position * sigma**2, rel=2e-3)
+def test_errors_of_a_fit_of_the_beams_shape_are_those_of_its_peak():
+    errors = gaussian_fit_errors(PEAK, PEAK, rms=RMS, axes=BEAM_AXES, beam_axes=BEAM_AXES, is_beam_shaped=True)
+    # Condon (1997) with source and beam alike: the noise of a pixel.
+    assert (errors.peak[0], errors.integrated[0]) == pytest.approx((1, 1))
 
 
-def test_beam_fit_has_the_same_relative_error_in_peak_and_integrated_flux():
-    errors = beam_fit_errors(PEAK, rms=RMS, beam_axes=BEAM_AXES, threshold=RMS * 3)
-    assert errors.integrated == errors.peak
+def test_position_errors_are_turned_to_x_and_y():
+    form = np.array([[0.5, 0.0, 0.1]])  # the major axis along y
+    errors = forced_fit_errors(PEAK, rms=RMS, variance=np.full(1, 2.0), beam_axes=(2.0, 1.0))
+    turned = errors.turned(form)
+    assert turned.position[0] == pytest.approx([errors.minor[0] ** 2, 0, errors.major[0] ** 2], abs=1e-12)
 
 
-def test_variances_of_a_beam_fit_are_those_of_its_noise_by_direct_summation():
-    # Sandwich covariance on the pixels themselves, for S/N 10 above a threshold of 3.
-    s = 4.0
-    v, u = np.mgrid[-9:10, -9:10]
-    inside = (u**2 + v**2) / (2 * s**2) < np.log(10 / 3)
-    u, v = u[inside], v[inside]
-    g = np.exp(-(u**2 + v**2) / (2 * s**2))
-    noise = np.exp(-(np.subtract.outer(u, u) ** 2 + np.subtract.outer(v, v) ** 2) / (4 * s**2))
-    jacobian = np.column_stack([g, 10 * g * u / s**2])
-    inverse = np.linalg.inv(jacobian.T @ jacobian)
-    expected = np.sqrt(np.diag(inverse @ jacobian.T @ noise @ jacobian @ inverse))
-    axis = s * np.sqrt(2 * np.log(2))
-    errors = beam_fit_errors(PEAK, rms=RMS, beam_axes=(axis, axis), threshold=RMS * 3)
-    assert (errors.peak[0], errors.major[0]) == pytest.approx(expected, rel=0.02)
+def test_flux_error_from_a_covariance_is_that_of_the_flux_itself():
+    form = np.array([[0.3, 0.1, 0.4]])
+    sources = Gaussians(x=np.zeros(1), y=np.zeros(1), peak=np.array([7.0]), form=form)
+    root = np.random.default_rng(1).normal(0, 0.01, (6, 6))
+    covariance = root @ root.T
+    errors = correlated_errors(covariance[np.newaxis], sources, np.array([11.0]), rms=np.array([0.1]))
+    drawn = np.random.default_rng(2).multivariate_normal(np.zeros(6), covariance * 0.1**2, 100_000)
+    a, b, c = (form[0] + drawn[:, 3:]).T
+    flux = 11.0 * (1 + drawn[:, 0] / 7) * np.sqrt((0.3 * 0.4 - 0.1**2) / (a * c - b**2))
+    assert errors.integrated[0] == pytest.approx(flux.std(), rel=0.02)
+    assert errors.peak[0] == pytest.approx(drawn[:, 0].std(), rel=0.02)
+    assert errors.position[0] == pytest.approx(np.cov(drawn[:, 1:3].T)[[0, 0, 1], [0, 1, 1]], rel=0.1, abs=1e-9)
 
 
 def test_forced_fit_of_nothing_has_the_position_error_of_one_sigma():

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trap.kernels.maps import search_mask
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -38,7 +40,4 @@ def is_outside(x: ArrayLike, y: ArrayLike, shape: tuple[int, int], config: Sourc
 
 def measured_mask(data: NDArray[Any], config: SourceExtractionConfig) -> NDArray[np.bool_]:
     """(ny, nx) — True where an image is not searched: outside the area, or without a finite value."""
-    ny, nx = data.shape
-    columns, rows = np.arange(nx)[np.newaxis, :], np.arange(ny)[:, np.newaxis]
-    mask: NDArray[np.bool_] = is_outside(columns, rows, (ny, nx), config) | ~np.isfinite(data)
-    return mask
+    return search_mask(np.asarray(data, np.float32), config.margin, float(config.extraction_radius_pix))

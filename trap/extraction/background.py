@@ -15,6 +15,11 @@ from photutils.background import Background2D
 from scipy import ndimage
 from scipy.special import erf
 
+from trap.extraction.noise import beam_correlation, share_of_mean
+from trap.kernels.islands import list_islands
+from trap.kernels.maps import interpolate_rows, significance_map, subtract_rows
+from trap.kernels.statistics import clipped_moments
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -32,6 +37,10 @@ LEAST_NOISE = 1e-3
 """Cells with less than this share of the median noise hold no sky, but the same number over and over (TraP's)."""
 CHUNK_PIXELS = 1 << 20
 """Pixels sorted at a time, which bounds the memory."""
+SOURCE_SIGMA = (3.0, 5.0)
+"""What belongs to a source, and what is one, when sources are kept out of the background, in σ."""
+SAMPLED_FWHM = 4.0
+"""Beams as wide as this (pix) are sampled well by every second pixel along each axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,6 +59,9 @@ class Background:
         (x, y) pix — one past the last pixel of the last cell, which may be cut short.
     cell
         (x, y) pix — size of a cell.
+    correlation
+        (2 m + 1, 2 m + 1) — autocorrelation of the noise at lags -m to m pixels along y and x; None where it
+        was not measured.
     """
 
     mesh_mean: NDArray[np.float32]
@@ -58,6 +70,7 @@ class Background:
     origin: tuple[int, int]
     extent: tuple[int, int]
     cell: tuple[int, int]
+    correlation: Array | None = None
 
     def mean_at(self, x: ArrayLike, y: ArrayLike) -> Array:
         """Level at positions (pix), in Jy/beam; the edge cells hold beyond the mesh; NaN at NaN."""
@@ -69,11 +82,15 @@ class Background:
 
     def mean_map(self) -> NDArray[np.float32]:
         """(ny, nx) Jy/beam — level on every pixel."""
-        return self._map(self.mesh_mean)
+        return interpolate_rows(self._lines(self.mesh_mean), *self._rows())
 
     def rms_map(self) -> NDArray[np.float32]:
         """(ny, nx) Jy/beam — noise on every pixel."""
-        return self._map(self.mesh_rms)
+        return interpolate_rows(self._lines(self.mesh_rms), *self._rows())
+
+    def subtracted_from(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(ny, nx) Jy/beam — the image without the level of the sky."""
+        return subtract_rows(data, self._lines(self.mesh_mean), *self._rows())
 
     def _at(self, mesh: NDArray[np.float32], x: ArrayLike, y: ArrayLike) -> Array:
         column, next_column, share_x = self._neighbours(0, np.asarray(x, float))
@@ -82,14 +99,16 @@ class Background:
         upper = mesh[next_row, column] + share_x * (mesh[next_row, next_column] - mesh[next_row, column])
         return np.asarray(lower + share_y * (upper - lower), float)
 
-    def _map(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
-        ny, nx = self.shape
-        column, next_column, share_x = self._neighbours(0, np.arange(nx, dtype=float))
-        row, next_row, share_y = self._neighbours(1, np.arange(ny, dtype=float))
-        lines = mesh[:, column] + share_x.astype(np.float32) * (mesh[:, next_column] - mesh[:, column])
-        result = (lines[next_row] - lines[row]) * share_y.astype(np.float32)[:, np.newaxis]
-        result += lines[row]
-        return np.asarray(result, np.float32)
+    def _lines(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(my, nx) — the mesh at every column."""
+        column, next_column, share = self._neighbours(0, np.arange(self.shape[1], dtype=float))
+        lines = mesh[:, column] + share * (mesh[:, next_column] - mesh[:, column])
+        return np.asarray(lines, np.float32)
+
+    def _rows(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """For every row the line before it, the one after, and the share of the latter."""
+        row, next_row, share = self._neighbours(1, np.arange(self.shape[0], dtype=float))
+        return row, next_row, share.astype(np.float32)
 
     def _neighbours(self, axis: int, position: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
         """The cell before each position, the one after, and the share of the latter."""
@@ -107,7 +126,9 @@ class Background:
         return centres
 
 
-def estimate_background(data: NDArray[Any], mask: NDArray[np.bool_], config: SourceExtractionConfig) -> Background:
+def estimate_background(
+    data: NDArray[Any], mask: NDArray[np.bool_], config: SourceExtractionConfig, *, beam: Array | None = None
+) -> Background:
     """Estimate level and noise of the empty sky, whatever sources stand in it.
 
     Masked pixels take no part. A cell of which less than half is left (or less than that of the
@@ -123,6 +144,11 @@ def estimate_background(data: NDArray[Any], mask: NDArray[np.bool_], config: Sou
         (ny, nx) — True where a pixel must not count.
     config
         For the size of the cells; an image smaller than that is one cell.
+    beam
+        (3,) pix⁻² — coefficients of the beam's exponent. With it every second pixel is left out where the beam
+        is wide enough for that; a second round leaves out the sources that stand out in the first, whose wings raise
+        the noise by 3 % where a source stands on every 30 beams; and the noise is corrected for what a cell's own
+        level takes from it.
 
     Returns
     -------
@@ -131,10 +157,22 @@ def estimate_background(data: NDArray[Any], mask: NDArray[np.bool_], config: Sou
     """
     box_y, box_x = (_extent_of(np.asarray(~mask.all(axis=axis))) for axis in (1, 0))
     pixels, masked = data[box_y, box_x], mask[box_y, box_x]
-    cell_y, cell_x = (min(a, b) for a, b in zip((config.back_size_y, config.back_size_x), pixels.shape, strict=True))
-    mean, rms = _no_mesh() if masked.all() else _mesh(pixels, masked, (cell_y, cell_x))
+    step = 1 if beam is None else _step(beam)
+    cell_y, cell_x = (
+        min(max(size // step, 1), -(-n // step))
+        for size, n in zip((config.back_size_y, config.back_size_x), pixels.shape, strict=True)
+    )
+    few, few_masked = pixels[::step, ::step], masked[::step, ::step]
+    mean, rms = _no_mesh() if masked.all() else _mesh(few, few_masked, (cell_y, cell_x))
+    if beam is not None and np.isfinite(rms).all():
+        without = few_masked | _sources(few, few_masked, mean, rms, (cell_y, cell_x), beam * step**2)
+        if not without.all():
+            mean, rms = _mesh(few, without, (cell_y, cell_x))
+    cell_y, cell_x = cell_y * step, cell_x * step
     if mean.size == 1:
         cell_y, cell_x = pixels.shape
+    if beam is not None:
+        rms /= np.float32(np.sqrt(1.0 - share_of_mean(beam_correlation(beam), (cell_y, cell_x))))
     return Background(
         mesh_mean=mean,
         mesh_rms=rms,
@@ -143,6 +181,43 @@ def estimate_background(data: NDArray[Any], mask: NDArray[np.bool_], config: Sou
         extent=(box_x.stop, box_y.stop),
         cell=(cell_x, cell_y),
     )
+
+
+def _step(beam: Array) -> int:
+    """Every which pixel is looked at: more would tell nothing that is new."""
+    # The longest axis of the form is the beam's shortest.
+    a, b, c = beam
+    largest = (a + c) / 2 + np.hypot((a - c) / 2, b)
+    return 2 if np.sqrt(8 * np.log(2) / largest) >= SAMPLED_FWHM else 1
+
+
+def _sources(
+    data: NDArray[Any],
+    mask: NDArray[np.bool_],
+    mean: NDArray[np.float32],
+    rms: NDArray[np.float32],
+    cell: tuple[int, int],
+    beam: Array,
+) -> NDArray[np.bool_]:
+    """Where sources stand, with half a beam around them, by a first estimate of level and noise."""
+    ny, nx = data.shape
+    first = Background(
+        mesh_mean=mean,
+        mesh_rms=rms,
+        shape=(ny, nx),
+        origin=(0, 0),
+        extent=(nx, ny),
+        cell=(cell[1], cell[0]) if mean.size > 1 else (nx, ny),
+    )
+    value = first.subtracted_from(np.ascontiguousarray(data, np.float32))
+    significance = significance_map(value, first.rms_map(), np.ascontiguousarray(mask))
+    _, flat = list_islands(significance, *SOURCE_SIGMA)
+    stands = np.zeros((ny, nx), np.uint8)
+    stands.ravel()[flat] = 1
+    a, b, c = beam
+    half_y, half_x = (int(np.ceil(np.sqrt(2 * np.log(2) * part / (a * c - b**2)))) for part in (a, c))
+    grown: NDArray[np.bool_] = ndimage.maximum_filter(stands, (2 * half_y + 1, 2 * half_x + 1)).view(bool)
+    return grown
 
 
 def _extent_of(used: NDArray[np.bool_]) -> slice:
@@ -190,11 +265,7 @@ def _most_masked(mask: NDArray[np.bool_], cell: tuple[int, int]) -> float:
 
 
 class ClippedStatistics:
-    """Level and noise of samples that hold sources too, as a pair of photutils estimators.
-
-    Each sample is sorted once; clipping then only moves the two ends of a range, and sums over the
-    range come from running sums, so that all rounds of clipping together cost less than the sort.
-    """
+    """Level and noise of samples that hold sources too, as a pair of photutils estimators."""
 
     def __init__(self) -> None:
         self._seen: NDArray[Any] | None = None
@@ -223,9 +294,6 @@ class ClippedStatistics:
 def _clipped(samples: NDArray[Any]) -> tuple[Array, Array]:
     """Level and noise of each row, clipped at 2 σ about the median (TraP's ``sigma_clip``).
 
-    The noise is corrected for the truncation by solving for the σ of a Gaussian that, cut at the
-    limit of the round before, has the standard deviation found.
-
     Parameters
     ----------
     samples
@@ -236,76 +304,12 @@ def _clipped(samples: NDArray[Any]) -> tuple[Array, Array]:
     level, noise
         (n,) — NaN where a row has no value.
     """
-    sums = _RunningSums(samples)
-    low, high = np.zeros(len(samples), np.intp), sums.n_good
-    limit = np.full(len(samples), np.inf)
-    while True:
-        median, mean, deviation = sums.moments(low, high)
-        sigma = _untruncated(deviation, limit)
-        limit = CLIP_SIGMA * sigma
-        new_low, new_high = sums.first_not_below(median - limit, low, high), sums.first_above(median + limit, low, high)
-        # A row is finished when nothing is clipped, or everything would be.
-        finished = (new_low >= new_high) | ((new_low == low) & (new_high == high))
-        if finished.all():
-            break
-        low, high = np.where(finished, low, new_low), np.where(finished, high, new_high)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        is_skewed = np.abs(mean - median) >= MOST_SKEWED * sigma
-    mode = np.where(is_skewed, median, 2.5 * median - 1.5 * mean)
-    return sums.shift + mode, np.where(sums.n_good > 0, sigma, np.nan)
-
-
-class _RunningSums:
-    """Sorted rows and the running sums of their values and squares."""
-
-    def __init__(self, samples: NDArray[Any]) -> None:
-        ordered = np.sort(samples, axis=1)
-        self.n_good = np.asarray(samples.shape[1] - np.isnan(samples).sum(axis=1), np.intp)
-        self._rows = np.arange(len(samples))
-        self.shift = np.where(self.n_good > 0, ordered[self._rows, self.n_good // 2 - (self.n_good > 0)], np.nan)
-        # Sums of squares of small numbers do not cancel.
-        centred = np.nan_to_num(ordered.astype(float) - self.shift[:, np.newaxis], nan=0.0)
-        self._values = centred
-        self._sums = np.pad(np.cumsum(centred, axis=1), ((0, 0), (1, 0)))
-        self._squares = np.pad(np.cumsum(centred**2, axis=1), ((0, 0), (1, 0)))
-
-    def moments(self, low: NDArray[np.intp], high: NDArray[np.intp]) -> tuple[Array, Array, Array]:
-        """Median, mean and population standard deviation of each row's range, less the shift."""
-        rows, n = self._rows, np.maximum(high - low, 1)
-        top = self._values.shape[1] - 1
-        middle = self._values[rows, np.minimum((low + high) // 2, top)] + self._values[rows, (low + n - 1 + low) // 2]
-        mean = (self._sums[rows, high] - self._sums[rows, low]) / n
-        square = (self._squares[rows, high] - self._squares[rows, low]) / n
-        return middle / 2, mean, np.sqrt(np.maximum(square - mean**2, 0.0))
-
-    def first_not_below(self, limit: Array, low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Index of each row's first value ≥ its limit, within [low, high]."""
-        return self._bisect(limit, low, high, inclusive=False)
-
-    def first_above(self, limit: Array, low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Index of each row's first value > its limit, within [low, high]."""
-        return self._bisect(limit, low, high, inclusive=True)
-
-    def _bisect(
-        self, limit: Array, low: NDArray[np.intp], high: NDArray[np.intp], *, inclusive: bool
-    ) -> NDArray[np.intp]:
-        compare = np.less_equal if inclusive else np.less
-        while (low < high).any():
-            middle = (low + high) // 2
-            is_before = compare(self._values[self._rows, np.minimum(middle, self._values.shape[1] - 1)], limit)
-            is_before &= low < high
-            low, high = np.where(is_before, middle + 1, low), np.where(is_before | (low >= high), high, middle)
-        return low
-
-
-def _untruncated(deviation: Array, limit: Array) -> Array:
-    """Standard deviation of the Gaussian that has ``deviation`` when cut at ± ``limit``."""
-    sigma_of_limit, deviation_of_limit = _truncation_table()
+    # numpy's sort is the fastest there is, and puts NaN last.
+    ordered = np.sort(np.asarray(samples, np.float32), axis=1)
+    median, mean, sigma = clipped_moments(ordered, CLIP_SIGMA, *_truncation_table())
     with np.errstate(invalid="ignore"):
-        ratio = np.where(np.isinf(limit) | (limit == 0), 0.0, deviation / np.where(limit > 0, limit, 1.0))
-        # Below the table nothing was cut away; its other end is a flat distribution, for which any σ is as good.
-        corrected = limit * np.interp(ratio, deviation_of_limit, sigma_of_limit)
-    return np.where(ratio < deviation_of_limit[0], deviation, corrected)
+        is_skewed = np.abs(mean - median) >= MOST_SKEWED * sigma
+    return np.where(is_skewed, median, 2.5 * median - 1.5 * mean), sigma
 
 
 @cache

@@ -62,9 +62,7 @@ def ellipse_axes(form: ArrayLike) -> tuple[Array, Array, Array]:
     return HWHM_PER_SIGMA / np.sqrt(smallest), HWHM_PER_SIGMA / np.sqrt(largest), np.arctan2(-2 * b, c - a) / 2
 
 
-def celestial_columns(
-    wcs: WCS, x: Array, y: Array, *, form: Array, major_err: Array, minor_err: Array
-) -> dict[str, Array]:
+def celestial_columns(wcs: WCS, x: Array, y: Array, *, form: Array, position_cov: Array) -> dict[str, Array]:
     """Describe Gaussians in pixels on the sky.
 
     Parameters
@@ -75,8 +73,8 @@ def celestial_columns(
         (n,) pix — centres.
     form
         (n, 3) pix⁻² — coefficients of the exponents.
-    major_err, minor_err
-        (n,) pix — 1σ position errors along the fitted major and minor axis.
+    position_cov
+        (n, 3) pix² — variance of x, covariance of x and y, variance of y.
 
     Returns
     -------
@@ -87,14 +85,16 @@ def celestial_columns(
     ra, dec = wcs.all_pix2world(x, y, 0)
     to_sky = _jacobians(wcs, x, y)
     semimajor, semiminor, angle = ellipse_axes(_transformed(form, np.asarray(np.linalg.inv(to_sky), float)))
-    *_, pixel_angle = ellipse_axes(form)
-    along = _turned(to_sky, np.cos(pixel_angle), np.sin(pixel_angle)) * major_err
-    across = _turned(to_sky, -np.sin(pixel_angle), np.cos(pixel_angle)) * minor_err
+    xx, xy, yy = position_cov.T
+    east, north = (
+        np.sqrt(step[:, 0] ** 2 * xx + 2 * step[:, 0] * step[:, 1] * xy + step[:, 1] ** 2 * yy)
+        for step in (to_sky[:, 0], to_sky[:, 1])
+    )
     return {
         "ra": wrap_ra(ra),
         "dec": dec,
-        "ew_fit_err": np.hypot(along[0], across[0]),
-        "ns_fit_err": np.hypot(along[1], across[1]),
+        "ew_fit_err": east,
+        "ns_fit_err": north,
         "semimajor": semimajor * 3600,
         "semiminor": semiminor * 3600,
         # The angle runs from east to north, the position angle from north to east.
@@ -168,8 +168,3 @@ def _transformed(form: Array, matrices: Array) -> Array:
     matrix = np.stack([np.stack([a, b], -1), np.stack([b, c], -1)], -2)
     turned = np.swapaxes(matrices, -1, -2) @ matrix @ matrices
     return np.stack([turned[:, 0, 0], turned[:, 0, 1], turned[:, 1, 1]], -1)
-
-
-def _turned(to_sky: Array, u: Array, v: Array) -> Array:
-    """(2, n) — east and north components of unit steps (u, v) in pixels."""
-    return np.stack([to_sky[:, 0, 0] * u + to_sky[:, 0, 1] * v, to_sky[:, 1, 0] * u + to_sky[:, 1, 1] * v])

@@ -147,7 +147,7 @@ def _measure(
     peak, variance, residual = _solve(boxes, targets, found, beam)
     semimajor, semiminor, _ = (float(value) for value in ellipse_axes(beam))
     errors = forced_fit_errors(peak, rms=noise, variance=variance, beam_axes=(semimajor, semiminor))
-    sky = celestial_columns(wcs, x, y, form=targets.form, major_err=errors.major, minor_err=errors.minor)
+    sky = celestial_columns(wcs, x, y, form=targets.form, position_cov=errors.turned(targets.form).position)
     # The positions are those asked for, to the last bit.
     del sky["ra"], sky["dec"]
     n_boxes = len(boxes.has_centre)

@@ -7,22 +7,20 @@ of island i from ``offsets[i]`` to ``offsets[i + 1]``, ready for code that takes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from photutils.segmentation import detect_sources
 
 from trap.catalogues import Flag
+from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_islands, touching
+from trap.kernels.maps import significance_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
 
-__all__ = ["NEIGHBOURS", "Islands", "SkyMaps", "find_islands", "flag_islands", "with_surroundings"]
-
-NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
-"""Steps (y, x) to the pixels that touch a pixel, at its corners too."""
+__all__ = ["Islands", "SkyMaps", "find_islands", "fitted_pixels", "flag_islands"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,11 +35,19 @@ class SkyMaps:
         (ny, nx) Jy/beam — noise, positive.
     mask
         (ny, nx) — True where the image is not searched.
+    significance
+        (ny, nx) — value over noise; minus infinity where masked, or without noise.
     """
 
     value: NDArray[np.float32]
     rms: NDArray[np.float32]
     mask: NDArray[np.bool_]
+    significance: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, value: NDArray[np.float32], rms: NDArray[np.float32], mask: NDArray[np.bool_]) -> Self:
+        """Compare the values with the noise."""
+        return cls(value=value, rms=rms, mask=mask, significance=significance_map(value, rms, mask))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,28 +98,14 @@ def find_islands(maps: SkyMaps, config: SourceExtractionConfig) -> Islands:
     Islands
         In the order of their first pixels, row by row.
     """
-    significance = np.where(maps.mask, -np.inf, maps.value / maps.rms)
-    is_peak = significance >= config.detection_threshold
-    # photutils warns when it finds nothing.
-    if not is_peak.any():
-        return _listed(maps, np.empty(0, np.intp), np.zeros(1, np.intp))
-    # Its limit is exclusive, so a peak exactly at both thresholds is lowered into reach.
-    limit = np.nextafter(np.float32(config.analysis_threshold), np.float32(-np.inf))
-    labels = detect_sources(significance, limit, n_pixels=1, connectivity=8).data
-    flat = np.flatnonzero(labels)
-    number = labels.ravel()[flat]
-    kept = np.zeros(number.max() + 1, bool)
-    kept[labels[is_peak]] = True
-    flat, number = flat[kept[number]], number[kept[number]]
-    order = np.argsort(number, kind="stable")
-    sizes = np.bincount(number)
-    return _listed(maps, flat[order], np.concatenate([[0], np.cumsum(sizes[sizes > 0])]))
+    offsets, flat = list_islands(maps.significance, config.analysis_threshold, config.detection_threshold)
+    return _listed(maps, offsets, flat)
 
 
-def _listed(maps: SkyMaps, flat: NDArray[np.intp], offsets: NDArray[np.intp]) -> Islands:
+def _listed(maps: SkyMaps, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
     y, x = np.divmod(flat, maps.value.shape[1])
     return Islands(
-        offsets=offsets.astype(np.intp),
+        offsets=offsets,
         x=x,
         y=y,
         value=maps.value.ravel()[flat].astype(float),
@@ -121,67 +113,49 @@ def _listed(maps: SkyMaps, flat: NDArray[np.intp], offsets: NDArray[np.intp]) ->
     )
 
 
-def flag_islands(islands: Islands, maps: SkyMaps, has_value: NDArray[np.bool_]) -> NDArray[np.int32]:
+def flag_islands(islands: Islands, maps: SkyMaps, data: NDArray[np.float32]) -> NDArray[np.int32]:
     """Flag islands that touch the edge of the searched area, or a pixel without a value.
 
     Parameters
     ----------
-    has_value
-        (ny, nx) — whether the pixels have a finite value, searched or not.
+    data
+        (ny, nx) — the image; what is not finite has no value, searched or not.
 
     Returns
     -------
     flags
         (n,) — ``Flag.EDGE`` and ``Flag.MASKED_PIXELS``.
     """
-    ny, nx = maps.mask.shape
-    at_edge, at_gap = (np.zeros(islands.x.size, bool) for _ in range(2))
-    for dy, dx in NEIGHBOURS:
-        y, x = islands.y + dy, islands.x + dx
-        inside = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
-        y, x = np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1)
-        at_edge |= ~inside | (maps.mask[y, x] & has_value[y, x])
-        at_gap |= inside & ~has_value[y, x]
-    if not len(islands):
-        return np.zeros(0, np.int32)
-    bits = at_edge * int(Flag.EDGE) | at_gap * int(Flag.MASKED_PIXELS)
-    return np.bitwise_or.reduceat(bits, islands.offsets[:-1]).astype(np.int32)
+    bits = touching(islands.offsets, islands.x, islands.y, maps.mask, data)
+    flags = (bits & AT_EDGE > 0) * int(Flag.EDGE) | (bits & AT_GAP > 0) * int(Flag.MASKED_PIXELS)
+    return np.asarray(flags, np.int32)
 
 
-def with_surroundings(islands: Islands, maps: SkyMaps, *, needed: NDArray[np.intp], reach: tuple[int, int]) -> Islands:
-    """Give islands that are too small for a fit the pixels around their highest one.
+def fitted_pixels(
+    islands: Islands,
+    maps: SkyMaps,
+    *,
+    first: NDArray[np.intp],
+    centres: NDArray[np.float64],
+    form: NDArray[np.float64],
+    keep: bool,
+) -> Islands:
+    """Choose the pixels that the components of each island are fitted to.
+
+    What is above a threshold is so in part because the noise there is high; a fit to such pixels alone reads too
+    much. So the pixels around each component are taken whatever their value, if they are not masked and do not
+    belong to another island.
 
     Parameters
     ----------
-    needed
-        (n,) — number of pixels below which an island is too small.
-    reach
-        (y, x) pix — half size of the box that is added, without masked pixels and without those
-        of other islands.
+    first
+        (n + 1,) — where the components of each island start.
+    centres
+        (n_components, 2) pix — x and y.
+    form
+        (3,) pix⁻² — (a, b, c): around is where a u² + 2 b u v + c v² ≤ 1.
+    keep
+        Whether the pixels of the island itself are taken as well.
     """
-    small = np.flatnonzero(islands.sizes < needed)
-    if not small.size:
-        return islands
-    nx = maps.value.shape[1]
-    flat = islands.y * nx + islands.x
-    pieces = [flat[islands.pixels(i)] for i in range(len(islands))]
-    taken = np.zeros(maps.value.size, bool)
-    taken[flat] = True
-    # One by one: these are few, and each box is cut differently by its neighbours and the edges.
-    for i in small:
-        pixels = islands.pixels(i)
-        highest = pixels.start + int(np.argmax(islands.value[pixels]))
-        box = _box(islands.y[highest], islands.x[highest], reach, maps.mask)
-        pieces[i] = np.concatenate([pieces[i], box[~taken[box]]])
-    offsets = np.concatenate([[0], np.cumsum([piece.size for piece in pieces])])
-    return _listed(maps, np.concatenate(pieces), offsets)
-
-
-def _box(y: int, x: int, reach: tuple[int, int], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Flat indices of the pixels around (y, x) that are not masked."""
-    ny, nx = mask.shape
-    rows = np.arange(max(0, y - reach[0]), min(ny, y + reach[0] + 1))
-    columns = np.arange(max(0, x - reach[1]), min(nx, x + reach[1] + 1))
-    flat = (rows[:, np.newaxis] * nx + columns).ravel()
-    unmasked: NDArray[np.intp] = flat[~mask.ravel()[flat]]
-    return unmasked
+    pixels = (islands.offsets, islands.x, islands.y)
+    return _listed(maps, *fit_footprints(pixels, maps.mask, first, centres, form, np.full(len(islands), keep)))

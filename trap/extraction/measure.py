@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +13,15 @@ from trap.extraction.area import measured_mask
 from trap.extraction.background import Background, estimate_background
 from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes
 from trap.extraction.deblend import Components, deblend
-from trap.extraction.gaussian import Gaussians, Shape, fit_islands, gaussian_values
-from trap.extraction.islands import Islands, SkyMaps, find_islands, flag_islands, with_surroundings
-from trap.extraction.moments import measure_moments, peak_correction
-from trap.extraction.uncertainties import ErrorColumns, beam_fit_errors, gaussian_fit_errors, moments_errors
+from trap.extraction.fitting import Fits, fit_sources
+from trap.extraction.gaussian import Gaussians
+from trap.extraction.islands import Islands, SkyMaps, find_islands, flag_islands
+from trap.extraction.moments import peak_correction
+from trap.extraction.noise import beam_correlation, measure_correlation
+from trap.extraction.uncertainties import Errors, correlated_errors, gaussian_fit_errors, moments_errors
+from trap.kernels.gaussian import chi_squared
+from trap.kernels.maps import range_of
+from trap.kernels.moments import component_moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,9 +32,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 __all__ = ["Extraction", "extract_sources"]
-
-SMALLEST_FIT = 0.2
-"""A fit with a minor axis below this share of the beam's follows a noise peak, not a source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,15 +69,16 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     beam = beam_form(image.metadata.beam, image.wcs)
     data = image.data
     mask = measured_mask(data, config)
-    background = estimate_background(data, mask, config)
-    maps = SkyMaps(value=data - background.mean_map(), rms=background.rms_map(), mask=mask)
-    searched = maps.rms[~mask]
+    background = estimate_background(data, mask, config, beam=beam)
+    maps = SkyMaps.of(value=background.subtracted_from(data), rms=background.rms_map(), mask=mask)
+    background = replace(background, correlation=measure_correlation(maps.significance, beam))
+    rms_min, rms_max = range_of(maps.rms, mask)
     islands = find_islands(maps, config)
     return Extraction(
         measurements=_measure(islands, maps, image, background, beam, config) if len(islands) else Measurements.empty(),
         background=background,
-        rms_min=float(searched.min()) if searched.size else float("nan"),
-        rms_max=float(searched.max()) if searched.size else float("nan"),
+        rms_min=rms_min,
+        rms_max=rms_max,
     )
 
 
@@ -83,18 +86,24 @@ def _measure(
     islands: Islands, maps: SkyMaps, image: Image, background: Background, beam: Array, config: SourceExtractionConfig
 ) -> Measurements:
     components = deblend(islands, config)
-    sources, is_fitted = _fit(islands, components, maps, beam, config)
-    rms = background.rms_at(sources.x, sources.y)
-    flux, errors = _errors(sources, is_fitted, rms=rms, beam=beam, config=config)
-    chisq, reduced_chisq = _chi_squared(islands, components, sources, beam)
     counts = components.counts
-    flags = np.repeat(flag_islands(islands, maps, np.isfinite(image.data)), counts)
-    flags |= np.where(is_fitted, 0, int(Flag.FIT_FAILED)).astype(np.int32)
-    flags |= np.repeat(np.where(counts > 1, int(Flag.BLENDED), 0), counts).astype(np.int32)
-    flags |= np.where(_is_masked(sources, maps.mask), int(Flag.OUTSIDE), 0).astype(np.int32)
-    sky = celestial_columns(
-        image.wcs, sources.x, sources.y, form=sources.form, major_err=errors.major, minor_err=errors.minor
+    correlation = beam_correlation(beam) if background.correlation is None else background.correlation
+    fits = fit_sources(
+        islands, components, maps, beam=beam, background=background, correlation=correlation, config=config
     )
+    sources = fits.sources
+    rms = background.rms_at(sources.x, sources.y)
+    flux, errors = _errors(fits, rms=rms, beam=beam, config=config)
+    chisq, reduced_chisq, significance = _figures(islands, components, sources, beam)
+    flags = np.repeat(flag_islands(islands, maps, image.data), counts)
+    for flag, holds in (
+        (Flag.FIT_FAILED, ~fits.is_fitted),
+        (Flag.BLENDED, np.repeat(counts > 1, counts)),
+        (Flag.OUTSIDE, _is_masked(sources, maps.mask)),
+        (Flag.POINT_LIKE, fits.is_beam_shaped & (not config.force_beam)),
+    ):
+        flags |= np.where(holds, int(flag), 0).astype(np.int32)
+    sky = celestial_columns(image.wcs, sources.x, sources.y, form=sources.form, position_cov=errors.position)
     return Measurements.of(
         **sky,
         x=sources.x,
@@ -106,30 +115,13 @@ def _measure(
         f_int=flux,
         f_int_err=errors.integrated,
         rms=rms,
-        significance=_highest_significance(islands, components),
+        significance=significance,
         chisq=chisq,
         reduced_chisq=reduced_chisq,
-        fit_type=np.where(is_fitted, int(FitType.GAUSSIAN), int(FitType.MOMENTS)),
+        fit_type=np.where(fits.is_fitted, int(FitType.GAUSSIAN), int(FitType.MOMENTS)),
         island=np.repeat(np.arange(1, len(islands) + 1), counts),
         flags=flags,
     )
-
-
-def _fit(
-    islands: Islands, components: Components, maps: SkyMaps, beam: Array, config: SourceExtractionConfig
-) -> tuple[Gaussians, NDArray[np.bool_]]:
-    """Gaussians of all components, and which of them are from a fit rather than from moments."""
-    shape = Shape.BEAM if config.force_beam else Shape.FREE
-    moments = measure_moments(islands, components, beam, config.analysis_threshold)
-    start = moments
-    if shape is Shape.BEAM:
-        start = Gaussians(x=moments.x, y=moments.y, peak=moments.peak, form=np.tile(beam, (len(moments), 1)))
-    reach_x, reach_y = (max(1, round(half_width)) for half_width in _half_extent(beam))
-    # Twice as many pixels as parameters: fewer would be fitted whatever the noise.
-    pixels = with_surroundings(islands, maps, needed=2 * shape.value * components.counts, reach=(reach_y, reach_x))
-    fitted = fit_islands(pixels, components.counts, start, shape)
-    is_good = _is_plausible(fitted, islands, components.counts, beam)
-    return fitted.where(is_good, moments), is_good
 
 
 def _is_masked(sources: Gaussians, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -140,67 +132,33 @@ def _is_masked(sources: Gaussians, mask: NDArray[np.bool_]) -> NDArray[np.bool_]
     return masked
 
 
-def _half_extent(form: Array) -> tuple[float, float]:
-    """Half widths at half maximum, along x and along y, of the box around an ellipse."""
-    a, b, c = form
-    determinant = a * c - b**2
-    return float(np.sqrt(2 * np.log(2) * c / determinant)), float(np.sqrt(2 * np.log(2) * a / determinant))
-
-
-def _is_plausible(fitted: Gaussians, islands: Islands, counts: NDArray[np.intp], beam: Array) -> NDArray[np.bool_]:
-    """Whether fits are positive, centred on their island (give or take a beam) and of a size it can have."""
-    semimajor, semiminor, _ = ellipse_axes(fitted.form)
-    beam_major, beam_minor, _ = ellipse_axes(beam)
-    start = islands.offsets[:-1]
-    size = np.zeros(len(fitted))
-    inside = np.isfinite(fitted.peak) & (fitted.peak > 0)
-    for centre, pixel in ((fitted.x, islands.x), (fitted.y, islands.y)):
-        low, high = np.repeat([np.minimum.reduceat(pixel, start), np.maximum.reduceat(pixel, start)], counts, axis=1)
-        inside &= (centre >= low - 2 * beam_major) & (centre <= high + 2 * beam_major)
-        size = np.maximum(size, high - low)
-    return inside & (semiminor > SMALLEST_FIT * beam_minor) & (semimajor < 2 * (size + beam_major))
-
-
-def _errors(
-    sources: Gaussians, is_fitted: NDArray[np.bool_], *, rms: Array, beam: Array, config: SourceExtractionConfig
-) -> tuple[Array, ErrorColumns]:
+def _errors(fits: Fits, *, rms: Array, beam: Array, config: SourceExtractionConfig) -> tuple[Array, Errors]:
     """Integrated flux densities in Jy, and the errors of everything, each by what it was measured with."""
+    sources = fits.sources
     semimajor, semiminor, _ = ellipse_axes(sources.form)
     beam_major, beam_minor, _ = (float(value) for value in ellipse_axes(beam))
     axes, beam_axes, threshold = (semimajor, semiminor), (beam_major, beam_minor), config.analysis_threshold * rms
-    has_beam_shape = is_fitted & config.force_beam
-    flux = np.where(has_beam_shape, 1.0, semimajor * semiminor / (beam_major * beam_minor)) * sources.peak
+    flux = np.where(fits.is_beam_shaped, 1.0, semimajor * semiminor / (beam_major * beam_minor)) * sources.peak
     _, peak_variance = peak_correction(beam)
     from_moments = moments_errors(
         sources.peak, flux, rms=rms, axes=axes, beam_axes=beam_axes, threshold=threshold, peak_variance=peak_variance
     )
-    if config.force_beam:
-        from_fit = beam_fit_errors(sources.peak, rms=rms, beam_axes=beam_axes, threshold=threshold)
-    else:
-        from_fit = gaussian_fit_errors(sources.peak, flux, rms=rms, axes=axes, beam_axes=beam_axes)
-    return flux, from_fit.where(is_fitted, from_moments)
+    condon = gaussian_fit_errors(
+        sources.peak, flux, rms=rms, axes=axes, beam_axes=beam_axes, is_beam_shaped=fits.is_beam_shaped
+    )
+    errors = condon.where(fits.is_fitted, from_moments).turned(sources.form)
+    if config.errors == "autocorrelation":
+        from_noise = correlated_errors(fits.covariance, sources, flux, rms=rms)
+        errors = from_noise.where(fits.is_fitted & np.isfinite(from_noise.integrated), errors)
+    return flux, errors
 
 
-def _chi_squared(islands: Islands, components: Components, sources: Gaussians, beam: Array) -> tuple[Array, Array]:
-    """χ² over the pixels of each component, against all components of its island; and per beam area (TF §5.10)."""
-    first = np.concatenate([[0], np.cumsum(components.counts)])
-    model = np.zeros(islands.value.size)
-    # Each pass adds the k-th component of every island that has one to all pixels of that island.
-    for k in range(int(components.counts.max())):
-        in_island = components.counts[islands.island] > k
-        row = first[islands.island[in_island]] + k
-        u, v = islands.x[in_island] - sources.x[row], islands.y[in_island] - sources.y[row]
-        model[in_island] += sources.peak[row] * gaussian_values(u, v, sources.form[row])
+def _figures(islands: Islands, components: Components, sources: Gaussians, beam: Array) -> tuple[Array, Array, Array]:
+    """χ² over the pixels of each component; the same per beam area (TF §5.10); its highest value over noise."""
+    pixels = (islands.x, islands.y, islands.value, islands.rms)
+    first = components.first
+    chisq = chi_squared(islands.offsets, pixels, components.component, first, sources.parameters)
     number = first[islands.island] + components.component
-    squares = ((islands.value - model) / islands.rms) ** 2
-    chisq = np.asarray(np.bincount(number, weights=squares, minlength=len(sources)), float)
+    *_, significance, n_pixels = component_moments(pixels, number, len(sources)).T
     beam_major, beam_minor, _ = ellipse_axes(beam)
-    return chisq, chisq * np.pi * beam_major * beam_minor / np.bincount(number, minlength=len(sources))
-
-
-def _highest_significance(islands: Islands, components: Components) -> Array:
-    """(n,) — the highest value over noise among the pixels of each component."""
-    first = np.concatenate([[0], np.cumsum(components.counts)])
-    highest: Array = np.full(int(components.counts.sum()), -np.inf)
-    np.maximum.at(highest, first[islands.island] + components.component, islands.value / islands.rms)
-    return highest
+    return chisq, chisq * np.pi * beam_major * beam_minor / n_pixels, significance

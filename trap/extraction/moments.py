@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.extraction.gaussian import Gaussians
+from trap.kernels.moments import component_moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,27 +42,15 @@ def measure_moments(islands: Islands, components: Components, beam: Array, thres
     threshold
         Analysis threshold, in σ.
     """
-    first = np.concatenate([[0], np.cumsum(components.counts)])[:-1]
-    number = first[islands.island] + components.component
-    n = int(components.counts.sum())
-
-    def total(values: Array) -> Array:
-        return np.asarray(np.bincount(number, weights=values, minlength=n), float)
-
-    flux = total(islands.value)
-    x, y = total(islands.value * islands.x) / flux, total(islands.value * islands.y) / flux
-    u, v = islands.x - x[number], islands.y - y[number]
-    highest = np.full(n, -np.inf)
-    np.maximum.at(highest, number, islands.value)
-    noise = np.zeros(n)
-    at_peak = islands.value == highest[number]
-    noise[number[at_peak]] = islands.rms[at_peak]
+    number = components.first[islands.island] + components.component
+    pixels = (islands.x, islands.y, islands.value, islands.rms)
+    x, y, xx, xy, yy, highest, noise, *_ = component_moments(pixels, number, int(components.counts.sum())).T
     mean_factor, _ = peak_correction(beam)
     peak = highest * mean_factor
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.clip(threshold * noise / peak, 0.0, 1.0)
         shrinkage = 1.0 + np.where(ratio > 0, ratio * np.log(ratio) / (1.0 - ratio), 0.0)
-        xx, xy, yy = (total(islands.value * d) / flux / shrinkage for d in (u * u, u * v, v * v))
+        xx, xy, yy = (second / shrinkage for second in (xx, xy, yy))
         determinant = xx * yy - xy**2
         form = np.stack([yy, -xy, xx], axis=-1) / determinant[:, np.newaxis]
         # The determinant is (area/2π)², that of the coefficients its inverse.

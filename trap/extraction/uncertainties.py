@@ -1,9 +1,8 @@
 """How far a measurement may be off: 1σ errors of peaks, fluxes and positions.
 
 Noise in a radio image is correlated over the beam, so errors do not shrink with the number of
-pixels. For a free fit they follow Condon (1997). His formulas are an interpolation for fits of all
-six parameters; a fit of the beam's shape has errors of its own, derived here. The noise is
-taken as white noise smoothed with the beam throughout.
+pixels. What a fit may be off by follows from the noise and its autocorrelation as measured in the
+image itself; Condon's (1997) formulas, which interpolate, are there for comparison.
 
 Unlike TraP's, no flux density is corrected for a noise bias: that correction, p' = p - σ²/p,
 diverges at low S/N.
@@ -12,20 +11,23 @@ diverges at low S/N.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ive
+
+from trap.extraction.celestial import ellipse_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from trap.extraction.gaussian import Gaussians
 
     Array = NDArray[np.float64]
 
 __all__ = [
     "ErrorColumns",
-    "beam_fit_errors",
+    "Errors",
+    "correlated_errors",
     "forced_fit_errors",
     "gaussian_fit_errors",
     "moments_errors",
@@ -60,9 +62,83 @@ class ErrorColumns:
             minor=np.where(condition, self.minor, other.minor),
         )
 
+    def turned(self, form: Array) -> Errors:
+        """Turn the position errors from the axes of the ellipses to x and y.
+
+        Parameters
+        ----------
+        form
+            (n, 3) pix⁻² — coefficients of the exponents.
+        """
+        *_, angle = ellipse_axes(form)
+        major, minor, cos, sin = self.major**2, self.minor**2, np.cos(angle), np.sin(angle)
+        along_x, across = major * cos**2 + minor * sin**2, (major - minor) * sin * cos
+        position = np.column_stack([along_x, across, major * sin**2 + minor * cos**2])
+        return Errors(peak=self.peak, integrated=self.integrated, position=position)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Errors:
+    """1σ errors of Gaussians.
+
+    Parameters
+    ----------
+    peak, integrated
+        (n,) Jy/beam and Jy
+    position
+        (n, 3) pix² — variance of x, covariance of x and y, variance of y.
+    """
+
+    peak: Array
+    integrated: Array
+    position: Array
+
+    def where(self, condition: NDArray[np.bool_], other: Errors) -> Errors:
+        """Take these rows where ``condition`` holds, and those of ``other`` elsewhere."""
+        return Errors(
+            peak=np.where(condition, self.peak, other.peak),
+            integrated=np.where(condition, self.integrated, other.integrated),
+            position=np.where(condition[:, np.newaxis], self.position, other.position),
+        )
+
+
+def correlated_errors(covariance: Array, sources: Gaussians, flux: Array, *, rms: Array) -> Errors:
+    """Errors from the covariance of the fitted parameters.
+
+    Parameters
+    ----------
+    covariance
+        (n, 6, 6) — of peak, x, y, a, b, c, for noise of 1 Jy/beam; zero for what was not free.
+    flux
+        (n,) Jy — F ∝ peak / √(a c - b²).
+    rms
+        (n,) Jy/beam — local noise.
+    """
+    a, b, c = sources.form.T
+    determinant = a * c - b**2
+    nothing = np.zeros_like(a)
+    # dF/F
+    slope = np.column_stack(
+        [1 / sources.peak, nothing, nothing, -c / (2 * determinant), b / determinant, -a / (2 * determinant)]
+    )
+    share = np.einsum("ni,nij,nj->n", slope, covariance, slope)
+    place = np.column_stack([covariance[:, 1, 1], covariance[:, 1, 2], covariance[:, 2, 2]])
+    with np.errstate(invalid="ignore"):
+        return Errors(
+            peak=rms * np.sqrt(covariance[:, 0, 0]),
+            integrated=rms * np.abs(flux) * np.sqrt(share),
+            position=rms[:, np.newaxis] ** 2 * place,
+        )
+
 
 def gaussian_fit_errors(
-    peak: Array, flux: Array, *, rms: Array, axes: tuple[Array, Array], beam_axes: tuple[float, float]
+    peak: Array,
+    flux: Array,
+    *,
+    rms: Array,
+    axes: tuple[Array, Array],
+    beam_axes: tuple[float, float],
+    is_beam_shaped: NDArray[np.bool_] | bool = False,
 ) -> ErrorColumns:
     """Errors of a fit in which everything is free: Condon (1997), eq. 21, with the ρ of eq. 41.
 
@@ -78,6 +154,8 @@ def gaussian_fit_errors(
         (n,) pix each — fitted semi-axes at half maximum, major and minor.
     beam_axes
         pix — those of the beam.
+    is_beam_shaped
+        (n,) — whether the shape was fixed, so that the integrated flux density has the relative error of the peak.
     """
     (a, b), (beam_a, beam_b) = axes, beam_axes
 
@@ -88,10 +166,10 @@ def gaussian_fit_errors(
         return np.sqrt(squared)
 
     rho_major, rho_minor, rho_peak = rho(2.5, 0.5), rho(0.5, 2.5), rho(1.5, 1.5)
+    shape_share = np.where(is_beam_shaped, 0.0, 2 / rho_major**2 + 2 / rho_minor**2)
     return ErrorColumns(
         peak=np.sqrt(2) * np.abs(peak) / rho_peak,
-        integrated=np.abs(flux)
-        * _flux_error_share(2 / rho_peak**2, 2 / rho_major**2 + 2 / rho_minor**2, axes, beam_axes),
+        integrated=np.abs(flux) * _flux_error_share(2 / rho_peak**2, shape_share, axes, beam_axes),
         major=a / (np.sqrt(np.log(2)) * rho_major),
         minor=b / (np.sqrt(np.log(2)) * rho_minor),
     )
@@ -141,66 +219,6 @@ def _flux_error_share(
     """σ_F/F from the relative variances of the peak and of the two axes: Condon (1997), eq. 35."""
     (a, b), (beam_a, beam_b) = axes, beam_axes
     return np.sqrt(peak_share_squared + beam_a * beam_b / (a * b) * axes_share_squared)
-
-
-def beam_fit_errors(peak: Array, *, rms: Array, beam_axes: tuple[float, float], threshold: Array) -> ErrorColumns:
-    """Errors of a fit of the beam's shape to the pixels above a threshold.
-
-    Least squares gives the pixels in the wings their full say, though with correlated noise
-    they tell little that is new: a fit to the highest pixels alone would have σ as the error of its
-    peak, one to all pixels has √2 σ. (TraP quotes σ, and √3 σ for the integrated flux density of the
-    same fit.) With the shape fixed, the integrated flux density has the relative error of the peak.
-
-    Parameters
-    ----------
-    peak, rms
-        (n,) Jy/beam
-    beam_axes
-        pix — semi-axes of the beam at half maximum.
-    threshold
-        (n,) Jy/beam — analysis threshold, below which pixels took no part.
-    """
-    depth, peak_variance, position_variance = _beam_fit_variances()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reached = np.log(np.maximum(peak / threshold, 1.0))
-    peak_err = rms * np.sqrt(np.interp(reached, depth, peak_variance))
-    per_axis = np.sqrt(np.interp(reached, depth, position_variance)) * rms / (np.sqrt(2 * np.log(2)) * peak)
-    return ErrorColumns(
-        peak=peak_err, integrated=peak_err, major=beam_axes[0] * per_axis, minor=beam_axes[1] * per_axis
-    )
-
-
-@cache
-def _beam_fit_variances() -> tuple[Array, Array, Array]:
-    """Variances of a beam-shaped fit to the ellipse of pixels above a threshold.
-
-    With g = exp(-r²/2), the beam in units of its own σ, and the autocorrelation
-    C = exp(-r²/4) of white noise smoothed with it, the covariance of least squares is
-    (JᵀJ)⁻¹ Jᵀ C J (JᵀJ)⁻¹, J being g for the peak and its derivative for the position. Integrals over angle
-    are Bessel functions; those over radius are done by Gauss-Legendre quadrature.
-
-    Returns
-    -------
-    depth
-        ln(peak/threshold), the square of the ellipse's radius over 2.
-    peak
-        Variance of the peak in units of σ²: 1 to 2.
-    position
-        Variance of the position in units of (beam σ / S/N)²: 1/2 to 2.
-    """
-    depth = np.geomspace(1e-3, 16.0, 128)
-    nodes, weights = np.polynomial.legendre.leggauss(64)
-    peak, position = [], []
-    for radius in np.sqrt(2 * depth):
-        r, w = radius * (nodes + 1) / 2, radius * weights / 2
-        product = np.multiply.outer(r, r) / 2
-        # exp(-¾ r² - ¾ r′² + r r′/2), the last part from the scaled Bessel functions.
-        noise = np.exp(product - 0.75 * np.add.outer(r**2, r**2)) * np.outer(w, w) * 4 * np.pi**2
-        weight = np.pi * -np.expm1(-(radius**2))
-        slope = np.pi * ((w * r**3) @ np.exp(-(r**2)))
-        peak.append((np.outer(r, r) * ive(0, product) * noise).sum() / weight**2)
-        position.append((np.outer(r, r) ** 2 * ive(1, product) * noise).sum() / 2 / slope**2)
-    return depth, np.array(peak), np.array(position)
 
 
 def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: tuple[float, float]) -> ErrorColumns:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trap.kernels import covariance
+from trap.kernels.covariance import fit_covariances
+from trap.kernels.gaussian import slopes_at
+
+ONE = np.array([[9.0, 8.3, 7.8, 0.20, 0.05, 0.15]])
+TWO = np.concatenate([ONE, [[6.0, 12.9, 10.1, 0.22, -0.03, 0.18]]])
+V, U = np.mgrid[-6:7, -6:7]
+CORRELATION = np.exp(-(0.2 * U**2 + 0.1 * U * V + 0.15 * V**2) / 4)
+
+
+def twin(x, y, parameters, n_free):
+    """Dense matrices."""
+    jacobian = np.zeros((x.size, len(parameters), n_free))
+    for i in range(x.size):
+        slopes, active = np.empty((len(parameters), 6)), np.empty(len(parameters), np.intp)
+        n, _ = slopes_at(x[i], y[i], parameters, n_free, slopes, active)
+        jacobian[i, active[:n]] = slopes[:n, :n_free]
+    jacobian = jacobian.reshape(x.size, -1)
+    u, v = np.subtract.outer(x, x), np.subtract.outer(y, y)
+    near = (np.abs(u) <= 6) & (np.abs(v) <= 6)
+    noise = np.where(near, CORRELATION[np.clip(v, -6, 6) + 6, np.clip(u, -6, 6) + 6], 0.0)
+    inverse = np.linalg.inv(jacobian.T @ jacobian)
+    whole = inverse @ jacobian.T @ noise @ jacobian @ inverse
+    return np.array([whole[k : k + n_free, k : k + n_free] for k in range(0, len(whole), n_free)])
+
+
+@pytest.mark.parametrize("parameters", [ONE, TWO])
+@pytest.mark.parametrize("n_free", [1, 3, 6])
+def test_covariances_are_those_of_dense_matrices(parameters, n_free):
+    y, x = (a.ravel()[np.random.default_rng(8).uniform(size=a.size) < 0.7] for a in np.mgrid[0:18, 0:20])
+    size = min(x.size, y.size)
+    flat = np.unique(y[:size] * 20 + x[:size])
+    y, x = np.divmod(flat, 20)
+    offsets, first = np.array([0, x.size]), np.array([0, len(parameters)])
+    found = fit_covariances(offsets, (x, y), first, parameters, n_free, CORRELATION)
+    assert found == pytest.approx(twin(x, y, parameters, n_free), rel=1e-6, abs=1e-12)
+
+
+def test_sample_of_the_pixels_of_a_large_island_tells_the_same():
+    wide = np.array([[9.0, 40.0, 40.0, 0.004, 0.0, 0.003]])
+    y, x = (a.ravel() for a in np.mgrid[10:66, 10:66])
+    assert x.size > 2 * covariance.MOST_PIXELS
+    offsets, first = np.array([0, x.size]), np.array([0, 1])
+    found = fit_covariances(offsets, (x, y), first, wide, 6, CORRELATION)
+    assert found[0].diagonal() == pytest.approx(twin(x, y, wide, 6)[0].diagonal(), rel=0.1)
+
+
+def test_what_was_not_fitted_has_no_covariance():
+    parameters = np.concatenate([np.full((1, 6), np.nan), ONE])
+    y, x = (np.tile(a.ravel(), 2) for a in np.mgrid[0:15, 0:15])
+    found = fit_covariances(np.array([0, 225, 450]), (x, y), np.array([0, 1, 2]), parameters, 3, CORRELATION)
+    assert np.isnan(found[0]).all()
+    assert np.isfinite(found[1]).all()

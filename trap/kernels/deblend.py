@@ -1,0 +1,193 @@
+"""Parting islands: the flood that joins the peaks of an island as the water falls, or keeps them apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.kernels.compiled import compiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Indices = NDArray[np.intp]
+
+__all__ = ["part_islands"]
+
+
+@compiled
+def part_islands(
+    islands: tuple[Indices, Indices, Indices, Array, Array], threshold: float, min_rise: float, min_share: float
+) -> tuple[Indices, Indices]:
+    """Part the islands that hold several sources.
+
+    Parameters
+    ----------
+    islands
+        offsets, x, y, value, rms: pixels of an island in the order of the image.
+    threshold
+        In σ: what both peaks must reach.
+    min_rise
+        In σ: what both must rise above the saddle between them.
+    min_share
+        Share of the island's flux that the pixels above the saddle of each must hold.
+
+    Returns
+    -------
+    component
+        (n_pixels,) — number within the island, from 0; the brightest peak first.
+    counts
+        (n_islands,) — components of each.
+    """
+    offsets, x, y, value, rms = islands
+    component, counts = np.zeros(x.size, np.intp), np.ones(offsets.size - 1, np.intp)
+    for i in range(offsets.size - 1):
+        own = slice(offsets[i], offsets[i + 1])
+        place = _places(x[own], y[own])
+        if _count_peaks(x[own], y[own], value[own], rms[own], place, threshold) > 1:
+            limits = (threshold, min_rise, min_share * value[own].sum())
+            counts[i] = _flood(value[own], rms[own], _neighbours(x[own], y[own], place), limits, component[own])
+    return component, counts
+
+
+@compiled
+def _places(x: Indices, y: Indices) -> NDArray[np.int32]:
+    """Places in the list of the pixels of the box around an island and a frame of one pixel; -1 where there is none."""
+    left, low = x.min(), y.min()
+    place = np.full((y.max() - low + 3, x.max() - left + 3), -1, np.int32)
+    for i in range(x.size):
+        place[y[i] - low + 1, x[i] - left + 1] = i
+    return place
+
+
+@compiled
+def _neighbours(x: Indices, y: Indices, place: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(n, 8) — places of the pixels that touch each, row by row; -1 where there is none."""
+    left, low = x.min(), y.min()
+    result = np.empty((x.size, 8), np.int32)
+    for i in range(x.size):
+        row, column, k = y[i] - low + 1, x[i] - left + 1, 0
+        for dy in range(-1, 2):
+            for dx in range(-1, 2):
+                if dy or dx:
+                    result[i, k] = place[row + dy, column + dx]
+                    k += 1
+    return result
+
+
+@compiled
+def _count_peaks(x: Indices, y: Indices, value: Array, rms: Array, place: NDArray[np.int32], threshold: float) -> int:
+    """Local maxima that reach the threshold; of equal neighbours the first counts."""
+    left, low, n_peaks = x.min(), y.min(), 0
+    for i in range(value.size):
+        if value[i] < threshold * rms[i]:
+            continue
+        row, column, is_peak = y[i] - low + 1, x[i] - left + 1, True
+        for dy in range(-1, 2):
+            for dx in range(-1, 2):
+                other = place[row + dy, column + dx]
+                if other >= 0 and other != i:
+                    is_peak &= value[i] > value[other] or (value[i] == value[other] and other > i)
+        n_peaks += is_peak
+    return n_peaks
+
+
+@compiled
+def _flood(
+    value: Array,
+    rms: Array,
+    neighbours: NDArray[np.int32],
+    limits: tuple[float, float, float],
+    component: Indices,
+) -> int:
+    """Number the components of one island; return how many there are.
+
+    A basin is a peak and what belongs to it; a lake is all basins that have met. Basins are known by their
+    first pixel, and each array below is only good at that pixel.
+    """
+    n = value.size
+    # Into which basin one was absorbed (itself: not at all), and the union-find of basins that share a lake.
+    absorbed, lake = np.full(n, -1, np.intp), np.arange(n)
+    n_in_lake = np.ones(n, np.intp)
+    peak, noise, flux = value.copy(), rms.copy(), np.zeros(n)
+    basin_of = np.full(n, -1, np.intp)
+    for pixel in np.argsort(-value, kind="mergesort"):
+        first, highest = -1, -1
+        for k in range(8):
+            other = neighbours[pixel, k]
+            if other < 0 or basin_of[other] < 0:
+                continue
+            if first < 0:
+                first = highest = other
+                continue
+            one, two = _root(absorbed, basin_of[first]), _root(absorbed, basin_of[other])
+            _meet(one, two, value[pixel], limits, (absorbed, lake, n_in_lake), (peak, noise, flux))
+            if value[other] > value[highest]:
+                highest = other
+        if first < 0:
+            absorbed[pixel] = pixel
+            basin_of[pixel] = pixel
+        else:
+            basin_of[pixel] = _root(absorbed, basin_of[highest])
+        flux[basin_of[pixel]] += value[pixel]
+    return _number(absorbed, basin_of, peak, component)
+
+
+@compiled
+def _root(parent: Indices, start: int) -> int:
+    while parent[start] != start:
+        parent[start] = parent[parent[start]]
+        start = parent[start]
+    return start
+
+
+@compiled
+def _meet(
+    one: int,
+    two: int,
+    saddle: float,
+    limits: tuple[float, float, float],
+    trees: tuple[Indices, Indices, Indices],
+    heights: tuple[Array, Array, Array],
+) -> None:
+    """Join the lakes of two basins; their basins stay apart only if both lakes are sources."""
+    absorbed, lake, n_in_lake = trees
+    lake_one, lake_two = _root(lake, one), _root(lake, two)
+    if lake_one == lake_two:
+        return
+    is_source_two = n_in_lake[lake_two] > 1 or _is_source(two, saddle, limits, heights)
+    is_source_one = n_in_lake[lake_one] > 1 or _is_source(one, saddle, limits, heights)
+    if is_source_one and is_source_two:
+        n_in_lake[lake_one] += n_in_lake[lake_two]
+        lake[lake_two] = lake_one
+        return
+    weak, into = (one, two) if is_source_two else (two, one)
+    peak, noise, flux = heights
+    absorbed[weak] = into
+    lake[weak] = _root(lake, into)
+    flux[into] += flux[weak]
+    if peak[weak] > peak[into]:
+        peak[into], noise[into] = peak[weak], noise[weak]
+
+
+@compiled
+def _is_source(
+    basin: int, saddle: float, limits: tuple[float, float, float], heights: tuple[Array, Array, Array]
+) -> bool:
+    """Whether a single basin is one; the water has not fallen below the saddle yet, so all its flux lies above."""
+    threshold, min_rise, min_flux = limits
+    peak, noise, flux = heights[0][basin], heights[1][basin], heights[2][basin]
+    return bool(peak >= threshold * noise and peak - saddle >= min_rise * noise and flux > min_flux)
+
+
+@compiled
+def _number(absorbed: Indices, basin_of: Indices, peak: Array, component: Indices) -> int:
+    """Number the basins that are left, the highest first, and the pixels with them; return how many there are."""
+    left = np.array([i for i in range(absorbed.size) if absorbed[i] == i])
+    number = np.zeros(absorbed.size, np.intp)
+    number[left[np.argsort(-peak[left], kind="mergesort")]] = np.arange(left.size)
+    for pixel in range(basin_of.size):
+        component[pixel] = number[_root(absorbed, basin_of[pixel])]
+    return int(left.size)

@@ -1,0 +1,60 @@
+"""Sums over the pixels of components: brightness, place and extent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.kernels.compiled import compiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Indices = NDArray[np.intp]
+
+__all__ = ["component_moments"]
+
+
+@compiled
+def component_moments(pixels: tuple[Indices, Indices, Array, Array], number: Indices, n: int) -> Array:
+    """Sum up the pixels of each component.
+
+    Parameters
+    ----------
+    pixels
+        x, y, value, rms.
+    number
+        (n_pixels,) — component of each, 0 to n - 1; none without a pixel.
+
+    Returns
+    -------
+    (n, 9)
+        Mean x and y, second central moments xx, xy, yy, highest value, noise there, highest value over noise,
+        and number of pixels; all means weighted with the value.
+    """
+    x, y, value, rms = pixels
+    result, flux = np.zeros((n, 9)), np.zeros(n)
+    result[:, 5] = result[:, 7] = -np.inf
+    for i in range(x.size):
+        row = result[number[i]]
+        flux[number[i]] += value[i]
+        row[0] += value[i] * x[i]
+        row[1] += value[i] * y[i]
+        row[7] = max(row[7], value[i] / rms[i])
+        row[8] += 1
+        if value[i] > row[5]:
+            row[5], row[6] = value[i], rms[i]
+    for k in range(n):
+        result[k, 0] /= flux[k]
+        result[k, 1] /= flux[k]
+    for i in range(x.size):
+        row = result[number[i]]
+        u, v = x[i] - row[0], y[i] - row[1]
+        row[2] += value[i] * u * u
+        row[3] += value[i] * u * v
+        row[4] += value[i] * v * v
+    for k in range(n):
+        result[k, 2:5] /= flux[k]
+    return result
