@@ -66,7 +66,7 @@ def aegean(path: str) -> Rows:
     from AegeanTools.source_finder import SourceFinder  # noqa: PLC0415
 
     found = SourceFinder().find_sources_in_image(
-        path, innerclip=5, outerclip=3, cores=1, docov=True, nonegative=True, progress=False
+        path, innerclip=5, outerclip=3, cores=1, docov=True, nonegative=True, progress=False, cube_index=0
     )
     return [(s.ra, s.err_ra, s.dec, s.err_dec, s.peak_flux, s.err_peak_flux, s.int_flux, s.err_int_flux) for s in found]
 
