@@ -93,6 +93,8 @@ class SourceExtractionConfig(_Settings):
     """0 leaves islands whole; any other number parts those that hold several sources, trying every level."""
     force_beam: bool = True
     """Give every source the shape of the restoring beam; otherwise only those whose shape noise explains."""
+    point_like_sigma: NotNegative = 3.0
+    """Without force_beam: shapes closer to the beam's than this are given the beam's, in σ; 0 keeps every free shape."""
     errors: Literal["autocorrelation", "condon"] = "autocorrelation"
     """Errors of fits: from the autocorrelation of the image's own noise, or by Condon's (1997) formulas."""
     box_in_beampix: Positive = 10.0

@@ -66,6 +66,12 @@ def test_image_without_noise_has_no_islands():
     assert len(find_islands(maps_of([[1, 2, 3]], rms=np.nan), CONFIG)) == 0
 
 
+def test_negative_islands_are_those_of_the_image_upside_down():
+    maps = maps_of([[0, -6, -4, 0, 7, 0]])
+    assert pixel_sets(find_islands(maps.negative(), CONFIG)) == [{(1, 0), (2, 0)}]
+    assert pixel_sets(find_islands(maps, CONFIG)) == [{(4, 0)}]
+
+
 def test_island_at_the_edge_and_island_at_a_gap_are_flagged():
     rows = np.zeros((9, 9))
     rows[0, 4], rows[4, 4], rows[7, 7], rows[7, 2] = 9, 9, 9, 9

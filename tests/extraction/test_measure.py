@@ -232,3 +232,17 @@ def test_source_centred_outside_the_searched_area_is_flagged(sky, config):
     measurements = extract_sources(image, config.model_copy(update={"margin": 10})).measurements
     flags = dict(zip(measurements.x.round().astype(int).tolist(), measurements.flags.tolist(), strict=True))
     assert [bool(flags[x] & Flag.OUTSIDE) for x in sorted(flags)] == [True, False]
+
+
+def test_condons_errors_are_near_those_of_the_measured_noise(sky, field, stamped, config):
+    # His formulas interpolate between limits; for a fit of everything they are good to a third.
+    config = config.model_copy(update={"force_beam": False})
+    flux = sky.rms * np.random.default_rng(22).uniform(15, 60, field[0].size)
+    image = sky.image(stamped(*field, flux) + sky.noise(22))
+    ours, his = (
+        extract_sources(image, config.model_copy(update={"errors": errors})).measurements
+        for errors in ("autocorrelation", "condon")
+    )
+    for name in ("f_peak_err", "f_int_err", "ew_fit_err", "ns_fit_err"):
+        assert np.median(getattr(his, name) / getattr(ours, name)) == pytest.approx(1, abs=0.35)
+    assert np.array_equal(ours.f_peak, his.f_peak)

@@ -41,7 +41,7 @@ def test_fading_afterglow_is_the_only_source(name, peak, significance, force_bea
     assert len(found) == 1
     source = nearest(found, 173.1367, 27.6989, 5)
     # The numbers are from a free fit; the source is a little wider than the beam, though not more than noise explains.
-    assert source.f_peak[0] == pytest.approx(peak, rel=0.05)
+    assert source.f_peak[0] == pytest.approx(peak, rel=0.03)
     assert source.significance[0] == pytest.approx(significance, rel=0.15)
 
 

@@ -245,10 +245,12 @@ def _mesh(
         bkg_rms_estimator=statistics.noise,
     )
     mean, rms = background.background_mesh, background.background_rms_mesh
-    positive = rms[rms > 0]
+    # Values near the largest float make sums of their squares infinite.
+    is_number = np.isfinite(mean) & np.isfinite(rms)
+    positive = rms[is_number & (rms > 0)]
     if not positive.size:
         return _no_mesh()
-    good = rms > LEAST_NOISE * np.median(positive)
+    good = is_number & (rms > LEAST_NOISE * np.median(positive))
     if not good.all():
         nearest = ndimage.distance_transform_edt(~good, return_distances=False, return_indices=True)
         mean, rms = mean[tuple(nearest)], rms[tuple(nearest)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import chi2, norm
 
 from trap.extraction.celestial import ellipse_axes
 from trap.extraction.gaussian import Gaussians, Shape, fit_islands
@@ -35,8 +36,6 @@ SMALLEST_FIT = 0.5
 """A fit with a minor axis below this share of the beam's follows a noise peak, not a source."""
 LEAST_SIGNIFICANCE = 3.0
 """Peak of a free fit over its error, below which the shape is that of the noise along an island."""
-POINT_LIKE = 14.16
-"""χ² of three degrees of freedom that chance exceeds as rarely as 3 σ: up to here a shape is the beam's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +88,7 @@ def fit_sources(
     free = _fit(Shape.FREE, islands, components, maps, moments, beam, correlation)
     rms = background.rms_at(free.sources.x, free.sources.y)
     is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
-    is_point = fits.is_fitted & ((_shape_chi_squared(free, rms, beam) < POINT_LIKE) | ~free.is_fitted | is_vague)
+    is_point = fits.is_fitted & ((_shape_chi_squared(free, rms, beam) < _limit(config.point_like_sigma)) | ~free.is_fitted | is_vague)
     start = components.first[:-1]
     all_points = np.repeat(np.logical_and.reduceat(is_point, start), components.counts)
     return Fits(
@@ -98,6 +97,11 @@ def fit_sources(
         is_beam_shaped=all_points,
         covariance=np.where(all_points[:, np.newaxis, np.newaxis], fits.covariance, free.covariance),
     )
+
+
+def _limit(sigma: float) -> float:
+    """χ² of three degrees of freedom that chance exceeds as rarely as a normal variable so many σ."""
+    return float(chi2.isf(2 * norm.sf(sigma), 3))
 
 
 def _fit(

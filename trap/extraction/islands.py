@@ -49,6 +49,10 @@ class SkyMaps:
         """Compare the values with the noise."""
         return cls(value=value, rms=rms, mask=mask, significance=significance_map(value, rms, mask))
 
+    def negative(self) -> Self:
+        """Turn the image upside down: its islands are the holes, which tell of sidelobes, or of Stokes V."""
+        return self.of(-self.value, self.rms, self.mask)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Islands:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.kernels.compiled import compiled
-from trap.kernels.gaussian import invert, slopes_at
+from trap.kernels.gaussian import copy_table, invert, slopes_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,14 +56,15 @@ def fit_covariances(
         n_components = first[i + 1] - first[i]
         if n_components == 1 and starts.size - 1 == slopes.shape[0] <= MOST_PIXELS:
             normal, noise = _products_of_one(x[own], y[own], slopes, correlation)
-            result[first[i]] = _sandwich(invert(normal[:n_free, :n_free]), noise[:n_free, :n_free])
+            found = _sandwich(invert(normal[:n_free, :n_free]), noise[:n_free, :n_free])
+            copy_table(found, result[first[i]])
             continue
         design = (starts, component, slopes)
         inverse = invert(_squeezed(_correlated_product(x[own], y[own], design, n_components, correlation[:0]), n_free))
         noise = _squeezed(_correlated_product(x[own], y[own], design, n_components, correlation), n_free)
         for k in range(n_components):
             block = inverse[k * n_free : (k + 1) * n_free]
-            result[first[i] + k] = _sandwich(block, noise)
+            copy_table(_sandwich(block, noise), result[first[i] + k])
     return result
 
 
@@ -80,7 +81,8 @@ def _design(x: Indices, y: Indices, parameters: Array, n_free: int) -> tuple[Ind
         n_active, _ = slopes_at(x[i], y[i], parameters, n_free, here, active)
         for k in range(n_active):
             component[starts[i] + k] = active[k]
-            slopes[starts[i] + k, :n_free] = here[k, :n_free]
+            for q in range(n_free):
+                slopes[starts[i] + k, q] = here[k, q]
     return starts, component, slopes
 
 
@@ -130,7 +132,7 @@ def _correlated_product(
     step = max(1, x.size // MOST_PIXELS) if reach else 1
     low = 0
     for i in range(0, x.size, step):
-        seen[:] = 0.0
+        seen.fill(0.0)
         # Each pair once: pixels come in the order of the image, and what lies before is added by symmetry below,
         # unless only a sample of the pixels is paired.
         while step > 1 and y[low] < y[i] - reach:

@@ -45,27 +45,33 @@ def part_islands(
     component, counts = np.zeros(x.size, np.intp), np.ones(offsets.size - 1, np.intp)
     for i in range(offsets.size - 1):
         own = slice(offsets[i], offsets[i + 1])
-        place = _places(x[own], y[own])
-        if _count_peaks(x[own], y[own], value[own], rms[own], place, threshold) > 1:
+        box = _places(x[own], y[own])
+        if _count_peaks(x[own], y[own], value[own], rms[own], box, threshold) > 1:
             limits = (threshold, min_rise, min_share * value[own].sum())
-            counts[i] = _flood(value[own], rms[own], _neighbours(x[own], y[own], place), limits, component[own])
+            counts[i] = _flood(value[own], rms[own], _neighbours(x[own], y[own], box), limits, component[own])
     return component, counts
 
 
 @compiled
-def _places(x: Indices, y: Indices) -> NDArray[np.int32]:
-    """Places in the list of the pixels of the box around an island and a frame of one pixel; -1 where there is none."""
-    left, low = x.min(), y.min()
-    place = np.full((y.max() - low + 3, x.max() - left + 3), -1, np.int32)
+def _places(x: Indices, y: Indices) -> tuple[int, int, NDArray[np.int32]]:
+    """First column and row of the box around an island, and the places in its list of the box's pixels.
+
+    The box has a frame of one pixel; -1 is where there is none.
+    """
+    # Pixels come row by row.
+    left, right, low, high = x[0], x[0], y[0], y[-1]
+    for i in range(x.size):
+        left, right = min(left, x[i]), max(right, x[i])
+    place = np.full((high - low + 3, right - left + 3), -1, np.int32)
     for i in range(x.size):
         place[y[i] - low + 1, x[i] - left + 1] = i
-    return place
+    return left, low, place
 
 
 @compiled
-def _neighbours(x: Indices, y: Indices, place: NDArray[np.int32]) -> NDArray[np.int32]:
+def _neighbours(x: Indices, y: Indices, box: tuple[int, int, NDArray[np.int32]]) -> NDArray[np.int32]:
     """(n, 8) — places of the pixels that touch each, row by row; -1 where there is none."""
-    left, low = x.min(), y.min()
+    left, low, place = box
     result = np.empty((x.size, 8), np.int32)
     for i in range(x.size):
         row, column, k = y[i] - low + 1, x[i] - left + 1, 0
@@ -78,9 +84,12 @@ def _neighbours(x: Indices, y: Indices, place: NDArray[np.int32]) -> NDArray[np.
 
 
 @compiled
-def _count_peaks(x: Indices, y: Indices, value: Array, rms: Array, place: NDArray[np.int32], threshold: float) -> int:
+def _count_peaks(
+    x: Indices, y: Indices, value: Array, rms: Array, box: tuple[int, int, NDArray[np.int32]], threshold: float
+) -> int:
     """Local maxima that reach the threshold; of equal neighbours the first counts."""
-    left, low, n_peaks = x.min(), y.min(), 0
+    left, low, place = box
+    n_peaks = 0
     for i in range(value.size):
         if value[i] < threshold * rms[i]:
             continue
@@ -185,9 +194,17 @@ def _is_source(
 @compiled
 def _number(absorbed: Indices, basin_of: Indices, peak: Array, component: Indices) -> int:
     """Number the basins that are left, the highest first, and the pixels with them; return how many there are."""
-    left = np.array([i for i in range(absorbed.size) if absorbed[i] == i])
-    number = np.zeros(absorbed.size, np.intp)
-    number[left[np.argsort(-peak[left], kind="mergesort")]] = np.arange(left.size)
+    number, n = np.full(absorbed.size, -1, np.intp), 0
+    while True:
+        highest = -1
+        for i in range(absorbed.size):
+            is_left = absorbed[i] == i and number[i] < 0
+            if is_left and (highest < 0 or peak[i] > peak[highest]):
+                highest = i
+        if highest < 0:
+            break
+        number[highest] = n
+        n += 1
     for pixel in range(basin_of.size):
         component[pixel] = number[_root(absorbed, basin_of[pixel])]
-    return int(left.size)
+    return n

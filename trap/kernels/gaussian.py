@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.intp]
     Pixels = tuple[Indices, Indices, Array]
 
-__all__ = ["chi_squared", "fit_gaussians", "invert", "slopes_at"]
+__all__ = ["chi_squared", "copy_table", "fit_gaussians", "invert", "slopes_at"]
 
 FURTHEST = 36.0
 """Exponent (twice over) at which a Gaussian ends: 1.5e-8 of its peak."""
@@ -61,7 +61,7 @@ def fit_gaussians(
         if offsets[i + 1] - offsets[i] >= n_parameters:
             parameters = start[rows].copy()
             if _descend((x[own], y[own], value[own]), parameters, n_free, tolerance):
-                result[rows] = parameters
+                copy_table(parameters, result[rows])
     return result
 
 
@@ -87,7 +87,8 @@ def _descend(pixels: Pixels, parameters: Array, n_free: int, tolerance: float) -
             # A strongly damped step changes little wherever it starts from.
             has_converged = abs(cost - trial_cost) <= tolerance * cost and damping < 1.0
             if trial_cost <= cost:
-                parameters[:], cost = trial, trial_cost
+                copy_table(trial, parameters)
+                cost = trial_cost
                 normal, trial_normal = trial_normal, normal
                 gradient, trial_gradient = trial_gradient, gradient
                 if has_converged or cost <= 1e-24 * power:
@@ -100,6 +101,14 @@ def _descend(pixels: Pixels, parameters: Array, n_free: int, tolerance: float) -
         if damping > LARGEST_DAMPING:
             return is_allowed
     return False
+
+
+@compiled
+def copy_table(source: Array, target: Array) -> None:
+    """Copy (n, m) numbers; an assignment of slices takes ten times as long to compile."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
 
 
 @compiled
@@ -156,7 +165,8 @@ def _normal_equations(
     """Fill the lower half of JᵀJ, and Jᵀr; return the sum of squares."""
     if parameters.shape[0] == 1 and n_free == 3:
         return _normal_equations_of_one(pixels, parameters[0], normal, gradient)
-    normal[:], gradient[:] = 0.0, 0.0
+    normal.fill(0.0)
+    gradient.fill(0.0)
     cost = 0.0
     x, y, value = pixels
     for i in range(x.size):
@@ -271,7 +281,7 @@ def invert(matrix: Array) -> Array:
         for j in range(i + 1):
             factor[i, j] = matrix[i, j] * scale[i] * scale[j]
     if not _factorise(factor):
-        inverse[:] = np.nan
+        inverse.fill(np.nan)
         return inverse
     for i in range(n):
         inverse[i, i] = 1.0

@@ -36,7 +36,8 @@ def component_moments(pixels: tuple[Indices, Indices, Array, Array], number: Ind
     """
     x, y, value, rms = pixels
     result, flux = np.zeros((n, 9)), np.zeros(n)
-    result[:, 5] = result[:, 7] = -np.inf
+    for k in range(n):
+        result[k, 5] = result[k, 7] = -np.inf
     for i in range(x.size):
         row = result[number[i]]
         flux[number[i]] += value[i]
@@ -56,5 +57,6 @@ def component_moments(pixels: tuple[Indices, Indices, Array, Array], number: Ind
         row[3] += value[i] * u * v
         row[4] += value[i] * v * v
     for k in range(n):
-        result[k, 2:5] /= flux[k]
+        for q in range(2, 5):
+            result[k, q] /= flux[k]
     return result

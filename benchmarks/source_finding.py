@@ -1,0 +1,197 @@
+"""How fast and how right source finding is, beside PySE, PyBDSF and Aegean on the same images in one run.
+
+The images are those of tests/simulated_field.py: correlated noise, threefold in level, a gradient of the background,
+point sources of S/N 5 to 1000. The peers are installed from PyPI, each into an environment of its own under .cache/
+by the uv of ``make``; one that cannot be installed is left out, and this says so. Times are of a warm process, the
+lowest of the repeats; on a shared machine read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from simulated_field import Field, simulate_field  # noqa: E402 (lies with the tests, which use it too)
+
+from trap.angles import offsets  # noqa: E402
+from trap.config import SourceExtractionConfig  # noqa: E402
+from trap.extraction.measure import extract_sources  # noqa: E402
+from trap.images.image import Image  # noqa: E402
+
+CACHE = ROOT / ".cache" / "source_finding"
+PEERS = {
+    "radio-pyse==0.7.1": ("pyse-moments", "pyse-fits", "pyse-deblended"),
+    "bdsf==1.14.1": ("bdsf",),
+    "AegeanTools==2.3.5": ("aegean",),
+}
+OURS = {"ours, beam-shaped": True, "ours, free": False}
+PATIENCE_SECONDS = 900
+
+Array = NDArray[np.float64]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what was asked for and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fields", type=int, default=2, help="fields of 1024² with 1,000 sources (default 2)")
+    parser.add_argument("--large", action="store_true", help="also time a field of 4096² with 20,000 sources")
+    parser.add_argument("--repeats", type=int, default=3, help="calls of which the last or the best counts (default 3)")
+    parser.add_argument("--no-peers", action="store_true", help="measure with this project alone")
+    options = parser.parse_args(arguments)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    fields = [simulate_field(seed) for seed in range(options.fields)]
+    paths = [_written(field, CACHE / f"field{seed}.fits") for seed, field in enumerate(fields)]
+    results = {name: [_ours(path, force_beam, options.repeats) for path in paths] for name, force_beam in OURS.items()}
+    for package, finders in {} if options.no_peers else PEERS.items():
+        python = _installed(package)
+        for finder in finders if python else ():
+            found = [_peer(python, finder, path) for path in paths]
+            results |= {finder: [one for one in found if one]} if all(found) else {}
+    _print_accuracy(fields, results)
+    if options.large:
+        _time_large(options.repeats)
+
+
+def _written(field: Field, path: Path) -> Path:
+    header = field.image.header.copy()
+    fits.PrimaryHDU(field.image.data[np.newaxis, np.newaxis], header).writeto(path, overwrite=True)
+    return path
+
+
+def _ours(path: Path, force_beam: bool, repeats: int) -> tuple[float, Array]:  # noqa: FBT001
+    config = SourceExtractionConfig(
+        detection_threshold=5, analysis_threshold=3, margin=0, extraction_radius_pix=0, force_beam=force_beam
+    )
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        m = extract_sources(Image(path), config).measurements
+        seconds.append(time.perf_counter() - start)
+    ra_err = m.ew_fit_err / np.cos(np.radians(m.dec))
+    columns = (m.ra, ra_err, m.dec, m.ns_fit_err, m.f_peak, m.f_peak_err, m.f_int, m.f_int_err)
+    return min(seconds[1:]), np.column_stack(columns)
+
+
+def _installed(package: str) -> Path | None:
+    """Interpreter of an environment that has the package; None, and a message, where it cannot be had."""
+    home = CACHE / "peers" / package.split("=", maxsplit=1)[0]
+    python = home / "bin" / "python"
+    uv = next(iter(ROOT.glob(".tools/uv-*/bin/uv")), None)
+    if uv is None:
+        print(f"{package} left out: no uv in .tools (run make once)")
+        return None
+    steps = ([uv, "venv", "--quiet", "--clear", "--python", sys.executable, home],)
+    steps += ([uv, "pip", "install", "--quiet", "--python", python, package],)
+    for step in () if python.exists() else steps:
+        done = subprocess.run([str(part) for part in step], capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            print(f"{package} left out: {done.stderr.strip().splitlines()[-1:]}")
+            return None
+    return python
+
+
+def _peer(python: Path | None, finder: str, path: Path) -> tuple[float, Array] | None:
+    result = CACHE / f"{finder}-{path.stem}.npz"
+    # The first call of PySE compiles for half a minute.
+    repeats = "2" if finder.startswith("pyse") else "1"
+    command = [str(python), str(Path(__file__).with_name("peers.py")), finder, str(path), str(result), repeats]
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS, cwd=CACHE)  # noqa: S603
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        print(f"{finder} left out: {str(getattr(error, 'stderr', '') or error).strip().splitlines()[-1:]}")
+        return None
+    with np.load(result) as archive:
+        return float(archive["seconds"]), archive["table"]
+
+
+def _print_accuracy(fields: list[Field], results: dict[str, list[tuple[float, Array]]]) -> None:
+    reference = min(seconds for seconds, _ in results["ours, beam-shaped"])
+    print("\npulls of isolated point sources: median / robust scatter; S/N 7 to 20, then 20 to 100")
+    print(f"{'':18} {'s/image':>8} {'ratio':>6} {'found':>6} {'reliable':>8} {'blends':>6}  east, peak, integrated")
+    for name, runs in results.items():
+        seconds = min(one for one, _ in runs)
+        judged = [_judge(field, table) for field, (_, table) in zip(fields, runs, strict=True)]
+        n_found, n_true = sum(one["n_found"] for one in judged), sum(one["n_true"] for one in judged)
+        blends = np.concatenate([one["blends"] for one in judged])
+        pulls = np.concatenate([one["pulls"] for one in judged])
+        cells = [_cell(pulls[(pulls[:, 0] >= low) & (pulls[:, 0] < high), 1:]) for low, high in ((7, 20), (20, 100))]
+        figures = f"{seconds:8.3f} {seconds / reference:6.1f} {n_found:6d} {n_true / n_found:8.4f} {blends.mean():6.2f}"
+        print(f"{name:18} {figures}  {cells[0]} | {cells[1]}")
+
+
+def _cell(pulls: Array) -> str:
+    middle = np.nanmedian(pulls, axis=0)
+    scatter = 1.4826 * np.nanmedian(np.abs(pulls - middle), axis=0)
+    return ", ".join(f"{m:+.2f}/{s:.2f}" for m, s in zip(middle, scatter, strict=True))
+
+
+def _judge(field: Field, table: Array) -> dict[str, Any]:
+    """Compare measurements with what was put in."""
+    table = table[np.isfinite(table[:, [0, 2]]).all(axis=1)]
+    x, y = field.image.wcs.all_world2pix(table[:, 0], table[:, 2], 0)
+    places, found = field.beam_plane(field.x, field.y), field.beam_plane(x, y)
+    distance, row = cKDTree(found).query(places)
+    good = (field.separation > 3) & (distance < 0.6)
+    one = table[row[good]]
+    ra, dec = field.image.wcs.all_pix2world(field.x[good], field.y[good], 0)
+    east, _ = offsets(one[:, 0], one[:, 2], ra, dec)
+    flux = field.flux[good]
+    pulls = np.column_stack(
+        [
+            field.signal_to_noise[good],
+            east / (one[:, 1] * np.cos(np.radians(dec))),
+            (one[:, 4] - flux) / one[:, 5],
+            (one[:, 6] - flux) / one[:, 7],
+        ]
+    )
+    pairs = np.array(list(cKDTree(places).query_pairs(3.0)))
+    apart = np.hypot(*(places[pairs[:, 0]] - places[pairs[:, 1]]).T)
+    pairs = pairs[(apart > 1.2) & (field.signal_to_noise[pairs].min(axis=1) > 7)]
+    split = (distance[pairs] < 0.6).all(axis=1) & (row[pairs[:, 0]] != row[pairs[:, 1]])
+    n_true = int((cKDTree(places).query(found)[0] <= 1).sum())
+    return {"pulls": pulls, "blends": split, "n_found": len(table), "n_true": n_true}
+
+
+def _time_large(repeats: int) -> None:
+    path = CACHE / "large.fits"
+    if not path.exists():
+        _written(simulate_field(0, size=4096, n_sources=20_000), path)
+    # A process of its own, for its peak of memory.
+    command = [sys.executable, __file__, "--worker", str(path), str(repeats)]
+    print(subprocess.run(command, capture_output=True, text=True, check=True).stdout, end="")  # noqa: S603
+
+
+def _work_large(path: str, repeats: str) -> None:
+    before = _peak_kilobytes()
+    for name, force_beam in OURS.items():
+        seconds, table = _ours(Path(path), force_beam, int(repeats))
+        peak, size = _peak_kilobytes(), 4096**2 * 4 / 1024
+        print(
+            f"4096², {len(table)} found, {name}: {seconds:.2f} s; peak memory {peak / size:.1f} × the image,"
+            f" of which {before / size:.1f} before the image was read"
+        )
+
+
+def _peak_kilobytes() -> int:
+    # Not getrusage, whose figure a process inherits from the one that started it.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        _work_large(*sys.argv[2:])
+    else:
+        main()
