@@ -17,6 +17,13 @@ from trap.cli.passwords import hide_password, without_password
         ("postgresql://me:secret@/sky?host=/tmp", "postgresql://me@/sky?host=/tmp", "secret"),
         ("postgresql://me@host/sky?application_name=a:b@c", "postgresql://me@host/sky?application_name=a:b@c", None),
         ("postgresql://host:5432/sky", "postgresql://host:5432/sky", None),
+        ("postgresql://me@host/sky?password=secret", "postgresql://me@host/sky", "secret"),
+        ("postgresql://me@/sky?password=s%40c+t&host=/tmp", "postgresql://me@/sky?host=/tmp", "s@c t"),
+        ("postgresql://me@/sky?host=/tmp&password=secret", "postgresql://me@/sky?host=/tmp", "secret"),
+        ("postgresql://me@/sky?a=1&password=secret&b=2", "postgresql://me@/sky?a=1&b=2", "secret"),
+        ("postgresql://me@host/sky?password=old&password=new", "postgresql://me@host/sky", "new"),
+        ("postgresql://me:old@host/sky?password=n:e@w", "postgresql://me@host/sky", "n:e@w"),
+        ("postgresql://me@host/sky?sslpassword=other", "postgresql://me@host/sky?sslpassword=other", None),
         ("sqlite:///trap.db", "sqlite:///trap.db", None),
         ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db", None),
     ],
@@ -25,9 +32,10 @@ def test_password_is_taken_out_of_the_url(url, cleaned, password):
     assert without_password(url) == (cleaned, password)
 
 
-def test_password_goes_to_the_variable_of_the_library(monkeypatch):
+@pytest.mark.parametrize("url", ["postgresql://me:secret@host/sky", "postgresql://me@host/sky?password=secret"])
+def test_password_goes_to_the_variable_of_the_library(monkeypatch, url):
     monkeypatch.setenv("PGPASSWORD", "of somebody else")
-    assert hide_password("postgresql://me:secret@host/sky") == "postgresql://me@host/sky"
+    assert hide_password(url) == "postgresql://me@host/sky"
     assert os.environ["PGPASSWORD"] == "secret"
 
 

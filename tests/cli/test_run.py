@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 import trap.pipeline
 from trap.cli import main
+from trap.cli.program import program
 from trap.cli.run import find_runner
 from trap.config import load_config
 from trap.errors import ConfigError
@@ -51,7 +52,7 @@ def test_run_says_what_it_did_and_what_to_type_next(images, tmp_path, run_in_pro
     assert run_in_process == ["prefect"]
     output = capsys.readouterr().out
     assert "dataset 1: 3 timesteps stored, 3 images, 3 accepted" in output
-    assert f"trap transients 1 --database sqlite:///{tmp_path / 'trap.db'}" in output
+    assert f"now: {program()} transients 1 --database sqlite:///{tmp_path / 'trap.db'}\n" in output
 
 
 def test_no_prefect_asks_for_the_local_runner(images, tmp_path, run_in_process):

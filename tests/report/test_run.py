@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 
 from trap.outcomes import RunSummary, TimestepOutcome
@@ -7,6 +8,7 @@ from trap.records import UnreadableImage
 from trap.report.run import run_text
 
 DATABASE = "sqlite:///trap.db"
+PROGRAM = ".venv/bin/trap"
 
 
 def summary(**changes):
@@ -14,12 +16,16 @@ def summary(**changes):
 
 
 def test_known_images_are_said_to_add_nothing():
-    assert "2 images were already in dataset 3: nothing added" in run_text(summary(known=("a", "b")), DATABASE)
+    assert "2 images were already in dataset 3: nothing added" in run_text(
+        summary(known=("a", "b")), DATABASE, program=PROGRAM
+    )
 
 
 def test_everything_left_out_has_its_reason():
     text = run_text(
-        summary(unreadable=(UnreadableImage(url="a.fits", reason="truncated"),), late=("b.fits",)), DATABASE
+        summary(unreadable=(UnreadableImage(url="a.fits", reason="truncated"),), late=("b.fits",)),
+        DATABASE,
+        program=PROGRAM,
     )
     assert "2 images left out:" in text
     assert "  a.fits: unreadable: truncated" in text
@@ -28,13 +34,19 @@ def test_everything_left_out_has_its_reason():
 
 def test_failed_timesteps_have_their_reason_and_a_way_on():
     failed = TimestepOutcome(taustart_ts=datetime(2026, 1, 1, tzinfo=UTC), failure="DatabaseError: disk full")
-    text = run_text(summary(outcomes=(failed,)), DATABASE)
+    text = run_text(summary(outcomes=(failed,)), DATABASE, program=PROGRAM)
     assert "dataset 3: 0 timesteps stored" in text
     assert "  2026-01-01T00:00:00: DatabaseError: disk full" in text
     assert "process it in a new dataset" in text
 
 
 def test_text_says_where_the_results_are_and_what_to_watch():
-    text = run_text(summary(watch=("Prefect UI: http://127.0.0.1:4200",)), DATABASE)
-    assert "trap transients 3 --database sqlite:///trap.db" in text
+    text = run_text(summary(watch=("Prefect UI: http://127.0.0.1:4200",)), DATABASE, program=PROGRAM)
+    assert ".venv/bin/trap transients 3 --database sqlite:///trap.db\n" in text
     assert "Prefect UI: http://127.0.0.1:4200" in text
+
+
+def test_commands_can_be_typed_whatever_is_in_the_names():
+    text = run_text(summary(), "sqlite:///my sky's.db", program="/my programs/trap")
+    (line,) = [line for line in text.splitlines() if line.startswith("now: ")]
+    assert shlex.split(line) == ["now:", "/my programs/trap", "transients", "3", "--database", "sqlite:///my sky's.db"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trap.cli.passwords import without_password
+from trap.cli.program import command
 from trap.config import PipelineConfig, load_config, write_config
 from trap.errors import ConfigError
 
@@ -32,7 +33,7 @@ def init_config(arguments: Namespace) -> int:
     except OSError as error:
         msg = f"{file}: cannot be written: {error}"
         raise ConfigError(msg) from error
-    print(f"{file} written; now: trap run {file} --images 'images/*.fits'")
+    print(f"{file} written; now: {command('run', file, '--images', 'images/*.fits')}")
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap.cli.passwords import hide_password
+from trap.cli.program import command
 from trap.config import PipelineConfig
 from trap.db.engine import make_engine, reading
 from trap.db.schema import check_version, newest_version, upgrade
@@ -57,7 +58,7 @@ def reading_database(url: str | None) -> Iterator[Connection]:
     file = url.removeprefix("sqlite:///")
     if file != url and not Path(file).exists():
         # Opening it would make it.
-        msg = f"there is no database {file}; name one with --database, or make one with: trap run"
+        msg = f"there is no database {file}; name one with --database, or make one with: {command('run')}"
         raise DatabaseError(msg)
     engine = make_engine(url)
     try:

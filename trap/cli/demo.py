@@ -9,6 +9,7 @@ import numpy as np
 
 from trap.cli.database import reading_database
 from trap.cli.files import reported
+from trap.cli.program import program
 from trap.cli.run import process
 from trap.cli.simulate import survey_config
 from trap.config import PipelineConfig
@@ -66,7 +67,7 @@ def run_demo(arguments: Namespace) -> int:
     with reading_database(config.execution.database) as connection:
         comparison = _compare(connection, summary.dataset_id, survey, sky, config)
         _draw(connection, summary.dataset_id, survey, sky, comparison)
-    print(f"{comparison_text(comparison)}\n\n{run_text(summary, config.execution.database)}")
+    print(f"{comparison_text(comparison)}\n\n{run_text(summary, config.execution.database, program=program())}")
     print(f"light curves: {directory / 'lightcurves.png'}\nη against V: {directory / 'eta_v.png'}")
     problems = [*_left_out(summary.exit_code), *comparison.problems]
     print("\n".join(f"NOT AS IT MUST BE: {problem}" for problem in problems) or "all as it must be")

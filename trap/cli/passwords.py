@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 __all__ = ["hide_password", "without_password"]
 
 # The password may hold anything, even an @ that should have been written %40; the host holds none.
 _WITH_PASSWORD = re.compile(r"(?P<before>[a-z0-9+]+://[^:/@?]*):(?P<password>[^?]*)@(?P<after>[^@]*(\?.*)?)", re.DOTALL)
 
+_KEY = re.compile(r"(?P<mark>[?&])password=(?P<password>[^&]*)(?P<more>&?)")
+
 
 def without_password(url: str) -> tuple[str, str | None]:
-    """Take the password out of a database URL.
+    """Take the password out of a database URL, from before the host and from the query.
 
     Returns
     -------
-    The URL without it, and the password, decoded; None where there is none.
+    The URL without it, and the password, decoded; None where there is none. Of several the last
+    counts, as that of the query does for SQLAlchemy.
     """
+    url, from_query = _without_key(url)
     found = _WITH_PASSWORD.fullmatch(url)
     if found is None:
-        return url, None
-    return f"{found['before']}@{found['after']}", unquote(found["password"])
+        return url, from_query
+    from_authority = unquote(found["password"])
+    return f"{found['before']}@{found['after']}", from_authority if from_query is None else from_query
+
+
+def _without_key(url: str) -> tuple[str, str | None]:
+    """Take ``password=…`` out of the query; the other keys stay as they are written."""
+    password = None
+    while url.startswith("postgres") and (found := _KEY.search(url)):
+        password = unquote_plus(found["password"])
+        url = url[: found.start()] + found["mark"] * bool(found["more"]) + url[found.end() :]
+    return url, password
 
 
 def hide_password(url: str) -> str:

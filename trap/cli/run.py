@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trap.cli.files import reported
 from trap.cli.passwords import hide_password
+from trap.cli.program import program
 from trap.cli.progress import progress_bar
 from trap.config import PipelineConfig, load_config
 from trap.errors import ConfigError
@@ -43,7 +44,7 @@ def run(arguments: Namespace) -> int:
     config = _effective_config(arguments)
     monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
     summary = process(config, arguments, monitors=monitors)
-    print(run_text(summary, config.execution.database))
+    print(run_text(summary, config.execution.database, program=program()))
     return int(summary.exit_code)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 from typing import TYPE_CHECKING, Any
 
 from trap.cli.files import reported
+from trap.cli.program import command
 from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.report.text import count
 
@@ -58,5 +60,5 @@ def simulate(arguments: Namespace) -> int:
     kinds = list(survey.truth.sources["kind"])
     sources = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("steady", "variable", "transient"))
     print(f"{count(len(survey.images), 'image')} in {survey.directory}; sources: {sources}")
-    print(f"now: trap run --images '{survey.directory}/t*.fits'")
+    print(f"now: {command('run', '--images', f'{glob.escape(str(survey.directory))}/t*.fits')}")
     return 0

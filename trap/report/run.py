@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from trap.report.text import count, moment
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["run_text"]
 
 
-def run_text(summary: RunSummary, database: str) -> str:
+def run_text(summary: RunSummary, database: str, *, program: str) -> str:
     """Say what a run did, what it left out and why, and how to go on.
 
     Parameters
@@ -23,8 +24,10 @@ def run_text(summary: RunSummary, database: str) -> str:
         Of the run.
     database
         URL of the database, without a password.
+    program
+        Path of the program that shows results; its name alone would be the shell's builtin ``trap``.
     """
-    return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database)])
+    return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database, program)])
 
 
 def _done(summary: RunSummary) -> Iterator[str]:
@@ -57,11 +60,12 @@ def _not_done(summary: RunSummary) -> Iterator[str]:
         yield from (f"  {moment(outcome.taustart_ts)}: {outcome.failure}" for outcome in summary.failures)
 
 
-def _where_to_look(summary: RunSummary, database: str) -> Iterator[str]:
+def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator[str]:
     dataset = summary.dataset_id
+    where = (str(dataset), "--database", database)
     yield f"results: {database}"
-    yield f"now: trap transients {dataset} --database {database}"
-    yield f"     trap dataset show {dataset} --database {database}"
+    yield f"now: {shlex.join((program, 'transients', *where))}"
+    yield f"     {shlex.join((program, 'dataset', 'show', *where))}"
     yield from summary.watch
     if summary.failures:
         yield "a failed timestep before the newest stored one cannot be added any more: process it in a new dataset"
