@@ -34,14 +34,15 @@ def extract(path, **settings):
     ("name", "peak", "significance"),
     [("AMILA_GRB130427A_20130429", 0.914e-3, 15.8), ("AMILA_GRB130427A_20130504", 0.508e-3, 8.6)],
 )
-@pytest.mark.parametrize("force_beam", [False, True])
-def test_fading_afterglow_is_the_only_source(name, peak, significance, force_beam):
-    _, extraction = extract(f"ami_grb130427a/{name}.fits", detection_threshold=6, force_beam=force_beam)
+# The numbers are from free fits; the source is a little wider than the beam, though not more than noise explains.
+@pytest.mark.parametrize(("force_beam", "tolerance"), [(False, 0.03), (True, 0.05)])
+def test_fading_afterglow_is_the_only_source(name, peak, significance, force_beam, tolerance):
+    shape = {"force_beam": force_beam, "point_like_sigma": 0.0}
+    _, extraction = extract(f"ami_grb130427a/{name}.fits", detection_threshold=6, **shape)
     found = extraction.measurements
     assert len(found) == 1
     source = nearest(found, 173.1367, 27.6989, 5)
-    # The numbers are from a free fit; the source is a little wider than the beam, though not more than noise explains.
-    assert source.f_peak[0] == pytest.approx(peak, rel=0.03)
+    assert source.f_peak[0] == pytest.approx(peak, rel=tolerance)
     assert source.significance[0] == pytest.approx(significance, rel=0.15)
 
 

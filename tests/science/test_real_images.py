@@ -66,7 +66,7 @@ def test_fading_afterglow_is_one_source_in_two_images(process):
     (curve,) = curves
     assert near(curves, 173.1367, 27.6989, 5.0) == [curve]
     assert [point["extract_type"] for point in curve] == [0, 0]
-    # The numbers are from free fits; here the shape, which noise explains, is the beam's.
+    # The numbers are from free fits.
     assert [point["f_peak"] for point in curve] == pytest.approx([0.914e-3, 0.508e-3], rel=0.03)
     assert len({point["freq_central"] for point in curve}) == 1
 

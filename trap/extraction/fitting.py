@@ -88,7 +88,9 @@ def fit_sources(
     free = _fit(Shape.FREE, islands, components, maps, moments, beam, correlation)
     rms = background.rms_at(free.sources.x, free.sources.y)
     is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
-    is_point = fits.is_fitted & ((_shape_chi_squared(free, rms, beam) < _limit(config.point_like_sigma)) | ~free.is_fitted | is_vague)
+    is_point = fits.is_fitted & (
+        (_shape_chi_squared(free, rms, beam) < _limit(config.point_like_sigma)) | ~free.is_fitted | is_vague
+    )
     start = components.first[:-1]
     all_points = np.repeat(np.logical_and.reduceat(is_point, start), components.counts)
     return Fits(
