@@ -94,7 +94,7 @@ class SourceExtractionConfig(_Settings):
     force_beam: bool = True
     """Give every source the shape of the restoring beam; otherwise only those whose shape noise explains."""
     point_like_sigma: NotNegative = 3.0
-    """Without force_beam: a shape closer to the beam's than this, in σ, becomes the beam's; 0 keeps every free shape."""
+    """Without force_beam: a shape as close to the beam as this, in σ, becomes the beam's; 0 keeps free shapes."""
     errors: Literal["autocorrelation", "condon"] = "autocorrelation"
     """Errors of fits: from the autocorrelation of the image's own noise, or by Condon's (1997) formulas."""
     box_in_beampix: Positive = 10.0
