@@ -38,7 +38,7 @@ def make_header():
         header = fits.Header()
         for keyword, value in values.items():
             if value is not None:
-                header[keyword.replace("_OBS", "-OBS").replace("_END", "-END")] = value
+                header[keyword.replace("_OBS", "-OBS").replace("E_END", "E-END")] = value
         return header
 
     return make

@@ -128,9 +128,54 @@ def test_start_from_mjd_serves_where_there_is_no_date(read):
     assert metadata.taustart_ts == datetime(2020, 1, 1, 6, tzinfo=UTC)
 
 
+DAY = {"DATE_OBS": "2013-04-29"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"TIME_OBS": "18:45:42.4944"},
+        {"UTSTART": "18:45:42.4944"},
+        {"UT": "18:45:42.4944"},
+        {"DATE_OBS": '"2013-04-29";"2013-04-30"', "TIME_OBS": '"18:45:42.4944";"02:00:00"'},
+        # What is no time of day is passed over, and MJD-OBS counts only after all that are.
+        {"TIME_OBS": "", "UTSTART": "18.76", "UT": "18:45:42.4944", "MJD_OBS": 56411.0},
+    ],
+)
+def test_time_of_a_start_that_names_only_the_day_is_in_another_keyword(read, changes):
+    with capture_logs() as logs:
+        assert read(**DAY | changes).taustart_ts == START
+    assert logs == []
+
+
+def test_time_of_a_start_that_names_only_the_day_is_that_of_its_mjd(read):
+    with capture_logs() as logs:
+        assert read(**DAY, MJD_OBS=56411.75).taustart_ts == datetime(2013, 4, 29, 18, tzinfo=UTC)
+    assert logs == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"MJD_OBS": 56412.75}, {"TIME_OBS": "24:00:00"}, {"UT": 18.76}])
+def test_start_without_any_time_is_midnight_with_one_warning(read, changes):
+    with capture_logs() as logs:
+        assert read(**DAY | changes).taustart_ts == datetime(2013, 4, 29, tzinfo=UTC)
+    event = {"event": "start_taken_as_midnight", "log_level": "warning", "image": "a.fits", "day": "2013-04-29"}
+    assert logs == [event]
+
+
+def test_time_beside_a_complete_start_is_not_added(read):
+    assert read(TIME_OBS="18:45:42.4944", MJD_OBS=56411.25).taustart_ts == START
+
+
+def test_start_in_universal_time_is_not_taken_for_atomic_time(read):
+    assert read(**DAY, UTSTART="18:45:42.4944", TIMESYS="TAI").taustart_ts == START
+    assert (START - read(**DAY, TIME_OBS="18:45:42.4944", TIMESYS="TAI").taustart_ts).total_seconds() == 35
+
+
 @pytest.mark.parametrize(
     ("changes", "seconds"),
     [
+        ({"DATE_END": "2013-04-29", "TIME_END": "18:46:42.4944"}, 60.0),
+        ({"DATE_END": "2013-04-29", "EXPTIME": 3.0}, 3.0),
         ({"TAU_TIME": 12.5, "EXPTIME": 3.0}, 12.5),
         ({"END_UTC": "2013-04-29T18:46:42.4944", "EXPTIME": 3.0}, 60.0),
         ({"DATE_END": "2013-04-29T19:45:42.4944", "TIMESYS": "TAI"}, 3600.0),

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from astropy.time import core as astropy_time
 
-from trap.images.times import from_mjd, parse_date, to_utc
+from trap.images.times import from_mjd, is_day, parse_date, parse_time_of_day, to_utc
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,31 @@ def test_no_table_of_leap_seconds_is_looked_for(monkeypatch):
 def test_unknown_time_scale_is_refused():
     with pytest.raises(ValueError, match="unknown time scale 'MARS'"):
         to_utc(datetime(2020, 1, 1), "MARS")  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2013-04-29", True),
+        ("29/04/94", True),
+        ('"2013-04-29";"2013-04-30"', True),
+        ("2013-04-29T00:00:00", False),
+        ("2013-04-29 18:45", False),
+    ],
+)
+def test_day_without_a_time_is_told_from_midnight(text, day):
+    assert is_day(text) is day
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("00:00:00", 0), ("18:45:42.5", 67542.5), ("1:2:3.", 3723), ("23:59:60.5", 86400.5)],
+)
+def test_time_of_day_is_read(text, seconds):
+    assert parse_time_of_day(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "noon", "18.76", "18:45", "24:00:00", "12:60:00", "12:00:61", "-1:00:00"])
+def test_what_is_no_time_of_day_is_refused(text):
+    with pytest.raises(ValueError, match="not a time of day"):
+        parse_time_of_day(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -20,10 +21,10 @@ from trap.errors import ImageError
 from trap.images.beam import Beam
 from trap.images.metadata import ImageMetadata
 from trap.images.projection import celestial_wcs, centre_position, pixel_increments
-from trap.images.times import from_mjd, parse_date, to_utc
+from trap.images.times import from_mjd, is_day, parse_date, parse_time_of_day, to_utc
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from astropy.io.fits import Header
     from astropy.wcs import WCS
@@ -40,6 +41,9 @@ _RADIO_VELREF = 256
 _NUMBER = r"\s*=\s*([-+.\dEe]+)\s*"
 _HISTORY_BEAM = re.compile(rf"BMAJ{_NUMBER}BMIN{_NUMBER}BPA{_NUMBER}")
 _BEAM_KEYWORDS = (("BMAJ", "BMIN", "BPA"), ("CLEANBMJ", "CLEANBMN", "CLEANBPA"))
+_TIMES_OF_THE_START = (("TIME-OBS", None), ("UTSTART", UTC), ("UT", UTC))
+"""What may hold the time that DATE-OBS lacks; two say by their names that it is UTC, whatever TIMESYS says."""
+
 _JANSKY = re.compile(r"(m|u|µ|μ|n)?Jy", re.ASCII)
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9}
 
@@ -143,6 +147,13 @@ class _Keywords:
             return parse_date(text) if text else None
         except ValueError:
             self.reject(keyword, "not a date")
+
+    def time_of_day(self, keyword: str) -> timedelta | None:
+        """Value as the time since midnight; None where the keyword is missing, or holds something else."""
+        try:
+            return parse_time_of_day(self.text(keyword))
+        except ValueError:
+            return None
 
     def in_utc(self, time: datetime) -> datetime:
         """Bring a time of this header to UTC."""
@@ -262,7 +273,23 @@ def _start(keywords: _Keywords) -> datetime:
     start = keywords.date("DATE-OBS")
     if start is None:
         start = _start_from_mjd(keywords)
+    elif is_day(keywords.text("DATE-OBS")):
+        start = _start_on(start, keywords)
     return keywords.in_utc(start)
+
+
+def _start_on(day: datetime, keywords: _Keywords) -> datetime:
+    """Start on a day: its time is in another keyword, as FITS had it before 1998, or else midnight."""
+    for keyword, zone in _TIMES_OF_THE_START:
+        time = keywords.time_of_day(keyword)
+        if time is not None:
+            return (day + time).replace(tzinfo=zone)
+    if keywords.text("MJD-OBS"):
+        start = _start_from_mjd(keywords)
+        if start.date() == day.date():
+            return start
+    _log.warning("start_taken_as_midnight", image=keywords.url, day=str(day.date()))
+    return day
 
 
 def _start_from_mjd(keywords: _Keywords) -> datetime:
@@ -281,15 +308,28 @@ def _duration(keywords: _Keywords, start: datetime) -> float:
     if stated is not None:
         return _not_negative(keywords, "TAU_TIME", stated)
     for keyword in ("END_UTC", "DATE-END"):
-        end = keywords.date(keyword)
+        end = _end(keywords, keyword, start)
         if end is not None:
-            end = to_utc(end, "UTC") if keyword == "END_UTC" else keywords.in_utc(end)
             return _not_negative(keywords, keyword, (end - start).total_seconds())
     for keyword in ("EXPTIME", "EXPOSURE"):
         exposure = keywords.number(keyword)
         if exposure is not None:
             return _not_negative(keywords, keyword, exposure)
     return 0.0
+
+
+def _end(keywords: _Keywords, keyword: str, start: datetime) -> datetime | None:
+    """Stated end, in UTC; None where there is none, or nothing but its day, on which the image starts too."""
+    end = keywords.date(keyword)
+    if end is None:
+        return None
+    if is_day(keywords.text(keyword)):
+        time = keywords.time_of_day("TIME-END")
+        if time is not None:
+            end += time
+        elif end.date() == start.date():
+            return None
+    return to_utc(end, "UTC") if keyword == "END_UTC" else keywords.in_utc(end)
 
 
 def _not_negative(keywords: _Keywords, keyword: str, seconds: float) -> float:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import erfa  # type: ignore[import-untyped]
 
-__all__ = ["from_mjd", "parse_date", "to_utc"]
+__all__ = ["from_mjd", "is_day", "parse_date", "parse_time_of_day", "to_utc"]
 
 _MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 (its time scale is for to_utc to say)
 _UNIX_ZERO_JD = 2440587.5
 _LEGACY_DATE = re.compile(r"(\d\d)/(\d\d)/(\d\d)")
+_TIME_OF_DAY = re.compile(r"(\d\d?):(\d\d?):(\d\d?(?:\.\d*)?)")
 _UTC_NAMES = ("", "UTC", "UT", "UT1", "GMT", "Z")
 _TO_TAI = {
     "TAI": (),
@@ -43,12 +45,45 @@ def parse_date(text: str) -> datetime:
     ValueError
         If it is none of these.
     """
-    first = text.split(";", maxsplit=1)[0].strip().strip('"').strip()
+    first = _first(text)
     legacy = _LEGACY_DATE.fullmatch(first)
     if legacy:
         day, month, year = (int(part) for part in legacy.groups())
         return datetime(1900 + year, month, day)  # noqa: DTZ001 (its time scale is for to_utc to say)
     return datetime.fromisoformat(first)
+
+
+def is_day(text: str) -> bool:
+    """Say whether a date, as :func:`parse_date` takes it, names a day and no time of it."""
+    first = _first(text)
+    if _LEGACY_DATE.fullmatch(first):
+        return True
+    try:
+        date.fromisoformat(first)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_time_of_day(text: str) -> timedelta:
+    """Read ``hh:mm:ss``, with or without a fraction, as the time since midnight.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or no day has such a time.
+    """
+    match = _TIME_OF_DAY.fullmatch(_first(text))
+    hours, minutes, seconds = (float(part) for part in match.groups()) if match else (math.nan,) * 3
+    # A minute that ends in a leap second has 61.
+    if not (hours < 24 and minutes < 60 and seconds < 61):
+        msg = f"not a time of day: {text!r}"
+        raise ValueError(msg)
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _first(text: str) -> str:
+    return text.split(";", maxsplit=1)[0].strip().strip('"').strip()
 
 
 def from_mjd(mjd: float) -> datetime:
