@@ -111,7 +111,8 @@ def test_nearest_is_within_the_radius_across_ra_zero():
 
 
 def test_comparison_reads_as_a_table():
-    text = comparison_text(compared(entries(S1=1.0, V1=50.0, T1=100.0), candidates(T1=1)))
+    text = comparison_text(compared(entries(S1=1.0, V1=50.0, T1=100.0), candidates(T1=1)), margin=5.0)
+    assert "0 false transients, with new_source_sigma_margin = 5\n" in text
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line}
     assert lines["T1"] == ["T1", "fast", "10.2000", "+0.0000", "1", "30.0", "1", "25.0"]
     assert lines["T2"][-3:] == ["too", "faint", "–"]

@@ -166,13 +166,34 @@ def test_unreachable_database_is_one_line(images, run_in_process, capsys):
     assert "cannot open the database" in one_line(capsys)
 
 
-def test_interrupt_ends_with_130_and_no_traceback(images, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("options", "way_on"),
+    [
+        (
+            (),
+            "add to the command --dataset and the number that this shows: {trap} dataset list --database {database}\n",
+        ),
+        (("--dataset", "1"), "the same command goes on from there\n"),
+    ],
+)
+def test_interrupt_ends_with_130_and_the_way_to_go_on(images, tmp_path, monkeypatch, capsys, options, way_on):
     def runner(_config, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("trap.cli.run.find_runner", lambda _name: runner)
-    assert run(tmp_path, "--images", f"{images}/*.fits") == 130
-    assert "interrupted" in one_line(capsys)
+    assert run(tmp_path, "--images", f"{images}/*.fits", *options) == 130
+    line = one_line(capsys)
+    assert line.startswith("trap: interrupted; what was stored stays")
+    assert line.endswith(way_on.format(trap=program(), database=f"sqlite:///{tmp_path / 'trap.db'}"))
+
+
+def test_interrupt_of_what_stores_nothing_promises_nothing(tmp_path, monkeypatch, capsys):
+    def simulate(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trap.cli.simulate.simulate_survey", simulate)
+    assert main(["simulate", str(tmp_path)]) == 130
+    assert one_line(capsys) == "trap: interrupted\n"
 
 
 def test_local_runner_is_the_pipeline():

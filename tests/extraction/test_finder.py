@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from real_images import DATA, needs_real_images
 
 from trap.catalogues import Flag
 from trap.errors import ImageError
 from trap.extraction.finder import find_by_fdr, find_by_threshold, measure_detected_in, measure_positions
 from trap.extraction.maps import significance_map
 from trap.images.image import Image
-
-DATA = Path(__file__).parents[2] / "../shared/data"
 
 
 @pytest.fixture
@@ -102,7 +99,7 @@ def test_positions_are_measured_beside_what_is_found(sky, free):
     assert abs(beside) < 5 * sky.rms
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"the folder of other people's images is missing: {DATA}")
+@needs_real_images
 def test_what_was_there_in_another_epoch_is_measured_as_gone(free):
     epoch_1, epoch_2 = (Image(DATA / f"vast_simulated/epoch{number}.fits") for number in ("01", "02"))
     fits = measure_detected_in(epoch_2, epoch_1, free).measurements

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from real_images import DATA, needs_real_images
 
 from trap.angles import separation
 from trap.config import SourceExtractionConfig
@@ -13,9 +12,7 @@ from trap.extraction.forced import fit_positions
 from trap.extraction.measure import extract_sources
 from trap.images.image import Image
 
-DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
-
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the folder of real images is missing: {DATA}")
+pytestmark = needs_real_images
 
 
 def nearest(found, ra, dec, within_arcsec):

@@ -1,10 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
-
-SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
+from real_images import DATA, WITHOUT
 
 
 @pytest.fixture
@@ -67,6 +64,6 @@ def write_image(tmp_path, make_header):
 @pytest.fixture
 def shared_data():
     """Folder of images by other people, which may not be there."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"no images of other people at {SHARED_DATA}")
-    return SHARED_DATA
+    if not DATA.is_dir():
+        pytest.skip(WITHOUT)
+    return DATA

@@ -17,6 +17,13 @@ def test_missing_file_without_a_pattern_is_kept_to_be_reported(tmp_path):
     assert expand_patterns([str(tmp_path / "gone.fits")]) == [str(tmp_path / "gone.fits")]
 
 
+def test_name_with_the_signs_of_a_pattern_is_the_file_itself(tmp_path):
+    for name in ("night[1].fits", "night1.fits", "what?.fits"):
+        (tmp_path / name).touch()
+    for name in ("night[1].fits", "what?.fits"):
+        assert expand_patterns([str(tmp_path / name)]) == [str(tmp_path / name)]
+
+
 def test_pattern_without_a_match_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"no image matches '.*none\*.fits'"):
         expand_patterns([str(tmp_path / "none*.fits")])

@@ -5,10 +5,9 @@ The data are not part of the project: where they are missing, these tests are sk
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from real_images import DATA, needs_real_images
 from sqlalchemy import create_engine, text
 
 from trap import angles
@@ -16,9 +15,7 @@ from trap.config import PipelineConfig
 from trap.outcomes import ExitCode
 from trap.pipeline import run
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
-
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs the images in {DATA}")
+pytestmark = needs_real_images
 
 LIGHT_CURVES = text(
     "SELECT r.id, r.wm_ra, r.wm_decl, e.f_peak, e.f_int, e.f_int_err, e.extract_type, i.freq_eff, b.freq_central"

@@ -49,6 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe has seen enough (trap … | head): no error, and nothing more to be flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("trap: interrupted; what was stored stays, and the same command goes on from there", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("; ".join(["trap: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED

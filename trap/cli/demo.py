@@ -67,7 +67,8 @@ def run_demo(arguments: Namespace) -> int:
     with reading_database(config.execution.database) as connection:
         comparison = _compare(connection, summary.dataset_id, survey, sky, config)
         _draw(connection, summary.dataset_id, survey, sky, comparison)
-    print(f"{comparison_text(comparison)}\n\n{run_text(summary, config.execution.database, program=program())}")
+    print(f"{comparison_text(comparison, margin=NEW_SOURCE_SIGMA_MARGIN)}\n")
+    print(run_text(summary, config.execution.database, program=program()))
     print(f"light curves: {directory / 'lightcurves.png'}\nη against V: {directory / 'eta_v.png'}")
     problems = [*_left_out(summary.exit_code), *comparison.problems]
     print("\n".join(f"NOT AS IT MUST BE: {problem}" for problem in problems) or "all as it must be")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trap.cli.files import reported
 from trap.cli.passwords import hide_password
-from trap.cli.program import program
+from trap.cli.program import command, program
 from trap.cli.progress import progress_bar
 from trap.config import PipelineConfig, load_config
 from trap.errors import ConfigError
@@ -40,10 +40,15 @@ def run(arguments: Namespace) -> int:
     ------
     TrapError
         If the run cannot start, or has to stop.
+    KeyboardInterrupt
+        If it is interrupted from the keyboard; says how to go on.
     """
     config = _effective_config(arguments)
     monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
-    summary = process(config, arguments, monitors=monitors)
+    try:
+        summary = process(config, arguments, monitors=monitors)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(_how_to_go_on(config)) from interrupt
     print(run_text(summary, config.execution.database, program=program()))
     return int(summary.exit_code)
 
@@ -91,6 +96,13 @@ def _effective_config(arguments: Namespace) -> PipelineConfig:
         execution["images"] = tuple(arguments.images)
     persistence = {} if arguments.dataset is None else {"dataset_id": arguments.dataset}
     return config.with_options(execution=execution, persistence=persistence)
+
+
+def _how_to_go_on(config: PipelineConfig) -> str:
+    if config.persistence.dataset_id >= 0:
+        return "what was stored stays, and the same command goes on from there"
+    listing = command("dataset", "list", "--database", config.execution.database)
+    return f"what was stored stays; to go on, add to the command --dataset and the number that this shows: {listing}"
 
 
 def _start_logs(config: PipelineConfig, arguments: Namespace) -> None:

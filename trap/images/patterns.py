@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ __all__ = ["expand_patterns"]
 def expand_patterns(patterns: Sequence[str]) -> list[str]:
     """Turn paths and glob patterns into absolute paths, each once, in the order given.
 
+    What exists as it is written is a path, even with a ``[`` in it, as the shell passes on names it has matched.
+
     Raises
     ------
     ConfigError
@@ -24,8 +27,7 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
     """
     paths: dict[str, None] = {}
     for pattern in patterns:
-        # Path.glob takes no absolute pattern before Python 3.13.
-        matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207
+        matches = _matches(pattern)
         if not matches:
             msg = f"no image matches {pattern!r}"
             raise ConfigError(msg)
@@ -34,3 +36,10 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
         msg = "no images given: name them with --images, or as execution.images in the configuration"
         raise ConfigError(msg)
     return list(paths)
+
+
+def _matches(pattern: str) -> list[str]:
+    if not glob.has_magic(pattern) or os.path.lexists(pattern):
+        return [pattern]
+    # Path.glob takes no absolute pattern before Python 3.13.
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207

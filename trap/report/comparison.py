@@ -13,15 +13,23 @@ if TYPE_CHECKING:
 __all__ = ["comparison_text"]
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """Write what was injected beside what is recovered, and where that falls short."""
+def comparison_text(comparison: Comparison, *, margin: float) -> str:
+    """Write what was injected beside what is recovered, and where that falls short.
+
+    Parameters
+    ----------
+    comparison
+        Of a survey.
+    margin
+        ``transient_search.new_source_sigma_margin`` that it was processed with, in σ.
+    """
     parts = [
         "transients, injected and recovered (timesteps count from 0)",
         text_table(
             map(_transient_row, comparison.transients),
             right=("on from", "peak S/N", "found at", "significance"),
         ),
-        f"{count(len(comparison.false_candidates), 'false transient')}",
+        f"{count(len(comparison.false_candidates), 'false transient')}, with new_source_sigma_margin = {margin:g}",
         "",
         f"variables, injected and recovered (rank in η among {count(comparison.n_entries, 'source')})",
         text_table(
