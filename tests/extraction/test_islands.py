@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
 
 from trap.catalogues import Flag
 from trap.config import SourceExtractionConfig
-from trap.extraction.islands import SkyMaps, find_islands, fitted_pixels, flag_islands
+from trap.extraction.islands import SkyMaps, find_islands, fitted_pixels, flag_islands, list_islands
 
 CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
 
@@ -111,3 +116,13 @@ def test_fit_may_keep_the_island_beyond_its_surroundings():
     all_near, own = ({(x, y) for x in (2, 3, 4) for y in (0, 2)}, {(x, 1) for x in range(1, 11)})
     assert fitted_to(maps_of(rows), [[3.0, 1.0]], keep=True) == [all_near | own]
     assert fitted_to(maps_of(rows), [[3.0, 1.0]], keep=False) == [all_near | {(x, 1) for x in range(1, 6)}]
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 3.0, 5.0]), min_size=6, max_size=6), min_size=1, max_size=6))
+def test_islands_of_any_form_are_the_connected_regions(rows):
+    significance = np.array(rows, np.float32)
+    labels, n = ndimage.label(significance >= 3.0, np.ones((3, 3)))
+    regions = [np.flatnonzero(labels == number + 1).tolist() for number in range(n)]
+    expected = sorted(pixels for pixels in regions if significance.ravel()[pixels].max() >= 5.0)
+    offsets, flat = list_islands(significance, 3.0, 5.0)
+    assert [flat[start:end].tolist() for start, end in pairwise(offsets)] == expected

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from trap.extraction.islands import list_islands
 from trap.kernels.deblend import part_islands
-from trap.kernels.islands import list_islands
 
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
 MIN_FLUX_SHARE, MIN_RISE = 0.005, 1.0

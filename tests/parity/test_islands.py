@@ -4,40 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from photutils.segmentation import detect_sources
 
-from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_islands, touching
-
-
-def by_photutils(significance, analysis, detection):
-    """Sets of the pixels of each island, in the order of their labels."""
-    if not (significance >= detection).any():
-        return []
-    labels = detect_sources(significance, np.nextafter(np.float32(analysis), np.float32(-np.inf)), n_pixels=1).data
-    kept = np.unique(labels[significance >= detection])
-    islands = [np.flatnonzero(labels == label).tolist() for label in kept]
-    return sorted(islands, key=lambda pixels: pixels[0])
+from trap.extraction.islands import list_islands
+from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, touching
 
 
 def as_lists(offsets, flat):
     return [flat[start:end].tolist() for start, end in pairwise(offsets)]
-
-
-@pytest.mark.parametrize("density", [0.05, 0.3, 0.45, 0.6, 0.9])
-@pytest.mark.parametrize("shape", [(40, 60), (1, 30), (30, 1), (3, 3)])
-def test_islands_are_photutils(density, shape):
-    rng = np.random.default_rng(int(100 * density))
-    for _ in range(5):
-        significance = np.where(rng.uniform(size=shape) < density, rng.uniform(3, 6, shape), -np.inf).astype(np.float32)
-        assert as_lists(*list_islands(significance, 3.0, 5.0)) == by_photutils(significance, 3.0, 5.0)
-
-
-@given(st.lists(st.lists(st.sampled_from([0.0, 3.0, 5.0]), min_size=6, max_size=6), min_size=1, max_size=6))
-def test_small_islands_of_any_form_are_photutils(rows):
-    significance = np.array(rows, np.float32)
-    assert as_lists(*list_islands(significance, 3.0, 5.0)) == by_photutils(significance, 3.0, 5.0)
 
 
 def test_touching_is_looked_up_in_all_eight_directions():

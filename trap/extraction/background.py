@@ -15,8 +15,8 @@ from photutils.background import Background2D
 from scipy import ndimage
 from scipy.special import erf
 
+from trap.extraction.islands import list_islands
 from trap.extraction.noise import beam_correlation, share_of_mean
-from trap.kernels.islands import list_islands
 from trap.kernels.maps import interpolate_rows, significance_map, subtract_rows
 from trap.kernels.statistics import clipped_moments
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from photutils.segmentation import detect_sources
 
 from trap.catalogues import Flag
-from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_islands, touching
+from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, touching
 from trap.kernels.maps import significance_map
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from trap.config import SourceExtractionConfig
 
-__all__ = ["Islands", "SkyMaps", "find_islands", "fitted_pixels", "flag_islands"]
+__all__ = ["Islands", "SkyMaps", "find_islands", "fitted_pixels", "flag_islands", "list_islands"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,8 +103,41 @@ def find_islands(maps: SkyMaps, config: SourceExtractionConfig) -> Islands:
     Islands
         In the order of their first pixels, row by row.
     """
-    offsets, flat = list_islands(maps.significance, config.analysis_threshold, config.detection_threshold)
-    return _listed(maps, offsets, flat)
+    return _listed(maps, *list_islands(maps.significance, config.analysis_threshold, config.detection_threshold))
+
+
+def list_islands(
+    significance: NDArray[np.float32], analysis: float, detection: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """List the pixels of connected regions at or above one threshold that somewhere reach another.
+
+    The regions are photutils' segments; pixels that touch at a corner are connected.
+
+    Parameters
+    ----------
+    significance
+        (ny, nx) — NaN nowhere.
+
+    Returns
+    -------
+    offsets, flat
+        (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
+        their first pixels, pixels in that of the image.
+    """
+    detected = np.flatnonzero(significance >= np.float32(detection))
+    if not detected.size:
+        # photutils warns when it finds nothing.
+        return np.zeros(1, np.intp), np.empty(0, np.intp)
+    # Its limit is exclusive: a pixel exactly at the threshold is lowered into reach.
+    limit = np.nextafter(np.float32(analysis), np.float32(-np.inf))
+    labels = detect_sources(significance, limit, n_pixels=1, connectivity=8).data.ravel()
+    is_kept = np.zeros(labels.max() + 1, bool)
+    is_kept[labels[detected]] = True
+    flat = np.flatnonzero(is_kept[labels])
+    _, first, island = np.unique(labels[flat], return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))[island]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(number))]).astype(np.intp)
+    return offsets, flat[np.argsort(number, kind="stable")]
 
 
 def _listed(maps: SkyMaps, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:

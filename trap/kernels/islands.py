@@ -1,4 +1,4 @@
-"""Islands: lists of connected pixels, and what lies around each list."""
+"""What lies around islands, which are lists of connected pixels."""
 
 from __future__ import annotations
 
@@ -14,110 +14,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-__all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "list_islands", "touching"]
+__all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "touching"]
 
 AT_EDGE, AT_GAP = 1, 2
 """Bits of :func:`touching`."""
-
-
-@compiled
-def list_islands(significance: NDArray[np.float32], analysis: float, detection: float) -> tuple[Indices, Indices]:
-    """List the pixels of connected regions at or above one threshold that somewhere reach another.
-
-    Pixels that touch at a corner are connected. Works on runs of such pixels within a row, each joined to
-    those of the row before that it touches.
-
-    Parameters
-    ----------
-    significance
-        (ny, nx) — NaN nowhere.
-
-    Returns
-    -------
-    offsets, flat
-        (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
-        their first pixels, pixels in that of the image.
-    """
-    nx = significance.shape[1]
-    runs = _runs(significance, analysis, detection)
-    parent, n_runs = np.arange(runs.shape[0]), runs.shape[0]
-    above, end_above = 0, 0  # runs of the row before
-    start = 0
-    while start < n_runs:
-        row, end = runs[start, 0], start
-        while end < n_runs and runs[end, 0] == row:
-            end += 1
-        if above < end_above and runs[above, 0] == row - 1:
-            _join_rows(runs, parent, above, end_above, end)
-        above, end_above, start = start, end, end
-    # Every root is the first run of its island, so islands are met in the order of their first pixels.
-    sizes, is_kept = np.zeros(n_runs, np.intp), np.zeros(n_runs, np.bool_)
-    for k in range(n_runs):
-        root = _root(parent, k)
-        sizes[root] += runs[k, 2] - runs[k, 1]
-        is_kept[root] |= runs[k, 3] > 0
-    offsets, place = np.zeros(is_kept.sum() + 1, np.intp), np.zeros(n_runs, np.intp)
-    n = 0
-    for k in range(n_runs):
-        if is_kept[k]:
-            place[k] = offsets[n]
-            offsets[n + 1] = offsets[n] + sizes[k]
-            n += 1
-    flat = np.empty(offsets[-1], np.intp)
-    for k in range(n_runs):
-        root = _root(parent, k)
-        if is_kept[root]:
-            for x in range(runs[k, 1], runs[k, 2]):
-                flat[place[root]] = runs[k, 0] * nx + x
-                place[root] += 1
-    return offsets, flat
-
-
-@compiled
-def _runs(significance: NDArray[np.float32], analysis: float, detection: float) -> NDArray[np.int32]:
-    """(n, 4) — row, first column, one past the last, and whether the detection threshold is reached."""
-    ny, nx = significance.shape
-    low, high = np.float32(analysis), np.float32(detection)
-    runs, n = np.empty((1024, 4), np.int32), 0
-    for y in range(ny):
-        row = significance[y]
-        x = 0
-        while x < nx:
-            if row[x] < low:
-                x += 1
-                continue
-            if n == runs.shape[0]:
-                runs = np.concatenate((runs, np.empty_like(runs)))
-            runs[n, 0], runs[n, 1], runs[n, 3] = y, x, 0
-            while x < nx and row[x] >= low:
-                if row[x] >= high:
-                    runs[n, 3] = 1
-                x += 1
-            runs[n, 2] = x
-            n += 1
-    return runs[:n]
-
-
-@compiled
-def _join_rows(runs: NDArray[np.int32], parent: Indices, above: int, start: int, end: int) -> None:
-    """Join the runs of one row, ``start`` to ``end``, with those before them, from ``above``, that they touch."""
-    one, other = above, start
-    while one < start and other < end:
-        if runs[one, 1] <= runs[other, 2] and runs[other, 1] <= runs[one, 2]:
-            first, second = _root(parent, one), _root(parent, other)
-            parent[max(first, second)] = min(first, second)
-        if runs[one, 2] < runs[other, 2]:
-            one += 1
-        else:
-            other += 1
-
-
-@compiled
-def _root(parent: Indices, start: int) -> int:
-    while parent[start] != start:
-        parent[start] = parent[parent[start]]
-        start = parent[start]
-    return start
 
 
 @compiled
