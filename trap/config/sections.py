@@ -1,46 +1,35 @@
-"""The settings: one frozen model per stage, TraP's names and defaults, in and out as TOML.
+"""The settings of each stage: frozen, with TraP's names and defaults.
 
 The docstring below a field is its only description: the commented configuration file, the Prefect
 form and the documentation are all made from it.
 """
 
-from __future__ import annotations
+from typing import Annotated, Literal, Self
 
-import hashlib
-import json
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from trap.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "AssociationConfig",
     "ExecutionConfig",
     "PersistenceConfig",
-    "PipelineConfig",
     "QualityConfig",
+    "Settings",
     "SourceExtractionConfig",
     "TransientSearchConfig",
-    "load_config",
-    "write_config",
 ]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
-_Config = TypeVar("_Config", bound="PipelineConfig")
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
     """What all settings share: frozen, nothing unknown, descriptions from the docstrings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
-class PersistenceConfig(_Settings):
+class PersistenceConfig(Settings):
     """What is written down, and how images are described."""
 
     description: Annotated[str, Field(max_length=100)] = "TraP dataset"
@@ -57,7 +46,7 @@ class PersistenceConfig(_Settings):
     """Gap between two frequency intervals that still makes them one band, in Hz."""
 
 
-class QualityConfig(_Settings):
+class QualityConfig(Settings):
     """Which images are good enough to be searched."""
 
     rms_est_history: Annotated[int, Field(ge=2)] = 100
@@ -74,7 +63,7 @@ class QualityConfig(_Settings):
     """Largest acceptable axis ratio of the beam."""
 
 
-class SourceExtractionConfig(_Settings):
+class SourceExtractionConfig(Settings):
     """How sources are found and measured, blind and forced."""
 
     detection_threshold: Positive = 8.0
@@ -116,7 +105,7 @@ class SourceExtractionConfig(_Settings):
         return self
 
 
-class AssociationConfig(_Settings):
+class AssociationConfig(Settings):
     """Which measurements are the same source as which catalogue entry."""
 
     deruiter_radius: Positive = 5.68
@@ -127,7 +116,7 @@ class AssociationConfig(_Settings):
     """Pairs as close as this are considered however small the beam is: the ionosphere shifts sources, not beams."""
 
 
-class TransientSearchConfig(_Settings):
+class TransientSearchConfig(Settings):
     """Which new entries are transient candidates."""
 
     new_source_sigma_margin: NotNegative = 1.0
@@ -136,7 +125,7 @@ class TransientSearchConfig(_Settings):
     """Which noise decides: the best earlier one at the position, or TraP's, the lowest of the best earlier image."""
 
 
-class ExecutionConfig(_Settings):
+class ExecutionConfig(Settings):
     """Where and how the work is done; nothing here changes a result."""
 
     database: str = "sqlite:///trap.db"
@@ -151,111 +140,3 @@ class ExecutionConfig(_Settings):
     """Timesteps in a group, the unit of look-ahead and of a Prefect subflow; 0 chooses."""
     granularity: Literal["auto", "image", "timestep"] = "auto"
     """What is a Prefect task: every step of every image, or a whole timestep."""
-
-
-class PipelineConfig(_Settings):
-    """All settings of a run."""
-
-    persistence: PersistenceConfig = PersistenceConfig()
-    quality: QualityConfig = QualityConfig()
-    source_extraction: SourceExtractionConfig = SourceExtractionConfig()
-    association: AssociationConfig = AssociationConfig()
-    transient_search: TransientSearchConfig = TransientSearchConfig()
-    execution: ExecutionConfig = ExecutionConfig()
-
-    def with_options(self, **sections: dict[str, Any]) -> Self:
-        """Return a copy with some settings changed, validated anew.
-
-        Parameters
-        ----------
-        sections
-            For each section a dict of the settings to change.
-
-        Raises
-        ------
-        ConfigError
-            If a section, a setting or a value is not allowed.
-        """
-        merged = self.model_dump()
-        for section, options in sections.items():
-            merged[section] = {**merged.get(section, {}), **options}
-        return _validate(type(self), merged, "options")
-
-    def science_items(self) -> list[tuple[str, str, Any]]:
-        """List (section, key, value) of every setting that shapes the results."""
-        # Written in place: mypy widens a variable to a type that pydantic does not take.
-        shaping = self.model_dump(
-            mode="json", exclude={"execution": True, "persistence": {"dataset_id", "description"}}
-        )
-        return [(section, key, value) for section, items in shaping.items() for key, value in items.items()]
-
-    def differences(self, other: PipelineConfig) -> list[str]:
-        """Tell, setting by setting, how the results of another configuration would differ."""
-        pairs = zip(self.science_items(), other.science_items(), strict=True)
-        return [
-            f"{section}.{key} is {value!r}, there {there!r}"
-            for (section, key, value), (_, _, there) in pairs
-            if value != there
-        ]
-
-    @property
-    def science_hash(self) -> str:
-        """Hash of every setting that shapes the results: equal hashes, equal method."""
-        return hashlib.sha256(repr(self.science_items()).encode()).hexdigest()[:16]
-
-
-def load_config(path: str | Path) -> PipelineConfig:
-    """Read and check a TOML configuration file.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, is not TOML, or holds an unknown setting or a bad value; the
-        message names the file, the setting and the value.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot read the configuration: {error}"
-        raise ConfigError(msg) from error
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{path}: not valid TOML: {error}"
-        raise ConfigError(msg) from error
-    return _validate(PipelineConfig, values, str(path))
-
-
-def write_config(config: PipelineConfig) -> str:
-    """Write a configuration as TOML, each setting under its description."""
-    lines: list[str] = []
-    for section, field in type(config).model_fields.items():
-        settings = getattr(config, section)
-        lines += [f"# {type(settings).__doc__}", f"[{field.alias or section}]"]
-        for key, item in type(settings).model_fields.items():
-            lines += [f"# {item.description}", f"{key} = {_toml_value(getattr(settings, key))}"]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _toml_value(value: str | float | tuple[str, ...]) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        # JSON's escapes are those of a TOML basic string, which wants one more: that of DEL.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
-    return repr(value)
-
-
-def _validate(model: type[_Config], values: dict[str, Any], source: str) -> _Config:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problems = (
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item['input']!r})"
-            for item in error.errors()
-        )
-        msg = f"{source}: " + "; ".join(problems)
-        raise ConfigError(msg) from error

@@ -1,0 +1,98 @@
+"""All settings of a run together: changed by copy, compared, and hashed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from trap.config.sections import (
+    AssociationConfig,
+    ExecutionConfig,
+    PersistenceConfig,
+    QualityConfig,
+    Settings,
+    SourceExtractionConfig,
+    TransientSearchConfig,
+)
+from trap.errors import ConfigError
+
+__all__ = ["PipelineConfig"]
+
+
+class PipelineConfig(Settings):
+    """All settings of a run."""
+
+    persistence: PersistenceConfig = PersistenceConfig()
+    quality: QualityConfig = QualityConfig()
+    source_extraction: SourceExtractionConfig = SourceExtractionConfig()
+    association: AssociationConfig = AssociationConfig()
+    transient_search: TransientSearchConfig = TransientSearchConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+
+    def with_options(self, **sections: dict[str, Any]) -> Self:
+        """Return a copy with some settings changed, validated anew.
+
+        Parameters
+        ----------
+        sections
+            For each section a dict of the settings to change.
+
+        Raises
+        ------
+        ConfigError
+            If a section, a setting or a value is not allowed.
+        """
+        merged = self.model_dump()
+        for section, options in sections.items():
+            merged[section] = {**merged.get(section, {}), **options}
+        return self.checked(merged, "options")
+
+    @classmethod
+    def checked(cls, values: dict[str, Any], source: str) -> Self:
+        """Make the settings of values by section and key, checked.
+
+        Parameters
+        ----------
+        values
+            For each section a dict of its settings.
+        source
+            Where the values are from: a file, for the message.
+
+        Raises
+        ------
+        ConfigError
+            If a section, a setting or a value is not allowed; the message names the source and the value.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = (
+                f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item['input']!r})"
+                for item in error.errors()
+            )
+            msg = f"{source}: " + "; ".join(problems)
+            raise ConfigError(msg) from error
+
+    def science_items(self) -> list[tuple[str, str, Any]]:
+        """List (section, key, value) of every setting that shapes the results."""
+        # Written in place: mypy widens a variable to a type that pydantic does not take.
+        shaping = self.model_dump(
+            mode="json", exclude={"execution": True, "persistence": {"dataset_id", "description"}}
+        )
+        return [(section, key, value) for section, items in shaping.items() for key, value in items.items()]
+
+    def differences(self, other: PipelineConfig) -> list[str]:
+        """Tell, setting by setting, how the results of another configuration would differ."""
+        pairs = zip(self.science_items(), other.science_items(), strict=True)
+        return [
+            f"{section}.{key} is {value!r}, there {there!r}"
+            for (section, key, value), (_, _, there) in pairs
+            if value != there
+        ]
+
+    @property
+    def science_hash(self) -> str:
+        """Hash of every setting that shapes the results: equal hashes, equal method."""
+        return hashlib.sha256(repr(self.science_items()).encode()).hexdigest()[:16]
