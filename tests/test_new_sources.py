@@ -7,10 +7,10 @@ import pytest
 from made_up_survey import sources
 
 from trap.config import PipelineConfig
+from trap.entries import LightCurveKey
 from trap.images.skyregion import SkyRegion
 from trap.new_sources import EarlierLooks
 from trap.noise_history import NoiseTiles, tiles_within
-from trap.running_catalogue import LightCurveKey
 
 KEY = LightCurveKey(0, 1)
 REGIONS = [
@@ -22,7 +22,7 @@ ONE = np.array([0])
 
 def make_looks(noise="position"):
     """Thresholds of 10 + 2 σ."""
-    options = {"new_source_sigma_margin": 2.0, "new_source_noise": noise}
+    options = {"new_source_sigma_margin": 2.0, "new_source_test": noise}
     config = PipelineConfig().with_options(source_extraction={"detection_threshold": 10.0}, transient_search=options)
     return EarlierLooks(config)
 

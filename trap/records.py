@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.catalogues import Associations, NewSources, VarMetrics
+    from trap.entries import CatalogueChanges, LightCurveKey
     from trap.extraction.background import Background
     from trap.extraction.measure import Extraction
     from trap.images.image import ImageMetadata
     from trap.noise_history import NoiseTiles
     from trap.quality import Rejection
-    from trap.running_catalogue import CatalogueChanges, LightCurveKey
 
 __all__ = ["ImageRecord", "ImageResult", "RegionLinks", "StoredIds", "TimestepRecord", "UnreadableImage"]
 

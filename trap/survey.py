@@ -15,10 +15,11 @@ import numpy as np
 
 from trap.angles import separation
 from trap.catalogues import MonitorPositions
+from trap.entries import LightCurveKey
 from trap.images.bands import Band, band_of, find_band
 from trap.new_sources import EarlierLooks
 from trap.records import RegionLinks
-from trap.running_catalogue import LightCurveKey, RunningCatalogue
+from trap.running_catalogue import RunningCatalogue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -119,10 +119,14 @@ class AssociationConfig(Settings):
 class TransientSearchConfig(Settings):
     """Which new entries are transient candidates."""
 
+    new_source_test: Literal["significance", "position", "image"] = "significance"
+    """How a new source must differ from one that earlier images missed: see the next two settings."""
+    new_source_significance: NotNegative = 3.5
+    """"significance": by so many σ, against a steady source that every earlier look at its position missed."""
     new_source_sigma_margin: NotNegative = 1.0
-    """By how many σ beyond the detection threshold an earlier image should have shown a new source."""
-    new_source_noise: Literal["position", "image"] = "position"
-    """Which noise decides: the best earlier one at the position, or TraP's, the lowest of the best earlier image."""
+    """"position", "image": so many σ above the threshold at the best earlier noise there, or (TraP) of all images."""
+    backward_fits: Count = 0
+    """Earlier images of its band in which a new source is measured, the latest first; 0 measures none."""
 
 
 class ExecutionConfig(Settings):

@@ -25,10 +25,10 @@ from trap.db.models import (
     RunningCatalogFlux,
     SkyRegion,
 )
+from trap.entries import ENTRY, NOT_PART, LightCurveKey
 from trap.images.bands import Band
 from trap.images.skyregion import SkyRegion as Region
 from trap.noise_history import NoiseTiles
-from trap.running_catalogue import ENTRY, LightCurveKey
 from trap.survey import Survey
 from trap.variability import FLUX_STATISTICS
 
@@ -88,9 +88,14 @@ def _load_regions(connection: Connection, dataset_id: int, survey: Survey) -> No
 def _load_entries(connection: Connection, dataset_id: int, survey: Survey) -> None:
     table = RunningCatalog.__table__
     wanted = [table.c[NAMES_OF_ENTRY.get(name, name)] for name in ENTRY.names or () if name != "active"]
-    rows = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
-    entries = _structured(read_columns(connection, rows), ENTRY, NAMES_OF_ENTRY)
+    stored = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
+    columns = read_columns(connection, stored)
+    entries = _structured({name: columns[name] for name in columns if name != "blend"}, ENTRY, NAMES_OF_ENTRY)
     entries["active"] = True
+    # In the database blends are named by row number, as everything is.
+    blends = np.array([NOT_PART if number is None else number for number in columns["blend"].tolist()], np.int64)
+    rows = np.searchsorted(entries["id"], blends)
+    entries["blend"] = np.where(blends == NOT_PART, NOT_PART, rows)
     survey.catalogue.extend(entries)
 
 

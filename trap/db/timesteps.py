@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["store_timestep"]
 
+MAKES_ENTRY = (Association.NEW_SOURCE, Association.MONITOR_FIRST, Association.PART, Association.BLEND)
+"""Types of points that are the first of an entry which is no fork."""
+
 _Rows = TypeVar("_Rows", Associations, NewSources)
 
 
@@ -64,6 +67,7 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
     candidates = _joined([image.new_sources for image in record.images], starts, NewSources)
     catalogue.insert_new_sources(connection, candidates, ids, measurement_ids)
     catalogue.fork_entries(connection, record.changes.forks, ids)
+    catalogue.insert_lineage(connection, timestep, record.changes, ids)
     catalogue.link_regions(connection, record.links, ids, images.regions)
     catalogue.link_monitors(connection, survey, record.changes, ids)
     catalogue.save_metrics(connection, record.metrics, record.changes, ids, images.bands)
@@ -141,7 +145,7 @@ def _counts(record: TimestepRecord) -> dict[str, int]:
         "n_accepted": record.n_accepted,
         "n_rejected": len(record.images) - record.n_accepted,
         "n_measured": sum(len(image.measurements) for image in record.images) - n_forced,
-        "n_new_entries": int(np.isin(types, (Association.NEW_SOURCE, Association.MONITOR_FIRST)).sum()),
+        "n_new_entries": int(np.isin(types, MAKES_ENTRY).sum()),
         "n_newsources": sum(len(image.new_sources) for image in record.images),
         "n_forced_requested": sum(image.n_requested for image in record.images),
         "n_forced_measured": n_forced,

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trap.config import AssociationConfig
+    from trap.entries import LightCurveKey
     from trap.images.image import ImageMetadata
     from trap.records import ImageResult
-    from trap.running_catalogue import LightCurveKey
     from trap.survey import Survey
 
 __all__ = ["associate_extracted_sources"]
