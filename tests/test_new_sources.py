@@ -11,12 +11,12 @@ from trap.entries import LightCurveKey
 from trap.images.skyregion import SkyRegion
 from trap.new_sources import EarlierLooks
 from trap.noise_history import NoiseTiles, tiles_within
+from trap.sky_regions import SkyRegions
 
 KEY = LightCurveKey(0, 1)
-REGIONS = [
-    SkyRegion(centre_ra=10.0, centre_dec=0.0, xtr_radius=1.0),
-    SkyRegion(centre_ra=11.5, centre_dec=0.0, xtr_radius=1.0),
-]
+REGIONS = SkyRegions()
+for RA in (10.0, 11.5):
+    REGIONS.append(SkyRegion(centre_ra=RA, centre_dec=0.0, xtr_radius=1.0))
 ONE = np.array([0])
 
 

@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from trap.angles import separation
 from trap.catalogues import NewSources
 from trap.noise_history import DEPTH_POWER, NoiseHistory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     from trap.catalogues import Measurements
     from trap.config import PipelineConfig
     from trap.entries import LightCurveKey
-    from trap.images.skyregion import SkyRegion
     from trap.noise_history import NoiseTiles
+    from trap.sky_regions import SkyRegions
 
     Array = NDArray[np.float64]
     Rows = NDArray[np.intp]
@@ -145,7 +142,7 @@ class EarlierLooks:
             regions[region] = look
 
     def find_new_sources(
-        self, key: LightCurveKey, entries: Rows, measured: Measurements, rows: Rows, regions: Sequence[SkyRegion]
+        self, key: LightCurveKey, entries: Rows, measured: Measurements, rows: Rows, regions: SkyRegions
     ) -> NewSources:
         """Test the new entries of an image against the earlier looks at their positions.
 
@@ -164,14 +161,10 @@ class EarlierLooks:
         -------
         A row per entry that passes the test of the settings.
         """
-        looks = list(self._best.get(key, {}).values())
-        if not looks or not entries.size:
-            return NewSources.empty()
-        table = np.array(looks, LOOK)
-        table = table[np.lexsort((table["image"], table["rms_max"], table["rms_min"]))]
         new = measured.take(rows)
-        covered = _covered(table["region"], regions, new)
-        best, local = table[np.argmax(covered, axis=0)], self._noise.best(key, new.ra, new.dec)
+        places, best = self._best_looks(key, new, regions)
+        new, rows, entries = new.take(places), rows[places], entries[places]
+        local = self._noise.best(key, new.ra, new.dec)
         significance = self._significance(new, best, local)
         peak, limit = new.f_peak, self._threshold + self._search.new_source_sigma_margin
         if self._search.new_source_test == "significance":
@@ -180,7 +173,6 @@ class EarlierLooks:
             passed = peak > limit * best["rms_min"]
         if self._search.new_source_test == "position":
             passed &= ~(peak <= limit * local["rms"])
-        passed &= covered.any(axis=0)
         if self._search.new_source_test != "image" and key not in self._without_tiles:
             # Within the circle of an image, but nowhere that it could be searched.
             passed &= local["n"] > 0
@@ -202,20 +194,19 @@ class EarlierLooks:
         limits: Array = self._threshold * self._noise.best(key, ra, dec)["rms"]
         return limits
 
+    def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Rows, NDArray[Any]]:
+        """Rows of the new sources that some earlier image covers, and the best of these images."""
+        best = self._best.get(key, {})
+        places, numbers, _ = regions.covering(new.ra, new.dec)
+        known = np.array([number in best for number in numbers.tolist()], bool)
+        looks = np.array([best[number] for number in numbers[known].tolist()], LOOK)
+        order = np.lexsort((looks["image"], looks["rms_max"], looks["rms_min"], places[known]))
+        covered, first = np.unique(places[known][order], return_index=True)
+        return covered, looks[order][first]
+
     def _significance(self, new: Measurements, best: NDArray[Any], local: NDArray[Any]) -> Array:
         """Significance by the noise at the position, or by the lowest of the best image where that is not known."""
         is_known = local["n"] > 0
         rms = np.where(is_known, local["rms"], best["rms_min"])
         n_looks = np.where(is_known, local["depth"] * rms**DEPTH_POWER, 1.0)
         return significance_of_newness(new.f_peak, new.f_peak_err, threshold=self._threshold, rms=rms, n_looks=n_looks)
-
-
-def _covered(numbers: NDArray[np.int32], regions: Sequence[SkyRegion], new: Measurements) -> NDArray[np.bool_]:
-    """(n_regions, n) — whether new sources lie in sky regions."""
-    picked = [regions[number] for number in numbers]
-    ra, dec, radius = (
-        np.array([getattr(region, name) for region in picked])[:, np.newaxis]
-        for name in ("centre_ra", "centre_dec", "xtr_radius")
-    )
-    inside: NDArray[np.bool_] = separation(new.ra, new.dec, ra, dec) < radius
-    return inside

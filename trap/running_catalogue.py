@@ -150,6 +150,14 @@ class RunningCatalogue:
             distance_arcsec=np.concatenate([pairs.distance * 3600.0, none]),
         )
 
+    def within(self, region: SkyRegion) -> tuple[Rows, NDArray[np.float64]]:
+        """Find the entries in a region, and their distances from its centre [deg]."""
+        _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
+        entries = self.entries[rows]
+        distance = angles.separation(entries["wm_ra"], entries["wm_dec"], region.centre_ra, region.centre_dec)
+        inside = entries["active"] & (distance < region.xtr_radius)
+        return rows[inside], distance[inside]
+
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
     ) -> Rows:
@@ -166,15 +174,14 @@ class RunningCatalogue:
         expiration
             Entries with this many forced fits since their last blind detection are let go.
         """
-        _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
+        rows, _ = self.within(region)
         entries = self.entries[rows]
-        missed = entries["active"] & ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
+        missed = ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
         seen = self._with_clones(associated)
         missed &= (entries["first_seen"] < taustart) & ~np.isin(rows, seen)
         # Who has seen a blend or its parts has not missed the others.
         missed &= ~np.isin(entries["blend"], seen[self.entries["is_blend"][seen]])
         missed &= ~(entries["is_blend"] & np.isin(rows, self.entries["blend"][seen]))
-        missed &= region.covers(entries["wm_ra"], entries["wm_dec"])
         found: Rows = rows[missed]
         return found
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.angles import separation
 from trap.catalogues import MonitorPositions
 from trap.entries import LightCurveKey
 from trap.images.bands import Band, band_of, find_band
 from trap.new_sources import EarlierLooks
 from trap.records import RegionLinks
 from trap.running_catalogue import RunningCatalogue
+from trap.sky_regions import SkyRegions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from trap.config import PipelineConfig
     from trap.images.image import ImageMetadata
-    from trap.images.skyregion import SkyRegion
     from trap.records import ImageRecord, StoredIds, TimestepRecord
 
 __all__ = ["Survey", "as_utc64"]
@@ -60,7 +59,7 @@ class Survey:
     catalogue: RunningCatalogue = field(default_factory=RunningCatalogue)
     bands: list[Band] = field(default_factory=list)
     band_ids: list[int] = field(default_factory=list)
-    regions: list[SkyRegion] = field(default_factory=list)
+    regions: SkyRegions = field(default_factory=SkyRegions)
     region_ids: list[int] = field(default_factory=list)
     looks: EarlierLooks = field(init=False)
     rms_history: dict[LightCurveKey, deque[float]] = field(default_factory=dict)
@@ -82,11 +81,13 @@ class Survey:
         return LightCurveKey(number, metadata.stokes)
 
     def region_number(self, metadata: ImageMetadata) -> int:
-        """Find, or make, the sky region of an image: the very same centre and radius."""
+        """Find, or make, the sky region of an image: one with nearly the same centre and radius."""
         region = metadata.sky_region(self.config.source_extraction.extraction_radius_pix)
-        if region not in self.regions:
+        number = self.regions.find(region, tolerance=self.config.persistence.region_tolerance)
+        if number is None:
+            number = len(self.regions)
             self.regions.append(region)
-        return self.regions.index(region)
+        return number
 
     def rms_history_of(self, key: LightCurveKey) -> NDArray[np.float64]:
         """(n,) Jy/beam — noise of the latest accepted images of a band and Stokes parameter, oldest first."""
@@ -109,22 +110,19 @@ class Survey:
         first_region = np.full(len(entries) - n_before, -1)
         for rows, image, _ in self.catalogue.changes.created:
             first_region[rows - n_before] = images[image].region
-        rows_of: list[NDArray[np.intp]] = []
-        distances: list[NDArray[np.float64]] = []
-        for number, region in enumerate(self.regions):
-            # A region that is known has its older entries already.
-            first = n_before if number < len(self.region_ids) else 0
-            rows = np.flatnonzero(entries["active"][first:] & ~entries["mon_src"][first:]) + first
-            distance = separation(entries["wm_ra"][rows], entries["wm_dec"][rows], region.centre_ra, region.centre_dec)
-            own = np.append(first_region, -1)[np.maximum(rows - n_before, -1)] == number
-            linked = own | (distance < region.xtr_radius)
-            rows_of.append(rows[linked])
-            distances.append(np.where(own, np.nan, distance)[linked])
-        return RegionLinks(
-            entry=np.concatenate([np.empty(0, np.intp), *rows_of]),
-            region=np.repeat(np.arange(len(rows_of)), [len(rows) for rows in rows_of]),
-            distance=np.concatenate([np.empty(0), *distances]),
-        )
+        new = np.flatnonzero(entries["active"][n_before:] & ~entries["mon_src"][n_before:]) + n_before
+        own = first_region[new - n_before]
+        position, number, distance = self.regions.covering(entries["wm_ra"][new], entries["wm_dec"][new])
+        other = number != own[position]
+        parts = [(new, own, np.full(len(new), np.nan)), (new[position[other]], number[other], distance[other])]
+        # A region that is known has its older entries already.
+        for fresh in range(len(self.region_ids), len(self.regions)):
+            rows, apart = self.catalogue.within(self.regions[fresh])
+            older = (rows < n_before) & ~entries["mon_src"][rows]
+            parts.append((rows[older], np.full(int(older.sum()), fresh), apart[older]))
+        entry, region, distance = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        order = np.lexsort((entry, region))
+        return RegionLinks(entry=entry[order], region=region[order], distance=distance[order])
 
     def commit(self, record: TimestepRecord, ids: StoredIds) -> None:
         """Take over what the database gave a stored timestep: ids, and its images as earlier looks."""

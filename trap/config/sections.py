@@ -44,6 +44,8 @@ class PersistenceConfig(Settings):
     """Replaces the image's bandwidth when bands are assigned, in Hz; 0 uses the image's own."""
     band_tolerance: NotNegative = 0.0
     """Gap between two frequency intervals that still makes them one band, in Hz."""
+    region_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Pointings this close to a sky region, in radii, belong to it; 0 makes one of each (TraP)."""
 
 
 class QualityConfig(Settings):

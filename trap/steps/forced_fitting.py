@@ -45,15 +45,16 @@ def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
     """
     if image.result.rejection is not None:
         return FitRequests.empty()
-    catalogue, region = survey.catalogue, survey.regions[image.region]
+    catalogue, metadata = survey.catalogue, image.result.metadata
     missed = catalogue.null_detections(
-        region,
-        taustart=as_utc64(image.result.metadata.taustart_ts),
+        # Its own circle: that of its sky region may be another pointing's.
+        metadata.sky_region(survey.config.source_extraction.extraction_radius_pix),
+        taustart=as_utc64(metadata.taustart_ts),
         associated=image.associations.entry,
         expiration=survey.config.source_extraction.expiration,
     )
     monitors = survey.monitors
-    watched = np.flatnonzero(image.result.metadata.sky_region(0).covers(monitors.ra, monitors.dec))
+    watched = np.flatnonzero(metadata.sky_region(0).covers(monitors.ra, monitors.dec))
     entries = catalogue.entries[missed]
     return FitRequests(
         ra=np.concatenate([entries["wm_ra"], monitors.ra[watched]]),
