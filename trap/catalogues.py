@@ -68,7 +68,7 @@ class Flag(IntFlag):
     """What to know about a measurement before trusting it (column ``flags``)."""
 
     FIT_FAILED = 1
-    """The Gaussian fit did not converge; the numbers are from moments."""
+    """The Gaussian fit did not converge: the numbers are from moments, or missing (NaN) from a forced fit."""
     BLENDED = 2
     """Fitted together with other components of one island."""
     EDGE = 4

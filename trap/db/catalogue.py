@@ -7,7 +7,6 @@ that are in the database only.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from sqlalchemy import delete, func, insert, literal, select, update
 
 from trap import angles
 from trap.catalogues import Association
-from trap.db.bulk import given_pairs, insert_columns, is_among, reserve_ids, update_columns, upsert_columns
+from trap.db.bulk import given_pairs, insert_columns, is_among, nullable, reserve_ids, update_columns, upsert_columns
 from trap.db.models import (
     AssocSkyRegion,
     AssocXtrSource,
@@ -159,7 +158,7 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
         "previous_limits_image": new_sources.previous_limits_image,
         "newsource_type": new_sources.newsource_type,
         "n_looks": new_sources.n_looks,
-        **{name: _nullable(getattr(new_sources, name)) for name in ("sigma_local", "significance", "upper_limit")},
+        **{name: nullable(getattr(new_sources, name)) for name in ("sigma_local", "significance", "upper_limit")},
     }
     insert_columns(connection, NewSource, columns)
 
@@ -191,7 +190,7 @@ def link_regions(connection: Connection, links: RegionLinks, ids: Ids, regions: 
     columns = {
         "runcat": ids[links.entry],
         "skyrgn": np.array(regions, np.int64)[links.region],
-        "distance_deg": _nullable(links.distance),
+        "distance_deg": nullable(links.distance),
     }
     insert_columns(connection, AssocSkyRegion, columns)
 
@@ -211,7 +210,7 @@ def save_metrics(
         "runcat": ids[metrics.entry],
         "band": np.array(bands, np.int64)[metrics.band],
         "lightcurve_median": None,
-        **{name: _nullable(values) for name, values in metrics.as_dict().items() if name not in ("entry", "band")},
+        **{name: nullable(values) for name, values in metrics.as_dict().items() if name not in ("entry", "band")},
     }
     upsert_columns(connection, VarMetric, columns, key=("runcat",))
     _link_candidates(connection, ids[changes.n_before :])
@@ -294,11 +293,6 @@ def _entry_columns(entries: NDArray[Any], ids: Ids) -> dict[str, Any]:
         "blend": [None if row == NOT_PART else ids[row] for row in entries["blend"].tolist()],
         "is_blend": entries["is_blend"],
     }
-
-
-def _nullable(values: NDArray[Any]) -> list[Any]:
-    """Values, with NULL for what is not known: NaN is a number to PostgreSQL, the highest of all."""
-    return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def _flux_columns(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:

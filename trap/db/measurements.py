@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap import angles
-from trap.db.bulk import insert_columns, reserve_ids
+from trap.db.bulk import insert_columns, nullable, reserve_ids
 from trap.db.models import ExtractedSource
 
 if TYPE_CHECKING:
@@ -50,16 +50,16 @@ def insert_measurements(
     (n,) — row numbers of the measurements.
     """
     ids = reserve_ids(connection, ExtractedSource, len(measurements))
-    columns: dict[str, Any] = {name: getattr(measurements, name) for name in SAME_NAME}
-    columns |= _coordinates(measurements)
+    columns: dict[str, Any] = {name: nullable(getattr(measurements, name)) for name in SAME_NAME}
+    columns |= {name: nullable(values) for name, values in _coordinates(measurements).items()}
     columns |= {
         "id": ids,
         "image": images,
         "ff_runcat": [None] * len(ids) if entries is None else _or_null(entries),
         "ff_monitor": [None] * len(ids) if monitors is None else _or_null(monitors),
-        "det_sigma": measurements.significance,
-        "x_pix": measurements.x,
-        "y_pix": measurements.y,
+        "det_sigma": nullable(measurements.significance),
+        "x_pix": nullable(measurements.x),
+        "y_pix": nullable(measurements.y),
     }
     insert_columns(connection, ExtractedSource, columns)
     return ids

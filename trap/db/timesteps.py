@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from trap.catalogues import Association, Associations, ExtractType, Measurements, NewSources
+from trap.catalogues import Association, Associations, ExtractType, FitRequests, Measurements, NewSources
 from trap.db import catalogue
 from trap.db.datasets import insert_timestep, store_unreadable
 from trap.db.images import insert_images
@@ -82,43 +82,22 @@ def _insert_measurements(
     """Insert the measurements of all images; returns their numbers, image after image."""
     measurements = Measurements.concatenate([image.measurements for image in record.images])
     lengths = [len(image.measurements) for image in record.images]
-    targets = np.concatenate(
-        [
-            np.empty(0, np.int64),
-            *(_targets(image.forced_targets, n) for image, n in zip(record.images, lengths, strict=True)),
-        ]
-    )
+    asked = FitRequests.concatenate([image.forced for image in record.images])
+    # In every image the forced measurements come last, in the order in which they were asked for.
+    ends, n_forced = np.cumsum(lengths), np.array([len(image.forced) for image in record.images], np.int64)
+    rows = np.repeat(ends - np.cumsum(n_forced), n_forced) + np.arange(len(asked))
+    is_null = asked.kind == ExtractType.NULL_DETECTION
+    entries, monitors = np.zeros((2, len(measurements)), np.int64)
+    # Who was missed was stored before.
+    entries[rows[is_null]] = survey.catalogue.entries["id"][asked.target[is_null]]
+    monitors[rows[~is_null]] = survey.monitors.id[asked.target[~is_null]]
     return insert_measurements(
         connection,
         measurements,
         np.repeat(np.array(image_ids, np.int64), lengths),
-        entries=_missed_entries(measurements, targets, survey),
-        monitors=_fitted_monitors(measurements, targets, survey),
+        entries=entries,
+        monitors=monitors,
     )
-
-
-def _targets(forced: Ids, n_measurements: int) -> Ids:
-    """Catalogue row that each measurement of an image was forced for; -1 for the blind ones, which come first."""
-    return np.concatenate([np.full(n_measurements - len(forced), -1), forced])
-
-
-def _missed_entries(measurements: Measurements, targets: Ids, survey: Survey) -> Ids:
-    """Row number of the entry behind each null detection, which was stored before; 0 for the others."""
-    is_missed = measurements.extract_type == ExtractType.NULL_DETECTION
-    entries = np.zeros(len(targets), np.int64)
-    entries[is_missed] = survey.catalogue.entries["id"][targets[is_missed]]
-    return entries
-
-
-def _fitted_monitors(measurements: Measurements, targets: Ids, survey: Survey) -> Ids:
-    """Row number of the position behind each monitored measurement; 0 for the others."""
-    is_monitored = measurements.extract_type == ExtractType.MONITORED
-    monitor_of = np.zeros(len(survey.catalogue), np.int64)
-    known = survey.monitor_entries >= 0
-    monitor_of[survey.monitor_entries[known]] = survey.monitors.id[known]
-    monitors = np.zeros(len(targets), np.int64)
-    monitors[is_monitored] = monitor_of[targets[is_monitored]]
-    return monitors
 
 
 def _references(record: TimestepRecord, starts: NDArray[np.int64], n_created: int) -> NDArray[np.int64]:
@@ -139,16 +118,15 @@ def _joined(tables: Sequence[_Rows], starts: NDArray[np.int64], kind: type[_Rows
 
 def _counts(record: TimestepRecord) -> dict[str, int]:
     types = np.concatenate([np.empty(0, np.int16), *(image.associations.type for image in record.images)])
-    n_forced = sum(len(image.forced_targets) for image in record.images)
     return {
         "n_images": len(record.images),
         "n_accepted": record.n_accepted,
         "n_rejected": len(record.images) - record.n_accepted,
-        "n_measured": sum(len(image.measurements) for image in record.images) - n_forced,
+        "n_measured": sum(len(image.measurements) - len(image.forced) for image in record.images),
         "n_new_entries": int(np.isin(types, MAKES_ENTRY).sum()),
         "n_newsources": sum(len(image.new_sources) for image in record.images),
         "n_forced_requested": sum(image.n_requested for image in record.images),
-        "n_forced_measured": n_forced,
+        "n_forced_measured": sum(image.n_fitted for image in record.images),
     }
 
 
