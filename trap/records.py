@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from trap.noise_history import NoiseTiles
     from trap.quality import Rejection
 
-__all__ = ["ImageRecord", "ImageResult", "RegionLinks", "StoredIds", "TimestepRecord", "UnreadableImage"]
+__all__ = [
+    "BackwardFits",
+    "ImageRecord",
+    "ImageResult",
+    "RegionLinks",
+    "StoredIds",
+    "TimestepRecord",
+    "UnreadableImage",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +150,28 @@ class ImageRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BackwardFits:
+    """What sources that are new in a timestep were in one earlier image.
+
+    Parameters
+    ----------
+    image
+        Database id of the earlier image.
+    measurements
+        A row per new source, without flux density where none could be measured.
+    associations
+        Rows refer to ``measurements`` and to the running catalogue.
+    targets
+        (n,) — running-catalogue row of each measurement.
+    """
+
+    image: int
+    measurements: Measurements
+    associations: Associations
+    targets: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegionLinks:
     """Which entries lie in which sky regions, newly known in a timestep.
 
@@ -170,6 +200,8 @@ class TimestepRecord:
         Which entries lie in which sky regions, newly known.
     metrics
         Summaries of the light curves that got a point.
+    backward
+        What the new sources were before.
     """
 
     taustart_ts: datetime
@@ -178,6 +210,7 @@ class TimestepRecord:
     changes: CatalogueChanges
     links: RegionLinks
     metrics: VarMetrics
+    backward: tuple[BackwardFits, ...] = ()
 
     @property
     def n_accepted(self) -> int:

@@ -200,6 +200,12 @@ class RunningCatalogue:
         """Add forced fits at entries that were not detected: fluxes only, the position stays."""
         return self._add_points(rows, measured, measurements, key, types=Association.NULL_DETECTION)
 
+    def add_backward_fits(
+        self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey
+    ) -> Associations:
+        """Add forced fits in an earlier image at entries that are new now."""
+        return self._add_points(rows, measured, measurements, key, types=Association.BACKWARD)
+
     def add_monitored(
         self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey, *, first: bool
     ) -> Associations:

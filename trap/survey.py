@@ -26,16 +26,43 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.catalogues import Measurements
     from trap.config import PipelineConfig
+    from trap.extraction.background import Background
     from trap.images.image import ImageMetadata
     from trap.records import ImageRecord, StoredIds, TimestepRecord
 
-__all__ = ["Survey", "as_utc64"]
+__all__ = ["EarlierImage", "Survey", "as_utc64"]
 
 
 def as_utc64(moment: datetime) -> np.datetime64:
     """Convert an aware time to a numpy time in UTC, with microseconds."""
     return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierImage:
+    """What must be known of an image to measure it once more.
+
+    Parameters
+    ----------
+    id
+        In the database.
+    region
+        Number of its sky region among the survey's regions.
+    background
+        Its mesh of background and noise.
+    sources
+        What was found in it.
+    """
+
+    id: int
+    url: str
+    taustart_ts: datetime
+    key: LightCurveKey
+    region: int
+    background: Background
+    sources: Measurements
 
 
 @dataclass(slots=True)
@@ -66,6 +93,7 @@ class Survey:
     monitors: MonitorPositions = field(default_factory=MonitorPositions.empty)
     monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     latest: datetime | None = None
+    _earlier: dict[LightCurveKey, deque[EarlierImage]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.looks = EarlierLooks(self.config)
@@ -97,6 +125,16 @@ class Survey:
         """Add the noise of an accepted image to the history of its band and Stokes parameter."""
         history = self.rms_history.setdefault(key, deque(maxlen=self.config.quality.rms_est_history))
         history.append(rms)
+
+    @property
+    def earlier_images(self) -> list[EarlierImage]:
+        """The latest accepted images of each band and Stokes parameter that new sources are measured in."""
+        return [image for _, images in sorted(self._earlier.items()) for image in images]
+
+    def remember_image(self, image: EarlierImage) -> None:
+        """Add an accepted image to those that new sources are measured in; the settings say how many are kept."""
+        kept = deque[EarlierImage](maxlen=self.config.transient_search.backward_fits)
+        self._earlier.setdefault(image.key, kept).append(image)
 
     def region_links(self, images: Sequence[ImageRecord]) -> RegionLinks:
         """Link the entries made in this timestep to all regions, and its new regions to all entries.
@@ -137,4 +175,19 @@ class Survey:
                     rms_range=(image.result.rms_min, image.result.rms_max),
                     tiles=image.result.noise_tiles,
                 )
+                self._remember(image, image_id)
         self.latest = record.taustart_ts
+
+    def _remember(self, image: ImageRecord, image_id: int) -> None:
+        if image.result.background is not None:
+            self.remember_image(
+                EarlierImage(
+                    id=image_id,
+                    url=image.result.metadata.url,
+                    taustart_ts=image.result.metadata.taustart_ts,
+                    key=image.key,
+                    region=image.region,
+                    background=image.result.background,
+                    sources=image.measurements.take(slice(len(image.measurements) - len(image.forced))),
+                )
+            )

@@ -98,7 +98,7 @@ def test_monitored_position_without_flux_has_a_row_and_no_entry(make_dataset):
 
 
 def nothing_there(asked):
-    nan = {name: np.nan for name in ("f_peak", "f_int", "f_peak_err", "f_int_err", "ew_fit_err", "ns_fit_err", "rms")}
+    nan = dict.fromkeys(("f_peak", "f_int", "f_peak_err", "f_int_err", "ew_fit_err", "ns_fit_err", "rms"), np.nan)
     return sources(asked.ra, asked.dec).with_columns(flags=int(Flag.OUTSIDE), **nan)
 
 

@@ -64,6 +64,7 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
     catalogue.save_fluxes(connection, survey, record, ids, images.bands)
     points = _joined([image.associations for image in record.images], starts, Associations)
     catalogue.insert_associations(connection, points, ids, measurement_ids)
+    _insert_backward_fits(connection, record, ids)
     candidates = _joined([image.new_sources for image in record.images], starts, NewSources)
     catalogue.insert_new_sources(connection, candidates, ids, measurement_ids)
     catalogue.fork_entries(connection, record.changes.forks, ids)
@@ -100,6 +101,20 @@ def _insert_measurements(
     )
 
 
+def _insert_backward_fits(connection: Connection, record: TimestepRecord, ids: Ids) -> None:
+    """Insert what new sources were in earlier images, and add it to their light curves."""
+    fits = record.backward
+    starts = np.cumsum([0, *(len(one.measurements) for one in fits)])
+    measurement_ids = insert_measurements(
+        connection,
+        Measurements.concatenate([one.measurements for one in fits]),
+        np.repeat(np.array([one.image for one in fits], np.int64), np.diff(starts)),
+        entries=ids[np.concatenate([np.empty(0, np.int64), *(one.targets for one in fits)])],
+    )
+    points = _joined([one.associations for one in fits], starts, Associations)
+    catalogue.insert_associations(connection, points, ids, measurement_ids)
+
+
 def _references(record: TimestepRecord, starts: NDArray[np.int64], n_created: int) -> NDArray[np.int64]:
     """Number of the measurement that made each new entry, in order of catalogue rows."""
     references = np.zeros(n_created, np.int64)
@@ -125,8 +140,10 @@ def _counts(record: TimestepRecord) -> dict[str, int]:
         "n_measured": sum(len(image.measurements) - len(image.forced) for image in record.images),
         "n_new_entries": int(np.isin(types, MAKES_ENTRY).sum()),
         "n_newsources": sum(len(image.new_sources) for image in record.images),
-        "n_forced_requested": sum(image.n_requested for image in record.images),
-        "n_forced_measured": sum(image.n_fitted for image in record.images),
+        "n_forced_requested": sum(image.n_requested for image in record.images)
+        + sum(len(one.targets) for one in record.backward),
+        "n_forced_measured": sum(image.n_fitted for image in record.images)
+        + sum(len(one.associations) for one in record.backward),
     }
 
 

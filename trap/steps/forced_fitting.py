@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trap.records import ImageRecord
     from trap.survey import Survey
 
-__all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits"]
+__all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits", "with_reasons"]
 
 
 def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
@@ -151,7 +151,7 @@ def _associate_fits(
         msg = f"{image.result.metadata.url}: {len(fits)} forced fits for {len(requests)} requests"
         raise ValueError(msg)
     usable = fits.is_measured
-    measurements = Measurements.concatenate([image.measurements, _with_reasons(fits)])
+    measurements = Measurements.concatenate([image.measurements, with_reasons(fits)])
     rows = np.arange(len(image.measurements), len(measurements))
     null = requests.kind == ExtractType.NULL_DETECTION
     missed, watched = usable & null, usable & ~null
@@ -164,8 +164,8 @@ def _associate_fits(
     return replace(image, measurements=measurements, associations=Associations.concatenate(points), forced=requests)
 
 
-def _with_reasons(fits: Measurements) -> Measurements:
-    """Flag what has no flux density and does not say why."""
+def with_reasons(fits: Measurements) -> Measurements:
+    """Flag forced fits that have no flux density and do not say why."""
     is_silent = ~fits.is_measured & (fits.flags & Flag.OUTSIDE == 0)
     return fits.with_columns(flags=fits.flags | np.where(is_silent, Flag.FIT_FAILED, 0))
 
