@@ -58,7 +58,7 @@ def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
             "rejected" if result.rejection else "accepted",
             reason=result.rejection.text if result.rejection else "",
             blind=len(result.measurements),
-            forced=len(image.forced_targets),
+            forced=image.n_fitted,
             new=len(image.new_sources),
             rms=_rounded(result.rms_qc),
             **{f"{stage} [s]": seconds for stage, seconds in result.seconds.items()},

@@ -67,6 +67,10 @@ def _fits_label(requests: Any, url: str, *_: object, **__: object) -> str:  # no
     return f"{Path(url).name}, {len(requests)} positions"
 
 
+def _backward_label(positions: Any, image: Any, *_: object) -> str:  # noqa: ANN401
+    return f"{Path(image.url).name}, {len(positions)} positions"
+
+
 def _association_label(_survey: object, results: Any) -> str:  # noqa: ANN401
     return time_label(results[0].metadata.taustart_ts) if len(results) else "no images"
 
@@ -78,6 +82,7 @@ def _store_label(_engine: object, _dataset: int, record: Any, *_: object) -> str
 POLICIES = {
     "measure_image": Policy(retries=3, tags=("source_extraction",), label=_image_label),
     "perform_forced_fits": Policy(retries=3, tags=("forced_fitting",), label=_fits_label),
+    "perform_backward_fits": Policy(retries=3, tags=("forced_fitting",), label=_backward_label),
     "load_survey": Policy(retries=3, tags=("persistence",)),
     # Association changes the survey in memory. Done twice it would add every point twice, so it is never tried again
     # by itself: if it fails, so does its timestep, and the state is loaded anew from the database.

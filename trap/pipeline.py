@@ -25,7 +25,7 @@ from trap.images.patterns import expand_patterns
 from trap.outcomes import RunSummary, TimestepOutcome
 from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
-from trap.steps import association, forced_fitting, persistence, quality, source_extraction, varmetric
+from trap.steps import association, backward_fitting, forced_fitting, persistence, quality, source_extraction, varmetric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.executors import Executor, Result
     from trap.planning import Plan, Timestep, TimestepGroup
-    from trap.records import ImageRecord
+    from trap.records import BackwardFits, ImageRecord
     from trap.survey import Survey
 
     Progress = Callable[[int, int], None]
@@ -231,6 +231,7 @@ class DatasetRun:
         requests = [forced_fitting.get_forced_fit_requests(image, survey) for image in images]
         fits = self._fit(images, requests, executor)
         images = forced_fitting.insert_and_associate_forced_fits(survey, images, requests, fits)
+        backward = self._fit_backward(survey, images, executor)
         record = TimestepRecord(
             taustart_ts=timestep.taustart_ts,
             images=images,
@@ -238,6 +239,7 @@ class DatasetRun:
             changes=survey.catalogue.changes,
             links=survey.region_links(images),
             metrics=varmetric.summarise_touched(survey, images),
+            backward=backward,
         )
         survey.commit(record, executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, survey))
         self._hashes.update(image.result.content_hash for image in images)
@@ -264,6 +266,19 @@ class DatasetRun:
             for image, asked in zip(images, requests, strict=True)
         ]
         return [Measurements.empty() if fits is None else fits.result() for fits in pending]
+
+    def _fit_backward(
+        self, survey: Survey, images: Sequence[ImageRecord], executor: Executor
+    ) -> tuple[BackwardFits, ...]:
+        """Measure what is new in earlier images, side by side."""
+        requests = backward_fitting.get_backward_requests(survey, images)
+        pending = [
+            executor.submit(
+                backward_fitting.perform_backward_fits, asked.positions, asked.image, self.config.source_extraction
+            )
+            for asked in requests
+        ]
+        return backward_fitting.associate_backward_fits(survey, requests, [fits.result() for fits in pending])
 
     def _without_duplicates(self, results: Sequence[ImageResult]) -> tuple[list[ImageResult], tuple[str, ...]]:
         """Leave out images whose content is in the dataset, or twice in this timestep."""

@@ -14,13 +14,14 @@ from flows.tasks import POLICIES, TIMESTEP, Policy, call_task, is_transient, mak
 from trap import pipeline
 from trap.config import PipelineConfig
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
-from trap.steps import association, forced_fitting, persistence
+from trap.steps import association, backward_fitting, forced_fitting, persistence
 
 STEPS = {
     step.__name__: step
     for step in (
         pipeline.measure_image,
         forced_fitting.perform_forced_fits,
+        backward_fitting.perform_backward_fits,
         persistence.load_survey,
         association.associate_extracted_sources,
         persistence.store_timestep,

@@ -44,6 +44,8 @@ class PersistenceConfig(Settings):
     """Replaces the image's bandwidth when bands are assigned, in Hz; 0 uses the image's own."""
     band_tolerance: NotNegative = 0.0
     """Gap between two frequency intervals that still makes them one band, in Hz."""
+    region_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Pointings this close to a sky region, in radii, belong to it; 0 makes one of each (TraP)."""
 
 
 class QualityConfig(Settings):
@@ -119,10 +121,14 @@ class AssociationConfig(Settings):
 class TransientSearchConfig(Settings):
     """Which new entries are transient candidates."""
 
+    new_source_test: Literal["significance", "position", "image"] = "significance"
+    """How a new source must differ from one that earlier images missed: see the next two settings."""
+    new_source_significance: NotNegative = 3.5
+    """"significance": by so many σ, against a steady source that every earlier look at its position missed."""
     new_source_sigma_margin: NotNegative = 1.0
-    """By how many σ beyond the detection threshold an earlier image should have shown a new source."""
-    new_source_noise: Literal["position", "image"] = "position"
-    """Which noise decides: the best earlier one at the position, or TraP's, the lowest of the best earlier image."""
+    """"position", "image": so many σ above the threshold at the best earlier noise there, or (TraP) of all images."""
+    backward_fits: Count = 0
+    """Earlier images of its band in which a new source is measured, the latest first; 0 measures none."""
 
 
 class ExecutionConfig(Settings):
