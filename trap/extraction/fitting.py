@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
     from trap.extraction.background import Background
     from trap.extraction.deblend import Components
-    from trap.extraction.islands import Islands, SkyMaps
+    from trap.extraction.islands import Islands
+    from trap.extraction.sky import Sky
 
     Array = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ class Fits:
 def fit_sources(
     islands: Islands,
     components: Components,
-    maps: SkyMaps,
+    sky: Sky,
     *,
     beam: Array,
     background: Background,
@@ -82,10 +83,10 @@ def fit_sources(
         Autocorrelation of the noise, see :mod:`trap.extraction.noise`.
     """
     moments = measure_moments(islands, components, beam, config.analysis_threshold)
-    fits = _fit(Shape.BEAM, islands, components, maps, moments, beam, correlation)
+    fits = _fit(Shape.BEAM, islands, components, sky, moments, beam, correlation)
     if config.force_beam:
         return fits
-    free = _fit(Shape.FREE, islands, components, maps, moments, beam, correlation)
+    free = _fit(Shape.FREE, islands, components, sky, moments, beam, correlation)
     rms = background.rms_at(free.sources.x, free.sources.y)
     is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
     is_point = fits.is_fitted & (
@@ -110,7 +111,7 @@ def _fit(
     shape: Shape,
     islands: Islands,
     components: Components,
-    maps: SkyMaps,
+    sky: Sky,
     moments: Gaussians,
     beam: Array,
     correlation: Array,
@@ -120,7 +121,7 @@ def _fit(
         start = Gaussians(x=moments.x, y=moments.y, peak=moments.peak, form=np.tile(beam, (len(moments), 1)))
     pixels = fitted_pixels(
         islands,
-        maps,
+        sky,
         first=components.first,
         centres=np.column_stack([moments.x, moments.y]),
         form=_core(beam),

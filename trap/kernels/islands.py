@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.kernels.compiled import compiled
+from trap.kernels.maps import IN_PEAK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,10 +15,55 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-__all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "touching"]
+__all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "list_segments", "touching"]
 
 AT_EDGE, AT_GAP = 1, 2
 """Bits of :func:`touching`."""
+
+
+@compiled
+def list_segments(labels: NDArray[np.int32], reached: NDArray[np.uint8], n_labels: int) -> tuple[Indices, Indices]:
+    """List the pixels of those segments of which one reaches the upper threshold.
+
+    Parameters
+    ----------
+    labels
+        (ny, nx) — 1 to ``n_labels``; 0 outside segments.
+    reached
+        (ny, nx) — as of :func:`trap.kernels.maps.height_map`: 0 outside segments.
+
+    Returns
+    -------
+    offsets, flat
+        (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
+        their first pixels, pixels in that of the image.
+    """
+    ny, nx = labels.shape
+    sizes, is_kept = np.zeros(n_labels + 1, np.intp), np.zeros(n_labels + 1, np.bool_)
+    order, n_seen = np.empty(n_labels, np.intp), 0
+    for y in range(ny):
+        for x in range(nx):
+            if reached[y, x]:
+                label = labels[y, x]
+                if not sizes[label]:
+                    order[n_seen] = label
+                    n_seen += 1
+                sizes[label] += 1
+                is_kept[label] |= reached[y, x] == IN_PEAK
+    start, offsets, n = np.zeros(n_labels + 1, np.intp), np.zeros(n_labels + 1, np.intp), 0
+    for label in order[:n_seen]:
+        if is_kept[label]:
+            start[label] = offsets[n]
+            n += 1
+            offsets[n] = offsets[n - 1] + sizes[label]
+    flat = np.empty(offsets[n], np.intp)
+    for y in range(ny):
+        for x in range(nx):
+            if reached[y, x] and is_kept[labels[y, x]]:
+                label = labels[y, x]
+                flat[start[label]] = y * nx + x
+                start[label] += 1
+    return offsets[: n + 1].copy(), flat
 
 
 @compiled
@@ -69,7 +115,7 @@ def fit_footprints(
     Returns
     -------
     offsets, flat
-        As of :func:`list_islands`; no pixel is another island's own.
+        As of :func:`list_segments`; no pixel is another island's own.
     """
     offsets, x, y = islands
     ny, nx = mask.shape
