@@ -86,10 +86,12 @@ def test_island_at_the_edge_and_island_at_a_gap_are_flagged():
 
 def fitted_to(sky, centres, **settings):
     islands = islands_of(sky)
-    first = np.arange(len(islands) + 1)
+    which, first = np.arange(len(islands)), np.arange(len(islands) + 1)
     # Within 1.2 pixels along y, 2.2 along x.
     form = np.array([1 / 2.2**2, 0.0, 1 / 1.2**2])
-    return pixel_sets(fitted_pixels(islands, sky, first=first, centres=np.array(centres), form=form, **settings))
+    return pixel_sets(
+        fitted_pixels(islands, sky, which=which, first=first, centres=np.array(centres), form=form, **settings)
+    )
 
 
 def test_fit_leaves_out_masked_pixels_and_those_of_other_islands():

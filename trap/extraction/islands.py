@@ -7,7 +7,7 @@ of island i from ``offsets[i]`` to ``offsets[i + 1]``, ready for code that takes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from photutils.segmentation import detect_sources
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trap.extraction.sky import Heights, Sky
 
-__all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_islands"]
+__all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_islands", "list_places"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,9 +57,24 @@ class Islands:
         """(n_pixels,) — index of the island that each pixel belongs to."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
+    def take(self, which: NDArray[np.intp]) -> Self:
+        """Take some of the islands, in the given order."""
+        offsets = np.concatenate([[0], np.cumsum(self.sizes[which])]).astype(np.intp)
+        places = list_places(self.offsets, which)
+        lists = {name: getattr(self, name)[places] for name in ("x", "y", "value", "rms")}
+        return type(self)(offsets=offsets, **lists)
+
     def pixels(self, island: int | np.intp) -> slice:
         """Where one island lies in the lists."""
         return slice(int(self.offsets[island]), int(self.offsets[island + 1]))
+
+
+def list_places(offsets: NDArray[np.intp], which: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Places in a list of some of its parts, part by part; part i lies from ``offsets[i]`` to ``offsets[i + 1]``."""
+    sizes = np.diff(offsets)[which]
+    ends = np.cumsum(sizes)
+    places: NDArray[np.intp] = np.arange(sizes.sum()) + np.repeat(offsets[which] - ends + sizes, sizes)
+    return places
 
 
 def find_islands(sky: Sky, heights: Heights) -> Islands:
@@ -126,12 +141,13 @@ def fitted_pixels(
     islands: Islands,
     sky: Sky,
     *,
+    which: NDArray[np.intp],
     first: NDArray[np.intp],
     centres: NDArray[np.float64],
     form: NDArray[np.float64],
     keep: bool,
 ) -> Islands:
-    """Choose the pixels that the components of each island are fitted to.
+    """Choose the pixels that the components of some islands are fitted to.
 
     What is above a threshold is so in part because the noise there is high; a fit to such pixels alone reads too
     much. So the pixels around each component are taken whatever their value, if they are not masked and do not
@@ -139,8 +155,10 @@ def fitted_pixels(
 
     Parameters
     ----------
+    which
+        (n,) — numbers of these islands.
     first
-        (n + 1,) — where the components of each island start.
+        (n + 1,) — where the components of each start.
     centres
         (n_components, 2) pix — x and y.
     form
@@ -149,4 +167,4 @@ def fitted_pixels(
         Whether the pixels of the island itself are taken as well.
     """
     pixels = (islands.offsets, islands.x, islands.y)
-    return _listed(sky, *fit_footprints(pixels, sky.mask, first, centres, form, np.full(len(islands), keep)))
+    return _listed(sky, *fit_footprints(pixels, sky.mask, which, first, centres, form, keep))

@@ -20,7 +20,7 @@ from trap.extraction.moments import peak_correction
 from trap.extraction.noise import beam_correlation, measure_correlation
 from trap.extraction.sky import Sky
 from trap.extraction.uncertainties import Errors, correlated_errors, gaussian_fit_errors, moments_errors
-from trap.kernels.gaussian import chi_squared
+from trap.kernels.gaussian import residuals
 from trap.kernels.moments import component_moments
 
 if TYPE_CHECKING:
@@ -85,13 +85,10 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
 def _measure(
     islands: Islands, sky: Sky, image: Image, background: Background, beam: Array, config: SourceExtractionConfig
 ) -> Measurements:
-    components = deblend(islands, config)
-    counts = components.counts
     correlation = beam_correlation(beam) if background.correlation is None else background.correlation
-    fits = fit_sources(
-        islands, components, sky, beam=beam, background=background, correlation=correlation, config=config
-    )
-    sources = fits.sources
+    fits = fit_sources(islands, deblend(islands, config), sky, beam=beam, correlation=correlation, config=config)
+    components, sources = fits.components, fits.sources
+    counts = components.counts
     rms = background.rms_at(sources.x, sources.y)
     flux, errors = _errors(fits, rms=rms, beam=beam, config=config)
     chisq, reduced_chisq, significance = _figures(islands, components, sources, beam)
@@ -155,10 +152,10 @@ def _errors(fits: Fits, *, rms: Array, beam: Array, config: SourceExtractionConf
 
 def _figures(islands: Islands, components: Components, sources: Gaussians, beam: Array) -> tuple[Array, Array, Array]:
     """χ² over the pixels of each component; the same per beam area (TF §5.10); its highest value over noise."""
-    pixels = (islands.x, islands.y, islands.value, islands.rms)
-    first = components.first
-    chisq = chi_squared(islands.offsets, pixels, components.component, first, sources.parameters)
+    first, pixels = components.first, (islands.x, islands.y, islands.value)
     number = first[islands.island] + components.component
-    *_, significance, n_pixels = component_moments(pixels, number, len(sources)).T
+    left = residuals(islands.offsets, pixels, first, sources.parameters)
+    chisq = np.asarray(np.bincount(number, (left / islands.rms) ** 2, len(sources)), float)
+    *_, significance, n_pixels = component_moments((*pixels, islands.rms), number, len(sources)).T
     beam_major, beam_minor, _ = ellipse_axes(beam)
     return chisq, chisq * np.pi * beam_major * beam_minor / n_pixels, significance

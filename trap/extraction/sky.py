@@ -71,10 +71,11 @@ class Sky:
 
     def significance(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Value over noise of a part of the image; minus infinity where masked, or without noise."""
-        (ny, nx), background = self.data.shape, self.background
-        y, x = np.arange(ny, dtype=float)[rows, np.newaxis], np.arange(nx, dtype=float)[columns]
+        lines, (before, after, share) = self.background.lines()
+        before, after, share = before[rows], after[rows], share[rows, np.newaxis]
+        level, noise = (one[before, columns] + share * (one[after, columns] - one[before, columns]) for one in lines)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = (self.data[rows, columns] - background.mean_at(x, y)) / background.rms_at(x, y)
+            ratio = (self.data[rows, columns] - level) / noise
         return np.where(self.mask[rows, columns] | np.isnan(ratio), -np.inf, ratio).astype(np.float32)
 
     def negative(self) -> Self:
