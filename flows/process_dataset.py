@@ -5,21 +5,21 @@ The order of the stages is not written here: it is :mod:`trap.pipeline`'s, whate
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import structlog
-from prefect import Flow, flow
+from prefect import Flow, flow, tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
-from prefect.exceptions import FailedRun
+from prefect.context import FlowRunContext, TagsContext
+from prefect.exceptions import CancelledRun, FailedRun
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,23 +27,33 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.artifacts import store_group_table, store_summary
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
+from flows.labels import dataset_name, dataset_tags
 from flows.log import events_in_run_log, quiet_console
+from flows.policies import RUN, TIMESTEP, time_label
 from flows.server import Server, ensure_server, stop_command
-from flows.tasks import TIMESTEP, call_task, make_task, time_label
+from flows.states import final_state, group_state
+from flows.stopping import StopRequests
+from flows.tasks import call_task, make_task
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
+from trap.db.engine import is_transient
+from trap.errors import DatabaseError, DatasetLockedError, TransientError
 from trap.executors import ProcessExecutor
 from trap.images.patterns import expand_patterns
-from trap.pipeline import DatasetRun, LookAhead, open_run
+from trap.look_ahead import LookAhead
+from trap.pipeline import RETRY_DELAYS, DatasetRun, open_run
 from trap.planning import TimestepGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from prefect.futures import PrefectFuture
     from prefect.task_runners import TaskRunner
 
+    from trap.executors import Result
     from trap.outcomes import RunSummary, TimestepOutcome
+    from trap.records import ImageResult, UnreadableImage
 
     Progress = Callable[[int, int], None]
 
@@ -53,7 +63,6 @@ log = structlog.get_logger(__name__)
 
 MAX_SHOWN_IMAGES = 1000
 """Prefect refuses parameters of more than half a megabyte."""
-MAX_MESSAGE = 500
 
 
 class MonitoredPosition(BaseModel):
@@ -74,7 +83,8 @@ class _Caller:
     """What a caller in this process gives and gets beside the flow's parameters, which must be JSON."""
 
     config: PipelineConfig
-    progress: Progress | None
+    progress: Progress | None = None
+    open_delays: tuple[float, ...] = ()
     summary: RunSummary | None = None
 
 
@@ -84,12 +94,7 @@ _caller: ContextVar[_Caller | None] = ContextVar("caller", default=None)
 def _run_name() -> str:
     context = FlowRunContext.get()
     config = context.parameters["config"] if context is not None and context.parameters else PipelineConfig()
-    return _dataset_name(config, config.persistence.dataset_id)
-
-
-def _dataset_name(config: PipelineConfig, dataset_id: int) -> str:
-    which = f"dataset {dataset_id}" if dataset_id > 0 else "new dataset"
-    return f"{config.persistence.description}, {which}"
+    return dataset_name(config, config.persistence.dataset_id)
 
 
 @flow(name="process-dataset", flow_run_name=_run_name, persist_result=False)
@@ -116,31 +121,76 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    caller = _caller.get() or _Caller(config, None)
+    caller = _caller.get() or _Caller(_resumable(config), open_delays=RUN.open_delays)
     settings = caller.config.execution
+    stops = StopRequests(_flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
     with (
         events_in_run_log(),
-        open_run(caller.config, monitors=_as_table(monitors), progress=caller.progress) as dataset,
+        ExitStack() as stack,
         ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers,
         # A sync flow run with a heartbeat ends at a whole second of its life: half a second lost per group.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
-        _introduce_run(_dataset_name(config, dataset.dataset_id))
-        subflow = _group_flow(dataset, workers)
-        for group in dataset.plan.groups:
-            first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
-            # Timesteps that failed are in the summary; anything else that ends a group ends the run.
-            with suppress(FailedRun):
-                subflow(group.number, first, last, len(group.urls))
+        dataset = _open_patiently(
+            lambda: stack.enter_context(
+                open_run(caller.config, monitors=_as_table(monitors), progress=caller.progress)
+            ),
+            caller.open_delays,
+        )
+        with tags(*_introduce_run(config, dataset)):
+            _process_groups(dataset, workers, stops)
         summary = dataset.summary()
         store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None)
     caller.summary = summary
-    return _final_state(summary)
+    n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
+    stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
+    return stopped or final_state(summary)
 
 
-def _group_flow(dataset: DatasetRun, workers: ProcessExecutor) -> Flow[[int, str, str, int], State[Any]]:
+def _resumable(config: PipelineConfig) -> PipelineConfig:
+    """Give a new dataset the run as its key: begun again after a crash, the run finds what it has made."""
+    settings, run_id = config.persistence, _flow_run_id()
+    if settings.dataset_id != -1 or settings.dataset_key or run_id is None:
+        return config
+    return config.with_options(persistence={"dataset_key": f"flow-run:{run_id}"})
+
+
+def _open_patiently(opening: Callable[[], DatasetRun], delays: Sequence[float]) -> DatasetRun:
+    """Open a run; where the database is away or another run writes the dataset, wait for it."""
+    for delay in delays:
+        try:
+            return opening()
+        except (TransientError, DatabaseError) as error:
+            if not _may_open_later(error):
+                raise
+            log.warning("dataset_not_opened", reason=str(error), seconds=delay)
+            time.sleep(delay)
+    return opening()
+
+
+def _may_open_later(error: BaseException) -> bool:
+    cause = error.__cause__
+    return isinstance(error, TransientError | DatasetLockedError) or (cause is not None and is_transient(cause))
+
+
+def _process_groups(dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests) -> None:
+    """Process all groups, each as a subflow, until the plan is done or somebody wants the run to stop."""
+    subflow = _group_flow(dataset, workers, stops)
+    for group in dataset.plan.groups:
+        if stops.is_stopped():
+            return
+        first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
+        # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
+        with suppress(FailedRun, CancelledRun):
+            subflow(group.number, first, last, len(group.urls))
+
+
+def _group_flow(
+    dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests
+) -> Flow[[int, str, str, int], State[Any]]:
     """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
     steps = PrefectExecutor(workers)
+    ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
     # A thread only waits for a worker; some more, for those that wait for their next attempt.
     threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=2 * workers.n_workers))
 
@@ -148,12 +198,13 @@ def _group_flow(dataset: DatasetRun, workers: ProcessExecutor) -> Flow[[int, str
         """Process consecutive timesteps: images side by side, timesteps in order."""
         group = dataset.plan.groups[number - 1]
         granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
-        if granularity is Granularity.IMAGE:
-            outcomes = dataset.process_group(group, steps)
-        else:
-            outcomes = _process_whole_timesteps(dataset, group, workers)
+        with stops.finishing_timestep(), TagsContext(current_tags=set()):
+            if granularity is Granularity.IMAGE:
+                outcomes = _process_step_by_step(dataset, group, steps, ahead, stops)
+            else:
+                outcomes = _process_whole_timesteps(dataset, group, workers, ahead, stops)
         store_group_table(dataset.dataset_id, outcomes)
-        return _group_state(outcomes)
+        return group_state(outcomes, len(group.timesteps))
 
     return Flow(
         timestep_group,
@@ -165,52 +216,53 @@ def _group_flow(dataset: DatasetRun, workers: ProcessExecutor) -> Flow[[int, str
     )
 
 
+def _process_step_by_step(
+    dataset: DatasetRun, group: TimestepGroup, steps: PrefectExecutor, ahead: LookAhead, stops: StopRequests
+) -> list[TimestepOutcome]:
+    """Process a group with a task for every step; those that measure wait for what began before the group."""
+
+    def measure(url: str) -> Result[ImageResult | UnreadableImage]:
+        return steps.submit_work("measure_image", partial(ahead.attempt, url), url)
+
+    largest = max(len(timestep.urls) for timestep in group.timesteps)
+    shown = LookAhead(measure, group.urls, depth=2 * largest)
+    return dataset.process_group(group, steps, ahead=shown, is_stopped=stops.is_stopped)
+
+
 def _process_whole_timesteps(
-    dataset: DatasetRun, group: TimestepGroup, workers: ProcessExecutor
+    dataset: DatasetRun, group: TimestepGroup, workers: ProcessExecutor, ahead: LookAhead, stops: StopRequests
 ) -> list[TimestepOutcome]:
     """Process a group with one task per timestep, which runs the steps by itself."""
-    ahead = LookAhead(workers, dataset.config, group.urls)
     task = make_task("process_timestep", TIMESTEP)
-    outcomes = []
+    outcomes: list[TimestepOutcome] = []
     for timestep in group.timesteps:
+        if stops.is_stopped():
+            break
         label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
         work = partial(dataset.process_timestep, timestep, ahead, workers)
         outcomes.append(dataset.attempt(partial(call_task, task, label, work), timestep))
     return outcomes
 
 
-def _group_state(outcomes: Sequence[TimestepOutcome]) -> State[Any]:
-    failures = [outcome for outcome in outcomes if outcome.failure is not None]
-    if failures:
-        return Failed(message=_failure_message(failures, len(outcomes)))
-    return Completed(message=f"{len(outcomes)} timesteps, {sum(len(outcome.images) for outcome in outcomes)} images")
-
-
-def _final_state(summary: RunSummary) -> State[Any]:
-    if summary.failures:
-        return Failed(message=_failure_message(summary.failures, len(summary.outcomes)))
-    n_images = len(summary.images)
-    if summary.left_out:
-        url, reason = summary.left_out[0]
-        message = f"{len(summary.left_out)} images left out, the first: {url}: {reason}"
-        return Completed(name="Partial", message=message[:MAX_MESSAGE])
-    known = f", {len(summary.already_known)} known before" if summary.already_known else ""
-    return Completed(message=f"{len(summary.outcomes)} timesteps, {n_images} images{known}")
-
-
-def _failure_message(failures: Sequence[TimestepOutcome], n_timesteps: int) -> str:
-    reasons = "; ".join(f"{time_label(outcome.taustart_ts)}: {outcome.failure}" for outcome in failures)
-    return f"{len(failures)} of {n_timesteps} timesteps failed: {reasons}"[:MAX_MESSAGE]
-
-
-def _introduce_run(name: str) -> None:
-    """Name the flow run after its dataset, whose number is known only now, and say where to watch it."""
+def _flow_run_id() -> UUID | None:
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_name(context.flow_run.id, name)
-    log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
+    return None if context is None or context.flow_run is None else context.flow_run.id
+
+
+def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> list[str]:
+    """Name and tag the flow run after its dataset, which is known only now, and say where to watch it.
+
+    Returns
+    -------
+    The tags.
+    """
+    name, found = dataset_name(config, dataset.dataset_id), dataset_tags(dataset.dataset_id, dataset.plan)
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(context.flow_run.id, name=name, tags=sorted({*context.flow_run.tags, *found}))
+        log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
+    return found
 
 
 def _as_table(monitors: Sequence[MonitoredPosition] | None) -> MonitorPositions | None:

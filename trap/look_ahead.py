@@ -51,8 +51,7 @@ class LookAhead:
     depth
         How many are measured, or wait to be asked for, at once.
     retry_delays
-        s — waiting times before an image is measured again after an error that may pass; none where
-        the caller tries again by itself.
+        s — waiting times before an image is measured again after an error that may pass.
     """
 
     def __init__(
@@ -91,9 +90,10 @@ class LookAhead:
         TransientError
             If the image could not be measured, and may be when it is asked for again.
         """
-        return call_patiently(partial(self._attempt, url), self._retry_delays)
+        return call_patiently(partial(self.attempt, url), self._retry_delays)
 
-    def _attempt(self, url: str) -> Measured:
+    def attempt(self, url: str) -> Measured:
+        """Wait for the measurements of an image, as :meth:`result`, without trying again."""
         pending = self._take(url)
         try:
             return pending.result()

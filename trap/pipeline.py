@@ -169,8 +169,12 @@ class DatasetRun:
         # While a timestep is associated, the next one waits and the one after that keeps the workers busy.
         largest = max((len(timestep.urls) for timestep in timesteps), default=0)
         urls = (url for timestep in timesteps for url in timestep.urls)
-        measure = partial(workers.submit, measure_image, config=self.config)
-        return LookAhead(measure, urls, depth=2 * (largest + n_workers), retry_delays=retry_delays)
+        return LookAhead(
+            lambda url: workers.submit(measure_image, url, self.config),
+            urls,
+            depth=2 * (largest + n_workers),
+            retry_delays=retry_delays,
+        )
 
     def process_group(
         self,
