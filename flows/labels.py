@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.planning import Plan
 
-__all__ = ["dataset_name", "dataset_tags"]
+__all__ = ["RUN_TAG", "dataset_name", "dataset_tags"]
+
+RUN_TAG = "trap"
+"""Marks every run and subflow of a dataset, among the flows of others on the same server."""
 
 MAX_BANDS = 16
 """More tags than this would hide what they are to show."""
@@ -33,7 +36,7 @@ def dataset_tags(dataset_id: int, plan: Plan) -> list[str]:
     plan
         What the run will do.
     """
-    tags = {f"dataset:{dataset_id}"}
+    tags = {RUN_TAG, f"dataset:{dataset_id}"}
     for url in plan.timesteps[0].urls[:MAX_BANDS] if plan.timesteps else ():
         try:
             metadata = Image(url).metadata

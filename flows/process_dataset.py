@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -27,9 +28,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.artifacts import store_group_table, store_summary
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
-from flows.labels import dataset_name, dataset_tags
+from flows.labels import RUN_TAG, dataset_name, dataset_tags
+from flows.liveness import process_labels
 from flows.log import events_in_run_log, quiet_console
 from flows.policies import RUN, TIMESTEP, time_label
+from flows.recovery import recover
 from flows.server import Server, ensure_server, stop_command
 from flows.states import final_state, group_state
 from flows.stopping import StopRequests
@@ -123,6 +126,7 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
     """
     caller = _caller.get() or _Caller(_resumable(config), open_delays=RUN.open_delays)
     settings = caller.config.execution
+    _say_where_it_runs()
     stops = StopRequests(_flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
     with (
         events_in_run_log(),
@@ -249,6 +253,16 @@ def _flow_run_id() -> UUID | None:
     return None if context is None or context.flow_run is None else context.flow_run.id
 
 
+def _say_where_it_runs() -> None:
+    """Label and tag the flow run before anything can go wrong, so that it is found if its process dies."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with get_client(sync_client=True) as client:
+        client.update_flow_run_labels(context.flow_run.id, process_labels())
+        client.update_flow_run(context.flow_run.id, tags=sorted({*context.flow_run.tags, RUN_TAG}))
+
+
 def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> list[str]:
     """Name and tag the flow run after its dataset, which is known only now, and say where to watch it.
 
@@ -318,6 +332,7 @@ def run(
     token = _caller.set(caller)
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}), quiet_console():
+            _clear_up_after_others()
             state = process_dataset(_shown(config), _as_parameter(monitors), return_state=True)
     finally:
         _caller.reset(token)
@@ -326,6 +341,12 @@ def run(
         msg = f"the flow ended without a summary: {state}"
         raise RuntimeError(msg)
     return replace(caller.summary, watch=_where_to_watch(server))
+
+
+def _clear_up_after_others() -> None:
+    """Let no run be shown as running whose process is gone: where there is no worker, nobody else does."""
+    with get_client(sync_client=True) as client:
+        recover(client, now=datetime.now(UTC))
 
 
 def _where_to_watch(server: Server) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import yaml
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
+from flows.labels import dataset_name
 from flows.process_dataset import (
     MonitoredPosition,
     _as_parameter,
@@ -20,7 +21,6 @@ from flows.process_dataset import (
     process_dataset,
     run,
 )
-from flows.labels import dataset_name
 from flows.states import final_state, group_state
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
