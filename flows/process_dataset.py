@@ -7,56 +7,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
-from prefect import Flow, flow, tags
+from prefect import flow, tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext, TagsContext
-from prefect.exceptions import CancelledRun, FailedRun
+from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.artifacts import store_group_table, store_summary
-from flows.executors import PrefectExecutor
-from flows.granularity import Granularity, choose_granularity
+from flows.artifacts import store_summary
+from flows.groups import process_groups
 from flows.labels import RUN_TAG, dataset_name, dataset_tags
 from flows.liveness import process_labels
 from flows.log import events_in_run_log, quiet_console
-from flows.policies import RUN, TIMESTEP, time_label
+from flows.policies import RUN
 from flows.recovery import recover
 from flows.server import Server, ensure_server, stop_command
-from flows.states import final_state, group_state
+from flows.states import final_state
 from flows.stopping import StopRequests
-from flows.tasks import call_task, make_task
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.db.engine import is_transient
-from trap.errors import DatabaseError, DatasetLockedError, TransientError
+from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
 from trap.executors import ProcessExecutor
 from trap.images.patterns import expand_patterns
-from trap.look_ahead import LookAhead
-from trap.pipeline import RETRY_DELAYS, DatasetRun, open_run
-from trap.planning import TimestepGroup
+from trap.pipeline import DatasetRun, open_run
+from trap.steps.arrivals import batch_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from prefect.futures import PrefectFuture
-    from prefect.task_runners import TaskRunner
-
-    from trap.executors import Result
-    from trap.outcomes import RunSummary, TimestepOutcome
-    from trap.records import ImageResult, UnreadableImage
+    from trap.outcomes import RunSummary
 
     Progress = Callable[[int, int], None]
 
@@ -101,7 +90,9 @@ def _run_name() -> str:
 
 
 @flow(name="process-dataset", flow_run_name=_run_name, persist_result=False)
-def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | None = None) -> State[Any]:
+def process_dataset(
+    config: PipelineConfig, monitors: list[MonitoredPosition] | None = None, batch: str = ""
+) -> State[Any]:
     """Process the images of a dataset: find, associate and measure sources, and store their light curves.
 
     Parameters
@@ -111,6 +102,8 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
         extend.
     monitors
         Positions to measure in every image; an old dataset keeps its own.
+    batch
+        For the sensor: name of the arrived images to process, in place of ``execution.images``.
 
     Returns
     -------
@@ -124,7 +117,7 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    caller = _caller.get() or _Caller(_resumable(config), open_delays=RUN.open_delays)
+    caller = _caller.get() or _Caller(_resumable(_of_batch(config, batch)), open_delays=RUN.open_delays)
     settings = caller.config.execution
     _say_where_it_runs()
     stops = StopRequests(_flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
@@ -142,13 +135,24 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
             caller.open_delays,
         )
         with tags(*_introduce_run(config, dataset)):
-            _process_groups(dataset, workers, stops)
+            process_groups(dataset, workers, stops)
         summary = dataset.summary()
         store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None)
     caller.summary = summary
     n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
     stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
     return stopped or final_state(summary)
+
+
+def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
+    """Fill in the images of a batch."""
+    if not batch:
+        return config
+    images = tuple(map(str, batch_images(config.execution.database, batch)))
+    if not images:
+        msg = f"no images of batch {batch!r} are written down in the database"
+        raise ConfigError(msg)
+    return config.with_options(execution={"images": images})
 
 
 def _resumable(config: PipelineConfig) -> PipelineConfig:
@@ -175,77 +179,6 @@ def _open_patiently(opening: Callable[[], DatasetRun], delays: Sequence[float]) 
 def _may_open_later(error: BaseException) -> bool:
     cause = error.__cause__
     return isinstance(error, TransientError | DatasetLockedError) or (cause is not None and is_transient(cause))
-
-
-def _process_groups(dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests) -> None:
-    """Process all groups, each as a subflow, until the plan is done or somebody wants the run to stop."""
-    subflow = _group_flow(dataset, workers, stops)
-    for group in dataset.plan.groups:
-        if stops.is_stopped():
-            return
-        first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
-        # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
-        with suppress(FailedRun, CancelledRun):
-            subflow(group.number, first, last, len(group.urls))
-
-
-def _group_flow(
-    dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests
-) -> Flow[[int, str, str, int], State[Any]]:
-    """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
-    steps = PrefectExecutor(workers)
-    ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
-    # A thread only waits for a worker; some more, for those that wait for their next attempt.
-    threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=2 * workers.n_workers))
-
-    def timestep_group(number: int, first: str, last: str, images: int) -> State[Any]:  # noqa: ARG001 (for Prefect)
-        """Process consecutive timesteps: images side by side, timesteps in order."""
-        group = dataset.plan.groups[number - 1]
-        granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
-        with stops.finishing_timestep(), TagsContext(current_tags=set()):
-            if granularity is Granularity.IMAGE:
-                outcomes = _process_step_by_step(dataset, group, steps, ahead, stops)
-            else:
-                outcomes = _process_whole_timesteps(dataset, group, workers, ahead, stops)
-        store_group_table(dataset.dataset_id, outcomes)
-        return group_state(outcomes, len(group.timesteps))
-
-    return Flow(
-        timestep_group,
-        name="timestep-group",
-        flow_run_name="{first} to {last}, {images} images",
-        task_runner=threads,
-        validate_parameters=False,
-        persist_result=False,
-    )
-
-
-def _process_step_by_step(
-    dataset: DatasetRun, group: TimestepGroup, steps: PrefectExecutor, ahead: LookAhead, stops: StopRequests
-) -> list[TimestepOutcome]:
-    """Process a group with a task for every step; those that measure wait for what began before the group."""
-
-    def measure(url: str) -> Result[ImageResult | UnreadableImage]:
-        return steps.submit_work("measure_image", partial(ahead.attempt, url), url)
-
-    largest = max(len(timestep.urls) for timestep in group.timesteps)
-    shown = LookAhead(measure, group.urls, depth=2 * largest)
-    return dataset.process_group(group, steps, ahead=shown, is_stopped=stops.is_stopped)
-
-
-def _process_whole_timesteps(
-    dataset: DatasetRun, group: TimestepGroup, workers: ProcessExecutor, ahead: LookAhead, stops: StopRequests
-) -> list[TimestepOutcome]:
-    """Process a group with one task per timestep, which runs the steps by itself."""
-    task = make_task("process_timestep", TIMESTEP)
-    outcomes: list[TimestepOutcome] = []
-    for timestep in group.timesteps:
-        if stops.is_stopped():
-            break
-        label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
-        work = partial(dataset.process_timestep, timestep, ahead, workers)
-        outcomes.append(dataset.attempt(partial(call_task, task, label, work), timestep))
-    return outcomes
 
 
 def _flow_run_id() -> UUID | None:

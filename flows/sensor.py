@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import structlog
 from prefect import flow
@@ -22,6 +22,7 @@ from prefect.states import Completed
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.log import events_in_run_log
+from flows.policies import RUN
 from trap.arrivals import IncomingFolder
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
@@ -80,7 +81,7 @@ def take_in_images(
         Where images arrive.
     config
         Settings of the runs. ``persistence.dataset_key`` names the dataset, its description does
-        where there is no key; ``execution.images`` is filled in.
+        where there is no key; ``execution.images`` is not looked at.
 
     Raises
     ------
@@ -95,18 +96,19 @@ def take_in_images(
         raise ConfigError(msg)
     with events_in_run_log(), ledger.open_ledger(config.execution.database) as engine:
         folder = IncomingFolder(Path(incoming.folder), incoming.patterns, incoming.settle_seconds)
-        groups = _by_dataset(_complete_images(folder, engine, key), folder.folder, key, incoming.datasets)
+        taken = ledger.taken_images(engine, key)
+        folder.pass_over(image for images in taken.values() for image in images)
+        groups = _by_dataset(_complete_images(folder), folder.folder, key, incoming.datasets)
         outcomes = [
-            _hand_over(engine, dataset_key, images, config, incoming.deployment)
-            for dataset_key, images in sorted(groups.items())
+            _hand_over(engine, dataset_key, groups.get(dataset_key, []), config, incoming.deployment)
+            for dataset_key in sorted(groups.keys() | taken.keys())
         ]
     handed_over, waiting = sum(o.handed_over for o in outcomes), sum(o.waiting for o in outcomes) + folder.n_waiting
     return Completed(message=f"{handed_over} images handed over, {waiting} waiting")
 
 
-def _complete_images(folder: IncomingFolder, engine: Engine, key: str) -> list[Arrival]:
+def _complete_images(folder: IncomingFolder) -> list[Arrival]:
     """Look until no image is left that is still being written; not for ever."""
-    folder.pass_over(ledger.taken_images(engine, key))
     begin = time.monotonic()
     found = folder.look(begin)
     while folder.n_waiting and time.monotonic() - begin < folder.settle_seconds + PATIENCE_SECONDS:
@@ -118,8 +120,8 @@ def _complete_images(folder: IncomingFolder, engine: Engine, key: str) -> list[A
 def _by_dataset(
     images: Iterable[Arrival], folder: Path, key: str, datasets: Literal["one", "per-folder"]
 ) -> dict[str, list[Arrival]]:
-    """Part images by the dataset that they go into; an empty key of the folder itself is looked at in any case."""
-    groups: dict[str, list[Arrival]] = defaultdict(list, {key: []})
+    """Part images by the key of the dataset that they go into."""
+    groups: dict[str, list[Arrival]] = defaultdict(list)
     for image in images:
         below = image.path.relative_to(folder).parts
         is_in_subfolder = datasets == "per-folder" and len(below) > 1
@@ -131,32 +133,33 @@ def _hand_over(
     engine: Engine, dataset_key: str, images: list[Arrival], config: PipelineConfig, deployment: str
 ) -> _Outcome:
     """Give images to a new run, once the one before has ended."""
-    fresh = ledger.untaken(engine, dataset_key, images)
     before = ledger.latest_batch(engine, dataset_key)
     # Asking for a run that is there returns it. It is not there if whoever took its images was ended before asking.
     if before is not None and not _has_ended(_start_run(before, dataset_key, config, deployment)):
-        log.info("dataset_is_busy", dataset_key=dataset_key, images=len(fresh))
-        return _Outcome(waiting=len(fresh))
-    if not fresh:
+        log.info("dataset_is_busy", dataset_key=dataset_key, images=len(images))
+        return _Outcome(waiting=len(images))
+    if not images:
         return _Outcome()
-    run = _start_run(ledger.take(engine, dataset_key, fresh), dataset_key, config, deployment)
-    log.info("images_handed_over", dataset_key=dataset_key, images=len(fresh), run=run.name, id=str(run.id))
-    return _Outcome(handed_over=len(fresh))
+    run = _start_run(ledger.take_images(engine, dataset_key, images), dataset_key, config, deployment)
+    log.info("images_handed_over", dataset_key=dataset_key, images=len(images), run=run.name, id=str(run.id))
+    return _Outcome(handed_over=len(images))
 
 
-def _start_run(batch: ledger.Batch, dataset_key: str, config: PipelineConfig, deployment: str) -> FlowRun:
+def _start_run(batch: str, dataset_key: str, config: PipelineConfig, deployment: str) -> FlowRun:
     """Ask for the run of a batch; asked again, it is the same run."""
-    run_config = config.with_options(
-        execution={"images": tuple(map(str, batch.images))}, persistence={"dataset_key": dataset_key, "dataset_id": -1}
-    )
-    return run_deployment(
+    run_config = config.with_options(persistence={"dataset_key": dataset_key, "dataset_id": -1})
+    run = run_deployment(
         deployment,
-        parameters={"config": run_config.model_dump(mode="json")},
-        idempotency_key=f"images:{batch.name}",
+        parameters={"config": run_config.model_dump(mode="json"), "batch": batch},
+        idempotency_key=f"images:{batch}",
         timeout=0,
         as_subflow=False,
     )
+    return cast("FlowRun", run)  # a coroutine only for those who call from one
 
 
 def _has_ended(run: FlowRun) -> bool:
-    return run.state is not None and run.state.is_final()
+    """Tell whether a run has come to its end; one that crashed will be begun again, unless it did too often."""
+    if run.state is None or not run.state.is_final():
+        return False
+    return not (run.state.is_crashed() and run.run_count <= RUN.crash_retries)

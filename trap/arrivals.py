@@ -12,12 +12,12 @@ import os
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Arrival", "IncomingFolder"]
 
@@ -46,6 +46,12 @@ class Arrival:
     def version(self) -> str:
         """Tells one writing of a file from the next."""
         return f"{self.size}:{self.mtime_ns}"
+
+    @classmethod
+    def of_version(cls, path: Path, version: str) -> Self:
+        """Make the arrival whose :attr:`version` has been kept."""
+        size, mtime_ns = map(int, version.split(":"))
+        return cls(path, size, mtime_ns)
 
 
 class _Seen(NamedTuple):
@@ -81,7 +87,7 @@ class IncomingFolder:
     patterns: Sequence[str] = ("*.fits",)
     settle_seconds: float = 5.0
     _since: dict[Path, tuple[_Seen, float]] = field(default_factory=dict, init=False)
-    _told: dict[Path, Arrival] = field(default_factory=dict, init=False)
+    _told: set[Arrival] = field(default_factory=set, init=False)
     _unfinished: set[tuple[int, int]] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
@@ -94,6 +100,10 @@ class IncomingFolder:
     def n_waiting(self) -> int:
         """Images that were there at the last look, and not complete."""
         return len(self._since)
+
+    def pass_over(self, known: Iterable[Arrival]) -> None:
+        """Do not tell of images that are known already, nor wait for them."""
+        self._told.update(known)
 
     def look(self, now: float) -> list[Arrival]:
         """Look at the folder, and return the images that have become complete since the last look.
@@ -110,17 +120,17 @@ class IncomingFolder:
         """
         found = dict(_files(self.folder, self.patterns))
         images = {path: seen for path, seen in found.items() if self._is_image(path)}
-        self._told = {path: told for path, told in self._told.items() if path in images}
+        self._told = {told for told in self._told if told.path in images}
         waiting: dict[Path, tuple[_Seen, float]] = {}
         arrived: list[Arrival] = []
         for path, seen in images.items():
             arrival = Arrival(path, seen.size, seen.mtime_ns)
-            if self._told.get(path) == arrival:
+            if arrival in self._told:
                 continue
             before, since = self._since.get(path, (seen, now))
             since = since if before == seen else now
             if now - since >= self.settle_seconds or _is_marked(path, seen, found) or self._is_renamed(seen):
-                self._told[path] = arrival
+                self._told.add(arrival)
                 arrived.append(arrival)
             else:
                 waiting[path] = seen, since

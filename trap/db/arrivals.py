@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from trap import arrivals
 from trap.db.bulk import insert_columns
@@ -25,10 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["batch_images", "latest_batch", "take_arrivals", "taken_arrivals"]
 
 
-def taken_arrivals(connection: Connection, dataset_key: str) -> set[tuple[str, str]]:
-    """Return path and version of the images that have been taken for a dataset."""
-    taken = select(Arrival.url, Arrival.version).where(Arrival.dataset_key == dataset_key)
-    return {(row.url, row.version) for row in connection.execute(taken)}
+def taken_arrivals(connection: Connection, dataset_key: str) -> dict[str, set[arrivals.Arrival]]:
+    """Return the images that have been taken, for a dataset and for those whose keys continue its key after a slash.
+
+    Returns
+    -------
+    By the key of their dataset; of each image every writing of it.
+    """
+    is_wanted = or_(
+        Arrival.dataset_key == dataset_key, Arrival.dataset_key.startswith(f"{dataset_key}/", autoescape=True)
+    )
+    taken: dict[str, set[arrivals.Arrival]] = {}
+    for row in connection.execute(select(Arrival.dataset_key, Arrival.url, Arrival.version).where(is_wanted)):
+        taken.setdefault(row.dataset_key, set()).add(arrivals.Arrival.of_version(Path(row.url), row.version))
+    return taken
 
 
 def take_arrivals(connection: Connection, dataset_key: str, images: Sequence[arrivals.Arrival]) -> str:
@@ -64,7 +74,7 @@ def latest_batch(connection: Connection, dataset_key: str) -> str | None:
     return connection.execute(latest).scalar_one_or_none()
 
 
-def batch_images(connection: Connection, dataset_key: str, batch: str) -> list[Path]:
+def batch_images(connection: Connection, batch: str) -> list[Path]:
     """Return the images of a batch, in the order in which they were taken."""
-    images = select(Arrival.url).where(Arrival.dataset_key == dataset_key, Arrival.batch == batch).order_by(Arrival.id)
+    images = select(Arrival.url).where(Arrival.batch == batch).order_by(Arrival.id)
     return [Path(url) for url in connection.execute(images).scalars()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trap.db import arrivals
@@ -18,23 +17,7 @@ if TYPE_CHECKING:
 
     from trap.arrivals import Arrival
 
-__all__ = ["Batch", "latest_batch", "open_ledger", "take", "untaken"]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Images that are handed to one run.
-
-    Parameters
-    ----------
-    name
-        The same for the same images and dataset; the run's idempotency key.
-    images
-        Their paths.
-    """
-
-    name: str
-    images: tuple[Path, ...]
+__all__ = ["batch_images", "latest_batch", "open_ledger", "take_images", "taken_images"]
 
 
 @contextmanager
@@ -54,28 +37,35 @@ def open_ledger(database: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def untaken(engine: Engine, dataset_key: str, images: Sequence[Arrival]) -> list[Arrival]:
-    """Leave out the images that have been taken for a dataset."""
+def taken_images(engine: Engine, dataset_key: str) -> dict[str, set[Arrival]]:
+    """List what has been taken for a dataset, and for those whose keys continue its key after a slash."""
     with reading(engine) as connection:
-        taken = arrivals.taken_arrivals(connection, dataset_key)
-    return [image for image in images if (str(image.path), image.version) not in taken]
+        return arrivals.taken_arrivals(connection, dataset_key)
 
 
-def take(engine: Engine, dataset_key: str, images: Sequence[Arrival]) -> Batch:
+def take_images(engine: Engine, dataset_key: str, images: Sequence[Arrival]) -> str:
     """Take images for a dataset; of two programs that take the same image, the second one fails.
+
+    Returns
+    -------
+    The name of the batch.
 
     Raises
     ------
     DatabaseError
-        If one of them has been taken meanwhile.
+        If one of them has been taken already.
     """
     with transaction(engine) as connection:
-        name = arrivals.take_arrivals(connection, dataset_key, images)
-    return Batch(name, tuple(image.path for image in images))
+        return arrivals.take_arrivals(connection, dataset_key, images)
 
 
-def latest_batch(engine: Engine, dataset_key: str) -> Batch | None:
-    """Return what was taken last for a dataset; None before the first."""
+def latest_batch(engine: Engine, dataset_key: str) -> str | None:
+    """Name what was taken last for a dataset; None before the first."""
     with reading(engine) as connection:
-        name = arrivals.latest_batch(connection, dataset_key)
-        return None if name is None else Batch(name, tuple(arrivals.batch_images(connection, dataset_key, name)))
+        return arrivals.latest_batch(connection, dataset_key)
+
+
+def batch_images(database: str, batch: str) -> list[Path]:
+    """List the images of a batch, in the order in which they were taken; empty if there is no such batch."""
+    with open_ledger(database) as engine, reading(engine) as connection:
+        return arrivals.batch_images(connection, batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from trap.db.models.base import Base, described, identifier, reference
@@ -85,7 +85,7 @@ class Arrival(Base):
     """An image that came into a watched folder, and the run that it was handed to: each writing of it once."""
 
     __tablename__ = "arrival"
-    __table_args__ = (UniqueConstraint("dataset_key", "url", "version"),)
+    __table_args__ = (UniqueConstraint("dataset_key", "url", "version"), Index(None, "batch"))
     id: Mapped[int] = identifier()
     dataset_key: Mapped[str] = described("Key of the dataset that it goes into, which need not exist yet.")
     url: Mapped[str] = described("Path.")

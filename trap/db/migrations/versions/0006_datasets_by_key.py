@@ -25,3 +25,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_arrival"),
         sa.UniqueConstraint("dataset_key", "url", "version", name="uq_arrival_dataset_key_url_version"),
     )
+    op.create_index("ix_arrival_batch", "arrival", ["batch"])
