@@ -39,7 +39,7 @@ from trap.errors import ConfigError, DatabaseError, DatasetLockedError, Transien
 from trap.executors import ProcessExecutor
 from trap.images.patterns import expand_patterns
 from trap.pipeline import DatasetRun, open_run
-from trap.steps.arrivals import batch_images
+from trap.steps.arrivals import open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +148,8 @@ def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
     """Fill in the images of a batch."""
     if not batch:
         return config
-    images = tuple(map(str, batch_images(config.execution.database, batch)))
+    with open_ledger(config.execution.database) as ledger:
+        images = tuple(map(str, ledger.images(batch)))
     if not images:
         msg = f"no images of batch {batch!r} are written down in the database"
         raise ConfigError(msg)

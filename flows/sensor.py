@@ -26,12 +26,10 @@ from flows.policies import RUN
 from trap.arrivals import IncomingFolder
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
-from trap.steps import arrivals as ledger
+from trap.steps.arrivals import Ledger, open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from sqlalchemy import Engine
 
     from trap.arrivals import Arrival
 
@@ -94,13 +92,13 @@ def take_in_images(
     if not key:
         msg = "images that arrive need persistence.dataset_key, or a description, to find their dataset by"
         raise ConfigError(msg)
-    with events_in_run_log(), ledger.open_ledger(config.execution.database) as engine:
+    with events_in_run_log(), open_ledger(config.execution.database) as ledger:
         folder = IncomingFolder(Path(incoming.folder), incoming.patterns, incoming.settle_seconds)
-        taken = ledger.taken_images(engine, key)
+        taken = ledger.taken(key)
         folder.pass_over(image for images in taken.values() for image in images)
         groups = _by_dataset(_complete_images(folder), folder.folder, key, incoming.datasets)
         outcomes = [
-            _hand_over(engine, dataset_key, groups.get(dataset_key, []), config, incoming.deployment)
+            _hand_over(ledger, dataset_key, groups.get(dataset_key, []), config, incoming.deployment)
             for dataset_key in sorted(groups.keys() | taken.keys())
         ]
     handed_over, waiting = sum(o.handed_over for o in outcomes), sum(o.waiting for o in outcomes) + folder.n_waiting
@@ -130,17 +128,17 @@ def _by_dataset(
 
 
 def _hand_over(
-    engine: Engine, dataset_key: str, images: list[Arrival], config: PipelineConfig, deployment: str
+    ledger: Ledger, dataset_key: str, images: list[Arrival], config: PipelineConfig, deployment: str
 ) -> _Outcome:
     """Give images to a new run, once the one before has ended."""
-    before = ledger.latest_batch(engine, dataset_key)
+    before = ledger.latest_batch(dataset_key)
     # Asking for a run that is there returns it. It is not there if whoever took its images was ended before asking.
     if before is not None and not _has_ended(_start_run(before, dataset_key, config, deployment)):
         log.info("dataset_is_busy", dataset_key=dataset_key, images=len(images))
         return _Outcome(waiting=len(images))
     if not images:
         return _Outcome()
-    run = _start_run(ledger.take_images(engine, dataset_key, images), dataset_key, config, deployment)
+    run = _start_run(ledger.take(dataset_key, images), dataset_key, config, deployment)
     log.info("images_handed_over", dataset_key=dataset_key, images=len(images), run=run.name, id=str(run.id))
     return _Outcome(handed_over=len(images))
 
