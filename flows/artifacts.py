@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.tasks import time_label
+from flows.policies import time_label
 from trap.variability import modulation_v, weighted_eta
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from trap.errors import ImageError
 from trap.executors import ProcessExecutor, call_patiently
 from trap.images.image import Image
 from trap.images.patterns import expand_patterns
+from trap.look_ahead import LookAhead
 from trap.outcomes import RunSummary, TimestepOutcome
 from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
 
     from trap.catalogues import FitRequests, MonitorPositions
     from trap.config import PipelineConfig
-    from trap.executors import Executor, Result
+    from trap.executors import Executor
+    from trap.look_ahead import Measurer
     from trap.planning import Plan, Timestep, TimestepGroup
     from trap.records import BackwardFits, ImageRecord
     from trap.survey import Survey
 
     Progress = Callable[[int, int], None]
 
-__all__ = ["DatasetRun", "LookAhead", "measure_image", "open_run", "run"]
+__all__ = ["RETRY_DELAYS", "DatasetRun", "measure_image", "open_run", "run"]
 
 log = structlog.get_logger(__name__)
 
@@ -100,23 +102,6 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     seconds[stage] = round(time.perf_counter() - start, 4)
 
 
-class LookAhead:
-    """Measurements of a group's images, under way before they are needed."""
-
-    def __init__(self, executor: Executor, config: PipelineConfig, urls: Sequence[str]) -> None:
-        self._executor = executor
-        self._config = config
-        self._pending = {url: self._measure(url) for url in urls}
-
-    def result(self, url: str) -> ImageResult | UnreadableImage:
-        """Wait for an image; asked again after a failure, it is measured again."""
-        pending = self._pending.pop(url, None) or self._measure(url)
-        return pending.result()
-
-    def _measure(self, url: str) -> Result[ImageResult | UnreadableImage]:
-        return self._executor.submit(measure_image, url, self._config)
-
-
 class DatasetRun:
     """A run over one dataset: its plan, its state, and the outcomes so far.
 
@@ -159,8 +144,46 @@ class DatasetRun:
             self._survey = persistence.load_survey(self.engine, self.dataset_id, self.config)
         return self._survey
 
+    def look_ahead(
+        self,
+        workers: Executor,
+        timesteps: Sequence[Timestep] | None = None,
+        *,
+        n_workers: int = 1,
+        retry_delays: Sequence[float] = (),
+    ) -> LookAhead:
+        """Begin to measure images, some way ahead of the timestep that is processed.
+
+        Parameters
+        ----------
+        workers
+            Measure the images.
+        timesteps
+            Whose images; by default those of the whole plan.
+        n_workers
+            How many workers there are.
+        retry_delays
+            s — see :class:`~trap.look_ahead.LookAhead`.
+        """
+        timesteps = self.plan.timesteps if timesteps is None else timesteps
+        # While a timestep is associated, the next one waits and the one after that keeps the workers busy.
+        largest = max((len(timestep.urls) for timestep in timesteps), default=0)
+        urls = (url for timestep in timesteps for url in timestep.urls)
+        return LookAhead(
+            lambda url: workers.submit(measure_image, url, self.config),
+            urls,
+            depth=2 * (largest + n_workers),
+            retry_delays=retry_delays,
+        )
+
     def process_group(
-        self, group: TimestepGroup, executor: Executor, *, retry_delays: Sequence[float] = ()
+        self,
+        group: TimestepGroup,
+        executor: Executor,
+        *,
+        ahead: Measurer | None = None,
+        retry_delays: Sequence[float] = (),
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> list[TimestepOutcome]:
         """Process consecutive timesteps; one that fails is recorded, and the next ones go on.
 
@@ -170,18 +193,22 @@ class DatasetRun:
             What to process.
         executor
             Where the steps run.
+        ahead
+            Measures the images; by default the executor does, those of this group alone.
         retry_delays
             s — waiting times before a timestep is tried again after an error that may pass; none
             where the executor itself tries its steps again.
+        is_stopped
+            Asked before each timestep; where it is true, this one and those after it are left for a later run.
         """
-        ahead = LookAhead(executor, self.config, group.urls)
-        return [
-            self.attempt(
-                partial(call_patiently, partial(self.process_timestep, timestep, ahead, executor), retry_delays),
-                timestep,
-            )
-            for timestep in group.timesteps
-        ]
+        measurer = self.look_ahead(executor, group.timesteps) if ahead is None else ahead
+        outcomes: list[TimestepOutcome] = []
+        for timestep in group.timesteps:
+            if is_stopped():
+                break
+            work = partial(self.process_timestep, timestep, measurer, executor)
+            outcomes.append(self.attempt(partial(call_patiently, work, retry_delays), timestep))
+        return outcomes
 
     def attempt(self, process: Callable[[], TimestepOutcome], timestep: Timestep) -> TimestepOutcome:
         """Process one timestep; if it fails for good, record why in the database.
@@ -205,7 +232,7 @@ class DatasetRun:
             self._progress(len(self.outcomes), len(self.plan.timesteps))
         return outcome
 
-    def process_timestep(self, timestep: Timestep, ahead: LookAhead, executor: Executor) -> TimestepOutcome:
+    def process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
         """Measure, associate, fit and store the images of one time.
 
         Raises
@@ -220,7 +247,7 @@ class DatasetRun:
             self._survey = None
             raise
 
-    def _process_timestep(self, timestep: Timestep, ahead: LookAhead, executor: Executor) -> TimestepOutcome:
+    def _process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
         if self._survey is None:
             self._survey = executor.call(persistence.load_survey, self.engine, self.dataset_id, self.config)
         survey = self._survey
@@ -371,6 +398,7 @@ def run(
         open_run(config, monitors=monitors, progress=progress) as dataset,
         ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers,
     ):
+        ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
         for group in dataset.plan.groups:
-            dataset.process_group(group, workers, retry_delays=RETRY_DELAYS)
+            dataset.process_group(group, workers, ahead=ahead, retry_delays=RETRY_DELAYS)
         return dataset.summary()

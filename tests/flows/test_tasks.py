@@ -10,7 +10,8 @@ from made_up_survey import Field
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
-from flows.tasks import POLICIES, TIMESTEP, Policy, call_task, is_transient, make_task, time_label
+from flows.policies import POLICIES, TIMESTEP, Policy, time_label
+from flows.tasks import call_task, is_transient, make_task
 from trap import pipeline
 from trap.config import PipelineConfig
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError

@@ -36,6 +36,8 @@ class PersistenceConfig(Settings):
     """Name of the dataset, for people."""
     dataset_id: int = -1
     """Dataset to extend; -1 makes a new one."""
+    dataset_key: Annotated[str, Field(max_length=200)] = ""
+    """Key of the dataset to extend, or to make if there is none yet: for programs, which do not know its number."""
     rms_est_sigma: Positive = 4.0
     """Clip level of the noise estimate for the quality check, in σ."""
     rms_est_fraction: Annotated[int, Field(ge=2)] = 8
@@ -142,6 +144,8 @@ class ExecutionConfig(Settings):
     """Processes that measure images; 0 takes one per core."""
     image_timeout_seconds: Positive = 600.0
     """Time after which a worker that hangs on one image is ended."""
+    run_timeout_seconds: NotNegative = 0.0
+    """Time after which a Prefect run stops before its next timestep, for a later run to go on; 0 sets no limit."""
     group_size: Count = 0
     """Timesteps in a group, the unit of look-ahead and of a Prefect subflow; 0 chooses."""
     granularity: Literal["auto", "image", "timestep"] = "auto"

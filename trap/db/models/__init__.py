@@ -5,7 +5,7 @@ the database is made from. Deleting a dataset deletes all that hangs on it.
 """
 
 from trap.db.models.base import Base
-from trap.db.models.datasets import Config, Dataset, Timestep, UnreadableImage, Version
+from trap.db.models.datasets import Arrival, Config, Dataset, Timestep, UnreadableImage, Version
 from trap.db.models.images import (
     FrequencyBand,
     Image,
@@ -28,6 +28,7 @@ from trap.db.models.sources import (
 )
 
 __all__ = [
+    "Arrival",
     "AssocSkyRegion",
     "AssocXtrSource",
     "Base",
