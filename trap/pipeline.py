@@ -8,8 +8,6 @@ Prefect and a cluster.
 
 from __future__ import annotations
 
-import math
-import time
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,15 +16,14 @@ import numpy as np
 import structlog
 
 from trap.catalogues import Measurements
-from trap.errors import ImageError
 from trap.executors import ProcessExecutor, call_patiently
-from trap.images.image import Image
+from trap.image_measurement import measure_image
 from trap.images.patterns import expand_patterns
 from trap.look_ahead import LookAhead
 from trap.outcomes import RunSummary, TimestepOutcome
 from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
-from trap.steps import association, backward_fitting, forced_fitting, persistence, quality, source_extraction, varmetric
+from trap.steps import association, backward_fitting, forced_fitting, persistence, varmetric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,63 +40,12 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-__all__ = ["RETRY_DELAYS", "DatasetRun", "measure_image", "open_run", "run"]
+__all__ = ["RETRY_DELAYS", "DatasetRun", "open_run", "run"]
 
 log = structlog.get_logger(__name__)
 
 RETRY_DELAYS = (1.0, 5.0, 25.0)
 """Waiting times [s] of a run without Prefect, whose tasks have their own."""
-
-
-def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableImage:
-    """Measure one image: read, check, find and fit its sources.
-
-    A pure function of the file and the settings, for worker processes; pixels stay inside.
-
-    Raises
-    ------
-    TransientError
-        If the file system failed in a way that may pass.
-    """
-    try:
-        return _measure(Image(url), config)
-    except ImageError as error:
-        return UnreadableImage(url=url, reason=error.message)
-
-
-def _measure(image: Image, config: PipelineConfig) -> ImageResult:
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "read"):
-        content_hash = image.content_hash
-        ((metadata, rms_qc),) = persistence.extract_metadatas(
-            [image], config.persistence.rms_est_sigma, config.persistence.rms_est_fraction
-        )
-    with _timed(seconds, "quality"):
-        rejection = quality.reject_check(image, rms_qc, config)
-    result = ImageResult(
-        metadata=metadata,
-        content_hash=content_hash,
-        rms_qc=rms_qc,
-        rejection=None,
-        measurements=Measurements.empty(),
-        background=None,
-        rms_min=math.nan,
-        rms_max=math.nan,
-        seconds=seconds,
-    )
-    if rejection is not None:
-        return result.rejected(rejection)
-    with _timed(seconds, "extraction"):
-        extraction = source_extraction.extract_sources(image, config.source_extraction)
-        tiles = source_extraction.sample_noise(image, extraction.background, config.source_extraction)
-    return result.with_extraction(extraction, tiles)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[stage] = round(time.perf_counter() - start, 4)
 
 
 class DatasetRun:

@@ -12,7 +12,6 @@ from prefect.states import Failed
 
 from flows.policies import POLICIES, TIMESTEP, Policy, time_label
 from flows.tasks import call_task, is_transient, make_task
-from trap import pipeline
 from trap.config import PipelineConfig
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
 from trap.steps import association, backward_fitting, forced_fitting, persistence
@@ -20,7 +19,7 @@ from trap.steps import association, backward_fitting, forced_fitting, persistenc
 STEPS = {
     step.__name__: step
     for step in (
-        pipeline.measure_image,
+        image_measurement.measure_image,
         forced_fitting.perform_forced_fits,
         backward_fitting.perform_backward_fits,
         persistence.load_survey,
