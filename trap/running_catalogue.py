@@ -15,15 +15,17 @@ from trap import angles
 from trap.association import Positions, find_pairs
 from trap.blends import Known, resolve_blends
 from trap.catalogues import Association, Associations, Measurements
+from trap.constancy import compare_with_constant
 from trap.entries import ENTRY, NOT_PART, CatalogueChanges, Descent, Fork, Kin
 from trap.sky_index import SkyIndex
-from trap.variability import FLUX_STATISTICS, add_points, modulation_v, weighted_eta
+from trap.variability import FLUX_STATISTICS, add_points, eta_p_value, modulation_v, weighted_eta
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.association import CandidatePairs
     from trap.blends import Resolution
+    from trap.constancy import Constancy
     from trap.entries import LightCurveKey
     from trap.images.skyregion import SkyRegion
 
@@ -157,6 +159,12 @@ class RunningCatalogue:
         distance = angles.separation(entries["wm_ra"], entries["wm_dec"], region.centre_ra, region.centre_dec)
         inside = entries["active"] & (distance < region.xtr_radius)
         return rows[inside], distance[inside]
+
+    def constancy(self) -> Constancy | None:
+        """Compare all light curves with those of constant sources; a blend and its parts each have their own."""
+        is_there = self.entries["active"]
+        p_values = [eta_p_value(self.fluxes(key)[is_there]) for key in self.light_curves]
+        return compare_with_constant(np.concatenate([np.empty(0), *p_values]))
 
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
