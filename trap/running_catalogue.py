@@ -253,7 +253,8 @@ class RunningCatalogue:
             uncertainty_ns=measured.uncertainty_ns,
         )
         pairs = find_pairs(positions, near, self.positions(near[1]), search_radius=search_radius, max_radius=max_radius)
-        return resolve_blends(pairs, near, measured, Known(self.entries, self.fluxes(key), max_radius))
+        others = tuple(self.fluxes(other) for other in self.light_curves if other != key)
+        return resolve_blends(pairs, near, measured, Known(self.entries, self.fluxes(key), others, max_radius))
 
     def _relate(self, new: Rows, measurements: Rows, found: Resolution) -> NDArray[np.int64]:
         """Tell new entries which blend they are a part of, or of which parts they are the blend.
