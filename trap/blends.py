@@ -77,25 +77,30 @@ class Known:
         (n,) of :data:`~trap.entries.ENTRY`.
     curves
         (n,) of :data:`~trap.variability.FLUX_STATISTICS`, in the band and Stokes parameter of the image.
+    other_bands
+        The same in all other bands and Stokes parameters.
     max_radius
         Largest de Ruiter radius of a pair.
     """
 
     entries: NDArray[Any]
     curves: NDArray[Any]
+    other_bands: tuple[NDArray[Any], ...]
     max_radius: float
 
-    def as_one(self, rows: Rows) -> _Source:
-        """See some entries as one source."""
-        picked, curves = self.entries[rows], self.curves[rows]
-        flux, wsum = curves["wmean_f_int"], curves["wsum_f_int"]
-        is_known = bool((curves["n"] > 0).all())
-        variance = 1 / np.where(wsum > 0, wsum, 1.0)
-        return _as_one(
-            (picked["wm_ra"], picked["wm_dec"]),
-            (1 / picked["weight_ew"], 1 / picked["weight_ns"]),
-            (flux, variance) if is_known else None,
-        )
+    def as_one(self, rows: Rows) -> _Source | None:
+        """See some entries as one source; None for several that were not seen together in any band.
+
+        Without a flux density in this band it is not known; another band then says what share each has.
+        """
+        picked = self.entries[rows]
+        position, variances = (picked["wm_ra"], picked["wm_dec"]), (1 / picked["weight_ew"], 1 / picked["weight_ns"])
+        for curves in (self.curves, *self.other_bands):
+            if (curves["n"][rows] > 0).all():
+                flux, variance = curves["wmean_f_int"][rows], 1 / curves["wsum_f_int"][rows]
+                one = _as_one(position, variances, (flux, variance))
+                return one if curves is self.curves else one._replace(flux=0.0, flux_variance=np.inf)
+        return _as_one(position, variances, (np.ones(1), np.full(1, np.inf))) if len(rows) == 1 else None
 
     def prefers(self, several: float, alone: float) -> bool:
         """Whether what is seen is several sources as one, given χ² of that and of being one source.
@@ -123,19 +128,15 @@ class _Source(NamedTuple):
         return squared, (self.flux - other.flux) ** 2 / (self.flux_variance + other.flux_variance)
 
 
-def _as_one(
-    position: tuple[Array, Array], variances: tuple[Array, Array], fluxes: tuple[Array, Array] | None
-) -> _Source:
-    """Sum of the flux densities, at their weighted mean position; equal weights where they are not known."""
-    (ra, dec), n = position, len(position[0])
-    share = np.full(n, 1 / n)
-    if fluxes is not None and (fluxes[0] > 0).any():
-        share = np.maximum(fluxes[0], 0.0) / np.maximum(fluxes[0], 0.0).sum()
+def _as_one(position: tuple[Array, Array], variances: tuple[Array, Array], fluxes: tuple[Array, Array]) -> _Source:
+    """Sum of the flux densities, at their weighted mean position; equal weights where none is positive."""
+    (ra, dec), (flux, flux_variance) = position, fluxes
+    share = np.maximum(flux, 0.0) if (flux > 0).any() else np.ones(len(flux))
+    share = share / share.sum()
     east, north = offsets(ra, dec, ra[0], dec[0])
     mean_ra, mean_dec = move(ra[0], dec[0], (share * east).sum(), (share * north).sum())
-    ew, ns = ((share**2 * variance).sum() for variance in variances)
-    flux, variance = (0.0, np.inf) if fluxes is None else (float(fluxes[0].sum()), float(fluxes[1].sum()))
-    return _Source(float(mean_ra), float(mean_dec), float(ew), float(ns), flux, variance)
+    ew, ns = (float((share**2 * variance).sum()) for variance in variances)
+    return _Source(float(mean_ra), float(mean_dec), ew, ns, float(flux.sum()), float(flux_variance.sum()))
 
 
 def _measured_as_one(measured: Measurements, rows: Rows) -> _Source:
@@ -220,15 +221,21 @@ def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, know
     partner = np.full(len(measured), -1)
     partner[pairs.measurement] = pairs.entry
     n_partners = np.bincount(pairs.measurement, minlength=len(measured))
-    # Components of the island of an entry's own measurement that no other entry has a claim on.
-    loose = (own >= 0) & _is_single(known.entries[rows])
-    loose &= (measured.island[measurements] > 0) & (measured.island[measurements] == measured.island[own])
+    # Components that no other entry has a claim on, of the island of its own measurement if it has one.
+    island = measured.island[measurements]
+    loose = _is_single(known.entries[rows]) & (island > 0)
+    loose &= (own < 0) | (island == measured.island[own])
     loose &= (n_partners[measurements] == 0) | ((n_partners[measurements] == 1) & (partner[measurements] == rows))
+    n_islands = measured.island.max(initial=0) + 1
     splits: list[Near] = []
-    for entry, parts in _several(rows[loose], measurements[loose]):
-        best = ordered.take(slice(first[np.searchsorted(paired, entry)], None)).take(slice(1))
-        squared, of_flux = _measured_as_one(measured, parts).chi_squared(known.as_one(np.array([entry])))
-        if best.measurement[0] in parts and known.prefers(squared + of_flux, _of_pairs(best, measured, known)[0]):
+    for group, parts in _several(rows[loose] * n_islands + island[loose], measurements[loose]):
+        entry = group // n_islands
+        best = ordered.take(ordered.entry == entry).take(slice(1))
+        alone = _of_pairs(best, measured, known).min(initial=known.max_radius**2)
+        whole = known.as_one(np.array([entry]))
+        squared, of_flux = _measured_as_one(measured, parts).chi_squared(whole) if whole else (np.inf, 0.0)
+        is_possible = squared < known.max_radius**2 and np.isin(best.measurement, parts).all()
+        if is_possible and known.prefers(squared + of_flux, alone):
             splits.append((parts, np.full(len(parts), entry)))
     return _joined(*splits)
 
@@ -268,8 +275,8 @@ def _best_merge(
     best, lowest = None, np.inf
     for n in range(2, len(ordered) + 1):
         together = known.as_one(ordered[:n])
-        squared, of_flux = one.chi_squared(together)
-        is_possible = np.isfinite(together.flux_variance) and squared < known.max_radius**2
+        squared, of_flux = one.chi_squared(together) if together else (np.inf, 0.0)
+        is_possible = squared < known.max_radius**2
         if is_possible and squared + of_flux < lowest and known.prefers(squared + of_flux, alone):
             best, lowest = Merge(measurement, tuple(ordered[:n].tolist())), squared + of_flux
     return best

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.angles import separation
+from trap.constancy import compare_with_constant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from trap.constancy import Constancy
     from trap.images.simulate import Truth
 
     Array = NDArray[np.float64]
@@ -107,6 +109,8 @@ class Comparison:
         Entries of the running catalogue.
     highest_steady_eta
         η of the entry that varies most of those that should not; NaN where there is none.
+    steady
+        How the light curves of those compare with constant sources; None where there are none.
     """
 
     transients: tuple[RecoveredTransient, ...]
@@ -114,6 +118,7 @@ class Comparison:
     false_candidates: tuple[tuple[float, float, float], ...]
     n_entries: int
     highest_steady_eta: float
+    steady: Constancy | None
 
     @property
     def problems(self) -> list[str]:
@@ -154,7 +159,8 @@ def compare(
     truth
         What the survey holds.
     entries
-        ``ra``, ``dec`` (deg), ``v_int`` and ``eta_int`` of every entry of the running catalogue.
+        ``ra``, ``dec`` (deg), ``v_int``, ``eta_int`` and ``eta_p_value`` of every entry of the running
+        catalogue.
     candidates
         ``ra``, ``dec`` (deg), ``taustart_ts`` (datetime64) and ``significance`` of every transient
         candidate.
@@ -172,7 +178,8 @@ def compare(
     eta = np.asarray(entries["eta_int"], float)
     entry_kinds = np.where(of_entry >= 0, kinds[of_entry], "none")
     # An entry where nothing was injected is the pipeline's invention, and so may not stand out either.
-    steady = eta[(entry_kinds != "variable") & (entry_kinds != "transient") & np.isfinite(eta)]
+    is_steady = (entry_kinds != "variable") & (entry_kinds != "transient") & np.isfinite(eta)
+    steady = eta[is_steady]
     snr = np.asarray(truth.lightcurves["snr"], float).reshape(len(sources), len(timesteps), -1)
     is_false = (of_candidate < 0) | (kinds[of_candidate] == "steady")
     return Comparison(
@@ -190,6 +197,7 @@ def compare(
         ),
         n_entries=len(eta),
         highest_steady_eta=float(steady.max()) if steady.size else math.nan,
+        steady=compare_with_constant(np.asarray(entries["eta_p_value"], float)[is_steady]),
     )
 
 

@@ -38,6 +38,8 @@ LOOK = np.dtype([("image", "i8"), ("region", "i4"), ("rms_min", "f8"), ("rms_max
 noise in it [Jy/beam]."""
 
 SHRINKING = (5**0.5 - 1) / 2
+LEAST = -1e-12
+"""Logarithm of the highest probability: what is certain has a significance of -7 σ."""
 N_SHRINKINGS = 60
 """So often is the interval of the search made smaller by the golden section: to 1e-12 of its length."""
 
@@ -53,9 +55,10 @@ def significance_of_newness(
 
         p = max over S of  Φ(T - S/σ)ⁿ Φ((S - P)/σ_P),
 
-    and the significance is that of a normal deviate which is exceeded with this probability. It
-    rises with the peak and with the number of looks: one look excludes little of what lies near the
-    threshold, a hundred leave no source there to be found.
+    and as such a source has had n + 1 chances to be found for the first time, the significance is
+    that of a normal deviate which is exceeded with the probability (n + 1) p. It rises with the peak,
+    and mostly with the number of looks: one look excludes little of what lies near the threshold, a
+    hundred leave no steady source there to be found.
 
     Looks that are noisier than the best say less. They count as (σ/σ_k)⁶ of a look, which is close
     to the ratio of the logarithms of Φ(T - S/σ_k) and Φ(T - S/σ) at the S that matter.
@@ -84,7 +87,9 @@ def significance_of_newness(
         step = SHRINKING * (high - low)
         rises = log_probability(high - step) < log_probability(low + step)
         low, high = np.where(rises, high - step, low), np.where(rises, high, low + step)
-    significance: Array = -ndtri_exp(log_probability((low + high) / 2))
+    chance = log_probability((low + high) / 2) + np.log1p(n_looks)
+    # A probability of 1 would be minus infinity.
+    significance: Array = -ndtri_exp(np.minimum(chance, LEAST))
     return significance
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from trap.constancy import Constancy
     from trap.records import ImageRecord, UnreadableImage
 
 __all__ = ["ExitCode", "RunSummary", "TimestepOutcome"]
@@ -66,6 +67,8 @@ class RunSummary:
         Images that the dataset held before.
     late
         Images refused because the dataset already goes beyond their time.
+    constancy
+        How the light curves of the dataset compare with constant sources; None where there are none.
     watch
         Lines for people: where what ran can be looked at, and how to stop what was started for it.
     """
@@ -75,6 +78,7 @@ class RunSummary:
     unreadable: tuple[UnreadableImage, ...]
     known: tuple[str, ...]
     late: tuple[str, ...]
+    constancy: Constancy | None = None
     watch: tuple[str, ...] = ()
 
     @property

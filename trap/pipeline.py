@@ -279,6 +279,8 @@ class DatasetRun:
             unreadable=self.plan.unreadable,
             known=self.plan.known,
             late=self.plan.late,
+            # After a failure the state would have to be loaded once more, for this alone.
+            constancy=None if self._survey is None else self._survey.catalogue.constancy(),
         )
 
 

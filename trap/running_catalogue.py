@@ -15,15 +15,17 @@ from trap import angles
 from trap.association import Positions, find_pairs
 from trap.blends import Known, resolve_blends
 from trap.catalogues import Association, Associations, Measurements
+from trap.constancy import compare_with_constant
 from trap.entries import ENTRY, NOT_PART, CatalogueChanges, Descent, Fork, Kin
 from trap.sky_index import SkyIndex
-from trap.variability import FLUX_STATISTICS, add_points, modulation_v, weighted_eta
+from trap.variability import FLUX_STATISTICS, add_points, eta_p_value, modulation_v, weighted_eta
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.association import CandidatePairs
     from trap.blends import Resolution
+    from trap.constancy import Constancy
     from trap.entries import LightCurveKey
     from trap.images.skyregion import SkyRegion
 
@@ -158,6 +160,12 @@ class RunningCatalogue:
         inside = entries["active"] & (distance < region.xtr_radius)
         return rows[inside], distance[inside]
 
+    def constancy(self) -> Constancy | None:
+        """Compare all light curves with those of constant sources; a blend and its parts each have their own."""
+        is_there = self.entries["active"]
+        p_values = [eta_p_value(self.fluxes(key)[is_there]) for key in self.light_curves]
+        return compare_with_constant(np.concatenate([np.empty(0), *p_values]))
+
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
     ) -> Rows:
@@ -245,7 +253,8 @@ class RunningCatalogue:
             uncertainty_ns=measured.uncertainty_ns,
         )
         pairs = find_pairs(positions, near, self.positions(near[1]), search_radius=search_radius, max_radius=max_radius)
-        return resolve_blends(pairs, near, measured, Known(self.entries, self.fluxes(key), max_radius))
+        others = tuple(self.fluxes(other) for other in self.light_curves if other != key)
+        return resolve_blends(pairs, near, measured, Known(self.entries, self.fluxes(key), others, max_radius))
 
     def _relate(self, new: Rows, measurements: Rows, found: Resolution) -> NDArray[np.int64]:
         """Tell new entries which blend they are a part of, or of which parts they are the blend.

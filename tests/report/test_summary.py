@@ -15,6 +15,7 @@ TRANSIENTS = {
     "det_sigma": np.array([57.8, 9.5]),
     "sigma_local": np.array([61.2, np.nan]),
     "n_looks": np.array([7, 0]),
+    "significance": np.array([12.5, 3.75]),
     "newsource_type": np.array([1, 0]),
     "v_int": np.array([1.7, np.nan]),
     "eta_int": np.array([597.0, 22.0]),
@@ -25,9 +26,10 @@ def test_transients_stand_in_the_order_given():
     heading, first, second = transients_table(TRANSIENTS).splitlines()
     assert heading.split()[:4] == ["entry", "ra,", "dec", "(deg)"]
     assert (
-        " ".join(first.split()) == "7 359.9999 +45.0000 2026-01-01T01:00:00 1280 5.98 0.14 57.8 61.2 7 likely 1.7 597"
+        " ".join(first.split())
+        == "7 359.9999 +45.0000 2026-01-01T01:00:00 1280 5.98 0.14 57.8 61.2 7 12.5 likely 1.7 597"
     )
-    assert " ".join(second.split()) == "3 12.5000 -30.2500 2026-01-02T00:00:00 888 1.2 0.13 9.5 – 0 possible – 22"
+    assert " ".join(second.split()) == "3 12.5000 -30.2500 2026-01-02T00:00:00 888 1.2 0.13 9.5 – 0 3.75 possible – 22"
 
 
 def test_no_transients_are_told_so():

@@ -36,11 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run_demo"]
 
-NEW_SOURCE_SIGMA_MARGIN = 5.0
-"""TraP's 1 σ makes candidates of sources that are always there, just too faint to be detected: of a
-hundred such, looked at fifty times, some noise lifts by 4 σ. A transient at
-twice the detection threshold, which the demo demands, is 8 σ above it."""
-
 
 def run_demo(arguments: Namespace) -> int:
     """Simulate a survey, process it, and print injected beside recovered.
@@ -67,7 +62,7 @@ def run_demo(arguments: Namespace) -> int:
     with reading_database(config.execution.database) as connection:
         comparison = _compare(connection, summary.dataset_id, survey, sky, config)
         _draw(connection, summary.dataset_id, survey, sky, comparison)
-    print(f"{comparison_text(comparison, margin=NEW_SOURCE_SIGMA_MARGIN)}\n")
+    print(f"{comparison_text(comparison)}\n")
     print(run_text(summary, config.execution.database, program=program()))
     print(f"light curves: {directory / 'lightcurves.png'}\nη against V: {directory / 'eta_v.png'}")
     problems = [*_left_out(summary.exit_code), *comparison.problems]
@@ -78,7 +73,6 @@ def run_demo(arguments: Namespace) -> int:
 def _pipeline_config(directory: Path, survey: Survey) -> PipelineConfig:
     return PipelineConfig().with_options(
         persistence={"description": "demo: a simulated survey"},
-        transient_search={"new_source_sigma_margin": NEW_SOURCE_SIGMA_MARGIN},
         execution={"database": f"sqlite:///{directory / 'trap.db'}", "images": [str(path) for path in survey.images]},
     )
 

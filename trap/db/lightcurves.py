@@ -202,7 +202,8 @@ def transients(connection: Connection, dataset_id: int) -> Columns:
     ``band`` and ``freq_central`` [Hz] of the detection, its flux densities with errors and its
     ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and ``sigma_rms_max`` (over
     the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the position) and
-    ``n_looks`` (earlier images that looked there), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
+    ``n_looks`` (earlier images that looked there), ``significance`` (of its being new, in σ), ``upper_limit``
+    (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
     ``previous_limits_image``, ``image`` and its ``url``.
     """
     candidate, entry, source, metric = NewSource, RunningCatalog, ExtractedSource, VarMetric
@@ -212,7 +213,8 @@ def transients(connection: Connection, dataset_id: int) -> Columns:
             *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, FrequencyBand.freq_central),
             *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
             *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
-            *(candidate.sigma_local, candidate.n_looks, metric.v_int, metric.eta_int),
+            *(candidate.sigma_local, candidate.n_looks, candidate.significance, candidate.upper_limit),
+            *(metric.v_int, metric.eta_int),
             *(entry.datapoints, candidate.previous_limits_image, source.image, Image.url),
         )
         .join(entry, entry.id == candidate.runcat)
@@ -248,7 +250,9 @@ def variables(
 
     Returns
     -------
-    ``runcat``, ``wm_ra`` and ``wm_decl`` [deg], ``v_int``, ``eta_int``, ``band``, ``freq_central`` [Hz],
+    ``runcat``, ``wm_ra`` and ``wm_decl`` [deg], ``v_int``, ``eta_int``, ``band``, ``eta_p_value``,
+    ``modulation`` and ``modulation_err``, ``vs_max`` and ``m_max`` of the largest step, ``spectral_index`` and
+    ``spectral_index_err`` (see table ``varmetric``), ``freq_central`` [Hz],
     ``f_datapoints``, ``lightcurve_max``, ``lightcurve_avg`` and ``lightcurve_median`` [Jy], ``newsource``
     (None if it is no candidate), ``mon_src``.
     """
@@ -258,6 +262,8 @@ def variables(
     rows = (
         select(
             *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.v_int, metric.eta_int, metric.band),
+            *(metric.eta_p_value, metric.modulation, metric.modulation_err, metric.vs_max, metric.m_max),
+            *(metric.spectral_index, metric.spectral_index_err),
             *(FrequencyBand.freq_central, counted.c.f_datapoints),
             *(metric.lightcurve_max, metric.lightcurve_avg, metric.lightcurve_median, metric.newsource, entry.mon_src),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trap.report.text import MISSING, count, number, sky_position, text_table
+from trap.report.text import MISSING, constancy_text, count, number, sky_position, text_table
 
 if TYPE_CHECKING:
     from trap.demo import Comparison, RecoveredTransient, RecoveredVariable
@@ -13,23 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["comparison_text"]
 
 
-def comparison_text(comparison: Comparison, *, margin: float) -> str:
-    """Write what was injected beside what is recovered, and where that falls short.
-
-    Parameters
-    ----------
-    comparison
-        Of a survey.
-    margin
-        ``transient_search.new_source_sigma_margin`` that it was processed with, in σ.
-    """
+def comparison_text(comparison: Comparison) -> str:
+    """Write what was injected beside what is recovered, and where that falls short."""
     parts = [
         "transients, injected and recovered (timesteps count from 0)",
         text_table(
             map(_transient_row, comparison.transients),
             right=("on from", "peak S/N", "found at", "significance"),
         ),
-        f"{count(len(comparison.false_candidates), 'false transient')}, with new_source_sigma_margin = {margin:g}",
+        count(len(comparison.false_candidates), "false transient"),
         "",
         f"variables, injected and recovered (rank in η among {count(comparison.n_entries, 'source')})",
         text_table(
@@ -37,6 +29,7 @@ def comparison_text(comparison: Comparison, *, margin: float) -> str:
             right=("modulation", "mean S/N", "V", "η", "rank"),
         ),
         f"highest η of a steady source: {number(comparison.highest_steady_eta, 3)}",
+        *([f"steady sources: {constancy_text(comparison.steady)}"] if comparison.steady else []),
     ]
     return "\n".join(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from trap.report.text import count, moment
+from trap.report.text import constancy_text, count, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,8 @@ def _done(summary: RunSummary) -> Iterator[str]:
         forced = sum(image.n_fitted for image in images)
         new = sum(len(image.new_sources) for image in images)
         yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
+    if summary.constancy is not None:
+        yield constancy_text(summary.constancy)
     if summary.already_known:
         number_known = len(summary.already_known)
         was = "was" if number_known == 1 else "were"

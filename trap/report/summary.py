@@ -122,16 +122,15 @@ def transients_table(transients: Columns) -> str:
             "sigma": number(transients["det_sigma"][i], 3),
             "over earlier noise": number(transients["sigma_local"][i], 3),
             "looks": str(transients["n_looks"][i]),
+            "new by sigma": number(transients["significance"][i], 3),
             "candidate": "likely" if transients["newsource_type"][i] == 1 else "possible",
             "V": number(transients["v_int"][i], 3),
             "η": number(transients["eta_int"][i], 3),
         }
         for i in range(len(transients["runcat"]))
     )
-    return (
-        text_table(rows, right=("entry", "MHz", "mJy", "±", "sigma", "over earlier noise", "looks", "V", "η"))
-        or "no transient candidates"
-    )
+    numbers = ("entry", "MHz", "mJy", "±", "sigma", "over earlier noise", "looks", "new by sigma", "V", "η")
+    return text_table(rows, right=numbers) or "no transient candidates"
 
 
 def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int = 1) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["MISSING", "count", "moment", "number", "sky_position", "text_table"]
+    from trap.constancy import Constancy
+
+__all__ = ["MISSING", "constancy_text", "count", "moment", "number", "sky_position", "text_table"]
 
 MISSING = "–"
 """Stands where there is no value."""
@@ -69,3 +71,11 @@ def moment(time: Any) -> str:  # noqa: ANN401 (datetime or numpy.datetime64)
 def _naive(time: Any) -> Any:  # noqa: ANN401
     # numpy takes no time zones; everything in the pipeline is UTC.
     return time.replace(tzinfo=None) if hasattr(time, "tzinfo") else time
+
+
+def constancy_text(constancy: Constancy) -> str:
+    """Say how light curves compare with those of constant sources."""
+    return (
+        f"η of {count(constancy.n, 'light curve')} against constant sources: "
+        f"Kolmogorov-Smirnov distance {constancy.distance:.3f}, probability {number(constancy.p_value, 2)}"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import structlog
 
 from trap.catalogues import Association, Associations, FitRequests, Flag, Measurements, NewSources
@@ -54,7 +55,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         return _without_sources(result.rejected(rejection), key, region)
     survey.remember_rms(key, result.rms_qc)
     found = result.measurements
-    measured = found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0))
+    measured = _in_order(found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0)))
     log.debug("image_associated", image=metadata.url, n_found=len(found), n_associated=len(measured))
     settings = survey.config.association
     associations = survey.catalogue.associate(
@@ -76,6 +77,11 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         forced=FitRequests.empty(),
         n_dropped=len(found) - len(measured),
     )
+
+
+def _in_order(measured: Measurements) -> Measurements:
+    """Put measurements into an order of their own: whoever lists them otherwise gets the same rows of all tables."""
+    return measured.take(np.lexsort((measured.f_int_err, measured.f_int, measured.ra, measured.dec)))
 
 
 def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> ImageRecord:

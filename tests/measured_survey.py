@@ -1,0 +1,296 @@
+"""A simulated survey as a perfect source finder would measure it, and what association makes of it.
+
+There are no pixels: sources of known flux density are measured with Gaussian errors, blind above
+the threshold, forced where they are asked for. Steady, variable and transient sources, and close
+pairs some of which are now and then fitted as one component of their island. What each measurement
+is of stands in its column ``chisq``, which association does not look at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from trap import angles
+from trap.catalogues import Association, Measurements
+from trap.config import PipelineConfig
+from trap.images.beam import Beam
+from trap.images.image import ImageMetadata
+from trap.noise_history import NoiseTiles, tile_order, tiles_within
+from trap.records import ImageResult, StoredIds, TimestepRecord
+from trap.steps import association, forced_fitting, varmetric
+from trap.survey import Survey
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FWHM = 30 / 3600
+CENTRE = (0.2, -30.0)
+RADIUS = 1.5
+THRESHOLD = 5.0
+SYSTEMATICS_ARCSEC = 1.0
+JITTER = 0.5
+BANDS_HZ = (888e6, 1272e6)
+NOISE = (1e-3, 1.2e-3)
+PIXEL = FWHM / 5
+BLIND = {
+    *(int(Association.FORKED), int(Association.ONE_TO_ONE), int(Association.NEW_SOURCE)),
+    *(int(Association.INHERITED), int(Association.PART), int(Association.BLEND)),
+}
+CONFIG = PipelineConfig().with_options(
+    source_extraction={
+        "detection_threshold": THRESHOLD,
+        "extraction_radius_pix": RADIUS / PIXEL,
+        "ew_sys_err": SYSTEMATICS_ARCSEC,
+        "ns_sys_err": SYSTEMATICS_ARCSEC,
+    }
+)
+
+
+@dataclass
+class Sky:
+    """What there is: ``kind`` of every source, where it is, and its flux density at every time and band.
+
+    Parameters
+    ----------
+    flux
+        (n_sources, n_times, n_bands) Jy
+    partner
+        The other one of a close pair; -1 for the rest.
+    is_blended
+        (n_sources, n_times, n_bands) — whether a pair is fitted as one; of both of it.
+    """
+
+    kind: np.ndarray
+    ra: np.ndarray
+    dec: np.ndarray
+    flux: np.ndarray
+    partner: np.ndarray
+    is_blended: np.ndarray
+    first_on: np.ndarray
+
+
+def noise_at(ra, dec):
+    """Noise at positions, relative to that of the centre: half as much again at the edge."""
+    return 1 + 0.5 * (angles.separation(ra, dec, *CENTRE) / RADIUS) ** 2
+
+
+def make_sky(rng, *, n_times, n_steady=870, n_variables=30, n_transients=20, n_pairs=40):
+    """Make a sky around RA 0; steady sources reach below the detection threshold."""
+    kind = np.repeat(["steady", "variable", "transient", "pair"], [n_steady, n_variables, n_transients, 2 * n_pairs])
+    pairs = np.flatnonzero(kind == "pair").reshape(n_pairs, 2)
+    partner = np.full(len(kind), -1)
+    partner[pairs[:, 0]], partner[pairs[:, 1]] = pairs[:, 1], pairs[:, 0]
+    ra, dec = _scatter(rng, len(kind))
+    separation, angle = rng.uniform(1.2, 1.5, n_pairs) * FWHM, rng.uniform(0, 2 * np.pi, n_pairs)
+    first, second = pairs.T
+    ra[second], dec[second] = angles.move(ra[first], dec[first], separation * np.sin(angle), separation * np.cos(angle))
+    flux, first_on = _light_curves(rng, kind, n_times)
+    blended = rng.random((n_pairs, n_times, len(BANDS_HZ))) < 0.1
+    # A quarter of the pairs are never fitted as one, another is at first nothing but one.
+    blended[: n_pairs // 4] = False
+    blended[n_pairs // 4 : n_pairs // 2, : n_times // 4] = True
+    is_transient = kind == "transient"
+    # Their S/N is that at their place.
+    flux[is_transient] *= noise_at(ra, dec)[is_transient, np.newaxis, np.newaxis]
+    is_blended = np.zeros(flux.shape, bool)
+    is_blended[pairs[:, 0]] = is_blended[pairs[:, 1]] = blended
+    return Sky(kind, ra, dec, flux, partner, is_blended, first_on)
+
+
+def _scatter(rng, n):
+    """Positions at least four beams apart, all over the field."""
+    ra0, dec0 = CENTRE
+    places = np.empty((0, 2))
+    while len(places) < n:
+        radius, angle = 0.95 * RADIUS * np.sqrt(rng.random(4 * n)), rng.uniform(0, 2 * np.pi, 4 * n)
+        new = np.column_stack([radius * np.sin(angle), radius * np.cos(angle)])
+        for place in new:
+            if len(places) < n and (not len(places) or np.hypot(*(places - place).T).min() > 4 * FWHM):
+                places = np.vstack([places, place])
+    return angles.move(ra0, dec0, *places.T)
+
+
+def _light_curves(rng, kind, n_times):
+    n = len(kind)
+    # N(> S) ∝ 1/S, from below the threshold up.
+    snr = 3.0 / rng.uniform(0.006, 1.0, n)
+    snr[kind == "variable"] = rng.uniform(20, 200, (kind == "variable").sum())
+    snr[kind == "transient"] = rng.uniform(8, 60, (kind == "transient").sum())
+    snr[kind == "pair"] = rng.uniform(15, 150, (kind == "pair").sum())
+    times, first_on = np.arange(n_times), np.zeros(n, int)
+    shape = np.ones((n, n_times))
+    for row in np.flatnonzero(kind == "variable"):
+        shape[row] = 1 + 0.4 * np.sin(2 * np.pi * (times / rng.uniform(5, n_times / 2) + rng.random()))
+    for row in np.flatnonzero(kind == "transient"):
+        first_on[row] = rng.integers(n_times // 8, n_times - 10)
+        shape[row] = (times >= first_on[row]) & (times < first_on[row] + rng.integers(1, 20))
+    spectrum = (BANDS_HZ[1] / BANDS_HZ[0]) ** np.where(kind == "transient", 0.0, rng.normal(-0.7, 0.2, n))
+    return NOISE[0] * snr[:, None, None] * shape[..., None] * np.stack([np.ones(n), spectrum], 1)[:, None], first_on
+
+
+@dataclass
+class Outcome:
+    """What association made of a sky.
+
+    Parameters
+    ----------
+    points
+        For every entry: (time, band, what it is of, association type) of each point.
+    candidates
+        (time, what it is of) of each transient candidate.
+    accepted
+        (time, band) of each image that quality control let pass.
+    """
+
+    sky: Sky
+    survey: Survey
+    points: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    candidates: list[tuple[int, int]] = field(default_factory=list)
+    accepted: list[tuple[int, int]] = field(default_factory=list)
+
+
+def blend_of(sky, row):
+    """What a measurement of both of a pair is called."""
+    return -1 - min(row, int(sky.partner[row]))
+
+
+def run_survey(sky, rng, config=CONFIG):
+    """Measure a sky at all times and bands, and associate what was measured."""
+    outcome = Outcome(sky, Survey(config=config))
+    tree = cKDTree(angles.unit_vectors(sky.ra, sky.dec))
+    n_images = 0
+    for time in range(sky.flux.shape[1]):
+        results = [_image(sky, rng, time, band) for band in range(len(BANDS_HZ))]
+        records = association.associate_extracted_sources(outcome.survey, results)
+        asked = [forced_fitting.get_forced_fit_requests(image, outcome.survey) for image in records]
+        fits = [_fit(sky, rng, tree, requests, time, band) for band, requests in enumerate(asked)]
+        records = forced_fitting.insert_and_associate_forced_fits(outcome.survey, records, asked, fits)
+        _note(outcome, records, time)
+        n_images = _commit(outcome.survey, records, n_images)
+    return outcome
+
+
+def _image(sky, rng, time, band):
+    noise = NOISE[band] * rng.lognormal(0, 0.03)
+    flux = sky.flux[:, time, band]
+    single = ~sky.is_blended[:, time, band] & (flux > 0)
+    rows = np.flatnonzero(single)
+    parts = [_measure(rng, sky.ra[rows], sky.dec[rows], flux[rows], noise, what=rows, island=_islands(sky, rows))]
+    first = np.flatnonzero(sky.is_blended[:, time, band] & (sky.partner > np.arange(len(sky.partner))))
+    other, total = sky.partner[first], flux[first] + flux[sky.partner[first]]
+    share = flux[other] / total
+    east, north = angles.offsets(sky.ra[other], sky.dec[other], sky.ra[first], sky.dec[first])
+    ra, dec = angles.move(sky.ra[first], sky.dec[first], share * east, share * north)
+    names = np.array([blend_of(sky, row) for row in first], int)
+    parts.append(_measure(rng, ra, dec, total, noise, what=names, island=_islands(sky, first)))
+    found = Measurements.concatenate(parts)
+    found = found.take(found.f_peak >= THRESHOLD * found.rms)
+    return _result(time, band, noise, found.take(rng.permutation(len(found))))
+
+
+def _islands(sky, rows):
+    """One for every source, and for every pair."""
+    return 1 + np.where(sky.partner[rows] < 0, rows, np.minimum(rows, sky.partner[rows]))
+
+
+def _measure(rng, ra, dec, flux, noise, *, what, island=0):
+    rms = noise * noise_at(ra, dec)
+    error = FWHM / 2 / np.maximum(flux / rms, 1.0)
+    total = np.hypot(error, SYSTEMATICS_ARCSEC / 3600)
+    # Its own error, and all sources of an image shifted the same way by half their errors.
+    turn = rng.uniform(0, 2 * np.pi)
+    east = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.sin(turn)
+    north = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.cos(turn)
+    ra, dec = angles.move(ra, dec, east, north)
+    measured = flux + rms * rng.normal(size=len(ra))
+    axes = {"semimajor": FWHM * 1800, "semiminor": FWHM * 1800, "pa": 0.0}
+    errors = {"ew_fit_err": error, "ns_fit_err": error, "f_peak_err": rms, "f_int_err": rms}
+    systematics = {"ew_sys_err": SYSTEMATICS_ARCSEC, "ns_sys_err": SYSTEMATICS_ARCSEC}
+    return Measurements.of(
+        x=0.0, y=0.0, ra=ra, dec=dec, f_peak=measured, f_int=measured, rms=rms, significance=measured / rms,
+        chisq=what, island=island, **axes, **errors, **systematics,
+    )  # fmt: skip
+
+
+def _fit(sky, rng, tree, requests, time, band):
+    """Forced fits: the source that is there, whatever its brightness; nothing where there is none."""
+    if not len(requests):
+        return Measurements.empty()
+    distance, row = tree.query(angles.unit_vectors(requests.ra, requests.dec))
+    flux = np.where(distance < np.radians(FWHM / 2), sky.flux[row, time, band], 0.0)
+    fits = _measure(rng, requests.ra, requests.dec, flux, NOISE[band], what=row)
+    return fits.with_columns(ra=requests.ra, dec=requests.dec, extract_type=requests.kind)
+
+
+ORDER = tile_order(0.1)
+TILES, TILES_RA, TILES_DEC = tiles_within(ORDER, *CENTRE, RADIUS)
+
+
+def _result(time, band, noise, found):
+    rms = noise * noise_at(TILES_RA, TILES_DEC)
+    metadata = ImageMetadata(
+        url=f"{time}-{band}",
+        taustart_ts=START + timedelta(hours=time),
+        tau_time=600.0,
+        freq_eff=BANDS_HZ[band],
+        freq_bw=1e8,
+        stokes=1,
+        telescope="",
+        beam=Beam(bmaj=FWHM, bmin=FWHM, bpa=0.0),
+        centre_ra=CENTRE[0],
+        centre_dec=CENTRE[1],
+        deltax=-PIXEL,
+        deltay=PIXEL,
+        nx=2048,
+        ny=2048,
+        unit="Jy/beam",
+    )
+    return ImageResult(
+        metadata=metadata,
+        content_hash=f"{time}-{band}",
+        rms_qc=noise,
+        rejection=None,
+        measurements=found,
+        background=None,
+        rms_min=noise,
+        rms_max=1.5 * noise,
+        noise_tiles=NoiseTiles(order=ORDER, tile=TILES, rms=rms.astype(np.float32)),
+    )
+
+
+def _note(outcome, records, time):
+    for fork in outcome.survey.catalogue.changes.forks:
+        outcome.points.setdefault(fork.clone, []).extend(outcome.points.get(fork.parent, []))
+    for fork in outcome.survey.catalogue.changes.forks:
+        outcome.points.pop(fork.parent, None)
+    for band, image in enumerate(records):
+        outcome.accepted += [(time, band)] if image.result.rejection is None else []
+        what = image.measurements.chisq.astype(int)
+        points = image.associations
+        for entry, row, kind in zip(points.entry.tolist(), points.measurement.tolist(), points.type, strict=True):
+            if outcome.survey.catalogue.entries["active"][entry]:
+                outcome.points.setdefault(entry, []).append((time, band, int(what[row]), int(kind)))
+        outcome.candidates += [(time, int(what[row])) for row in image.new_sources.measurement]
+
+
+def _commit(survey, records, n_images):
+    """What storing the timestep would do to the state in memory."""
+    record = TimestepRecord(
+        taustart_ts=records[0].result.metadata.taustart_ts,
+        images=records,
+        unreadable=(),
+        changes=survey.catalogue.changes,
+        links=survey.region_links(records),
+        metrics=varmetric.summarise_touched(survey, records),
+    )
+    n_before, n_entries = record.changes.n_before, len(survey.catalogue)
+    ids = StoredIds(
+        images=tuple(range(n_images + 1, n_images + 1 + len(records))),
+        entries=np.arange(n_before + 1, n_entries + 1),
+        bands=tuple(range(len(survey.bands))),
+        regions=tuple(range(len(survey.regions))),
+    )
+    survey.commit(record, ids)
+    return n_images + len(records)
