@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2, norm
+from scipy.special import chdtri, ndtr
 
 from trap.extraction.gaussian import Gaussians, Shape
 from trap.extraction.hidden import reveal_sources
@@ -110,7 +110,7 @@ def fit_sources(
 
 def _limit(sigma: float) -> float:
     """χ² of three degrees of freedom that chance exceeds as rarely as a normal variable so many σ."""
-    return float(chi2.isf(2 * norm.sf(sigma), 3))
+    return float(chdtri(3, 2 * ndtr(-sigma)))
 
 
 def _fits(components: Components, fits: list[JointFit], start: Gaussians, correlation: Array) -> Fits:
