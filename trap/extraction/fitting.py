@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2, norm
+from scipy.special import chdtri, ndtr
 
 from trap.extraction.gaussian import Gaussians, Shape
 from trap.extraction.hidden import reveal_sources
-from trap.extraction.joint import fit_jointly
+from trap.extraction.islands import list_places
+from trap.extraction.joint import JointFit, fit_jointly
 from trap.extraction.moments import measure_moments
-from trap.kernels.covariance import fit_covariances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,14 +76,23 @@ def fit_sources(
         Autocorrelation of the noise, see :mod:`trap.extraction.noise`.
     """
     start = measure_moments(islands, components, beam, config.analysis_threshold)
+    which = np.arange(len(islands))
+    beams = [fit_jointly(Shape.BEAM, islands, which, components.first, start, sky=sky, beam=beam)]
     if config.deblend_nthresh:
-        components, start = reveal_sources(
-            islands, components, start, sky=sky, beam=beam, correlation=correlation, config=config
+        given = components
+        components, beams = reveal_sources(
+            islands, given, beams[0], sky=sky, beam=beam, correlation=correlation, config=config
         )
-    fits = _fit(Shape.BEAM, islands, components, start, sky, beam, correlation)
+        start = _extended(start, given, components, beams)
+    fits = _fits(components, beams, start, correlation)
     if config.force_beam:
         return fits
-    free = _fit(Shape.FREE, islands, components, start, sky, beam, correlation)
+    free = _fits(
+        components,
+        [fit_jointly(Shape.FREE, islands, which, components.first, start, sky=sky, beam=beam)],
+        start,
+        correlation,
+    )
     rms = sky.background.rms_at(free.sources.x, free.sources.y)
     is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
     is_point = fits.is_fitted & (
@@ -101,32 +110,35 @@ def fit_sources(
 
 def _limit(sigma: float) -> float:
     """χ² of three degrees of freedom that chance exceeds as rarely as a normal variable so many σ."""
-    return float(chi2.isf(2 * norm.sf(sigma), 3))
+    return float(chdtri(3, 2 * ndtr(-sigma)))
 
 
-def _fit(
-    shape: Shape,
-    islands: Islands,
-    components: Components,
-    start: Gaussians,
-    sky: Sky,
-    beam: Array,
-    correlation: Array,
-) -> Fits:
-    which, first, n_free = np.arange(len(islands)), components.first, shape.value
-    pixels, fitted = fit_jointly(shape, islands, which, first, start, sky=sky, beam=beam)
-    is_fitted = np.isfinite(fitted.peak)
-    covariance = np.zeros((len(fitted), 6, 6))
-    covariance[:, :n_free, :n_free] = fit_covariances(
-        pixels.offsets, (pixels.x, pixels.y), first, fitted.parameters, n_free, correlation
-    )
+def _fits(components: Components, fits: list[JointFit], start: Gaussians, correlation: Array) -> Fits:
+    """Put fits together, each of some islands, with the first guess where there is no source in them."""
+    parameters, covariance = np.empty((len(start), 6)), np.empty((len(start), 6, 6))
+    for fit in fits:
+        rows = list_places(components.first, fit.which)
+        parameters[rows], covariance[rows] = fit.sources.parameters, fit.covariances(correlation)
+    sources = Gaussians.of(parameters)
+    is_fitted = np.isfinite(sources.peak)
     return Fits(
         components=components,
-        sources=fitted.where(is_fitted, start),
+        sources=sources.where(is_fitted, start),
         is_fitted=is_fitted,
-        is_beam_shaped=is_fitted & (shape is Shape.BEAM),
+        is_beam_shaped=is_fitted & (fits[0].shape is Shape.BEAM),
         covariance=covariance,
     )
+
+
+def _extended(start: Gaussians, given: Components, components: Components, fits: list[JointFit]) -> Gaussians:
+    """First guesses of all components: the beams fitted in islands that hold more of them than they had."""
+    is_same = given.counts == components.counts
+    parameters = np.empty((components.counts.sum(), 6))
+    same = np.flatnonzero(is_same)
+    parameters[list_places(components.first, same)] = start.take(list_places(given.first, same)).parameters
+    for fit in fits[1:]:
+        parameters[list_places(components.first, fit.which)] = fit.sources.parameters
+    return Gaussians.of(parameters)
 
 
 def _shape_chi_squared(free: Fits, rms: Array, beam: Array) -> Array:

@@ -6,22 +6,22 @@ Left unseen it pulls its neighbour's position and flux density towards itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trap.extraction.deblend import Components
 from trap.extraction.gaussian import Gaussians, Shape, fit_islands
-from trap.extraction.islands import Islands, list_places
-from trap.extraction.joint import fit_jointly
-from trap.kernels.covariance import fit_covariances
+from trap.extraction.islands import list_places
+from trap.extraction.joint import JointFit, fit_jointly
 from trap.kernels.gaussian import residuals, strongest_components
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
+    from trap.extraction.islands import Islands
     from trap.extraction.sky import Sky
 
     Array = NDArray[np.float64]
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["reveal_sources"]
 
-TRIAL_SIGMA = 2.5
+TRIAL_SIGMA = 3.0
 """Height of a residual, in σ, from which on another source is tried: the fit of its neighbours has taken most of it."""
 LEAST_SHARE = 0.05
 """Peak of a hidden source over the highest of its island: below, errors of the calibration look alike."""
@@ -40,54 +40,16 @@ ELLIPSE_GROWTH = 1.3
 """Area of the ellipse that two beams are first taken for, over the beam's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Trial:
-    """Islands with one source more.
-
-    Parameters
-    ----------
-    island
-        (n,) — numbers of the islands.
-    first
-        (n + 1,) — where the sources of each start; the new one is its last.
-    sources
-        All of them, beam-shaped; NaN where the fit found none.
-    pixels
-        What they were fitted to.
-    """
-
-    island: Indices
-    first: Indices
-    sources: Gaussians
-    pixels: Islands
-
-    @property
-    def last(self) -> Indices:
-        """(n,) — numbers of the new sources."""
-        return self.first[1:] - 1
-
-    @property
-    def nearest(self) -> Indices:
-        """(n,) — numbers of those next to the new ones, as the beam sees it."""
-        sources, counts = self.sources, np.diff(self.first)
-        new = np.repeat(self.last, counts)
-        u, v = sources.x - sources.x[new], sources.y - sources.y[new]
-        a, b, c = sources.form.T
-        distance = a * u**2 + 2 * b * u * v + c * v**2
-        distance[self.last] = np.inf
-        return _first_extreme(-np.nan_to_num(distance, nan=np.inf, posinf=np.inf), self.first)
-
-
 def reveal_sources(
     islands: Islands,
     components: Components,
-    start: Gaussians,
+    fit: JointFit,
     *,
     sky: Sky,
     beam: Array,
     correlation: Array,
     config: SourceExtractionConfig,
-) -> tuple[Components, Gaussians]:
+) -> tuple[Components, list[JointFit]]:
     """Look for sources in the residuals of beam-shaped fits, until no island shows another.
 
     Where the highest residual of an island stands out, all its sources and a new one there are fitted jointly. The
@@ -101,8 +63,8 @@ def reveal_sources(
 
     Parameters
     ----------
-    start
-        (n,) — first guesses of the components.
+    fit
+        Beam-shaped, of all components of all islands.
     beam
         (3,) pix⁻² — coefficients of its exponent.
     correlation
@@ -112,112 +74,109 @@ def reveal_sources(
     -------
     components
         With the sources that were found, each the last of its island.
-    start
-        First guesses of all: beam-shaped fits where there are any; the shapes are those given, and the beam's in
-        islands where a source was found.
+    fits
+        Of all islands, each in one of them.
     """
-    first = components.first
-    which, given = np.arange(len(islands)), np.arange(len(start))
-    _, sources = fit_jointly(Shape.BEAM, islands, which, first, start, sky=sky, beam=beam)
-    n_before = components.counts
-    while which.size:
-        trial = _try_residuals(islands, which, components, sources, sky=sky, beam=beam)
-        if not trial.island.size:
-            break
-        tried = islands.take(trial.island)
-        owner = strongest_components(tried.offsets, tried.x, tried.y, trial.first, trial.sources.parameters)
-        has_pixels = np.bincount(trial.first[tried.island] + owner, minlength=trial.first[-1]) > 0
-        is_kept = np.logical_and.reduceat(has_pixels, trial.first[:-1]) & _is_kept(trial, sky, correlation, config)
-        kept = np.flatnonzero(is_kept)
-        which = trial.island[kept]
-        given = np.insert(given, components.first[which + 1], -1)
-        sources = _with_new(sources, components.first, trial, kept)
-        counts, component = components.counts.copy(), components.component.copy()
-        counts[which] += 1
-        component[list_places(islands.offsets, which)] = owner[list_places(tried.offsets, kept)]
-        components = Components(component=component, counts=counts)
-    is_changed = np.repeat(components.counts > n_before, components.counts)
-    start = start.take(np.maximum(given, 0))
-    fitted = sources.where(np.isfinite(sources.peak), start)
-    return components, replace(fitted, form=np.where(is_changed[:, np.newaxis], beam, start.form))
+    fits = [fit]
+    while fits[-1].which.size:
+        trial = _with_another(islands, fits[-1], sky, beam)
+        # What is quick to say comes first.
+        for is_source in (_is_high, _is_certain, _is_no_ellipse):
+            trial = trial.take(np.flatnonzero(is_source(trial, sky, correlation, config)))
+        owner, has_pixels = _owners(trial, islands)
+        trial = trial.take(np.flatnonzero(has_pixels))
+        components = _with_parts(components, islands, trial, owner)
+        fits = [other.take(np.flatnonzero(~np.isin(other.which, trial.which))) for other in fits] + [trial]
+    return components, fits
 
 
-def _try_residuals(
-    islands: Islands, which: Indices, components: Components, sources: Gaussians, *, sky: Sky, beam: Array
-) -> _Trial:
-    """Add a source where the residual of an island is the highest, if that stands out, and fit."""
-    some, first = islands.take(which), _starts(components.counts[which])
-    known = sources.take(list_places(components.first, which)).parameters
-    left = residuals(some.offsets, (some.x, some.y, some.value), first, known)
-    place = _first_extreme(left / some.rms, some.offsets)
+def _with_another(islands: Islands, fit: JointFit, sky: Sky, beam: Array) -> JointFit:
+    """Add a source where the residual of an island is the highest, if that stands out, and fit again."""
+    some = islands.take(fit.which)
+    left = residuals(some.offsets, (some.x, some.y, some.value), fit.first, fit.sources.parameters)
+    place = _first_highest(left / some.rms, some.offsets)
     stands_out = np.flatnonzero(left[place] >= TRIAL_SIGMA * some.rms[place])
-    which, place = which[stands_out], place[stands_out]
+    place, tried = place[stands_out], fit.take(stands_out)
     new = np.column_stack([left[place], some.x[place], some.y[place], np.tile(beam, (place.size, 1))])
-    known = sources.take(list_places(components.first, which)).parameters
-    counts = components.counts[which]
-    start = Gaussians.of(np.insert(known, np.cumsum(counts), new, axis=0))
-    first = _starts(counts + 1)
-    pixels, fitted = fit_jointly(Shape.BEAM, islands, which, first, start, sky=sky, beam=beam)
-    return _Trial(island=which, first=first, sources=fitted, pixels=pixels)
+    start = Gaussians.of(np.insert(tried.sources.parameters, tried.first[1:], new, axis=0))
+    first = tried.first + np.arange(tried.first.size)
+    return fit_jointly(Shape.BEAM, islands, tried.which, first, start, sky=sky, beam=beam)
 
 
-def _is_kept(trial: _Trial, sky: Sky, correlation: Array, config: SourceExtractionConfig) -> Flags:
-    """(n,) — whether the new sources are sources, but for having pixels."""
-    sources, pixels, new, near = trial.sources, trial.pixels, trial.last, trial.nearest
-    places = (pixels.x, pixels.y)
-    n_free = Shape.BEAM.value
-    covariance = fit_covariances(pixels.offsets, places, trial.first, sources.parameters, n_free, correlation)
-    rms = sky.background.rms_at(sources.x, sources.y)
-    # A covariance that could not be had is NaN, which is never reached.
-    limit = config.detection_threshold * rms * np.maximum(1.0, np.sqrt(covariance[:, 0, 0]))
-    reaches = sources.peak >= limit
+def _is_high(trial: JointFit, sky: Sky, _: Array, config: SourceExtractionConfig) -> Flags:
+    """(n,) — whether new source and neighbour reach the threshold, and the new one its share of the highest."""
+    sources, new, near = trial.sources, *_pairs(trial)
+    reaches = sources.peak >= config.detection_threshold * sky.background.rms_at(sources.x, sources.y)
     highest = np.maximum.reduceat(sources.peak, trial.first[:-1])
-    is_better = _gain(trial) >= LEAST_GAIN * rms[new] ** 2 * correlation.sum()
-    kept: Flags = reaches[new] & reaches[near] & (sources.peak[new] >= LEAST_SHARE * highest) & is_better
-    return kept
+    is_high: Flags = reaches[new] & reaches[near] & (sources.peak[new] >= LEAST_SHARE * highest)
+    return is_high
 
 
-def _gain(trial: _Trial) -> Array:
-    """(n,) Jy²/beam² — by how much the sum of squares grows with one ellipse for the new source and its neighbour."""
-    pixels = trial.pixels
-    new, near = trial.sources.take(trial.last), trial.sources.take(trial.nearest)
-    left = residuals(pixels.offsets, (pixels.x, pixels.y, pixels.value), trial.first, trial.sources.parameters)
-    one_each = np.arange(len(new) + 1)
-    both = left.copy()
+def _is_certain(trial: JointFit, sky: Sky, correlation: Array, config: SourceExtractionConfig) -> Flags:
+    """(n,) — whether both reach the threshold in terms of the errors that they have beside each other."""
+    sources, new, near = trial.sources, *_pairs(trial)
+    errors = sky.background.rms_at(sources.x, sources.y) * np.sqrt(trial.covariances(correlation)[:, 0, 0])
+    reaches = sources.peak >= config.detection_threshold * errors
+    is_certain: Flags = reaches[new] & reaches[near]
+    return is_certain
+
+
+def _is_no_ellipse(trial: JointFit, sky: Sky, correlation: Array, _: SourceExtractionConfig) -> Flags:
+    """(n,) — whether new source and neighbour fit better than one ellipse in their place."""
+    pixels, first, sources = trial.pixels, trial.first, trial.sources
+    new, near = (sources.take(rows) for rows in _pairs(trial))
+    left = residuals(pixels.offsets, (pixels.x, pixels.y, pixels.value), first, sources.parameters)
+    # The two are put back.
+    both, one_each = left, np.arange(len(new) + 1)
     for source in (new, near):
-        negative = replace(source, peak=-source.peak).parameters
-        both = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, negative)
-    peak = new.peak + near.peak
-    start = Gaussians(
-        x=(new.peak * new.x + near.peak * near.x) / peak,
-        y=(new.peak * new.y + near.peak * near.y) / peak,
-        peak=peak,
-        form=near.form / ELLIPSE_GROWTH,
-    )
-    ellipse = fit_islands(replace(pixels, value=both), np.ones(len(new), np.intp), start, Shape.FREE)
+        hole = replace(source, peak=-source.peak).parameters
+        both = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, hole)
+    ellipse = fit_islands(replace(pixels, value=both), np.ones(len(new), np.intp), _merged(new, near), Shape.FREE)
     remains = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, ellipse.parameters)
-    gain: Array = np.add.reduceat(remains**2 - left**2, pixels.offsets[:-1])
-    # No ellipse is no rival.
-    return np.where(np.isnan(ellipse.peak) & np.isfinite(new.peak), np.inf, gain)
+    gain = np.add.reduceat(remains**2 - left**2, pixels.offsets[:-1])
+    rms = sky.background.rms_at(new.x, new.y)
+    # An ellipse that cannot be had is no rival.
+    is_better: Flags = np.isnan(gain) | (gain >= LEAST_GAIN * rms**2 * correlation.sum())
+    return is_better
 
 
-def _with_new(sources: Gaussians, first: Indices, trial: _Trial, kept: Indices) -> Gaussians:
-    """All sources, with the new ones that are kept and what that made of the others of their islands."""
-    parameters, island = sources.parameters, trial.island[kept]
-    is_new = np.zeros(len(trial.sources), bool)
-    is_new[trial.last] = True
-    rows = list_places(trial.first, kept)
-    parameters[list_places(first, island)] = trial.sources.parameters[rows[~is_new[rows]]]
-    return Gaussians.of(np.insert(parameters, first[island + 1], trial.sources.parameters[trial.last[kept]], axis=0))
+def _merged(one: Gaussians, other: Gaussians) -> Gaussians:
+    """What two beams may look like as one source, to begin with."""
+    peak = one.peak + other.peak
+    x, y = ((one.peak * u + other.peak * v) / peak for u, v in ((one.x, other.x), (one.y, other.y)))
+    return Gaussians(x=x, y=y, peak=peak, form=one.form / ELLIPSE_GROWTH)
 
 
-def _starts(counts: Indices) -> Indices:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+def _pairs(trial: JointFit) -> tuple[Indices, Indices]:
+    """Rows of the new sources, the last of their islands, and of those next to them as the beam sees it."""
+    sources, counts, new = trial.sources, np.diff(trial.first), trial.first[1:] - 1
+    centre = np.repeat(new, counts)
+    u, v = sources.x - sources.x[centre], sources.y - sources.y[centre]
+    a, b, c = sources.form.T
+    nearness = -np.nan_to_num(a * u**2 + 2 * b * u * v + c * v**2, nan=np.inf)
+    nearness[new] = -np.inf
+    return new, _first_highest(nearness, trial.first)
 
 
-def _first_extreme(values: Array, offsets: Indices) -> Indices:
-    """(n,) — place of the highest value of each part of a list, the first of equal ones; the first at NaN."""
+def _owners(trial: JointFit, islands: Islands) -> tuple[Indices, Flags]:
+    """Which source of its island each pixel belongs to, and (n,) whether all sources have pixels."""
+    own, first = islands.take(trial.which), trial.first
+    owner = strongest_components(own.offsets, own.x, own.y, first, trial.sources.parameters)
+    n_pixels = np.bincount(first[own.island] + owner, minlength=first[-1])
+    has_pixels: Flags = np.minimum.reduceat(n_pixels, first[:-1]) > 0
+    return owner[np.repeat(has_pixels, own.sizes)], has_pixels
+
+
+def _with_parts(components: Components, islands: Islands, trial: JointFit, owner: Indices) -> Components:
+    """Components of all islands, where some have been parted anew."""
+    counts, component = components.counts.copy(), components.component.copy()
+    counts[trial.which] = np.diff(trial.first)
+    component[list_places(islands.offsets, trial.which)] = owner
+    return Components(component=component, counts=counts)
+
+
+def _first_highest(values: Array, offsets: Indices) -> Indices:
+    """(n,) — place of the highest value of each part of a list, of equal ones the first; of the first NaN."""
     highest = np.maximum.reduceat(values, offsets[:-1])
-    is_highest = (values == np.repeat(highest, np.diff(offsets))) | np.isnan(values)
-    places = np.flatnonzero(is_highest)
+    places = np.flatnonzero((values == np.repeat(highest, np.diff(offsets))) | np.isnan(values))
     return places[np.searchsorted(places, offsets[:-1])]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from trap.extraction.celestial import ellipse_axes
 from trap.extraction.gaussian import Gaussians, Shape, fit_islands
-from trap.extraction.islands import Islands, fitted_pixels
+from trap.extraction.islands import Islands, fitted_pixels, list_places
+from trap.kernels.covariance import fit_covariances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-__all__ = ["fit_jointly"]
+__all__ = ["JointFit", "fit_jointly"]
 
 CORE_SIGMA = 1.6
 """Radius, in σ of the beam, of the ellipse about a point source that is fitted whatever its pixels' values."""
@@ -30,42 +32,83 @@ SMALLEST_FIT = 0.5
 """A fit with a minor axis below this share of the beam's follows a noise peak, not a source."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JointFit:
+    """Some islands, and what was fitted to them.
+
+    Parameters
+    ----------
+    shape
+        What was free.
+    which
+        (n,) — numbers of the islands.
+    first
+        (n + 1,) — where the components of each start.
+    sources
+        The components; NaN where the fit did not converge, or found no source.
+    pixels
+        (n islands) — what they were fitted to.
+    """
+
+    shape: Shape
+    which: Indices
+    first: Indices
+    sources: Gaussians
+    pixels: Islands
+
+    def take(self, rows: Indices) -> Self:
+        """Take some of the islands."""
+        return type(self)(
+            shape=self.shape,
+            which=self.which[rows],
+            first=np.concatenate([[0], np.cumsum(np.diff(self.first)[rows])]).astype(np.intp),
+            sources=self.sources.take(list_places(self.first, rows)),
+            pixels=self.pixels.take(rows),
+        )
+
+    def covariances(self, correlation: Array) -> Array:
+        """(n_components, 6, 6) — of peak, x, y, a, b, c in noise of 1 Jy/beam; zero for what was not free.
+
+        NaN where the fit found no source. ``correlation`` is the autocorrelation of the noise.
+        """
+        n_free, pixels = self.shape.value, self.pixels
+        covariance = np.zeros((len(self.sources), 6, 6))
+        covariance[:, :n_free, :n_free] = fit_covariances(
+            pixels.offsets, (pixels.x, pixels.y), self.first, self.sources.parameters, n_free, correlation
+        )
+        return covariance
+
+
 def fit_jointly(
     shape: Shape, islands: Islands, which: Indices, first: Indices, start: Gaussians, *, sky: Sky, beam: Array
-) -> tuple[Islands, Gaussians]:
+) -> JointFit:
     """Fit the components of some islands, those of an island together.
+
+    A fit finds no source where that is not positive, off its island, smaller than the beam or larger than the island,
+    or more than its own width from where it started, as happens in a crowd.
 
     Parameters
     ----------
     shape
         What is free. With ``Shape.FREE`` all pixels of an island take part, beside those around its components.
     islands, which
-        All islands, no pixel of which another one is fitted to, and the (n,) numbers of those that are fitted.
+        All islands, of which no pixel belongs to another one's fit, and the (n,) numbers of those that are fitted.
     first
         (n + 1,) — where the components of each start.
     start
         First guesses; their shapes are taken for free fits only.
     beam
         (3,) pix⁻² — coefficients of its exponent.
-
-    Returns
-    -------
-    pixels
-        Those that were fitted, for each of ``which``.
-    fitted
-        NaN where the fit did not converge, or found no source: one that is not positive, off its island, smaller
-        than the beam or larger than the island, or more than its own width from where it started, as happens in
-        a crowd.
     """
     if shape is Shape.BEAM:
         start = Gaussians(x=start.x, y=start.y, peak=start.peak, form=np.tile(beam, (len(start), 1)))
-    centres = np.column_stack([start.x, start.y])
-    keep = shape is Shape.FREE
+    centres, keep = np.column_stack([start.x, start.y]), shape is Shape.FREE
     pixels = fitted_pixels(islands, sky, which=which, first=first, centres=centres, form=_core(beam), keep=keep)
     counts = np.diff(first)
     fitted = fit_islands(pixels, counts, start, shape)
     is_source = _is_plausible(fitted, islands.take(which), counts, beam) & _has_stayed(fitted, start)
-    return pixels, Gaussians.of(np.where(is_source[:, np.newaxis], fitted.parameters, np.nan))
+    sources = Gaussians.of(np.where(is_source[:, np.newaxis], fitted.parameters, np.nan))
+    return JointFit(shape=shape, which=which, first=first, sources=sources, pixels=pixels)
 
 
 def _core(beam: Array) -> Array:
