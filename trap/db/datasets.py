@@ -35,6 +35,7 @@ __all__ = [
     "open_dataset",
     "processed_hashes",
     "record_failure",
+    "rename_dataset",
     "store_unreadable",
     "stored_config",
 ]
@@ -97,6 +98,18 @@ def find_dataset(connection: Connection, dataset_id: int) -> dict[str, Any]:
 def number_of_key(connection: Connection, key: str) -> int | None:
     """Return the number of the dataset with a key; None where there is none."""
     return connection.execute(select(Dataset.id).where(Dataset.key == key)).scalar_one_or_none()
+
+
+def rename_dataset(connection: Connection, dataset_id: int, description: str) -> None:
+    """Give a dataset another description.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is none of that number.
+    """
+    find_dataset(connection, dataset_id)
+    connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(description=description))
 
 
 def open_dataset(connection: Connection, dataset_id: int) -> int:
