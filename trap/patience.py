@@ -12,11 +12,14 @@ from trap.errors import TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["call_patiently"]
+__all__ = ["STORE_DELAYS", "call_patiently"]
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+STORE_DELAYS = (0.5, 2.0, 8.0)
+"""Waiting times [s] before a transaction is tried again: long enough for a server of databases to start anew."""
 
 
 def call_patiently(work: Callable[[], T], delays: Sequence[float]) -> T:

@@ -14,7 +14,7 @@ from trap.db.resume import find_resumable
 from trap.db.schema import upgrade
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
 from trap.images.image import Image
-from trap.patience import call_patiently
+from trap.patience import STORE_DELAYS, call_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,8 +47,6 @@ __all__ = [
     "store_unreadable",
 ]
 
-STORE_DELAYS = (0.5, 2.0, 8.0)
-"""Waiting times [s] before a transaction is tried again: long enough for a server to start anew."""
 MAKE_ANOTHER = "make a new dataset with: --new-dataset"
 
 
