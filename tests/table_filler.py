@@ -52,7 +52,8 @@ def fill_dataset(
                              "rms_max": 2e-3, "url": "'i' || n", "content_hash": "'filled ' || n"}),
         "extractedsource": (n_images * per_image, {
             "image": image, "ra": ra.replace("e", entry), "decl": dec.replace("e", entry),
-            "f_int": flux, "f_peak": flux, "f_int_err": "0.0001", "f_peak_err": "0.0001", "rms": "0.0001", "det_sigma": "100.0", "fit_type": 1,
+            "f_int": flux, "f_peak": flux, "f_int_err": "0.0001", "f_peak_err": "0.0001", "rms": "0.0001",
+            "det_sigma": "100.0", "fit_type": 1,
             "uncertainty_ew": "0.001", "uncertainty_ns": "0.001", "x": "1.0", "y": "0.0", "z": "0.0",
             "semimajor": "10.0", "semiminor": "9.0", "pa": "45.0", "x_pix": "100.5", "y_pix": "99.5",
             "chisq": "1.0", "reduced_chisq": "1.0", "error_radius": "3.0"}),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from trap.db.engine import database_errors, reading
+from trap.db.engine import database_errors, reading, show_url
 from trap.db.models import Base
 from trap.db.schema import check_version
+from trap.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,8 +84,11 @@ def vacuum_database(engine: Engine) -> None:
             return
         cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction, in which there is no VACUUM
         try:
-            for statement in ("VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            for statement in ("PRAGMA query_only = 0", "VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 cursor.execute(statement)
+        except sqlite3.Error as error:
+            msg = f"cannot vacuum {show_url(engine.url)}: {error}"
+            raise DatabaseError(msg) from error
         finally:
             cursor.close()
 
