@@ -14,8 +14,8 @@ import sys
 
 from sqlalchemy import Engine, event
 
-import trap.pipeline
 from flows.process_dataset import run as run_flow
+from trap import image_measurement, look_ahead
 from trap.config import PipelineConfig
 from trap.executors import SerialExecutor
 from trap.log import configure_logging
@@ -44,9 +44,9 @@ def report(path):
 
     event.listen(Engine, "before_cursor_execute", lambda *_: wire.send(b"s"))
     event.listen(Engine, "commit", commit)
-    measure, begin = trap.pipeline._measure, trap.pipeline.LookAhead.__init__
-    trap.pipeline._measure = lambda *given: (wire.send(b"m"), measure(*given))[1]
-    trap.pipeline.LookAhead.__init__ = lambda *given: (wire.send(b"g"), begin(*given))[1]
+    measure, begin = image_measurement._measure, look_ahead.LookAhead.__init__
+    image_measurement._measure = lambda *given: (wire.send(b"m"), measure(*given))[1]
+    look_ahead.LookAhead.__init__ = lambda *given, **options: (wire.send(b"g"), begin(*given, **options))[1]
 
 
 def say(number):

@@ -22,7 +22,7 @@ def test_what_runs_leave_is_sound_and_stays_so_when_vacuumed(busy, engine):
     [
         ("UPDATE image SET timestep = NULL WHERE id = (SELECT min(id) FROM image)", "1 images belong to no"),
         ("UPDATE timestep SET n_images = 9 WHERE id = (SELECT min(id) FROM timestep)", "1 timesteps count other"),
-        ("DELETE FROM assocxtrsource WHERE type = 4", "measurements of associated images are in no light curve"),
+        ("DELETE FROM assocxtrsource WHERE type = 4", "blind measurements of associated images are in no light curve"),
         ("UPDATE image SET late = (1 = 1)", "measurements of late images are in a light curve"),
         ("UPDATE runningcatalog_flux SET f_datapoints = 99", "flux statistics do not agree in number"),
         ("DELETE FROM runningcatalog_flux", "flux statistics do not agree in number"),

@@ -28,9 +28,9 @@ _RULES = {
     "timesteps count other images than they have": """
         SELECT count(*) FROM timestep t
         WHERE n_images <> (SELECT count(*) FROM image i WHERE i.timestep = t.id)""",
-    "measurements of associated images are in no light curve": """
+    "blind measurements of associated images are in no light curve": """
         SELECT count(*) FROM extractedsource e JOIN image i ON i.id = e.image
-        LEFT JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE a.id IS NULL AND NOT i.late""",
+        LEFT JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE a.id IS NULL AND NOT i.late AND e.extract_type = 0""",
     "measurements of late images are in a light curve": """
         SELECT count(*) FROM image i JOIN extractedsource e ON e.image = i.id
         JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE i.late""",

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from trap.catalogues import Associations, Flag, Measurements, NewSources
+from trap.catalogues import Associations, FitRequests, Flag, Measurements, NewSources
 from trap.records import ImageRecord, TimestepRecord
 from trap.steps.varmetric import summarise_touched
 
@@ -66,6 +64,6 @@ def _record(survey: Survey, result: ImageResult) -> ImageRecord:
         measurements=usable if result.rejection is None else Measurements.empty(),
         associations=Associations.empty(),
         new_sources=NewSources.empty(),
-        forced_targets=np.empty(0, np.int64),
+        forced=FitRequests.empty(),
         n_dropped=len(found) - len(usable),
     )
