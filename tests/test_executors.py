@@ -9,7 +9,7 @@ import time
 import pytest
 
 from trap.errors import ImageError, TransientError, WorkerLostError
-from trap.executors import ProcessExecutor, SerialExecutor, call_patiently
+from trap.executors import ProcessExecutor, SerialExecutor
 
 
 def double(value):
@@ -80,29 +80,3 @@ def test_hanging_worker_is_ended_and_may_be_tried_again():
 def test_number_of_workers_defaults_to_the_cores_that_may_be_used():
     with ProcessExecutor() as executor:
         assert executor.n_workers == len(os.sched_getaffinity(0))
-
-
-def test_patience_ends_with_success_or_with_the_last_error():
-    outcomes = iter([TransientError("first"), TransientError("second"), 42])
-
-    def work():
-        outcome = next(outcomes)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    with pytest.raises(TransientError, match="second"):
-        call_patiently(work, [0.0])
-    assert call_patiently(work, [0.0]) == 42
-
-
-def test_patience_is_for_errors_that_may_pass():
-    calls = []
-
-    def work():
-        calls.append(1)
-        raise ImageError("no beam", "a.fits")
-
-    with pytest.raises(ImageError):
-        call_patiently(work, [0.0, 0.0])
-    assert len(calls) == 1

@@ -126,6 +126,7 @@ def test_step_that_fails_for_good_fails_its_timestep_alone(config, engine, step,
 def test_timestep_tried_again_after_a_failure_is_as_if_nothing_had_happened(config, engine):
     untroubled = process_all(config, SerialExecutor())
     executor = Failing(persistence.store_timestep, TransientError("the lock was taken"), at=2)
+    config = config.with_options(persistence={"dataset_id": -1})
     with open_run(config) as dataset:
         for group in dataset.plan.groups:
             ahead = dataset.look_ahead(executor, group.timesteps)

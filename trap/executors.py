@@ -15,18 +15,15 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, Self, TypeVar
 
-import structlog
 from pebble import ProcessExpired, ProcessPool
 
-from trap.errors import TransientError, WorkerLostError
+from trap.errors import WorkerLostError
 from trap.log import configure_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-__all__ = ["Executor", "ProcessExecutor", "SerialExecutor", "call_patiently"]
-
-log = structlog.get_logger(__name__)
+__all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,30 +45,6 @@ class Executor(Protocol):
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``step(*args, **kwargs)`` here and now."""
-
-
-def call_patiently(work: Callable[[], T], delays: Sequence[float]) -> T:
-    """Do some work; after an error that may pass, wait and do it again.
-
-    Parameters
-    ----------
-    work
-        What is done; it must leave nothing behind when it fails.
-    delays
-        s — waiting times, one for each further attempt.
-
-    Raises
-    ------
-    TransientError
-        What the last attempt raised. Any other error is raised at once.
-    """
-    for delay in delays:
-        try:
-            return work()
-        except TransientError as error:
-            log.warning("tried_again", reason=str(error), seconds=delay)
-            time.sleep(delay)
-    return work()
 
 
 class SerialExecutor:

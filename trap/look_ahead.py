@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from trap.errors import WorkerLostError
-from trap.executors import call_patiently
+from trap.patience import call_patiently
 from trap.records import ImageResult, UnreadableImage
 
 if TYPE_CHECKING:

@@ -42,6 +42,8 @@ class TimestepOutcome:
         Images whose content the dataset already holds.
     failure
         Why the timestep failed; nothing of it is in the database then.
+    is_late
+        Whether a later timestep was stored before, so that these images are in no light curve.
     """
 
     taustart_ts: datetime
@@ -49,6 +51,7 @@ class TimestepOutcome:
     unreadable: tuple[UnreadableImage, ...] = ()
     duplicates: tuple[str, ...] = ()
     failure: str | None = None
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,11 @@ class RunSummary:
     def images(self) -> tuple[ImageRecord, ...]:
         """All images that were stored, in order."""
         return tuple(image for outcome in self.outcomes for image in outcome.images)
+
+    @property
+    def unassociated(self) -> tuple[ImageRecord, ...]:
+        """Images that came late, and were stored without being associated."""
+        return tuple(image for outcome in self.outcomes if outcome.is_late for image in outcome.images)
 
     @property
     def failures(self) -> tuple[TimestepOutcome, ...]:

@@ -8,7 +8,7 @@ Prefect and a cluster.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,16 @@ import numpy as np
 import structlog
 
 from trap.catalogues import Measurements
-from trap.executors import ProcessExecutor, call_patiently
+from trap.errors import DatasetLockedError, TransientError, WorkerLostError
+from trap.executors import ProcessExecutor
 from trap.image_measurement import measure_image
 from trap.images.patterns import expand_patterns
 from trap.look_ahead import LookAhead
 from trap.outcomes import RunSummary, TimestepOutcome
+from trap.patience import call_patiently
 from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
-from trap.steps import association, backward_fitting, forced_fitting, persistence, varmetric
+from trap.steps import association, backward_fitting, forced_fitting, late_images, persistence, varmetric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -165,12 +167,27 @@ class DatasetRun:
             Calls :meth:`process_timestep`, perhaps more than once.
         timestep
             The timestep, for the record.
+
+        Raises
+        ------
+        DatasetLockedError
+            If another run has taken over the dataset.
+        TrapError
+            If the timestep failed for something that may pass, such as a database that is away, or if
+            the settings want any failure to end the run: were the next ones stored, it would be late.
         """
         try:
             outcome = process()
+        except DatasetLockedError:
+            raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             log.exception("timestep_failed", taustart_ts=timestep.taustart_ts.isoformat(), reason=reason)
+            may_pass = isinstance(error, TransientError) and not isinstance(error, WorkerLostError)
+            if may_pass or self.config.execution.after_failure == "stop":
+                with suppress(TransientError):
+                    persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
+                raise
             persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
             outcome = TimestepOutcome(taustart_ts=timestep.taustart_ts, failure=reason)
         self.outcomes.append(outcome)
@@ -200,25 +217,42 @@ class DatasetRun:
         results = [ahead.result(url) for url in timestep.urls]
         unreadable = tuple(result for result in results if isinstance(result, UnreadableImage))
         measured, duplicates = self._without_duplicates([r for r in results if isinstance(r, ImageResult)])
+        if timestep.is_late:
+            record = late_images.record_late_images(survey, timestep.taustart_ts, measured, unreadable)
+        else:
+            images = self._associate(survey, measured, executor)
+            backward = self._fit_backward(survey, images, executor)
+            record = TimestepRecord(
+                taustart_ts=timestep.taustart_ts,
+                images=images,
+                unreadable=unreadable,
+                changes=survey.catalogue.changes,
+                links=survey.region_links(images),
+                metrics=varmetric.summarise_touched(survey, images),
+                backward=backward,
+            )
+        ids = executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, survey)
+        if ids is None:
+            self._survey = None  # loaded anew: it was stored, and by an attempt that could not tell the numbers
+        else:
+            survey.commit(record, ids)
+        self._hashes.update(image.result.content_hash for image in record.images)
+        return TimestepOutcome(
+            taustart_ts=timestep.taustart_ts,
+            images=record.images,
+            unreadable=unreadable,
+            duplicates=duplicates,
+            is_late=timestep.is_late,
+        )
+
+    def _associate(
+        self, survey: Survey, measured: Sequence[ImageResult], executor: Executor
+    ) -> tuple[ImageRecord, ...]:
+        """Associate the images of one time, and make their forced fits."""
         images = executor.call(association.associate_extracted_sources, survey, measured)
         requests = [forced_fitting.get_forced_fit_requests(image, survey) for image in images]
         fits = self._fit(images, requests, executor)
-        images = forced_fitting.insert_and_associate_forced_fits(survey, images, requests, fits)
-        backward = self._fit_backward(survey, images, executor)
-        record = TimestepRecord(
-            taustart_ts=timestep.taustart_ts,
-            images=images,
-            unreadable=unreadable,
-            changes=survey.catalogue.changes,
-            links=survey.region_links(images),
-            metrics=varmetric.summarise_touched(survey, images),
-            backward=backward,
-        )
-        survey.commit(record, executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, survey))
-        self._hashes.update(image.result.content_hash for image in images)
-        return TimestepOutcome(
-            taustart_ts=timestep.taustart_ts, images=images, unreadable=unreadable, duplicates=duplicates
-        )
+        return forced_fitting.insert_and_associate_forced_fits(survey, images, requests, fits)
 
     def _fit(
         self, images: Sequence[ImageRecord], requests: Sequence[FitRequests], executor: Executor
@@ -309,12 +343,13 @@ def open_run(
         If the database cannot be used, or another run is writing the dataset.
     """
     urls = expand_patterns(config.execution.images)
-    with persistence.open_dataset(config, monitors) as (engine, dataset_id):
+    with persistence.open_dataset(config, monitors, urls) as (engine, dataset_id):
         plan = make_plan(
             urls,
             known_hashes=persistence.known_contents(engine, dataset_id),
             latest=persistence.latest_timestep(engine, dataset_id),
             group_size=config.execution.group_size,
+            refuse_late=config.execution.late_images == "refuse",
         )
         persistence.store_unreadable(engine, dataset_id, plan.unreadable)
         log.info("run_planned", dataset=dataset_id, timesteps=len(plan.timesteps), known=len(plan.known))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trap.errors import ImageError, TransientError
-from trap.executors import call_patiently
+from trap.patience import call_patiently
 from trap.records import UnreadableImage
 from trap.steps.misc import ImageMetadataForSort, group_per_timestep
 from trap.steps.persistence import get_accessors
@@ -34,6 +34,7 @@ class Timestep:
 
     taustart_ts: datetime
     urls: tuple[str, ...]
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Plan:
     known
         Images that the dataset already holds.
     late
-        Images no later than the newest timestep of the dataset; the association of what came
-        after them has been made, so they are refused.
+        Images no later than the newest timestep of the dataset, where these are refused: the
+        association of what came after them has been made.
     """
 
     groups: tuple[TimestepGroup, ...]
@@ -78,7 +79,12 @@ class Plan:
 
 
 def make_plan(
-    urls: Iterable[str], *, known_hashes: Collection[str], latest: datetime | None, group_size: int = 0
+    urls: Iterable[str],
+    *,
+    known_hashes: Collection[str],
+    latest: datetime | None,
+    group_size: int = 0,
+    refuse_late: bool = True,
 ) -> Plan:
     """Read the headers of all images and put the new ones in order; no pixels are read.
 
@@ -93,6 +99,8 @@ def make_plan(
         Newest timestep of the dataset, or None.
     group_size
         Timesteps in a group; 0 chooses: ten, or more where that would make over 200 groups.
+    refuse_late
+        Whether images no later than ``latest`` are left out; otherwise their timesteps say that they are late.
     """
     described: list[ImageMetadataForSort] = []
     unreadable: list[UnreadableImage] = []
@@ -108,13 +116,16 @@ def make_plan(
         else:
             if is_known:
                 known.append(image.url)
-            elif latest is not None and metadata.taustart_ts <= latest:
+            elif refuse_late and latest is not None and metadata.taustart_ts <= latest:
                 late.append(image.url)
             else:
                 described.append(
                     ImageMetadataForSort(image.url, metadata.taustart_ts, metadata.freq_eff, metadata.stokes)
                 )
-    timesteps = [Timestep(taustart, tuple(group)) for taustart, group in group_per_timestep(described)]
+    timesteps = [
+        Timestep(taustart, tuple(group), is_late=latest is not None and taustart <= latest)
+        for taustart, group in group_per_timestep(described)
+    ]
     return Plan(
         groups=_grouped(timesteps, group_size),
         unreadable=tuple(unreadable),

@@ -202,6 +202,8 @@ class TimestepRecord:
         Summaries of the light curves that got a point.
     backward
         What the new sources were before.
+    is_late
+        Whether a later timestep was stored before: then there are neither changes nor metrics.
     """
 
     taustart_ts: datetime
@@ -211,6 +213,7 @@ class TimestepRecord:
     links: RegionLinks
     metrics: VarMetrics
     backward: tuple[BackwardFits, ...] = ()
+    is_late: bool = False
 
     @property
     def n_accepted(self) -> int:

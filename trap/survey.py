@@ -165,6 +165,8 @@ class Survey:
     def commit(self, record: TimestepRecord, ids: StoredIds) -> None:
         """Take over what the database gave a stored timestep: ids, and its images as earlier looks."""
         self.band_ids, self.region_ids = list(ids.bands), list(ids.regions)
+        if record.is_late:
+            return
         self.catalogue.entries["id"][record.changes.n_before :] = ids.entries
         for image, image_id in zip(record.images, ids.images, strict=True):
             if image.result.rejection is None:

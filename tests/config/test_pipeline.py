@@ -12,7 +12,6 @@ from trap.errors import ConfigError
 # TraP R6's job_params.cfg, by section.
 DEFAULTS_OF_TRAP = {
     "persistence": {
-        "dataset_id": -1,
         "rms_est_sigma": 4,
         "rms_est_fraction": 8,
         "bandwidth_max": 0.0,

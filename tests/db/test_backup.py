@@ -13,6 +13,7 @@ from trap.errors import DatabaseError
 
 PG_DUMP = """#!/bin/sh
 printf '%s\\n' "$PGPASSWORD" "$@" > "{log}"
+for word in "$@"; do case "$word" in --file=*) : > "${{word#--file=}}";; esac; done
 {ending}
 """
 

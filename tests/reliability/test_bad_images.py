@@ -86,7 +86,7 @@ def test_second_run_over_the_same_images_adds_nothing(images, config):
     second = run(config(images, persistence={"dataset_id": first.dataset_id}))
     assert second.already_known == tuple(str(path) for path in images)
     assert second.exit_code is ExitCode.COMPLETE
-    assert count_rows(config(images)) == before
+    assert count_rows(config(images)) == {**before, "run": 2}
 
 
 def test_extending_a_dataset_gives_what_one_run_gives(images, config):

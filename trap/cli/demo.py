@@ -72,7 +72,7 @@ def run_demo(arguments: Namespace) -> int:
 
 def _pipeline_config(directory: Path, survey: Survey) -> PipelineConfig:
     return PipelineConfig().with_options(
-        persistence={"description": "demo: a simulated survey"},
+        persistence={"description": "demo: a simulated survey", "dataset_id": -1},
         execution={"database": f"sqlite:///{directory / 'trap.db'}", "images": [str(path) for path in survey.images]},
     )
 

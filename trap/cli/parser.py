@@ -75,7 +75,15 @@ def _add_run(commands: Commands) -> None:
     )
     _add_database(parser)
     parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure too: JSON, CSV or VOTable")
-    parser.add_argument("--dataset", type=int, metavar="ID", help="dataset to extend; by default a new one is made")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--dataset", type=int, metavar="ID",
+        help="dataset to extend; by default the one of this description that holds any of the images, or a new one",
+    )  # fmt: skip
+    which.add_argument("--new-dataset", action="store_true", help="make a new dataset, whatever the database holds")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait while another run writes the dataset, instead of ending at once"
+    )
     _add_running(parser)
 
 
@@ -130,22 +138,72 @@ def _add_extract(commands: Commands) -> None:
 
 
 def _add_dataset(commands: Commands) -> None:
-    group = _add_group(commands, "dataset", "list the datasets of a database, or show one")
+    group = _add_group(commands, "dataset", "list, show, rename, delete and compare the datasets of a database")
     every = _add_command(group, "list", "trap.cli.results:list_datasets", "list the datasets of a database")
     one = _add_command(group, "show", "trap.cli.results:show_dataset", "show what a dataset holds and left out")
     one.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
     for parser in (every, one):
         _add_database(parser)
         parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    rename = _add_command(group, "rename", "trap.cli.datasets:rename", "give a dataset another description")
+    delete = _add_command(group, "delete", "trap.cli.datasets:delete", "delete a dataset with all that hangs on it")
+    for parser in (rename, delete):
+        parser.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
+        _add_database(parser)
+    rename.add_argument("description", metavar="NAME", help="its new description")
+    delete.add_argument("-y", "--yes", action="store_true", help="do not ask first")
+    _add_compare(group)
+
+
+def _add_compare(group: Commands) -> None:
+    parser = _add_command(
+        group, "compare", "trap.cli.datasets:compare", "tell whether two datasets hold the same catalogue",
+        epilog="exits with 3 if they do not",
+    )  # fmt: skip
+    parser.add_argument("first", type=int, metavar="A", help="number of a dataset")
+    parser.add_argument("second", type=int, metavar="B", help="number of another")
+    _add_database(parser)
+    parser.add_argument("--other-database", metavar="URL", help="where B is, if not in the same database")
+    parser.add_argument(
+        "--position", type=float, default=0.1, metavar="ARCSEC", help="how far positions may be apart (%(default)s)"
+    )
+    parser.add_argument(
+        "--relative",
+        type=float,
+        default=1e-6,
+        metavar="FRACTION",
+        help="by what flux densities may differ (%(default)s)",
+    )
 
 
 def _add_db(commands: Commands) -> None:
-    group = _add_group(commands, "db", "make the tables of a database, or bring them up to date")
+    group = _add_group(commands, "db", "make the tables of a database, bring them up to date, look after it")
     helps = {"init": "make the tables in an empty database", "upgrade": "bring the tables up to this version"}
     for name, help_ in helps.items():
         _add_database(
             _add_command(group, name, "trap.cli.database:upgrade_database", f"{help_}; 'trap run' does it too")
         )
+    _add_database(
+        _add_command(
+            group, "check", "trap.cli.database:check", "look for anything that no run can have left in a database",
+            epilog="exits with 3 if there is anything",
+        )
+    )  # fmt: skip
+    _add_database(
+        _add_command(group, "vacuum", "trap.cli.database:vacuum", "give back the space of what was deleted from it")
+    )
+    dump = _add_command(group, "dump", "trap.cli.database:dump", "copy a database into a file, with its own tools")
+    dump.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        help="file to write, or a folder for one that is named by the time",
+    )
+    restore = _add_command(group, "restore", "trap.cli.database:restore", "fill an empty database from such a file")
+    restore.add_argument("file", type=Path, help="what 'trap db dump' wrote")
+    for parser in (dump, restore):
+        _add_database(parser)
 
 
 def _add_transients(commands: Commands) -> None:

@@ -1,12 +1,15 @@
-"""What becomes of a password in a database URL: it goes where nobody but the database's library looks."""
+"""Which database the environment names, and what becomes of a password: nobody but its library sees it."""
 
 from __future__ import annotations
 
 import os
 import re
-from urllib.parse import unquote, unquote_plus
+from getpass import getuser
+from urllib.parse import quote, unquote, unquote_plus
 
-__all__ = ["hide_password", "without_password"]
+from trap.errors import ConfigError
+
+__all__ = ["database_of_environment", "hide_password", "without_password"]
 
 # The password may hold anything, even an @ that should have been written %40; the host holds none.
 _WITH_PASSWORD = re.compile(r"(?P<before>[a-z0-9+]+://[^:/@?]*):(?P<password>[^?]*)@(?P<after>[^@]*(\?.*)?)", re.DOTALL)
@@ -52,3 +55,34 @@ def hide_password(url: str) -> str:
     if password is not None:
         os.environ["PGPASSWORD"] = password
     return cleaned
+
+
+def database_of_environment() -> str | None:
+    """Make the URL of the database that TraP's variables name.
+
+    They are ``TKP_DBENGINE``, ``…NAME``, ``…USER``, ``…HOST`` and ``…PORT``; as in TraP, user and name default to
+    the system's user. ``TKP_DBPASSWORD`` goes where PostgreSQL's library looks for a password.
+
+    Returns
+    -------
+    The URL, without a password; None where none of the variables is set.
+
+    Raises
+    ------
+    ConfigError
+        If the engine is neither postgresql nor sqlite.
+    """
+    given = {name: os.environ.get(f"TKP_DB{name}", "") for name in ("ENGINE", "NAME", "USER", "HOST", "PORT")}
+    if not any(given.values()):
+        return None
+    engine = given["ENGINE"] or "postgresql"
+    if engine == "sqlite":
+        return f"sqlite:///{given['NAME'] or 'trap.db'}"
+    if engine != "postgresql":
+        msg = f"TKP_DBENGINE is {engine!r}; it must be postgresql or sqlite"
+        raise ConfigError(msg)
+    if os.environ.get("TKP_DBPASSWORD"):
+        os.environ["PGPASSWORD"] = os.environ["TKP_DBPASSWORD"]
+    user = given["USER"] or getuser()
+    host, port, name = given["HOST"] or "localhost", given["PORT"] or "5432", given["NAME"] or user
+    return f"postgresql://{quote(user, safe='')}@{host}:{port}/{quote(name, safe='')}"

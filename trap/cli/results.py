@@ -8,6 +8,7 @@ from trap.cli.database import reading_database
 from trap.cli.files import reported
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
+from trap.db.runs import run_table
 from trap.errors import ConfigError, TrapError
 from trap.report.export import as_csv, as_json, as_rows
 from trap.report.plots import LightCurve, plot_light_curves, save_figure
@@ -53,6 +54,7 @@ def show_dataset(arguments: Namespace) -> int:
             "timesteps": overview.timestep_table(connection, number),
             "images": overview.image_table(connection, number),
             "unreadable": overview.unreadable_table(connection, number),
+            "runs": run_table(connection, number),
         }
         settings = stored_config(connection, number).science_items()
     if arguments.json:

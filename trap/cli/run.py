@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from trap.cli.database import database_url
 from trap.cli.files import reported
-from trap.cli.passwords import hide_password
 from trap.cli.program import command, program
 from trap.cli.progress import progress_bar
 from trap.config import PipelineConfig, load_config
@@ -91,15 +91,18 @@ def find_runner(name: str) -> Runner:
 def _effective_config(arguments: Namespace) -> PipelineConfig:
     """Settings of the file, or the defaults, with the options put over them."""
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
-    execution: dict[str, Any] = {"database": hide_password(arguments.database or config.execution.database)}
+    execution: dict[str, Any] = {"database": database_url(arguments.database, config.execution.database)}
     if arguments.images is not None:
         execution["images"] = tuple(arguments.images)
-    persistence = {} if arguments.dataset is None else {"dataset_id": arguments.dataset}
+    if arguments.wait:
+        execution["wait_for_dataset"] = True
+    number = -1 if arguments.new_dataset else arguments.dataset
+    persistence = {} if number is None else {"dataset_id": number}
     return config.with_options(execution=execution, persistence=persistence)
 
 
 def _how_to_go_on(config: PipelineConfig) -> str:
-    if config.persistence.dataset_id >= 0:
+    if config.persistence.dataset_id != -1:
         return "what was stored stays, and the same command goes on from there"
     listing = command("dataset", "list", "--database", config.execution.database)
     return f"what was stored stays; to go on, add to the command --dataset and the number that this shows: {listing}"

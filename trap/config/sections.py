@@ -34,8 +34,8 @@ class PersistenceConfig(Settings):
 
     description: Annotated[str, Field(max_length=100)] = "TraP dataset"
     """Name of the dataset, for people."""
-    dataset_id: int = -1
-    """Dataset to extend; -1 makes a new one."""
+    dataset_id: Annotated[int, Field(ge=-1)] = 0
+    """Dataset to extend; -1 makes a new one, 0 goes on with the one of these images and this description, if any."""
     dataset_key: Annotated[str, Field(max_length=200)] = ""
     """Key of the dataset to extend, or to make if there is none yet: for programs, which do not know its number."""
     rms_est_sigma: Positive = 4.0
@@ -150,3 +150,13 @@ class ExecutionConfig(Settings):
     """Timesteps in a group, the unit of look-ahead and of a Prefect subflow; 0 chooses."""
     granularity: Literal["auto", "image", "timestep"] = "auto"
     """What is a Prefect task: every step of every image, or a whole timestep."""
+    late_images: Literal["refuse", "store"] = "refuse"
+    """Images from before the newest stored timestep: leave them out, or measure and store them unassociated."""
+    after_failure: Literal["go on", "stop"] = "go on"
+    """When a timestep fails for a reason that stays: take the next ones, or end, so that it can be made up in order."""
+    wait_for_dataset: bool = False
+    """Wait for another run that is writing the dataset; otherwise end at once."""
+    keep_pixels: Literal["no", "cutouts", "images"] = "no"
+    """Keep beside the database, as FITS: nothing, cut-outs around candidates and monitored positions, or all pixels."""
+    pixel_directory: str = ""
+    """Folder for kept pixels; empty: that of an SQLite file with .pixels added. PostgreSQL needs a name."""

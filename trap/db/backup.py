@@ -11,12 +11,15 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, inspect
 
-from trap.db.engine import make_engine
+from trap.db.engine import make_engine, reading, show_url
 from trap.errors import DatabaseError
 
-__all__ = ["backup_database"]
+__all__ = ["backup_database", "dump_database", "restore_database"]
+
+SQLITE_MARK = b"SQLite format 3\0"
+PG_MARK = b"PGDMP"
 
 
 def backup_database(url: str, directory: Path) -> Path:
@@ -39,19 +42,78 @@ def backup_database(url: str, directory: Path) -> Path:
     DatabaseError
         If the database cannot be reached, or ``pg_dump`` is not there or fails.
     """
-    engine = make_engine(url)
-    engine.dispose()
-    parsed = engine.url
+    parsed = _reachable(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
     host = socket.gethostname() if is_sqlite else parsed.host or "localhost"
     name = Path(str(parsed.database)).stem if is_sqlite else parsed.database
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{host}_{name}_{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.dump"
-    if is_sqlite:
-        _copy_sqlite(Path(str(parsed.database)), path)
-    else:
-        _dump_postgresql(parsed, path)
+    dump_database(url, path)
     return path
+
+
+def dump_database(url: str, path: Path) -> None:
+    """Copy a database into a file, which is there as a whole or not at all; as :func:`backup_database`."""
+    parsed = _reachable(url)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            _copy_sqlite(Path(str(parsed.database)), part)
+        else:
+            _call("pg_dump", parsed, "--format=custom", f"--file={part}")
+        part.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        msg = f"{path}: cannot be written: {error}"
+        raise DatabaseError(msg) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def restore_database(url: str, path: Path) -> None:
+    """Fill an empty database from a file that :func:`dump_database` wrote of one of the same kind.
+
+    Raises
+    ------
+    DatabaseError
+        If the database holds tables, the file is no such copy, or ``pg_restore`` is not there or fails.
+    """
+    parsed = _reachable(url)
+    is_of_sqlite = _begins_as(path, SQLITE_MARK)
+    if is_of_sqlite != (parsed.get_backend_name() == "sqlite") or not (is_of_sqlite or _begins_as(path, PG_MARK)):
+        msg = f"{path} is no copy of a {parsed.get_backend_name()} database"
+        raise DatabaseError(msg)
+    _refuse_tables(parsed)
+    if is_of_sqlite:
+        _copy_sqlite(path, Path(str(parsed.database)))
+    else:
+        _call("pg_restore", parsed, "--no-owner", "--single-transaction", "--exit-on-error", str(path))
+
+
+def _reachable(url: str) -> URL:
+    engine = make_engine(url)
+    engine.dispose()
+    return engine.url
+
+
+def _begins_as(path: Path, mark: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(mark)) == mark
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error}"
+        raise DatabaseError(msg) from error
+
+
+def _refuse_tables(url: URL) -> None:
+    engine = make_engine(url)
+    try:
+        with reading(engine) as connection:
+            tables = inspect(connection).get_table_names()
+    finally:
+        engine.dispose()
+    if tables:
+        msg = f"{show_url(url)} holds tables already ({', '.join(sorted(tables)[:3])}, …); give an empty database"
+        raise DatabaseError(msg)
 
 
 def _copy_sqlite(source: Path, path: Path) -> None:
@@ -59,19 +121,19 @@ def _copy_sqlite(source: Path, path: Path) -> None:
         database.backup(copy)
 
 
-def _dump_postgresql(url: URL, path: Path) -> None:
-    program = shutil.which("pg_dump")
+def _call(name: str, url: URL, *arguments: str) -> None:
+    """Call one of PostgreSQL's own programs on a database."""
+    program = shutil.which(name)
     if program is None:
-        msg = "pg_dump is not installed; it comes with PostgreSQL's client programs"
+        msg = f"{name} is not installed; it comes with PostgreSQL's client programs"
         raise DatabaseError(msg)
     # The password goes by the environment: arguments can be seen by everybody on the machine.
     options = {name: value for name, value in url.query.items() if name != "password"}
     password = url.password or url.query.get("password")
     secret = {} if password is None else {"PGPASSWORD": str(password)}
     plain = URL.create("postgresql", url.username, None, url.host, url.port, url.database, options).render_as_string()
-    command = [program, "--format=custom", f"--file={path}", f"--dbname={plain}"]
+    command = [program, f"--dbname={plain}", *arguments]
     done = subprocess.run(command, env={**os.environ, **secret}, capture_output=True, text=True, check=False)  # noqa: S603 (a fixed program)
     if done.returncode:
-        path.unlink(missing_ok=True)
-        msg = f"pg_dump failed: {' '.join(done.stderr.split())}"
+        msg = f"{name} failed: {' '.join(done.stderr.split())}"
         raise DatabaseError(msg)

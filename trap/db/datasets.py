@@ -11,29 +11,31 @@ from sqlalchemy import delete, exists, func, insert, or_, select, update
 import trap
 from trap.config import PipelineConfig
 from trap.db.bulk import insert_columns, upsert_columns
-from trap.db.models import Config, Dataset, Image, Monitor, Timestep, UnreadableImage
-from trap.errors import DatasetNotFoundError
+from trap.db.models import Config, Dataset, Image, Monitor, Run, Timestep, UnreadableImage
+from trap.errors import DatabaseError, DatasetNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, ScalarSelect
 
     from trap import records
     from trap.catalogues import MonitorPositions
 
 __all__ = [
+    "add_late_timestep",
     "add_monitors",
     "create_dataset",
     "find_dataset",
     "finish_dataset",
+    "has_monitors",
     "insert_timestep",
     "latest_timestep",
-    "monitored_positions",
     "number_of_key",
     "open_dataset",
     "processed_hashes",
     "record_failure",
+    "rename_dataset",
     "store_unreadable",
     "stored_config",
 ]
@@ -98,6 +100,18 @@ def number_of_key(connection: Connection, key: str) -> int | None:
     return connection.execute(select(Dataset.id).where(Dataset.key == key)).scalar_one_or_none()
 
 
+def rename_dataset(connection: Connection, dataset_id: int, description: str) -> None:
+    """Give a dataset another description.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is none of that number.
+    """
+    find_dataset(connection, dataset_id)
+    connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(description=description))
+
+
 def open_dataset(connection: Connection, dataset_id: int) -> int:
     """Open a dataset for more images; returns its number.
 
@@ -105,8 +119,12 @@ def open_dataset(connection: Connection, dataset_id: int) -> int:
     ------
     DatasetNotFoundError
         If there is none.
+    DatabaseError
+        If its deletion has begun.
     """
-    find_dataset(connection, dataset_id)
+    if find_dataset(connection, dataset_id)["state"] == "deleting":
+        msg = f"dataset {dataset_id} is being deleted; nothing can be added to it"
+        raise DatabaseError(msg)
     changed = {"rerun": Dataset.rerun + 1, "state": "running"}
     connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(changed))
     return dataset_id
@@ -130,13 +148,14 @@ def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
     return PipelineConfig().with_options(**sections)
 
 
-def finish_dataset(connection: Connection, dataset_id: int, state: str) -> None:
-    """Record how a run ended: 'done' (kept as 'partial' where timesteps are missing) or 'failed'."""
+def finish_dataset(connection: Connection, dataset_id: int, state: str) -> str:
+    """Record how a run ended, and return that: 'failed' or 'done', which is 'partial' where timesteps are missing."""
     missing = exists().where(Timestep.dataset == dataset_id, Timestep.state == "failed")
     if state == "done" and connection.execute(select(missing)).scalar_one():
         state = "partial"
     changed = {"state": state, "process_end_ts": datetime.now(UTC)}
     connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(changed))
+    return state
 
 
 def processed_hashes(connection: Connection, dataset_id: int) -> set[str]:
@@ -158,6 +177,8 @@ def insert_timestep(
     taustart_ts: datetime,
     counts: Mapping[str, int],
     seconds: Mapping[str, float],
+    *,
+    state: str = "done",
 ) -> int:
     """Record that a timestep is stored; returns its row number.
 
@@ -169,13 +190,16 @@ def insert_timestep(
         By column name, ``n_…``.
     seconds
         What each stage took.
+    state
+        'done' or 'late'.
     """
     same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
     connection.execute(delete(Timestep).where(*same, or_(Timestep.state == "failed", Timestep.n_images == 0)))
     row = insert(Timestep).values(
         dataset=dataset_id,
+        run=_current_run(dataset_id),
         taustart_ts=taustart_ts,
-        state="done",
+        state=state,
         stored_ts=datetime.now(UTC),
         seconds=json.dumps(seconds),
         **counts,
@@ -184,15 +208,37 @@ def insert_timestep(
     return number
 
 
+def add_late_timestep(
+    connection: Connection,
+    dataset_id: int,
+    taustart_ts: datetime,
+    counts: Mapping[str, int],
+    seconds: Mapping[str, float],
+) -> int:
+    """Record late images: with those of the same time that were stored, or as a timestep of their own.
+
+    Parameters and result are those of :func:`insert_timestep`.
+    """
+    same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
+    grown = update(Timestep).where(*same, Timestep.state != "failed", Timestep.n_images > 0)
+    values = {name: Timestep.__table__.c[name] + n for name, n in counts.items()}
+    number = connection.execute(grown.values(values).returning(Timestep.id)).scalar_one_or_none()
+    if number is None:
+        return insert_timestep(connection, dataset_id, taustart_ts, counts, seconds, state="late")
+    return int(number)
+
+
 def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetime, message: str) -> None:
     """Record that a timestep failed, and why; a timestep that is stored stays so."""
     done = select(Timestep.id).where(
-        Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts, Timestep.state == "done"
+        Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts, Timestep.state != "failed"
     )
     if connection.execute(done).first() is not None:
         return
+    run = connection.execute(select(_current_run(dataset_id))).scalar_one()
     failure = {
         "dataset": [dataset_id],
+        "run": run,
         "taustart_ts": [taustart_ts],
         "state": "failed",
         "message": message,
@@ -208,16 +254,24 @@ def store_unreadable(connection: Connection, dataset_id: int, files: Sequence[re
     upsert_columns(connection, UnreadableImage, columns, key=("dataset", "url"))
 
 
+def has_monitors(connection: Connection, dataset_id: int, monitors: MonitorPositions) -> bool:
+    """Tell whether the monitored positions of a dataset are these, in whatever order."""
+    rows = select(Monitor.ra, Monitor.decl, Monitor.name).where(Monitor.dataset == dataset_id)
+    stored = sorted(tuple(row) for row in connection.execute(rows))
+    given = zip(monitors.ra.tolist(), monitors.dec.tolist(), monitors.name.tolist(), strict=True)
+    return stored == sorted(given)
+
+
 def add_monitors(connection: Connection, dataset_id: int, monitors: MonitorPositions) -> None:
     """Add positions to be measured in every image of a dataset from now on."""
     columns = {"dataset": dataset_id, "ra": monitors.ra, "decl": monitors.dec, "name": monitors.name}
     insert_columns(connection, Monitor, columns)
 
 
-def monitored_positions(connection: Connection, dataset_id: int) -> list[tuple[float, float, str]]:
-    """Return RA and Dec [deg] and name of the positions that are measured in every image of a dataset."""
-    wanted = select(Monitor.ra, Monitor.decl, Monitor.name).where(Monitor.dataset == dataset_id).order_by(Monitor.id)
-    return [(row.ra, row.decl, row.name) for row in connection.execute(wanted)]
+def _current_run(dataset_id: int) -> ScalarSelect[int | None]:
+    """Select the run that is writing a dataset: there is one at most."""
+    running = select(func.max(Run.id)).where(Run.dataset == dataset_id, Run.state == "running")
+    return running.scalar_subquery()
 
 
 def _typed_text(value: Any) -> tuple[str, str]:  # noqa: ANN401 (what is not allowed is refused)

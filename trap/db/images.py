@@ -44,7 +44,13 @@ class ImageIds(NamedTuple):
 
 
 def insert_images(
-    connection: Connection, dataset_id: int, timestep_id: int | None, images: Sequence[ImageRecord], survey: Survey
+    connection: Connection,
+    dataset_id: int,
+    timestep_id: int | None,
+    images: Sequence[ImageRecord],
+    survey: Survey,
+    *,
+    late: bool = False,
 ) -> ImageIds:
     """Insert images with their noise meshes and rejections, and the bands and regions that are new.
 
@@ -54,6 +60,8 @@ def insert_images(
         Their bands and regions are numbers among those of the survey.
     survey
         Unchanged; its bands and regions without an id are inserted.
+    late
+        Whether they are not associated.
 
     Raises
     ------
@@ -71,6 +79,7 @@ def insert_images(
             "id": ids,
             "dataset": dataset_id,
             "timestep": timestep_id,
+            "late": late,
             "band": [bands[image.key.band] for image in images],
             "skyrgn": [regions[image.region] for image in images],
         }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     Columns = dict[str, NDArray[Any]]
 
@@ -39,6 +39,7 @@ __all__ = [
     "light_curve",
     "light_curve_points",
     "lightcurve",
+    "newest_transients",
     "runcat_entries",
     "save_varmetric",
     "transients",
@@ -206,8 +207,20 @@ def transients(connection: Connection, dataset_id: int) -> Columns:
     (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
     ``previous_limits_image``, ``image`` and its ``url``.
     """
+    return read_columns(
+        connection,
+        _candidates(dataset_id).order_by(VarMetric.sigma_rms_max.desc(), NewSource.id),
+    )
+
+
+def newest_transients(connection: Connection, dataset_id: int, *, limit: int = 100) -> Columns:
+    """Return the latest transient candidates of a dataset, the newest first; columns as of :func:`transients`."""
+    return read_columns(connection, _candidates(dataset_id).order_by(NewSource.id.desc()).limit(limit))
+
+
+def _candidates(dataset_id: int) -> Select[Any]:
     candidate, entry, source, metric = NewSource, RunningCatalog, ExtractedSource, VarMetric
-    rows = (
+    return (
         select(
             *(candidate.id.label("newsource"), candidate.runcat, candidate.trigger_xtrsrc.label("xtrsrc")),
             *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, FrequencyBand.freq_central),
@@ -223,9 +236,7 @@ def transients(connection: Connection, dataset_id: int) -> Columns:
         .join(FrequencyBand, FrequencyBand.id == Image.band)
         .join(metric, metric.newsource == candidate.id)
         .where(entry.dataset == dataset_id)
-        .order_by(metric.sigma_rms_max.desc(), candidate.id)
     )
-    return read_columns(connection, rows)
 
 
 def variables(
@@ -257,21 +268,21 @@ def variables(
     (None if it is no candidate), ``mon_src``.
     """
     metric, entry, flux = VarMetric, RunningCatalog, RunningCatalogFlux
-    n_points = func.max(flux.f_datapoints).label("f_datapoints")
-    counted = select(flux.runcat, flux.band, n_points).group_by(flux.runcat, flux.band).subquery()
+    # Asked entry by entry, in order of the index on η: counting for all of them first would read all of them.
+    counted = select(func.max(flux.f_datapoints)).where(flux.runcat == metric.runcat, flux.band == metric.band)
+    n_points = counted.correlate(metric).scalar_subquery()
     rows = (
         select(
             *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.v_int, metric.eta_int, metric.band),
             *(metric.eta_p_value, metric.modulation, metric.modulation_err, metric.vs_max, metric.m_max),
             *(metric.spectral_index, metric.spectral_index_err),
-            *(FrequencyBand.freq_central, counted.c.f_datapoints),
+            *(FrequencyBand.freq_central, n_points.label("f_datapoints")),
             *(metric.lightcurve_max, metric.lightcurve_avg, metric.lightcurve_median, metric.newsource, entry.mon_src),
         )
         .join(entry, entry.id == metric.runcat)
         .join(FrequencyBand, FrequencyBand.id == metric.band)
-        .join(counted, (counted.c.runcat == metric.runcat) & (counted.c.band == metric.band))
         .where(entry.dataset == dataset_id, metric.v_int >= min_v, metric.eta_int >= min_eta)
-        .where(counted.c.f_datapoints >= min_datapoints)
+        .where(n_points >= min_datapoints)
         .order_by(metric.eta_int.desc(), metric.runcat)
         .limit(limit)
     )

@@ -92,7 +92,7 @@ def timestep_table(connection: Connection, dataset_id: int) -> Columns:
 
     Returns
     -------
-    ``taustart_ts``, ``state`` ('done' or 'failed'), ``message`` (why it failed), ``stored_ts``, the counts
+    ``taustart_ts``, ``state`` ('done', 'late' or 'failed'), ``message`` (why it failed), ``stored_ts``, the counts
     ``n_…`` of table ``timestep``, and ``seconds`` (of each stage, as JSON).
     """
     step = Timestep
@@ -107,7 +107,7 @@ def timestep_table(connection: Connection, dataset_id: int) -> Columns:
 def _summaries() -> Select[Any]:
     """Select what there is to say of each dataset; measurements are counted by timestep, not one by one."""
     steps = {
-        "n_timesteps": select(func.count()).where(Timestep.state == "done"),
+        "n_timesteps": select(func.count()).where(Timestep.state != "failed"),
         "n_failed": select(func.count()).where(Timestep.state == "failed"),
         "n_images": select(func.coalesce(func.sum(Timestep.n_images), 0)),
         "n_rejected": select(func.coalesce(func.sum(Timestep.n_rejected), 0)),

@@ -136,7 +136,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, survey: Surve
             *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms),
         )
         .outerjoin(RmsMap, RmsMap.image == Image.id)
-        .where(Image.dataset == dataset_id, ~exists().where(Rejection.image == Image.id))
+        .where(Image.dataset == dataset_id, ~Image.late, ~exists().where(Rejection.image == Image.id))
         .order_by(Image.taustart_ts, Image.id)
     )
     band_numbers = {number: i for i, number in enumerate(survey.band_ids)}

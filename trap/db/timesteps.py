@@ -10,9 +10,10 @@ import numpy as np
 
 from trap.catalogues import Association, Associations, ExtractType, FitRequests, Measurements, NewSources
 from trap.db import catalogue
-from trap.db.datasets import insert_timestep, store_unreadable
+from trap.db.datasets import add_late_timestep, insert_timestep, processed_hashes, store_unreadable
 from trap.db.images import insert_images
 from trap.db.measurements import insert_measurements
+from trap.db.resume import claim_timestep
 from trap.records import StoredIds
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.int64]
 
-__all__ = ["store_timestep"]
+__all__ = ["store_late_images", "store_timestep"]
 
 MAKES_ENTRY = (Association.NEW_SOURCE, Association.MONITOR_FIRST, Association.PART, Association.BLEND)
 """Types of points that are the first of an entry which is no fork."""
@@ -34,7 +35,7 @@ MAKES_ENTRY = (Association.NEW_SOURCE, Association.MONITOR_FIRST, Association.PA
 _Rows = TypeVar("_Rows", Associations, NewSources)
 
 
-def store_timestep(connection: Connection, dataset_id: int, record: TimestepRecord, survey: Survey) -> StoredIds:
+def store_timestep(connection: Connection, dataset_id: int, record: TimestepRecord, survey: Survey) -> StoredIds | None:
     """Store all that a timestep brought; nothing in memory is changed, so that it can be tried again.
 
     The number of statements depends neither on the number of images nor on that of sources.
@@ -46,11 +47,21 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
     survey
         The state after the timestep.
 
+    Returns
+    -------
+    The row numbers given out; None if an earlier attempt did store the timestep, but was cut off
+    before it heard so: the state is then to be loaded anew.
+
     Raises
     ------
     DatabaseError
         If the timestep, or an image of the same content, is stored already.
+    DatasetLockedError
+        If another run has stored something since the survey was loaded.
     """
+    hashes = [image.result.content_hash for image in record.images]
+    if not claim_timestep(connection, dataset_id, record.taustart_ts, hashes=hashes, latest=survey.latest):
+        return None
     timestep = insert_timestep(connection, dataset_id, record.taustart_ts, _counts(record), _seconds(record))
     store_unreadable(connection, dataset_id, record.unreadable)
     images = insert_images(connection, dataset_id, timestep, record.images, survey)
@@ -75,6 +86,22 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
     return StoredIds(
         images=images.images, entries=ids[record.changes.n_before :], bands=images.bands, regions=images.regions
     )
+
+
+def store_late_images(
+    connection: Connection, dataset_id: int, record: TimestepRecord, survey: Survey
+) -> StoredIds | None:
+    """Store images, their measurements and their sky regions, but no light curve; as :func:`store_timestep`."""
+    hashes = [image.result.content_hash for image in record.images]
+    if hashes and processed_hashes(connection, dataset_id) >= set(hashes):
+        return None
+    timestep = add_late_timestep(connection, dataset_id, record.taustart_ts, _counts(record), _seconds(record))
+    store_unreadable(connection, dataset_id, record.unreadable)
+    images = insert_images(connection, dataset_id, timestep, record.images, survey, late=True)
+    _insert_measurements(connection, record, survey, images.images)
+    entries: Ids = survey.catalogue.entries["id"].copy()
+    catalogue.link_regions(connection, record.links, entries, images.regions)
+    return StoredIds(images=images.images, entries=entries[:0], bands=images.bands, regions=images.regions)
 
 
 def _insert_measurements(

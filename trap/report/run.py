@@ -45,6 +45,8 @@ def _done(summary: RunSummary) -> Iterator[str]:
         yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
     if summary.constancy is not None:
         yield constancy_text(summary.constancy)
+    if summary.unassociated:
+        yield f"{count(len(summary.unassociated), 'late image')} measured and stored, in no light curve"
     if summary.already_known:
         number_known = len(summary.already_known)
         was = "was" if number_known == 1 else "were"
@@ -70,4 +72,7 @@ def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator
     yield f"     {shlex.join((program, 'dataset', 'show', *where))}"
     yield from summary.watch
     if summary.failures:
-        yield "a failed timestep before the newest stored one cannot be added any more: process it in a new dataset"
+        yield (
+            "to make up a failed timestep in its order: a new dataset (--new-dataset), with execution.after_failure "
+            '"stop"; to have its measurements in this one, in no light curve: execution.late_images "store"'
+        )

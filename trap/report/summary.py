@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from trap.catalogues import ExtractType
@@ -52,13 +53,14 @@ def dataset_text(
     timesteps: Columns,
     images: Columns,
     unreadable: Columns,
+    runs: Columns,
 ) -> str:
     """Say what a dataset is, what is in it, and what was left out and why.
 
     Parameters
     ----------
-    summary, bands, timesteps, images, unreadable
-        As the functions of :mod:`trap.db.overview` return them.
+    summary, bands, timesteps, images, unreadable, runs
+        As the functions of :mod:`trap.db.overview` and :mod:`trap.db.runs` return them.
     settings
         (section, key, value) of every setting that shaped the results.
     """
@@ -66,6 +68,7 @@ def dataset_text(
         [
             *_dataset_lines(summary, bands, timesteps),
             *_left_out_lines(timesteps, images, unreadable),
+            *_run_lines(runs),
             f"settings ({summary['config_hash']}), trap {summary['software_version']}:",
             *(f"  {section}.{key} = {value}" for section, key, value in settings),
         ]
@@ -101,6 +104,15 @@ def _left_out_lines(timesteps: Columns, images: Columns, unreadable: Columns) ->
     if failed:
         yield f"{count(len(failed), 'timestep')} failed:"
         yield from (f"  {moment(timesteps['taustart_ts'][i])}: {timesteps['message'][i]}" for i in failed)
+
+
+def _run_lines(runs: Columns) -> Iterator[str]:
+    for i, run in enumerate(runs["id"]):
+        software = json.loads(runs["software"][i])
+        yield (
+            f"run {run}: {moment(runs['start_ts'][i])} to {moment(runs['end_ts'][i])} UTC, {runs['state'][i]}; "
+            f"trap {software['trap']} on {runs['host'][i]}"
+        )
 
 
 def transients_table(transients: Columns) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trap import quality
-from trap.db import datasets, surveys, timesteps
+from trap.db import datasets, runs, surveys, timesteps
 from trap.db.engine import make_engine, reading, transaction
 from trap.db.images import insert_images
-from trap.db.locks import writing
+from trap.db.locks import confirm_writer, writing
+from trap.db.resume import find_resumable
 from trap.db.schema import upgrade
-from trap.errors import ConfigError
+from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
 from trap.images.image import Image
+from trap.patience import STORE_DELAYS, call_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,9 +47,13 @@ __all__ = [
     "store_unreadable",
 ]
 
+MAKE_ANOTHER = "make a new dataset with: --new-dataset"
 
-def create_dataset(engine: Engine, config: PipelineConfig, monitors: MonitorPositions | None = None) -> int:
-    """Make a dataset, or open the one that ``config.persistence.dataset_id`` names.
+
+def create_dataset(
+    engine: Engine, config: PipelineConfig, monitors: MonitorPositions | None = None, urls: Sequence[str] = ()
+) -> int:
+    """Make a dataset, or open the one that ``config.persistence.dataset_id`` names or the images belong to.
 
     TraP took the number and the description alone, and went on with the settings of an old
     dataset whatever the new ones said.
@@ -59,7 +65,9 @@ def create_dataset(engine: Engine, config: PipelineConfig, monitors: MonitorPosi
     config
         All settings; those that shape results are frozen with a new dataset.
     monitors
-        Positions to measure in every image of a new dataset.
+        Positions to measure in every image of a new dataset; of an old one they must be the same.
+    urls
+        Paths of the images, by which a dataset is found where no number is given.
 
     Returns
     -------
@@ -70,27 +78,52 @@ def create_dataset(engine: Engine, config: PipelineConfig, monitors: MonitorPosi
     DatasetNotFoundError
         If the dataset does not exist.
     ConfigError
-        If the settings differ from those of an old dataset, or positions are given for one.
+        If the settings or positions differ from those of an old dataset.
     """
-    dataset_id = config.persistence.dataset_id
     with transaction(engine) as connection:
-        if dataset_id == -1:
-            dataset_id = datasets.create_dataset(connection, config)
-            if monitors is not None:
-                datasets.add_monitors(connection, dataset_id, monitors)
-            return dataset_id
-        differences = config.differences(datasets.stored_config(connection, dataset_id))
-        if differences:
-            msg = f"dataset {dataset_id} was made with other settings: " + "; ".join(differences)
-            raise ConfigError(msg)
-        if monitors is not None and len(monitors):
-            msg = f"dataset {dataset_id} has its monitored positions; make a new dataset for others"
-            raise ConfigError(msg)
-        return datasets.open_dataset(connection, dataset_id)
+        dataset_id, is_new = _find_or_make(connection, config, monitors, urls)
+        if not is_new:
+            _open_again(connection, dataset_id, config, monitors)
+        return dataset_id
+
+
+def _find_or_make(
+    connection: Connection, config: PipelineConfig, monitors: MonitorPositions | None, urls: Sequence[str]
+) -> tuple[int, bool]:
+    """Return the number of the dataset that the settings ask for, and whether it was made just now."""
+    wanted, key = config.persistence.dataset_id, config.persistence.dataset_key
+    if wanted > 0:
+        return wanted, False
+    if key:
+        found = datasets.number_of_key(connection, key)
+    else:
+        found = find_resumable(connection, config, urls) if wanted == 0 and urls else None
+    if found is not None:
+        return found, False
+    made = datasets.create_dataset(connection, config)
+    if monitors is not None:
+        datasets.add_monitors(connection, made, monitors)
+    return made, True
+
+
+def _open_again(
+    connection: Connection, dataset_id: int, config: PipelineConfig, monitors: MonitorPositions | None
+) -> None:
+    """Open an old dataset, if it was made with the same settings and monitored positions."""
+    differences = config.differences(datasets.stored_config(connection, dataset_id))
+    if differences:
+        msg = f"dataset {dataset_id} was made with other settings: {'; '.join(differences)}; {MAKE_ANOTHER}"
+        raise ConfigError(msg)
+    if monitors is not None and len(monitors) and not datasets.has_monitors(connection, dataset_id, monitors):
+        msg = f"dataset {dataset_id} has its monitored positions; {MAKE_ANOTHER}"
+        raise ConfigError(msg)
+    datasets.open_dataset(connection, dataset_id)
 
 
 @contextmanager
-def open_dataset(config: PipelineConfig, monitors: MonitorPositions | None = None) -> Iterator[tuple[Engine, int]]:
+def open_dataset(
+    config: PipelineConfig, monitors: MonitorPositions | None = None, urls: Sequence[str] = ()
+) -> Iterator[tuple[Engine, int]]:
     """Open the database and the dataset for writing; nobody else writes the dataset meanwhile.
 
     Yields
@@ -105,37 +138,37 @@ def open_dataset(config: PipelineConfig, monitors: MonitorPositions | None = Non
     engine = make_engine(config.execution.database)
     try:
         upgrade(engine)
-        config, monitors = _of_key(engine, config, monitors)
-        is_new = config.persistence.dataset_id == -1
-        dataset_id = create_dataset(engine, config, monitors) if is_new else config.persistence.dataset_id
-        with writing(engine, dataset_id):
+        with transaction(engine) as connection:
+            dataset_id, is_new = _find_or_make(connection, config, monitors, urls)
+            # A new dataset has its run before anybody else can see it: the same command finds it by the run's images.
+            run_id = runs.start_run(connection, dataset_id, config) if is_new else 0
+        with writing(engine, dataset_id, wait=config.execution.wait_for_dataset):
             if not is_new:
-                create_dataset(engine, config, monitors)
-            state = "failed"
-            try:
-                yield engine, dataset_id
-                state = "done"
-            finally:
                 with transaction(engine) as connection:
-                    datasets.finish_dataset(connection, dataset_id, state)
+                    _open_again(connection, dataset_id, config, monitors)
+                    run_id = runs.start_run(connection, dataset_id, config)
+            with _ending(engine, dataset_id, run_id):
+                yield engine, dataset_id
     finally:
         engine.dispose()
 
 
-def _of_key(
-    engine: Engine, config: PipelineConfig, monitors: MonitorPositions | None
-) -> tuple[PipelineConfig, MonitorPositions | None]:
-    """Look up the dataset that a key names; positions that it has already are not given to it again."""
-    settings = config.persistence
-    if settings.dataset_id != -1 or not settings.dataset_key:
-        return config, monitors
-    with reading(engine) as connection:
-        number = datasets.number_of_key(connection, settings.dataset_key)
-        if number is None:
-            return config, monitors
-        known = datasets.monitored_positions(connection, number)
-    given = [] if monitors is None else list(zip(monitors.ra, monitors.dec, monitors.name, strict=True))
-    return config.with_options(persistence={"dataset_id": number}), None if given == known else monitors
+@contextmanager
+def _ending(engine: Engine, dataset_id: int, run_id: int) -> Iterator[None]:
+    """Record how a run ends, however it does."""
+
+    def record(state: str) -> None:
+        with transaction(engine) as connection:
+            runs.end_run(connection, run_id, datasets.finish_dataset(connection, dataset_id, state))
+
+    try:
+        yield
+    except BaseException:
+        # What went wrong is told, not that the database it went wrong with cannot take this either.
+        with suppress(TransientError):
+            record("failed")
+        raise
+    call_patiently(lambda: record("done"), STORE_DELAYS)
 
 
 def get_accessors(images: Iterable[str | Path]) -> list[Image]:
@@ -196,10 +229,38 @@ def store_images_in_db(
     return insert_images(connection, dataset_id, timestep_id, images, survey)
 
 
-def store_timestep(engine: Engine, dataset_id: int, record: TimestepRecord, survey: Survey) -> StoredIds:
-    """Store a timestep in one transaction: all of it or nothing; changes nothing in memory."""
-    with transaction(engine) as connection:
-        return timesteps.store_timestep(connection, dataset_id, record, survey)
+def store_timestep(engine: Engine, dataset_id: int, record: TimestepRecord, survey: Survey) -> StoredIds | None:
+    """Store a timestep in one transaction: all of it or nothing; changes nothing in memory.
+
+    The transaction is tried again after an error that may pass, such as a lost connection.
+
+    Returns
+    -------
+    The row numbers given out; None if an attempt that was cut off had stored the timestep after all:
+    the state is then to be loaded anew.
+
+    Raises
+    ------
+    TransientError, DatabaseError
+        If it cannot be stored; the message says that nothing of it is.
+    DatasetLockedError
+        If another run writes the dataset.
+    """
+    store = timesteps.store_late_images if record.is_late else timesteps.store_timestep
+
+    def attempt() -> StoredIds | None:
+        confirm_writer(engine, dataset_id)
+        with transaction(engine) as connection:
+            return store(connection, dataset_id, record, survey)
+
+    try:
+        return call_patiently(attempt, STORE_DELAYS)
+    except DatasetLockedError:
+        raise
+    except (TransientError, DatabaseError) as error:
+        when = record.taustart_ts.isoformat(sep=" ")
+        msg = f"{error}; nothing of the timestep {when} is stored, all timesteps stored before it are"
+        raise type(error)(msg) from error
 
 
 def load_survey(engine: Engine, dataset_id: int, config: PipelineConfig) -> Survey:

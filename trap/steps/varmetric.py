@@ -9,6 +9,7 @@ import numpy as np
 from trap.catalogues import VarMetrics
 from trap.db.engine import transaction
 from trap.db.lightcurves import light_curve_points, save_varmetric
+from trap.patience import STORE_DELAYS, call_patiently
 from trap.spectral_index import spectral_index
 from trap.variability import (
     FLUX_STATISTICS,
@@ -104,9 +105,13 @@ def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:
 
 
 def refresh_varmetric(engine: Engine, dataset_id: int) -> None:
-    """Summarise all light curves of a dataset anew, in a transaction of its own."""
-    with transaction(engine) as connection:
-        execute_store_varmetric(connection, dataset_id)
+    """Summarise all light curves of a dataset anew, in a transaction of its own; tried again as those of timesteps."""
+
+    def refresh() -> None:
+        with transaction(engine) as connection:
+            execute_store_varmetric(connection, dataset_id)
+
+    call_patiently(refresh, STORE_DELAYS)
 
 
 def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,7 @@ the database is made from. Deleting a dataset deletes all that hangs on it.
 """
 
 from trap.db.models.base import Base
-from trap.db.models.datasets import Arrival, Config, Dataset, Timestep, UnreadableImage, Version
+from trap.db.models.datasets import Arrival, Config, Dataset, Run, Timestep, UnreadableImage, Version
 from trap.db.models.images import (
     FrequencyBand,
     Image,
@@ -44,6 +44,7 @@ __all__ = [
     "RejectReason",
     "Rejection",
     "RmsMap",
+    "Run",
     "RunningCatalog",
     "RunningCatalogFlux",
     "SkyRegion",

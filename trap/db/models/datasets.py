@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from trap.db.models.base import Base, described, identifier, reference
 
-__all__ = ["Arrival", "Config", "Dataset", "Timestep", "UnreadableImage", "Version"]
+__all__ = ["Arrival", "Config", "Dataset", "Run", "Timestep", "UnreadableImage", "Version"]
 
 
 class Dataset(Base):
@@ -29,7 +29,7 @@ class Dataset(Base):
     backsize_y: Mapped[int | None] = described("Height of a cell of the background mesh.", "pix")
     margin_width: Mapped[float | None] = described("Strip along the edges that is not searched.", "pix")
     description: Mapped[str] = described("Name for people.")
-    state: Mapped[str] = described("'running', 'done', 'partial' or 'failed', as the latest run left it.")
+    state: Mapped[str] = described("'running', 'done', 'partial' or 'failed' as the latest run left it, or 'deleting'.")
     config_hash: Mapped[str] = described("Hash of every setting that shapes the results.")
     software_version: Mapped[str] = described("Version of this software that made the dataset.")
     key: Mapped[str | None] = described("By which programs find it again; NULL where people do, by its number.")
@@ -48,6 +48,22 @@ class Config(Base):
     type: Mapped[str] = described("'str', 'int', 'float' or 'bool'.")
 
 
+class Run(Base):
+    """One run of the pipeline over a dataset: which software, where, when, with which settings."""
+
+    __tablename__ = "run"
+    id: Mapped[int] = identifier()
+    dataset: Mapped[int] = reference("dataset", "Which dataset it made or went on with.")
+    start_ts: Mapped[datetime] = described("When it began to write.")
+    end_ts: Mapped[datetime | None] = described("When it ended; NULL while it runs, and where it was killed.")
+    state: Mapped[str] = described("'running', 'done', 'partial', 'failed', or 'killed' as a later run found out.")
+    host: Mapped[str] = described("Machine it ran on.")
+    pid: Mapped[int] = described("Number of its process there.")
+    software: Mapped[str] = described("Versions of this software, of Python and of the libraries, as a JSON object.")
+    config_hash: Mapped[str] = described("Hash of every setting that shapes the results.")
+    config: Mapped[str] = described("All settings in force, as TOML; of the database without a password.")
+
+
 class Timestep(Base):
     """All images of one time: stored together, or not at all."""
 
@@ -56,7 +72,9 @@ class Timestep(Base):
     id: Mapped[int] = identifier()
     dataset: Mapped[int] = reference("dataset", "Whose timestep.", index=False)
     taustart_ts: Mapped[datetime] = described("Start of its images.")
-    state: Mapped[str] = described("'done', or 'failed' and then nothing else of it is stored.")
+    state: Mapped[str] = described(
+        "'done'; 'late': measured after a later one was stored, and not associated; 'failed': nothing else is stored."
+    )
     message: Mapped[str | None] = described("Why it failed; NULL where it did not.")
     stored_ts: Mapped[datetime] = described("When this row was written.")
     n_images: Mapped[int] = described("Images, readable ones.", default=0)
@@ -68,6 +86,7 @@ class Timestep(Base):
     n_forced_requested: Mapped[int] = described("Forced fits asked for.", default=0)
     n_forced_measured: Mapped[int] = described("Forced fits that gave a flux density.", default=0)
     seconds: Mapped[str | None] = described("Seconds that each stage took, as a JSON object.")
+    run: Mapped[int | None] = reference("run", "Which run stored it, or failed to.", on_delete="SET NULL")
 
 
 class UnreadableImage(Base):

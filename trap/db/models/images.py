@@ -72,16 +72,19 @@ class Image(Base):
     url: Mapped[str] = described("Path.")
     content_hash: Mapped[str] = described("BLAKE2b of the file, hexadecimal: the same file is not taken twice.")
     telescope: Mapped[str | None] = described("Telescope; NULL where the file does not say.")
+    late: Mapped[bool] = described("Whether a later one was stored before; it is not associated.", default=False)
 
 
 class ImageData(Base):
-    """Header and pixels of an image; empty unless they are asked for."""
+    """Header of an image and the file that keeps its pixels; empty unless they are asked for."""
 
     __tablename__ = "imagedata"
     id: Mapped[int] = identifier()
     image: Mapped[int] = reference("image", "Whose data.")
     fits_header: Mapped[str | None] = described("Header as text.")
-    fits_data: Mapped[bytes | None] = described("The file.")
+    fits_data: Mapped[bytes | None] = described("Not used; kept from TraP, which put pickled pixels there.")
+    path: Mapped[str | None] = described("FITS file with the pixels, or cut-outs of them, that were kept.")
+    kind: Mapped[str | None] = described("'images' where the file holds all pixels, 'cutouts' where parts of them.")
 
 
 class RmsMap(Base):

@@ -1,0 +1,217 @@
+"""Measure whether a database that is large already is slower to write to and to ask than an empty one.
+
+Timesteps of 1,000 sources go by turns into an empty database, into one that holds millions of measurements, and, as the
+same rows and nothing else, into tables without indexes: by one bare COPY a table on PostgreSQL, by executemany on
+SQLite. Then the large one is asked for light curves and for the most variable entries. Prints times and their ratios;
+nothing is asserted. The PostgreSQL server is one of its own in a temporary folder, as it comes: 7 GB for 10⁷ rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import text
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from db_servers import own_postgres_server
+from made_up_survey import Field, dataset_maker, sources
+from table_filler import fill_dataset
+
+from trap.db import bulk, lightcurves
+from trap.db.engine import make_engine, reading, transaction
+from trap.db.models import Base
+from trap.db.schema import upgrade
+from trap.db.upkeep import vacuum_database
+from trap.steps import persistence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+N_SOURCES = 1000
+POINTS_PER_ENTRY = 1000
+STRIDE = 10
+"""An entry is in every tenth image: the catalogue is ten times as large as what an image shows."""
+
+
+@contextmanager
+def recorded() -> Iterator[list[tuple[str, dict[str, list[object]]]]]:
+    """Keep the rows that are written meanwhile, with their table: those inserted, changed and upserted."""
+    rows: list[tuple[str, dict[str, list[object]]]] = []
+    writers = {name: getattr(bulk, name) for name in ("insert_columns", "update_columns", "upsert_columns")}
+    modules = [module for name, module in sys.modules.items() if name.startswith("trap.db.")]
+
+    def wrapped(write: Callable[..., None]) -> Callable[..., None]:
+        def keep(connection: object, model: type[Base], columns: dict[str, object], **given: object) -> None:
+            lists = bulk._as_lists(columns)
+            if bulk._n_rows(lists):
+                rows.append((model.__tablename__, lists))
+            write(connection, model, columns, **given)
+
+        return keep
+
+    places = [(module, name) for module in modules for name in writers if hasattr(module, name)]
+    for module, name in places:
+        setattr(module, name, wrapped(writers[name]))
+    try:
+        yield rows
+    finally:
+        for module, name in places:
+            setattr(module, name, writers[name])
+
+
+def prepare_bare(engine: Engine) -> None:
+    """Make a table without keys and indexes for each of ours."""
+    with transaction(engine) as connection:
+        for name in Base.metadata.tables:
+            connection.execute(text(f'CREATE TABLE "bare_{name}" AS SELECT * FROM "{name}" LIMIT 0'))
+
+
+def write_bare(engine: Engine, rows: list[tuple[str, dict[str, list[object]]]]) -> float:
+    """Write rows as quickly as the database's own way allows; returns the seconds, without those of making the text."""
+    write = _executemany if engine.dialect.name == "sqlite" else _copy
+    ready = [write(name, columns) for name, columns in rows]
+    start = time.perf_counter()
+    with engine.begin() as connection:
+        cursor = connection.connection.cursor()
+        for call in ready:
+            call(cursor)
+    return time.perf_counter() - start
+
+
+def _executemany(name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
+    values = [[v.isoformat(" ") if isinstance(v, datetime) else v for v in column] for column in columns.values()]
+    listed, marks = ", ".join(f'"{c}"' for c in columns), ", ".join("?" * len(columns))
+    given = list(zip(*values, strict=True))
+    return lambda cursor: cursor.executemany(f'INSERT INTO "bare_{name}" ({listed}) VALUES ({marks})', given)
+
+
+def _copy(name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
+    table = Base.metadata.tables[name]
+    values = [bulk._texts(table.c[c], v, null="", quote=bulk._quote_csv) for c, v in columns.items()]
+    lines, listed = "\n".join(map(",".join, zip(*values, strict=True))), ", ".join(f'"{c}"' for c in columns)
+    copy = f'COPY "bare_{name}" ({listed}) FROM STDIN (FORMAT csv)'
+    return lambda cursor: cursor.copy_expert(copy, io.StringIO(lines))
+
+
+def days(n: int) -> Iterator[object]:
+    """Images of the same thousand sources, day after day."""
+    rng = np.random.default_rng(3)
+    ra, dec = (grid.ravel() for grid in np.meshgrid(np.linspace(115, 131, 40), np.linspace(4, 16, 25)))
+    for day in range(n):
+        yield Field().image(day, sources(ra, dec, flux=rng.uniform(0.01, 0.02, N_SOURCES)))
+
+
+def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float]]:
+    """Store the same timesteps by turns in both, and bare in the first."""
+    prepare_bare(empty)
+    seconds: dict[str, list[float]] = {"empty": [], "full": [], "bare": []}
+    store = persistence.store_timestep
+
+    def timed(engine: Engine, *given: object) -> object:
+        start = time.perf_counter()
+        ids = store(engine, *given)
+        seconds["empty" if engine is empty else "full"].append(time.perf_counter() - start)
+        return ids
+
+    datasets = [dataset_maker(engine)() for engine in (empty, full)]
+    persistence.store_timestep = timed
+    try:
+        for day, image in enumerate(days(n)):
+            for dataset in datasets if day % 2 else reversed(datasets):
+                with recorded() as rows:
+                    dataset.process(image)
+            seconds["bare"].append(write_bare(empty, rows))
+    finally:
+        persistence.store_timestep = store
+    # The first timestep makes the catalogue, which happens once.
+    return {name: values[2:] for name, values in seconds.items()}
+
+
+def time_queries(engine: Engine, dataset: int, n_entries: int) -> dict[str, list[float]]:
+    """Ask for light curves of entries here and there, and for the entries of the highest η."""
+    rng = np.random.default_rng(5)
+    questions = {
+        "light curve": lambda c: lightcurves.light_curve(c, int(rng.integers(1, n_entries))),
+        "top 100 of η–V": lambda c: lightcurves.variables(c, dataset, min_v=0.1, limit=100),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in questions}
+    for _ in range(31):
+        for name, ask in questions.items():
+            start = time.perf_counter()
+            with reading(engine) as connection:
+                ask(connection)
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def report(kind: str, n_rows: int, writing: dict[str, list[float]], queries: dict[str, list[float]]) -> None:
+    """Print medians, and ratios of what was measured side by side."""
+    ms = {name: 1e3 * median(values) for name, values in {**writing, **queries}.items()}
+    pairs = {"full / empty": ("full", "empty"), "full / bare": ("full", "bare"), "empty / bare": ("empty", "bare")}
+    print(f"\n{kind}, {n_rows:,} measurements; medians of {len(writing['full'])} timesteps of {N_SOURCES:,} sources")
+    for name, value in ms.items():
+        print(f"  {name:<16} {value:8.1f} ms")
+    for name, (above, below) in pairs.items():
+        ratio = median(a / b for a, b in zip(writing[above], writing[below], strict=True))
+        print(f"  {name:<16} {ratio:8.2f}")
+
+
+def measure(kind: str, urls: tuple[str, str], n_rows: int, n_timesteps: int) -> None:
+    """Fill one of two databases, and measure."""
+    empty, full = map(make_engine, urls)
+    for engine in (empty, full):
+        upgrade(engine)
+    n_entries = max(N_SOURCES * STRIDE, n_rows // POINTS_PER_ENTRY // STRIDE * STRIDE)
+    n_images = n_rows // (n_entries // STRIDE) // STRIDE * STRIDE
+    start = time.perf_counter()
+    with full.connect() as connection:
+        _without_checks(connection)
+        dataset = fill_dataset(connection, n_entries=n_entries, n_images=n_images, stride=STRIDE)
+        connection.commit()
+        connection.invalidate()
+    vacuum_database(full)
+    print(f"{kind}: filled in {time.perf_counter() - start:.0f} s", flush=True)
+    report(kind, n_rows, compare_writing(empty, full, n_timesteps), time_queries(full, dataset, n_entries))
+    for engine in (empty, full):
+        engine.dispose()
+
+
+def _without_checks(connection: object) -> None:
+    """Spare the filling the checks of references, which would take most of its time."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET session_replication_role = replica"))
+    else:
+        connection.connection.cursor().execute("PRAGMA foreign_keys = OFF")
+
+
+def main() -> None:
+    """Measure both kinds of database."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--postgresql-rows", type=int, default=10_000_000, metavar="N", help="0 leaves it out")
+    parser.add_argument("--sqlite-rows", type=int, default=1_000_000, metavar="N", help="0 leaves it out")
+    parser.add_argument("--timesteps", type=int, default=42, metavar="N")
+    arguments = parser.parse_args()
+    if arguments.sqlite_rows:
+        with tempfile.TemporaryDirectory() as folder:
+            urls = (f"sqlite:///{folder}/empty.db", f"sqlite:///{folder}/full.db")
+            measure("SQLite", urls, arguments.sqlite_rows, arguments.timesteps)
+    if arguments.postgresql_rows:
+        with own_postgres_server() as server, server.database() as empty, server.database() as full:
+            measure("PostgreSQL", (empty, full), arguments.postgresql_rows, arguments.timesteps)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+"""Write docs/database.md anew, from the models; a test says when that is due."""
+
+from pathlib import Path
+
+from trap.db.documentation import database_page
+
+page = Path(__file__).with_name("database.md")
+page.write_text(database_page(), encoding="utf-8")
+print(f"{page} written")

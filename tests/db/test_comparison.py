@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from busy_dataset import FIELD, forced, process_busy_days
+from made_up_survey import sources
+from sqlalchemy import text
+
+from trap.db.comparison import MAX_SHOWN, Side, Tolerances, compare_datasets
+from trap.db.engine import reading, transaction
+from trap.errors import DatasetNotFoundError
+
+
+@pytest.fixture
+def twins(make_dataset):
+    """Two datasets of the same images; with entries on top of each other, which a fork has left."""
+    return [process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9))) for _ in range(2)]
+
+
+@pytest.fixture
+def compare(twins, engine):
+    def run(tolerances=None):
+        with reading(engine) as connection:
+            return compare_datasets(*(Side(connection, twin.id) for twin in twins), tolerances)
+
+    return run
+
+
+def test_datasets_of_the_same_images_hold_the_same(compare):
+    assert compare(Tolerances(position_arcsec=1e-6, relative=0.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE extractedsource SET f_int = f_int * 1.001 WHERE id = {point}", "f_int along the light curve of entry"),
+        ("UPDATE runningcatalog SET wm_decl = wm_decl + 0.001 WHERE id = {entry}", "is in the second only"),
+        ("UPDATE varmetric SET eta_int = 77 WHERE runcat = {entry}", "in the second 77.0"),
+        ("UPDATE timestep SET state = 'late' WHERE dataset = {dataset} AND n_rejected = 1", "timestep"),
+        ("DELETE FROM assocxtrsource WHERE xtrsrc = {point}", "points of entry"),
+        ("UPDATE config SET value = '9.0' WHERE dataset = {dataset} AND key = 'detection_threshold'", "there 9.0"),
+        ("UPDATE image SET content_hash = 'another' WHERE id = {image}", "image another is in the second only"),
+    ],
+)
+def test_whatever_differs_is_said(compare, twins, engine, change, said):
+    (row,) = twins[1].rows(
+        "SELECT r.dataset, r.id AS entry, a.xtrsrc AS point, e.image FROM runningcatalog r"
+        " JOIN assocxtrsource a ON a.runcat = r.id JOIN extractedsource e ON e.id = a.xtrsrc"
+        " WHERE r.dataset = :dataset AND NOT r.mon_src ORDER BY r.id DESC, a.xtrsrc LIMIT 1"
+    )
+    with transaction(engine) as connection:
+        connection.execute(text(change.format(**row)))
+    assert any(said in difference for difference in compare())
+
+
+def test_small_differences_are_allowed_as_far_as_is_said(compare, twins, engine):
+    with transaction(engine) as connection:
+        connection.execute(
+            text(f"UPDATE varmetric SET v_int = v_int * 1.001 WHERE runcat IN (SELECT id FROM runningcatalog"
+                 f" WHERE dataset = {twins[1].id})")
+        )  # fmt: skip
+    assert compare() != []
+    assert compare(Tolerances(relative=0.01)) == []
+
+
+def test_many_differences_are_counted_and_not_all_listed(make_dataset, engine):
+    first, second = make_dataset(), make_dataset()
+    first.process(FIELD.image(0, sources(122.0, [8.0 + n / 10 for n in range(20)])), forced=forced)
+    with reading(engine) as connection:
+        said = compare_datasets(Side(connection, first.id), Side(connection, second.id))
+    entries = [line for line in said if line.startswith("entry")]
+    assert len(entries) == MAX_SHOWN
+    assert f"… and {20 - MAX_SHOWN} more such" in said
+
+
+def test_dataset_that_is_not_there_is_said(twins, engine):
+    with reading(engine) as connection, pytest.raises(DatasetNotFoundError):
+        compare_datasets(Side(connection, twins[0].id), Side(connection, 10**6))

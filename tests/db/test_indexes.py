@@ -1,0 +1,103 @@
+"""The queries people make find their rows by an index, and read no table from end to end."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from sqlalchemy import event, text
+
+from trap.db import lightcurves
+from trap.db.engine import reading, transaction
+from trap.db.models import Base
+
+pytestmark = pytest.mark.usefixtures("database_url")  # the tables are filled
+
+N_ENTRIES = 2000
+N_IMAGES = 40
+LARGE = {"extractedsource", "assocxtrsource", "runningcatalog", "varmetric", "runningcatalog_flux"}
+
+
+@pytest.fixture
+def large(engine):
+    """A dataset of many entries, and a statement's plan."""
+    from table_filler import fill_dataset  # noqa: PLC0415 (after the environment)
+
+    with transaction(engine) as connection:
+        dataset = fill_dataset(connection, n_entries=N_ENTRIES, n_images=N_IMAGES)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.connection.cursor().execute("ANALYZE")
+    return dataset
+
+
+def plans(engine, ask):
+    """How the database would answer each statement that a function sends."""
+    sent = []
+    with reading(engine) as connection:
+        event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2:4]))
+        ask(connection)
+        explain = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+        cursor = connection.connection.cursor()
+        for statement, values in sent:
+            cursor.execute(f"{explain} {statement}", values)
+            yield "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def scanned(plan):
+    """Large tables that are read from end to end."""
+    found = re.findall(r"Seq Scan on (\w+)", plan) + re.findall(r"^SCAN (\w+)(?! USING)", plan, re.MULTILINE)
+    return LARGE & set(found)
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda c, _: lightcurves.light_curve(c, 17), "uq_assocxtrsource_runcat_xtrsrc|sqlite_autoindex_assoc"),
+        (lambda c, d: lightcurves.entries_near(c, d, 180.0, 10.0, radius=0.01), "ix_runningcatalog_dataset_wm_decl"),
+        (lambda c, dataset: lightcurves.variables(c, dataset, min_eta=1.0, limit=100), "ix_varmetric_eta_int"),
+        # SQLite walks a table in order of its key without naming an index; it would name the sorting.
+        (
+            lambda c, dataset: lightcurves.newest_transients(c, dataset, limit=10),
+            r"Backward using pk_newsource|^SCAN newsource(?![\s\S]*TEMP B-TREE)",
+        ),
+    ],
+    ids=["light curve of an entry", "sources near a position", "top of eta and V", "newest transients"],
+)  # fmt: skip
+def test_query_is_answered_by_an_index(large, engine, ask, index):
+    for plan in plans(engine, lambda connection: ask(connection, large)):
+        assert not scanned(plan), plan
+        assert re.search(index, plan), plan
+
+
+def test_every_constraint_of_a_database_is_called_as_the_convention_says(engine):
+    with reading(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            query = (
+                "SELECT conrelid::regclass::text AS name, conname FROM pg_constraint WHERE contype IN ('p', 'u', 'f')"
+            )
+            names = connection.execute(text(query)).all()
+            ours = {(t, n) for t, n in names if t in Base.metadata.tables}
+        else:
+            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'table'")).all()
+            ours = {
+                (t, n) for t, sql in rows for n in re.findall(r"CONSTRAINT (\w+)", sql) if t in Base.metadata.tables
+            }
+            unnamed = [
+                t for t, sql in rows for line in sql.splitlines() if re.match(r"\s*(FOREIGN|UNIQUE|PRIMARY)", line)
+            ]
+            assert [t for t in unnamed if t != "alembic_version"] == []
+    assert len(ours) > 60
+    for table, name in ours:
+        assert re.match(rf"(pk|uq|fk)_{table}(_|$)", name), name
+    assert ours == {(t.name, c.name) for t in Base.metadata.tables.values() for c in t.constraints if c.name}
+
+
+def test_filled_tables_are_sound(large, engine):
+    from trap.db.upkeep import check_database  # noqa: PLC0415
+
+    assert check_database(engine) == []
+    with reading(engine) as connection:
+        assert len(lightcurves.light_curve(connection, 17)["f_int"]) == N_IMAGES
+        top = lightcurves.variables(connection, large, limit=5)
+        assert (np.diff(top["eta_int"]) <= 0).all()

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tomllib
+
+import trap
+from trap.db import runs
+from trap.db.engine import transaction
+
+
+def test_run_says_where_with_what_and_how_it_was_made(make_dataset, engine, ask, config):
+    dataset = make_dataset()
+    secret = config.with_options(execution={"database": "postgresql://me:secret@host/sky?password=secret"})
+    with transaction(engine) as connection:
+        number = runs.start_run(connection, dataset.id, secret)
+        runs.end_run(connection, number, "done")
+    table = ask(runs.run_table, dataset.id)
+    (run,) = ({name: values[i] for name, values in table.items()} for i in range(len(table["id"])))
+    assert (run["state"], run["host"], run["pid"]) == ("done", socket.gethostname(), os.getpid())
+    assert run["config_hash"] == config.science_hash
+    assert {"trap": trap.__version__}.items() <= json.loads(run["software"]).items()
+    assert {"numpy", "python", "sqlalchemy"} <= json.loads(run["software"]).keys()
+    assert "secret" not in run["config"]
+    assert tomllib.loads(run["config"])["source_extraction"]["detection_threshold"] == 6.0
+    assert ask(runs.latest_config, dataset.id) == run["config"]
+
+
+def test_run_that_never_said_its_end_was_killed(make_dataset, engine, ask, config):
+    dataset, other = make_dataset(), make_dataset()
+    with transaction(engine) as connection:
+        for number in (other.id, dataset.id, dataset.id):
+            runs.start_run(connection, number, config)
+    assert ask(runs.run_table, dataset.id)["state"].tolist() == ["killed", "running"]
+    assert ask(runs.run_table, other.id)["state"].tolist() == ["running"]
+
+
+def test_timestep_knows_the_run_that_stored_it(busy, engine, config):
+    from busy_dataset import FIELD  # noqa: PLC0415
+
+    with transaction(engine) as connection:
+        number = runs.start_run(connection, busy.id, config)
+    busy.process(FIELD.image(7))
+    assert busy.column("SELECT run FROM timestep WHERE dataset = :dataset ORDER BY taustart_ts") == [None] * 4 + [
+        number
+    ]

@@ -1,0 +1,82 @@
+"""A database made by the first migration, with data in it, becomes one of today."""
+
+from __future__ import annotations
+
+import pytest
+from alembic import command
+from busy_dataset import FIELD, forced, process_busy_days
+from made_up_survey import Dataset, sources
+from sqlalchemy import MetaData, select, text
+
+from trap.cli import main
+from trap.db import schema
+from trap.db.comparison import Side, compare_datasets
+from trap.db.engine import make_engine, reading
+from trap.db.models import Base
+from trap.db.upkeep import check_database
+from trap.steps import persistence
+from trap.steps.varmetric import refresh_varmetric
+
+
+@pytest.fixture
+def made(make_dataset, engine):
+    """What the newest software has stored."""
+    dataset = process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9)))
+    refresh_varmetric(engine, dataset.id)
+    return dataset
+
+
+@pytest.fixture
+def old(empty_database_url, made):
+    """A database at the first schema version, with as much of that as it can hold."""
+    engine = make_engine(empty_database_url)
+    with schema._migrating(engine) as connection:
+        command.upgrade(schema._alembic_config(connection), "0001")
+        schema._store_constants(connection)
+    tables = MetaData()
+    tables.reflect(engine)
+    with made.engine.connect() as source, engine.connect() as target:
+        if engine.dialect.name == "postgresql":
+            target.execute(
+                text("SET session_replication_role = replica")
+            )  # rows that refer to each other, in any order
+        else:
+            target.connection.cursor().execute("PRAGMA foreign_keys = OFF")
+        with target.begin() if not target.in_transaction() else target.get_transaction():
+            for name, table in tables.tables.items():
+                if name not in {"alembic_version", "rejectreason", "version"}:
+                    _copy(source, target, name, table)
+    engine.dispose()
+    return empty_database_url
+
+
+def _copy(source, target, name, table):
+    today = Base.metadata.tables[name]
+    rows = source.execute(select(*(today.c[column.name] for column in table.columns))).mappings().all()
+    if rows:
+        target.execute(today.insert(), [dict(row) for row in rows])
+    if target.dialect.name == "postgresql":
+        target.execute(text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) + 1 FROM {name}))"))
+
+
+def test_old_database_upgrades_with_all_its_data_and_is_sound(old, made, capsys):
+    assert main(["db", "check", "--database", old]) == 1
+    assert "schema version 0001" in capsys.readouterr().err
+    assert main(["db", "upgrade", "--database", old]) == 0
+    assert main(["db", "check", "--database", old]) == 0
+    assert "is sound" in capsys.readouterr().out
+    engine = make_engine(old)
+    with reading(engine) as ours, reading(made.engine) as theirs:
+        assert compare_datasets(Side(ours, made.id), Side(theirs, made.id)) == []
+    engine.dispose()
+
+
+def test_old_dataset_is_gone_on_with_after_the_upgrade(old, made):
+    engine = make_engine(old)
+    schema.upgrade(engine)
+    config = made.config
+    again = Dataset(engine, config, made.id, persistence.load_survey(engine, made.id, config))
+    again.process(FIELD.image(5, sources([122.0, 125.0], [10.0, 10.0])), forced=forced)
+    refresh_varmetric(engine, made.id)
+    assert check_database(engine) == []
+    engine.dispose()

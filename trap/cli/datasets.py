@@ -1,0 +1,94 @@
+"""``trap dataset rename``, ``delete`` and ``compare``: what is done to datasets, and to two of them."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from trap.cli.database import open_database, reading_database
+from trap.cli.progress import progress_bar
+from trap.db.comparison import Side, Tolerances, compare_datasets
+from trap.db.datasets import rename_dataset
+from trap.db.deletion import delete_dataset
+from trap.db.engine import reading, transaction
+from trap.db.overview import dataset_summary
+from trap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+__all__ = ["compare", "delete", "rename"]
+
+DIFFERENT = 3
+"""Exit code of a comparison that found a difference; 1 is that of an error."""
+
+
+def rename(arguments: Namespace) -> int:
+    """Give a dataset another description.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no such dataset.
+    """
+    with open_database(arguments.database) as engine, transaction(engine) as connection:
+        rename_dataset(connection, arguments.dataset, arguments.description)
+    print(f"dataset {arguments.dataset} is now called: {arguments.description}")
+    return 0
+
+
+def delete(arguments: Namespace) -> int:
+    """Delete a dataset, asking first where somebody can answer.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no such dataset.
+    DatasetLockedError
+        If a run is writing it.
+    ConfigError
+        If nobody can be asked, and ``--yes`` does not say it.
+    """
+    number = arguments.dataset
+    with open_database(arguments.database) as engine:
+        with reading(engine) as connection:
+            summary = dataset_summary(connection, number)
+        what = f"dataset {number} ({summary['description']}): {summary['n_images']} images"
+        if not arguments.yes and not _is_confirmed(f"delete {what}, with all that was measured in them?"):
+            print("nothing deleted")
+            return 0
+        with progress_bar("measurements") as progress:
+            delete_dataset(engine, number, progress=progress)
+    print(f"deleted {what}")
+    return 0
+
+
+def compare(arguments: Namespace) -> int:
+    """Tell whether two datasets hold the same catalogue.
+
+    Returns
+    -------
+    0 where they do; 3 where they do not, and the differences are printed.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If one of them is not there.
+    """
+    tolerances = Tolerances(position_arcsec=arguments.position, relative=arguments.relative)
+    with ExitStack() as stack:
+        first = stack.enter_context(reading_database(arguments.database))
+        second = first
+        if arguments.other_database is not None:
+            second = stack.enter_context(reading_database(arguments.other_database))
+        differences = compare_datasets(Side(first, arguments.first), Side(second, arguments.second), tolerances)
+    print("\n".join(differences) or f"datasets {arguments.first} and {arguments.second} hold the same")
+    return DIFFERENT if differences else 0
+
+
+def _is_confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        msg = f"{question} nobody can answer here: say --yes"
+        raise ConfigError(msg)
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}

@@ -1,0 +1,260 @@
+"""Whether two datasets hold the same: row numbers, and the order in which rows were made, do not count.
+
+Images are the same by their content. Entries are the same that lie at the same place and have the same number
+of points; then their light curves must agree point by point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+from sqlalchemy import func, select
+
+from trap import angles
+from trap.db.bulk import is_among, read_columns
+from trap.db.datasets import find_dataset, stored_config
+from trap.db.models import (
+    AssocXtrSource,
+    ExtractedSource,
+    Image,
+    NewSource,
+    Rejection,
+    RunningCatalog,
+    Timestep,
+    VarMetric,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+    Columns = Mapping[str, NDArray[Any]]
+    Sides = tuple["Side", "Side"]
+
+__all__ = ["Side", "Tolerances", "compare_datasets"]
+
+ROUNDING = 1e-12
+MAX_SHOWN = 5
+"""Of differences of one kind so many are told one by one, and then how many there are."""
+PIECE = 2_000
+"""Entries whose light curves are in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerances:
+    """How far what is called the same may be apart.
+
+    Parameters
+    ----------
+    position_arcsec
+        arcsec — distance of mean positions.
+    relative
+        Of flux densities, V and η, in units of their values.
+    """
+
+    position_arcsec: float = 0.1
+    relative: float = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A dataset in a database."""
+
+    connection: Connection
+    dataset_id: int
+
+
+def compare_datasets(first: Side, second: Side, tolerances: Tolerances | None = None) -> list[str]:
+    """Tell how two datasets differ, which may be in two databases.
+
+    Returns
+    -------
+    Differences, in sentences; none where they hold the same catalogue within the tolerances.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is none of that number.
+    """
+    allowed = tolerances or Tolerances()
+    sides = (first, second)
+    for side in sides:
+        find_dataset(side.connection, side.dataset_id)
+    return [
+        *_settings(sides),
+        *_keyed(sides, "timestep", _timesteps),
+        *_keyed(sides, "image", _images),
+        *_catalogues(sides, allowed),
+    ]
+
+
+def _settings(sides: Sides) -> Iterator[str]:
+    first, second = (stored_config(side.connection, side.dataset_id) for side in sides)
+    yield from (f"setting {difference}" for difference in first.differences(second))
+
+
+def _timesteps(side: Side) -> dict[Any, tuple[Any, ...]]:
+    step = Timestep
+    rows = select(
+        *(step.taustart_ts, step.state, step.n_images, step.n_accepted, step.n_rejected, step.n_measured),
+        *(step.n_new_entries, step.n_newsources, step.n_forced_requested, step.n_forced_measured),
+    ).where(step.dataset == side.dataset_id)
+    return {row[0].isoformat(): tuple(row[1:]) for row in side.connection.execute(rows)}
+
+
+def _images(side: Side) -> dict[Any, tuple[Any, ...]]:
+    n = select(func.count()).where(ExtractedSource.image == Image.id).correlate(Image).scalar_subquery()
+    rows = (
+        select(Image.content_hash, Image.taustart_ts, Image.stokes, Image.late, Rejection.rejectreason, n)
+        .outerjoin(Rejection, Rejection.image == Image.id)
+        .where(Image.dataset == side.dataset_id)
+    )
+    return {row[0]: tuple(row[1:]) for row in side.connection.execute(rows)}
+
+
+def _keyed(sides: Sides, what: str, read: Any) -> Iterator[str]:  # noqa: ANN401 (one of the functions above)
+    first, second = (read(side) for side in sides)
+    yield from _told(f"{what} {key} is in the first only" for key in first if key not in second)
+    yield from _told(f"{what} {key} is in the second only" for key in second if key not in first)
+    yield from _told(
+        f"{what} {key} differs: {values} and {second[key]}"
+        for key, values in first.items()
+        if key in second and values != second[key]
+    )
+
+
+def _told(differences: Iterator[str]) -> Iterator[str]:
+    n = 0
+    for n, difference in enumerate(differences, start=1):
+        if n <= MAX_SHOWN:
+            yield difference
+    if n > MAX_SHOWN:
+        yield f"… and {n - MAX_SHOWN} more such"
+
+
+def _catalogues(sides: Sides, allowed: Tolerances) -> Iterator[str]:
+    first, second = (_entries(side) for side in sides)
+    rows, partners = _match(first, second, allowed.position_arcsec)
+    for name, columns, matched in (("first", first, rows), ("second", second, partners)):
+        alone = np.setdiff1d(np.arange(len(columns["id"])), matched)
+        yield from _told(f"{_called(columns, row)} is in the {name} only" for row in alone)
+    yield from _told(_differing_entries(first, second, rows, partners, allowed.relative))
+    yield from _told(_differing_curves(sides, first["id"][rows], second["id"][partners], allowed.relative))
+
+
+def _called(entries: Columns, row: int) -> str:
+    return f"entry {entries['id'][row]} at {entries['wm_ra'][row]:.5f} {entries['wm_decl'][row]:+.5f}"
+
+
+def _entries(side: Side) -> dict[str, NDArray[Any]]:
+    entry, metric = RunningCatalog, VarMetric
+    points = select(func.count()).where(AssocXtrSource.runcat == entry.id).correlate(entry).scalar_subquery()
+    kinds = select(func.max(NewSource.newsource_type)).where(NewSource.runcat == entry.id)
+    kind = kinds.correlate(entry).scalar_subquery()
+    rows = (
+        select(
+            *(entry.id, entry.wm_ra, entry.wm_decl, entry.datapoints, entry.mon_src, points.label("points")),
+            *(func.coalesce(kind, -1).label("candidate"), metric.v_int, metric.eta_int),
+            *(metric.lightcurve_max, metric.lightcurve_avg, metric.lightcurve_median),
+        )
+        .outerjoin(metric, metric.runcat == entry.id)
+        .where(entry.dataset == side.dataset_id)
+        .order_by(entry.id)
+    )
+    return read_columns(side.connection, rows)
+
+
+def _match(first: Columns, second: Columns, arcsec: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pair entries one to one: those with as many points at the same place, the nearest first."""
+    chord = 2 * np.sin(np.radians(arcsec / 3600) / 2)
+    trees = [cKDTree(angles.unit_vectors(side["wm_ra"], side["wm_decl"])) for side in (first, second)]
+    pairs = [(i, j) for i, near in enumerate(trees[0].query_ball_tree(trees[1], chord)) for j in near]
+    if not pairs:
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    rows, partners = np.array(pairs, np.intp).T
+    differs = np.stack(
+        [first[name][rows] != second[name][partners] for name in ("mon_src", "points", "datapoints")]
+    ).sum(axis=0)
+    distance = angles.separation(
+        *(first["wm_ra"][rows], first["wm_decl"][rows], second["wm_ra"][partners], second["wm_decl"][partners])
+    )
+    taken: tuple[set[int], set[int]] = (set(), set())
+    kept = []
+    # Entries that lie on top of each other are told apart by their fluxes.
+    flux = np.abs(first["lightcurve_avg"][rows] - second["lightcurve_avg"][partners])
+    for pair in np.lexsort((partners, flux, distance, differs)):
+        row, partner = int(rows[pair]), int(partners[pair])
+        if row not in taken[0] and partner not in taken[1]:
+            taken[0].add(row)
+            taken[1].add(partner)
+            kept.append(pair)
+    chosen = np.sort(np.array(kept))
+    return rows[chosen], partners[chosen]
+
+
+def _differing_entries(
+    first: Columns, second: Columns, rows: NDArray[np.intp], partners: NDArray[np.intp], relative: float
+) -> Iterator[str]:
+    for name in first:
+        if name in {"id", "wm_ra", "wm_decl"}:
+            continue
+        ours, theirs = first[name][rows], second[name][partners]
+        for row in np.flatnonzero(~_same(ours, theirs, relative)):
+            yield f"{name} of entry {first['id'][rows[row]]} is {ours[row]}, in the second {theirs[row]}"
+
+
+def _same(ours: NDArray[Any], theirs: NDArray[Any], relative: float) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = ours == theirs
+    if ours.dtype.kind == "f":
+        # V and η of what does not vary are nothing but rounding.
+        same = same | np.isclose(ours, theirs, rtol=relative, atol=ROUNDING, equal_nan=True)
+    return same
+
+
+def _differing_curves(
+    sides: Sides, ours: NDArray[np.int64], theirs: NDArray[np.int64], relative: float
+) -> Iterator[str]:
+    for start in range(0, len(ours), PIECE):
+        piece = slice(start, start + PIECE)
+        first, second = (_points(side, ids[piece]) for side, ids in zip(sides, (ours, theirs), strict=True))
+        for entry, (a, b) in enumerate(zip(first, second, strict=True), start=start):
+            if a.shape != b.shape or not (a["hash"] == b["hash"]).all():
+                yield f"light curve of entry {ours[entry]} has points of other images in the second"
+                continue
+            for name in a.dtype.names or ():
+                if name != "hash" and not _same(a[name], b[name], relative).all():
+                    yield f"{name} along the light curve of entry {ours[entry]} differs"
+
+
+POINT = np.dtype(
+    [
+        *(("hash", "U64"), ("type", "i8"), ("extract_type", "i8"), ("flags", "i8"), ("f_int", "f8")),
+        *((name, "f8") for name in ("f_int_err", "f_peak", "ra", "decl", "v_int", "eta_int")),
+    ]
+)
+
+
+def _points(side: Side, ids: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Light curve of each entry, its points in an order that row numbers have no part in."""
+    point, source = AssocXtrSource, ExtractedSource
+    rows = (
+        select(
+            *(point.runcat, Image.content_hash.label("hash"), point.type, source.extract_type, source.f_int),
+            *(source.f_int_err, source.f_peak, source.ra, source.decl, source.flags, point.v_int, point.eta_int),
+        )
+        .join(source, source.id == point.xtrsrc)
+        .join(Image, Image.id == source.image)
+        .where(is_among(side.connection, point.runcat, ids))
+    )
+    columns = read_columns(side.connection, rows)
+    points = np.zeros(len(columns["runcat"]), POINT)
+    for name in POINT.names or ():
+        points[name] = columns[name]
+    order = np.lexsort((points["f_int"], points["type"], points["extract_type"], points["hash"], columns["runcat"]))
+    runcat, points = columns["runcat"][order], points[order]
+    return [points[slice(*np.searchsorted(runcat, [number, number + 1]))] for number in ids.tolist()]

@@ -1,0 +1,127 @@
+"""Whether a database is sound, and keeping it quick: what the commands of an administrator do."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from trap.db.engine import database_errors, reading, show_url
+from trap.db.models import Base
+from trap.db.schema import check_version
+from trap.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+__all__ = ["check_database", "vacuum_database"]
+
+_RULES = {
+    "images belong to no stored timestep": """
+        SELECT count(*) FROM image i LEFT JOIN timestep t ON t.id = i.timestep
+        WHERE t.id IS NULL OR t.state = 'failed'""",
+    "timesteps count other images than they have": """
+        SELECT count(*) FROM timestep t
+        WHERE n_images <> (SELECT count(*) FROM image i WHERE i.timestep = t.id)""",
+    "blind measurements of associated images are in no light curve": """
+        SELECT count(*) FROM extractedsource e JOIN image i ON i.id = e.image
+        LEFT JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE a.id IS NULL AND NOT i.late AND e.extract_type = 0""",
+    "measurements of late images are in a light curve": """
+        SELECT count(*) FROM image i JOIN extractedsource e ON e.image = i.id
+        JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE i.late""",
+    "measurements belong to rejected images": """
+        SELECT count(*) FROM rejection r JOIN extractedsource e ON e.image = r.image""",
+    "points of light curves and flux statistics do not agree in number": """
+        SELECT count(*) FROM (
+            SELECT a.runcat, i.band, i.stokes, count(*) AS n FROM assocxtrsource a
+            JOIN extractedsource e ON e.id = a.xtrsrc JOIN image i ON i.id = e.image
+            GROUP BY a.runcat, i.band, i.stokes) p
+        LEFT JOIN runningcatalog_flux f ON f.runcat = p.runcat AND f.band = p.band AND f.stokes = p.stokes
+        WHERE f.id IS NULL OR f.f_datapoints <> p.n""",
+    "entries have no light curve": """
+        SELECT count(*) FROM runningcatalog r LEFT JOIN assocxtrsource a ON a.runcat = r.id WHERE a.id IS NULL""",
+    "entries have no varmetric": """
+        SELECT count(*) FROM runningcatalog r LEFT JOIN varmetric v ON v.runcat = r.id WHERE v.id IS NULL""",
+    "entries refer to a measurement that is not in their light curve": """
+        SELECT count(*) FROM runningcatalog r LEFT JOIN assocxtrsource a ON a.runcat = r.id AND a.xtrsrc = r.xtrsrc
+        WHERE a.id IS NULL""",
+    "varmetrics name the candidate of another entry": """
+        SELECT count(*) FROM varmetric v JOIN newsource n ON n.id = v.newsource WHERE n.runcat <> v.runcat""",
+}
+"""What must hold of every database, each with a query for the number of rows of which it does not."""
+
+
+def check_database(engine: Engine) -> list[str]:
+    """Look for anything in a database that no run can have left there.
+
+    Reads every row, some more than once.
+
+    Returns
+    -------
+    What is wrong, a line each; none where the database is sound.
+
+    Raises
+    ------
+    SchemaVersionError
+        If the tables are not those of this software.
+    """
+    check_version(engine)
+    with reading(engine) as connection:
+        return [*_differing_tables(connection), *_damage(connection), *_broken_rules(connection)]
+
+
+def vacuum_database(engine: Engine) -> None:
+    """Give back the space of deleted rows, and count rows anew for the planner of queries."""
+    with database_errors(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if engine.dialect.name == "postgresql":
+            for table in Base.metadata.tables:
+                connection.execute(text(f'VACUUM (ANALYZE) "{table}"'))
+            return
+        cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction, in which there is no VACUUM
+        try:
+            for statement in ("PRAGMA query_only = 0", "VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                cursor.execute(statement)
+        except sqlite3.Error as error:
+            msg = f"cannot vacuum {show_url(engine.url)}: {error}"
+            raise DatabaseError(msg) from error
+        finally:
+            cursor.close()
+
+
+def _differing_tables(connection: Connection) -> Iterator[str]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    for difference in compare_metadata(context, Base.metadata):
+        yield f"tables differ from those of this software: {difference}"
+
+
+def _damage(connection: Connection) -> Iterator[str]:
+    """What the database itself finds: damaged pages, rows that refer to rows which are not there."""
+    if connection.dialect.name == "sqlite":
+        for (finding,) in connection.execute(text("PRAGMA integrity_check")):
+            if finding != "ok":
+                yield f"integrity check: {finding}"
+        for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
+            yield f"row {row} of table {table} refers to a row of {parent} that is not there"
+        return
+    for table in Base.metadata.sorted_tables:
+        for key in table.foreign_keys:
+            child, parent = f'"{table.name}"', f'"{key.column.table.name}"'
+            missing = text(
+                f'SELECT count(*) FROM {child} c LEFT JOIN {parent} p ON p.id = c."{key.parent.name}" '  # noqa: S608 (our names)
+                f'WHERE p.id IS NULL AND c."{key.parent.name}" IS NOT NULL'
+            )
+            n = connection.execute(missing).scalar_one()
+            if n:
+                yield f"{n} rows of table {table.name} refer to rows of {key.column.table.name} that are not there"
+
+
+def _broken_rules(connection: Connection) -> Iterator[str]:
+    for rule, query in _RULES.items():
+        n = connection.execute(text(query)).scalar_one()
+        if n:
+            yield f"{n} {rule}"
