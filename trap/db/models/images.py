@@ -72,6 +72,7 @@ class Image(Base):
     url: Mapped[str] = described("Path.")
     content_hash: Mapped[str] = described("BLAKE2b of the file, hexadecimal: the same file is not taken twice.")
     telescope: Mapped[str | None] = described("Telescope; NULL where the file does not say.")
+    pixel_hash: Mapped[str | None] = described("BLAKE2b of the pixels alone, hexadecimal; NULL where not wanted.")
 
 
 class ImageData(Base):
