@@ -13,6 +13,7 @@ from trap.db.engine import reading, transaction
 from trap.db.models import Base, Config, Dataset, Monitor, Timestep
 from trap.db.overview import dataset_summary, timestep_table, unreadable_table
 from trap.errors import DatabaseError, DatasetNotFoundError
+from trap.quality import RejectReason
 from trap.records import UnreadableImage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -165,7 +166,7 @@ def test_deleting_a_dataset_deletes_all_that_hangs_on_it_and_nothing_else(busy, 
         "config": len(config.science_items()),
         "dataset": 1,
         "monitor": 1,
-        "rejectreason": 6,
+        "rejectreason": len(RejectReason),
         "version": 1,
     }
 
