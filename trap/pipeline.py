@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from trap.records import ImageRecord
     from trap.survey import Survey
 
-    Progress = Callable[[int, int], None]
+    Progress = Callable[..., None]
 
 __all__ = ["DatasetRun", "LookAhead", "measure_image", "open_run", "run"]
 
@@ -135,7 +135,8 @@ class DatasetRun:
     plan
         What is to be done.
     progress
-        Called after every timestep with the number done and the number in all.
+        Called after every timestep with the number done and the number in all; before, where there are many
+        headers to read, with a third argument that says that these are what is counted.
     """
 
     def __init__(
@@ -262,6 +263,7 @@ class DatasetRun:
                 image.result.metadata.url,
                 self.config.source_extraction,
                 background=image.result.background,
+                reading=self.config.reading,
                 # Those that are not associated, too: their flux is there all the same.
                 neighbours=image.result.measurements.take(image.result.measurements.is_measured),
             )
@@ -313,7 +315,8 @@ def open_run(
     monitors
         Positions to measure in every image; an old dataset keeps its own.
     progress
-        Called after every timestep with the number done and the number in all.
+        Called after every timestep with the number done and the number in all; before, where there are many
+        headers to read, with a third argument that says that these are what is counted.
 
     Raises
     ------
@@ -328,7 +331,8 @@ def open_run(
             urls,
             known_hashes=persistence.known_contents(engine, dataset_id),
             latest=persistence.latest_timestep(engine, dataset_id),
-            group_size=config.execution.group_size,
+            config=config,
+            progress=progress,
         )
         persistence.store_unreadable(engine, dataset_id, plan.unreadable)
         log.info("run_planned", dataset=dataset_id, timesteps=len(plan.timesteps), known=len(plan.known))
@@ -353,7 +357,8 @@ def run(
     monitors
         Positions to measure in every image.
     progress
-        Called after every timestep with the number done and the number in all.
+        Called after every timestep with the number done and the number in all; before, where there are many
+        headers to read, with a third argument that says that these are what is counted.
     """
     settings = config.execution
     with (
