@@ -75,6 +75,12 @@ class ImageResult:
     pixel_hash: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def against(self) -> str:
+        """All that speaks against the image, in one line; first what it is rejected for."""
+        first = [] if self.rejection is None else [self.rejection.text]
+        return "; also ".join(dict.fromkeys([*first, *(finding.text for finding in self.findings)]))
+
     def found(self, findings: Sequence[Finding]) -> ImageResult:
         """Return the same image with what checks say of it; what speaks for it is not kept."""
         against = tuple(finding for finding in findings if not finding.passed)

@@ -96,9 +96,7 @@ class Survey:
         return HistoryKey(-1 if number is None else number, metadata.stokes, metadata.telescope)
 
     def _band(self, metadata: ImageMetadata) -> Band:
-        return band_of(
-            metadata.freq_eff, metadata.freq_bw, bandwidth_max=self.config.persistence.bandwidth_max
-        )
+        return band_of(metadata.freq_eff, metadata.freq_bw, bandwidth_max=self.config.persistence.bandwidth_max)
 
     def _known_band(self, band: Band) -> int | None:
         """Number of the band of accepted images that an image's own belongs to."""

@@ -56,7 +56,12 @@ def test_areas_of_high_band_stations_are_those_published(mhz, areas):
 
 @pytest.mark.parametrize(
     ("freq", "made_of"),
-    [(310e6, stations()), (60e6, stations("LBA_SPARSE_EVEN")), (150e6, stations(ncore=1, nremote=0)), (150e6, stations(bandwidth=0))],
+    [
+        (310e6, stations()),
+        (60e6, stations("LBA_SPARSE_EVEN")),
+        (150e6, stations(ncore=1, nremote=0)),
+        (150e6, stations(bandwidth=0)),
+    ],
 )
 def test_where_there_is_no_theory_every_noise_passes(freq, made_of):
     assert theoretical_noise(freq, 3600, made_of) is None

@@ -85,9 +85,7 @@ class Image:
         self._in_memory = False
 
     @classmethod
-    def from_array(
-        cls, data: ArrayLike, header: Header, url: str = "memory", settings: ReadingConfig = _FIRST
-    ) -> Self:
+    def from_array(cls, data: ArrayLike, header: Header, url: str = "memory", settings: ReadingConfig = _FIRST) -> Self:
         """Make an image of pixels in memory; it cannot be pickled.
 
         Parameters

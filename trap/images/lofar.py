@@ -95,4 +95,3 @@ def _stations(tables: Mapping[str, Columns]) -> Iterator[Card]:
     yield "NCORE", sum(name.startswith("CS") for name in stations)
     yield "NREMOTE", sum(name.startswith("RS") for name in stations)
     yield "NINTL", sum(not name.startswith(("CS", "RS")) for name in stations)
-

@@ -60,9 +60,7 @@ class Plane:
     def slices(self) -> tuple[int | slice, ...]:
         """What takes the plane out of pixels in the order of numpy, in which the last axis is the first of FITS."""
         sky = self.order[:2]
-        return tuple(
-            slice(None) if axis in sky else self.index[axis] for axis in reversed(range(len(self.lengths)))
-        )
+        return tuple(slice(None) if axis in sky else self.index[axis] for axis in reversed(range(len(self.lengths))))
 
     def of(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """(ny, nx) — the plane, of pixels with all axes in the order of numpy."""

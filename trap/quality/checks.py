@@ -114,7 +114,10 @@ def check_among_earlier(
 
 def _order(look: Look) -> list[Check]:
     """The checks that can be made of this image; TraP looks at LOFAR's more closely, and in another order."""
-    order: list[Check] = [("flat", "check_flat", RejectReason.FLAT, _flat), ("nan", "check_nan", RejectReason.NAN, _nan)]
+    order: list[Check] = [
+        ("flat", "check_flat", RejectReason.FLAT, _flat),
+        ("nan", "check_nan", RejectReason.NAN, _nan),
+    ]
     has_values = bool(np.isfinite(look.data).any())
     rms, beam = ("rms", "check_rms", RejectReason.RMS, _rms), ("beam", "check_beam", RejectReason.BEAM, _beam)
     bright_source = ("bright_source", "check_bright_source", RejectReason.BRIGHT_SOURCE, _bright)

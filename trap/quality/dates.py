@@ -34,7 +34,9 @@ def check_stale(start: datetime, now: datetime, max_age_days: float) -> Verdict:
         d — 0 takes images of any age.
     """
     age = now - start
-    comment = f"start {_text(start)}, {abs(age) / timedelta(days=1):.1f} days {'ago' if age >= timedelta(0) else 'ahead'}"
+    comment = (
+        f"start {_text(start)}, {abs(age) / timedelta(days=1):.1f} days {'ago' if age >= timedelta(0) else 'ahead'}"
+    )
     if age < -_CLOCKS:
         return Verdict(False, f"{comment}: in the future")
     if max_age_days and age > timedelta(days=max_age_days):

@@ -162,9 +162,13 @@ def station_area(kind: str, freq_eff: float, antenna_set: str) -> float | None:
     return float(_dipole_area(wavelength, distances).sum())
 
 
-def _dipole_area(wavelength: float, distance: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _dipole_area(
+    wavelength: float, distance: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Effective areas in m² of dipoles whose nearest neighbours are so far (m)."""
-    largest = math.pi * distance**2 / 4 if wavelength > _LOWEST_BAND_METRES else np.full_like(distance, _HBA_DIPOLE_AREA)
+    largest = (
+        math.pi * distance**2 / 4 if wavelength > _LOWEST_BAND_METRES else np.full_like(distance, _HBA_DIPOLE_AREA)
+    )
     return np.minimum(wavelength**2 / 3, largest)
 
 
