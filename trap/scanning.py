@@ -89,7 +89,10 @@ def describe_images(urls: Sequence[str], settings: ReadingConfig, *, with_hash: 
 def _scan_side_by_side(urls: Sequence[str], config: PipelineConfig, *, with_hash: bool) -> Iterator[list[Description]]:
     settings = config.execution
     with ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers:
-        submit = partial(workers.submit, describe_images, settings=config.reading, with_hash=with_hash)
+
+        def submit(batch: list[str]) -> Result[list[Description]]:
+            return workers.submit(describe_images, batch, config.reading, with_hash=with_hash)
+
         waiting = (list(batch) for batch in _batches(urls))
         pending = deque((batch, submit(batch)) for batch in islice(waiting, BATCHES_PER_WORKER * workers.n_workers))
         while pending:

@@ -12,8 +12,16 @@ from made_up_survey import Field
 from trap.config import PipelineConfig
 from trap.images.beam import Beam
 from trap.images.metadata import LofarStations
-from trap.quality import AcceptedImages, HistoryKey, Look, RejectReason, check_alone, check_among_earlier, check_sources
-from trap.quality import first_rejection
+from trap.quality import (
+    AcceptedImages,
+    HistoryKey,
+    Look,
+    RejectReason,
+    check_alone,
+    check_among_earlier,
+    check_sources,
+    first_rejection,
+)
 
 STATIONS = LofarStations(antenna_set="HBA", ncore=40, nremote=10, nintl=0, subbands=10, subbandwidth=2e5)
 GOOD = replace(Field().image(0).metadata, centre_ra=212.836, centre_dec=52.2025)

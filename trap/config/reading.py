@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import PurePath
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -80,8 +80,8 @@ class ReadingConfig(Settings):
 
     def given_for(self, url: str) -> Given:
         """Put together all that is given for one image; the later of two that match wins."""
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         for given in self.given:
             if given.applies_to(url):
                 values |= given.model_dump(exclude_none=True)
-        return Given(**values)  # type: ignore[arg-type]  # they were checked one by one
+        return Given(**values)

@@ -38,7 +38,10 @@ __all__ = [
 
 _WRITERS: dict[type, Callable[[Any], str]] = {bool: str, int: str, float: repr, str: str, list: json.dumps}
 _READERS: dict[str, Callable[[str], Any]] = {
-    **{"bool": "True".__eq__, "int": int, "float": float, "str": str},
+    "bool": "True".__eq__,
+    "int": int,
+    "float": float,
+    "str": str,
     "list": json.loads,
 }
 

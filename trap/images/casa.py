@@ -72,7 +72,7 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
     return plane.turned(np.where(is_bad, np.nan, pixels).reshape(shape))
 
 
-def map_plane(path: Path, settings: ReadingConfig) -> None:  # noqa: ARG001 (what every format offers)
+def map_plane(path: Path, settings: ReadingConfig) -> None:
     """Return None: casacore keeps pixels in tiles."""
 
 

@@ -87,9 +87,8 @@ def _direction(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
         # casacore counts pixels from 0.
         yield f"CRPIX{axis}", float(coordinate["crpix"][place]) + 1
         yield f"CUNIT{axis}", "deg"
-        for other, value in enumerate(np.asarray(coordinate["pc"])[place]):
-            if value != (place == other):
-                yield f"PC{axis}_{axes[other]}", float(value)
+    for (row, column), value in np.ndenumerate(np.asarray(coordinate["pc"], float)):
+        yield f"PC{axes[row]}_{axes[column]}", float(value)
     for number, value in enumerate(coordinate.get("projection_parameters", ()), _FIRST_PARAMETER.get(projection, 1)):
         if value:
             yield f"PV{axes[1]}_{number}", float(value)

@@ -66,7 +66,7 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
         return np.array(plane.turned(file[_PIXELS][plane.slices]))
 
 
-def map_plane(path: Path, settings: ReadingConfig) -> None:  # noqa: ARG001 (what every format offers)
+def map_plane(path: Path, settings: ReadingConfig) -> None:
     """Return None: HDF5 keeps pixels in chunks."""
 
 

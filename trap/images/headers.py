@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -246,14 +246,13 @@ def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:
     is_lofar = given.antenna_set is not None or keywords.text("TELESCOP").upper() == "LOFAR"
     if not (antenna_set and is_lofar):
         return None
-    counts = {
-        name: keywords.count(keyword) if (value := getattr(given, name)) is None else value
+    numbers: dict[str, Any] = {
+        name: keywords.count(keyword) if getattr(given, name) is None else getattr(given, name)
         for name, keyword in _LOFAR_COUNTS.items()
     }
-    subbandwidth = given.subbandwidth or keywords.number("SUBBANDW")
-    missing = [_LOFAR_COUNTS[name] for name, value in counts.items() if value is None]
-    missing += ["SUBBANDW"] if subbandwidth is None else []
+    numbers["subbandwidth"] = given.subbandwidth or keywords.number("SUBBANDW")
+    missing = [name for name, value in numbers.items() if value is None]
     if missing:
         _log.warning("lofar_stations_unknown", image=keywords.url, missing=missing)
         return None
-    return LofarStations(antenna_set=antenna_set, subbandwidth=subbandwidth, **counts)
+    return LofarStations(antenna_set=antenna_set, **numbers)

@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["STOKES", "Plane", "choose_plane"]
 
 STOKES = {
-    **{"I": 1, "Q": 2, "U": 3, "V": 4},
-    **{"RR": -1, "LL": -2, "RL": -3, "LR": -4},
-    **{"XX": -5, "YY": -6, "XY": -7, "YX": -8},
+    "I": 1,
+    "Q": 2,
+    "U": 3,
+    "V": 4,
+    "RR": -1,
+    "LL": -2,
+    "RL": -3,
+    "LR": -4,
+    "XX": -5,
+    "YY": -6,
+    "XY": -7,
+    "YX": -8,
 }
 """FITS codes of the Stokes parameters and correlations."""
 

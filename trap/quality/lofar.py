@@ -14,8 +14,12 @@ import numpy as np
 from trap.quality.reasons import Verdict
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from trap.config import QualityLofarConfig
     from trap.images.metadata import ImageMetadata, LofarStations
+
+    Array = NDArray[np.float64]
 
 __all__ = ["check_noise", "check_tau_time", "station_area", "theoretical_noise"]
 
@@ -126,12 +130,12 @@ def theoretical_noise(freq_eff: float, tau_time: float, stations: LofarStations)
     # Jy: the system equivalent flux density of a station of each kind.
     sefd = {kind: 2 * _BOLTZMANN * temperature / area * 1e26 for kind, area in areas.items() if area}
     names = list(kinds)
-    weight = 0.0
-    for i, one in enumerate(names):
-        weight += kinds[one] * (kinds[one] - 1) / 2 / sefd[one] ** 2
-        weight += sum(kinds[one] * kinds[other] / (sefd[one] * sefd[other]) for other in names[i + 1 :])
-    total = 4 * bandwidth * tau_time * weight
-    return 1 / math.sqrt(total) if total > 0 else None
+    among = sum(n * (n - 1) / 2 / sefd[kind] ** 2 for kind, n in kinds.items())
+    between = sum(
+        kinds[one] * kinds[other] / (sefd[one] * sefd[other]) for i, one in enumerate(names) for other in names[i + 1 :]
+    )
+    total = 4 * bandwidth * tau_time * (among + between)
+    return float(1 / math.sqrt(total)) if total > 0 else None
 
 
 def station_area(kind: str, freq_eff: float, antenna_set: str) -> float | None:
@@ -162,18 +166,15 @@ def station_area(kind: str, freq_eff: float, antenna_set: str) -> float | None:
     return float(_dipole_area(wavelength, distances).sum())
 
 
-def _dipole_area(
-    wavelength: float, distance: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _dipole_area(wavelength: float, distance: Array) -> Array:
     """Effective areas in m² of dipoles whose nearest neighbours are so far (m)."""
-    largest = (
-        math.pi * distance**2 / 4 if wavelength > _LOWEST_BAND_METRES else np.full_like(distance, _HBA_DIPOLE_AREA)
-    )
+    is_low = wavelength > _LOWEST_BAND_METRES
+    largest = math.pi * distance**2 / 4 if is_low else np.full_like(distance, _HBA_DIPOLE_AREA)
     return np.minimum(wavelength**2 / 3, largest)
 
 
 def _system_temperature(freq_eff: float) -> float:
     """Temperature in K of the sky and the instrument together."""
-    sky = 60.0 * (_LIGHT_SPEED / freq_eff) ** 2.55
+    sky = 60.0 * float((_LIGHT_SPEED / freq_eff) ** 2.55)
     shares = [share * sky for share in _INSTRUMENT_SHARES]
     return sky + float(np.interp(freq_eff / 1e6, (*_INSTRUMENT_MHZ, 120.0, _HIGHEST_MHZ), (*shares, 200.0, 200.0)))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import Associations, ExtractType, FitRequests, Measurements
-from trap.extraction.forced import fit_positions
 from trap.config import ReadingConfig
+from trap.extraction.forced import fit_positions
 from trap.images.image import read_image
 from trap.survey import as_utc64
 
