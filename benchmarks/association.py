@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import Measurements
+from trap.entries import LightCurveKey
 from trap.images.skyregion import SkyRegion
-from trap.running_catalogue import LightCurveKey, RunningCatalogue
+from trap.running_catalogue import RunningCatalogue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

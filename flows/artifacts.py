@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.tasks import time_label
+from flows.policies import time_label
 from trap.variability import modulation_v, weighted_eta
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
             "rejected" if result.rejection else "accepted",
             reason=result.rejection.text if result.rejection else "",
             blind=len(result.measurements),
-            forced=len(image.forced_targets),
+            forced=image.n_fitted,
             new=len(image.new_sources),
             rms=_rounded(result.rms_qc),
             **{f"{stage} [s]": seconds for stage, seconds in result.seconds.items()},

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from flows.tasks import POLICIES, Policy, Work, call_task, make_task
+from flows.policies import POLICIES, Policy
+from flows.tasks import Work, call_task, make_task
 
 if TYPE_CHECKING:
     from prefect import Task
@@ -37,22 +38,35 @@ class PrefectExecutor:
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
         """Run the step as a task in a thread, which hands it to a worker at every attempt."""
-        task, label = self._task(step, *args, **kwargs)
-        work = partial(_result_of, partial(self._workers.submit, step, *args, **kwargs))
-        return cast("Result[T]", task.submit(label, work))
+        return self.submit_work(step.__name__, partial(self._run, step, *args, **kwargs), *args, **kwargs)
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run the step as a task here and now."""
-        task, label = self._task(step, *args, **kwargs)
-        return cast("T", call_task(task, label, partial(step, *args, **kwargs)))
+        label = _label(step.__name__, *args, **kwargs)
+        return cast("T", call_task(self._task(step.__name__), label, partial(step, *args, **kwargs)))
 
-    def _task(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[Task[[str, Work], Any], str]:
-        name = step.__name__
-        policy = POLICIES.get(name, Policy())
+    def submit_work(self, name: str, work: Callable[[], T], /, *args: object, **kwargs: object) -> Result[T]:
+        """Run, as a task in a thread, what waits for a step that a worker may have begun already.
+
+        Parameters
+        ----------
+        name
+            The step.
+        work
+            Waits for the step, or does it again.
+        args, kwargs
+            Arguments of the step, which the run is called after.
+        """
+        return cast("Result[T]", self._task(name).submit(_label(name, *args, **kwargs), work))
+
+    def _run(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._workers.submit(step, *args, **kwargs).result()
+
+    def _task(self, name: str) -> Task[[str, Work], Any]:
         if name not in self._tasks:
-            self._tasks[name] = make_task(name, policy)
-        return self._tasks[name], f"{name} {policy.label(*args, **kwargs)}".rstrip()
+            self._tasks[name] = make_task(name, POLICIES.get(name, Policy()))
+        return self._tasks[name]
 
 
-def _result_of(submit: Callable[[], Result[T]]) -> T:
-    return submit().result()
+def _label(name: str, *args: object, **kwargs: object) -> str:
+    return f"{name} {POLICIES.get(name, Policy()).label(*args, **kwargs)}".rstrip()

@@ -5,45 +5,47 @@ The order of the stages is not written here: it is :mod:`trap.pipeline`'s, whate
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
-from prefect import Flow, flow
+from prefect import flow, tags
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.exceptions import FailedRun
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.artifacts import store_group_table, store_summary
-from flows.executors import PrefectExecutor
-from flows.granularity import Granularity, choose_granularity
+from flows.artifacts import store_summary
+from flows.groups import process_groups
+from flows.labels import RUN_TAG, dataset_name, dataset_tags
+from flows.liveness import process_labels
 from flows.log import events_in_run_log, quiet_console
+from flows.policies import RUN
+from flows.recovery import recover
 from flows.server import Server, ensure_server, stop_command
-from flows.tasks import TIMESTEP, call_task, make_task, time_label
+from flows.states import final_state
+from flows.stopping import StopRequests
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
+from trap.db.engine import is_transient
+from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
 from trap.executors import ProcessExecutor
 from trap.images.patterns import expand_patterns
-from trap.pipeline import DatasetRun, LookAhead, open_run
-from trap.planning import TimestepGroup
+from trap.pipeline import DatasetRun, open_run
+from trap.steps.arrivals import open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
-    from prefect.futures import PrefectFuture
-    from prefect.task_runners import TaskRunner
-
-    from trap.outcomes import RunSummary, TimestepOutcome
+    from trap.outcomes import RunSummary
 
     Progress = Callable[[int, int], None]
 
@@ -53,7 +55,6 @@ log = structlog.get_logger(__name__)
 
 MAX_SHOWN_IMAGES = 1000
 """Prefect refuses parameters of more than half a megabyte."""
-MAX_MESSAGE = 500
 
 
 class MonitoredPosition(BaseModel):
@@ -74,7 +75,8 @@ class _Caller:
     """What a caller in this process gives and gets beside the flow's parameters, which must be JSON."""
 
     config: PipelineConfig
-    progress: Progress | None
+    progress: Progress | None = None
+    open_delays: tuple[float, ...] = ()
     summary: RunSummary | None = None
 
 
@@ -84,16 +86,13 @@ _caller: ContextVar[_Caller | None] = ContextVar("caller", default=None)
 def _run_name() -> str:
     context = FlowRunContext.get()
     config = context.parameters["config"] if context is not None and context.parameters else PipelineConfig()
-    return _dataset_name(config, config.persistence.dataset_id)
-
-
-def _dataset_name(config: PipelineConfig, dataset_id: int) -> str:
-    which = f"dataset {dataset_id}" if dataset_id > 0 else "new dataset"
-    return f"{config.persistence.description}, {which}"
+    return dataset_name(config, config.persistence.dataset_id)
 
 
 @flow(name="process-dataset", flow_run_name=_run_name, persist_result=False)
-def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | None = None) -> State[Any]:
+def process_dataset(
+    config: PipelineConfig, monitors: list[MonitoredPosition] | None = None, batch: str = ""
+) -> State[Any]:
     """Process the images of a dataset: find, associate and measure sources, and store their light curves.
 
     Parameters
@@ -103,6 +102,8 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
         extend.
     monitors
         Positions to measure in every image; an old dataset keeps its own.
+    batch
+        For the sensor: name of the arrived images to process, in place of ``execution.images``.
 
     Returns
     -------
@@ -116,101 +117,100 @@ def process_dataset(config: PipelineConfig, monitors: list[MonitoredPosition] | 
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    caller = _caller.get() or _Caller(config, None)
+    caller = _caller.get() or _Caller(_resumable(_of_batch(config, batch)), open_delays=RUN.open_delays)
     settings = caller.config.execution
+    _say_where_it_runs()
+    stops = StopRequests(_flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
     with (
         events_in_run_log(),
-        open_run(caller.config, monitors=_as_table(monitors), progress=caller.progress) as dataset,
+        ExitStack() as stack,
         ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers,
         # A sync flow run with a heartbeat ends at a whole second of its life: half a second lost per group.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
-        _introduce_run(_dataset_name(config, dataset.dataset_id))
-        subflow = _group_flow(dataset, workers)
-        for group in dataset.plan.groups:
-            first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
-            # Timesteps that failed are in the summary; anything else that ends a group ends the run.
-            with suppress(FailedRun):
-                subflow(group.number, first, last, len(group.urls))
+        dataset = _open_patiently(
+            lambda: stack.enter_context(
+                open_run(caller.config, monitors=_as_table(monitors), progress=caller.progress)
+            ),
+            caller.open_delays,
+        )
+        with tags(*_introduce_run(config, dataset)):
+            process_groups(dataset, workers, stops)
         summary = dataset.summary()
         store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None)
     caller.summary = summary
-    return _final_state(summary)
+    n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
+    stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
+    return stopped or final_state(summary)
 
 
-def _group_flow(dataset: DatasetRun, workers: ProcessExecutor) -> Flow[[int, str, str, int], State[Any]]:
-    """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
-    steps = PrefectExecutor(workers)
-    # A thread only waits for a worker; some more, for those that wait for their next attempt.
-    threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=2 * workers.n_workers))
-
-    def timestep_group(number: int, first: str, last: str, images: int) -> State[Any]:  # noqa: ARG001 (for Prefect)
-        """Process consecutive timesteps: images side by side, timesteps in order."""
-        group = dataset.plan.groups[number - 1]
-        granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
-        if granularity is Granularity.IMAGE:
-            outcomes = dataset.process_group(group, steps)
-        else:
-            outcomes = _process_whole_timesteps(dataset, group, workers)
-        store_group_table(dataset.dataset_id, outcomes)
-        return _group_state(outcomes)
-
-    return Flow(
-        timestep_group,
-        name="timestep-group",
-        flow_run_name="{first} to {last}, {images} images",
-        task_runner=threads,
-        validate_parameters=False,
-        persist_result=False,
-    )
+def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
+    """Fill in the images of a batch."""
+    if not batch:
+        return config
+    with open_ledger(config.execution.database) as ledger:
+        images = tuple(map(str, ledger.images(batch)))
+    if not images:
+        msg = f"no images of batch {batch!r} are written down in the database"
+        raise ConfigError(msg)
+    return config.with_options(execution={"images": images})
 
 
-def _process_whole_timesteps(
-    dataset: DatasetRun, group: TimestepGroup, workers: ProcessExecutor
-) -> list[TimestepOutcome]:
-    """Process a group with one task per timestep, which runs the steps by itself."""
-    ahead = LookAhead(workers, dataset.config, group.urls)
-    task = make_task("process_timestep", TIMESTEP)
-    outcomes = []
-    for timestep in group.timesteps:
-        label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
-        work = partial(dataset.process_timestep, timestep, ahead, workers)
-        outcomes.append(dataset.attempt(partial(call_task, task, label, work), timestep))
-    return outcomes
+def _resumable(config: PipelineConfig) -> PipelineConfig:
+    """Give a new dataset the run as its key: begun again after a crash, the run finds what it has made."""
+    settings, run_id = config.persistence, _flow_run_id()
+    if settings.dataset_id != -1 or settings.dataset_key or run_id is None:
+        return config
+    return config.with_options(persistence={"dataset_key": f"flow-run:{run_id}"})
 
 
-def _group_state(outcomes: Sequence[TimestepOutcome]) -> State[Any]:
-    failures = [outcome for outcome in outcomes if outcome.failure is not None]
-    if failures:
-        return Failed(message=_failure_message(failures, len(outcomes)))
-    return Completed(message=f"{len(outcomes)} timesteps, {sum(len(outcome.images) for outcome in outcomes)} images")
+def _open_patiently(opening: Callable[[], DatasetRun], delays: Sequence[float]) -> DatasetRun:
+    """Open a run; where the database is away or another run writes the dataset, wait for it."""
+    for delay in delays:
+        try:
+            return opening()
+        except (TransientError, DatabaseError) as error:
+            if not _may_open_later(error):
+                raise
+            log.warning("dataset_not_opened", reason=str(error), seconds=delay)
+            time.sleep(delay)
+    return opening()
 
 
-def _final_state(summary: RunSummary) -> State[Any]:
-    if summary.failures:
-        return Failed(message=_failure_message(summary.failures, len(summary.outcomes)))
-    n_images = len(summary.images)
-    if summary.left_out:
-        url, reason = summary.left_out[0]
-        message = f"{len(summary.left_out)} images left out, the first: {url}: {reason}"
-        return Completed(name="Partial", message=message[:MAX_MESSAGE])
-    known = f", {len(summary.already_known)} known before" if summary.already_known else ""
-    return Completed(message=f"{len(summary.outcomes)} timesteps, {n_images} images{known}")
+def _may_open_later(error: BaseException) -> bool:
+    cause = error.__cause__
+    return isinstance(error, TransientError | DatasetLockedError) or (cause is not None and is_transient(cause))
 
 
-def _failure_message(failures: Sequence[TimestepOutcome], n_timesteps: int) -> str:
-    reasons = "; ".join(f"{time_label(outcome.taustart_ts)}: {outcome.failure}" for outcome in failures)
-    return f"{len(failures)} of {n_timesteps} timesteps failed: {reasons}"[:MAX_MESSAGE]
+def _flow_run_id() -> UUID | None:
+    context = FlowRunContext.get()
+    return None if context is None or context.flow_run is None else context.flow_run.id
 
 
-def _introduce_run(name: str) -> None:
-    """Name the flow run after its dataset, whose number is known only now, and say where to watch it."""
+def _say_where_it_runs() -> None:
+    """Label and tag the flow run before anything can go wrong, so that it is found if its process dies."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
     with get_client(sync_client=True) as client:
-        client.set_flow_run_name(context.flow_run.id, name)
-    log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
+        client.update_flow_run_labels(context.flow_run.id, process_labels())
+        client.update_flow_run(context.flow_run.id, tags=sorted({*context.flow_run.tags, RUN_TAG}))
+
+
+def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> list[str]:
+    """Name and tag the flow run after its dataset, which is known only now, and say where to watch it.
+
+    Returns
+    -------
+    The tags.
+    """
+    name, found = dataset_name(config, dataset.dataset_id), dataset_tags(dataset.dataset_id, dataset.plan)
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(context.flow_run.id, name=name, tags=sorted({*context.flow_run.tags, *found}))
+        log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
+    return found
 
 
 def _as_table(monitors: Sequence[MonitoredPosition] | None) -> MonitorPositions | None:
@@ -266,6 +266,7 @@ def run(
     token = _caller.set(caller)
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}), quiet_console():
+            _clear_up_after_others()
             state = process_dataset(_shown(config), _as_parameter(monitors), return_state=True)
     finally:
         _caller.reset(token)
@@ -274,6 +275,12 @@ def run(
         msg = f"the flow ended without a summary: {state}"
         raise RuntimeError(msg)
     return replace(caller.summary, watch=_where_to_watch(server))
+
+
+def _clear_up_after_others() -> None:
+    """Let no run be shown as running whose process is gone: where there is no worker, nobody else does."""
+    with get_client(sync_client=True) as client:
+        recover(client, now=datetime.now(UTC))
 
 
 def _where_to_watch(server: Server) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ def dataset_maker(engine: Engine) -> Callable[..., Dataset]:
                 "analysis_threshold": 3.0,
                 "extraction_radius_pix": RADIUS_PIX,
             },
-            "transient_search": {"new_source_sigma_margin": 3.0},
+            "transient_search": {"new_source_test": "image", "new_source_sigma_margin": 3.0},
         }
         for section, options in sections.items():
             defaults[section] = {**defaults.get(section, {}), **options}

@@ -7,22 +7,22 @@ import pytest
 from made_up_survey import sources
 
 from trap.config import PipelineConfig
+from trap.entries import LightCurveKey
 from trap.images.skyregion import SkyRegion
 from trap.new_sources import EarlierLooks
 from trap.noise_history import NoiseTiles, tiles_within
-from trap.running_catalogue import LightCurveKey
+from trap.sky_regions import SkyRegions
 
 KEY = LightCurveKey(0, 1)
-REGIONS = [
-    SkyRegion(centre_ra=10.0, centre_dec=0.0, xtr_radius=1.0),
-    SkyRegion(centre_ra=11.5, centre_dec=0.0, xtr_radius=1.0),
-]
+REGIONS = SkyRegions()
+for RA in (10.0, 11.5):
+    REGIONS.append(SkyRegion(centre_ra=RA, centre_dec=0.0, xtr_radius=1.0))
 ONE = np.array([0])
 
 
 def make_looks(noise="position"):
     """Thresholds of 10 + 2 σ."""
-    options = {"new_source_sigma_margin": 2.0, "new_source_noise": noise}
+    options = {"new_source_sigma_margin": 2.0, "new_source_test": noise}
     config = PipelineConfig().with_options(source_extraction={"detection_threshold": 10.0}, transient_search=options)
     return EarlierLooks(config)
 

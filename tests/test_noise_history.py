@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trap.entries import LightCurveKey
 from trap.noise_history import NoiseHistory, NoiseTiles, tile_order, tiles_at, tiles_within
-from trap.running_catalogue import LightCurveKey
 
 KEY = LightCurveKey(0, 1)
 ORDER = 6

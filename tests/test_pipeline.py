@@ -9,11 +9,12 @@ from structlog.testing import capture_logs
 from trap import pipeline
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
-from trap.errors import TransientError
+from trap.errors import TransientError, WorkerLostError
 from trap.executors import SerialExecutor
+from trap.image_measurement import measure_image
 from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.outcomes import ExitCode
-from trap.pipeline import LookAhead, measure_image, open_run
+from trap.pipeline import open_run
 from trap.records import ImageResult, UnreadableImage
 from trap.steps import association, persistence
 
@@ -127,7 +128,7 @@ def test_timestep_tried_again_after_a_failure_is_as_if_nothing_had_happened(conf
     executor = Failing(persistence.store_timestep, TransientError("the lock was taken"), at=2)
     with open_run(config) as dataset:
         for group in dataset.plan.groups:
-            ahead = LookAhead(executor, config, group.urls)
+            ahead = dataset.look_ahead(executor, group.timesteps)
             for timestep in group.timesteps:
                 try:
                     dataset.process_timestep(timestep, ahead, executor)
@@ -136,6 +137,51 @@ def test_timestep_tried_again_after_a_failure_is_as_if_nothing_had_happened(conf
         troubled = dataset.dataset_id
     assert executor.n_calls == 5
     assert points(engine, troubled) == points(engine, untroubled.dataset_id)
+
+
+def test_a_run_that_is_stopped_leaves_the_other_timesteps_to_the_next_one(config, engine):
+    untroubled = process_all(config, SerialExecutor())
+    with open_run(config) as dataset:
+        group, _ = dataset.plan.groups
+        outcomes = dataset.process_group(group, SerialExecutor(), is_stopped=lambda: len(dataset.outcomes) == 2)
+    assert [outcome.failure for outcome in outcomes] == [None, None]
+    resumed = process_all(config.with_options(persistence={"dataset_id": dataset.dataset_id}), SerialExecutor())
+    assert (len(resumed.outcomes), len(resumed.known)) == (2, 4)
+    assert points(engine, resumed.dataset_id) == points(engine, untroubled.dataset_id)
+
+
+def test_images_are_measured_beyond_the_end_of_a_group(config):
+    executor = Failing(measure_image, ValueError("none"), at=0, times=0)
+    with open_run(config) as dataset:
+        first, second = dataset.plan.groups
+        ahead = dataset.look_ahead(executor, n_workers=1)
+        assert executor.n_calls == 6  # twice a timestep of two images and one worker
+        dataset.process_group(first, executor, ahead=ahead)
+        assert executor.n_calls == 8
+        dataset.process_group(second, executor, ahead=ahead)
+    assert executor.n_calls == 8
+
+
+def test_an_image_that_ends_its_worker_every_time_costs_itself_and_not_its_timestep(config, engine, images):
+    deadly = images[3]
+
+    class Deadly(SerialExecutor):
+        def submit(self, step, /, *args, **kwargs):
+            return super().submit(die if args == (deadly,) else step, *args, **kwargs)
+
+    def die(*_args, **_kwargs):
+        raise WorkerLostError("the worker process of measure_image died (exit code -9)", is_culprit=True)
+
+    with open_run(config) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, Deadly(), retry_delays=(0.0, 0.0, 0.0))
+        summary = dataset.summary()
+    assert (summary.exit_code, len(summary.images)) == (ExitCode.IMAGES_LEFT_OUT, 7)
+    ((url, reason),) = summary.left_out
+    assert url == deadly
+    assert "cost 3 worker processes" in reason
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT url FROM unreadableimage")).scalars().all() == [deadly]
 
 
 def test_progress_is_told_after_every_timestep(config):

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_survey import sources
 
+from trap.entries import LightCurveKey
 from trap.images.skyregion import SkyRegion
-from trap.running_catalogue import LightCurveKey, RunningCatalogue
+from trap.running_catalogue import RunningCatalogue
 
 LOW, HIGH = LightCurveKey(0, 1), LightCurveKey(1, 1)
 DAY = np.timedelta64(1, "D")

@@ -56,13 +56,19 @@ class Association(IntEnum):
     NULL_DETECTION = 7
     MONITOR_FIRST = 8
     MONITOR = 9
+    PART = 10
+    """First point of a part of a blend: a known entry is seen to be several."""
+    BLEND = 11
+    """First point of a blend: known entries are seen as one."""
+    BACKWARD = 12
+    """Forced fit in an image earlier than that in which the entry was found."""
 
 
 class Flag(IntFlag):
     """What to know about a measurement before trusting it (column ``flags``)."""
 
     FIT_FAILED = 1
-    """The Gaussian fit did not converge; the numbers are from moments."""
+    """The Gaussian fit did not converge: the numbers are from moments, or missing (NaN) from a forced fit."""
     BLENDED = 2
     """Fitted together with other components of one island."""
     EDGE = 4
@@ -187,6 +193,12 @@ class NewSources(ColumnTable):
         "f8", "", "Peak flux density over the best earlier noise at the position; NaN where that is not known."
     )
     n_looks: NDArray[np.int32] = column("i4", "", "Earlier images of the band that looked at the position.")
+    significance: NDArray[np.float64] = column(
+        "f8", "", "Of its being new, in sigma: against a steady source that all earlier looks missed."
+    )
+    upper_limit: NDArray[np.float64] = column(
+        "f8", "Jy/beam", "Detection threshold times the best earlier noise at the position."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -199,3 +211,20 @@ class VarMetrics(ColumnTable):
     eta_int: NDArray[np.float64] = column("f8", "", "η of the integrated flux density.")
     lightcurve_max: NDArray[np.float64] = column("f8", "Jy", "Highest integrated flux density, forced fits included.")
     lightcurve_avg: NDArray[np.float64] = column("f8", "Jy", "Mean integrated flux density, forced fits included.")
+    lightcurve_wavg: NDArray[np.float64] = column("f8", "Jy", "The same, weighted by 1/σ².")
+    f_datapoints: NDArray[np.int32] = column("i4", "", "Number of flux points, forced fits included.")
+    v_peak: NDArray[np.float64] = column("f8", "", "V of the peak flux density.")
+    eta_peak: NDArray[np.float64] = column("f8", "", "η of the peak flux density.")
+    eta_p_value: NDArray[np.float64] = column(
+        "f8", "", "Probability of so high an η_int if the source is constant; NaN for one point."
+    )
+    modulation: NDArray[np.float64] = column(
+        "f8", "", "Relative scatter of the integrated flux density beyond its errors; NaN for one point."
+    )
+    modulation_err: NDArray[np.float64] = column("f8", "", "Its 1σ error.")
+    vs_max: NDArray[np.float64] = column("f8", "", "Largest step from the mean before, over its error; signed.")
+    m_max: NDArray[np.float64] = column("f8", "", "That step over the mean of before and after.")
+    spectral_index: NDArray[np.float64] = column(
+        "f8", "", "α of S ∝ ν^α through the weighted means of all bands; NaN for one band."
+    )
+    spectral_index_err: NDArray[np.float64] = column("f8", "", "Its 1σ error.")

@@ -86,4 +86,16 @@ class TransientError(TrapError, OSError):
 
 
 class WorkerLostError(TransientError):
-    """A worker process died, or was ended because it passed its time-out."""
+    """A worker process died, or was ended because it passed its time-out.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    is_culprit
+        Whether it was the process that ran this very step, and not that of a neighbour.
+    """
+
+    def __init__(self, message: str, *, is_culprit: bool = False) -> None:
+        super().__init__(message)
+        self.is_culprit = is_culprit

@@ -157,18 +157,20 @@ class _WorkerResult(Generic[T]):
             return self._future.result()
         except TimeoutError as error:
             msg = f"{self._step} was ended after {self._timeout:g} s"
-            raise WorkerLostError(msg) from error
+            raise WorkerLostError(msg, is_culprit=True) from error
         except (BrokenProcessPool, CancelledError) as error:
             msg = f"the worker processes were lost while {self._step} ran"
             raise WorkerLostError(msg) from error
         except ProcessExpired as error:
             msg = f"the worker process of {self._step} died (exit code {error.exitcode})"
-            raise WorkerLostError(msg) from error
+            raise WorkerLostError(msg, is_culprit=True) from error
 
 
 def _prepare_worker(parent: int) -> None:
     """Make a worker write its log to standard error, leave interrupts to its parent, and not outlive it."""
     configure_logging()
+    # Whoever asks the run to stop asks its process group; the timestep in hand still needs its images.
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
 

@@ -1,14 +1,12 @@
-"""Which new entries are transient candidates: an earlier image should have shown them.
+"""Which new entries are transient candidates: earlier images should have shown them.
 
-A source that appears in sky never looked at before is no news. One that is brighter than the
-faintest source an earlier image of the same band could have shown is (Swinbank et al. 2015,
-sect. 4.5). The limit of an image is its noise times the detection threshold plus a margin; the
-best earlier image is that with the lowest limit.
-
-TraP knows of each image the lowest and the highest noise alone. A steady source that passes the
-threshold for the first time in a noisier part of the field is then above the limit made of the
-noise of the best part. So the noise that decides is, unless asked otherwise, the best earlier one
-at the position.
+A source that appears in sky never looked at before is no news. One that earlier images of the same
+band would have shown is. TraP (Swinbank et al. 2015, sect. 4.5) asks that its peak be above the
+limit of the best earlier image, its lowest noise times the detection threshold plus a margin. That
+leaves two ways for a steady source to seem new: it may lie where the noise is higher than the
+lowest, and noise may lift it over the threshold, by more than the margin, after it was missed by as
+little. So two more tests stand beside TraP's: the same with the best earlier noise at the position,
+and the significance against any steady source, which counts how often the position was looked at.
 """
 
 from __future__ import annotations
@@ -16,28 +14,78 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import log_ndtr, ndtri_exp
 
 from trap.catalogues import NewSources
-from trap.noise_history import NoiseHistory
+from trap.noise_history import DEPTH_POWER, NoiseHistory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from trap.catalogues import Measurements
     from trap.config import PipelineConfig
-    from trap.images.skyregion import SkyRegion
+    from trap.entries import LightCurveKey
     from trap.noise_history import NoiseTiles
-    from trap.running_catalogue import LightCurveKey
+    from trap.sky_regions import SkyRegions
 
+    Array = NDArray[np.float64]
     Rows = NDArray[np.intp]
 
-__all__ = ["LOOK", "EarlierLooks"]
+__all__ = ["LOOK", "EarlierLooks", "significance_of_newness"]
 
 LOOK = np.dtype([("image", "i8"), ("region", "i4"), ("rms_min", "f8"), ("rms_max", "f8")])
 """One accepted image as an earlier look: its database id and sky region, and the lowest and highest
 noise in it [Jy/beam]."""
+
+SHRINKING = (5**0.5 - 1) / 2
+N_SHRINKINGS = 60
+"""So often is the interval of the search made smaller by the golden section: to 1e-12 of its length."""
+
+
+def significance_of_newness(
+    peak: ArrayLike, error: ArrayLike, *, threshold: float, rms: ArrayLike, n_looks: ArrayLike
+) -> Array:
+    """Tell how many σ speak against a steady source that every earlier look happened to miss.
+
+    A look at a steady source of flux density S misses it with the probability Φ(T - S/σ), the
+    measurement now reaches the peak P with the probability Φ((S - P)/σ_P). The steady source that
+    is hardest to exclude has the S at which both together are most probable,
+
+        p = max over S of  Φ(T - S/σ)ⁿ Φ((S - P)/σ_P),
+
+    and the significance is that of a normal deviate which is exceeded with this probability. It
+    rises with the peak and with the number of looks: one look excludes little of what lies near the
+    threshold, a hundred leave no source there to be found.
+
+    Looks that are noisier than the best say less. They count as (σ/σ_k)⁶ of a look, which is close
+    to the ratio of the logarithms of Φ(T - S/σ_k) and Φ(T - S/σ) at the S that matter.
+
+    Parameters
+    ----------
+    peak, error
+        (n,) Jy/beam — peak flux density and its error.
+    threshold
+        T, in σ.
+    rms
+        (n,) Jy/beam — best earlier noise at the position.
+    n_looks
+        (n,) — looks as good as that, which need not be a whole number.
+    """
+    peak, error, rms, n_looks = (np.asarray(values, float) for values in (peak, error, rms, n_looks))
+
+    def log_probability(snr: Array) -> Array:
+        total: Array = n_looks * log_ndtr(threshold - snr) + log_ndtr((snr * rms - peak) / error)
+        return total
+
+    # Each factor is log-concave, and so is their product: one maximum, within these bounds.
+    low, high = np.full(len(peak), threshold - 10.0), np.maximum(peak / rms, threshold) + 10.0
+    low = np.minimum(low, peak / rms - 10.0)
+    for _ in range(N_SHRINKINGS):
+        step = SHRINKING * (high - low)
+        rises = log_probability(high - step) < log_probability(low + step)
+        low, high = np.where(rises, high - step, low), np.where(rises, high, low + step)
+    significance: Array = -ndtri_exp(log_probability((low + high) / 2))
+    return significance
 
 
 class EarlierLooks:
@@ -46,16 +94,15 @@ class EarlierLooks:
     Parameters
     ----------
     config
-        The detection threshold, the margin, and which noise decides.
+        The detection threshold, and which test decides.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
-        self._limit_sigma = (
-            config.source_extraction.detection_threshold + config.transient_search.new_source_sigma_margin
-        )
-        self._noise_at_position_decides = config.transient_search.new_source_noise == "position"
+        self._search = config.transient_search
+        self._threshold = config.source_extraction.detection_threshold
         self._best: dict[LightCurveKey, dict[int, NDArray[Any]]] = {}
         self._noise = NoiseHistory()
+        self._without_tiles: set[LightCurveKey] = set()
 
     def add(
         self,
@@ -84,7 +131,9 @@ class EarlierLooks:
         rms_min, rms_max = rms_range
         if not rms_min <= rms_max:
             return
-        if tiles is not None:
+        if tiles is None:
+            self._without_tiles.add(key)
+        else:
             self._noise.add(key, image=image, tiles=tiles)
         look = np.array((image, region, rms_min, rms_max), LOOK)
         regions = self._best.setdefault(key, {})
@@ -93,7 +142,7 @@ class EarlierLooks:
             regions[region] = look
 
     def find_new_sources(
-        self, key: LightCurveKey, entries: Rows, measured: Measurements, rows: Rows, regions: Sequence[SkyRegion]
+        self, key: LightCurveKey, entries: Rows, measured: Measurements, rows: Rows, regions: SkyRegions
     ) -> NewSources:
         """Test the new entries of an image against the earlier looks at their positions.
 
@@ -110,29 +159,54 @@ class EarlierLooks:
 
         Returns
         -------
-        A row per entry that passes: its peak is above the limit of the best earlier image at its
-        lowest noise and, where that decides and is known, at the best earlier noise at its position.
+        A row per entry that passes the test of the settings.
         """
-        looks = list(self._best.get(key, {}).values())
-        if not looks or not entries.size:
-            return NewSources.empty()
-        table = np.array(looks, LOOK)
-        table = table[np.lexsort((table["image"], table["rms_max"], table["rms_min"]))]
-        ra, dec, peak = measured.ra[rows], measured.dec[rows], measured.f_peak[rows]
-        covered = np.stack([regions[region].covers(ra, dec) for region in table["region"]])
-        best = table[np.argmax(covered, axis=0)]
-        local = self._noise.best(key, ra, dec)
-        passed = covered.any(axis=0) & (peak > self._limit_sigma * best["rms_min"])
-        if self._noise_at_position_decides:
-            passed &= ~(peak <= self._limit_sigma * local["rms"])
-        best, local, peak, f_int = best[passed], local[passed], peak[passed], measured.f_int[rows[passed]]
+        new = measured.take(rows)
+        places, best = self._best_looks(key, new, regions)
+        new, rows, entries = new.take(places), rows[places], entries[places]
+        local = self._noise.best(key, new.ra, new.dec)
+        significance = self._significance(new, best, local)
+        peak, limit = new.f_peak, self._threshold + self._search.new_source_sigma_margin
+        if self._search.new_source_test == "significance":
+            passed = significance >= self._search.new_source_significance
+        else:
+            passed = peak > limit * best["rms_min"]
+        if self._search.new_source_test == "position":
+            passed &= ~(peak <= limit * local["rms"])
+        if self._search.new_source_test != "image" and key not in self._without_tiles:
+            # Within the circle of an image, but nowhere that it could be searched.
+            passed &= local["n"] > 0
         return NewSources.of(
-            entry=entries[passed],
-            measurement=rows[passed],
-            newsource_type=peak > self._limit_sigma * best["rms_max"],
+            entry=entries,
+            measurement=rows,
+            newsource_type=peak > limit * best["rms_max"],
             previous_limits_image=best["image"],
-            sigma_rms_min=f_int / best["rms_min"],
-            sigma_rms_max=f_int / best["rms_max"],
+            sigma_rms_min=new.f_int / best["rms_min"],
+            sigma_rms_max=new.f_int / best["rms_max"],
             sigma_local=peak / local["rms"],
             n_looks=local["n"],
-        )
+            significance=significance,
+            upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
+        ).take(passed)
+
+    def upper_limits(self, key: LightCurveKey, ra: ArrayLike, dec: ArrayLike) -> Array:
+        """(n,) Jy/beam — what the best look so far would have found at positions [deg]; NaN where there was none."""
+        limits: Array = self._threshold * self._noise.best(key, ra, dec)["rms"]
+        return limits
+
+    def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Rows, NDArray[Any]]:
+        """Rows of the new sources that some earlier image covers, and the best of these images."""
+        best = self._best.get(key, {})
+        places, numbers, _ = regions.covering(new.ra, new.dec)
+        known = np.array([number in best for number in numbers.tolist()], bool)
+        looks = np.array([best[number] for number in numbers[known].tolist()], LOOK)
+        order = np.lexsort((looks["image"], looks["rms_max"], looks["rms_min"], places[known]))
+        covered, first = np.unique(places[known][order], return_index=True)
+        return covered, looks[order][first]
+
+    def _significance(self, new: Measurements, best: NDArray[Any], local: NDArray[Any]) -> Array:
+        """Significance by the noise at the position, or by the lowest of the best image where that is not known."""
+        is_known = local["n"] > 0
+        rms = np.where(is_known, local["rms"], best["rms_min"])
+        n_looks = np.where(is_known, local["depth"] * rms**DEPTH_POWER, 1.0)
+        return significance_of_newness(new.f_peak, new.f_peak_err, threshold=self._threshold, rms=rms, n_looks=n_looks)

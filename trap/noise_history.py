@@ -19,13 +19,16 @@ from astropy_healpix import HEALPix
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from trap.running_catalogue import LightCurveKey
+    from trap.entries import LightCurveKey
 
-__all__ = ["LOOKED", "NoiseHistory", "NoiseTiles", "tile_order", "tiles_at", "tiles_within"]
+__all__ = ["DEPTH_POWER", "LOOKED", "NoiseHistory", "NoiseTiles", "tile_order", "tiles_at", "tiles_within"]
 
-LOOKED = np.dtype([("rms", "f8"), ("image", "i8"), ("n", "i4")])
+LOOKED = np.dtype([("rms", "f8"), ("image", "i8"), ("n", "i4"), ("depth", "f8")])
 """Best earlier noise at a place [Jy/beam; NaN where nobody looked], the database id of its image
-(0 where nobody looked), and the number of looks."""
+(0 where nobody looked), the number of looks, and Σ rms^-:data:`DEPTH_POWER` over them."""
+
+DEPTH_POWER = 6
+"""How much less a noisier look says: see :func:`trap.new_sources.significance_of_newness`."""
 
 RESOLUTION_DEG = 58.6323
 """Mean side of a tile of order 0; it halves with every order."""
@@ -90,6 +93,7 @@ class _Layer:
             self.tile, self.looked = everything[order], np.concatenate([self.looked, unseen])[order]
         rows = np.searchsorted(self.tile, tiles.tile)
         self.looked["n"][rows] += 1
+        self.looked["depth"][rows] += tiles.rms.astype(float) ** -DEPTH_POWER
         better = tiles.rms < self.looked["rms"][rows]
         self.looked["rms"][rows[better]] = tiles.rms[better]
         self.looked["image"][rows[better]] = image
@@ -137,8 +141,8 @@ class NoiseHistory:
         best["rms"] = np.inf
         for order, layer in self._layers.get(key, {}).items():
             looked = layer.at(tiles_at(order, ra, dec))
-            n = best["n"] + looked["n"]
+            n, depth = best["n"] + looked["n"], best["depth"] + looked["depth"]
             best = np.where(looked["rms"] < best["rms"], looked, best)
-            best["n"] = n
+            best["n"], best["depth"] = n, depth
         best["rms"][~np.isfinite(best["rms"])] = np.nan
         return best

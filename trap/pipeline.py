@@ -8,8 +8,6 @@ Prefect and a cluster.
 
 from __future__ import annotations
 
-import math
-import time
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,14 +16,14 @@ import numpy as np
 import structlog
 
 from trap.catalogues import Measurements
-from trap.errors import ImageError
 from trap.executors import ProcessExecutor, call_patiently
-from trap.images.image import read_image
+from trap.image_measurement import measure_image
 from trap.images.patterns import expand_patterns
+from trap.look_ahead import LookAhead
 from trap.outcomes import RunSummary, TimestepOutcome
 from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
-from trap.steps import association, forced_fitting, persistence, quality, source_extraction, varmetric
+from trap.steps import association, backward_fitting, forced_fitting, persistence, varmetric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,91 +32,20 @@ if TYPE_CHECKING:
 
     from trap.catalogues import FitRequests, MonitorPositions
     from trap.config import PipelineConfig
-    from trap.executors import Executor, Result
-    from trap.images.image import Image
+    from trap.executors import Executor
+    from trap.look_ahead import Measurer
     from trap.planning import Plan, Timestep, TimestepGroup
-    from trap.records import ImageRecord
+    from trap.records import BackwardFits, ImageRecord
     from trap.survey import Survey
 
     Progress = Callable[..., None]
 
-__all__ = ["DatasetRun", "LookAhead", "measure_image", "open_run", "run"]
+__all__ = ["RETRY_DELAYS", "DatasetRun", "open_run", "run"]
 
 log = structlog.get_logger(__name__)
 
 RETRY_DELAYS = (1.0, 5.0, 25.0)
 """Waiting times [s] of a run without Prefect, whose tasks have their own."""
-
-
-def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableImage:
-    """Measure one image: read, check, find and fit its sources.
-
-    A pure function of the file and the settings, for worker processes; pixels stay inside.
-
-    Raises
-    ------
-    TransientError
-        If the file system failed in a way that may pass.
-    """
-    try:
-        return _measure(read_image(url, config.reading), config)
-    except ImageError as error:
-        return UnreadableImage(url=url, reason=error.message)
-
-
-def _measure(image: Image, config: PipelineConfig) -> ImageResult:
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "read"):
-        content_hash = image.content_hash
-        ((metadata, rms_qc),) = persistence.extract_metadatas(
-            [image], config.persistence.rms_est_sigma, config.persistence.rms_est_fraction
-        )
-    with _timed(seconds, "quality"):
-        findings = quality.examine(image, rms_qc, config)
-        pixel_hash = "" if config.quality.check_repeated == "off" else image.pixel_hash
-    result = ImageResult(
-        metadata=metadata,
-        content_hash=content_hash,
-        rms_qc=rms_qc,
-        rejection=None,
-        measurements=Measurements.empty(),
-        background=None,
-        rms_min=math.nan,
-        rms_max=math.nan,
-        pixel_hash=pixel_hash,
-        seconds=seconds,
-    ).found(findings)
-    if result.rejection is not None:
-        return result
-    with _timed(seconds, "extraction"):
-        extraction = source_extraction.extract_sources(image, config.source_extraction)
-        tiles = source_extraction.sample_noise(image, extraction.background, config.source_extraction)
-        about_sources = quality.examine_sources(image, extraction.background, config)
-    return result.with_extraction(extraction, tiles).found(about_sources)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[stage] = round(time.perf_counter() - start, 4)
-
-
-class LookAhead:
-    """Measurements of a group's images, under way before they are needed."""
-
-    def __init__(self, executor: Executor, config: PipelineConfig, urls: Sequence[str]) -> None:
-        self._executor = executor
-        self._config = config
-        self._pending = {url: self._measure(url) for url in urls}
-
-    def result(self, url: str) -> ImageResult | UnreadableImage:
-        """Wait for an image; asked again after a failure, it is measured again."""
-        pending = self._pending.pop(url, None) or self._measure(url)
-        return pending.result()
-
-    def _measure(self, url: str) -> Result[ImageResult | UnreadableImage]:
-        return self._executor.submit(measure_image, url, self._config)
 
 
 class DatasetRun:
@@ -164,8 +91,46 @@ class DatasetRun:
             self._survey = persistence.load_survey(self.engine, self.dataset_id, self.config)
         return self._survey
 
+    def look_ahead(
+        self,
+        workers: Executor,
+        timesteps: Sequence[Timestep] | None = None,
+        *,
+        n_workers: int = 1,
+        retry_delays: Sequence[float] = (),
+    ) -> LookAhead:
+        """Begin to measure images, some way ahead of the timestep that is processed.
+
+        Parameters
+        ----------
+        workers
+            Measure the images.
+        timesteps
+            Whose images; by default those of the whole plan.
+        n_workers
+            How many workers there are.
+        retry_delays
+            s — see :class:`~trap.look_ahead.LookAhead`.
+        """
+        timesteps = self.plan.timesteps if timesteps is None else timesteps
+        # While a timestep is associated, the next one waits and the one after that keeps the workers busy.
+        largest = max((len(timestep.urls) for timestep in timesteps), default=0)
+        urls = (url for timestep in timesteps for url in timestep.urls)
+        return LookAhead(
+            lambda url: workers.submit(measure_image, url, self.config),
+            urls,
+            depth=2 * (largest + n_workers),
+            retry_delays=retry_delays,
+        )
+
     def process_group(
-        self, group: TimestepGroup, executor: Executor, *, retry_delays: Sequence[float] = ()
+        self,
+        group: TimestepGroup,
+        executor: Executor,
+        *,
+        ahead: Measurer | None = None,
+        retry_delays: Sequence[float] = (),
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> list[TimestepOutcome]:
         """Process consecutive timesteps; one that fails is recorded, and the next ones go on.
 
@@ -175,18 +140,22 @@ class DatasetRun:
             What to process.
         executor
             Where the steps run.
+        ahead
+            Measures the images; by default the executor does, those of this group alone.
         retry_delays
             s — waiting times before a timestep is tried again after an error that may pass; none
             where the executor itself tries its steps again.
+        is_stopped
+            Asked before each timestep; where it is true, this one and those after it are left for a later run.
         """
-        ahead = LookAhead(executor, self.config, group.urls)
-        return [
-            self.attempt(
-                partial(call_patiently, partial(self.process_timestep, timestep, ahead, executor), retry_delays),
-                timestep,
-            )
-            for timestep in group.timesteps
-        ]
+        measurer = self.look_ahead(executor, group.timesteps) if ahead is None else ahead
+        outcomes: list[TimestepOutcome] = []
+        for timestep in group.timesteps:
+            if is_stopped():
+                break
+            work = partial(self.process_timestep, timestep, measurer, executor)
+            outcomes.append(self.attempt(partial(call_patiently, work, retry_delays), timestep))
+        return outcomes
 
     def attempt(self, process: Callable[[], TimestepOutcome], timestep: Timestep) -> TimestepOutcome:
         """Process one timestep; if it fails for good, record why in the database.
@@ -210,7 +179,7 @@ class DatasetRun:
             self._progress(len(self.outcomes), len(self.plan.timesteps))
         return outcome
 
-    def process_timestep(self, timestep: Timestep, ahead: LookAhead, executor: Executor) -> TimestepOutcome:
+    def process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
         """Measure, associate, fit and store the images of one time.
 
         Raises
@@ -225,7 +194,7 @@ class DatasetRun:
             self._survey = None
             raise
 
-    def _process_timestep(self, timestep: Timestep, ahead: LookAhead, executor: Executor) -> TimestepOutcome:
+    def _process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
         if self._survey is None:
             self._survey = executor.call(persistence.load_survey, self.engine, self.dataset_id, self.config)
         survey = self._survey
@@ -236,6 +205,7 @@ class DatasetRun:
         requests = [forced_fitting.get_forced_fit_requests(image, survey) for image in images]
         fits = self._fit(images, requests, executor)
         images = forced_fitting.insert_and_associate_forced_fits(survey, images, requests, fits)
+        backward = self._fit_backward(survey, images, executor)
         record = TimestepRecord(
             taustart_ts=timestep.taustart_ts,
             images=images,
@@ -243,6 +213,7 @@ class DatasetRun:
             changes=survey.catalogue.changes,
             links=survey.region_links(images),
             metrics=varmetric.summarise_touched(survey, images),
+            backward=backward,
         )
         survey.commit(record, executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, survey))
         self._hashes.update(image.result.content_hash for image in images)
@@ -270,6 +241,23 @@ class DatasetRun:
             for image, asked in zip(images, requests, strict=True)
         ]
         return [Measurements.empty() if fits is None else fits.result() for fits in pending]
+
+    def _fit_backward(
+        self, survey: Survey, images: Sequence[ImageRecord], executor: Executor
+    ) -> tuple[BackwardFits, ...]:
+        """Measure what is new in earlier images, side by side."""
+        requests = backward_fitting.get_backward_requests(survey, images)
+        pending = [
+            executor.submit(
+                backward_fitting.perform_backward_fits,
+                asked.positions,
+                asked.image,
+                self.config.source_extraction,
+                self.config.reading,
+            )
+            for asked in requests
+        ]
+        return backward_fitting.associate_backward_fits(survey, requests, [fits.result() for fits in pending])
 
     def _without_duplicates(self, results: Sequence[ImageResult]) -> tuple[list[ImageResult], tuple[str, ...]]:
         """Leave out images whose content is in the dataset, or twice in this timestep."""
@@ -365,6 +353,7 @@ def run(
         open_run(config, monitors=monitors, progress=progress) as dataset,
         ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers,
     ):
+        ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
         for group in dataset.plan.groups:
-            dataset.process_group(group, workers, retry_delays=RETRY_DELAYS)
+            dataset.process_group(group, workers, ahead=ahead, retry_delays=RETRY_DELAYS)
         return dataset.summary()

@@ -16,14 +16,22 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from trap.catalogues import Associations, NewSources, VarMetrics
+    from trap.catalogues import Associations, FitRequests, NewSources, VarMetrics
+    from trap.entries import CatalogueChanges, LightCurveKey
     from trap.extraction.background import Background
     from trap.extraction.measure import Extraction
     from trap.images.image import ImageMetadata
     from trap.noise_history import NoiseTiles
-    from trap.running_catalogue import CatalogueChanges, LightCurveKey
 
-__all__ = ["ImageRecord", "ImageResult", "RegionLinks", "StoredIds", "TimestepRecord", "UnreadableImage"]
+__all__ = [
+    "BackwardFits",
+    "ImageRecord",
+    "ImageResult",
+    "RegionLinks",
+    "StoredIds",
+    "TimestepRecord",
+    "UnreadableImage",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +133,15 @@ class ImageRecord:
     region
         Number of its sky region among the survey's regions.
     measurements
-        Blind measurements that can be used, followed by the forced ones.
+        Blind measurements that can be used, followed by the forced ones, which have no flux density
+        where none could be measured.
     associations, new_sources
         Rows refer to ``measurements`` and to the running catalogue.
-    forced_targets
-        (n_forced,) — running-catalogue row of each forced measurement, in their order.
+    forced
+        What the forced measurements were asked for, in their order.
     n_dropped
         Blind measurements left out because a flux density or an error is not finite, or because the
         centre of the source is not in the searched area.
-    n_requested
-        Forced fits asked for; those that gave no flux are not among the measurements.
     """
 
     result: ImageResult
@@ -143,9 +150,45 @@ class ImageRecord:
     measurements: Measurements
     associations: Associations
     new_sources: NewSources
-    forced_targets: NDArray[np.int64]
+    forced: FitRequests
     n_dropped: int = 0
-    n_requested: int = 0
+
+    @property
+    def n_requested(self) -> int:
+        """Forced fits asked for."""
+        return len(self.forced)
+
+    @property
+    def forced_measurements(self) -> Measurements:
+        """A row per forced fit asked for."""
+        return self.measurements.take(slice(len(self.measurements) - len(self.forced), None))
+
+    @property
+    def n_fitted(self) -> int:
+        """Forced fits that gave a flux density."""
+        return int(self.forced_measurements.is_measured.sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackwardFits:
+    """What sources that are new in a timestep were in one earlier image.
+
+    Parameters
+    ----------
+    image
+        Database id of the earlier image.
+    measurements
+        A row per new source, without flux density where none could be measured.
+    associations
+        Rows refer to ``measurements`` and to the running catalogue.
+    targets
+        (n,) — running-catalogue row of each measurement.
+    """
+
+    image: int
+    measurements: Measurements
+    associations: Associations
+    targets: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +220,8 @@ class TimestepRecord:
         Which entries lie in which sky regions, newly known.
     metrics
         Summaries of the light curves that got a point.
+    backward
+        What the new sources were before.
     """
 
     taustart_ts: datetime
@@ -185,6 +230,7 @@ class TimestepRecord:
     changes: CatalogueChanges
     links: RegionLinks
     metrics: VarMetrics
+    backward: tuple[BackwardFits, ...] = ()
 
     @property
     def n_accepted(self) -> int:

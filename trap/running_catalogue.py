@@ -2,89 +2,34 @@
 
 An *entry* is one row: its weighted mean position, how often it was seen, and per band and Stokes
 the streamed statistics of its light curve. Updating it costs what the new points cost, however
-long the light curves are. Entries are addressed by row; a row never moves and is never reused, so
-that a fork or a removal leaves every other row valid.
+long the light curves are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trap import angles
-from trap.association import CandidatePairs, Positions, find_pairs, resolve
+from trap.association import Positions, find_pairs
+from trap.blends import Known, resolve_blends
 from trap.catalogues import Association, Associations, Measurements
+from trap.entries import ENTRY, NOT_PART, CatalogueChanges, Descent, Fork, Kin
 from trap.sky_index import SkyIndex
 from trap.variability import FLUX_STATISTICS, add_points, modulation_v, weighted_eta
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from trap.association import CandidatePairs
+    from trap.blends import Resolution
+    from trap.entries import LightCurveKey
     from trap.images.skyregion import SkyRegion
 
     Rows = NDArray[np.intp]
 
-__all__ = ["ENTRY", "CatalogueChanges", "Fork", "LightCurveKey", "RunningCatalogue"]
-
-ENTRY = np.dtype(
-    [
-        ("id", "i8"),
-        ("wm_ra", "f8"),
-        ("wm_dec", "f8"),
-        ("weight_ew", "f8"),
-        ("weight_ns", "f8"),
-        ("avg_ra_err", "f8"),
-        ("avg_dec_err", "f8"),
-        ("datapoints", "i4"),
-        ("forcedfits_count", "i4"),
-        ("first_seen", "M8[us]"),
-        ("mon_src", "?"),
-        ("active", "?"),
-    ]
-)
-"""State of one entry: ``id`` in the database (0 before it is stored), weighted mean position [deg],
-Σ 1/σ² along east-west and north-south [deg⁻²], mean position errors [deg], number of positions,
-forced fits since the last blind detection, time when it was first seen [UTC], whether it is
-a monitored position, and whether it is still in the catalogue (a forked entry is not)."""
-
-
-class LightCurveKey(NamedTuple):
-    """Which light curve of an entry: one per band and Stokes parameter."""
-
-    band: int
-    stokes: int
-
-
-class Fork(NamedTuple):
-    """An entry that several measurements claimed, and one of the entries that replace it."""
-
-    parent: int
-    clone: int
-    generation: int
-
-
-@dataclass(slots=True)
-class CatalogueChanges:
-    """What a timestep changed: exactly what has to be stored."""
-
-    n_before: int
-    created: list[tuple[Rows, int, Rows]] = field(default_factory=list)
-    """Rows made, the number of the image within the timestep, and the reference measurements."""
-    touched: list[Rows] = field(default_factory=list)
-    forks: list[Fork] = field(default_factory=list)
-
-    @property
-    def removed(self) -> Rows:
-        """Rows that a fork has taken out of the catalogue, whether made before or now."""
-        return np.unique(np.array([fork.parent for fork in self.forks], np.intp))
-
-    @property
-    def updated(self) -> Rows:
-        """Rows made before this timestep, still there, and changed in it."""
-        rows = np.unique(np.concatenate([np.empty(0, np.intp), *self.touched]))
-        return np.setdiff1d(rows[rows < self.n_before], self.removed)
+__all__ = ["RunningCatalogue"]
 
 
 class RunningCatalogue:
@@ -185,28 +130,33 @@ class RunningCatalogue:
         -------
         One row per new light-curve point; a measurement may appear in several light curves.
         """
-        pairs = self._find_pairs(measured, search_radius, max_radius)
+        found = self._resolve(measured, key, search_radius, max_radius)
+        pairs = found.pairs
         rows, forked = self._fork(pairs, image)
         self._update_positions(rows, measured.take(pairs.measurement))
         unmatched = np.setdiff1d(np.arange(len(measured)), pairs.measurement)
         new = self._create(measured.take(unmatched), taustart)
         if new.size:
             self.changes.created.append((new, image, unmatched))
+        kinds = self._relate(new, unmatched, found)
         none = np.zeros(len(new))
         return self._add_points(
             np.concatenate([rows, new]),
             measured,
             np.concatenate([pairs.measurement, unmatched]),
             key,
-            types=np.concatenate(
-                [
-                    np.where(forked, Association.FORKED, Association.ONE_TO_ONE),
-                    np.full(len(new), Association.NEW_SOURCE),
-                ]
-            ),
+            types=np.concatenate([np.where(forked, Association.FORKED, Association.ONE_TO_ONE), kinds]),
             de_ruiter_radius=np.concatenate([pairs.de_ruiter_radius, none]),
             distance_arcsec=np.concatenate([pairs.distance * 3600.0, none]),
         )
+
+    def within(self, region: SkyRegion) -> tuple[Rows, NDArray[np.float64]]:
+        """Find the entries in a region, and their distances from its centre [deg]."""
+        _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
+        entries = self.entries[rows]
+        distance = angles.separation(entries["wm_ra"], entries["wm_dec"], region.centre_ra, region.centre_dec)
+        inside = entries["active"] & (distance < region.xtr_radius)
+        return rows[inside], distance[inside]
 
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
@@ -224,11 +174,14 @@ class RunningCatalogue:
         expiration
             Entries with this many forced fits since their last blind detection are let go.
         """
-        _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
+        rows, _ = self.within(region)
         entries = self.entries[rows]
-        missed = entries["active"] & ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
-        missed &= (entries["first_seen"] < taustart) & ~np.isin(rows, self._with_clones(associated))
-        missed &= region.covers(entries["wm_ra"], entries["wm_dec"])
+        missed = ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
+        seen = self._with_clones(associated)
+        missed &= (entries["first_seen"] < taustart) & ~np.isin(rows, seen)
+        # Who has seen a blend or its parts has not missed the others.
+        missed &= ~np.isin(entries["blend"], seen[self.entries["is_blend"][seen]])
+        missed &= ~(entries["is_blend"] & np.isin(rows, self.entries["blend"][seen]))
         found: Rows = rows[missed]
         return found
 
@@ -246,6 +199,12 @@ class RunningCatalogue:
     ) -> Associations:
         """Add forced fits at entries that were not detected: fluxes only, the position stays."""
         return self._add_points(rows, measured, measurements, key, types=Association.NULL_DETECTION)
+
+    def add_backward_fits(
+        self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey
+    ) -> Associations:
+        """Add forced fits in an earlier image at entries that are new now."""
+        return self._add_points(rows, measured, measurements, key, types=Association.BACKWARD)
 
     def add_monitored(
         self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey, *, first: bool
@@ -272,26 +231,44 @@ class RunningCatalogue:
         """
         self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
 
-    def _find_pairs(self, measured: Measurements, search_radius: float, max_radius: float) -> CandidatePairs:
+    def _resolve(
+        self, measured: Measurements, key: LightCurveKey, search_radius: float, max_radius: float
+    ) -> Resolution:
         measurements, rows = self._index.near(measured.ra, measured.dec, search_radius)
         known = self.entries[rows]
         candidate = known["active"] & ~known["mon_src"]
-        measurements, rows = measurements[candidate], rows[candidate]
+        near = measurements[candidate], rows[candidate]
         positions = Positions(
             ra=measured.ra,
             dec=measured.dec,
             uncertainty_ew=measured.uncertainty_ew,
             uncertainty_ns=measured.uncertainty_ns,
         )
-        return resolve(
-            find_pairs(
-                positions,
-                (measurements, rows),
-                self.positions(rows),
-                search_radius=search_radius,
-                max_radius=max_radius,
-            )
-        )
+        pairs = find_pairs(positions, near, self.positions(near[1]), search_radius=search_radius, max_radius=max_radius)
+        return resolve_blends(pairs, near, measured, Known(self.entries, self.fluxes(key), max_radius))
+
+    def _relate(self, new: Rows, measurements: Rows, found: Resolution) -> NDArray[np.int64]:
+        """Tell new entries which blend they are a part of, or of which parts they are the blend.
+
+        Returns the type of the first point of each.
+        """
+        kinds = np.full(len(new), int(Association.NEW_SOURCE))
+        row_of = dict(zip(measurements.tolist(), range(len(new)), strict=True))
+        # Blends that become known are few.
+        for part, blend in zip(*found.parts, strict=True):
+            kinds[row_of[int(part)]] = Association.PART
+            self._make_part(int(new[row_of[int(part)]]), int(blend), Descent.PART)
+        for measurement, parts in found.merges:
+            kinds[row_of[measurement]] = Association.BLEND
+            for part in parts:
+                self._make_part(part, int(new[row_of[measurement]]), Descent.BLEND)
+        return kinds
+
+    def _make_part(self, part: int, blend: int, kind: Descent) -> None:
+        self._entries["blend"][part] = blend
+        self._entries["is_blend"][blend] = True
+        self.changes.touched.append(np.array([part, blend]))
+        self.changes.blends.append(Kin(part, blend, kind) if kind == Descent.PART else Kin(blend, part, kind))
 
     def _fork(self, pairs: CandidatePairs, image: int) -> tuple[Rows, NDArray[np.bool_]]:
         """Replace each entry that several measurements claim by one clone per measurement.
@@ -324,7 +301,7 @@ class RunningCatalogue:
         new["wm_ra"], new["wm_dec"] = angles.wrap_ra(measured.ra), measured.dec
         new["weight_ew"], new["weight_ns"] = measured.uncertainty_ew**-2.0, measured.uncertainty_ns**-2.0
         new["avg_ra_err"], new["avg_dec_err"] = measured.uncertainty_ew, measured.uncertainty_ns
-        new["datapoints"], new["first_seen"], new["active"] = 1, taustart, True
+        new["datapoints"], new["first_seen"], new["active"], new["blend"] = 1, taustart, True, NOT_PART
         return self.extend(new)
 
     def _update_positions(self, rows: Rows, measured: Measurements) -> None:

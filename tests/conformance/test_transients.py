@@ -14,7 +14,7 @@ MARGIN = 3.0
 SEARCH = {
     "association": {"deruiter_radius": 3.7},
     "source_extraction": {"detection_threshold": DETECTION},
-    "transient_search": {"new_source_sigma_margin": MARGIN},
+    "transient_search": {"new_source_test": "image", "new_source_sigma_margin": MARGIN},
 }
 FLAT = Field(rms_min=1e-3, rms_max=1e-3)
 UNEVEN = Field(rms_min=2e-3, rms_max=5e-3)

@@ -6,8 +6,8 @@ from busy_dataset import FIELD, forced, state_of
 from made_up_survey import sources
 
 from trap.db.surveys import load_survey
+from trap.entries import ENTRY
 from trap.errors import DatasetNotFoundError
-from trap.running_catalogue import ENTRY
 
 
 def test_loaded_state_is_that_in_memory_to_the_last_bit(busy, ask, config):

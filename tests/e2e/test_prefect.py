@@ -6,6 +6,7 @@ import functools
 import itertools
 import sqlite3
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ IMAGES_PER_TIMESTEP = 2
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr("flows.tasks.FIRST_DELAY_SECONDS", 0.05)
+    monkeypatch.setattr("flows.policies.FIRST_DELAY_SECONDS", 0.05)
     structlog.reset_defaults()  # a test of the command line leaves its own, which prints to where nobody reads
 
 
@@ -144,8 +145,12 @@ def test_a_step_that_fails_once_is_tried_again_and_the_run_completes(api, make_c
 
 
 def test_a_measurement_whose_worker_died_is_made_again(api, make_config, monkeypatch):
-    dying = failing(ProcessExecutor.submit, 1, WorkerLostError("the worker died"), on=3)
-    monkeypatch.setattr(ProcessExecutor, "submit", dying)
+    lost = Future()
+    lost.set_exception(WorkerLostError("the worker died", is_culprit=True))
+    calls, submit = itertools.count(1), ProcessExecutor.submit
+    monkeypatch.setattr(
+        ProcessExecutor, "submit", lambda *args, **kw: lost if next(calls) == 3 else submit(*args, **kw)
+    )
     assert run(make_config("lost", granularity="image")).exit_code is ExitCode.COMPLETE
     tasks = api.tasks(*api.subflows(api.run_of("lost")), n=17)
     assert sum(task["run_count"] == 2 for task in tasks if task["name"].startswith("measure_image")) == 1

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from flat_sky import sky_of
 
 from trap.config import SourceExtractionConfig
 from trap.extraction.deblend import deblend
-from trap.extraction.islands import SkyMaps, find_islands
+from trap.extraction.islands import find_islands
 
 CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
 
 
 def deblended(rows, config=CONFIG):
-    value = np.array(rows, np.float32)
-    maps = SkyMaps.of(value=value, rms=np.ones_like(value), mask=np.zeros(value.shape, bool))
-    islands = find_islands(maps, config)
+    sky = sky_of(rows)
+    islands = find_islands(sky, sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold))
     return islands, deblend(islands, config)
 
 

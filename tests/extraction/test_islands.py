@@ -4,21 +4,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from flat_sky import sky_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
 from trap.catalogues import Flag
-from trap.config import SourceExtractionConfig
-from trap.extraction.islands import SkyMaps, find_islands, fitted_pixels, flag_islands, list_islands
-
-CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
+from trap.extraction.islands import find_islands, fitted_pixels, flag_islands, list_islands
 
 
-def maps_of(rows, mask=None, rms=1.0):
-    value = np.array(rows, np.float32)
-    masked = np.zeros(value.shape, bool) if mask is None else np.array(mask, bool)
-    return SkyMaps.of(value=value, rms=np.broadcast_to(np.float32(rms), value.shape).copy(), mask=masked)
+def islands_of(sky, *, analysis=3.0):
+    return find_islands(sky, sky.heights(analysis=analysis, detection=5.0))
 
 
 def pixel_sets(islands):
@@ -29,52 +25,51 @@ def pixel_sets(islands):
 
 
 def test_island_reaches_down_to_the_analysis_threshold():
-    islands = find_islands(maps_of([[0, 3.5, 6, 3.2, 2.9, 0]]), CONFIG)
+    islands = islands_of(sky_of([[0, 3.5, 6, 3.2, 2.9, 0]]))
     assert pixel_sets(islands) == [{(1, 0), (2, 0), (3, 0)}]
     assert islands.value.tolist() == pytest.approx([3.5, 6, 3.2])
 
 
 def test_island_below_the_detection_threshold_is_none():
-    assert len(find_islands(maps_of([[0, 4.9, 4.9, 0]]), CONFIG)) == 0
+    assert len(islands_of(sky_of([[0, 4.9, 4.9, 0]]))) == 0
 
 
 def test_peak_exactly_at_the_detection_threshold_counts():
-    assert len(find_islands(maps_of([[0, 5, 0]]), CONFIG)) == 1
+    assert len(islands_of(sky_of([[0, 5, 0]]))) == 1
 
 
 def test_single_pixel_is_an_island_when_both_thresholds_are_its_significance():
-    config = SourceExtractionConfig(detection_threshold=5, analysis_threshold=5)
-    assert len(find_islands(maps_of([[0, 5, 0]]), config)) == 1
+    assert len(islands_of(sky_of([[0, 5, 0]]), analysis=5.0)) == 1
 
 
 def test_pixels_that_touch_at_a_corner_are_one_island():
-    assert len(find_islands(maps_of([[6, 0, 0], [0, 6, 0], [0, 0, 6]]), CONFIG)) == 1
+    assert len(islands_of(sky_of([[6, 0, 0], [0, 6, 0], [0, 0, 6]]))) == 1
 
 
 def test_islands_come_in_the_order_of_the_image_each_with_its_own_pixels():
-    islands = find_islands(maps_of([[0, 0, 0, 0, 7], [0, 0, 0, 0, 4], [8, 0, 3.5, 0, 0], [4, 0, 0, 0, 0]]), CONFIG)
+    islands = islands_of(sky_of([[0, 0, 0, 0, 7], [0, 0, 0, 0, 4], [8, 0, 3.5, 0, 0], [4, 0, 0, 0, 0]]))
     assert pixel_sets(islands) == [{(4, 0), (4, 1)}, {(0, 2), (0, 3)}]
     assert islands.island.tolist() == [0, 0, 1, 1]
 
 
 def test_masked_pixels_belong_to_no_island():
-    islands = find_islands(maps_of([[9, 9, 9]], mask=[[1, 0, 1]]), CONFIG)
+    islands = islands_of(sky_of([[9, 9, 9]], mask=[[1, 0, 1]]))
     assert pixel_sets(islands) == [{(1, 0)}]
 
 
 def test_significance_is_that_of_the_local_noise():
-    maps = maps_of([[6, 0, 6]], rms=[[1, 1, 2]])
-    assert pixel_sets(find_islands(maps, CONFIG)) == [{(0, 0)}]
+    sky = sky_of([[6, 0, 6]], rms=[[1, 1, 2]])
+    assert pixel_sets(islands_of(sky)) == [{(0, 0)}]
 
 
 def test_image_without_noise_has_no_islands():
-    assert len(find_islands(maps_of([[1, 2, 3]], rms=np.nan), CONFIG)) == 0
+    assert len(islands_of(sky_of([[1, 2, 3]], rms=np.nan))) == 0
 
 
 def test_negative_islands_are_those_of_the_image_upside_down():
-    maps = maps_of([[0, -6, -4, 0, 7, 0]])
-    assert pixel_sets(find_islands(maps.negative(), CONFIG)) == [{(1, 0), (2, 0)}]
-    assert pixel_sets(find_islands(maps, CONFIG)) == [{(4, 0)}]
+    sky = sky_of([[0, -6, -4, 0, 7, 0]])
+    assert pixel_sets(islands_of(sky.negative())) == [{(1, 0), (2, 0)}]
+    assert pixel_sets(islands_of(sky)) == [{(4, 0)}]
 
 
 def test_island_at_the_edge_and_island_at_a_gap_are_flagged():
@@ -83,19 +78,20 @@ def test_island_at_the_edge_and_island_at_a_gap_are_flagged():
     mask = np.zeros((9, 9), bool)
     mask[3, 3] = True  # no value
     mask[8, 8] = True  # outside the searched area
-    data = np.zeros((9, 9), np.float32)
-    data[3, 3] = np.nan
-    maps = maps_of(rows, mask)
-    flags = flag_islands(find_islands(maps, CONFIG), maps, data)
+    rows[3, 3] = np.nan
+    sky = sky_of(rows, mask)
+    flags = flag_islands(islands_of(sky), sky)
     assert flags.tolist() == [Flag.EDGE, Flag.MASKED_PIXELS, 0, Flag.EDGE]
 
 
-def fitted_to(maps, centres, **settings):
-    islands = find_islands(maps, CONFIG)
-    first = np.arange(len(islands) + 1)
+def fitted_to(sky, centres, **settings):
+    islands = islands_of(sky)
+    which, first = np.arange(len(islands)), np.arange(len(islands) + 1)
     # Within 1.2 pixels along y, 2.2 along x.
     form = np.array([1 / 2.2**2, 0.0, 1 / 1.2**2])
-    return pixel_sets(fitted_pixels(islands, maps, first=first, centres=np.array(centres), form=form, **settings))
+    return pixel_sets(
+        fitted_pixels(islands, sky, which=which, first=first, centres=np.array(centres), form=form, **settings)
+    )
 
 
 def test_fit_leaves_out_masked_pixels_and_those_of_other_islands():
@@ -103,7 +99,7 @@ def test_fit_leaves_out_masked_pixels_and_those_of_other_islands():
     rows[2, 2], rows[2, 4:] = 9, 9
     mask = np.zeros(rows.shape, bool)
     mask[1, 2] = True
-    fitted = fitted_to(maps_of(rows, mask), [[2.0, 2.0], [6.0, 2.0]], keep=False)
+    fitted = fitted_to(sky_of(rows, mask), [[2.0, 2.0], [6.0, 2.0]], keep=False)
     assert fitted == [
         {(0, 2), (1, 2), (2, 2), (3, 2), (1, 3), (2, 3), (3, 3)} | {(1, 1), (3, 1)},
         {(4, 2), (5, 2), (6, 2)} | {(5, y) for y in (1, 3)} | {(6, y) for y in (1, 3)},
@@ -114,8 +110,8 @@ def test_fit_may_keep_the_island_beyond_its_surroundings():
     rows = np.zeros((3, 12))
     rows[1, 1:11] = 9
     all_near, own = ({(x, y) for x in (2, 3, 4) for y in (0, 2)}, {(x, 1) for x in range(1, 11)})
-    assert fitted_to(maps_of(rows), [[3.0, 1.0]], keep=True) == [all_near | own]
-    assert fitted_to(maps_of(rows), [[3.0, 1.0]], keep=False) == [all_near | {(x, 1) for x in range(1, 6)}]
+    assert fitted_to(sky_of(rows), [[3.0, 1.0]], keep=True) == [all_near | own]
+    assert fitted_to(sky_of(rows), [[3.0, 1.0]], keep=False) == [all_near | {(x, 1) for x in range(1, 6)}]
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 3.0, 5.0]), min_size=6, max_size=6), min_size=1, max_size=6))
@@ -124,5 +120,5 @@ def test_islands_of_any_form_are_the_connected_regions(rows):
     labels, n = ndimage.label(significance >= 3.0, np.ones((3, 3)))
     regions = [np.flatnonzero(labels == number + 1).tolist() for number in range(n)]
     expected = sorted(pixels for pixels in regions if significance.ravel()[pixels].max() >= 5.0)
-    offsets, flat = list_islands(significance, 3.0, 5.0)
+    offsets, flat = list_islands(sky_of(rows).heights(analysis=3.0, detection=5.0).reached)
     assert [flat[start:end].tolist() for start, end in pairwise(offsets)] == expected

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from flat_sky import sky_of
 
 from trap.config import SourceExtractionConfig
 from trap.extraction.celestial import ellipse_axes
 from trap.extraction.deblend import deblend
-from trap.extraction.islands import SkyMaps, find_islands
+from trap.extraction.islands import find_islands
 from trap.extraction.moments import measure_moments, peak_correction
 
 CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
@@ -21,9 +22,8 @@ def form_of(semimajor, semiminor, theta):
 
 
 def moments_of(value):
-    value = np.asarray(value, np.float32)
-    maps = SkyMaps.of(value=value, rms=np.ones_like(value), mask=np.zeros(value.shape, bool))
-    islands = find_islands(maps, CONFIG)
+    sky = sky_of(value)
+    islands = find_islands(sky, sky.heights(analysis=CONFIG.analysis_threshold, detection=CONFIG.detection_threshold))
     return measure_moments(islands, deblend(islands, CONFIG), BEAM, CONFIG.analysis_threshold)
 
 

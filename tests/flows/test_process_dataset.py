@@ -12,17 +12,16 @@ import yaml
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
+from flows.labels import dataset_name
 from flows.process_dataset import (
     MonitoredPosition,
     _as_parameter,
     _as_table,
-    _dataset_name,
-    _final_state,
-    _group_state,
     _shown,
     process_dataset,
     run,
 )
+from flows.states import final_state, group_state
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
@@ -40,38 +39,38 @@ def summary(*outcomes, **left_out):
 
 def test_a_run_is_called_after_its_dataset():
     config = PipelineConfig().with_options(persistence={"description": "Zwicky field"})
-    assert _dataset_name(config, -1) == "Zwicky field, new dataset"
-    assert _dataset_name(config, 12) == "Zwicky field, dataset 12"
+    assert dataset_name(config, -1) == "Zwicky field, new dataset"
+    assert dataset_name(config, 12) == "Zwicky field, dataset 12"
 
 
 def test_a_group_with_a_failed_timestep_has_failed_and_says_which_and_why():
-    state = _group_state([DONE, FAILED])
+    state = group_state([DONE, FAILED], 2)
     assert state.is_failed()
     assert state.message == "1 of 2 timesteps failed: 2026-01-01 00:00:00: ValueError: no such thing"
 
 
 def test_a_group_without_failures_is_completed():
-    assert _group_state([DONE]).is_completed()
+    assert group_state([DONE], 1).is_completed()
 
 
 def test_a_run_that_left_images_out_is_partial():
-    state = _final_state(summary(DONE, late=("old.fits",)))
+    state = final_state(summary(DONE, late=("old.fits",)))
     assert (state.is_completed(), state.name) == (True, "Partial")
     assert "old.fits" in state.message
 
 
 def test_a_run_with_failed_timesteps_has_failed():
-    assert _final_state(summary(DONE, FAILED, late=("old.fits",))).is_failed()
+    assert final_state(summary(DONE, FAILED, late=("old.fits",))).is_failed()
 
 
 def test_a_run_in_order_is_completed():
-    state = _final_state(summary(DONE, known=("old.fits",)))
+    state = final_state(summary(DONE, known=("old.fits",)))
     assert (state.name, state.message) == ("Completed", "1 timesteps, 0 images, 1 known before")
 
 
 def test_messages_stay_short():
     endless = TimestepOutcome(taustart_ts=START, failure="x" * 5000)
-    assert len(_group_state([endless] * 5).message) <= 500
+    assert len(group_state([endless] * 5, 5).message) <= 500
 
 
 def test_monitored_positions_survive_the_way_through_json():

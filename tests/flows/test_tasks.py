@@ -10,17 +10,19 @@ from made_up_survey import Field
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
-from flows.tasks import POLICIES, TIMESTEP, Policy, call_task, is_transient, make_task, time_label
-from trap import pipeline
+from flows.policies import POLICIES, TIMESTEP, Policy, time_label
+from flows.tasks import call_task, is_transient, make_task
+from trap import image_measurement
 from trap.config import PipelineConfig
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
-from trap.steps import association, forced_fitting, persistence
+from trap.steps import association, backward_fitting, forced_fitting, persistence
 
 STEPS = {
     step.__name__: step
     for step in (
-        pipeline.measure_image,
+        image_measurement.measure_image,
         forced_fitting.perform_forced_fits,
+        backward_fitting.perform_backward_fits,
         persistence.load_survey,
         association.associate_extracted_sources,
         persistence.store_timestep,

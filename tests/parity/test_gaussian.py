@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from trap.kernels.gaussian import chi_squared, fit_gaussians, invert, slopes_at
+from trap.kernels.gaussian import fit_gaussians, invert, residuals, slopes_at, strongest_components
 
 ONE = np.array([[9.0, 12.3, 9.8, 0.20, 0.05, 0.15]])
 THREE = np.concatenate([ONE, [[6.0, 17.9, 14.1, 0.22, -0.03, 0.18], [7.0, 12.1, 16.6, 0.17, 0.02, 0.14]]])
@@ -66,10 +66,21 @@ def test_inverse_of_a_matrix_of_very_unlike_units():
     assert np.isnan(invert(np.zeros((2, 2)))).all()
 
 
-def test_chi_squared_is_summed_over_each_component():
+def test_residuals_are_the_values_less_all_components():
     rng = np.random.default_rng(7)
     y, x = (a.ravel() for a in np.mgrid[0:26, 0:29])
-    value, rms, component = rng.normal(size=x.size), rng.uniform(1, 2, x.size), rng.integers(0, 3, x.size)
-    found = chi_squared(np.array([0, x.size]), (x, y, value, rms), component, np.array([0, 3]), THREE)
-    squares = ((value - model(THREE, x, y)) / rms) ** 2
-    assert found == pytest.approx(np.bincount(component, squares), rel=1e-6)
+    value = rng.normal(size=x.size)
+    # Three in one island, then none in half of the pixels again.
+    offsets, first = np.array([0, x.size, x.size + x.size // 2]), np.array([0, 3, 3])
+    pixels = tuple(np.concatenate([a, a[: x.size // 2]]) for a in (x, y, value))
+    found = residuals(offsets, pixels, first, THREE)
+    assert found[: x.size] == pytest.approx(value - model(THREE, x, y), abs=1e-6)
+    assert np.array_equal(found[x.size :], value[: x.size // 2])
+
+
+def test_strongest_component_is_the_highest_of_the_island():
+    y, x = (a.ravel() for a in np.mgrid[0:26, 0:29])
+    each = [model(THREE[k : k + 1], x, y) for k in range(3)]
+    found = strongest_components(np.array([0, x.size]), x, y, np.array([0, 3]), THREE)
+    seen = np.max(each, axis=0) > 1e-6
+    assert np.array_equal(found[seen], np.argmax(each, axis=0)[seen])

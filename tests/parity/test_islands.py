@@ -6,11 +6,21 @@ import numpy as np
 import pytest
 
 from trap.extraction.islands import list_islands
-from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, touching
+from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_segments, touching
+from trap.kernels.maps import IN_PEAK
 
 
 def as_lists(offsets, flat):
     return [flat[start:end].tolist() for start, end in pairwise(offsets)]
+
+
+def test_segments_are_listed_where_one_pixel_reaches_the_upper_threshold():
+    rng = np.random.default_rng(5)
+    labels = np.repeat(rng.permutation(40), rng.integers(1, 6, 40)).reshape(1, -1).astype(np.int32)
+    reached = np.where(labels > 0, rng.choice([1, IN_PEAK], labels.shape, p=[0.7, 0.3]), 0).astype(np.uint8)
+    segments = [np.flatnonzero(labels == label) for label in range(1, 40)]
+    expected = sorted(flat.tolist() for flat in segments if (reached[0, flat] == IN_PEAK).any())
+    assert as_lists(*list_segments(labels, reached, 39)) == expected
 
 
 def test_touching_is_looked_up_in_all_eight_directions():
@@ -38,8 +48,7 @@ def test_touching_is_looked_up_in_all_eight_directions():
 def test_footprints_are_ellipses_without_what_belongs_to_others(keep):
     rng = np.random.default_rng(4)
     ny, nx = 40, 50
-    significance = np.where(rng.uniform(size=(ny, nx)) < 0.2, 6.0, -np.inf).astype(np.float32)
-    offsets, flat = list_islands(significance, 3.0, 5.0)
+    offsets, flat = list_islands(np.where(rng.uniform(size=(ny, nx)) < 0.2, IN_PEAK, 0).astype(np.uint8))
     y, x = np.divmod(flat, nx)
     mask = rng.uniform(size=(ny, nx)) < 0.1
     n = offsets.size - 1
@@ -47,15 +56,18 @@ def test_footprints_are_ellipses_without_what_belongs_to_others(keep):
     first = np.concatenate([[0], np.cumsum(counts)])
     centres = rng.uniform(-2, 52, (first[-1], 2))
     form = np.array([0.2, 0.05, 0.1])
-    found = as_lists(*fit_footprints((offsets, x, y), mask, first, centres, form, np.full(n, keep)))
+    which = rng.permutation(n)[: n // 2]
+    starts = np.concatenate([[0], np.cumsum(counts[which])])
+    chosen = np.concatenate([centres[first[i] : first[i + 1]] for i in which])
+    found = as_lists(*fit_footprints((offsets, x, y), mask, which, starts, chosen, form, keep))
     v, u = np.mgrid[0:ny, 0:nx]
     taken = np.zeros((ny, nx), bool)
     taken[y, x] = True
-    for i in range(n):
+    for i, pixels in zip(which, found, strict=True):
         own, near = np.zeros((ny, nx), bool), np.zeros((ny, nx), bool)
         own.ravel()[flat[offsets[i] : offsets[i + 1]]] = True
         for cx, cy in centres[first[i] : first[i + 1]]:
             du, dv = u - cx, v - cy
             near |= form[0] * du**2 + 2 * form[1] * du * dv + form[2] * dv**2 <= 1
         wanted = ((near & (own | ~taken)) | (own & keep)) & ~mask
-        assert found[i] == np.flatnonzero(wanted).tolist()
+        assert pixels == np.flatnonzero(wanted).tolist()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trap.kernels.maps import interpolate_rows, range_of, search_mask, significance_map, subtract_rows
+from trap.kernels.maps import height_map, interpolate_rows, pixels_at, search_mask
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 7), st.sampled_from([0.0, 0.5, 1.0, 2.5, 4.0, 9.0]))
@@ -18,25 +18,46 @@ def test_searched_pixels_are_inside_the_margin_and_the_circle_and_have_a_value(n
     assert np.array_equal(search_mask(data, margin, radius), expected)
 
 
+def mesh(rng, shape):
+    """Lines of a mesh, and how the rows of an image lie between them: for the kernels, and as a whole map."""
+    lines = rng.uniform(1, 2, (4, shape[1])).astype(np.float32)
+    before, after = rng.integers(0, 4, shape[0]), rng.integers(0, 4, shape[0])
+    share = rng.uniform(size=shape[0]).astype(np.float32)
+    whole = lines[before] * (1 - share[:, np.newaxis]) + lines[after] * share[:, np.newaxis]
+    return lines, (before, after, share), whole
+
+
 def test_rows_are_means_of_two_lines():
-    rng = np.random.default_rng(2)
-    lines, data = rng.normal(size=(4, 30)).astype(np.float32), rng.normal(size=(20, 30)).astype(np.float32)
-    before, after = rng.integers(0, 4, 20), rng.integers(0, 4, 20)
-    share = rng.uniform(size=20).astype(np.float32)
-    expected = lines[before] * (1 - share[:, np.newaxis]) + lines[after] * share[:, np.newaxis]
-    assert interpolate_rows(lines, before, after, share) == pytest.approx(expected, abs=1e-6)
-    assert subtract_rows(data, lines, before, after, share) == pytest.approx(data - expected, abs=1e-6)
+    lines, rows, expected = mesh(np.random.default_rng(2), (20, 30))
+    assert interpolate_rows(lines, *rows) == pytest.approx(expected, abs=1e-6)
 
 
-def test_significance_is_the_ratio_where_there_is_one():
-    value = np.float32([[4, 0, 1, np.nan], [-3, 2, np.inf, 1]])
-    rms = np.float32([[2, 0, 0, 1], [3, 1, 1, np.nan]])
-    mask = np.array([[0, 0, 0, 0], [0, 1, 0, 0]], bool)
-    expected = [[2, -np.inf, np.inf, -np.inf], [-1, -np.inf, np.inf, -np.inf]]
-    assert np.array_equal(significance_map(value, rms, mask), np.float32(expected))
+def test_heights_are_those_of_the_significance_where_there_is_one():
+    data = np.float32([[4, 0, 1, np.nan], [-3, 5, np.inf, 1], [3, 2.9, 4.9, 5]])
+    noise = np.float32([[1, 0, 0, 1], [3, 1, 1, np.nan], [1, 1, 1, 1]])
+    mask = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
+    rows = (np.arange(3), np.arange(3), np.zeros(3, np.float32))
+    heights, *_ = height_map(data, mask, (np.zeros_like(noise), noise), rows, (np.float32(3), np.float32(5)))
+    assert heights.tolist() == [[1, 0, 2, 0], [0, 0, 2, 0], [1, 0, 1, 2]]
 
 
-def test_range_is_that_of_what_is_not_masked():
-    value = np.float32([[1, 7, -2]])
-    assert range_of(value, np.array([[False, True, False]])) == (-2, 1)
-    assert np.isnan(range_of(value, np.ones((1, 3), bool))).all()
+def test_heights_and_pixels_are_those_of_whole_maps():
+    rng = np.random.default_rng(3)
+    data, mask = rng.normal(scale=4, size=(40, 30)).astype(np.float32), rng.uniform(size=(40, 30)) < 0.2
+    levels, rows, level = mesh(rng, data.shape)
+    noises, _, _ = mesh(rng, data.shape)
+    noise = noises[rows[0]] * (1 - rows[2][:, np.newaxis]) + noises[rows[1]] * rows[2][:, np.newaxis]
+    heights, low, high = height_map(data, mask, (levels, noises), rows, (np.float32(1), np.float32(2)))
+    ratio = (data - level) / noise
+    assert np.array_equal(heights, np.where(mask, 0, (ratio >= 1).astype(int) + (ratio >= 2)))
+    assert (low, high) == pytest.approx((noise[~mask].min(), noise[~mask].max()))
+    flat = rng.integers(0, data.size, 50)
+    value, rms = pixels_at(data, flat, (levels, noises), rows)
+    assert value == pytest.approx((data - level).ravel()[flat], abs=1e-5)
+    assert rms == pytest.approx(noise.ravel()[flat], abs=1e-6)
+
+
+def test_noise_of_an_image_that_is_masked_throughout_has_no_range():
+    one, rows = np.ones((1, 3), np.float32), (np.zeros(1, int), np.zeros(1, int), np.zeros(1, np.float32))
+    _, *limits = height_map(one, np.ones((1, 3), bool), (one, one), rows, (np.float32(3), np.float32(5)))
+    assert np.isnan(limits).all()

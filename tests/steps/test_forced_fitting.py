@@ -76,13 +76,30 @@ def test_requests_and_fits_must_match_in_number(config):
         forced_fitting.insert_and_associate_forced_fits(survey, images, [requests([1.0], [2.0])], [NOTHING])
 
 
-def test_fit_without_flux_is_counted_and_not_associated(make_dataset):
+def test_fit_without_flux_has_a_row_with_its_reason_and_is_not_associated(make_dataset):
     dataset = make_dataset()
     dataset.process(FIELD.image(0, sources(123.0, 10.0)))
     (record,) = dataset.process(FIELD.image(1), forced=lambda asked: sources(asked.ra, asked.dec, flux=np.nan))
-    assert (record.n_requested, len(record.measurements)) == (1, 0)
+    assert (record.n_requested, record.n_fitted, len(record.measurements)) == (1, 0, 1)
     assert dataset.types() == [[4]]
     assert dataset.column("SELECT n_forced_requested - n_forced_measured FROM timestep") == [0, 1]
+    (row,) = dataset.rows("SELECT * FROM extractedsource WHERE extract_type = 1")
+    assert (row["f_peak"], row["f_int"], row["flags"]) == (None, None, Flag.FIT_FAILED)
+    assert row["ff_runcat"] == dataset.entries()[0]["id"]
+
+
+def test_monitored_position_without_flux_has_a_row_and_no_entry(make_dataset):
+    dataset = make_dataset(monitors=[(123.0, 10.0)])
+    dataset.process(FIELD.image(0), forced=nothing_there)
+    (row,) = dataset.rows("SELECT * FROM extractedsource")
+    assert (row["extract_type"], row["f_int"], row["flags"]) == (2, None, Flag.OUTSIDE)
+    assert row["ff_monitor"] == dataset.column("SELECT id FROM monitor")[0]
+    assert dataset.entries() == []
+
+
+def nothing_there(asked):
+    nan = dict.fromkeys(("f_peak", "f_int", "f_peak_err", "f_int_err", "ew_fit_err", "ns_fit_err", "rms"), np.nan)
+    return sources(asked.ra, asked.dec).with_columns(flags=int(Flag.OUTSIDE), **nan)
 
 
 def test_band_that_saw_the_parent_of_a_fork_measures_no_clone_again(make_dataset):

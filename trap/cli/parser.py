@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap import __version__
 from trap.cli.extract_options import EPILOG, add_extract_options
+from trap.cli.orchestration_options import add_orchestration_commands
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (argparse has no other name for it)
@@ -37,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
         add(commands)
     for add in (_add_dataset, _add_transients, _add_lightcurve, _add_db):
         add(commands)
+    add_orchestration_commands(partial(_add_command, commands))
     return parser
 
 

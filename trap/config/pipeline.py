@@ -82,7 +82,7 @@ class PipelineConfig(Settings):
         """List (section, key, value) of every setting that shapes the results."""
         # Written in place: mypy widens a variable to a type that pydantic does not take.
         shaping = self.model_dump(
-            mode="json", exclude={"execution": True, "persistence": {"dataset_id", "description"}}
+            mode="json", exclude={"execution": True, "persistence": {"dataset_id", "dataset_key", "description"}}
         )
         return [(section, key, value) for section, items in shaping.items() for key, value in items.items()]
 

@@ -35,6 +35,8 @@ class PersistenceConfig(Settings):
     """Name of the dataset, for people."""
     dataset_id: int = -1
     """Dataset to extend; -1 makes a new one."""
+    dataset_key: Annotated[str, Field(max_length=200)] = ""
+    """Key of the dataset to extend, or to make if there is none yet: for programs, which do not know its number."""
     rms_est_sigma: Positive = 4.0
     """Clip level of the noise estimate for the quality check, in σ."""
     rms_est_fraction: Annotated[int, Field(ge=2)] = 8
@@ -45,6 +47,8 @@ class PersistenceConfig(Settings):
     """Gap between two frequency intervals that still makes them one band, in Hz."""
     timestep_tolerance: NotNegative = 0.0
     """Images that start within this time of a timestep's first belong to it, in s."""
+    region_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Pointings this close to a sky region, in radii, belong to it; 0 makes one of each (TraP)."""
 
 
 class SourceExtractionConfig(Settings):
@@ -103,10 +107,14 @@ class AssociationConfig(Settings):
 class TransientSearchConfig(Settings):
     """Which new entries are transient candidates."""
 
+    new_source_test: Literal["significance", "position", "image"] = "significance"
+    """How a new source must differ from one that earlier images missed: see the next two settings."""
+    new_source_significance: NotNegative = 3.5
+    """"significance": by so many σ, against a steady source that every earlier look at its position missed."""
     new_source_sigma_margin: NotNegative = 1.0
-    """By how many σ beyond the detection threshold an earlier image should have shown a new source."""
-    new_source_noise: Literal["position", "image"] = "position"
-    """Which noise decides: the best earlier one at the position, or TraP's, the lowest of the best earlier image."""
+    """"position", "image": so many σ above the threshold at the best earlier noise there, or (TraP) of all images."""
+    backward_fits: Count = 0
+    """Earlier images of its band in which a new source is measured, the latest first; 0 measures none."""
 
 
 class ExecutionConfig(Settings):
@@ -120,6 +128,8 @@ class ExecutionConfig(Settings):
     """Processes that measure images; 0 takes one per core."""
     image_timeout_seconds: Positive = 600.0
     """Time after which a worker that hangs on one image is ended."""
+    run_timeout_seconds: NotNegative = 0.0
+    """Time after which a Prefect run stops before its next timestep, for a later run to go on; 0 sets no limit."""
     group_size: Count = 0
     """Timesteps in a group, the unit of look-ahead and of a Prefect subflow; 0 chooses."""
     granularity: Literal["auto", "image", "timestep"] = "auto"

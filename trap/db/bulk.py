@@ -2,13 +2,14 @@
 
 Rows come as columns, the way they lie in memory. PostgreSQL takes them by ``COPY``, or as arrays
 that it unnests itself; SQLite by ``executemany``, which compiles the statement once. Floats arrive
-to the last bit. NaN stays NaN on PostgreSQL; SQLite has none and stores NULL.
+to the last bit. NaN stays NaN on PostgreSQL, unless it is made NULL; SQLite has none and stores NULL.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ __all__ = [
     "given_pairs",
     "insert_columns",
     "is_among",
+    "nullable",
     "read_columns",
     "reserve_ids",
     "update_columns",
@@ -159,6 +161,13 @@ def is_among(
         rows = func.json_each(json.dumps(listed)).table_valued("value")
         return wanted.in_(select(rows.c.value))
     return wanted == any_(cast(listed, ARRAY(wanted.type)))
+
+
+def nullable(values: NDArray[Any]) -> NDArray[Any] | list[Any]:
+    """Values with NULL for what is not known: to PostgreSQL, NaN is a number, and the highest of all."""
+    if not np.isnan(values).any():
+        return values
+    return [None if math.isnan(value) else value for value in values.tolist()]
 
 
 def given_pairs(connection: Connection, first: Ids, second: Ids) -> Subquery:

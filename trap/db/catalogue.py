@@ -15,18 +15,20 @@ from sqlalchemy import delete, func, insert, literal, select, update
 
 from trap import angles
 from trap.catalogues import Association
-from trap.db.bulk import given_pairs, insert_columns, is_among, reserve_ids, update_columns, upsert_columns
+from trap.db.bulk import given_pairs, insert_columns, is_among, nullable, reserve_ids, update_columns, upsert_columns
 from trap.db.models import (
     AssocSkyRegion,
     AssocXtrSource,
     ExtractedSource,
     Image,
+    Lineage,
     Monitor,
     NewSource,
     RunningCatalog,
     RunningCatalogFlux,
     VarMetric,
 )
+from trap.entries import NOT_PART
 from trap.variability import FLUX_STATISTICS
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, ScalarSelect
 
     from trap.catalogues import Associations, NewSources, VarMetrics
+    from trap.entries import CatalogueChanges, Fork
     from trap.records import RegionLinks, TimestepRecord
-    from trap.running_catalogue import CatalogueChanges, Fork
     from trap.survey import Survey
 
     Ids = NDArray[np.int64]
@@ -46,6 +48,7 @@ __all__ = [
     "fork_entries",
     "insert_associations",
     "insert_entries",
+    "insert_lineage",
     "insert_new_sources",
     "link_monitors",
     "link_regions",
@@ -83,7 +86,7 @@ def insert_entries(
         "parent": [parent or None for parent in parents[new].tolist()],
         "first_seen": entries["first_seen"][new],
         "mon_src": entries["mon_src"][new],
-        **_entry_columns(entries[new]),
+        **_entry_columns(entries[new], ids),
     }
     insert_columns(connection, RunningCatalog, columns)
     return ids
@@ -92,7 +95,8 @@ def insert_entries(
 def update_entries(connection: Connection, survey: Survey, changes: CatalogueChanges, ids: Ids) -> None:
     """Store the new state of entries that were there before; ``ids`` as :func:`insert_entries` returns them."""
     rows = changes.updated
-    update_columns(connection, RunningCatalog, {"id": ids[rows], **_entry_columns(survey.catalogue.entries[rows])})
+    columns = {"id": ids[rows], **_entry_columns(survey.catalogue.entries[rows], ids)}
+    update_columns(connection, RunningCatalog, columns)
 
 
 def save_fluxes(connection: Connection, survey: Survey, record: TimestepRecord, ids: Ids, bands: Sequence[int]) -> None:
@@ -153,8 +157,8 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
         "trigger_xtrsrc": measurement_ids[new_sources.measurement],
         "previous_limits_image": new_sources.previous_limits_image,
         "newsource_type": new_sources.newsource_type,
-        "sigma_local": new_sources.sigma_local,
         "n_looks": new_sources.n_looks,
+        **{name: nullable(getattr(new_sources, name)) for name in ("sigma_local", "significance", "upper_limit")},
     }
     insert_columns(connection, NewSource, columns)
 
@@ -174,12 +178,19 @@ def fork_entries(connection: Connection, forks: Sequence[Fork], ids: Ids) -> Non
         connection.execute(delete(RunningCatalog).where(is_among(connection, RunningCatalog.id, parents)))
 
 
+def insert_lineage(connection: Connection, timestep: int, changes: CatalogueChanges, ids: Ids) -> None:
+    """Record which entries came from which others in a timestep."""
+    kin = np.array(changes.lineage, np.int64).reshape(-1, 3)
+    columns = {"timestep": timestep, "runcat": ids[kin[:, 0]], "origin": ids[kin[:, 1]], "kind": kin[:, 2]}
+    insert_columns(connection, Lineage, columns)
+
+
 def link_regions(connection: Connection, links: RegionLinks, ids: Ids, regions: Sequence[int]) -> None:
     """Record which entries lie in which sky regions; ``regions`` are row numbers, in the survey's order."""
     columns = {
         "runcat": ids[links.entry],
         "skyrgn": np.array(regions, np.int64)[links.region],
-        "distance_deg": [None if np.isnan(distance) else distance for distance in links.distance.tolist()],
+        "distance_deg": nullable(links.distance),
     }
     insert_columns(connection, AssocSkyRegion, columns)
 
@@ -198,11 +209,8 @@ def save_metrics(
     columns = {
         "runcat": ids[metrics.entry],
         "band": np.array(bands, np.int64)[metrics.band],
-        "v_int": metrics.v_int,
-        "eta_int": metrics.eta_int,
-        "lightcurve_max": metrics.lightcurve_max,
-        "lightcurve_avg": metrics.lightcurve_avg,
         "lightcurve_median": None,
+        **{name: nullable(values) for name, values in metrics.as_dict().items() if name not in ("entry", "band")},
     }
     upsert_columns(connection, VarMetric, columns, key=("runcat",))
     _link_candidates(connection, ids[changes.n_before :])
@@ -230,6 +238,8 @@ def _link_candidates(connection: Connection, entries: Ids) -> None:
         "newsource": candidate(NewSource.id),
         "sigma_rms_min": candidate(ExtractedSource.f_int / func.nullif(Image.rms_min, 0.0)),
         "sigma_rms_max": candidate(ExtractedSource.f_int / func.nullif(Image.rms_max, 0.0)),
+        "sigma_local": candidate(NewSource.sigma_local),
+        "significance": candidate(NewSource.significance),
     }
     connection.execute(update(VarMetric).where(is_among(connection, VarMetric.runcat, entries)).values(values))
 
@@ -245,17 +255,19 @@ def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
     ).join(pairs, pairs.c.first == point.runcat)
     names = ["runcat", "xtrsrc", "type", "distance_arcsec", "r", "v_int", "eta_int", "f_datapoints"]
     connection.execute(insert(point).from_select(names, points))
-    names = ["runcat", "trigger_xtrsrc", "previous_limits_image", "newsource_type", "sigma_local", "n_looks"]
-    candidates = select(
-        pairs.c.second,
-        *(candidate.trigger_xtrsrc, candidate.previous_limits_image, candidate.newsource_type),
-        *(candidate.sigma_local, candidate.n_looks),
-    ).join(pairs, pairs.c.first == candidate.runcat)
-    connection.execute(insert(candidate).from_select(names, candidates))
+    names = ["trigger_xtrsrc", "previous_limits_image", "newsource_type"]
+    names += ["sigma_local", "n_looks", "significance", "upper_limit"]
+    candidates = select(pairs.c.second, *(getattr(candidate, name) for name in names)).join(
+        pairs, pairs.c.first == candidate.runcat
+    )
+    connection.execute(insert(candidate).from_select(["runcat", *names], candidates))
 
 
-def _entry_columns(entries: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Columns of entries that change with their points; the state itself, and TraP's averages of it."""
+def _entry_columns(entries: NDArray[Any], ids: Ids) -> dict[str, Any]:
+    """Columns of entries that change with their points; the state itself, and TraP's averages of it.
+
+    ``ids`` are those of all entries, for the blends that are named by row.
+    """
     n = np.maximum(entries["datapoints"], 1)
     ra, dec, weight_ew, weight_ns = (entries[name] for name in ("wm_ra", "wm_dec", "weight_ew", "weight_ns"))
     x, y, z = angles.unit_vectors(ra, dec).T
@@ -278,12 +290,15 @@ def _entry_columns(entries: NDArray[Any]) -> dict[str, NDArray[Any]]:
         "z": z,
         "weight_ew": weight_ew,
         "weight_ns": weight_ns,
+        "blend": [None if row == NOT_PART else ids[row] for row in entries["blend"].tolist()],
+        "is_blend": entries["is_blend"],
     }
 
 
 def _flux_columns(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
     n = statistics["n"]
-    columns: dict[str, NDArray[Any]] = {"f_datapoints": n, "max_f_int": statistics["max_f_int"]}
+    names = ("max_f_int", "err2_f_int", "vs_f_int", "m_f_int")
+    columns: dict[str, NDArray[Any]] = {"f_datapoints": n, **{name: statistics[name] for name in names}}
     for q in ("f_peak", "f_int"):
         mean, m2, wsum, wmean, wm2 = (statistics[f"{name}_{q}"] for name in ("mean", "m2", "wsum", "wmean", "wm2"))
         columns |= {

@@ -29,6 +29,8 @@ __all__ = [
     "finish_dataset",
     "insert_timestep",
     "latest_timestep",
+    "monitored_positions",
+    "number_of_key",
     "open_dataset",
     "processed_hashes",
     "record_failure",
@@ -61,6 +63,7 @@ def create_dataset(connection: Connection, config: PipelineConfig) -> int:
         state="running",
         config_hash=config.science_hash,
         software_version=trap.__version__,
+        key=config.persistence.dataset_key or None,
         detection_threshold=extraction.detection_threshold,
         analysis_threshold=extraction.analysis_threshold,
         assoc_radius=config.association.deruiter_radius,
@@ -94,6 +97,11 @@ def find_dataset(connection: Connection, dataset_id: int) -> dict[str, Any]:
         msg = f"no dataset {dataset_id} in the database; {there}"
         raise DatasetNotFoundError(msg)
     return dict(found)
+
+
+def number_of_key(connection: Connection, key: str) -> int | None:
+    """Return the number of the dataset with a key; None where there is none."""
+    return connection.execute(select(Dataset.id).where(Dataset.key == key)).scalar_one_or_none()
 
 
 def open_dataset(connection: Connection, dataset_id: int) -> int:
@@ -210,6 +218,12 @@ def add_monitors(connection: Connection, dataset_id: int, monitors: MonitorPosit
     """Add positions to be measured in every image of a dataset from now on."""
     columns = {"dataset": dataset_id, "ra": monitors.ra, "decl": monitors.dec, "name": monitors.name}
     insert_columns(connection, Monitor, columns)
+
+
+def monitored_positions(connection: Connection, dataset_id: int) -> list[tuple[float, float, str]]:
+    """Return RA and Dec [deg] and name of the positions that are measured in every image of a dataset."""
+    wanted = select(Monitor.ra, Monitor.decl, Monitor.name).where(Monitor.dataset == dataset_id).order_by(Monitor.id)
+    return [(row.ra, row.decl, row.name) for row in connection.execute(wanted)]
 
 
 def _typed_text(value: Any) -> tuple[str, str]:  # noqa: ANN401 (what is not allowed is refused)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-__all__ = ["database_errors", "is_transient", "make_engine", "reading", "show_url", "transaction"]
+__all__ = ["absolute_url", "database_errors", "is_transient", "make_engine", "reading", "show_url", "transaction"]
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer on SQLite waits for another one; a timestep is stored in well under a second."""
@@ -64,6 +64,14 @@ def make_engine(url: str | URL) -> Engine:
         msg = f"cannot open the database {show_url(parsed)}: {_reason(error)}"
         raise DatabaseError(msg) from error
     return engine
+
+
+def absolute_url(url: str) -> str:
+    """Name an SQLite file by its absolute path, for programs that work in another folder."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return url
+    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
 
 
 def show_url(url: URL) -> str:

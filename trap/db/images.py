@@ -177,7 +177,7 @@ def _image_row(image: ImageRecord, survey: Survey) -> dict[str, Any]:
         "deltax": metadata.deltax,
         "deltay": metadata.deltay,
         "fwhm_arcsec": beam.bmaj * 3600.0 if beam else None,
-        "fov_degrees": 2 * survey.regions[image.region].xtr_radius,
+        "fov_degrees": 2 * metadata.sky_region(extraction.extraction_radius_pix).xtr_radius,
         "rms_qc": result.rms_qc,
         "rms_min": result.rms_min if is_searched else None,
         "rms_max": result.rms_max if is_searched else None,

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sqlalchemy import select
 
 from trap import angles
-from trap.db.bulk import insert_columns, reserve_ids
+from trap.catalogues import ExtractType, Measurements
+from trap.db.bulk import insert_columns, nullable, read_columns, reserve_ids
 from trap.db.models import ExtractedSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from trap.catalogues import Measurements
-
     Ids = NDArray[np.int64]
 
-__all__ = ["insert_measurements"]
+__all__ = ["insert_measurements", "load_found_sources"]
 
 SAME_NAME = (
     *("f_peak", "f_peak_err", "f_int", "f_int_err", "chisq", "reduced_chisq", "semimajor", "semiminor", "pa"),
@@ -50,19 +50,37 @@ def insert_measurements(
     (n,) — row numbers of the measurements.
     """
     ids = reserve_ids(connection, ExtractedSource, len(measurements))
-    columns: dict[str, Any] = {name: getattr(measurements, name) for name in SAME_NAME}
-    columns |= _coordinates(measurements)
+    columns: dict[str, Any] = {name: nullable(getattr(measurements, name)) for name in SAME_NAME}
+    columns |= {name: nullable(values) for name, values in _coordinates(measurements).items()}
     columns |= {
         "id": ids,
         "image": images,
         "ff_runcat": [None] * len(ids) if entries is None else _or_null(entries),
         "ff_monitor": [None] * len(ids) if monitors is None else _or_null(monitors),
-        "det_sigma": measurements.significance,
-        "x_pix": measurements.x,
-        "y_pix": measurements.y,
+        "det_sigma": nullable(measurements.significance),
+        "x_pix": nullable(measurements.x),
+        "y_pix": nullable(measurements.y),
     }
     insert_columns(connection, ExtractedSource, columns)
     return ids
+
+
+def load_found_sources(connection: Connection, image_id: int) -> Measurements:
+    """Return what was found blindly in an image, as far as it is needed to measure beside it.
+
+    Returns
+    -------
+    Pixel positions, flux densities and shapes; position errors are NaN.
+    """
+    source = ExtractedSource
+    names = ("ra", "f_peak", "f_peak_err", "f_int", "f_int_err", "rms", "semimajor", "semiminor", "pa")
+    rows = (
+        select(source.x_pix.label("x"), source.y_pix.label("y"), source.decl.label("dec"))
+        .add_columns(source.det_sigma.label("significance"), *(getattr(source, name) for name in names))
+        .where(source.image == image_id, source.extract_type == int(ExtractType.BLIND))
+        .order_by(source.id)
+    )
+    return Measurements.of(**read_columns(connection, rows), ew_fit_err=np.nan, ns_fit_err=np.nan)
 
 
 def _coordinates(measurements: Measurements) -> dict[str, NDArray[Any]]:

@@ -10,11 +10,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 
 from trap.catalogues import MonitorPositions
 from trap.db.bulk import read_columns
 from trap.db.datasets import find_dataset, latest_timestep
+from trap.db.images import load_background
+from trap.db.measurements import load_found_sources
 from trap.db.models import (
     FrequencyBand,
     Image,
@@ -25,13 +27,13 @@ from trap.db.models import (
     RunningCatalogFlux,
     SkyRegion,
 )
+from trap.entries import ENTRY, NOT_PART, LightCurveKey
 from trap.images.bands import Band
 from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion as Region
 from trap.noise_history import NoiseTiles
 from trap.quality import HistoryKey
-from trap.running_catalogue import ENTRY, LightCurveKey
-from trap.survey import Survey
+from trap.survey import EarlierImage, Survey
 from trap.variability import FLUX_STATISTICS
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def load_survey(connection: Connection, dataset_id: int, config: PipelineConfig)
     _load_entries(connection, dataset_id, survey)
     _load_fluxes(connection, dataset_id, survey)
     _load_accepted_images(connection, dataset_id, survey)
+    _load_earlier_images(connection, dataset_id, survey)
     _load_monitors(connection, dataset_id, survey)
     survey.latest = latest_timestep(connection, dataset_id)
     survey.catalogue.begin_timestep()
@@ -90,9 +93,14 @@ def _load_regions(connection: Connection, dataset_id: int, survey: Survey) -> No
 def _load_entries(connection: Connection, dataset_id: int, survey: Survey) -> None:
     table = RunningCatalog.__table__
     wanted = [table.c[NAMES_OF_ENTRY.get(name, name)] for name in ENTRY.names or () if name != "active"]
-    rows = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
-    entries = _structured(read_columns(connection, rows), ENTRY, NAMES_OF_ENTRY)
+    stored = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
+    columns = read_columns(connection, stored)
+    entries = _structured({name: columns[name] for name in columns if name != "blend"}, ENTRY, NAMES_OF_ENTRY)
     entries["active"] = True
+    # In the database blends are named by row number, as everything is.
+    blends = np.array([NOT_PART if number is None else number for number in columns["blend"].tolist()], np.int64)
+    rows = np.searchsorted(entries["id"], blends)
+    entries["blend"] = np.where(blends == NOT_PART, NOT_PART, rows)
     survey.catalogue.extend(entries)
 
 
@@ -140,6 +148,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, survey: Surve
     for row in connection.execute(rows.execution_options(yield_per=100)):
         key = LightCurveKey(band_numbers[row.band], row.stokes)
         survey.accepted_bands.add(key.band)
+        survey.accepted_regions.add(region_numbers[row.skyrgn])
         survey.accepted.remember(
             HistoryKey(key.band, row.stokes, row.telescope or ""),
             rms=row.rms_qc,
@@ -156,6 +165,38 @@ def _load_accepted_images(connection: Connection, dataset_id: int, survey: Surve
             rms_range=(_or_nan(row.rms_min), _or_nan(row.rms_max)),
             tiles=_tiles(row),
         )
+
+
+def _load_earlier_images(connection: Connection, dataset_id: int, survey: Survey) -> None:
+    """Load the latest images of each band, in which new sources are measured."""
+    n_images = survey.config.transient_search.backward_fits
+    band_numbers = {number: i for i, number in enumerate(survey.band_ids)}
+    region_numbers = {number: i for i, number in enumerate(survey.region_ids)}
+    place = func.row_number().over(
+        partition_by=(Image.band, Image.stokes), order_by=(Image.taustart_ts.desc(), Image.id.desc())
+    )
+    is_accepted = ~exists().where(Rejection.image == Image.id)
+    latest = (
+        select(Image.id, Image.url, Image.taustart_ts, Image.band, Image.stokes, Image.skyrgn, place.label("place"))
+        .join(RmsMap, RmsMap.image == Image.id)
+        .where(Image.dataset == dataset_id, is_accepted)
+        .subquery()
+    )
+    rows = select(latest).where(latest.c.place <= n_images).order_by(latest.c.taustart_ts, latest.c.id)
+    for row in connection.execute(rows).all() if n_images else ():
+        background = load_background(connection, row.id)
+        if background is not None:
+            survey.remember_image(
+                EarlierImage(
+                    id=row.id,
+                    url=row.url,
+                    taustart_ts=row.taustart_ts,
+                    key=LightCurveKey(band_numbers[row.band], row.stokes),
+                    region=region_numbers[row.skyrgn],
+                    background=background,
+                    sources=load_found_sources(connection, row.id),
+                )
+            )
 
 
 def _or_nan(value: float | None) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from trap.catalogues import Association, Associations, ExtractType, Measurements, NewSources
+from trap.catalogues import Association, Associations, ExtractType, FitRequests, Measurements, NewSources
 from trap.db import catalogue
 from trap.db.datasets import insert_timestep, store_unreadable
 from trap.db.images import insert_images
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Ids = NDArray[np.int64]
 
 __all__ = ["store_timestep"]
+
+MAKES_ENTRY = (Association.NEW_SOURCE, Association.MONITOR_FIRST, Association.PART, Association.BLEND)
+"""Types of points that are the first of an entry which is no fork."""
 
 _Rows = TypeVar("_Rows", Associations, NewSources)
 
@@ -61,9 +64,11 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
     catalogue.save_fluxes(connection, survey, record, ids, images.bands)
     points = _joined([image.associations for image in record.images], starts, Associations)
     catalogue.insert_associations(connection, points, ids, measurement_ids)
+    _insert_backward_fits(connection, record, ids)
     candidates = _joined([image.new_sources for image in record.images], starts, NewSources)
     catalogue.insert_new_sources(connection, candidates, ids, measurement_ids)
     catalogue.fork_entries(connection, record.changes.forks, ids)
+    catalogue.insert_lineage(connection, timestep, record.changes, ids)
     catalogue.link_regions(connection, record.links, ids, images.regions)
     catalogue.link_monitors(connection, survey, record.changes, ids)
     catalogue.save_metrics(connection, record.metrics, record.changes, ids, images.bands)
@@ -78,43 +83,36 @@ def _insert_measurements(
     """Insert the measurements of all images; returns their numbers, image after image."""
     measurements = Measurements.concatenate([image.measurements for image in record.images])
     lengths = [len(image.measurements) for image in record.images]
-    targets = np.concatenate(
-        [
-            np.empty(0, np.int64),
-            *(_targets(image.forced_targets, n) for image, n in zip(record.images, lengths, strict=True)),
-        ]
-    )
+    asked = FitRequests.concatenate([image.forced for image in record.images])
+    # In every image the forced measurements come last, in the order in which they were asked for.
+    ends, n_forced = np.cumsum(lengths), np.array([len(image.forced) for image in record.images], np.int64)
+    rows = np.repeat(ends - np.cumsum(n_forced), n_forced) + np.arange(len(asked))
+    is_null = asked.kind == ExtractType.NULL_DETECTION
+    entries, monitors = np.zeros((2, len(measurements)), np.int64)
+    # Who was missed was stored before.
+    entries[rows[is_null]] = survey.catalogue.entries["id"][asked.target[is_null]]
+    monitors[rows[~is_null]] = survey.monitors.id[asked.target[~is_null]]
     return insert_measurements(
         connection,
         measurements,
         np.repeat(np.array(image_ids, np.int64), lengths),
-        entries=_missed_entries(measurements, targets, survey),
-        monitors=_fitted_monitors(measurements, targets, survey),
+        entries=entries,
+        monitors=monitors,
     )
 
 
-def _targets(forced: Ids, n_measurements: int) -> Ids:
-    """Catalogue row that each measurement of an image was forced for; -1 for the blind ones, which come first."""
-    return np.concatenate([np.full(n_measurements - len(forced), -1), forced])
-
-
-def _missed_entries(measurements: Measurements, targets: Ids, survey: Survey) -> Ids:
-    """Row number of the entry behind each null detection, which was stored before; 0 for the others."""
-    is_missed = measurements.extract_type == ExtractType.NULL_DETECTION
-    entries = np.zeros(len(targets), np.int64)
-    entries[is_missed] = survey.catalogue.entries["id"][targets[is_missed]]
-    return entries
-
-
-def _fitted_monitors(measurements: Measurements, targets: Ids, survey: Survey) -> Ids:
-    """Row number of the position behind each monitored measurement; 0 for the others."""
-    is_monitored = measurements.extract_type == ExtractType.MONITORED
-    monitor_of = np.zeros(len(survey.catalogue), np.int64)
-    known = survey.monitor_entries >= 0
-    monitor_of[survey.monitor_entries[known]] = survey.monitors.id[known]
-    monitors = np.zeros(len(targets), np.int64)
-    monitors[is_monitored] = monitor_of[targets[is_monitored]]
-    return monitors
+def _insert_backward_fits(connection: Connection, record: TimestepRecord, ids: Ids) -> None:
+    """Insert what new sources were in earlier images, and add it to their light curves."""
+    fits = record.backward
+    starts = np.cumsum([0, *(len(one.measurements) for one in fits)])
+    measurement_ids = insert_measurements(
+        connection,
+        Measurements.concatenate([one.measurements for one in fits]),
+        np.repeat(np.array([one.image for one in fits], np.int64), np.diff(starts)),
+        entries=ids[np.concatenate([np.empty(0, np.int64), *(one.targets for one in fits)])],
+    )
+    points = _joined([one.associations for one in fits], starts, Associations)
+    catalogue.insert_associations(connection, points, ids, measurement_ids)
 
 
 def _references(record: TimestepRecord, starts: NDArray[np.int64], n_created: int) -> NDArray[np.int64]:
@@ -135,16 +133,17 @@ def _joined(tables: Sequence[_Rows], starts: NDArray[np.int64], kind: type[_Rows
 
 def _counts(record: TimestepRecord) -> dict[str, int]:
     types = np.concatenate([np.empty(0, np.int16), *(image.associations.type for image in record.images)])
-    n_forced = sum(len(image.forced_targets) for image in record.images)
     return {
         "n_images": len(record.images),
         "n_accepted": record.n_accepted,
         "n_rejected": len(record.images) - record.n_accepted,
-        "n_measured": sum(len(image.measurements) for image in record.images) - n_forced,
-        "n_new_entries": int(np.isin(types, (Association.NEW_SOURCE, Association.MONITOR_FIRST)).sum()),
+        "n_measured": sum(len(image.measurements) - len(image.forced) for image in record.images),
+        "n_new_entries": int(np.isin(types, MAKES_ENTRY).sum()),
         "n_newsources": sum(len(image.new_sources) for image in record.images),
-        "n_forced_requested": sum(image.n_requested for image in record.images),
-        "n_forced_measured": n_forced,
+        "n_forced_requested": sum(image.n_requested for image in record.images)
+        + sum(len(one.targets) for one in record.backward),
+        "n_forced_measured": sum(image.n_fitted for image in record.images)
+        + sum(len(one.associations) for one in record.backward),
     }
 
 

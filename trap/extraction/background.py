@@ -15,9 +15,9 @@ from photutils.background import Background2D
 from scipy import ndimage
 from scipy.special import erf
 
-from trap.extraction.islands import list_islands
 from trap.extraction.noise import beam_correlation, share_of_mean
-from trap.kernels.maps import interpolate_rows, significance_map, subtract_rows
+from trap.extraction.sky import Sky
+from trap.kernels.maps import IN_PEAK, interpolate_rows
 from trap.kernels.statistics import clipped_moments
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
 
     Array = NDArray[np.float64]
+    Map = NDArray[np.float32]
+    Rows = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
 
 __all__ = ["Background", "ClippedStatistics", "estimate_background"]
 
@@ -88,9 +90,9 @@ class Background:
         """(ny, nx) Jy/beam — noise on every pixel."""
         return interpolate_rows(self._lines(self.mesh_rms), *self._rows())
 
-    def subtracted_from(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(ny, nx) Jy/beam — the image without the level of the sky."""
-        return subtract_rows(data, self._lines(self.mesh_mean), *self._rows())
+    def lines(self) -> tuple[tuple[Map, Map], Rows]:
+        """Level and noise at every column of the mesh's lines, and how each row of the image lies between these."""
+        return (self._lines(self.mesh_mean), self._lines(self.mesh_rms)), self._rows()
 
     def _at(self, mesh: NDArray[np.float32], x: ArrayLike, y: ArrayLike) -> Array:
         column, next_column, share_x = self._neighbours(0, np.asarray(x, float))
@@ -99,13 +101,13 @@ class Background:
         upper = mesh[next_row, column] + share_x * (mesh[next_row, next_column] - mesh[next_row, column])
         return np.asarray(lower + share_y * (upper - lower), float)
 
-    def _lines(self, mesh: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _lines(self, mesh: Map) -> Map:
         """(my, nx) — the mesh at every column."""
         column, next_column, share = self._neighbours(0, np.arange(self.shape[1], dtype=float))
         lines = mesh[:, column] + share * (mesh[:, next_column] - mesh[:, column])
         return np.asarray(lines, np.float32)
 
-    def _rows(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    def _rows(self) -> Rows:
         """For every row the line before it, the one after, and the share of the latter."""
         row, next_row, share = self._neighbours(1, np.arange(self.shape[0], dtype=float))
         return row, next_row, share.astype(np.float32)
@@ -209,11 +211,13 @@ def _sources(
         extent=(nx, ny),
         cell=(cell[1], cell[0]) if mean.size > 1 else (nx, ny),
     )
-    value = first.subtracted_from(np.ascontiguousarray(data, np.float32))
-    significance = significance_map(value, first.rms_map(), np.ascontiguousarray(mask))
-    _, flat = list_islands(significance, *SOURCE_SIGMA)
-    stands = np.zeros((ny, nx), np.uint8)
-    stands.ravel()[flat] = 1
+    analysis, detection = SOURCE_SIGMA
+    sky = Sky(data=np.ascontiguousarray(data, np.float32), mask=np.ascontiguousarray(mask), background=first)
+    reached = sky.heights(analysis=analysis, detection=detection).reached
+    labels, n_labels = ndimage.label(reached, structure=np.ones((3, 3)))
+    is_source = np.zeros(n_labels + 1, np.uint8)
+    is_source[labels[reached == IN_PEAK]] = 1
+    stands = is_source[labels]
     a, b, c = beam
     half_y, half_x = (int(np.ceil(np.sqrt(2 * np.log(2) * part / (a * c - b**2)))) for part in (a, c))
     grown: NDArray[np.bool_] = ndimage.maximum_filter(stands, (2 * half_y + 1, 2 * half_x + 1)).view(bool)

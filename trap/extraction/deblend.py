@@ -34,7 +34,7 @@ class Components:
     Parameters
     ----------
     component
-        (n_pixels,) — number within the island, from 0; the brightest peak first.
+        (n_pixels,) — number within the island, from 0: the brightest peak first, then what has none.
     counts
         (n,) — number of components of each island, at least 1.
     """

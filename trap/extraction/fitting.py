@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import chi2, norm
 
-from trap.extraction.celestial import ellipse_axes
-from trap.extraction.gaussian import Gaussians, Shape, fit_islands
-from trap.extraction.islands import fitted_pixels
+from trap.extraction.gaussian import Gaussians, Shape
+from trap.extraction.hidden import reveal_sources
+from trap.extraction.joint import fit_jointly
 from trap.extraction.moments import measure_moments
 from trap.kernels.covariance import fit_covariances
 
@@ -18,22 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
-    from trap.extraction.background import Background
     from trap.extraction.deblend import Components
-    from trap.extraction.islands import Islands, SkyMaps
+    from trap.extraction.islands import Islands
+    from trap.extraction.sky import Sky
 
     Array = NDArray[np.float64]
 
 __all__ = ["Fits", "fit_sources"]
 
-CORE_SIGMA = 1.6
-"""Radius, in σ of the beam, of the ellipse about a point source that is fitted whatever its pixels' values."""
-CORE_RADIUS = 1.5
-"""The same in pixels at the least, along any direction, for beams of few pixels."""
-CORE_PIXELS = 14.0
-"""Its least area: a free fit with fewer than twice its six parameters would follow any noise."""
-SMALLEST_FIT = 0.5
-"""A fit with a minor axis below this share of the beam's follows a noise peak, not a source."""
 LEAST_SIGNIFICANCE = 3.0
 """Peak of a free fit over its error, below which the shape is that of the noise along an island."""
 
@@ -44,6 +36,8 @@ class Fits:
 
     Parameters
     ----------
+    components
+        Of all islands; those too that only the fits have shown.
     sources
         (n,) — the Gaussians; from moments where no fit held.
     is_fitted, is_beam_shaped
@@ -52,6 +46,7 @@ class Fits:
         (n, 6, 6) — of peak, x, y, a, b, c for noise of 1 Jy/beam; zero for what was not free, NaN where unknown.
     """
 
+    components: Components
     sources: Gaussians
     is_fitted: NDArray[np.bool_]
     is_beam_shaped: NDArray[np.bool_]
@@ -61,14 +56,13 @@ class Fits:
 def fit_sources(
     islands: Islands,
     components: Components,
-    maps: SkyMaps,
+    sky: Sky,
     *,
     beam: Array,
-    background: Background,
     correlation: Array,
     config: SourceExtractionConfig,
 ) -> Fits:
-    """Fit the components of all islands.
+    """Fit the components of all islands, and those that show when these are taken away.
 
     With ``force_beam`` all have the beam's shape. Without it the shape is free, but an island
     in which no component's shape differs from the beam's by more than noise explains, or can be had, is given the
@@ -81,19 +75,23 @@ def fit_sources(
     correlation
         Autocorrelation of the noise, see :mod:`trap.extraction.noise`.
     """
-    moments = measure_moments(islands, components, beam, config.analysis_threshold)
-    fits = _fit(Shape.BEAM, islands, components, maps, moments, beam, correlation)
+    start = measure_moments(islands, components, beam, config.analysis_threshold)
+    if config.deblend_nthresh:
+        components, start = reveal_sources(
+            islands, components, start, sky=sky, beam=beam, correlation=correlation, config=config
+        )
+    fits = _fit(Shape.BEAM, islands, components, start, sky, beam, correlation)
     if config.force_beam:
         return fits
-    free = _fit(Shape.FREE, islands, components, maps, moments, beam, correlation)
-    rms = background.rms_at(free.sources.x, free.sources.y)
+    free = _fit(Shape.FREE, islands, components, start, sky, beam, correlation)
+    rms = sky.background.rms_at(free.sources.x, free.sources.y)
     is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
     is_point = fits.is_fitted & (
         (_shape_chi_squared(free, rms, beam) < _limit(config.point_like_sigma)) | ~free.is_fitted | is_vague
     )
-    start = components.first[:-1]
-    all_points = np.repeat(np.logical_and.reduceat(is_point, start), components.counts)
+    all_points = np.repeat(np.logical_and.reduceat(is_point, components.first[:-1]), components.counts)
     return Fits(
+        components=components,
         sources=fits.sources.where(all_points, free.sources),
         is_fitted=all_points | free.is_fitted,
         is_beam_shaped=all_points,
@@ -110,51 +108,25 @@ def _fit(
     shape: Shape,
     islands: Islands,
     components: Components,
-    maps: SkyMaps,
-    moments: Gaussians,
+    start: Gaussians,
+    sky: Sky,
     beam: Array,
     correlation: Array,
 ) -> Fits:
-    start = moments
-    if shape is Shape.BEAM:
-        start = Gaussians(x=moments.x, y=moments.y, peak=moments.peak, form=np.tile(beam, (len(moments), 1)))
-    pixels = fitted_pixels(
-        islands,
-        maps,
-        first=components.first,
-        centres=np.column_stack([moments.x, moments.y]),
-        form=_core(beam),
-        keep=shape is Shape.FREE,
-    )
-    fitted = fit_islands(pixels, components.counts, start, shape)
-    is_good = _is_plausible(fitted, islands, components.counts, beam) & _has_stayed(fitted, moments)
+    which, first, n_free = np.arange(len(islands)), components.first, shape.value
+    pixels, fitted = fit_jointly(shape, islands, which, first, start, sky=sky, beam=beam)
+    is_fitted = np.isfinite(fitted.peak)
     covariance = np.zeros((len(fitted), 6, 6))
-    covariance[:, : shape.value, : shape.value] = fit_covariances(
-        pixels.offsets, (pixels.x, pixels.y), components.first, fitted.parameters, shape.value, correlation
+    covariance[:, :n_free, :n_free] = fit_covariances(
+        pixels.offsets, (pixels.x, pixels.y), first, fitted.parameters, n_free, correlation
     )
     return Fits(
-        sources=fitted.where(is_good, moments),
-        is_fitted=is_good,
-        is_beam_shaped=is_good & (shape is Shape.BEAM),
+        components=components,
+        sources=fitted.where(is_fitted, start),
+        is_fitted=is_fitted,
+        is_beam_shaped=is_fitted & (shape is Shape.BEAM),
         covariance=covariance,
     )
-
-
-def _has_stayed(fitted: Gaussians, start: Gaussians) -> NDArray[np.bool_]:
-    """Whether fits are centred within the width of what they started from: in a crowd some find another's place."""
-    u, v = fitted.x - start.x, fitted.y - start.y
-    a, b, c = start.form.T
-    stayed: NDArray[np.bool_] = a * u**2 + 2 * b * u * v + c * v**2 < 8 * np.log(2)
-    return stayed
-
-
-def _core(beam: Array) -> Array:
-    """Coefficients of the ellipse of pixels about a component that are fitted in any case."""
-    a, b, c = beam
-    largest = (a + c) / 2 + np.hypot((a - c) / 2, b)
-    radius = max(CORE_SIGMA, CORE_RADIUS * np.sqrt(largest), np.sqrt(CORE_PIXELS * np.sqrt(a * c - b**2) / np.pi))
-    scaled: Array = beam / radius**2
-    return scaled
 
 
 def _shape_chi_squared(free: Fits, rms: Array, beam: Array) -> Array:
@@ -167,17 +139,3 @@ def _shape_chi_squared(free: Fits, rms: Array, beam: Array) -> Array:
     solved = np.linalg.solve(covariance / beam[0] ** 2, difference[:, :, np.newaxis] / beam[0])[:, :, 0]
     chi_squared[known] = (difference / beam[0] * solved).sum(axis=1)
     return chi_squared
-
-
-def _is_plausible(fitted: Gaussians, islands: Islands, counts: NDArray[np.intp], beam: Array) -> NDArray[np.bool_]:
-    """Whether fits are positive, centred on their island (give or take a beam) and of a size it can have."""
-    semimajor, semiminor, _ = ellipse_axes(fitted.form)
-    beam_major, beam_minor, _ = ellipse_axes(beam)
-    start = islands.offsets[:-1]
-    size = np.zeros(len(fitted))
-    inside = np.isfinite(fitted.peak) & (fitted.peak > 0)
-    for centre, pixel in ((fitted.x, islands.x), (fitted.y, islands.y)):
-        low, high = np.repeat([np.minimum.reduceat(pixel, start), np.maximum.reduceat(pixel, start)], counts, axis=1)
-        inside &= (centre >= low - 2 * beam_major) & (centre <= high + 2 * beam_major)
-        size = np.maximum(size, high - low)
-    return inside & (semiminor > SMALLEST_FIT * beam_minor) & (semimajor < 2 * (size + beam_major))

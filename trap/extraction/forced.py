@@ -110,7 +110,7 @@ def fit_positions(
         "extract_type": 0,
         "fit_type": int(FitType.GAUSSIAN),
         "island": 0,
-        "flags": np.where(is_measured, boxes.flags[: x.size], int(Flag.OUTSIDE)),
+        "flags": boxes.flags[: x.size] | np.where(is_measured, 0, int(Flag.OUTSIDE)),
     }
     return Measurements.of(**columns)
 

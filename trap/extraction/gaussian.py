@@ -64,6 +64,10 @@ class Gaussians:
         """(n, 6) — peak, x, y, a, b, c."""
         return np.column_stack([self.peak, self.x, self.y, self.form])
 
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
+        """Take these rows."""
+        return type(self)(x=self.x[rows], y=self.y[rows], peak=self.peak[rows], form=self.form[rows])
+
     def where(self, condition: NDArray[np.bool_], other: Self) -> Self:
         """Take these rows where ``condition`` holds, and those of ``other`` elsewhere."""
         return type(self)(

@@ -13,46 +13,15 @@ import numpy as np
 from photutils.segmentation import detect_sources
 
 from trap.catalogues import Flag
-from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, touching
-from trap.kernels.maps import significance_map
+from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_segments, touching
+from trap.kernels.maps import IN_PEAK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trap.config import SourceExtractionConfig
+    from trap.extraction.sky import Heights, Sky
 
-__all__ = ["Islands", "SkyMaps", "find_islands", "fitted_pixels", "flag_islands", "list_islands"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SkyMaps:
-    """An image without its background, and its noise.
-
-    Parameters
-    ----------
-    value
-        (ny, nx) Jy/beam — background-subtracted; anything where masked.
-    rms
-        (ny, nx) Jy/beam — noise, positive.
-    mask
-        (ny, nx) — True where the image is not searched.
-    significance
-        (ny, nx) — value over noise; minus infinity where masked, or without noise.
-    """
-
-    value: NDArray[np.float32]
-    rms: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    significance: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, value: NDArray[np.float32], rms: NDArray[np.float32], mask: NDArray[np.bool_]) -> Self:
-        """Compare the values with the noise."""
-        return cls(value=value, rms=rms, mask=mask, significance=significance_map(value, rms, mask))
-
-    def negative(self) -> Self:
-        """Turn the image upside down: its islands are the holes, which tell of sidelobes, or of Stokes V."""
-        return self.of(-self.value, self.rms, self.mask)
+__all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_islands", "list_places"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -88,35 +57,53 @@ class Islands:
         """(n_pixels,) — index of the island that each pixel belongs to."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
+    def take(self, which: NDArray[np.intp]) -> Self:
+        """Take some of the islands, in the given order."""
+        offsets = np.concatenate([[0], np.cumsum(self.sizes[which])]).astype(np.intp)
+        places = list_places(self.offsets, which)
+        lists = {name: getattr(self, name)[places] for name in ("x", "y", "value", "rms")}
+        return type(self)(offsets=offsets, **lists)
+
     def pixels(self, island: int | np.intp) -> slice:
         """Where one island lies in the lists."""
         return slice(int(self.offsets[island]), int(self.offsets[island + 1]))
 
 
-def find_islands(maps: SkyMaps, config: SourceExtractionConfig) -> Islands:
+def list_places(offsets: NDArray[np.intp], which: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Places in a list of some of its parts, part by part; part i lies from ``offsets[i]`` to ``offsets[i + 1]``."""
+    sizes = np.diff(offsets)[which]
+    ends = np.cumsum(sizes)
+    places: NDArray[np.intp] = np.arange(sizes.sum()) + np.repeat(offsets[which] - ends + sizes, sizes)
+    return places
+
+
+def find_islands(sky: Sky, heights: Heights) -> Islands:
     """Find the connected pixels above the analysis threshold that reach the detection threshold.
 
     Pixels that touch at a corner are connected.
+
+    Parameters
+    ----------
+    heights
+        Of this sky, for the two thresholds.
 
     Returns
     -------
     Islands
         In the order of their first pixels, row by row.
     """
-    return _listed(maps, *list_islands(maps.significance, config.analysis_threshold, config.detection_threshold))
+    return _listed(sky, *list_islands(heights.reached))
 
 
-def list_islands(
-    significance: NDArray[np.float32], analysis: float, detection: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """List the pixels of connected regions at or above one threshold that somewhere reach another.
+def list_islands(reached: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """List the pixels of connected regions that somewhere reach the upper threshold.
 
     The regions are photutils' segments; pixels that touch at a corner are connected.
 
     Parameters
     ----------
-    significance
-        (ny, nx) — NaN nowhere.
+    reached
+        (ny, nx) — see :class:`trap.extraction.sky.Heights`.
 
     Returns
     -------
@@ -124,61 +111,43 @@ def list_islands(
         (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
         their first pixels, pixels in that of the image.
     """
-    detected = np.flatnonzero(significance >= np.float32(detection))
-    if not detected.size:
+    if not (reached == IN_PEAK).any():
         # photutils warns when it finds nothing.
         return np.zeros(1, np.intp), np.empty(0, np.intp)
-    # Its limit is exclusive: a pixel exactly at the threshold is lowered into reach.
-    limit = np.nextafter(np.float32(analysis), np.float32(-np.inf))
-    labels = detect_sources(significance, limit, n_pixels=1, connectivity=8).data.ravel()
-    is_kept = np.zeros(labels.max() + 1, bool)
-    is_kept[labels[detected]] = True
-    flat = np.flatnonzero(is_kept[labels])
-    _, first, island = np.unique(labels[flat], return_index=True, return_inverse=True)
-    number = np.argsort(np.argsort(first))[island]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(number))]).astype(np.intp)
-    return offsets, flat[np.argsort(number, kind="stable")]
+    segments = detect_sources(reached, 0, n_pixels=1, connectivity=8)
+    return list_segments(segments.data, reached, segments.n_labels)
 
 
-def _listed(maps: SkyMaps, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
-    y, x = np.divmod(flat, maps.value.shape[1])
-    return Islands(
-        offsets=offsets,
-        x=x,
-        y=y,
-        value=maps.value.ravel()[flat].astype(float),
-        rms=maps.rms.ravel()[flat].astype(float),
-    )
+def _listed(sky: Sky, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
+    y, x = np.divmod(flat, sky.data.shape[1])
+    value, rms = sky.pixels(flat)
+    return Islands(offsets=offsets, x=x, y=y, value=value, rms=rms)
 
 
-def flag_islands(islands: Islands, maps: SkyMaps, data: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Flag islands that touch the edge of the searched area, or a pixel without a value.
-
-    Parameters
-    ----------
-    data
-        (ny, nx) — the image; what is not finite has no value, searched or not.
+def flag_islands(islands: Islands, sky: Sky) -> NDArray[np.int32]:
+    """Flag islands that touch the edge of the searched area, or a pixel without a value, searched or not.
 
     Returns
     -------
     flags
         (n,) — ``Flag.EDGE`` and ``Flag.MASKED_PIXELS``.
     """
-    bits = touching(islands.offsets, islands.x, islands.y, maps.mask, data)
+    bits = touching(islands.offsets, islands.x, islands.y, sky.mask, sky.data)
     flags = (bits & AT_EDGE > 0) * int(Flag.EDGE) | (bits & AT_GAP > 0) * int(Flag.MASKED_PIXELS)
     return np.asarray(flags, np.int32)
 
 
 def fitted_pixels(
     islands: Islands,
-    maps: SkyMaps,
+    sky: Sky,
     *,
+    which: NDArray[np.intp],
     first: NDArray[np.intp],
     centres: NDArray[np.float64],
     form: NDArray[np.float64],
     keep: bool,
 ) -> Islands:
-    """Choose the pixels that the components of each island are fitted to.
+    """Choose the pixels that the components of some islands are fitted to.
 
     What is above a threshold is so in part because the noise there is high; a fit to such pixels alone reads too
     much. So the pixels around each component are taken whatever their value, if they are not masked and do not
@@ -186,8 +155,10 @@ def fitted_pixels(
 
     Parameters
     ----------
+    which
+        (n,) — numbers of these islands.
     first
-        (n + 1,) — where the components of each island start.
+        (n + 1,) — where the components of each start.
     centres
         (n_components, 2) pix — x and y.
     form
@@ -196,4 +167,4 @@ def fitted_pixels(
         Whether the pixels of the island itself are taken as well.
     """
     pixels = (islands.offsets, islands.x, islands.y)
-    return _listed(maps, *fit_footprints(pixels, maps.mask, first, centres, form, np.full(len(islands), keep)))
+    return _listed(sky, *fit_footprints(pixels, sky.mask, which, first, centres, form, keep))

@@ -15,12 +15,12 @@ from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes
 from trap.extraction.deblend import Components, deblend
 from trap.extraction.fitting import Fits, fit_sources
 from trap.extraction.gaussian import Gaussians
-from trap.extraction.islands import Islands, SkyMaps, find_islands, flag_islands
+from trap.extraction.islands import Islands, find_islands, flag_islands
 from trap.extraction.moments import peak_correction
 from trap.extraction.noise import beam_correlation, measure_correlation
+from trap.extraction.sky import Sky
 from trap.extraction.uncertainties import Errors, correlated_errors, gaussian_fit_errors, moments_errors
-from trap.kernels.gaussian import chi_squared
-from trap.kernels.maps import range_of
+from trap.kernels.gaussian import residuals
 from trap.kernels.moments import component_moments
 
 if TYPE_CHECKING:
@@ -70,42 +70,39 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     data = image.data
     mask = measured_mask(data, config)
     background = estimate_background(data, mask, config, beam=beam)
-    maps = SkyMaps.of(value=background.subtracted_from(data), rms=background.rms_map(), mask=mask)
-    background = replace(background, correlation=measure_correlation(maps.significance, beam))
-    rms_min, rms_max = range_of(maps.rms, mask)
-    islands = find_islands(maps, config)
+    sky = Sky(data=data, mask=mask, background=background)
+    background = replace(background, correlation=measure_correlation(sky, beam))
+    heights = sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold)
+    islands = find_islands(sky, heights)
     return Extraction(
-        measurements=_measure(islands, maps, image, background, beam, config) if len(islands) else Measurements.empty(),
+        measurements=_measure(islands, sky, image, background, beam, config) if len(islands) else Measurements.empty(),
         background=background,
-        rms_min=rms_min,
-        rms_max=rms_max,
+        rms_min=heights.rms_min,
+        rms_max=heights.rms_max,
     )
 
 
 def _measure(
-    islands: Islands, maps: SkyMaps, image: Image, background: Background, beam: Array, config: SourceExtractionConfig
+    islands: Islands, sky: Sky, image: Image, background: Background, beam: Array, config: SourceExtractionConfig
 ) -> Measurements:
-    components = deblend(islands, config)
-    counts = components.counts
     correlation = beam_correlation(beam) if background.correlation is None else background.correlation
-    fits = fit_sources(
-        islands, components, maps, beam=beam, background=background, correlation=correlation, config=config
-    )
-    sources = fits.sources
+    fits = fit_sources(islands, deblend(islands, config), sky, beam=beam, correlation=correlation, config=config)
+    components, sources = fits.components, fits.sources
+    counts = components.counts
     rms = background.rms_at(sources.x, sources.y)
     flux, errors = _errors(fits, rms=rms, beam=beam, config=config)
     chisq, reduced_chisq, significance = _figures(islands, components, sources, beam)
-    flags = np.repeat(flag_islands(islands, maps, image.data), counts)
+    flags = np.repeat(flag_islands(islands, sky), counts)
     for flag, holds in (
         (Flag.FIT_FAILED, ~fits.is_fitted),
         (Flag.BLENDED, np.repeat(counts > 1, counts)),
-        (Flag.OUTSIDE, _is_masked(sources, maps.mask)),
+        (Flag.OUTSIDE, _is_masked(sources, sky.mask)),
         (Flag.POINT_LIKE, fits.is_beam_shaped & (not config.force_beam)),
     ):
         flags |= np.where(holds, int(flag), 0).astype(np.int32)
-    sky = celestial_columns(image.wcs, sources.x, sources.y, form=sources.form, position_cov=errors.position)
+    places = celestial_columns(image.wcs, sources.x, sources.y, form=sources.form, position_cov=errors.position)
     return Measurements.of(
-        **sky,
+        **places,
         x=sources.x,
         y=sources.y,
         ew_sys_err=config.ew_sys_err,
@@ -155,10 +152,10 @@ def _errors(fits: Fits, *, rms: Array, beam: Array, config: SourceExtractionConf
 
 def _figures(islands: Islands, components: Components, sources: Gaussians, beam: Array) -> tuple[Array, Array, Array]:
     """χ² over the pixels of each component; the same per beam area (TF §5.10); its highest value over noise."""
-    pixels = (islands.x, islands.y, islands.value, islands.rms)
-    first = components.first
-    chisq = chi_squared(islands.offsets, pixels, components.component, first, sources.parameters)
+    first, pixels = components.first, (islands.x, islands.y, islands.value)
     number = first[islands.island] + components.component
-    *_, significance, n_pixels = component_moments(pixels, number, len(sources)).T
+    left = residuals(islands.offsets, pixels, first, sources.parameters)
+    chisq = np.asarray(np.bincount(number, (left / islands.rms) ** 2, len(sources)), float)
+    *_, significance, n_pixels = component_moments((*pixels, islands.rms), number, len(sources)).T
     beam_major, beam_minor, _ = ellipse_axes(beam)
     return chisq, chisq * np.pi * beam_major * beam_minor / n_pixels, significance

@@ -14,6 +14,8 @@ from scipy import fft, ndimage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from trap.extraction.sky import Sky
+
     Array = NDArray[np.float64]
 
 __all__ = ["beam_correlation", "measure_correlation", "share_of_mean"]
@@ -24,6 +26,8 @@ LARGEST_LAG = 100
 """Pixels after which the table ends in any case."""
 TILE = 512
 """Side of the parts of the image on which the noise is looked at, in pixels."""
+COARSE = 8
+"""Every which pixel is looked at to choose them; divides the side."""
 N_TILES = 2
 """How many of them: each gives the correlation to about 1 % with a beam of 5 pixels."""
 FREE_SIGMA = 4.0
@@ -68,13 +72,11 @@ def share_of_mean(correlation: Array, shape: tuple[int, int]) -> float:
     return min(float(pairs_y @ correlation @ pairs_x) / (shape[0] * shape[1]) ** 2, 0.9)
 
 
-def measure_correlation(significance: NDArray[np.float32], beam: Array) -> Array:
+def measure_correlation(sky: Sky, beam: Array) -> Array:
     """Measure the autocorrelation of the noise where no source shines.
 
     Parameters
     ----------
-    significance
-        (ny, nx) — background-subtracted value over noise; not finite where it does not count.
     beam
         (3,) pix⁻² — coefficients of the beam's exponent: for the size of the table, and its values where the
         image has too little empty sky to tell.
@@ -86,7 +88,7 @@ def measure_correlation(significance: NDArray[np.float32], beam: Array) -> Array
     """
     expected = beam_correlation(beam)
     m = expected.shape[0] // 2
-    sums = [_lag_sums(significance[tile], beam, m) for tile in _emptiest_tiles(significance)]
+    sums = [_lag_sums(sky.significance(*tile), beam, m) for tile in _emptiest_tiles(sky)]
     products, pairs = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
     variance = products[m, m] / max(pairs[m, m], 1.0)
     if pairs[m, m] < LEAST_SAMPLES * expected.sum() or variance <= 0 or pairs.min() < 1:
@@ -95,16 +97,19 @@ def measure_correlation(significance: NDArray[np.float32], beam: Array) -> Array
     return measured
 
 
-def _emptiest_tiles(significance: NDArray[np.float32]) -> list[tuple[slice, slice]]:
+def _emptiest_tiles(sky: Sky) -> list[tuple[slice, slice]]:
     """The tiles with the most pixels that count."""
-    ny, nx = significance.shape
+    ny, nx = sky.data.shape
     tiles = [
         (slice(y, y + TILE), slice(x, x + TILE))
         for y in range(0, max(ny - TILE // 2, 1), TILE)
         for x in range(0, max(nx - TILE // 2, 1), TILE)
     ]
     # A coarse look will do.
-    n_good = [np.count_nonzero(np.abs(significance[tile][::8, ::8]) < FREE_SIGMA) for tile in tiles]
+    is_free = np.abs(sky.significance(slice(None, None, COARSE), slice(None, None, COARSE))) < FREE_SIGMA
+    n_good = [
+        np.count_nonzero(is_free[tuple(slice(s.start // COARSE, s.stop // COARSE) for s in tile)]) for tile in tiles
+    ]
     return [tiles[i] for i in np.argsort(n_good)[::-1][:N_TILES]]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.intp]
     Pixels = tuple[Indices, Indices, Array]
 
-__all__ = ["chi_squared", "copy_table", "fit_gaussians", "invert", "slopes_at"]
+__all__ = ["copy_table", "fit_gaussians", "invert", "residuals", "slopes_at", "strongest_components"]
 
 FURTHEST = 36.0
 """Exponent (twice over) at which a Gaussian ends: 1.5e-8 of its peak."""
@@ -293,24 +293,31 @@ def invert(matrix: Array) -> Array:
 
 
 @compiled
-def chi_squared(
-    offsets: Indices, pixels: tuple[Indices, Indices, Array, Array], component: Indices, first: Indices, start: Array
-) -> Array:
-    """(n_components,) — Σ((value - model)/rms)² over the pixels of each, the model being all components of its island.
-
-    Parameters
-    ----------
-    pixels
-        x, y, value, rms.
-    component
-        (n_pixels,) — number within the island.
-    """
-    x, y, value, rms = pixels
-    result = np.zeros(start.shape[0])
+def residuals(offsets: Indices, pixels: Pixels, first: Indices, parameters: Array) -> Array:
+    """(n_pixels,) — values less all components of their island; the arguments as of :func:`fit_gaussians`."""
+    x, y, value = pixels
+    result = value.copy()
     for i in range(offsets.size - 1):
-        own = start[first[i] : first[i + 1]]
+        own = parameters[first[i] : first[i + 1]]
         slopes, active = np.empty((own.shape[0], 6)), np.empty(own.shape[0], np.intp)
         for pixel in range(offsets[i], offsets[i + 1]):
             _, model = slopes_at(x[pixel], y[pixel], own, 1, slopes, active)
-            result[first[i] + component[pixel]] += ((value[pixel] - model) / rms[pixel]) ** 2
+            result[pixel] -= model
+    return result
+
+
+@compiled
+def strongest_components(offsets: Indices, x: Indices, y: Indices, first: Indices, parameters: Array) -> Indices:
+    """(n_pixels,) — number, within its island, of the component that is the brightest at each pixel."""
+    result = np.zeros(x.size, np.intp)
+    for i in range(offsets.size - 1):
+        for pixel in range(offsets[i], offsets[i + 1]):
+            highest = -np.inf
+            for k in range(first[i], first[i + 1]):
+                u, v = x[pixel] - parameters[k, 1], y[pixel] - parameters[k, 2]
+                a, b, c = parameters[k, 3], parameters[k, 4], parameters[k, 5]
+                # In the logarithm, which has no end.
+                height = np.log(parameters[k, 0]) - (a * u * u + 2 * b * u * v + c * v * v) / 2
+                if height > highest:
+                    highest, result[pixel] = height, k - first[i]
     return result

@@ -1,4 +1,7 @@
-"""Whole images, a row at a time: which pixels are searched, and how far each stands above its noise."""
+"""Whole images, a row at a time: which pixels are searched, and which stand above their noise.
+
+Level and noise are interpolated on the way, so that no map of either has to be held in memory.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ if TYPE_CHECKING:
     Indices = NDArray[np.intp]
     Map = NDArray[np.float32]
 
-NOTHING = np.float32(-np.inf)
+__all__ = ["IN_ISLAND", "IN_PEAK", "height_map", "interpolate_rows", "pixels_at", "search_mask"]
 
-__all__ = ["interpolate_rows", "range_of", "search_mask", "significance_map", "subtract_rows"]
+IN_ISLAND, IN_PEAK = 1, 2
+"""Values of :func:`height_map`: at or above the lower threshold, or even the upper one."""
 
 
 @compiled
@@ -54,33 +58,76 @@ def interpolate_rows(lines: Map, before: Indices, after: Indices, share: NDArray
 
 
 @compiled
-def subtract_rows(data: Map, lines: Map, before: Indices, after: Indices, share: NDArray[np.float32]) -> Map:
-    """(ny, nx) — the data less :func:`interpolate_rows`."""
-    result = np.empty(data.shape, np.float32)
-    for y in range(before.size):
-        one, other, weight = lines[before[y]], lines[after[y]], share[y]
-        for x in range(lines.shape[1]):
-            result[y, x] = data[y, x] - (one[x] + weight * (other[x] - one[x]))
-    return result
+def height_map(
+    data: Map,
+    mask: NDArray[np.bool_],
+    lines: tuple[Map, Map],
+    rows: tuple[Indices, Indices, NDArray[np.float32]],
+    thresholds: tuple[np.float32, np.float32],
+) -> tuple[NDArray[np.uint8], float, float]:
+    """Compare each pixel, less the level of the sky, with its noise.
+
+    Parameters
+    ----------
+    data, mask
+        (ny, nx) Jy/beam, and True where a pixel is not looked at.
+    lines, rows
+        Level and noise as lines of a mesh, and for each row the two lines and the share of the second, as of
+        :func:`interpolate_rows`.
+    thresholds
+        Lower and upper one, in units of the noise; both inclusive.
+
+    Returns
+    -------
+    heights
+        (ny, nx) — ``IN_ISLAND``, ``IN_PEAK``, or 0: below, masked, or without a noise to compare with.
+    lowest, highest
+        Noise of what is not masked; NaN where there is none.
+    """
+    (levels, noises), (before, after, share), (lower, upper) = lines, rows, thresholds
+    ny, nx = data.shape
+    heights = np.empty((ny, nx), np.uint8)
+    lowest, highest = np.float32(np.inf), np.float32(-np.inf)
+    for y in range(ny):
+        level, next_level = levels[before[y]], levels[after[y]]
+        noise, next_noise = noises[before[y]], noises[after[y]]
+        weight = share[y]
+        for x in range(nx):
+            rms = noise[x] + weight * (next_noise[x] - noise[x])
+            ratio = (data[y, x] - (level[x] + weight * (next_level[x] - level[x]))) / rms
+            is_seen = not mask[y, x]
+            heights[y, x] = np.uint8(is_seen & (ratio >= lower)) + np.uint8(is_seen & (ratio >= upper))
+            lowest = min(lowest, rms if is_seen else lowest)
+            highest = max(highest, rms if is_seen else highest)
+    return (heights, float(lowest), float(highest)) if lowest <= highest else (heights, np.nan, np.nan)
 
 
 @compiled
-def significance_map(value: Map, rms: Map, mask: NDArray[np.bool_]) -> Map:
-    """(ny, nx) — value over noise; minus infinity where masked, or where there is no noise to compare with."""
-    result = np.empty(value.shape, np.float32)
-    for y in range(value.shape[0]):
-        for x in range(value.shape[1]):
-            ratio = value[y, x] / rms[y, x]
-            result[y, x] = NOTHING if mask[y, x] | (ratio != ratio) else ratio  # noqa: PLR0124 (a vectorised isnan)
-    return result
+def pixels_at(
+    data: Map,
+    flat: Indices,
+    lines: tuple[Map, Map],
+    rows: tuple[Indices, Indices, NDArray[np.float32]],
+) -> tuple[Array, Array]:
+    """Values less the level of the sky, and noise, of single pixels; the same numbers as in :func:`height_map`.
 
+    Parameters
+    ----------
+    flat
+        (n,) — indices y·nx + x.
 
-@compiled
-def range_of(value: Map, mask: NDArray[np.bool_]) -> tuple[float, float]:
-    """Lowest and highest value that is not masked; NaN where there is none."""
-    low, high = np.inf, -np.inf
-    for y in range(value.shape[0]):
-        for x in range(value.shape[1]):
-            if not mask[y, x]:
-                low, high = min(low, value[y, x]), max(high, value[y, x])
-    return (low, high) if low <= high else (np.nan, np.nan)
+    Returns
+    -------
+    value, rms
+        (n,) Jy/beam
+    """
+    (levels, noises), (before, after, share) = lines, rows
+    nx = data.shape[1]
+    value, rms = np.empty(flat.size), np.empty(flat.size)
+    for i in range(flat.size):
+        y = flat[i] // nx
+        x = flat[i] - y * nx
+        level, noise, weight = levels[before[y], x], noises[before[y], x], share[y]
+        value[i] = data[y, x] - (level + weight * (levels[after[y], x] - level))
+        rms[i] = noise + weight * (noises[after[y], x] - noise)
+    return value, rms

@@ -40,7 +40,7 @@ def _done(summary: RunSummary) -> Iterator[str]:
         f"{count(len(images), 'image')}, {len(accepted)} accepted"
     )
     if images:
-        forced = sum(len(image.forced_targets) for image in images)
+        forced = sum(image.n_fitted for image in images)
         new = sum(len(image.new_sources) for image in images)
         yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
     if summary.already_known:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 
-from trap.catalogues import Association, Associations, Flag, Measurements, NewSources
+from trap.catalogues import Association, Associations, FitRequests, Flag, Measurements, NewSources
 from trap.records import ImageRecord
 from trap.steps.quality import reject_against_history
 from trap.survey import as_utc64
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trap.config import AssociationConfig
+    from trap.entries import LightCurveKey
     from trap.images.image import ImageMetadata
     from trap.records import ImageResult
-    from trap.running_catalogue import LightCurveKey
     from trap.survey import Survey
 
 __all__ = ["associate_extracted_sources"]
@@ -51,7 +50,8 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
     metadata = result.metadata
     result = reject_against_history(result, survey)
     is_accepted = result.rejection is None
-    key, region = survey.light_curve_key(metadata, is_accepted=is_accepted), survey.region_number(metadata)
+    key = survey.light_curve_key(metadata, is_accepted=is_accepted)
+    region = survey.region_number(metadata, is_accepted=is_accepted)
     if not is_accepted:
         return _without_sources(result, key, region)
     survey.remember(result)
@@ -77,7 +77,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         measurements=measured,
         associations=associations,
         new_sources=survey.looks.find_new_sources(key, new.entry, measured, new.measurement, survey.regions),
-        forced_targets=np.empty(0, np.int64),
+        forced=FitRequests.empty(),
         n_dropped=len(found) - len(measured),
     )
 
@@ -90,7 +90,7 @@ def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> Im
         measurements=Measurements.empty(),
         associations=Associations.empty(),
         new_sources=NewSources.empty(),
-        forced_targets=np.empty(0, np.int64),
+        forced=FitRequests.empty(),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.catalogues import Associations, ExtractType, FitRequests, Measurements
+from trap.catalogues import Associations, ExtractType, FitRequests, Flag, Measurements
 from trap.config import ReadingConfig
 from trap.extraction.forced import fit_positions
 from trap.images.image import read_image
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trap.records import ImageRecord
     from trap.survey import Survey
 
-__all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits"]
+__all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits", "with_reasons"]
 
 _FIRST = ReadingConfig()
 
@@ -48,15 +48,16 @@ def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
     """
     if image.result.rejection is not None:
         return FitRequests.empty()
-    catalogue, region = survey.catalogue, survey.regions[image.region]
+    catalogue, metadata = survey.catalogue, image.result.metadata
     missed = catalogue.null_detections(
-        region,
-        taustart=as_utc64(image.result.metadata.taustart_ts),
+        # Its own circle: that of its sky region may be another pointing's.
+        metadata.sky_region(survey.config.source_extraction.extraction_radius_pix),
+        taustart=as_utc64(metadata.taustart_ts),
         associated=image.associations.entry,
         expiration=survey.config.source_extraction.expiration,
     )
     monitors = survey.monitors
-    watched = np.flatnonzero(image.result.metadata.sky_region(0).covers(monitors.ra, monitors.dec))
+    watched = np.flatnonzero(metadata.sky_region(0).covers(monitors.ra, monitors.dec))
     entries = catalogue.entries[missed]
     return FitRequests(
         ra=np.concatenate([entries["wm_ra"], monitors.ra[watched]]),
@@ -143,8 +144,8 @@ def insert_and_associate_forced_fits(
         _associate_fits(survey, number, image, asked, made)
         for number, (image, asked, made) in enumerate(zip(images, requests, fits, strict=True))
     )
-    missed = [image.forced_targets[_is_null(image)] for image in completed]
-    detected = [image.associations.entry[image.associations.measurement < _n_blind(image)] for image in completed]
+    missed = [image.forced.target[_is_null(image) & image.forced_measurements.is_measured] for image in completed]
+    detected = [image.associations.entry for image in images]
     survey.catalogue.count_forced_fits(_joined(missed), _joined(detected))
     return completed
 
@@ -156,27 +157,23 @@ def _associate_fits(
         msg = f"{image.result.metadata.url}: {len(fits)} forced fits for {len(requests)} requests"
         raise ValueError(msg)
     usable = fits.is_measured
-    requests, fits = requests.take(usable), fits.take(usable)
-    measurements = Measurements.concatenate([image.measurements, fits])
+    measurements = Measurements.concatenate([image.measurements, with_reasons(fits)])
     rows = np.arange(len(image.measurements), len(measurements))
     null = requests.kind == ExtractType.NULL_DETECTION
+    missed, watched = usable & null, usable & ~null
     points = [
         image.associations,
-        survey.catalogue.add_null_detections(requests.target[null], measurements, rows[null], image.key),
+        survey.catalogue.add_null_detections(requests.target[missed], measurements, rows[missed], image.key),
     ]
-    targets = requests.target.copy()
-    if not null.all():
-        targets[~null], monitored = _associate_monitored(
-            survey, number, image, requests.target[~null], measurements, rows[~null]
-        )
-        points += monitored
-    return replace(
-        image,
-        measurements=measurements,
-        associations=Associations.concatenate(points),
-        forced_targets=targets,
-        n_requested=len(usable),
-    )
+    if watched.any():
+        points += _associate_monitored(survey, number, image, requests.target[watched], measurements, rows[watched])
+    return replace(image, measurements=measurements, associations=Associations.concatenate(points), forced=requests)
+
+
+def with_reasons(fits: Measurements) -> Measurements:
+    """Flag forced fits that have no flux density and do not say why."""
+    is_silent = ~fits.is_measured & (fits.flags & Flag.OUTSIDE == 0)
+    return fits.with_columns(flags=fits.flags | np.where(is_silent, Flag.FIT_FAILED, 0))
 
 
 def _associate_monitored(
@@ -186,28 +183,22 @@ def _associate_monitored(
     monitors: NDArray[np.int64],
     measurements: Measurements,
     rows: NDArray[np.intp],
-) -> tuple[NDArray[np.int64], list[Associations]]:
-    """Make the entries of positions fitted for the first time; add all points. Returns the entries, too."""
+) -> list[Associations]:
+    """Make the entries of positions fitted for the first time; add all points."""
     taustart = as_utc64(image.result.metadata.taustart_ts)
     first = survey.monitor_entries[monitors] < 0
     survey.monitor_entries[monitors[first]] = survey.catalogue.create_monitored(
         measurements, rows[first], image=number, taustart=taustart
     )
     entries = survey.monitor_entries[monitors]
-    points = [
+    return [
         survey.catalogue.add_monitored(entries[picked], measurements, rows[picked], image.key, first=is_first)
         for picked, is_first in ((first, True), (~first, False))
     ]
-    return entries, points
-
-
-def _n_blind(image: ImageRecord) -> int:
-    return len(image.measurements) - len(image.forced_targets)
 
 
 def _is_null(image: ImageRecord) -> NDArray[np.bool_]:
-    kinds = image.measurements.extract_type[_n_blind(image) :]
-    null: NDArray[np.bool_] = kinds == ExtractType.NULL_DETECTION
+    null: NDArray[np.bool_] = image.forced.kind == ExtractType.NULL_DETECTION
     return null
 
 

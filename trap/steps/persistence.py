@@ -105,6 +105,7 @@ def open_dataset(config: PipelineConfig, monitors: MonitorPositions | None = Non
     engine = make_engine(config.execution.database)
     try:
         upgrade(engine)
+        config, monitors = _of_key(engine, config, monitors)
         is_new = config.persistence.dataset_id == -1
         dataset_id = create_dataset(engine, config, monitors) if is_new else config.persistence.dataset_id
         with writing(engine, dataset_id):
@@ -119,6 +120,22 @@ def open_dataset(config: PipelineConfig, monitors: MonitorPositions | None = Non
                     datasets.finish_dataset(connection, dataset_id, state)
     finally:
         engine.dispose()
+
+
+def _of_key(
+    engine: Engine, config: PipelineConfig, monitors: MonitorPositions | None
+) -> tuple[PipelineConfig, MonitorPositions | None]:
+    """Look up the dataset that a key names; positions that it has already are not given to it again."""
+    settings = config.persistence
+    if settings.dataset_id != -1 or not settings.dataset_key:
+        return config, monitors
+    with reading(engine) as connection:
+        number = datasets.number_of_key(connection, settings.dataset_key)
+        if number is None:
+            return config, monitors
+        known = datasets.monitored_positions(connection, number)
+    given = [] if monitors is None else list(zip(monitors.ra, monitors.dec, monitors.name, strict=True))
+    return config.with_options(persistence={"dataset_id": number}), None if given == known else monitors
 
 
 def get_accessors(images: Iterable[str | Path]) -> list[Image]:

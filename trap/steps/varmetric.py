@@ -9,7 +9,16 @@ import numpy as np
 from trap.catalogues import VarMetrics
 from trap.db.engine import transaction
 from trap.db.lightcurves import light_curve_points, save_varmetric
-from trap.variability import FLUX_STATISTICS, medians, modulation_v, weighted_eta, whole_light_curves
+from trap.spectral_index import spectral_index
+from trap.variability import (
+    FLUX_STATISTICS,
+    eta_p_value,
+    medians,
+    modulation_index,
+    modulation_v,
+    weighted_eta,
+    whole_light_curves,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +31,9 @@ if TYPE_CHECKING:
     from trap.survey import Survey
 
 __all__ = ["execute_store_varmetric", "refresh_varmetric", "summarise_touched"]
+
+STOKES_I = 1
+"""As FITS numbers it."""
 
 
 def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetrics:
@@ -46,6 +58,8 @@ def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetri
     for number, image in enumerate(images):
         chosen = numbers == number
         curves[chosen] = survey.catalogue.fluxes(image.key)[entries[chosen]]
+    modulation, modulation_err = modulation_index(curves)
+    index, index_err = _spectral_indices(survey, entries)
     return VarMetrics(
         entry=entries,
         band=np.array([image.key.band for image in images], np.int64)[numbers],
@@ -53,7 +67,29 @@ def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetri
         eta_int=weighted_eta(curves),
         lightcurve_max=curves["max_f_int"],
         lightcurve_avg=curves["mean_f_int"],
+        lightcurve_wavg=curves["wmean_f_int"],
+        f_datapoints=curves["n"],
+        v_peak=modulation_v(curves, "f_peak"),
+        eta_peak=weighted_eta(curves, "f_peak"),
+        eta_p_value=eta_p_value(curves),
+        modulation=modulation,
+        modulation_err=modulation_err,
+        vs_max=curves["vs_f_int"],
+        m_max=curves["m_f_int"],
+        spectral_index=index,
+        spectral_index_err=index_err,
     )
+
+
+def _spectral_indices(survey: Survey, entries: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit the weighted mean flux densities of Stokes I in all bands."""
+    keys = [key for key in survey.catalogue.light_curves if key.stokes == STOKES_I]
+    curves = [survey.catalogue.fluxes(key)[entries] for key in keys]
+    means = np.array([np.where(curve["n"] > 0, curve["wmean_f_int"], np.nan) for curve in curves])
+    weights = np.array([np.where(curve["n"] > 0, curve["wsum_f_int"], np.nan) for curve in curves])
+    frequencies = np.array([survey.bands[key.band].freq_central for key in keys])
+    shape = (len(keys), len(entries))
+    return spectral_index(frequencies, means.reshape(shape), weights.reshape(shape) ** -0.5)
 
 
 def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:

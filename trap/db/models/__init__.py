@@ -5,7 +5,7 @@ the database is made from. Deleting a dataset deletes all that hangs on it.
 """
 
 from trap.db.models.base import Base
-from trap.db.models.datasets import Config, Dataset, Timestep, UnreadableImage, Version
+from trap.db.models.datasets import Arrival, Config, Dataset, Timestep, UnreadableImage, Version
 from trap.db.models.images import (
     FrequencyBand,
     Image,
@@ -19,6 +19,7 @@ from trap.db.models.sources import (
     AssocSkyRegion,
     AssocXtrSource,
     ExtractedSource,
+    Lineage,
     Monitor,
     NewSource,
     RunningCatalog,
@@ -27,6 +28,7 @@ from trap.db.models.sources import (
 )
 
 __all__ = [
+    "Arrival",
     "AssocSkyRegion",
     "AssocXtrSource",
     "Base",
@@ -36,6 +38,7 @@ __all__ = [
     "FrequencyBand",
     "Image",
     "ImageData",
+    "Lineage",
     "Monitor",
     "NewSource",
     "RejectReason",

@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, MappedColumn, mapped_column
 
 from trap.db.types import UtcDateTime
 
-__all__ = ["Base", "described", "identifier", "reference"]
+__all__ = ["IDENTIFIER", "Base", "described", "identifier", "reference"]
 
 # SQLite numbers rows by itself only where the key is called INTEGER; it is 64 bits wide there anyhow.
 IDENTIFIER = BigInteger().with_variant(Integer, "sqlite")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from trap.db.models.base import Base, described, identifier, reference
 
-__all__ = ["Config", "Dataset", "Timestep", "UnreadableImage", "Version"]
+__all__ = ["Arrival", "Config", "Dataset", "Timestep", "UnreadableImage", "Version"]
 
 
 class Dataset(Base):
     """A run of the pipeline over a series of images, and all that hangs on it."""
 
     __tablename__ = "dataset"
+    __table_args__ = (UniqueConstraint("key"),)
     id: Mapped[int] = identifier()
     rerun: Mapped[int] = described("How often images were added to the dataset later.", default=0)
     type: Mapped[int] = described("Always 1; kept from TraP.", default=1)
@@ -31,6 +32,7 @@ class Dataset(Base):
     state: Mapped[str] = described("'running', 'done', 'partial' or 'failed', as the latest run left it.")
     config_hash: Mapped[str] = described("Hash of every setting that shapes the results.")
     software_version: Mapped[str] = described("Version of this software that made the dataset.")
+    key: Mapped[str | None] = described("By which programs find it again; NULL where people do, by its number.")
 
 
 class Config(Base):
@@ -77,6 +79,19 @@ class UnreadableImage(Base):
     dataset: Mapped[int] = reference("dataset", "To which it should have belonged.", index=False)
     url: Mapped[str] = described("Path.")
     reason: Mapped[str] = described("What is wrong with it.")
+
+
+class Arrival(Base):
+    """An image that came into a watched folder, and the run that it was handed to: each writing of it once."""
+
+    __tablename__ = "arrival"
+    __table_args__ = (UniqueConstraint("dataset_key", "url", "version"), Index(None, "batch"))
+    id: Mapped[int] = identifier()
+    dataset_key: Mapped[str] = described("Key of the dataset that it goes into, which need not exist yet.")
+    url: Mapped[str] = described("Path.")
+    version: Mapped[str] = described("Its size and time of change, which tell one writing of a file from the next.")
+    batch: Mapped[str] = described("Name of the images that were handed over together; the run's idempotency key.")
+    taken_ts: Mapped[datetime] = described("When it was handed over.")
 
 
 class Version(Base):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import Index, UniqueConstraint, text
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
-from trap.db.models.base import Base, described, identifier, reference
+from trap.db.models.base import IDENTIFIER, Base, described, identifier, reference
 
 __all__ = [
     "AssocSkyRegion",
     "AssocXtrSource",
     "ExtractedSource",
+    "Lineage",
     "Monitor",
     "NewSource",
     "RunningCatalog",
@@ -44,15 +45,17 @@ class ExtractedSource(Base):
     zone: Mapped[int] = described("Whole degrees of declination, rounded down.")
     ra: Mapped[float] = described("Right ascension, ICRS.", "deg")
     decl: Mapped[float] = described("Declination, ICRS.", "deg")
-    uncertainty_ew: Mapped[float] = described("Position error along east-west, a true angle, as associated.", "deg")
-    uncertainty_ns: Mapped[float] = described("Position error along north-south, as associated.", "deg")
-    ra_err: Mapped[float] = described("Error of the right ascension, a difference of coordinates.", "deg")
-    decl_err: Mapped[float] = described("Error of the declination.", "deg")
-    ra_fit_err: Mapped[float] = described("The same without systematic errors.", "deg")
-    decl_fit_err: Mapped[float] = described("The same without systematic errors.", "deg")
+    uncertainty_ew: Mapped[float | None] = described(
+        "Position error along east-west, a true angle, as associated.", "deg"
+    )
+    uncertainty_ns: Mapped[float | None] = described("Position error along north-south, as associated.", "deg")
+    ra_err: Mapped[float | None] = described("Error of the right ascension, a difference of coordinates.", "deg")
+    decl_err: Mapped[float | None] = described("Error of the declination.", "deg")
+    ra_fit_err: Mapped[float | None] = described("The same without systematic errors.", "deg")
+    decl_fit_err: Mapped[float | None] = described("The same without systematic errors.", "deg")
     ew_sys_err: Mapped[float] = described("Systematic position error along east-west.", "arcsec")
     ns_sys_err: Mapped[float] = described("Systematic position error along north-south.", "arcsec")
-    error_radius: Mapped[float] = described("Distance of a corner of the box of fit errors.", "arcsec")
+    error_radius: Mapped[float | None] = described("Distance of a corner of the box of fit errors.", "arcsec")
     x: Mapped[float] = described("Unit vector: cos δ cos α.")
     y: Mapped[float] = described("Unit vector: cos δ sin α.")
     z: Mapped[float] = described("Unit vector: sin δ.")
@@ -109,6 +112,8 @@ class RunningCatalog(Base):
     weight_ns: Mapped[float] = described("Sum of 1/σ² along north-south, exactly as in memory.", "deg-2")
     first_seen: Mapped[datetime] = described("Start of the image of measurement xtrsrc.")
     parent: Mapped[int | None] = described("Entry that this one was forked from, which is deleted then.")
+    blend: Mapped[int | None] = mapped_column(IDENTIFIER, doc="Entry of the blend that it is a part of.")
+    is_blend: Mapped[bool] = described("Whether it is the blend of other entries.", default=False)
 
 
 class RunningCatalogFlux(Base):
@@ -144,6 +149,9 @@ class RunningCatalogFlux(Base):
     wmean_f_int: Mapped[float] = described("Weighted mean, integrated.", "Jy")
     wm2_f_int: Mapped[float] = described("Weighted sum of squared deviations from it, integrated.")
     max_f_int: Mapped[float] = described("Highest integrated flux density.", "Jy")
+    err2_f_int: Mapped[float] = described("Sum of squared errors, integrated.", "Jy2", default=0)
+    vs_f_int: Mapped[float] = described("Largest step from the mean before, over its error; signed.", default=0)
+    m_f_int: Mapped[float] = described("That step over the mean of before and after.", default=0)
 
 
 class AssocXtrSource(Base):
@@ -185,6 +193,8 @@ class NewSource(Base):
     newsource_type: Mapped[int] = described("1 above that image's limit at its worst noise too (likely), else 0.")
     sigma_local: Mapped[float | None] = described("Peak flux density over the best earlier noise at the position.")
     n_looks: Mapped[int] = described("Earlier images of the band that looked at the position.", default=0)
+    significance: Mapped[float | None] = described("Of its being new, in sigma, given all earlier looks.")
+    upper_limit: Mapped[float | None] = described("What the best earlier look would have found there.", "Jy/beam")
 
 
 class Monitor(Base):
@@ -219,3 +229,27 @@ class VarMetric(Base):
     lightcurve_max: Mapped[float] = described("Highest integrated flux density in the band.", "Jy")
     lightcurve_avg: Mapped[float] = described("Mean integrated flux density in the band.", "Jy")
     lightcurve_median: Mapped[float | None] = described("Median integrated flux density in the band.", "Jy")
+    f_datapoints: Mapped[int | None] = described("Number of points in the band, forced fits included.")
+    v_peak: Mapped[float | None] = described("V of the peak flux density.")
+    eta_peak: Mapped[float | None] = described("η of the peak flux density.")
+    eta_p_value: Mapped[float | None] = described("Probability of so high an η_int of a constant source.")
+    modulation: Mapped[float | None] = described("Scatter beyond the errors over the mean flux density.")
+    modulation_err: Mapped[float | None] = described("Its 1σ error.")
+    vs_max: Mapped[float | None] = described("Largest step from the mean before, over its error; signed.")
+    m_max: Mapped[float | None] = described("That step over the mean of before and after.")
+    lightcurve_wavg: Mapped[float | None] = described("Mean integrated flux density, weighted by 1/σ².", "Jy")
+    spectral_index: Mapped[float | None] = described("α of S ∝ ν^α through all bands; NULL for one band.")
+    spectral_index_err: Mapped[float | None] = described("Its 1σ error.")
+    sigma_local: Mapped[float | None] = described("Candidate's peak over the best earlier noise at its position.")
+    significance: Mapped[float | None] = described("Of the candidate's being new, in sigma.")
+
+
+class Lineage(Base):
+    """Where an entry came from. What was forked is deleted, but remembered here."""
+
+    __tablename__ = "lineage"
+    id: Mapped[int] = identifier()
+    timestep: Mapped[int] = reference("timestep", "When.")
+    runcat: Mapped[int] = mapped_column(IDENTIFIER, doc="Which entry.", index=True)
+    origin: Mapped[int] = mapped_column(IDENTIFIER, doc="From which entry.")
+    kind: Mapped[int] = described("0 a fork of it, 1 a part of it that was seen apart, 2 a blend of it and others.")

@@ -1,0 +1,106 @@
+"""The groups of a run: each a subflow, in which the steps or whole timesteps are tasks."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from prefect import Flow
+from prefect.client.schemas.objects import State
+from prefect.context import TagsContext
+from prefect.exceptions import CancelledRun, FailedRun
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.artifacts import store_group_table
+from flows.executors import PrefectExecutor
+from flows.granularity import Granularity, choose_granularity
+from flows.policies import TIMESTEP, time_label
+from flows.states import group_state
+from flows.tasks import call_task, make_task
+from trap.look_ahead import LookAhead
+from trap.pipeline import RETRY_DELAYS
+
+if TYPE_CHECKING:
+    from prefect.futures import PrefectFuture
+    from prefect.task_runners import TaskRunner
+
+    from flows.stopping import StopRequests
+    from trap.executors import ProcessExecutor, Result
+    from trap.outcomes import TimestepOutcome
+    from trap.pipeline import DatasetRun
+    from trap.planning import TimestepGroup
+    from trap.records import ImageResult, UnreadableImage
+
+__all__ = ["process_groups"]
+
+
+def process_groups(dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests) -> None:
+    """Process all groups, each as a subflow, until the plan is done or somebody wants the run to stop."""
+    subflow = _group_flow(dataset, workers, stops)
+    for group in dataset.plan.groups:
+        if stops.is_stopped():
+            return
+        first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
+        # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
+        with suppress(FailedRun, CancelledRun):
+            subflow(group.number, first, last, len(group.urls))
+
+
+def _group_flow(
+    dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests
+) -> Flow[[int, str, str, int], State[Any]]:
+    """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
+    steps = PrefectExecutor(workers)
+    ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
+    # A thread only waits for a worker; some more, for those that wait for their next attempt.
+    threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=2 * workers.n_workers))
+
+    def timestep_group(number: int, first: str, last: str, images: int) -> State[Any]:  # noqa: ARG001 (for Prefect)
+        """Process consecutive timesteps: images side by side, timesteps in order."""
+        group = dataset.plan.groups[number - 1]
+        granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
+        with stops.finishing_timestep(), TagsContext(current_tags=set()):
+            if granularity is Granularity.IMAGE:
+                outcomes = _process_step_by_step(dataset, group, steps, ahead, stops)
+            else:
+                outcomes = _process_whole_timesteps(dataset, group, workers, ahead, stops)
+        store_group_table(dataset.dataset_id, outcomes)
+        return group_state(outcomes, len(group.timesteps))
+
+    return Flow(
+        timestep_group,
+        name="timestep-group",
+        flow_run_name="{first} to {last}, {images} images",
+        task_runner=threads,
+        validate_parameters=False,
+        persist_result=False,
+    )
+
+
+def _process_step_by_step(
+    dataset: DatasetRun, group: TimestepGroup, steps: PrefectExecutor, ahead: LookAhead, stops: StopRequests
+) -> list[TimestepOutcome]:
+    """Process a group with a task for every step; those that measure wait for what began before the group."""
+
+    def measure(url: str) -> Result[ImageResult | UnreadableImage]:
+        return steps.submit_work("measure_image", partial(ahead.attempt, url), url)
+
+    largest = max(len(timestep.urls) for timestep in group.timesteps)
+    shown = LookAhead(measure, group.urls, depth=2 * largest)
+    return dataset.process_group(group, steps, ahead=shown, is_stopped=stops.is_stopped)
+
+
+def _process_whole_timesteps(
+    dataset: DatasetRun, group: TimestepGroup, workers: ProcessExecutor, ahead: LookAhead, stops: StopRequests
+) -> list[TimestepOutcome]:
+    """Process a group with one task per timestep, which runs the steps by itself."""
+    task = make_task("process_timestep", TIMESTEP)
+    outcomes: list[TimestepOutcome] = []
+    for timestep in group.timesteps:
+        if stops.is_stopped():
+            break
+        label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
+        work = partial(dataset.process_timestep, timestep, ahead, workers)
+        outcomes.append(dataset.attempt(partial(call_task, task, label, work), timestep))
+    return outcomes

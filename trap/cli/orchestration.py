@@ -1,0 +1,46 @@
+"""``trap deploy``, ``trap watch`` and ``trap ui``: what needs Prefect, which this package does not know.
+
+The commands are looked up among those that installed packages offer, as the ways to run are.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from trap.cli.passwords import hide_password
+from trap.config import PipelineConfig, load_config
+from trap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    Command = Callable[[PipelineConfig, Namespace], int]
+
+__all__ = ["run_command"]
+
+COMMANDS = "trap.commands"
+
+
+def run_command(arguments: Namespace) -> int:
+    """Run the command that ``arguments.command`` names; returns its exit code.
+
+    Raises
+    ------
+    ConfigError
+        If no installed package offers it, or the settings are wrong.
+    """
+    command = _find_command(arguments.command)
+    config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
+    database = hide_password(arguments.database or config.execution.database)
+    return command(config.with_options(execution={"database": database}), arguments)
+
+
+def _find_command(name: str) -> Command:
+    found = entry_points(group=COMMANDS, name=name)
+    if not found:
+        msg = f"no command {name!r} is installed (entry points {COMMANDS!r}); install the project again"
+        raise ConfigError(msg)
+    command: Command = next(iter(found)).load()
+    return command

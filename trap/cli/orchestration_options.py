@@ -1,0 +1,59 @@
+"""The arguments of the commands that need Prefect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    MakeParser = Callable[[str, str, str], argparse.ArgumentParser]
+
+__all__ = ["add_orchestration_commands"]
+
+HANDLER = "trap.cli.orchestration:run_command"
+
+
+def add_orchestration_commands(make_parser: MakeParser) -> None:
+    """Add the commands that need Prefect.
+
+    Parameters
+    ----------
+    make_parser
+        Makes the parser of a command from its name, its handler and one sentence.
+    """
+    deploy = make_parser("deploy", HANDLER, "make the deployments, their work pool and automations on a Prefect server")
+    _add_installation(deploy)
+    deploy.add_argument(
+        "--type", choices=("process", "docker", "kubernetes"), default="process", help="kind of work pool (%(default)s)"
+    )
+    deploy.add_argument("--pool", metavar="NAME", help="name of the work pool; default: its kind")
+    deploy.add_argument("--image", metavar="NAME", help="container image of the runs, for docker and kubernetes")
+    deploy.set_defaults(command="deploy")
+
+    watch = make_parser("watch", HANDLER, "tell Prefect of new images in a folder as soon as they are complete")
+    watch.add_argument("folder", type=Path, help="folder in which images arrive, with its subfolders")
+    watch.add_argument("--pattern", nargs="+", default=["*.fits"], metavar="NAME", help="names of images (%(default)s)")
+    watch.add_argument(
+        "--settle", type=float, default=5.0, metavar="SECONDS",
+        help="an image is complete when it has not changed for so long (%(default)s); image.fits.done says so at once",
+    )  # fmt: skip
+    watch.set_defaults(command="watch", config=None, database=None)
+
+    ui = make_parser("ui", HANDLER, "start a Prefect server here, serve the deployments, and open its pages")
+    _add_installation(ui)
+    ui.add_argument("--no-browser", action="store_true", help="only say where the pages are")
+    ui.set_defaults(command="ui")
+
+
+def _add_installation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", nargs="?", type=Path, help="settings of the runs, a TOML file; default: TraP's")
+    parser.add_argument(
+        "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
+    )
+    parser.add_argument(
+        "--incoming", type=Path, default=Path("incoming"), metavar="DIR", help="folder in which images arrive"
+    )
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="how often the schedules look; default: 900")

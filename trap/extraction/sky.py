@@ -1,0 +1,84 @@
+"""The brightness of an image above its background, beside its noise: what sources are looked for in.
+
+Neither is ever held as a map of its own: both follow from the image and the mesh of the background, where they
+are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from trap.kernels.maps import height_map, pixels_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trap.extraction.background import Background
+
+    Array = NDArray[np.float64]
+
+__all__ = ["Heights", "Sky"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heights:
+    """Which pixels reach which threshold.
+
+    Parameters
+    ----------
+    reached
+        (ny, nx) — ``IN_ISLAND`` or ``IN_PEAK`` of :mod:`trap.kernels.maps`, or 0.
+    rms_min, rms_max
+        Jy/beam — lowest and highest noise of what is not masked; NaN where there is none.
+    """
+
+    reached: NDArray[np.uint8]
+    rms_min: float
+    rms_max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sky:
+    """An image and its background.
+
+    Parameters
+    ----------
+    data
+        (ny, nx) Jy/beam
+    mask
+        (ny, nx) — True where the image is not searched.
+    background
+        Level and noise.
+    """
+
+    data: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    background: Background
+
+    def heights(self, *, analysis: float, detection: float) -> Heights:
+        """Find the pixels at or above two thresholds, in σ."""
+        lines, rows = self.background.lines()
+        thresholds = np.float32(analysis), np.float32(detection)
+        reached, rms_min, rms_max = height_map(self.data, self.mask, lines, rows, thresholds)
+        return Heights(reached=reached, rms_min=float(rms_min), rms_max=float(rms_max))
+
+    def pixels(self, flat: NDArray[np.intp]) -> tuple[Array, Array]:
+        """(n,) Jy/beam each — background-subtracted values, and noise, at indices y·nx + x."""
+        return pixels_at(self.data, flat, *self.background.lines())
+
+    def significance(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Value over noise of a part of the image; minus infinity where masked, or without noise."""
+        lines, (before, after, share) = self.background.lines()
+        before, after, share = before[rows], after[rows], share[rows, np.newaxis]
+        level, noise = (one[before, columns] + share * (one[after, columns] - one[before, columns]) for one in lines)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = (self.data[rows, columns] - level) / noise
+        return np.where(self.mask[rows, columns] | np.isnan(ratio), -np.inf, ratio).astype(np.float32)
+
+    def negative(self) -> Self:
+        """Turn the image upside down: its islands are the holes, which tell of sidelobes, or of Stokes V."""
+        background = replace(self.background, mesh_mean=-self.background.mesh_mean)
+        return replace(self, data=-self.data, background=background)
