@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -65,7 +66,7 @@ def state_of(survey):
         bands=(survey.bands, survey.band_ids),
         regions=(survey.regions, survey.region_ids),
         looks={key: {n: look.tolist() for n, look in best.items()} for key, best in survey.looks._best.items()},
-        history={band: list(values) for band, values in survey.rms_history.items()},
+        history=deepcopy(survey.accepted),
         monitors=[tuple(column.tolist()) for column in survey.monitors.as_dict().values()],
         monitor_entries=[number.get(row, -1) for row in survey.monitor_entries.tolist()],
         latest=survey.latest,

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trap import planning
-from trap.errors import TransientError
+from trap.config import PipelineConfig
+from trap.images.image import read_image
 from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.planning import make_plan
 
@@ -41,7 +42,7 @@ def test_unreadable_file_is_left_out_with_its_reason(images, tmp_path):
 def test_known_and_late_images_are_left_out(images):
     plan = make_plan(images, known_hashes=set(), latest=None)
     second = plan.timesteps[1]
-    known = {planning.get_accessors([plan.timesteps[0].urls[0]])[0].content_hash}
+    known = {read_image(plan.timesteps[0].urls[0]).content_hash}
     again = make_plan(images, known_hashes=known, latest=second.taustart_ts)
     assert again.known == (plan.timesteps[0].urls[0],)
     assert set(again.late) == {plan.timesteps[0].urls[1], *second.urls}
@@ -60,29 +61,18 @@ def test_groups_are_consecutive_timesteps(n_timesteps, size, lengths):
     assert [group.number for group in groups] == list(range(1, len(groups) + 1))
 
 
-def test_header_that_cannot_be_read_for_a_moment_is_read_again(images, monkeypatch):
-    monkeypatch.setattr(planning, "RETRY_DELAYS", (0.0, 0.0))
-    failures = iter([TransientError("stale file handle")] * 2)
-
-    def look_at(image, known_hashes):
-        for failure in failures:
-            raise failure
-        return image.metadata, False
-
-    monkeypatch.setattr(planning, "_look_at", look_at)
-    assert len(make_plan(images, known_hashes=set(), latest=None).timesteps) == 3
+def test_images_within_the_tolerance_are_one_timestep(images):
+    # The timesteps are an hour apart.
+    config = PipelineConfig().with_options(persistence={"timestep_tolerance": 3600.0})
+    plan = make_plan(images, known_hashes=set(), latest=None, config=config)
+    assert [len(timestep.urls) for timestep in plan.timesteps] == [4, 2]
+    first = plan.timesteps[0]
+    assert first.taustart_ts == datetime(2026, 1, 1, tzinfo=UTC)
+    # By frequency first: both images of the lower band, the earlier before the later.
+    assert [url[-14:] for url in first.urls] == [f"t000{t}_b0{b}.fits" for b in (0, 1) for t in (0, 1)]
 
 
-def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
-    monkeypatch.setattr(planning, "RETRY_DELAYS", ())
-    look_at = planning._look_at
-
-    def failing(image, known_hashes):
-        if image.url == images[0]:
-            raise TransientError("stale file handle")
-        return look_at(image, known_hashes)
-
-    monkeypatch.setattr(planning, "_look_at", failing)
-    plan = make_plan(images, known_hashes=set(), latest=None)
-    assert [(file.url, file.reason) for file in plan.unreadable] == [(images[0], "stale file handle")]
-    assert sum(len(timestep.urls) for timestep in plan.timesteps) == len(images) - 1
+def test_image_that_would_have_belonged_to_a_stored_timestep_is_late(images):
+    config = PipelineConfig().with_options(persistence={"timestep_tolerance": 3600.0})
+    plan = make_plan(images, known_hashes=set(), latest=datetime(2026, 1, 1, tzinfo=UTC), config=config)
+    assert (len(plan.late), len(plan.timesteps)) == (4, 1)

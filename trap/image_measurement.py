@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trap.catalogues import Measurements
 from trap.errors import ImageError
-from trap.images.image import Image
+from trap.images.image import read_image
 from trap.records import ImageResult, UnreadableImage
 from trap.steps import persistence, quality, source_extraction
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trap.config import PipelineConfig
+    from trap.images.image import Image
 
 __all__ = ["measure_image"]
 
@@ -32,7 +33,7 @@ def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableI
         If the file system failed in a way that may pass.
     """
     try:
-        return _measure(Image(url), config)
+        return _measure(read_image(url, config.reading), config)
     except ImageError as error:
         return UnreadableImage(url=url, reason=error.message)
 
@@ -45,7 +46,8 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
             [image], config.persistence.rms_est_sigma, config.persistence.rms_est_fraction
         )
     with _timed(seconds, "quality"):
-        rejection = quality.reject_check(image, rms_qc, config)
+        findings = quality.examine(image, rms_qc, config)
+        pixel_hash = "" if config.quality.check_repeated == "off" else image.pixel_hash
     result = ImageResult(
         metadata=metadata,
         content_hash=content_hash,
@@ -55,14 +57,16 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
         background=None,
         rms_min=math.nan,
         rms_max=math.nan,
+        pixel_hash=pixel_hash,
         seconds=seconds,
-    )
-    if rejection is not None:
-        return result.rejected(rejection)
+    ).found(findings)
+    if result.rejection is not None:
+        return result
     with _timed(seconds, "extraction"):
         extraction = source_extraction.extract_sources(image, config.source_extraction)
         tiles = source_extraction.sample_noise(image, extraction.background, config.source_extraction)
-    return result.with_extraction(extraction, tiles)
+        about_sources = quality.examine_sources(image, extraction.background, config)
+    return result.with_extraction(extraction, tiles).found(about_sources)
 
 
 @contextmanager

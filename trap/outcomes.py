@@ -101,11 +101,17 @@ class RunSummary:
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
-        """Images that gave no measurements, each with its reason."""
-        rejected = [(i.result.metadata.url, i.result.rejection.text) for i in self.images if i.result.rejection]
+        """Images that gave no measurements, each with its reason, and whatever else speaks against it."""
+        rejected = [(i.result.metadata.url, i.result.against) for i in self.images if i.result.rejection]
         files = [*self.unreadable, *(file for outcome in self.outcomes for file in outcome.unreadable)]
         late = [(url, "not later than the newest timestep of the dataset") for url in self.late]
         return [*((file.url, f"unreadable: {file.reason}") for file in files), *rejected, *late]
+
+    @property
+    def doubtful(self) -> list[tuple[str, str]]:
+        """Images that were taken although a check spoke against them, each with what it said."""
+        accepted = (image.result for image in self.images if image.result.rejection is None)
+        return [(result.metadata.url, result.against) for result in accepted if result.findings]
 
     @property
     def already_known(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from trap.records import BackwardFits, ImageRecord
     from trap.survey import Survey
 
-    Progress = Callable[[int, int], None]
+    Progress = Callable[..., None]
 
 __all__ = ["RETRY_DELAYS", "DatasetRun", "open_run", "run"]
 
@@ -64,7 +64,8 @@ class DatasetRun:
     plan
         What is to be done.
     progress
-        Called after every timestep with the number done and the number in all.
+        Called after every timestep with the number done and the number in all; before, where there are many
+        headers to read, with a third argument that says that these are what is counted.
     """
 
     def __init__(
@@ -267,6 +268,7 @@ class DatasetRun:
                 image.result.metadata.url,
                 self.config.source_extraction,
                 background=image.result.background,
+                reading=self.config.reading,
                 # Those that are not associated, too: their flux is there all the same.
                 neighbours=image.result.measurements.take(image.result.measurements.is_measured),
             )
@@ -281,7 +283,11 @@ class DatasetRun:
         requests = backward_fitting.get_backward_requests(survey, images)
         pending = [
             executor.submit(
-                backward_fitting.perform_backward_fits, asked.positions, asked.image, self.config.source_extraction
+                backward_fitting.perform_backward_fits,
+                asked.positions,
+                asked.image,
+                self.config.source_extraction,
+                self.config.reading,
             )
             for asked in requests
         ]
@@ -333,7 +339,8 @@ def open_run(
     monitors
         Positions to measure in every image; an old dataset keeps its own.
     progress
-        Called after every timestep with the number done and the number in all.
+        Called after every timestep with the number done and the number in all; before, where there are many
+        headers to read, with a third argument that says that these are what is counted.
 
     Raises
     ------
@@ -348,8 +355,8 @@ def open_run(
             urls,
             known_hashes=persistence.known_contents(engine, dataset_id),
             latest=persistence.latest_timestep(engine, dataset_id),
-            group_size=config.execution.group_size,
-            refuse_late=config.execution.late_images == "refuse",
+            config=config,
+            progress=progress,
         )
         persistence.store_unreadable(engine, dataset_id, plan.unreadable)
         log.info("run_planned", dataset=dataset_id, timesteps=len(plan.timesteps), known=len(plan.known))
@@ -374,7 +381,8 @@ def run(
     monitors
         Positions to measure in every image.
     progress
-        Called after every timestep with the number done and the number in all.
+        Called after every timestep with the number done and the number in all; before, where there are many
+        headers to read, with a third argument that says that these are what is counted.
     """
     settings = config.execution
     with (

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import partial
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from trap.errors import ImageError, TransientError
-from trap.patience import call_patiently
+from trap.config import PipelineConfig
 from trap.records import UnreadableImage
+from trap.scanning import scan_images
 from trap.steps.misc import ImageMetadataForSort, group_per_timestep
-from trap.steps.persistence import get_accessors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
-    from trap.images.image import Image, ImageMetadata
+    from trap.scanning import Progress
 
 __all__ = ["Plan", "Timestep", "TimestepGroup", "make_plan"]
 
-RETRY_DELAYS = (0.5, 2.0, 8.0)
-"""Waiting times [s] before a header is read again from a file system that failed in a way that may pass."""
 MIN_GROUP = 10
 MAX_GROUPS = 200
 """A Prefect subflow costs about 0.1 s, and a run's page with a thousand of them shows nothing."""
@@ -83,8 +80,8 @@ def make_plan(
     *,
     known_hashes: Collection[str],
     latest: datetime | None,
-    group_size: int = 0,
-    refuse_late: bool = True,
+    config: PipelineConfig | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
     """Read the headers of all images and put the new ones in order; no pixels are read.
 
@@ -97,37 +94,37 @@ def make_plan(
         once to compare.
     latest
         Newest timestep of the dataset, or None.
-    group_size
-        Timesteps in a group; 0 chooses: ten, or more where that would make over 200 groups.
-    refuse_late
-        Whether images no later than ``latest`` are left out; otherwise their timesteps say that they are late.
+    config
+        How images are read, how far apart those of a timestep may start, how many timesteps are in a group
+        (ten, or more where that would make over 200 groups), and whether images no later than ``latest`` are
+        left out; otherwise their timesteps say that they are late.
+    progress
+        Called now and then with the number of headers read, the number in all, and what they are; where there
+        are many.
     """
+    config = PipelineConfig() if config is None else config
+    tolerance = config.persistence.timestep_tolerance
+    newest = None if latest is None else latest + timedelta(seconds=tolerance)
+    refuses_late = config.execution.late_images == "refuse"
     described: list[ImageMetadataForSort] = []
     unreadable: list[UnreadableImage] = []
     known: list[str] = []
     late: list[str] = []
-    for image in get_accessors(list(urls)):
-        try:
-            metadata, is_known = call_patiently(partial(_look_at, image, known_hashes), RETRY_DELAYS)
-        except ImageError as error:
-            unreadable.append(UnreadableImage(url=image.url, reason=error.message))
-        except TransientError as error:
-            unreadable.append(UnreadableImage(url=image.url, reason=str(error)))
+    for image in scan_images(list(urls), config, with_hash=bool(known_hashes), progress=progress):
+        if image.timestamp is None:
+            unreadable.append(UnreadableImage(url=image.url, reason=image.problem))
+        elif image.content_hash in known_hashes:
+            known.append(image.url)
+        elif refuses_late and newest is not None and image.timestamp <= newest:
+            late.append(image.url)
         else:
-            if is_known:
-                known.append(image.url)
-            elif refuse_late and latest is not None and metadata.taustart_ts <= latest:
-                late.append(image.url)
-            else:
-                described.append(
-                    ImageMetadataForSort(image.url, metadata.taustart_ts, metadata.freq_eff, metadata.stokes)
-                )
+            described.append(ImageMetadataForSort(image.url, image.timestamp, image.frequency, image.stokes))
     timesteps = [
-        Timestep(taustart, tuple(group), is_late=latest is not None and taustart <= latest)
-        for taustart, group in group_per_timestep(described)
+        Timestep(taustart, tuple(group), is_late=newest is not None and taustart <= newest)
+        for taustart, group in group_per_timestep(described, tolerance)
     ]
     return Plan(
-        groups=_grouped(timesteps, group_size),
+        groups=_grouped(timesteps, config.execution.group_size),
         unreadable=tuple(unreadable),
         known=tuple(known),
         late=tuple(late),
@@ -138,8 +135,3 @@ def _grouped(timesteps: Sequence[Timestep], size: int) -> tuple[TimestepGroup, .
     step = size or max(MIN_GROUP, math.ceil(len(timesteps) / MAX_GROUPS))
     chunks = [tuple(timesteps[start : start + step]) for start in range(0, len(timesteps), step)]
     return tuple(TimestepGroup(number, chunk) for number, chunk in enumerate(chunks, start=1))
-
-
-def _look_at(image: Image, known_hashes: Collection[str]) -> tuple[ImageMetadata, bool]:
-    """Read the header of an image, and whether the dataset holds its content."""
-    return image.metadata, bool(known_hashes) and image.content_hash in known_hashes

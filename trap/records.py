@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trap.catalogues import Measurements
+from trap.quality import Finding, Rejection, first_rejection
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     import numpy as np
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from trap.extraction.measure import Extraction
     from trap.images.image import ImageMetadata
     from trap.noise_history import NoiseTiles
-    from trap.quality import Rejection
 
 __all__ = [
     "BackwardFits",
@@ -53,6 +54,10 @@ class ImageResult:
         Jy/beam — noise of the central region, for the quality history; NaN if there is none.
     rejection
         Why the image is not used, or None. A rejected image has no measurements.
+    findings
+        All that checks say against the image, whether or not it is a reason to reject it.
+    pixel_hash
+        Hash of the values of the pixels; may be empty.
     measurements
         Blind measurements.
     background
@@ -74,7 +79,22 @@ class ImageResult:
     rms_min: float
     rms_max: float
     noise_tiles: NoiseTiles | None = None
+    findings: tuple[Finding, ...] = ()
+    pixel_hash: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def against(self) -> str:
+        """All that speaks against the image, in one line; first what it is rejected for."""
+        first = [] if self.rejection is None else [self.rejection.text]
+        return "; also ".join(dict.fromkeys([*first, *(finding.text for finding in self.findings)]))
+
+    def found(self, findings: Sequence[Finding]) -> ImageResult:
+        """Return the same image with what checks say of it; what speaks for it is not kept."""
+        against = tuple(finding for finding in findings if not finding.passed)
+        result = replace(self, findings=(*self.findings, *against))
+        rejection = first_rejection(against)
+        return result if rejection is None else result.rejected(rejection)
 
     def with_extraction(self, extraction: Extraction, noise_tiles: NoiseTiles) -> ImageResult:
         """Return the same image with what was found in it."""

@@ -16,6 +16,8 @@ from trap.images.skyregion import SkyRegion
 from trap.sky_index import SkyIndex
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
@@ -38,7 +40,7 @@ class SkyRegions(list[SkyRegion]):
         self._index.add([region.centre_ra], [region.centre_dec])
         self._largest = max(self._largest, region.xtr_radius)
 
-    def find(self, region: SkyRegion, *, tolerance: float) -> int | None:
+    def find(self, region: SkyRegion, *, tolerance: float, among: Container[int] | None = None) -> int | None:
         """Find the region that a pointing belongs to, the nearest if there are several.
 
         Parameters
@@ -48,10 +50,13 @@ class SkyRegions(list[SkyRegion]):
         tolerance
             How far the centres may be apart and by how much the radii may differ, in units of the
             pointing's radius; 0 takes only the very same circle.
+        among
+            Numbers of the regions that may be found; None: all.
         """
         limit = tolerance * region.xtr_radius
         _, numbers = self._index.near([region.centre_ra], [region.centre_dec], limit)
-        found = [number for number in numbers.tolist() if self._belongs(self[number], region, limit)]
+        known = [number for number in numbers.tolist() if among is None or number in among]
+        found = [number for number in known if self._belongs(self[number], region, limit)]
         centre = region.centre_ra, region.centre_dec
         return min(
             found, key=lambda n: (float(separation(*centre, self[n].centre_ra, self[n].centre_dec)), n), default=None

@@ -17,6 +17,7 @@ from trap.catalogues import MonitorPositions
 from trap.entries import LightCurveKey
 from trap.images.bands import Band, band_of, find_band
 from trap.new_sources import EarlierLooks
+from trap.quality.history import AcceptedImages, HistoryKey
 from trap.records import RegionLinks
 from trap.running_catalogue import RunningCatalogue
 from trap.sky_regions import SkyRegions
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.extraction.background import Background
     from trap.images.image import ImageMetadata
-    from trap.records import ImageRecord, StoredIds, TimestepRecord
+    from trap.records import ImageRecord, ImageResult, StoredIds, TimestepRecord
 
 __all__ = ["EarlierImage", "Survey", "as_utc64"]
 
@@ -74,8 +75,10 @@ class Survey:
     bands, regions
         In order of appearance; everything else refers to them by number. Those at the end that
         have no id yet are not in the database yet.
-    rms_history
-        Noise of the latest accepted images of each band and Stokes parameter, oldest first.
+    accepted_bands, accepted_regions
+        Numbers of those that hold an accepted image; the others are there for the record, and take none.
+    accepted
+        What the latest accepted images were like, for the quality checks.
     monitor_entries
         (n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit.
     latest
@@ -89,7 +92,9 @@ class Survey:
     regions: SkyRegions = field(default_factory=SkyRegions)
     region_ids: list[int] = field(default_factory=list)
     looks: EarlierLooks = field(init=False)
-    rms_history: dict[LightCurveKey, deque[float]] = field(default_factory=dict)
+    accepted_bands: set[int] = field(default_factory=set)
+    accepted_regions: set[int] = field(default_factory=set)
+    accepted: AcceptedImages = field(init=False)
     monitors: MonitorPositions = field(default_factory=MonitorPositions.empty)
     monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     latest: datetime | None = None
@@ -97,34 +102,67 @@ class Survey:
 
     def __post_init__(self) -> None:
         self.looks = EarlierLooks(self.config)
+        self.accepted = AcceptedImages(self.config.quality)
 
-    def light_curve_key(self, metadata: ImageMetadata) -> LightCurveKey:
-        """Find, or make, the band of an image; with its Stokes parameter."""
-        settings = self.config.persistence
-        band = band_of(metadata.freq_eff, metadata.freq_bw, bandwidth_max=settings.bandwidth_max)
-        number = find_band(self.bands, band, tolerance=settings.band_tolerance)
+    def light_curve_key(self, metadata: ImageMetadata, *, is_accepted: bool = True) -> LightCurveKey:
+        """Find, or make, the band of an image; with its Stokes parameter.
+
+        A band that only rejected images made takes no other: which images share a light curve must not depend
+        on images that are in none.
+        """
+        band = self._band(metadata)
+        number = self._known_band(band)
         if number is None:
-            number = len(self.bands)
-            self.bands.append(band)
+            if band not in self.bands:
+                self.bands.append(band)
+            number = self.bands.index(band)
+        if is_accepted:
+            self.accepted_bands.add(number)
         return LightCurveKey(number, metadata.stokes)
 
-    def region_number(self, metadata: ImageMetadata) -> int:
-        """Find, or make, the sky region of an image: one with nearly the same centre and radius."""
+    def history_key(self, metadata: ImageMetadata) -> HistoryKey:
+        """Find which earlier images an image is compared with; makes no band."""
+        number = self._known_band(self._band(metadata))
+        return HistoryKey(-1 if number is None else number, metadata.stokes, metadata.telescope)
+
+    def _band(self, metadata: ImageMetadata) -> Band:
+        return band_of(metadata.freq_eff, metadata.freq_bw, bandwidth_max=self.config.persistence.bandwidth_max)
+
+    def _known_band(self, band: Band) -> int | None:
+        """Number of the band of accepted images that an image's own belongs to."""
+        numbers = sorted(self.accepted_bands)
+        bands = [self.bands[number] for number in numbers]
+        found = find_band(bands, band, tolerance=self.config.persistence.band_tolerance)
+        return None if found is None else numbers[found]
+
+    def region_number(self, metadata: ImageMetadata, *, is_accepted: bool = True) -> int:
+        """Find, or make, the sky region of an image: one with nearly the same centre and radius.
+
+        As with bands, a region that only rejected images made takes no other.
+        """
         region = metadata.sky_region(self.config.source_extraction.extraction_radius_pix)
-        number = self.regions.find(region, tolerance=self.config.persistence.region_tolerance)
+        tolerance = self.config.persistence.region_tolerance
+        number = self.regions.find(region, tolerance=tolerance, among=self.accepted_regions)
+        if number is None:
+            number = self.regions.find(region, tolerance=0)
         if number is None:
             number = len(self.regions)
             self.regions.append(region)
+        if is_accepted:
+            self.accepted_regions.add(number)
         return number
 
-    def rms_history_of(self, key: LightCurveKey) -> NDArray[np.float64]:
-        """(n,) Jy/beam — noise of the latest accepted images of a band and Stokes parameter, oldest first."""
-        return np.array(self.rms_history.get(key, ()), float)
-
-    def remember_rms(self, key: LightCurveKey, rms: float) -> None:
-        """Add the noise of an accepted image to the history of its band and Stokes parameter."""
-        history = self.rms_history.setdefault(key, deque(maxlen=self.config.quality.rms_est_history))
-        history.append(rms)
+    def remember(self, result: ImageResult) -> None:
+        """Add an accepted image, whose band is known, to what later ones are compared with."""
+        metadata = result.metadata
+        self.accepted.remember(
+            self.history_key(metadata),
+            rms=result.rms_qc,
+            beam=metadata.beam,
+            pixel_hash=result.pixel_hash,
+            url=metadata.url,
+            start=metadata.taustart_ts,
+        )
 
     @property
     def earlier_images(self) -> list[EarlierImage]:

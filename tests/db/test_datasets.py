@@ -7,12 +7,13 @@ from sqlalchemy import delete, func, select
 
 import trap
 from trap.catalogues import MonitorPositions
-from trap.config import PipelineConfig
+from trap.config import Given, PipelineConfig
 from trap.db import datasets
 from trap.db.engine import reading, transaction
 from trap.db.models import Base, Config, Dataset, Monitor, Timestep
 from trap.db.overview import dataset_summary, timestep_table, unreadable_table
 from trap.errors import DatabaseError, DatasetNotFoundError
+from trap.quality import RejectReason
 from trap.records import UnreadableImage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -40,8 +41,16 @@ def test_truth_values_come_back_as_such_whichever_they_are(engine, ask):
 
 
 def test_setting_of_another_kind_is_refused():
-    with pytest.raises(TypeError, match=r"not \['a'\]"):
-        datasets._typed_text(["a"])
+    with pytest.raises(TypeError, match=r"not \{'a'\}"):
+        datasets._typed_text({"a"})
+
+
+def test_what_is_given_for_the_headers_comes_back_as_it_was(engine, ask):
+    given = Given(match="lba_*.fits", bmaj=0.02, bmin=0.01, taustart_ts="2021-02-03T04:05:06")
+    config = PipelineConfig().with_options(reading={"given": [given.model_dump()]})
+    with transaction(engine) as connection:
+        number = datasets.create_dataset(connection, config)
+    assert ask(datasets.stored_config, number) == config
 
 
 def test_dataset_says_how_it_was_made(make_dataset, ask, config):
@@ -157,7 +166,7 @@ def test_deleting_a_dataset_deletes_all_that_hangs_on_it_and_nothing_else(busy, 
         "config": len(config.science_items()),
         "dataset": 1,
         "monitor": 1,
-        "rejectreason": 6,
+        "rejectreason": len(RejectReason),
         "version": 1,
     }
 

@@ -8,7 +8,8 @@ import pytest
 from astropy.io import fits
 
 from trap.errors import ImageError, TransientError, UnreadableImageError
-from trap.images.fits import hash_file, map_plane, read_header, read_plane, write_map
+from trap.images.files import hash_file
+from trap.images.fits import map_plane, read_header, read_plane, write_map
 from trap.images.image import Image
 
 BLOCK = 2880

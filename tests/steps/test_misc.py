@@ -14,6 +14,7 @@ from trap.config import PipelineConfig, write_config
 from trap.db.engine import make_engine
 from trap.db.schema import upgrade
 from trap.errors import ConfigError
+from trap.quality import RejectReason
 from trap.steps import misc
 
 
@@ -81,5 +82,5 @@ def test_backup_is_a_database(tmp_path):
     path = misc.dump_database_backup(url, tmp_path / "backups")
     engine.dispose()
     copy = sqlite3.connect(path)
-    assert copy.execute("SELECT COUNT(*) FROM rejectreason").fetchone() == (6,)
+    assert copy.execute("SELECT COUNT(*) FROM rejectreason").fetchone() == (len(RejectReason),)
     copy.close()

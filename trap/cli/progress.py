@@ -16,7 +16,7 @@ __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
+def progress_bar(what: str) -> Iterator[Callable[..., None] | None]:
     """Show a bar on standard error while the block runs; nothing where that is not a terminal.
 
     Whatever is written to standard error meanwhile appears above the bar.
@@ -28,16 +28,23 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
 
     Returns
     -------
-    A function to be called with the number done and the number in all; None without a terminal.
+    A function to be called with the number done, the number in all, and what they are where they are something
+    else; None without a terminal.
     """
     if not sys.stderr.isatty():
         yield None
         return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
 
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def advance(done: int, total: int, counted: str = what) -> None:
+            bar.update(task, completed=done, total=total, description=counted)
 
         yield advance

@@ -1,11 +1,12 @@
 """The settings: one frozen model per stage, all of them together, in and out as TOML."""
 
 from trap.config.pipeline import PipelineConfig
+from trap.config.quality import QualityConfig, QualityLofarConfig
+from trap.config.reading import Given, ReadingConfig
 from trap.config.sections import (
     AssociationConfig,
     ExecutionConfig,
     PersistenceConfig,
-    QualityConfig,
     SourceExtractionConfig,
     TransientSearchConfig,
 )
@@ -14,9 +15,12 @@ from trap.config.toml import load_config, write_config
 __all__ = [
     "AssociationConfig",
     "ExecutionConfig",
+    "Given",
     "PersistenceConfig",
     "PipelineConfig",
     "QualityConfig",
+    "QualityLofarConfig",
+    "ReadingConfig",
     "SourceExtractionConfig",
     "TransientSearchConfig",
     "load_config",

@@ -7,11 +7,12 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from trap.config.quality import QualityConfig, QualityLofarConfig
+from trap.config.reading import ReadingConfig
 from trap.config.sections import (
     AssociationConfig,
     ExecutionConfig,
     PersistenceConfig,
-    QualityConfig,
     Settings,
     SourceExtractionConfig,
     TransientSearchConfig,
@@ -25,7 +26,9 @@ class PipelineConfig(Settings):
     """All settings of a run."""
 
     persistence: PersistenceConfig = PersistenceConfig()
+    reading: ReadingConfig = ReadingConfig()
     quality: QualityConfig = QualityConfig()
+    quality_lofar: QualityLofarConfig = QualityLofarConfig()
     source_extraction: SourceExtractionConfig = SourceExtractionConfig()
     association: AssociationConfig = AssociationConfig()
     transient_search: TransientSearchConfig = TransientSearchConfig()

@@ -12,7 +12,6 @@ __all__ = [
     "AssociationConfig",
     "ExecutionConfig",
     "PersistenceConfig",
-    "QualityConfig",
     "Settings",
     "SourceExtractionConfig",
     "TransientSearchConfig",
@@ -46,25 +45,10 @@ class PersistenceConfig(Settings):
     """Replaces the image's bandwidth when bands are assigned, in Hz; 0 uses the image's own."""
     band_tolerance: NotNegative = 0.0
     """Gap between two frequency intervals that still makes them one band, in Hz."""
+    timestep_tolerance: NotNegative = 0.0
+    """Images that start within this time of a timestep's first belong to it, in s."""
     region_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Pointings this close to a sky region, in radii, belong to it; 0 makes one of each (TraP)."""
-
-
-class QualityConfig(Settings):
-    """Which images are good enough to be searched."""
-
-    rms_est_history: Annotated[int, Field(ge=2)] = 100
-    """Number of latest accepted images of a band that a new image's noise is compared with."""
-    rms_est_max: Positive = 100.0
-    """Largest acceptable noise, in Jy/beam."""
-    rms_est_min: NotNegative = 0.0
-    """Noise must be larger than this, in Jy/beam."""
-    rms_rej_sigma: Positive = 3.0
-    """Noise this many standard deviations off the history rejects an image."""
-    oversampled_x: Positive = 30.0
-    """Largest acceptable beam semi-axis, in pixels."""
-    elliptical_x: Annotated[float, Field(ge=1)] = 2.0
-    """Largest acceptable axis ratio of the beam."""
 
 
 class SourceExtractionConfig(Settings):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
 
 from trap.config.pipeline import PipelineConfig
 from trap.errors import ConfigError
@@ -46,7 +49,7 @@ def write_config(config: PipelineConfig) -> str:
     return "\n".join(lines)
 
 
-def _toml_value(value: str | float | tuple[str, ...]) -> str:
+def _toml_value(value: Any) -> str:  # noqa: ANN401 (whatever settings hold)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -54,4 +57,7 @@ def _toml_value(value: str | float | tuple[str, ...]) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, BaseModel):
+        items = value.model_dump(mode="json", exclude_none=True).items()
+        return "{" + ", ".join(f"{key} = {_toml_value(item)}" for key, item in items) + "}"
     return repr(value)

@@ -40,8 +40,14 @@ __all__ = [
     "stored_config",
 ]
 
-_WRITERS: dict[type, Callable[[Any], str]] = {bool: str, int: str, float: repr, str: str}
-_READERS: dict[str, Callable[[str], Any]] = {"bool": "True".__eq__, "int": int, "float": float, "str": str}
+_WRITERS: dict[type, Callable[[Any], str]] = {bool: str, int: str, float: repr, str: str, list: json.dumps}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "bool": "True".__eq__,
+    "int": int,
+    "float": float,
+    "str": str,
+    "list": json.loads,
+}
 
 
 def create_dataset(connection: Connection, config: PipelineConfig) -> int:
@@ -50,7 +56,7 @@ def create_dataset(connection: Connection, config: PipelineConfig) -> int:
     Raises
     ------
     TypeError
-        If a setting is neither text, a number nor a truth value.
+        If a setting is neither text, a number, a truth value nor a list.
     """
     extraction = config.source_extraction
     made = insert(Dataset).values(
@@ -277,6 +283,6 @@ def _current_run(dataset_id: int) -> ScalarSelect[int | None]:
 def _typed_text(value: Any) -> tuple[str, str]:  # noqa: ANN401 (what is not allowed is refused)
     write = _WRITERS.get(type(value))
     if write is None:
-        msg = f"a stored setting must be text, a number or a truth value, not {value!r}"
+        msg = f"a stored setting must be text, a number, a truth value or a list, not {value!r}"
         raise TypeError(msg)
     return type(value).__name__, write(value)

@@ -194,6 +194,7 @@ def _image_row(image: ImageRecord, survey: Survey) -> dict[str, Any]:
         "analysis_thresh": extraction.analysis_threshold if is_searched else None,
         "url": metadata.url,
         "content_hash": result.content_hash,
+        "pixel_hash": result.pixel_hash or None,
         "telescope": metadata.telescope or None,
     }
 

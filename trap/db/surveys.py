@@ -29,8 +29,10 @@ from trap.db.models import (
 )
 from trap.entries import ENTRY, NOT_PART, LightCurveKey
 from trap.images.bands import Band
+from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion as Region
 from trap.noise_history import NoiseTiles
+from trap.quality import HistoryKey
 from trap.survey import EarlierImage, Survey
 from trap.variability import FLUX_STATISTICS
 
@@ -133,6 +135,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, survey: Surve
     rows = (
         select(
             *(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max),
+            *(Image.telescope, Image.rb_smaj, Image.rb_smin, Image.pixel_hash, Image.url, Image.taustart_ts),
             *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms),
         )
         .outerjoin(RmsMap, RmsMap.image == Image.id)
@@ -144,7 +147,17 @@ def _load_accepted_images(connection: Connection, dataset_id: int, survey: Surve
     # One by one: the tiles of all images together may be more than fits into memory.
     for row in connection.execute(rows.execution_options(yield_per=100)):
         key = LightCurveKey(band_numbers[row.band], row.stokes)
-        survey.remember_rms(key, row.rms_qc)
+        survey.accepted_bands.add(key.band)
+        survey.accepted_regions.add(region_numbers[row.skyrgn])
+        survey.accepted.remember(
+            HistoryKey(key.band, row.stokes, row.telescope or ""),
+            rms=row.rms_qc,
+            # The columns are semi-axes, as TraP's.
+            beam=Beam(bmaj=2 * row.rb_smaj, bmin=2 * row.rb_smin, bpa=0.0) if row.rb_smaj else None,
+            pixel_hash=row.pixel_hash or "",
+            url=row.url,
+            start=row.taustart_ts,
+        )
         survey.looks.add(
             key,
             image=row.id,

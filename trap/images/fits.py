@@ -1,57 +1,70 @@
 """FITS files: the header without the pixels, the pixels as the pipeline wants them.
 
-An image is the first two axes of the first unit that has two; of further axes (frequency, Stokes)
-the first plane is taken.
+An image is the two axes of the sky in the first unit that has two axes, or in the unit that the settings
+name; which plane of further axes (frequency, Stokes) is taken, the settings say too.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import math
 import warnings
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.units import Unit
 from astropy.utils.exceptions import AstropyUserWarning
 
-from trap.errors import ImageError, TransientError, UnreadableImageError
+from trap.config import ReadingConfig
+from trap.errors import ImageError, UnreadableImageError
+from trap.images.files import hash_file, reading
+from trap.images.planes import choose_plane
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["hash_file", "map_plane", "read_header", "read_plane", "write_map"]
+__all__ = ["find_image", "hash_content", "map_plane", "read_header", "read_plane", "write_map"]
 
 _N_AXES = 2
 _OF_THE_PIXELS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
-_PASSING = (errno.EAGAIN, errno.EBUSY, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_FIRST = ReadingConfig()
+
+hash_content = hash_file
 
 
-def read_header(path: Path) -> fits.Header:
+def read_header(path: Path, settings: ReadingConfig = _FIRST) -> fits.Header:
     """Read the header of the image in a file; no pixel is read.
+
+    Returns
+    -------
+    The first two axes are those of the sky. A beam that is in a table of beams is in the header too.
 
     Raises
     ------
     UnreadableImageError
         If the file is missing or not FITS.
     ImageError
-        If it holds no image.
+        If it holds no image, or not the one asked for.
     TransientError
         If the file system failed in a way that may pass; so for all functions here.
     """
-    with _open_image(path) as hdu:
-        return hdu.header.copy()
+    with _open(path) as hdus:
+        hdu = find_image(hdus, str(path), settings)
+        plane = choose_plane(hdu.header, str(path), settings)
+        header = plane.header(hdu.header)
+        if header.get("CASAMBM") is True and "BMAJ" not in header:
+            header.update(_beam_of_plane(hdus, hdu.header, plane.index))
+        return header
 
 
-def read_plane(path: Path) -> NDArray[Any]:
-    """Read the first plane of the image in a file: decompressed, scaled, blank pixels as NaN.
+def read_plane(path: Path, settings: ReadingConfig = _FIRST) -> NDArray[Any]:
+    """Read a plane of the image in a file: decompressed, scaled, blank pixels as NaN.
 
     Returns
     -------
@@ -63,17 +76,18 @@ def read_plane(path: Path) -> NDArray[Any]:
     UnreadableImageError
         If the file is missing, not FITS, or ends before its pixels do.
     """
-    with _open_image(path) as hdu:
-        first = (0,) * (hdu.header["NAXIS"] - _N_AXES)
+    with _open(path) as hdus:
+        hdu = find_image(hdus, str(path), settings)
+        plane = choose_plane(hdu.header, str(path), settings)
         try:
-            return np.array(hdu.section[(*first, slice(None), slice(None))])
+            return np.array(plane.turned(hdu.section[plane.slices]))
         except (EOFError, ValueError, TypeError, zlib.error) as error:
-            msg = f"the pixels cannot be read, the file may be truncated: {_reason(error)}"
+            msg = f"the pixels cannot be read, the file may be truncated: {' '.join(str(error).split())}"
             raise UnreadableImageError(msg, str(path)) from error
 
 
-def map_plane(path: Path) -> NDArray[Any] | None:
-    """Map the first plane of an image into memory, so that only what is looked at is read.
+def map_plane(path: Path, settings: ReadingConfig = _FIRST) -> NDArray[Any] | None:
+    """Map a plane of an image into memory, so that only what is looked at is read.
 
     Returns
     -------
@@ -86,29 +100,14 @@ def map_plane(path: Path) -> NDArray[Any] | None:
     UnreadableImageError
         If the file is missing, not FITS, or ends before its pixels do.
     """
-    with _open_image(path) as hdu:
+    with _open(path) as hdus:
+        hdu = find_image(hdus, str(path), settings)
         if not _is_plain(hdu, path):
             return None
-        header, offset = hdu.header, hdu.fileinfo()["datLoc"]
-        dtype = np.dtype(_DTYPES[header["BITPIX"]])
-        lengths = [header[f"NAXIS{axis + 1}"] for axis in range(header["NAXIS"])]
-        _check_length(path, offset + math.prod(lengths) * dtype.itemsize)
-        return np.memmap(path, dtype, mode="r", offset=offset, shape=(lengths[1], lengths[0]))
-
-
-def hash_file(path: Path) -> str:
-    """BLAKE2b hash (128 bits, hexadecimal) of all bytes of a file.
-
-    Raises
-    ------
-    UnreadableImageError
-        If the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError as error:
-        raise _as_trap_error(error, path) from error
+        plane, offset = choose_plane(hdu.header, str(path), settings), hdu.fileinfo()["datLoc"]
+        dtype = np.dtype(_DTYPES[hdu.header["BITPIX"]])
+        _check_length(path, offset + math.prod(plane.lengths) * dtype.itemsize)
+        return plane.of(np.memmap(path, dtype, mode="r", offset=offset, shape=plane.lengths[::-1]))
 
 
 def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) -> None:
@@ -136,27 +135,67 @@ def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) 
     fits.PrimaryHDU(pixels, header).writeto(path, output_verify="silentfix", overwrite=True)
 
 
-@contextmanager
-def _open_image(path: Path) -> Iterator[Any]:
-    """Open a file at its first unit with two axes or more."""
-    try:
-        with warnings.catch_warnings():
-            # Cards that break the letter of the standard are common and harmless; a file that is cut
-            # short is found out by its length or by what decompressing it gives.
-            warnings.simplefilter("ignore", AstropyUserWarning)
-            with fits.open(path, mode="readonly", memmap=False) as hdus:
-                yield _first_image(hdus, path)
-    except ImageError:
-        raise
-    except (OSError, EOFError, ValueError, zlib.error, fits.VerifyError) as error:
-        raise _as_trap_error(error, path) from error
+def find_image(hdus: fits.HDUList, url: str, settings: ReadingConfig = _FIRST) -> Any:  # noqa: ANN401 (astropy ships no types)
+    """Find the unit that the settings name, or the first with two axes or more.
 
-
-def _first_image(hdus: fits.HDUList, path: Path) -> Any:  # noqa: ANN401 (astropy ships no types)
-    for hdu in hdus:
-        if hdu.is_image and hdu.header["NAXIS"] >= _N_AXES:
+    Raises
+    ------
+    ImageError
+        If there is none.
+    """
+    if settings.hdu:
+        hdu = _named(hdus, settings.hdu)
+        if hdu is None:
+            msg = f"no unit {settings.hdu!r} in the file, which holds {', '.join(_name(hdu) for hdu in hdus)}"
+            raise ImageError(msg, url)
+        candidates = [hdu]
+    else:
+        candidates = hdus
+    for hdu in candidates:
+        if hdu.is_image and hdu.header.get("NAXIS", 0) >= _N_AXES:
             return hdu
-    raise ImageError("the file holds no image", str(path))
+    where = f"unit {settings.hdu!r}" if settings.hdu else "the file"
+    msg = f"{where} holds no image"
+    raise ImageError(msg, url)
+
+
+def _named(hdus: fits.HDUList, wanted: str) -> Any:  # noqa: ANN401 (astropy ships no types)
+    for number, hdu in enumerate(hdus):
+        if wanted == str(number) or wanted.upper() == _name(hdu).upper():
+            return hdu
+    return None
+
+
+def _name(hdu: Any) -> str:  # noqa: ANN401 (astropy ships no types)
+    return str(hdu.name) or "a unit without a name"
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[fits.HDUList]:
+    with warnings.catch_warnings(), reading(path):
+        # Cards that break the letter of the standard are common and harmless; a file that is cut
+        # short is found out by its length or by what decompressing it gives.
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        try:
+            with fits.open(path, mode="readonly", memmap=False) as hdus:
+                yield hdus
+        except fits.VerifyError as error:
+            raise ValueError(str(error)) from error
+
+
+def _beam_of_plane(hdus: fits.HDUList, header: fits.Header, index: tuple[int, ...]) -> dict[str, float]:
+    """The beam of a plane, from the table in which CASA lists one for every channel and Stokes parameter."""
+    table = next((hdu for hdu in hdus if hdu.header.get("EXTNAME") == "BEAMS" and not hdu.is_image), None)
+    if table is None:
+        return {}
+    kinds = {str(header.get(f"CTYPE{axis + 1}", "")).upper(): plane for axis, plane in enumerate(index)}
+    channel = next((plane for kind, plane in kinds.items() if kind.startswith("FREQ")), 0)
+    stokes = next((plane for kind, plane in kinds.items() if kind.startswith("STOKES")), 0)
+    rows = table.data[(table.data["CHAN"] == channel) & (table.data["POL"] == stokes)]
+    if not len(rows):
+        return {}
+    units = {column.name: Unit(column.unit or "deg") for column in table.columns}
+    return {name: float((rows[0][name] * units[name]).to_value("deg")) for name in ("BMAJ", "BMIN", "BPA")}
 
 
 def _is_plain(hdu: Any, path: Path) -> bool:  # noqa: ANN401 (astropy ships no types)
@@ -179,17 +218,3 @@ def _check_length(path: Path, expected: int) -> None:
     if actual < expected:
         msg = f"the file is truncated: {actual} bytes of {expected}"
         raise UnreadableImageError(msg, str(path))
-
-
-def _as_trap_error(error: Exception, path: Path) -> TransientError | UnreadableImageError:
-    """Tell a file that is bad from a file system that may work again in a moment."""
-    if isinstance(error, OSError) and error.errno in _PASSING:
-        return TransientError(f"{path}: {_reason(error)}")
-    return UnreadableImageError(_reason(error), str(path))
-
-
-def _reason(error: Exception) -> str:
-    """What the system or the library says, without repeating the path."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,30 +1,29 @@
-"""What a FITS header says about its image, whichever of the many ways it says it.
+"""What the header of an image says, whichever of the many ways it says it.
 
-Frequency comes from the frequency axis before any rest frequency: the rest frequency in the
-headers of ASKAP and AMI images is that of a spectral line, not of the observation.
+Telescopes and imagers agree on little. The tables below list who calls a quantity what; the first keyword that
+holds a value decides. The header is FITS, or what a reader of another format made of its own.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from datetime import UTC
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from astropy import units
-from astropy.io.fits import VerifyError
-from astropy.io.fits.card import Undefined
 
+from trap.config import Given
 from trap.errors import ImageError
 from trap.images.beam import Beam
-from trap.images.metadata import ImageMetadata
+from trap.images.frequency import read_frequency
+from trap.images.keywords import Keywords
+from trap.images.metadata import ImageMetadata, LofarStations
 from trap.images.projection import celestial_wcs, centre_position, pixel_increments
-from trap.images.times import from_mjd, is_day, parse_date, parse_time_of_day, to_utc
+from trap.images.times import from_mjd, is_day, to_utc
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from astropy.io.fits import Header
     from astropy.wcs import WCS
@@ -33,32 +32,54 @@ __all__ = ["jansky_per_unit", "read_metadata"]
 
 _log = structlog.get_logger(__name__)
 
-_DEFAULT_BANDWIDTH_HZ = 1e6
-_LIGHT_SPEED = 299_792_458.0
-_Doppler = Callable[[float, float], float]
-_HIGHEST_AXIS = 9
-_RADIO_VELREF = 256
-_NUMBER = r"\s*=\s*([-+.\dEe]+)\s*"
-_HISTORY_BEAM = re.compile(rf"BMAJ{_NUMBER}BMIN{_NUMBER}BPA{_NUMBER}")
-_BEAM_KEYWORDS = (("BMAJ", "BMIN", "BPA"), ("CLEANBMJ", "CLEANBMN", "CLEANBPA"))
+_TELESCOPES = {
+    "AARTFAAC": ("AARTFAAC",),
+    "AMI-LA": ("AMI-LA", "AMILA", "AMI_LA"),
+    "ASKAP": ("ASKAP",),
+    "ATCA": ("ATCA",),
+    "GMRT": ("GMRT", "UGMRT"),
+    "KAT-7": ("KAT-7", "KAT7"),
+    "LOFAR": ("LOFAR",),
+    "MeerKAT": ("MEERKAT",),
+    "MWA": ("MWA",),
+    "OVRO-LWA": ("OVRO-LWA", "OVRO_LWA", "OVRO-MMA", "OVRO_MMA"),
+    "VLA": ("VLA", "EVLA", "JVLA", "VLITE"),
+    "WSRT": ("WSRT", "WESTERBO", "WESTERBORK", "APERTIF"),
+}
+"""Telescopes, and what TELESCOP or INSTRUME holds for them in capital letters. Any other name is kept as it is."""
+
+_STARTS = ("DATE-OBS", "DATE-BEG")
+_STARTS_MJD = ("MJD-OBS", "MJD-BEG")
 _TIMES_OF_THE_START = (("TIME-OBS", None), ("UTSTART", UTC), ("UT", UTC))
 """What may hold the time that DATE-OBS lacks; two say by their names that it is UTC, whatever TIMESYS says."""
+_ENDS = ("END_UTC", "DATE-END")
+_DURATIONS = ("EXPTIME", "EXPOSURE", "DURATION", "ONSOURCE")
+"""Durations in s; TAU_TIME comes before the end, these after it. DURATION is ASKAP's and VLITE's."""
+
+_BEAMS = (("BMAJ", "BMIN", "BPA"), ("CLEANBMJ", "CLEANBMN", "CLEANBPA"))
+"""FWHM and position angle in deg; the second set is Obit's (MeerKAT, VLITE). AIPS (GMRT, WSRT) says it in HISTORY."""
+_NUMBER = r"\s*=\s*([-+.\dEe]+)\s*"
+_HISTORY_BEAM = re.compile(rf"BMAJ{_NUMBER}BMIN{_NUMBER}BPA{_NUMBER}")
+
+_LOFAR_COUNTS = {"subbands": "SUBBANDS", "ncore": "NCORE", "nremote": "NREMOTE", "nintl": "NINTL"}
 
 _JANSKY = re.compile(r"(m|u|µ|μ|n)?Jy", re.ASCII)
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9}
 
 
-def read_metadata(header: Header, url: str = "", wcs: WCS | None = None) -> ImageMetadata:
-    """Read all that the pipeline needs to know of an image from its FITS header.
+def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: Given | None = None) -> ImageMetadata:
+    """Read all that the pipeline needs to know of an image from its header.
 
     Parameters
     ----------
     header
-        Header of the image.
+        Header of the image, of which the first two axes are the celestial ones.
     url
         The image, for messages and for the result.
     wcs
         Its projection, where that is at hand already.
+    given
+        What holds whatever the header says.
 
     Raises
     ------
@@ -66,31 +87,35 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None) -> Imag
         If something is missing or impossible: the projection, the frequency, the start. A missing
         or impossible beam is no error; such an image is rejected by the quality check.
     """
-    keywords = _Keywords(header, url)
+    keywords, given = Keywords(header, url), given or Given()
     wcs = celestial_wcs(header, url) if wcs is None else wcs
-    nx, ny = keywords.require_number("NAXIS1"), keywords.require_number("NAXIS2")
-    centre_ra, centre_dec = centre_position(wcs, int(nx), int(ny))
+    nx, ny = keywords.length("NAXIS1"), keywords.length("NAXIS2")
+    centre_ra, centre_dec = centre_position(wcs, nx, ny)
     if not math.isfinite(centre_ra + centre_dec):
         raise ImageError("the middle of the image is not on the sky", url)
     deltax, deltay = pixel_increments(wcs)
-    freq_eff, freq_bw = _frequency(keywords)
-    start = _start(keywords)
+    if not (math.isfinite(deltax * deltay) and deltax * deltay):
+        msg = f"the size of a pixel is impossible: {deltax} × {deltay} deg"
+        raise ImageError(msg, url)
+    freq_eff, freq_bw = read_frequency(keywords, given)
+    start = given.taustart_ts or _start(keywords)
     return ImageMetadata(
         url=url,
         taustart_ts=start,
-        tau_time=_duration(keywords, start),
+        tau_time=_duration(keywords, start) if given.tau_time is None else given.tau_time,
         freq_eff=freq_eff,
         freq_bw=freq_bw,
         stokes=_stokes(keywords),
-        telescope=keywords.text("TELESCOP"),
-        beam=_beam(keywords),
+        telescope=given.telescope or _telescope(keywords),
+        beam=_beam(keywords, given),
         centre_ra=centre_ra,
         centre_dec=centre_dec,
         deltax=deltax,
         deltay=deltay,
-        nx=int(nx),
-        ny=int(ny),
-        unit=keywords.text("BUNIT"),
+        nx=nx,
+        ny=ny,
+        unit=given.unit or keywords.text("BUNIT"),
+        lofar=_lofar(keywords, given),
     )
 
 
@@ -103,182 +128,30 @@ def jansky_per_unit(unit: str) -> float:
     return _PREFIXES[match[1] or ""] if match else 1.0
 
 
-class _Keywords:
-    """The keywords of one header, read by type, with errors that name keyword and value."""
-
-    def __init__(self, header: Header, url: str) -> None:
-        self.header = header
-        self.url = url
-
-    def reject(self, keyword: str, reason: str) -> NoReturn:
-        """Refuse the image because of the value of a keyword."""
-        msg = f"{keyword} = {self.header.get(keyword)!r}: {reason}"
-        raise ImageError(msg, self.url)
-
-    def text(self, keyword: str) -> str:
-        """Value as text; empty where the keyword is missing."""
-        try:
-            value = self.header.get(keyword, "")
-        except VerifyError as error:
-            msg = f"{keyword} cannot be read: {error}"
-            raise ImageError(msg, self.url) from error
-        return "" if isinstance(value, Undefined) else str(value).strip()
-
-    def number(self, keyword: str) -> float | None:
-        """Value as a number; None where the keyword is missing or empty."""
-        text = self.text(keyword)
-        try:
-            return float(text) if text else None
-        except ValueError:
-            self.reject(keyword, "not a number")
-
-    def require_number(self, keyword: str) -> float:
-        """Value as a number, which must be there."""
-        value = self.number(keyword)
-        if value is None:
-            msg = f"no {keyword} in the header"
-            raise ImageError(msg, self.url)
-        return value
-
-    def date(self, keyword: str) -> datetime | None:
-        """Value as a date; None where the keyword is missing or empty."""
-        text = self.text(keyword)
-        try:
-            return parse_date(text) if text else None
-        except ValueError:
-            self.reject(keyword, "not a date")
-
-    def time_of_day(self, keyword: str) -> timedelta | None:
-        """Value as the time since midnight; None where the keyword is missing, or holds something else."""
-        try:
-            return parse_time_of_day(self.text(keyword))
-        except ValueError:
-            return None
-
-    def in_utc(self, time: datetime) -> datetime:
-        """Bring a time of this header to UTC."""
-        try:
-            return to_utc(time, self.text("TIMESYS"))
-        except ValueError as error:
-            self.reject("TIMESYS", str(error))
-
-    def find_axis(self, *kinds: str) -> tuple[int, str] | None:
-        """Number and kind of the first axis beyond the second whose CTYPE begins with a kind."""
-        for axis in range(3, _HIGHEST_AXIS + 1):
-            ctype = self.text(f"CTYPE{axis}").upper()
-            for kind in kinds:
-                if ctype.startswith(kind):
-                    return axis, kind
-        return None
-
-    def plane_values(self, axis: int) -> tuple[float, float]:
-        """Value of an axis at its first plane, and its increment; 0 where that is missing."""
-        step = self.number(f"CDELT{axis}") or self.number(f"CD{axis}_{axis}") or 0.0
-        reference = self.number(f"CRPIX{axis}")
-        offset = 0.0 if reference is None else 1.0 - reference
-        return self.require_number(f"CRVAL{axis}") + offset * step, step
+def _telescope(keywords: Keywords) -> str:
+    """Name of the telescope; that of the instrument only where it is known to be one."""
+    name = keywords.text("TELESCOP")
+    for text in (name, keywords.text("INSTRUME")):
+        for telescope, aliases in _TELESCOPES.items():
+            if text.upper() in aliases:
+                return telescope
+    return name
 
 
-def _frequency(keywords: _Keywords) -> tuple[float, float]:
-    """Frequency and bandwidth in Hz."""
-    found = keywords.find_axis("FREQ", "VOPT", "FELO", "VRAD", "VELO")
-    if found is not None:
-        axis, kind = found
-        frequency, bandwidth = _frequency_axis(keywords, axis, kind)
-        keyword = f"CRVAL{axis}"
-    else:
-        keyword = _rest_frequency_keyword(keywords)
-        frequency, bandwidth = keywords.require_number(keyword), 0.0
-    if not (frequency > 0 and math.isfinite(frequency)):
-        keywords.reject(keyword, f"a frequency of {frequency} Hz is impossible")
-    return frequency, bandwidth or _bandwidth_elsewhere(keywords)
-
-
-def _rest_frequency_keyword(keywords: _Keywords) -> str:
-    for keyword in ("RESTFRQ", "RESTFREQ"):
-        if keywords.number(keyword) is not None:
-            return keyword
-    raise ImageError("no frequency in the header: neither a frequency axis nor RESTFRQ", keywords.url)
-
-
-def _bandwidth_elsewhere(keywords: _Keywords) -> float:
-    bandwidth = abs(keywords.number("RESTBW") or 0.0)
-    if not bandwidth:
-        bandwidth = _DEFAULT_BANDWIDTH_HZ
-        _log.warning("bandwidth_assumed", image=keywords.url, freq_bw=bandwidth)
-    return bandwidth
-
-
-def _frequency_axis(keywords: _Keywords, axis: int, kind: str) -> tuple[float, float]:
-    """Frequency of the first plane of a spectral axis and the step to the next, in Hz."""
-    value, step = keywords.plane_values(axis)
-    scale = _si_factor(keywords, f"CUNIT{axis}", "Hz" if kind == "FREQ" else "m / s")
-    value, step = value * scale, step * scale
-    if kind == "FREQ":
-        return value, abs(step)
-    rest = keywords.require_number(_rest_frequency_keyword(keywords))
-    doppler = _velocity_convention(keywords, kind)
-    try:
-        frequency = doppler(value, rest)
-        return frequency, abs(doppler(value + step, rest) - frequency)
-    except (ValueError, ZeroDivisionError):
-        keywords.reject(f"CRVAL{axis}", "a velocity beyond that of light")
-
-
-def _si_factor(keywords: _Keywords, keyword: str, expected: str) -> float:
-    text = keywords.text(keyword)
-    try:
-        return float(units.Unit(text).to(expected)) if text else 1.0
-    except (ValueError, units.UnitConversionError):
-        keywords.reject(keyword, f"not a unit of {expected}")
-
-
-def _velocity_convention(keywords: _Keywords, kind: str) -> _Doppler:
-    """What a velocity axis holds; of VELO, AIPS says it in VELREF, else it is the true velocity."""
-    if kind in ("VOPT", "FELO"):
-        return _optical
-    reference = keywords.number("VELREF") or 0
-    if kind == "VRAD" or reference > _RADIO_VELREF:
-        return _radio
-    return _optical if reference > 0 else _relativistic
-
-
-def _optical(velocity: float, rest: float) -> float:
-    """Greisen et al. (2006), table 3: VOPT = c (ν₀/ν − 1)."""
-    return rest / (1 + velocity / _LIGHT_SPEED)
-
-
-def _radio(velocity: float, rest: float) -> float:
-    """Greisen et al. (2006), table 3: VRAD = c (1 − ν/ν₀)."""
-    return rest * (1 - velocity / _LIGHT_SPEED)
-
-
-def _relativistic(velocity: float, rest: float) -> float:
-    """Greisen et al. (2006), table 3: VELO = c (ν₀² − ν²) / (ν₀² + ν²)."""
-    beta = velocity / _LIGHT_SPEED
-    return rest * math.sqrt((1 - beta) / (1 + beta))
-
-
-def _stokes(keywords: _Keywords) -> int:
+def _stokes(keywords: Keywords) -> int:
     found = keywords.find_axis("STOKES")
-    if found is None:
-        return 1
-    value, _ = keywords.plane_values(found[0])
-    if not math.isfinite(value):
-        keywords.reject(f"CRVAL{found[0]}", "not a code of a Stokes parameter")
-    return round(value)
+    return 1 if found is None else round(keywords.plane_values(found[0])[0])
 
 
-def _start(keywords: _Keywords) -> datetime:
-    start = keywords.date("DATE-OBS")
-    if start is None:
-        start = _start_from_mjd(keywords)
-    elif is_day(keywords.text("DATE-OBS")):
-        start = _start_on(start, keywords)
-    return keywords.in_utc(start)
+def _start(keywords: Keywords) -> datetime:
+    for keyword in _STARTS:
+        start = keywords.date(keyword)
+        if start is not None:
+            return keywords.in_utc(_start_on(start, keywords) if is_day(keywords.text(keyword)) else start)
+    return keywords.in_utc(_start_from_mjd(keywords))
 
 
-def _start_on(day: datetime, keywords: _Keywords) -> datetime:
+def _start_on(day: datetime, keywords: Keywords) -> datetime:
     """Start on a day: its time is in another keyword, as FITS had it before 1998, or else midnight."""
     for keyword, zone in _TIMES_OF_THE_START:
         time = keywords.time_of_day(keyword)
@@ -292,33 +165,31 @@ def _start_on(day: datetime, keywords: _Keywords) -> datetime:
     return day
 
 
-def _start_from_mjd(keywords: _Keywords) -> datetime:
-    mjd = keywords.number("MJD-OBS")
-    if mjd is None:
+def _start_from_mjd(keywords: Keywords) -> datetime:
+    found = keywords.first_number(_STARTS_MJD)
+    if found is None:
         raise ImageError("no start in the header: neither DATE-OBS nor MJD-OBS", keywords.url)
+    keyword, mjd = found
     try:
         return from_mjd(mjd)
     except ValueError:
-        keywords.reject("MJD-OBS", "not a date")
+        keywords.reject(keyword, "not a date")
 
 
-def _duration(keywords: _Keywords, start: datetime) -> float:
+def _duration(keywords: Keywords, start: datetime) -> float:
     """Duration in s: stated, or up to the end, or the time spent on source; 0 where unknown."""
     stated = keywords.number("TAU_TIME")
     if stated is not None:
         return _not_negative(keywords, "TAU_TIME", stated)
-    for keyword in ("END_UTC", "DATE-END"):
+    for keyword in _ENDS:
         end = _end(keywords, keyword, start)
         if end is not None:
             return _not_negative(keywords, keyword, (end - start).total_seconds())
-    for keyword in ("EXPTIME", "EXPOSURE"):
-        exposure = keywords.number(keyword)
-        if exposure is not None:
-            return _not_negative(keywords, keyword, exposure)
-    return 0.0
+    found = keywords.first_number(_DURATIONS)
+    return 0.0 if found is None else _not_negative(keywords, *found)
 
 
-def _end(keywords: _Keywords, keyword: str, start: datetime) -> datetime | None:
+def _end(keywords: Keywords, keyword: str, start: datetime) -> datetime | None:
     """Stated end, in UTC; None where there is none, or nothing but its day, on which the image starts too."""
     end = keywords.date(keyword)
     if end is None:
@@ -332,13 +203,15 @@ def _end(keywords: _Keywords, keyword: str, start: datetime) -> datetime | None:
     return to_utc(end, "UTC") if keyword == "END_UTC" else keywords.in_utc(end)
 
 
-def _not_negative(keywords: _Keywords, keyword: str, seconds: float) -> float:
+def _not_negative(keywords: Keywords, keyword: str, seconds: float) -> float:
     if not (seconds >= 0 and math.isfinite(seconds)):
         keywords.reject(keyword, f"a duration of {seconds} s is impossible")
     return seconds
 
 
-def _beam(keywords: _Keywords) -> Beam | None:
+def _beam(keywords: Keywords, given: Given) -> Beam | None:
+    if given.bmaj is not None and given.bmin is not None:
+        return Beam(bmaj=given.bmaj, bmin=given.bmin, bpa=given.bpa or 0.0)
     numbers = _beam_numbers(keywords)
     if numbers is None:
         return None
@@ -353,15 +226,33 @@ def _beam(keywords: _Keywords) -> Beam | None:
         return None
 
 
-def _beam_numbers(keywords: _Keywords) -> tuple[float, float, float] | None:
+def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
     """Axes and position angle in deg, from keywords or from the last CLEAN in the history."""
-    for major, minor, angle in _BEAM_KEYWORDS:
+    for major, minor, angle in _BEAMS:
         bmaj, bmin = keywords.number(major), keywords.number(minor)
         if bmaj is not None and bmin is not None:
             return bmaj, bmin, keywords.number(angle) or 0.0
     history = "\n".join(str(line) for line in keywords.header.get("HISTORY", ()))
     found = _HISTORY_BEAM.findall(history)
-    if not found:
+    try:
+        return None if not found else tuple(float(number) for number in found[-1])  # type: ignore[return-value]
+    except ValueError:
         return None
-    bmaj, bmin, bpa = (float(number) for number in found[-1])
-    return bmaj, bmin, bpa
+
+
+def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:
+    """The stations of a LOFAR image; None where the header or the settings do not say all of it."""
+    antenna_set = given.antenna_set or keywords.text("ANTENNA")
+    is_lofar = given.antenna_set is not None or keywords.text("TELESCOP").upper() == "LOFAR"
+    if not (antenna_set and is_lofar):
+        return None
+    numbers: dict[str, Any] = {
+        name: keywords.count(keyword) if getattr(given, name) is None else getattr(given, name)
+        for name, keyword in _LOFAR_COUNTS.items()
+    }
+    numbers["subbandwidth"] = given.subbandwidth or keywords.number("SUBBANDW")
+    missing = [name for name, value in numbers.items() if value is None]
+    if missing:
+        _log.warning("lofar_stations_unknown", image=keywords.url, missing=missing)
+        return None
+    return LofarStations(antenna_set=antenna_set, **numbers)

@@ -14,28 +14,64 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from trap.images.fits import hash_file, map_plane, read_header, read_plane
+from trap.config import ReadingConfig
+from trap.images.fits import find_image
+from trap.images.formats import format_of
 from trap.images.headers import jansky_per_unit, read_metadata
 from trap.images.metadata import ImageMetadata
+from trap.images.planes import choose_plane
 from trap.images.projection import celestial_wcs
 
 if TYPE_CHECKING:
-    from astropy.io.fits import Header
+    from astropy.io.fits import HDUList, Header
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
 
     from trap.images.beam import Beam
+    from trap.images.formats import Format
 
-__all__ = ["Image", "ImageMetadata"]
+__all__ = ["Image", "ImageMetadata", "read_image"]
+
+_FIRST = ReadingConfig()
+
+
+def read_image(source: str | Path | HDUList, settings: ReadingConfig = _FIRST) -> Image:
+    """Make an image of whatever holds one; of a file nothing is read before it is asked for.
+
+    Parameters
+    ----------
+    source
+        Path of a FITS file (which may be compressed by gzip or within FITS), of a CASA image table, or of a
+        LOFAR HDF5 image; or the units of a FITS file in memory.
+    settings
+        Which unit and plane, and what holds whatever the header says.
+
+    Raises
+    ------
+    ImageError
+        If units in memory hold no image.
+    """
+    if isinstance(source, str | Path):
+        return Image(source, settings)
+    hdu = find_image(source, "memory", settings)
+    plane = choose_plane(hdu.header, "memory", settings)
+    header = plane.header(hdu.header)
+    metadata = read_metadata(header, "memory", given=settings.given_for("memory"))
+    # The name that TraP gives to images of a stream.
+    start = metadata.taustart_ts.replace(tzinfo=None).isoformat()
+    name = f"{metadata.telescope or 'image'}_{start}_{metadata.tau_time:g}_{metadata.freq_eff:g}_{metadata.freq_bw:g}"
+    return Image.from_array(plane.of(hdu.data), header, f"memory://{name}", settings)
 
 
 class Image:
-    """One image.
+    """One image; see :func:`read_image`.
 
     Parameters
     ----------
     path
-        A FITS file, which may be compressed by gzip or within FITS.
+        What holds the image.
+    settings
+        Which unit and plane, and what holds whatever the header says.
 
     Notes
     -----
@@ -43,12 +79,13 @@ class Image:
     and :class:`~trap.errors.ImageError` when its header cannot be used.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, settings: ReadingConfig = _FIRST) -> None:
         self.path = Path(path)
+        self.settings = settings
         self._in_memory = False
 
     @classmethod
-    def from_array(cls, data: ArrayLike, header: Header, url: str = "memory") -> Self:
+    def from_array(cls, data: ArrayLike, header: Header, url: str = "memory", settings: ReadingConfig = _FIRST) -> Self:
         """Make an image of pixels in memory; it cannot be pickled.
 
         Parameters
@@ -59,44 +96,46 @@ class Image:
             FITS header; the lengths of the axes are taken from the data.
         url
             What the image is called.
+        settings
+            Of which only what is given counts.
         """
-        image, pixels = cls(url), np.asarray(data)
+        image, pixels = cls(url, settings), np.asarray(data)
         header = header.copy()
         header["NAXIS2"], header["NAXIS1"] = pixels.shape
         image._in_memory = True
         # What is in these places already is never read from the path.
-        image.__dict__.update(header=header, _plane=pixels, content_hash=_hash(pixels, header))
+        image.__dict__.update(url=url, header=header, _plane=pixels, content_hash=_hash(pixels, header))
         return image
 
     def with_beam(self, beam: Beam) -> Self:
         """Take the same image under a restoring beam of the caller's; it cannot be pickled."""
-        image = type(self)(self.path)
+        image = type(self)(self.path, self.settings)
         image.__dict__.update(self.__dict__, metadata=replace(self.metadata, beam=beam), _in_memory=True)
         return image
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, ReadingConfig]]:
         if self._in_memory:
             msg = f"{self.url}: what is in memory only cannot be pickled as a path"
             raise TypeError(msg)
-        return type(self), (self.path,)
+        return type(self), (self.path, self.settings)
 
-    @property
+    @cached_property
     def url(self) -> str:
         """Where the image is."""
         return str(self.path)
 
     @cached_property
     def header(self) -> Header:
-        """FITS header; reads no pixel."""
-        return read_header(self.path)
+        """FITS header, of which the first two axes are those of the sky; reads no pixel."""
+        return self._format.read_header(self.path, self.settings)
 
     @cached_property
     def metadata(self) -> ImageMetadata:
         """What the header says; reads no pixel."""
-        return read_metadata(self.header, self.url, self.wcs)
+        return read_metadata(self.header, self.url, self.wcs, self.settings.given_for(self.url))
 
     @cached_property
     def wcs(self) -> WCS:
@@ -106,7 +145,9 @@ class Image:
     @cached_property
     def data(self) -> NDArray[np.float32]:
         """(ny, nx) Jy/beam — the pixels; NaN where there is no value."""
-        return self._as_pixels(read_plane(self.path) if self._plane is None else self._plane)
+        if self._plane is None:
+            return self._as_pixels(self._format.read_plane(self.path, self.settings))
+        return self._as_pixels(self._plane)
 
     def cutout(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Pixels of a part of the image, without reading the rest where the file allows it.
@@ -128,18 +169,29 @@ class Image:
     @cached_property
     def content_hash(self) -> str:
         """Hash (128-bit BLAKE2b, hexadecimal) of the whole file: the same file under any name."""
-        return hash_file(self.path)
+        return self._format.hash_content(self.path)
+
+    @cached_property
+    def pixel_hash(self) -> str:
+        """Hash of the values alone: the same pixels under any header."""
+        return hashlib.blake2b(self.data.tobytes(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _format(self) -> Format:
+        """What reads files of this kind."""
+        return format_of(self.path)
 
     @cached_property
     def _plane(self) -> NDArray[Any] | None:
         """The pixels as the file holds them, mapped; None where they must be computed."""
-        return map_plane(self.path)
+        return self._format.map_plane(self.path, self.settings)
 
     def _as_pixels(self, plane: NDArray[Any]) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
             # A number too large for 32 bits becomes infinite, and so no value, below.
             pixels = np.array(plane, np.float32, order="C")
-        factor = jansky_per_unit(str(self.header.get("BUNIT", "")).strip())
+        unit = self.settings.given_for(self.url).unit or str(self.header.get("BUNIT", "")).strip()
+        factor = jansky_per_unit(unit)
         if factor != 1:
             pixels *= np.float32(factor)
         pixels[np.isinf(pixels)] = np.nan

@@ -13,7 +13,31 @@ if TYPE_CHECKING:
 
     from trap.images.beam import Beam
 
-__all__ = ["ImageMetadata"]
+__all__ = ["ImageMetadata", "LofarStations"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LofarStations:
+    """Which LOFAR stations and subbands an image was made of: what its theoretical noise depends on.
+
+    Parameters
+    ----------
+    antenna_set
+        Such as ``HBA_DUAL`` or ``LBA_INNER``.
+    ncore, nremote, nintl
+        Number of core, remote and international stations.
+    subbands
+        Number of subbands.
+    subbandwidth
+        Hz — width of each.
+    """
+
+    antenna_set: str
+    ncore: int
+    nremote: int
+    nintl: int
+    subbands: int
+    subbandwidth: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +69,8 @@ class ImageMetadata:
         Number of columns and of rows.
     unit
         Unit of the pixels as the file states it; may be empty.
+    lofar
+        Stations, of a LOFAR image that names them.
     """
 
     url: str
@@ -62,6 +88,7 @@ class ImageMetadata:
     nx: int
     ny: int
     unit: str
+    lofar: LofarStations | None = None
 
     def __post_init__(self) -> None:
         if self.taustart_ts.tzinfo is None:

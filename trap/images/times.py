@@ -14,6 +14,9 @@ __all__ = ["from_mjd", "is_day", "parse_date", "parse_time_of_day", "to_utc"]
 _MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 (its time scale is for to_utc to say)
 _UNIX_ZERO_JD = 2440587.5
 _LEGACY_DATE = re.compile(r"(\d\d)/(\d\d)/(\d\d)")
+_YEAR = re.compile(r"[12]\d{3}\.\d+")
+_TROPICAL_YEAR_DAYS = 365.242199
+_LEAP_SECOND = re.compile(r"(.*T\d\d:\d\d:)60(\.\d*)?(.*)")
 _TIME_OF_DAY = re.compile(r"(\d\d?):(\d\d?):(\d\d?(?:\.\d*)?)")
 _UTC_NAMES = ("", "UTC", "UT", "UT1", "GMT", "Z")
 _TO_TAI = {
@@ -32,8 +35,9 @@ _TO_TAI = {
 def parse_date(text: str) -> datetime:
     """Read a date as headers write it.
 
-    ISO 8601 with or without a time, the two-digit ``DD/MM/YY`` of the last century, and the list
-    of quoted dates of which only the first counts (``"2013-04-29";"2013-04-30"``).
+    ISO 8601 with or without a time, the two-digit ``DD/MM/YY`` of the last century, a year with its
+    fraction (``2013.25``), and the list of quoted dates of which only the first counts
+    (``"2013-04-29";"2013-04-30"``).
 
     Returns
     -------
@@ -50,6 +54,12 @@ def parse_date(text: str) -> datetime:
     if legacy:
         day, month, year = (int(part) for part in legacy.groups())
         return datetime(1900 + year, month, day)  # noqa: DTZ001 (its time scale is for to_utc to say)
+    if _YEAR.fullmatch(first):
+        year, fraction = int(first[:4]), float(first[4:])
+        return datetime(year, 1, 1) + timedelta(days=fraction * _TROPICAL_YEAR_DAYS)  # noqa: DTZ001 (as above)
+    leap = _LEAP_SECOND.fullmatch(first)
+    if leap:
+        return datetime.fromisoformat(f"{leap[1]}59{leap[2] or ''}{leap[3]}") + timedelta(seconds=1)
     return datetime.fromisoformat(first)
 
 

@@ -59,6 +59,10 @@ def _not_done(summary: RunSummary) -> Iterator[str]:
     if left_out:
         yield f"{count(len(left_out), 'image')} left out:"
         yield from (f"  {url}: {reason}" for url, reason in left_out)
+    doubtful = summary.doubtful
+    if doubtful:
+        yield f"{count(len(doubtful), 'image')} doubtful, and taken all the same:"
+        yield from (f"  {url}: {reason}" for url, reason in doubtful)
     if summary.failures:
         yield f"{count(len(summary.failures), 'timestep')} failed, and not in the database:"
         yield from (f"  {moment(outcome.taustart_ts)}: {outcome.failure}" for outcome in summary.failures)

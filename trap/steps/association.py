@@ -49,11 +49,15 @@ def associate_extracted_sources(survey: Survey, results: Sequence[ImageResult]) 
 
 def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageRecord:
     metadata = result.metadata
-    key, region = survey.light_curve_key(metadata), survey.region_number(metadata)
-    rejection = result.rejection or reject_against_history(metadata, result.rms_qc, survey)
-    if rejection is not None:
-        return _without_sources(result.rejected(rejection), key, region)
-    survey.remember_rms(key, result.rms_qc)
+    result = reject_against_history(result, survey)
+    is_accepted = result.rejection is None
+    key = survey.light_curve_key(metadata, is_accepted=is_accepted)
+    region = survey.region_number(metadata, is_accepted=is_accepted)
+    if not is_accepted:
+        return _without_sources(result, key, region)
+    survey.remember(result)
+    if result.findings:
+        log.warning("image_doubtful", image=metadata.url, findings=[finding.text for finding in result.findings])
     found = result.measurements
     measured = _in_order(found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0)))
     log.debug("image_associated", image=metadata.url, n_found=len(found), n_associated=len(measured))

@@ -14,8 +14,9 @@ import numpy as np
 import structlog
 
 from trap.catalogues import Association, ExtractType, FitRequests, Measurements
+from trap.config import ReadingConfig
 from trap.errors import ImageError
-from trap.images.image import Image
+from trap.images.image import read_image
 from trap.records import BackwardFits
 from trap.steps.forced_fitting import perform_forced_fits, with_reasons
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["BackwardRequests", "associate_backward_fits", "get_backward_requests", "perform_backward_fits"]
 
 log = structlog.get_logger(__name__)
+
+_FIRST = ReadingConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,10 @@ def get_backward_requests(survey: Survey, images: Sequence[ImageRecord]) -> list
 
 
 def perform_backward_fits(
-    positions: FitRequests, image: EarlierImage, extraction_params: SourceExtractionConfig
+    positions: FitRequests,
+    image: EarlierImage,
+    extraction_params: SourceExtractionConfig,
+    reading: ReadingConfig = _FIRST,
 ) -> Measurements | None:
     """Fit the beam at positions of new sources in an earlier image.
 
@@ -84,10 +90,15 @@ def perform_backward_fits(
     One row per position, in order; None if the image is not there any more, or is another one now.
     """
     try:
-        if Image(image.url).metadata.taustart_ts != image.taustart_ts:
+        if read_image(image.url, reading).metadata.taustart_ts != image.taustart_ts:
             return None
         return perform_forced_fits(
-            positions, image.url, extraction_params, background=image.background, neighbours=image.sources
+            positions,
+            image.url,
+            extraction_params,
+            background=image.background,
+            neighbours=image.sources,
+            reading=reading,
         )
     except ImageError:
         return None

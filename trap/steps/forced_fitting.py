@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import Associations, ExtractType, FitRequests, Flag, Measurements
+from trap.config import ReadingConfig
 from trap.extraction.forced import fit_positions
-from trap.images.image import Image
+from trap.images.image import read_image
 from trap.survey import as_utc64
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from trap.survey import Survey
 
 __all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits", "with_reasons"]
+
+_FIRST = ReadingConfig()
 
 
 def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
@@ -71,6 +74,7 @@ def perform_forced_fits(
     *,
     background: Background,
     neighbours: Measurements,
+    reading: ReadingConfig = _FIRST,
 ) -> Measurements:
     """Fit the beam at fixed positions of an image.
 
@@ -89,6 +93,8 @@ def perform_forced_fits(
         Mesh of background and noise of this image.
     neighbours
         Blind measurements of this image, which the fits must not take for their own flux.
+    reading
+        How the image is read.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def perform_forced_fits(
     if not len(requests):
         return Measurements.empty()
     fits = fit_positions(
-        Image(url),
+        read_image(url, reading),
         requests.ra,
         requests.dec,
         background=background,

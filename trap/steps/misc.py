@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from itertools import groupby
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -105,7 +104,30 @@ def dump_database_backup(database_url: str, job_dir: str | Path) -> Path:
     return backup_database(database_url, Path(job_dir))
 
 
-def group_per_timestep(metadatas: Iterable[ImageMetadataForSort]) -> list[tuple[datetime, list[str]]]:
-    """Group images by equal time; groups in order of time, within them by frequency and Stokes."""
-    ordered = sorted(metadatas, key=lambda item: (item.timestamp, item.frequency, item.stokes))
-    return [(time, [item.url for item in group]) for time, group in groupby(ordered, key=lambda item: item.timestamp)]
+def group_per_timestep(
+    metadatas: Iterable[ImageMetadataForSort], tolerance: float = 0.0
+) -> list[tuple[datetime, list[str]]]:
+    """Group images by time; groups in order of time, within them by frequency, Stokes and time.
+
+    Parameters
+    ----------
+    metadatas
+        Of the images.
+    tolerance
+        s — images that start within this time of the first of a group belong to it. (TraP grouped equal times
+        alone.)
+
+    Returns
+    -------
+    The time of the first image of each group, and the images.
+    """
+    groups: list[list[ImageMetadataForSort]] = []
+    for image in sorted(metadatas, key=lambda item: item.timestamp):
+        if not groups or image.timestamp - groups[-1][0].timestamp > timedelta(seconds=tolerance):
+            groups.append([])
+        groups[-1].append(image)
+    return [(group[0].timestamp, [image.url for image in sorted(group, key=_place)]) for group in groups]
+
+
+def _place(image: ImageMetadataForSort) -> tuple[float, int, datetime]:
+    return image.frequency, image.stokes, image.timestamp

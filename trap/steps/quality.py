@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from trap import quality
 from trap.db import images as stored_images
+from trap.extraction.area import measured_mask
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trap.config import PipelineConfig
-    from trap.images.image import Image, ImageMetadata
-    from trap.quality import Rejection, RejectReason
+    from trap.extraction.background import Background
+    from trap.images.image import Image
+    from trap.quality import Finding, Rejection, RejectReason
+    from trap.records import ImageResult
     from trap.survey import Survey
 
-__all__ = ["reject_against_history", "reject_check", "reject_image"]
+__all__ = ["examine", "examine_sources", "reject_against_history", "reject_check", "reject_image"]
 
 
-def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> Rejection | None:
-    """Check an image by itself: its pixels, its noise and its beam.
-
-    TraP made only the first of these checks here and the others in the database; it took a nested
-    dict of settings.
+def examine(
+    accessor: Image, rms_qc: float, job_config: PipelineConfig, *, now: datetime | None = None
+) -> tuple[Finding, ...]:
+    """Check an image by itself: its pixels, its noise, its beam, its date, and where it looks.
 
     Parameters
     ----------
@@ -32,18 +35,59 @@ def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> 
         Jy/beam — noise of the central region.
     job_config
         All settings.
+    now
+        When the image is looked at; by default when this is called.
+
+    Returns
+    -------
+    One finding a check, in the order in which the first that fails is recorded.
+    """
+    look = quality.Look(
+        data=accessor.data, rms=rms_qc, metadata=accessor.metadata, config=job_config, now=now or datetime.now(UTC)
+    )
+    return quality.check_alone(look)
+
+
+def examine_sources(accessor: Image, background: Background, job_config: PipelineConfig) -> tuple[Finding, ...]:
+    """Check what there is in an image besides sources: artefacts that are negative."""
+    settings = job_config.source_extraction
+    mask = measured_mask(accessor.data, settings)
+    n_negative = quality.count_negative(accessor.data, background, mask, settings.detection_threshold)
+    return quality.check_sources(n_negative, accessor.metadata, job_config)
+
+
+def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> Rejection | None:
+    """Say what first speaks against an image by itself.
+
+    TraP made only the first of these checks here and the others in the database; it took a nested
+    dict of settings. For parameters see :func:`examine`.
 
     Returns
     -------
     The first reason against the image, or None.
     """
-    return quality.first_rejection(accessor.data, rms=rms_qc, metadata=accessor.metadata, config=job_config.quality)
+    return quality.first_rejection(examine(accessor, rms_qc, job_config))
 
 
-def reject_against_history(metadata: ImageMetadata, rms: float, survey: Survey) -> Rejection | None:
-    """Check the noise of an image against that of the latest accepted ones of its band and Stokes."""
-    history = survey.rms_history_of(survey.light_curve_key(metadata))
-    return quality.check_rms_history(rms, history, survey.config.quality)
+def reject_against_history(result: ImageResult, survey: Survey) -> ImageResult:
+    """Compare an image with the latest accepted ones of its band, Stokes parameter and telescope.
+
+    Returns
+    -------
+    The image with what speaks against it, rejected if any of that is a reason to; what rejected it
+    before stays.
+    """
+    if result.rejection is not None:
+        return result
+    findings = quality.check_among_earlier(
+        result.metadata,
+        rms=result.rms_qc,
+        pixel_hash=result.pixel_hash,
+        key=survey.history_key(result.metadata),
+        earlier=survey.accepted,
+        config=survey.config,
+    )
+    return result.found(findings)
 
 
 def reject_image(connection: Connection, image_id: int, reason: RejectReason, comment: str) -> None:

@@ -45,7 +45,7 @@ class Config(Base):
     section: Mapped[str] = described("Stage it belongs to.")
     key: Mapped[str] = described("Name.")
     value: Mapped[str] = described("Value, as text.")
-    type: Mapped[str] = described("'str', 'int', 'float' or 'bool'.")
+    type: Mapped[str] = described("'str', 'int', 'float', 'bool' or 'list' (as JSON).")
 
 
 class Run(Base):

@@ -73,6 +73,7 @@ class Image(Base):
     content_hash: Mapped[str] = described("BLAKE2b of the file, hexadecimal: the same file is not taken twice.")
     telescope: Mapped[str | None] = described("Telescope; NULL where the file does not say.")
     late: Mapped[bool] = described("Whether a later one was stored before; it is not associated.", default=False)
+    pixel_hash: Mapped[str | None] = described("BLAKE2b of the pixels alone, hexadecimal; NULL where not wanted.")
 
 
 class ImageData(Base):

@@ -1,0 +1,55 @@
+"""Beams that sources can be fitted with; the limits are TraP's own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from trap.config import QualityConfig
+from trap.images.beam import Beam
+from trap.quality.beams import check_beam, check_beam_axes
+
+
+def header(beam=Beam(bmaj=0.05, bmin=0.04, bpa=30.0), deltax=-0.01, deltay=0.01):  # noqa: B008 (a frozen value)
+    return SimpleNamespace(beam=beam, deltax=deltax, deltay=deltay)
+
+
+@pytest.mark.parametrize(
+    ("semimajor", "semiminor", "problem"),
+    [
+        (10, 5, None),
+        (10, 4.99, "Beam too elliptical"),
+        (0.5, 0.5, "Beam undersampled"),
+        (0.51, 0.51, None),
+        (30, 29, None),
+        (30.1, 29, "Beam oversampled"),
+        (100, 0.1, "Beam undersampled"),
+        (np.inf, 1, "Beam infinite"),
+    ],
+)
+def test_beam_limits_are_traps(semimajor, semiminor, problem):
+    verdict = check_beam_axes(semimajor, semiminor, QualityConfig())
+    assert verdict.passed is (problem is None)
+    assert verdict.comment.startswith(problem or "bmaj=")
+
+
+def test_beam_that_lies_across_wide_pixels_counts_its_shorter_axis_as_the_shorter():
+    # TraP's formula gives (1.65, 1.80) pixels for this beam on pixels of 0.01 × 0.02 deg.
+    assert check_beam_axes(1.653595, 1.802776, QualityConfig(elliptical_x=1.0)).comment.startswith(
+        "Beam too elliptical"
+    )
+
+
+def test_sizes_in_the_comment_have_two_decimals_or_an_exponent():
+    assert "bmaj=100.00 and bmin=1.00e-03" in check_beam_axes(100, 0.001, QualityConfig()).comment
+
+
+def test_image_without_a_beam_does_not_pass():
+    verdict = check_beam(header(beam=None), QualityConfig())
+    assert (verdict.passed, verdict.comment) == (False, "no restoring beam in the header")
+
+
+def test_good_beam_passes():
+    assert check_beam(header(), QualityConfig()).passed

@@ -1,0 +1,124 @@
+"""All checks of an image: which are made, in which order, and what their settings switch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from made_up_survey import Field
+
+from trap.config import PipelineConfig
+from trap.images.beam import Beam
+from trap.images.metadata import LofarStations
+from trap.quality import (
+    AcceptedImages,
+    HistoryKey,
+    Look,
+    RejectReason,
+    check_alone,
+    check_among_earlier,
+    check_sources,
+    first_rejection,
+)
+
+STATIONS = LofarStations(antenna_set="HBA", ncore=40, nremote=10, nintl=0, subbands=10, subbandwidth=2e5)
+GOOD = replace(Field().image(0).metadata, centre_ra=212.836, centre_dec=52.2025)
+NOISE = np.random.default_rng(4).normal(size=(100, 100))
+CONFIG = PipelineConfig()
+NOW = GOOD.taustart_ts + timedelta(days=1)
+EVERY = ["flat", "nan", "rms", "beam", "bright_source", "psf", "asymmetry", "date", "stale"]
+
+
+def look(data=NOISE, rms=1.0, config=CONFIG, **changes):
+    return Look(data=data, rms=rms, metadata=replace(GOOD, **changes), config=config, now=NOW)
+
+
+def failures(findings):
+    return [finding.check for finding in findings if not finding.passed]
+
+
+def test_good_image_passes_every_check_and_each_says_its_figures():
+    findings = check_alone(look())
+    assert [finding.check for finding in findings] == EVERY
+    assert failures(findings) == []
+    assert all(finding.comment for finding in findings)
+
+
+def test_lofar_is_checked_in_traps_order():
+    findings = check_alone(look(rms=5e-3, lofar=STATIONS))
+    assert [finding.check for finding in findings][:7] == [
+        *("flat", "nan", "tau_time", "lofar_noise", "beam", "bright_source", "rms")
+    ]
+    assert failures(findings) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "reason", "action"),
+    [
+        ({"data": np.ones((9, 9))}, "flat", RejectReason.FLAT, "reject"),
+        ({"data": np.full((9, 9), np.nan)}, "nan", RejectReason.NAN, "reject"),
+        ({"rms": 101.0}, "rms", RejectReason.RMS, "reject"),
+        ({"beam": None}, "beam", RejectReason.BEAM, "reject"),
+        ({"lofar": STATIONS, "tau_time": 0.0}, "tau_time", RejectReason.TAU_TIME, "reject"),
+        ({"lofar": STATIONS, "rms": 1.0}, "lofar_noise", RejectReason.RMS, "reject"),
+        (
+            {"lofar": STATIONS, "rms": 5e-3, "centre_ra": 351.0, "centre_dec": 58.0},
+            *("bright_source", RejectReason.BRIGHT_SOURCE, "reject"),
+        ),
+        ({"centre_ra": 351.0, "centre_dec": 58.0}, "bright_source", RejectReason.BRIGHT_SOURCE, "warn"),
+        ({"data": np.hypot(NOISE, NOISE.T)}, "asymmetry", RejectReason.NOT_GAUSSIAN, "warn"),
+        ({"taustart_ts": datetime(1858, 11, 17, tzinfo=UTC)}, "date", RejectReason.DATE, "reject"),
+        ({"taustart_ts": NOW + timedelta(days=9)}, "stale", RejectReason.DATE, "warn"),
+    ],
+)
+def test_each_fault_is_found_by_its_own_check(changes, check, reason, action):
+    failed = [finding for finding in check_alone(look(**changes)) if not finding.passed]
+    assert [(finding.check, finding.reason, finding.action) for finding in failed] == [(check, reason, action)]
+
+
+def test_every_fault_is_listed_and_the_first_is_the_reason():
+    findings = check_alone(look(data=np.ones((9, 9)), rms=0.0, beam=None))
+    assert failures(findings) == ["flat", "rms", "beam"]
+    assert first_rejection(findings).reason is RejectReason.FLAT
+
+
+@pytest.mark.parametrize("check", EVERY)
+def test_every_check_can_be_switched_off(check):
+    setting = "check_bright_source_elsewhere" if check == "bright_source" else f"check_{check}"
+    findings = check_alone(look(config=CONFIG.with_options(quality={setting: "off"})))
+    assert [finding.check for finding in findings] == [name for name in EVERY if name != check]
+
+
+def test_check_that_warns_rejects_nothing():
+    config = CONFIG.with_options(quality={"check_rms": "warn"})
+    findings = check_alone(look(rms=0.0, config=config))
+    assert failures(findings) == ["rms"]
+    assert first_rejection(findings) is None
+
+
+def test_negative_sources_count_in_stokes_i_alone():
+    (finding,) = check_sources(11, GOOD, CONFIG)
+    assert (finding.passed, finding.reason) == (False, RejectReason.NEGATIVE)
+    assert check_sources(11, replace(GOOD, stokes=4), CONFIG) == ()
+    assert check_sources(11, GOOD, CONFIG.with_options(quality={"check_negative": "off"})) == ()
+
+
+def test_image_is_compared_with_those_before_it():
+    key, earlier = HistoryKey(0, 1, ""), AcceptedImages(CONFIG.quality)
+    common = {"key": key, "earlier": earlier, "config": CONFIG, "pixel_hash": "ab"}
+    names = ["rms_history", "beam_jump", "frequency_jump", "repeated"]
+    assert [finding.check for finding in check_among_earlier(GOOD, rms=1.0, **common)] == names
+    for _ in range(10):
+        earlier.remember(
+            key,
+            rms=1.0,
+            beam=Beam(bmaj=2.0, bmin=1.0, bpa=0.0),
+            pixel_hash="ab",
+            url="a.fits",
+            start=GOOD.taustart_ts,
+        )
+    assert failures(check_among_earlier(GOOD, rms=1.0, **common)) == ["beam_jump", "repeated"]
+    off = CONFIG.with_options(quality={f"check_{name}": "off" for name in names})
+    assert check_among_earlier(GOOD, rms=1.0, **common | {"config": off}) == ()

@@ -1,0 +1,110 @@
+"""Images compared with those before them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from trap.config import QualityConfig
+from trap.images.beam import Beam
+from trap.quality.history import (
+    AcceptedImages,
+    HistoryKey,
+    check_beam_jump,
+    check_frequency_jump,
+    check_repeated,
+    check_rms_history,
+)
+
+HISTORY = np.tile([0.9, 1.1], 5)  # mean 1, standard deviation 0.1
+
+
+@pytest.mark.parametrize(("rms", "passes"), [(1.0, True), (1.29, True), (1.31, False), (0.71, True), (0.69, False)])
+def test_rms_far_from_the_history_is_rejected(rms, passes):
+    config = QualityConfig(rms_est_history=10, rms_rej_sigma=3)
+    assert check_rms_history(rms, HISTORY, config).passed is passes
+
+
+def test_short_history_rejects_nothing():
+    assert check_rms_history(1e6, HISTORY, QualityConfig(rms_est_history=11)).passed
+
+
+def test_only_the_latest_of_the_history_count():
+    history = np.concatenate([np.full(50, 77.0), HISTORY])
+    assert not check_rms_history(77.0, history, QualityConfig(rms_est_history=10)).passed
+
+
+def test_history_of_equal_values_accepts_that_value():
+    history = np.full(10, 0.1)
+    assert check_rms_history(0.1, history, QualityConfig(rms_est_history=10)).passed
+
+
+BEAMS = np.array([[0.05, 0.04], [0.05, 0.04], [0.5, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("bmaj", "bmin", "passes"),
+    [(0.05, 0.04, True), (0.074, 0.04, True), (0.076, 0.04, False), (0.05, 0.026, False), (0.034, 0.03, True)],
+)
+def test_beam_is_compared_with_the_median_of_both_axes(bmaj, bmin, passes):
+    config = QualityConfig(beam_jump=1.5, jump_history=3)
+    assert check_beam_jump(Beam(bmaj=bmaj, bmin=bmin, bpa=0), BEAMS, config).passed is passes
+
+
+def test_beam_is_compared_with_nothing_at_first():
+    assert check_beam_jump(Beam(bmaj=9, bmin=9, bpa=0), BEAMS, QualityConfig(jump_history=4)).passed
+
+
+@pytest.mark.parametrize(("is_new", "since", "passes"), [(False, 99, True), (True, 4, True), (True, 5, False)])
+def test_new_band_is_a_jump_only_after_a_while_without_one(is_new, since, passes):
+    verdict = check_frequency_jump(1.4e9, since, QualityConfig(jump_history=5), is_new=is_new)
+    assert verdict.passed is passes
+    assert verdict.comment.startswith("1400 MHz is in ")
+
+
+def test_repeated_pixels_name_their_first_holder():
+    assert check_repeated(None).passed
+    assert check_repeated("a.fits of 2020-01-01 00:00:00").comment == "the same pixels as a.fits of 2020-01-01 00:00:00"
+
+
+def remember(accepted, key, n=1, **changes):
+    for number in range(n):
+        values = {
+            "rms": float(number),
+            "beam": Beam(bmaj=2.0, bmin=1.0, bpa=0),
+            "pixel_hash": "",
+            "url": "a.fits",
+            "start": datetime(2020, 1, 1, tzinfo=UTC),
+        }
+        accepted.remember(key, **values | changes)
+
+
+def test_histories_are_kept_apart_and_no_longer_than_asked_for():
+    accepted = AcceptedImages(QualityConfig(rms_est_history=3))
+    remember(accepted, HistoryKey(0, 1, "LOFAR"), n=5)
+    remember(accepted, HistoryKey(0, 1, "GMRT"), n=1)
+    assert accepted.rms(HistoryKey(0, 1, "LOFAR")).tolist() == [2.0, 3.0, 4.0]
+    assert accepted.rms(HistoryKey(0, 1, "GMRT")).tolist() == [0.0]
+    assert accepted.rms(HistoryKey(1, 1, "GMRT")).size == 0
+    assert accepted.beams(HistoryKey(0, 1, "LOFAR")).shape == (3, 2)
+    assert accepted.beams(HistoryKey(0, 4, "LOFAR")).shape == (0, 2)
+
+
+def test_images_since_a_new_band_are_counted_by_telescope():
+    accepted = AcceptedImages(QualityConfig())
+    remember(accepted, HistoryKey(0, 1, "LOFAR"), n=4)
+    assert accepted.since_new_band("LOFAR") == 3
+    assert accepted.since_new_band("GMRT") == 0
+    remember(accepted, HistoryKey(1, 1, "LOFAR"))
+    assert accepted.since_new_band("LOFAR") == 0
+
+
+def test_first_holder_of_pixels_stays_it():
+    accepted = AcceptedImages(QualityConfig())
+    key = HistoryKey(0, 1, "")
+    remember(accepted, key, pixel_hash="ab", url="first.fits")
+    remember(accepted, key, pixel_hash="ab", url="second.fits")
+    assert accepted.holder_of("ab") == "first.fits of 2020-01-01 00:00:00"
+    assert accepted.holder_of("") is None

@@ -1,0 +1,89 @@
+"""Files as the system has them: what may be opened, what an error of the system means, and the hash of the content."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import stat
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from trap.errors import ImageError, TransientError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["hash_file", "hash_folder", "is_folder", "reading"]
+
+_PASSING = (errno.EAGAIN, errno.EBUSY, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the system and the libraries raise of a file into our errors.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file is missing, may not be read, or is not what it should be.
+    TransientError
+        If the file system failed in a way that may pass.
+    """
+    try:
+        yield
+    except (ImageError, TransientError):
+        raise
+    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, zlib.error) as error:
+        raise _as_trap_error(error, path) from error
+
+
+def is_folder(path: Path) -> bool:
+    """Tell a folder from a file; what is neither is refused, as opening it may wait for ever.
+
+    Raises
+    ------
+    UnreadableImageError
+        If there is nothing, or a pipe, a socket or a device.
+    """
+    with reading(path):
+        mode = path.stat().st_mode
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise UnreadableImageError("neither a file nor a folder", str(path))
+    return stat.S_ISDIR(mode)
+
+
+def hash_file(path: Path) -> str:
+    """BLAKE2b hash (128 bits, hexadecimal) of all bytes of a file.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file cannot be read.
+    """
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def hash_folder(path: Path, *, leave_out: str) -> str:
+    """BLAKE2b hash (128 bits, hexadecimal) of the names and bytes of all files in a folder.
+
+    Parameters
+    ----------
+    leave_out
+        Name of files that change without a change of what they belong to.
+    """
+    with reading(path):
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != leave_out)
+        content = "\n".join(f"{file.relative_to(path)} {hash_file(file)}" for file in files)
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def _as_trap_error(error: Exception, path: Path) -> TransientError | UnreadableImageError:
+    """Tell a file that is bad from a file system that may work again in a moment."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else ""
+    reason = reason or " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.errno in _PASSING:
+        return TransientError(f"{path}: {reason}")
+    return UnreadableImageError(reason, str(path))
