@@ -277,8 +277,8 @@ def test_a_run_whose_worker_was_killed_is_resumed_by_the_next_worker(observatory
     subflows = {"parent_flow_run_id": {"any_": [run_id]}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
     assert observatory.post("/flow_runs/filter", flow_runs=subflows) == []
     unfinished = {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
-    tagged = {"tags": {"all_": ["trap"]}}
-    wait_for(lambda: not observatory.post("/task_runs/filter", flow_runs=tagged, task_runs=unfinished))
+    ours = {"name": {"any_": ["process-dataset", "timestep-group"]}}
+    wait_for(lambda: not observatory.post("/task_runs/filter", flows=ours, task_runs=unfinished))
 
 
 def test_a_cancelled_run_stops_after_a_timestep_and_can_be_resumed(observatory, long_survey):
