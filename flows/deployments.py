@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.events import DeploymentTriggerTypes
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
+from prefect.runner.storage import LocalStorage
 from prefect.schedules import Cron, Interval
 from prefect.types.entrypoint import EntrypointType
 from pydantic import TypeAdapter
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prefect.deployments.runner import RunnerDeployment
-    from prefect.schedules import Schedule
+    from prefect.runner.storage import LocalStorage
+from prefect.schedules import Schedule
 
 __all__ = ["DeploymentOptions", "deploy", "load_deployments", "serve_here"]
 
 log = structlog.get_logger(__name__)
 
 HERE = Path(__file__).parent
+IN_CONTAINER = Path("/app")
+"""Working folder in the image that deployments/Dockerfile makes."""
 TRIGGERS: TypeAdapter[list[DeploymentTriggerTypes]] = TypeAdapter(list[DeploymentTriggerTypes])
 
 
@@ -49,7 +53,7 @@ class DeploymentOptions:
     incoming
         Folder in which images arrive.
     every_seconds
-        s — time between two looks of the schedules; None leaves what prefect.yaml says.
+        s — time between two scheduled looks for incoming images; None leaves what prefect.yaml says.
     pool
         Name of the work pool.
     pool_type
@@ -57,7 +61,7 @@ class DeploymentOptions:
     image
         Container image of the runs, for the latter two.
     folder
-        Working folder of processes.
+        Where processes work. Without one, Prefect would copy all that is in the worker's folder for every run.
     """
 
     config: PipelineConfig = field(default_factory=PipelineConfig)
@@ -103,8 +107,7 @@ def deploy(options: DeploymentOptions) -> list[str]:
         _make_pool(client, options, described.get("base_job_template", {}))
         for made in deployments:
             made.job_variables = _merged(described.get("job_variables", {}), made.job_variables)
-            if options.pool_type == "process":
-                made.job_variables["working_dir"] = str(options.folder)
+            made.storage = LocalStorage(str(options.folder if options.pool_type == "process" else IN_CONTAINER))
             if options.image is not None:
                 made.job_variables["image"] = options.image
             made.apply(work_pool_name=options.pool)
@@ -124,6 +127,7 @@ def serve_here(options: DeploymentOptions) -> None:
     """
     deployments = load_deployments(options)
     for made in deployments:
+        made.storage = LocalStorage(str(options.folder))
         made.work_pool_name = made.work_queue_name = None
         made.job_variables = {}
     with get_client(sync_client=True) as client:
@@ -134,12 +138,13 @@ def serve_here(options: DeploymentOptions) -> None:
 
 def _deployment(described: dict[str, Any], options: DeploymentOptions) -> RunnerDeployment:
     pool = described["work_pool"]
+    every_seconds = options.every_seconds if "incoming" in described.get("parameters", {}) else None
     made: RunnerDeployment = _flow_of(described["entrypoint"]).to_deployment(
         name=described["name"],
         description=described["description"],
         tags=described["tags"],
         parameters=_parameters(described.get("parameters", {}), options),
-        schedules=[_schedule(one, options.every_seconds) for one in described.get("schedules", [])],
+        schedules=[_schedule(one, every_seconds) for one in described.get("schedules", [])],
         triggers=TRIGGERS.validate_python(described.get("triggers", [])),
         concurrency_limit=_limit(described.get("concurrency_limit")),
         work_pool_name=options.pool,
@@ -161,7 +166,7 @@ def _parameters(described: dict[str, Any], options: DeploymentOptions) -> dict[s
     """Put the settings of the installation over those of prefect.yaml."""
     parameters = deepcopy(described)
     if "config" in parameters:
-        given = options.config.model_dump(mode="json", exclude_unset=True)
+        given = options.config.model_dump(mode="json", exclude_defaults=True)
         parameters["config"] = _merged(parameters["config"], given)
     if "incoming" in parameters:
         parameters["incoming"]["folder"] = str(options.incoming)

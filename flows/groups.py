@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
-from prefect.context import TagsContext
 from prefect.exceptions import CancelledRun, FailedRun
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.artifacts import store_group_table
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
+from flows.labels import GROUP_FLOW
 from flows.policies import TIMESTEP, time_label
 from flows.states import group_state
 from flows.tasks import call_task, make_task
@@ -60,7 +60,7 @@ def _group_flow(
         """Process consecutive timesteps: images side by side, timesteps in order."""
         group = dataset.plan.groups[number - 1]
         granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
-        with stops.finishing_timestep(), TagsContext(current_tags=set()):
+        with stops.finishing_timestep():
             if granularity is Granularity.IMAGE:
                 outcomes = _process_step_by_step(dataset, group, steps, ahead, stops)
             else:
@@ -70,7 +70,7 @@ def _group_flow(
 
     return Flow(
         timestep_group,
-        name="timestep-group",
+        name=GROUP_FLOW,
         flow_run_name="{first} to {last}, {images} images",
         task_runner=threads,
         validate_parameters=False,

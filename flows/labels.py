@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.planning import Plan
 
-__all__ = ["RUN_TAG", "dataset_name", "dataset_tags"]
+__all__ = ["FLOW", "GROUP_FLOW", "dataset_name", "dataset_tags"]
 
-RUN_TAG = "trap"
-"""Marks every run and subflow of a dataset, among the flows of others on the same server."""
+FLOW, GROUP_FLOW = "process-dataset", "timestep-group"
+"""Names of the flows: of a run, and of the groups in it."""
 
 MAX_BANDS = 16
 """More tags than this would hide what they are to show."""
@@ -36,7 +36,7 @@ def dataset_tags(dataset_id: int, plan: Plan) -> list[str]:
     plan
         What the run will do.
     """
-    tags = {RUN_TAG, f"dataset:{dataset_id}"}
+    tags = {f"dataset:{dataset_id}"}
     for url in plan.timesteps[0].urls[:MAX_BANDS] if plan.timesteps else ():
         try:
             metadata = Image(url).metadata

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
-from prefect import flow, tags
+from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.artifacts import store_summary
 from flows.groups import process_groups
-from flows.labels import RUN_TAG, dataset_name, dataset_tags
+from flows.labels import FLOW, dataset_name, dataset_tags
 from flows.liveness import process_labels
 from flows.log import events_in_run_log, quiet_console
 from flows.policies import RUN
@@ -89,7 +89,7 @@ def _run_name() -> str:
     return dataset_name(config, config.persistence.dataset_id)
 
 
-@flow(name="process-dataset", flow_run_name=_run_name, persist_result=False)
+@flow(name=FLOW, flow_run_name=_run_name, persist_result=False)
 def process_dataset(
     config: PipelineConfig, monitors: list[MonitoredPosition] | None = None, batch: str = ""
 ) -> State[Any]:
@@ -134,8 +134,8 @@ def process_dataset(
             ),
             caller.open_delays,
         )
-        with tags(*_introduce_run(config, dataset)):
-            process_groups(dataset, workers, stops)
+        _introduce_run(config, dataset)
+        process_groups(dataset, workers, stops)
         summary = dataset.summary()
         store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None)
     caller.summary = summary
@@ -188,29 +188,25 @@ def _flow_run_id() -> UUID | None:
 
 
 def _say_where_it_runs() -> None:
-    """Label and tag the flow run before anything can go wrong, so that it is found if its process dies."""
+    """Label the flow run before anything can go wrong, so that it is found if its process dies."""
+    run_id = _flow_run_id()
+    if run_id is not None:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run_labels(run_id, process_labels())
+
+
+def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> None:
+    """Name and tag the flow run after its dataset, which is known only now, and say where to watch it.
+
+    The subflows have no tags: each would be five rows more in Prefect's database at every change of a task's state.
+    """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    with get_client(sync_client=True) as client:
-        client.update_flow_run_labels(context.flow_run.id, process_labels())
-        client.update_flow_run(context.flow_run.id, tags=sorted({*context.flow_run.tags, RUN_TAG}))
-
-
-def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> list[str]:
-    """Name and tag the flow run after its dataset, which is known only now, and say where to watch it.
-
-    Returns
-    -------
-    The tags.
-    """
     name, found = dataset_name(config, dataset.dataset_id), dataset_tags(dataset.dataset_id, dataset.plan)
-    context = FlowRunContext.get()
-    if context is not None and context.flow_run is not None:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run(context.flow_run.id, name=name, tags=sorted({*context.flow_run.tags, *found}))
-        log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
-    return found
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(context.flow_run.id, name=name, tags=sorted({*context.flow_run.tags, *found}))
+    log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
 
 
 def _as_table(monitors: Sequence[MonitoredPosition] | None) -> MonitorPositions | None:

@@ -18,12 +18,13 @@ import structlog
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterEndTime,
     FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    FlowRunFilterTags,
     TaskRunFilter,
     TaskRunFilterState,
     TaskRunFilterStateType,
@@ -32,7 +33,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.states import Completed, Crashed, Scheduled
 
-from flows.labels import RUN_TAG
+from flows.labels import FLOW, GROUP_FLOW
 from flows.liveness import has_died
 from flows.log import events_in_run_log
 from flows.policies import RUN
@@ -45,6 +46,7 @@ __all__ = ["Recovered", "recover", "recover_runs"]
 log = structlog.get_logger(__name__)
 
 UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+OURS = FlowFilter(name=FlowFilterName(any_=[FLOW, GROUP_FLOW]))
 HORIZON = timedelta(days=1)
 """A run that crashed longer ago is left to people: they have looked at it, or nobody waits for it."""
 PAGE = 200
@@ -91,7 +93,7 @@ def recover(client: SyncPrefectClient, *, now: datetime) -> Recovered:
     """
     found = Recovered()
     # Read first: what is begun meanwhile must not be taken for what a dead process left behind.
-    runs = list(_runs(client, FlowRunFilter(tags=_tagged(), state=_in(UNFINISHED))))
+    runs = list(_runs(client, FlowRunFilter(state=_in(UNFINISHED)), OURS))
     tasks = list(_tasks(client))
     for run in runs:
         if run.parent_task_run_id is None and has_died(run.labels):
@@ -127,7 +129,7 @@ def _clear_up(client: SyncPrefectClient, runs: list[FlowRun], tasks: list[TaskRu
 def _crashed(client: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
     """Find the runs of deployments that have crashed lately, and not too often."""
     lately = FlowRunFilterEndTime(after_=now - HORIZON)
-    for run in _runs(client, FlowRunFilter(tags=_tagged(), state=_in([StateType.CRASHED]), end_time=lately)):
+    for run in _runs(client, FlowRunFilter(state=_in([StateType.CRASHED]), end_time=lately), OURS):
         is_whole = run.deployment_id is not None and run.parent_task_run_id is None
         if is_whole and run.run_count <= RUN.crash_retries:
             yield run
@@ -144,13 +146,15 @@ def _ended(client: SyncPrefectClient, ids: set[UUID]) -> set[UUID]:
     listed, alive = sorted(ids), set()
     for start in range(0, len(listed), PAGE):
         chosen = FlowRunFilter(id=FlowRunFilterId(any_=listed[start : start + PAGE]))
-        alive |= {run.id for run in _runs(client, chosen) if run.state is None or not run.state.is_final()}
+        alive |= {run.id for run in _runs(client, chosen, OURS) if run.state is None or not run.state.is_final()}
     return ids - alive
 
 
-def _runs(client: SyncPrefectClient, chosen: FlowRunFilter) -> Iterator[FlowRun]:
+def _runs(client: SyncPrefectClient, chosen: FlowRunFilter, flows: FlowFilter) -> Iterator[FlowRun]:
     offset = 0
-    while page := client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=offset):
+    while page := client.read_flow_runs(
+        flow_filter=flows, flow_run_filter=chosen, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=offset
+    ):
         yield from page
         offset += PAGE
 
@@ -160,7 +164,7 @@ def _tasks(client: SyncPrefectClient) -> Iterator[TaskRun]:
     unfinished = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=UNFINISHED)))
     offset = 0
     while page := client.read_task_runs(
-        flow_run_filter=FlowRunFilter(tags=_tagged()),
+        flow_filter=OURS,
         task_run_filter=unfinished,
         sort=TaskRunSort.ID_DESC,
         limit=PAGE,
@@ -168,10 +172,6 @@ def _tasks(client: SyncPrefectClient) -> Iterator[TaskRun]:
     ):
         yield from page
         offset += PAGE
-
-
-def _tagged() -> FlowRunFilterTags:
-    return FlowRunFilterTags(all_=[RUN_TAG])
 
 
 def _in(states: list[StateType]) -> FlowRunFilterState:

@@ -52,8 +52,13 @@ SERVER_SETTINGS = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
-    # Events are three quarters of what the database grows by.
+    # Events are three quarters of what the database grows by, and those of tasks say what their states say.
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
+        {f"prefect.task-run.{state}": 300 for state in ("Pending", "Running", "Completed", "Failed", "AwaitingRetry")}
+    ),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "120",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_BATCH_SIZE": "2000",
 }
 """Of a server that we start; what is set in the environment goes before."""
 

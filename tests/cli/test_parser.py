@@ -66,6 +66,9 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["db", "upgrade"],
         ["transients", "1"],
         ["lightcurve", "1", "150.0", "-30.0"],
+        ["deploy"],
+        ["ui"],
+        ["watch", "/incoming"],
     ],
     ids=" ".join,
 )

@@ -56,4 +56,4 @@ def _add_installation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--incoming", type=Path, default=Path("incoming"), metavar="DIR", help="folder in which images arrive"
     )
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="how often the schedules look; default: 900")
+    parser.add_argument("--every", type=float, metavar="SECONDS", help="how often a schedule looks there; default: 900")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-__all__ = ["batch_images", "latest_batch", "take_arrivals", "taken_arrivals"]
+__all__ = ["batch_images", "batch_name", "latest_batch", "take_arrivals", "taken_arrivals"]
 
 
 def taken_arrivals(connection: Connection, dataset_key: str) -> dict[str, set[arrivals.Arrival]]:
@@ -53,10 +53,9 @@ def take_arrivals(connection: Connection, dataset_key: str, images: Sequence[arr
 
     Returns
     -------
-    The name of the batch, which depends on the images and the dataset alone.
+    The name of the batch.
     """
-    told = [dataset_key, *(f"{image.path}:{image.version}" for image in sorted(images))]
-    batch = hashlib.sha256("\0".join(told).encode()).hexdigest()[:32]
+    batch = batch_name(dataset_key, images)
     columns = {
         "dataset_key": dataset_key,
         "url": [str(image.path) for image in images],
@@ -66,6 +65,12 @@ def take_arrivals(connection: Connection, dataset_key: str, images: Sequence[arr
     }
     insert_columns(connection, Arrival, columns)
     return batch
+
+
+def batch_name(dataset_key: str, images: Sequence[arrivals.Arrival]) -> str:
+    """Name a batch after its dataset and its images, whatever their order."""
+    told = [dataset_key, *(f"{image.path}:{image.version}" for image in sorted(images))]
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:32]
 
 
 def latest_batch(connection: Connection, dataset_key: str) -> str | None:

@@ -1,0 +1,61 @@
+"""The ledger: each writing of an image is taken once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trap.arrivals import Arrival
+from trap.db.arrivals import batch_name
+from trap.errors import DatabaseError
+from trap.steps.arrivals import open_ledger
+
+A, B, C = (Arrival(Path(f"/in/{name}.fits"), 10, 1_000) for name in "abc")
+
+
+@pytest.fixture
+def ledger(database_url):
+    with open_ledger(database_url) as ledger:
+        yield ledger
+
+
+def test_at_first_nothing_is_taken(ledger):
+    assert ledger.taken("field") == {}
+    assert ledger.latest_batch("field") is None
+
+
+def test_what_is_taken_is_written_down_with_its_batch(ledger):
+    batch = ledger.take("field", [B, A])
+    assert ledger.taken("field") == {"field": {A, B}}
+    assert ledger.latest_batch("field") == batch
+    assert ledger.images(batch) == [B.path, A.path]
+
+
+def test_an_image_is_taken_once(ledger):
+    ledger.take("field", [A, B])
+    with pytest.raises(DatabaseError, match=r"(?i)unique"):
+        ledger.take("field", [B, C])
+    assert ledger.taken("field") == {"field": {A, B}}
+
+
+def test_an_image_that_is_written_anew_is_taken_again(ledger):
+    first = ledger.take("field", [A])
+    anew = Arrival(A.path, A.size, A.mtime_ns + 1)
+    assert ledger.take("field", [anew]) == ledger.latest_batch("field") != first
+
+
+def test_a_batch_is_named_after_its_images_in_any_order_and_its_dataset(ledger):
+    assert ledger.take("field", [B, A]) == batch_name("field", [A, B])
+    assert batch_name("field", [A, B]) != batch_name("other", [A, B])
+
+
+def test_datasets_of_subfolders_are_found_with_their_parent_and_no_others(ledger):
+    for key in ("field", "field/night1", "field2", "fie_d/x"):
+        ledger.take(key, [A])
+    assert set(ledger.taken("field")) == {"field", "field/night1"}
+    assert set(ledger.taken("fie_d")) == {"fie_d/x"}
+
+
+def test_a_batch_that_nobody_took_has_no_images(ledger):
+    assert ledger.images("nothing") == []

@@ -1,0 +1,308 @@
+"""Deployments on a real server with a process worker: started by clock, by hand and by images; killed and cancelled."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from trap.images.simulate import SurveyConfig, simulate_survey
+
+pytestmark = pytest.mark.timeout(600)
+
+TRAP = Path(sys.executable).with_name("trap")
+PATIENCE_SECONDS = 240.0
+N_LONG = 60
+
+
+def wait_for(what, *, seconds=PATIENCE_SECONDS):
+    """Wait until there is something, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
+        time.sleep(0.25)
+    return found
+
+
+def processes_below(number):
+    """Numbers of all processes that a process has started, and those have."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(status.parent.name))
+    below, fresh = [], [number]
+    while fresh:
+        fresh = [child for parent in fresh for child in parents.get(parent, [])]
+        below += fresh
+    return below
+
+
+@dataclass
+class Observatory:
+    """An installation: a folder to work in, the server, and programs that are running."""
+
+    folder: Path
+    api_url: str
+    programs: list[subprocess.Popen]
+
+    @property
+    def incoming(self):
+        return self.folder / "incoming"
+
+    @property
+    def environment(self):
+        return os.environ | {
+            "PREFECT_API_URL": self.api_url,
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    def run(self, *command):
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def start(self, *command):
+        with (self.folder / "programs.log").open("ab") as output:
+            program = subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=output, stderr=output, start_new_session=True
+            )
+        self.programs.append(program)
+        return program
+
+    def start_worker(self):
+        return self.start(sys.executable, "-m", "prefect", "worker", "start", "--pool", "process")
+
+    def start_watcher(self):
+        return self.start(str(TRAP), "watch", str(self.incoming), "--settle", "1")
+
+    def stop(self, program):
+        program.send_signal(signal.SIGINT)
+        program.wait(timeout=120)
+        self.programs.remove(program)
+
+    def kill(self, program):
+        """End a program and all that it has started, without a word."""
+        for number in [program.pid, *processes_below(program.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        program.wait()
+        self.programs.remove(program)
+
+    def post(self, path, **content):
+        answer = httpx.post(f"{self.api_url}{path}", json=content, trust_env=False, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def deployment(self, name):
+        answer = httpx.get(f"{self.api_url}/deployments/name/{name}", trust_env=False, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def runs(self, name, *states, **filters):
+        chosen = {"deployment_id": {"any_": [self.deployment(name)["id"]]}} | filters
+        if states:
+            chosen["state"] = {"name": {"any_": list(states)}}
+        return self.post("/flow_runs/filter", flow_runs=chosen, sort="EXPECTED_START_TIME_ASC")
+
+    def start_run(self, name, **parameters):
+        return self.post(f"/deployments/{self.deployment(name)['id']}/create_flow_run", parameters=parameters)["id"]
+
+    def state_of(self, run_id, *states):
+        """Wait for a run to be in one of some states."""
+
+        def look():
+            run = httpx.get(f"{self.api_url}/flow_runs/{run_id}", trust_env=False, timeout=60).json()
+            return run if run["state_name"] in states else None
+
+        return wait_for(look)
+
+    def rows(self, query, database="trap.db"):
+        if not (self.folder / database).exists():
+            return []
+        with sqlite3.connect(f"file:{self.folder / database}?mode=ro", uri=True) as connection:
+            try:
+                return connection.execute(query).fetchall()
+            except sqlite3.OperationalError:
+                return []  # its tables are being made
+
+    def n_stored(self, database):
+        return len(self.rows("SELECT 1 FROM timestep WHERE state = 'done'", database))
+
+
+@pytest.fixture(scope="module")
+def observatory(server, tmp_path_factory):
+    """Deployments made by one command, and a worker."""
+    made = Observatory(tmp_path_factory.mktemp("observatory"), server.api_url, [])
+    made.incoming.mkdir()
+    try:
+        made.deployed = made.run(str(TRAP), "deploy", "--incoming", "incoming", "--every", "30")
+        made.start_worker()
+        yield made
+    finally:
+        sys.stdout.write((made.folder / "programs.log").read_text()[-20_000:])
+        for program in list(made.programs):
+            made.kill(program)
+
+
+@pytest.fixture(scope="module")
+def long_survey(tmp_path_factory):
+    """So many timesteps that a run of them can be stopped half-way."""
+    settings = SurveyConfig(n_timesteps=N_LONG, n_bands=1, size=96, n_steady=4, n_variables=0, n_transients=0)
+    return simulate_survey(tmp_path_factory.mktemp("long"), settings).directory
+
+
+def settings_of(folder, database, **sections):
+    """Parameters of a run that takes a while: every step is a task."""
+    execution = {"images": [f"{folder}/*.fits"], "database": f"sqlite:///{database}", "n_workers": 1}
+    return {"execution": execution | {"granularity": "image", "group_size": 10}, **sections}
+
+
+def test_one_command_makes_pool_deployments_and_automations(observatory):
+    assert "deployed: process-dataset/manual, process-dataset/incoming" in observatory.deployed
+    sensor = observatory.deployment("take-in-images/incoming")
+    assert sensor["work_pool_name"] == "process"
+    assert [schedule["active"] for schedule in sensor["schedules"]] == [True, True]
+    names = {automation["name"] for automation in observatory.post("/automations/filter")}
+    assert names >= {
+        "trap-silent-runs",
+        "trap-take-in-arrived-images",
+        "trap-take-in-waiting-images",
+        "trap-recover-crashed-runs",
+        "trap-recover-when-a-worker-starts",
+    }
+
+
+def test_a_scheduled_run_executes(observatory):
+    (run, *_) = wait_for(lambda: observatory.runs("take-in-images/incoming", "Completed"))
+    assert run["auto_scheduled"]
+    # From here on only events start it: the schedules would hide whether they do.
+    sensor = observatory.deployment("take-in-images/incoming")
+    for schedule in sensor["schedules"]:
+        url = f"{observatory.api_url}/deployments/{sensor['id']}/schedules/{schedule['id']}"
+        httpx.patch(url, json={"active": False}, trust_env=False, timeout=60).raise_for_status()
+
+
+def test_a_run_started_by_hand_takes_the_parameters_of_its_form(observatory, survey):
+    config = settings_of(survey, "manual.db", source_extraction={"detection_threshold": 6.5})
+    config["persistence"] = {"description": "by hand"}
+    run = observatory.state_of(
+        observatory.start_run("process-dataset/manual", config=config), "Completed", "Failed", "Crashed"
+    )
+    assert run["state_name"] == "Completed", run["state"]["message"]
+    assert run["name"] == "by hand, dataset 1"
+    assert set(run["tags"]) == {"trap", "dataset:1", "telescope:SIMULATED", "band:1280 MHz", "band:1480 MHz"}
+    assert observatory.rows("SELECT detection_threshold FROM dataset", "manual.db") == [(6.5,)]
+    assert observatory.n_stored("manual.db") == 4
+
+
+def test_parameters_that_cannot_be_right_are_refused_with_the_reason(observatory):
+    answer = httpx.post(
+        f"{observatory.api_url}/deployments/{observatory.deployment('process-dataset/manual')['id']}/create_flow_run",
+        json={"parameters": {"config": {"source_extraction": {"detection_threshold": -1}}}},
+        trust_env=False,
+        timeout=60,
+    )
+    assert answer.status_code == 409
+    assert "detection_threshold" in answer.text
+
+
+def test_images_that_arrive_are_processed_exactly_once_whether_the_watcher_is_up_or_down(observatory, survey):
+    timesteps = [sorted(survey.glob(f"t000{number}_*.fits")) for number in range(4)]
+
+    def drop(images):
+        for image in images:
+            shutil.copy(image, observatory.incoming / f"{image.name}.part")
+            (observatory.incoming / f"{image.name}.part").rename(observatory.incoming / image.name)
+
+    def stored():
+        return [Path(url).name for (url,) in observatory.rows("SELECT url FROM image ORDER BY url")]
+
+    def ended():
+        return observatory.runs("process-dataset/incoming", "Completed", "Partial", "Failed", "Crashed")
+
+    watcher = observatory.start_watcher()
+    drop(timesteps[0])
+    wait_for(lambda: len(stored()) == 2)
+    observatory.stop(watcher)
+    drop([*timesteps[1], *timesteps[2]])
+    watcher = observatory.start_watcher()
+    wait_for(lambda: len(stored()) == 6)
+    drop(timesteps[3])
+    wait_for(lambda: len(stored()) == 8 and not observatory.runs("process-dataset/incoming", "Running", "Pending"))
+    observatory.stop(watcher)
+    runs = ended()
+    assert [run["state_name"] for run in runs] == ["Completed"] * len(runs)
+    assert len(runs) in {3, 4}  # the images of one look, or of two
+    assert stored() == sorted(image.name for images in timesteps for image in images)
+    assert observatory.rows("SELECT COUNT(DISTINCT dataset), COUNT(*) FROM image") == [(1, 8)]
+    assert observatory.rows("SELECT COUNT(DISTINCT batch), COUNT(*) FROM arrival") == [(len(runs), 8)]
+    # Whoever starts the sensor once more finds nothing to do.
+    again = observatory.state_of(observatory.start_run("take-in-images/incoming"), "Completed", "Failed")
+    assert again["state"]["message"] == "0 images handed over, 0 waiting"
+    assert len(ended()) == len(runs)
+
+
+def test_a_run_whose_worker_was_killed_is_resumed_by_the_next_worker(observatory, long_survey):
+    run_id = observatory.start_run("process-dataset/manual", config=settings_of(long_survey, "killed.db"))
+    wait_for(lambda: observatory.n_stored("killed.db") >= 12)
+    observatory.kill(observatory.programs[0])
+    n_before = observatory.n_stored("killed.db")
+    assert n_before < N_LONG
+    observatory.start_worker()
+    run = observatory.state_of(run_id, "Completed", "Failed", "Partial")
+    assert (run["state_name"], run["run_count"]) == ("Completed", 2), run["state"]["message"]
+    assert observatory.n_stored("killed.db") == N_LONG
+    assert observatory.rows("SELECT id, state FROM dataset", "killed.db") == [(1, "done")]
+    assert observatory.rows("SELECT COUNT(*), COUNT(DISTINCT content_hash) FROM image", "killed.db") == [
+        (N_LONG, N_LONG)
+    ]
+    # Nothing that the killed process had begun is shown as running.
+    subflows = {"parent_flow_run_id": {"any_": [run_id]}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
+    assert observatory.post("/flow_runs/filter", flow_runs=subflows) == []
+    unfinished = {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
+    ours = {"name": {"any_": ["process-dataset", "timestep-group"]}}
+    wait_for(lambda: not observatory.post("/task_runs/filter", flows=ours, task_runs=unfinished))
+
+
+def test_a_cancelled_run_stops_after_a_timestep_and_can_be_resumed(observatory, long_survey):
+    config = settings_of(long_survey, "cancelled.db")
+    run_id = observatory.start_run("process-dataset/manual", config=config)
+    wait_for(lambda: observatory.n_stored("cancelled.db") >= 5)
+    observatory.post(f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING", "name": "Cancelling"})
+    run = observatory.state_of(run_id, "Cancelled", "Completed", "Crashed", "Failed")
+    assert run["state_name"] == "Cancelled"
+    n_before = observatory.n_stored("cancelled.db")
+    assert n_before < N_LONG
+    assert f"stopped after {n_before} of {N_LONG} timesteps" in run["state"]["message"]
+    assert observatory.rows("SELECT COUNT(*) FROM timestep WHERE state = 'failed'", "cancelled.db") == [(0,)]
+    config["persistence"] = {"dataset_id": 1}
+    again = observatory.state_of(
+        observatory.start_run("process-dataset/manual", config=config), "Completed", "Failed", "Crashed"
+    )
+    assert f"{N_LONG - n_before} timesteps" in again["state"]["message"]
+    assert observatory.n_stored("cancelled.db") == N_LONG
+
+
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_the_server_takes_deployments_for_containers(observatory, kind):
+    observatory.run(str(TRAP), "deploy", "--type", kind, "--image", "registry/trap:1")
+    deployment = observatory.deployment("process-dataset/manual")
+    assert (deployment["work_pool_name"], deployment["job_variables"]["image"]) == (kind, "registry/trap:1")
+    assert "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in json.dumps(deployment["job_variables"]["env"])
