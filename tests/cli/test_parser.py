@@ -62,8 +62,15 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["extract", "a.fits"],
         ["dataset", "list"],
         ["dataset", "show", "1"],
+        ["dataset", "rename", "1", "a new name"],
+        ["dataset", "delete", "1"],
+        ["dataset", "compare", "1", "2"],
         ["db", "init"],
         ["db", "upgrade"],
+        ["db", "check"],
+        ["db", "vacuum"],
+        ["db", "dump", "copy.db"],
+        ["db", "restore", "copy.db"],
         ["transients", "1"],
         ["lightcurve", "1", "150.0", "-30.0"],
         ["deploy"],
@@ -78,9 +85,8 @@ def test_every_command_has_a_handler(words):
 
 def test_no_command_is_forgotten_in_the_test_above():
     marks = test_every_command_has_a_handler.pytestmark[0].args[1]
-    assert {tuple(words) for words in commands()} == {
-        tuple(word for word in words if word.isalpha() and word != "sky") for words in marks
-    }
+    every = {tuple(words) for words in commands()}
+    assert every == {next(known for known in every if tuple(words[: len(known)]) == known) for words in marks}
 
 
 def test_version_is_shown(capsys):
