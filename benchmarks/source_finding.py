@@ -45,7 +45,7 @@ Array = NDArray[np.float64]
 def main(arguments: list[str] | None = None) -> None:
     """Run what was asked for and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fields", type=int, default=2, help="fields of 1024² with 1,000 sources (default 2)")
+    parser.add_argument("--fields", type=int, default=3, help="fields of 1024² with 1,000 sources (default 3)")
     parser.add_argument("--large", action="store_true", help="also time a field of 4096² with 20,000 sources")
     parser.add_argument("--repeats", type=int, default=3, help="calls of which the last or the best counts (default 3)")
     parser.add_argument("--no-peers", action="store_true", help="measure with this project alone")
@@ -117,24 +117,42 @@ def _peer(python: Path | None, finder: str, path: Path) -> tuple[float, Array] |
 
 
 def _print_accuracy(fields: list[Field], results: dict[str, list[tuple[float, Array]]]) -> None:
+    """Print two tables, each figure with its own 1σ uncertainty, without which none is worse than another."""
     reference = min(seconds for seconds, _ in results["ours, beam-shaped"])
-    print("\npulls of isolated point sources: median / robust scatter; S/N 7 to 20, then 20 to 100")
-    print(f"{'':18} {'s/image':>8} {'ratio':>6} {'found':>6} {'reliable':>8} {'blends':>6}  east, peak, integrated")
-    for name, runs in results.items():
-        seconds = min(one for one, _ in runs)
-        judged = [_judge(field, table) for field, (_, table) in zip(fields, runs, strict=True)]
-        n_found, n_true = sum(one["n_found"] for one in judged), sum(one["n_true"] for one in judged)
-        blends = np.concatenate([one["blends"] for one in judged])
-        pulls = np.concatenate([one["pulls"] for one in judged])
-        cells = [_cell(pulls[(pulls[:, 0] >= low) & (pulls[:, 0] < high), 1:]) for low, high in ((7, 20), (20, 100))]
-        figures = f"{seconds:8.3f} {seconds / reference:6.1f} {n_found:6d} {n_true / n_found:8.4f} {blends.mean():6.2f}"
-        print(f"{name:18} {figures}  {cells[0]} | {cells[1]}")
+    judged = {
+        name: [_judge(field, table) for field, (_, table) in zip(fields, found, strict=True)]
+        for name, found in results.items()
+    }
+    print("\n| | s/image | ratio | found | reliable | blends parted |\n|---|---|---|---|---|---|")
+    for name, one in judged.items():
+        seconds = min(seconds for seconds, _ in results[name])
+        found, true = (sum(field[key] for field in one) for key in ("n_found", "n_true"))
+        split = np.concatenate([field["blends"] for field in one])
+        parts = (_share(true, found, 4), _share(int(split.sum()), split.size, 2))
+        print(f"| {name} | {seconds:.3f} | {seconds / reference:.1f} | {found} | {' | '.join(parts)} |")
+    print("\npulls of isolated sources, (measured − true)/error: median / robust scatter")
+    print("\n| | S/N | sources | east | peak | integrated |\n|---|---|---|---|---|---|")
+    for name, one in judged.items():
+        pulls = np.concatenate([field["pulls"] for field in one])
+        for low, high in ((7, 20), (20, 100)):
+            part = pulls[(pulls[:, 0] >= low) & (pulls[:, 0] < high), 1:]
+            print(f"| {name} | {low}–{high} | {len(part)} | {' | '.join(_cell(column) for column in part.T)} |")
+
+
+def _share(part: int, whole: int, digits: int) -> str:
+    """A share and its uncertainty, which is not 0 where nothing failed (Agresti & Coull 1998)."""
+    middle = (part + 0.5) / (whole + 1)
+    return f"{part / whole:.{digits}f} ± {np.sqrt(middle * (1 - middle) / (whole + 1)):.{digits}f}"
 
 
 def _cell(pulls: Array) -> str:
-    middle = np.nanmedian(pulls, axis=0)
-    scatter = 1.4826 * np.nanmedian(np.abs(pulls - middle), axis=0)
-    return ", ".join(f"{m:+.2f}/{s:.2f}" for m, s in zip(middle, scatter, strict=True))
+    pulls = pulls[np.isfinite(pulls)]
+    middle = np.median(pulls)
+    scatter = 1.4826 * np.median(np.abs(pulls - middle))
+    # Of a normal distribution: the median has π/2 times the variance of the mean, and the median deviation 2.72 times
+    # that of the standard deviation, which is σ²/2n.
+    errors = scatter / np.sqrt(pulls.size) * np.array([np.sqrt(np.pi / 2), np.sqrt(2.72 / 2)])
+    return f"{middle:+.2f} ± {errors[0]:.2f} / {scatter:.2f} ± {errors[1]:.2f}"
 
 
 def _judge(field: Field, table: Array) -> dict[str, Any]:

@@ -465,3 +465,22 @@ def test_what_is_logged_does_not_spoil_the_json(folder, tmp_path, capsys):
     output = capsys.readouterr()
     assert json.loads(output.out)[0]["problem"] == "no restoring beam in the header"
     assert "beam_unusable" in output.err
+
+
+def test_negative_sources_are_found_on_request(tmp_path, capsys):
+    path = write_image(tmp_path / "v.fits", X, Y, FLUX * [1, -1, 1], seed=5)
+    output = ["--output-dir", str(tmp_path), "--islands", "--detection-threshold", "6"]
+    assert main(["extract", str(path), "--json", *output]) == 0
+    (without,) = json.loads(capsys.readouterr().out)
+    assert main(["extract", str(path), "--json", "--negative", *output]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert [source["f_peak"] > 0 for source in without["sources"]] == [True, True]
+    assert found["sources"][-1]["f_peak"] == pytest.approx(-FLUX[1], abs=4 * RMS)
+    islands = fits.getdata(tmp_path / "v.islands.fits")
+    assert sorted(np.unique(islands)) == [-1, 0, 1, 2]
+    assert islands[round(Y[1]), round(X[1])] == -1
+
+
+def test_negative_sources_have_no_meaning_at_given_positions(capsys):
+    assert main(["extract", "x.fits", "--negative", "--fixed-positions", "[[150, -30]]"]) == 1
+    assert "leave out --negative" in capsys.readouterr().err

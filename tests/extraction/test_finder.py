@@ -6,8 +6,9 @@ from real_images import DATA, needs_real_images
 
 from trap.catalogues import Flag
 from trap.errors import ImageError
-from trap.extraction.finder import find_by_fdr, find_by_threshold, measure_detected_in, measure_positions
+from trap.extraction.finder import find_by_fdr, find_by_threshold, with_holes
 from trap.extraction.maps import significance_map
+from trap.extraction.positions import measure_detected_in, measure_positions
 from trap.images.image import Image
 
 
@@ -110,3 +111,20 @@ def test_what_was_there_in_another_epoch_is_measured_as_gone(free):
     for (ra, dec), flux in truth.items():
         row = int(np.hypot(fits.ra - ra, fits.dec - dec).argmin())
         assert abs(fits.f_int[row] - flux) < max(0.005, 0.005 * flux)
+
+
+def test_holes_are_measured_as_sources_of_negative_flux(sky, config):
+    image = sky.image(sky.sources([60, 180.3], [70, 150.6], [0.1, -0.05]) + sky.noise(8))
+    found = with_holes(image, find_by_threshold(image, config)).measurements
+    assert found.f_peak == pytest.approx([0.1, -0.05], abs=4 * sky.rms)
+    assert found.x == pytest.approx([60, 180.3], abs=0.1)
+    assert found.significance == pytest.approx(found.f_peak / sky.rms, rel=0.1)
+    assert found.f_peak_err.min() > 0
+    assert found.island.tolist() == [1, -1]
+
+
+def test_image_of_holes_alone_is_measured(sky, config):
+    image = sky.image(sky.noise(9) - sky.sources([100], [100], [0.05]))
+    found = find_by_threshold(image, config)
+    assert len(found.measurements) == 0
+    assert with_holes(image, found).measurements.f_int == pytest.approx([-0.05], abs=4 * sky.rms)

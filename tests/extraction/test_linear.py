@@ -5,16 +5,19 @@ import pytest
 
 from trap.extraction.boxes import PixelBoxes
 from trap.extraction.gaussian import Gaussians, gaussian_values
-from trap.extraction.linear import solve_peaks, unit_images
+from trap.extraction.linear import solve_each, solve_peaks, without
+from trap.extraction.noise import beam_correlation
 
 FORM = np.array([0.2, 0.05, 0.3])
-FULL_WEIGHT = np.pi / np.sqrt(0.2 * 0.3 - 0.05**2)
+WIDE = FORM / 25
+"""A core of 5 σ: all pixels that a source reaches, nearly."""
 
 
 def pixels_of(nx=60, ny=50, keep=slice(None)):
     flat = np.arange(nx * ny)[keep]
     y, x = np.divmod(flat, nx)
     return PixelBoxes(
+        nx=nx,
         flat=flat,
         x=x,
         y=y,
@@ -26,59 +29,83 @@ def pixels_of(nx=60, ny=50, keep=slice(None)):
     )
 
 
-def sources_at(x, y):
+def sources_at(x, y, peak=1.0):
     n = len(x)
-    return Gaussians(x=np.array(x, float), y=np.array(y, float), peak=np.ones(n), form=np.tile(FORM, (n, 1)))
+    return Gaussians(
+        x=np.array(x, float), y=np.array(y, float), peak=np.full(n, peak, float), form=np.tile(FORM, (n, 1))
+    )
 
 
-def test_images_are_the_gaussians_on_the_pixels_there_are():
-    pixels = pixels_of(keep=slice(None, None, 3))
-    sources = sources_at([20.3, -1.0, 59.5, 500.0], [25.6, 10.0, 49.9, -500.0])
-    images = unit_images(pixels, sources).toarray()
+def images_of(pixels, sources):
+    """(n_pixels, n) — of peak 1."""
     u, v = (p[:, np.newaxis] - c for p, c in ((pixels.x, sources.x), (pixels.y, sources.y)))
-    assert images == pytest.approx(gaussian_values(u, v, FORM), abs=1e-7)
+    return gaussian_values(u, v, FORM)
 
 
-def test_no_sources_have_no_images():
-    assert unit_images(pixels_of(), sources_at([], [])).shape == (3000, 0)
+def solved(pixels, value, sources, *, core=WIDE, spring=0.0):
+    return solve_peaks(
+        pixels, value, sources, core=core, spring=np.full(len(sources), spring), correlation=beam_correlation(FORM)
+    )
 
 
-def test_peaks_come_back_from_their_sum():
-    images = unit_images(pixels_of(), sources_at([20, 24.5, 45], [25, 26, 10]))
-    truth = np.array([3.0, -1.0, 0.5])
-    peak, _ = solve_peaks(images, images @ truth, full_weight=FULL_WEIGHT, spring=np.zeros(3))
-    assert peak == pytest.approx(truth, rel=1e-9)
+def test_sources_are_taken_from_the_pixels_there_are():
+    pixels = pixels_of(keep=slice(None, None, 3))
+    sources = sources_at([20.3, -1.0, 59.5, 500.0], [25.6, 10.0, 49.9, -500.0], peak=2.0)
+    left = without(pixels, np.ones(pixels.flat.size), sources)
+    assert left == pytest.approx(1 - 2 * images_of(pixels, sources).sum(axis=1), abs=1e-7)
 
 
-def test_variances_are_those_of_noise_smoothed_with_the_beam():
-    # Sandwich covariance on the pixels: an isolated source, and two that are one beam apart.
+@pytest.mark.parametrize("core", [WIDE, FORM / 1.6**2])
+def test_peaks_come_back_from_their_sum(core):
+    pixels, sources, truth = pixels_of(), sources_at([20, 24.5, 45], [25, 26, 10]), np.array([3.0, -1.0, 0.5])
+    peak, _ = solved(pixels, images_of(pixels, sources) @ truth, sources, core=core)
+    assert peak == pytest.approx(truth, rel=1e-6)
+
+
+def test_variances_are_those_of_the_sandwich():
+    # An isolated source, and two that are one beam apart; among what is solved at once with them, others far off.
     pixels = pixels_of(32, 28)
-    images = unit_images(pixels, sources_at([14.0], [12.0]))
-    pair = unit_images(pixels, sources_at([12.0, 17.0], [13.0, 13.0]))
     u, v = np.subtract.outer(pixels.x, pixels.x), np.subtract.outer(pixels.y, pixels.y)
     noise = gaussian_values(u, v, FORM / 2)
-    for columns in (images, pair):
-        _, variance = solve_peaks(columns, pixels.value, full_weight=FULL_WEIGHT, spring=np.zeros(columns.shape[1]))
-        dense = columns.toarray()
-        inverse = np.linalg.inv(dense.T @ dense)
-        expected = np.diag(inverse @ dense.T @ noise @ dense @ inverse)
-        assert variance == pytest.approx(expected, rel=0.02)
+    for sources in (sources_at([14.0], [12.0]), sources_at([12.0, 17.0], [13.0, 13.0])):
+        _, variance = solved(pixels, pixels.value, sources)
+        images = images_of(pixels, sources)
+        inverse = np.linalg.inv(images.T @ images)
+        expected = np.diag(inverse @ images.T @ noise @ images @ inverse)
+        assert variance == pytest.approx(expected, rel=0.01)
+    assert np.isfinite(solved(pixels, pixels.value, sources_at([2.0, 30.0, 30.0], [2.0, 2.0, 26.0]))[1]).all()
 
 
-def test_isolated_peak_has_twice_the_variance_of_a_pixel():
-    images = unit_images(pixels_of(), sources_at([30], [25]))
-    _, variance = solve_peaks(images, np.zeros(3000), full_weight=FULL_WEIGHT, spring=np.zeros(1))
-    assert variance[0] == pytest.approx(2, rel=1e-3)
+def test_isolated_peak_has_twice_the_variance_of_a_pixel_if_all_of_it_is_looked_at():
+    _, variance = solved(pixels_of(), np.zeros(3000), sources_at([30], [25]))
+    assert variance[0] == pytest.approx(2, rel=0.02)
+
+
+def test_core_alone_has_less_variance():
+    _, variance = solved(pixels_of(), np.zeros(3000), sources_at([30], [25]), core=FORM / 1.6**2)
+    assert 1 < variance[0] < 1.7
 
 
 def test_spring_keeps_two_equal_sources_solvable():
-    images = unit_images(pixels_of(), sources_at([30, 30], [25, 25]))
-    peak, variance = solve_peaks(images, images @ [1.0, 1.0], full_weight=FULL_WEIGHT, spring=np.full(2, 1e-3))
+    pixels, sources = pixels_of(), sources_at([30, 30], [25, 25])
+    peak, variance = solved(pixels, images_of(pixels, sources) @ [1.0, 1.0], sources, spring=1e-3)
     assert peak == pytest.approx([1, 1], rel=1e-2)
     assert np.isfinite(variance).all()
 
 
-def test_source_without_a_pixel_has_peak_zero():
-    images = unit_images(pixels_of(), sources_at([30, 500], [25, 500]))
-    peak, _ = solve_peaks(images, np.ones(3000), full_weight=FULL_WEIGHT, spring=np.zeros(2))
+def test_source_without_a_pixel_has_peak_zero_and_no_error():
+    peak, variance = solved(pixels_of(), np.ones(3000), sources_at([30, 500], [25, 500]))
     assert peak[1] == 0
+    assert np.isnan(variance).tolist() == [False, True]
+
+
+def test_no_sources_have_no_peaks():
+    assert all(found.size == 0 for found in solved(pixels_of(), np.ones(3000), sources_at([], [])))
+
+
+def test_each_is_solved_with_its_own_share_put_back():
+    pixels, found = pixels_of(), sources_at([20.0, 40.0], [20.0, 30.0], peak=3.0)
+    targets = sources_at([20.0, 40.0, 20.0], [20.0, 30.0, 20.0])
+    shared = (np.array([0, 1, 2]), found.take(np.array([0, 1, 0])))
+    peak, _ = solve_each(pixels, pixels.value, targets, shared, core=WIDE, correlation=beam_correlation(FORM))
+    assert peak == pytest.approx([3, 3, 3], rel=1e-6)

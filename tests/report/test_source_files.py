@@ -7,7 +7,8 @@ from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 
 from trap.catalogues import Measurements
-from trap.report.source_files import UCDS, source_columns, write_fits_table, write_votable
+from trap.report.source_columns import source_columns
+from trap.report.source_files import UCDS, write_fits_table, write_votable
 
 SOURCES = Measurements.of(
     x=[10.0, 20.0], y=1, ra=[0.5, 15.0], dec=10, ew_fit_err=1e-4, ns_fit_err=2e-4, f_peak=[0.5, np.nan], f_peak_err=1,

@@ -9,7 +9,7 @@ from trap.cli.extract_products import Extracted, image_stem, write_product
 from trap.cli.extract_request import Request, make_request
 from trap.cli.files import reported
 from trap.errors import ConfigError, ImageError
-from trap.extraction.finder import Findings, find_by_fdr, find_by_threshold, measure_detected_in, measure_positions
+from trap.extraction.finder import Findings, find_by_fdr, find_by_threshold, with_holes
 from trap.extraction.shapes import measure_shapes
 from trap.images.patterns import expand_patterns
 from trap.outcomes import ExitCode
@@ -75,7 +75,7 @@ def extract_image(path: str, request: Request) -> Extracted:
     findings = _find(image, request)
     names = [] if request.positions is None else [str(name) for name in request.positions.name]
     shapes = measure_shapes(findings.measurements, image, findings.config)
-    return Extracted(image=image, findings=findings, shapes=shapes, names=names)
+    return Extracted(image=image, findings=findings, shapes=shapes, names=names, has_holes=request.has_holes)
 
 
 def _tried(path: str, request: Request) -> Extracted | str:
@@ -89,13 +89,20 @@ def _tried(path: str, request: Request) -> Extracted | str:
 
 
 def _find(image: Image, request: Request) -> Findings:
+    # Forced fits take a while to import.
     if request.positions is not None:
+        from trap.extraction.positions import measure_positions
+
         return measure_positions(image, request.positions.ra, request.positions.dec, request.config)
     if request.detection_image is not None:
+        from trap.extraction.positions import measure_detected_in
+
         return measure_detected_in(request.detection_image, image, request.config)
     if request.alpha is not None:
-        return find_by_fdr(image, request.config, alpha=request.alpha, analysis_threshold=request.analysis_threshold)
-    return find_by_threshold(image, request.config)
+        found = find_by_fdr(image, request.config, alpha=request.alpha, analysis_threshold=request.analysis_threshold)
+    else:
+        found = find_by_threshold(image, request.config)
+    return with_holes(image, found) if request.has_holes else found
 
 
 def _check_stems(paths: list[str]) -> None:

@@ -63,6 +63,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--grid", type=int, metavar="PIXELS", help="cells of the background and noise mesh (64)")
     group.add_argument("--margin", type=int, metavar="PIXELS", help="strip along the edges that is not searched (0)")
     group.add_argument("--radius", type=float, metavar="PIXELS", help="circle around the centre that is; 0: all (0)")
+    group.add_argument("--negative", action="store_true", help="look for negative sources too: holes, or Stokes V")
     deblend = group.add_mutually_exclusive_group()
     deblend.add_argument("--deblend", action="store_true", help="part islands that hold several sources (default)")
     deblend.add_argument("--no-deblend", action="store_true", help="leave islands whole")

@@ -12,7 +12,7 @@ from trap.cli.files import reported
 from trap.extraction.maps import island_map, model_map, residual_map, significance_map
 from trap.images.fits import write_map
 from trap.report.export import as_csv, as_rows
-from trap.report.source_files import SourceColumns, source_columns, write_fits_table, write_votable
+from trap.report.source_columns import SourceColumns, source_columns
 from trap.report.sources import regions_text, skymodel_text, sources_text
 from trap.report.text import count, number
 
@@ -40,12 +40,15 @@ class Extracted:
         Its sources, and what they look like without the beam.
     names
         Names of the sources, if they came with names.
+    has_holes
+        Whether negative sources were looked for too.
     """
 
     image: Image
     findings: Findings
     shapes: SourceShapes
     names: Sequence[str] = ()
+    has_holes: bool = False
 
     @property
     def columns(self) -> SourceColumns:
@@ -133,10 +136,15 @@ def _csv(path: Path, extracted: Extracted) -> None:
 
 
 def _votable(path: Path, extracted: Extracted) -> None:
+    # astropy's tables take a while to import.
+    from trap.report.source_files import write_votable
+
     write_votable(path, extracted.columns, extracted.about)
 
 
 def _fits(path: Path, extracted: Extracted) -> None:
+    from trap.report.source_files import write_fits_table
+
     write_fits_table(path, extracted.columns, extracted.about)
 
 
@@ -175,7 +183,10 @@ def _islands(path: Path, extracted: Extracted) -> None:
     findings, image = extracted.findings, extracted.findings.detected_in
     significance = significance_map(image, findings.detection_background, findings.config)
     threshold = findings.detection_threshold
-    labels = island_map(significance, detection=threshold, analysis=min(findings.config.analysis_threshold, threshold))
+    limits = {"detection": threshold, "analysis": min(findings.config.analysis_threshold, threshold)}
+    labels = island_map(significance, **limits)
+    if extracted.has_holes:
+        labels -= island_map(-significance, **limits)
     _write_map(path, labels, image, "")
 
 

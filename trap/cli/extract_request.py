@@ -9,7 +9,6 @@ from trap.config import PipelineConfig, SourceExtractionConfig, load_config
 from trap.errors import ConfigError, ImageError
 from trap.images.beam import Beam
 from trap.images.image import Image
-from trap.monitors import load_monitors, parse_positions
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -52,6 +51,8 @@ class Request:
         Image whose sources are measured, if that is what decides.
     positions
         Positions that are measured, if these are what decides.
+    has_holes
+        Whether what stands below the background is looked for as well.
     """
 
     config: SourceExtractionConfig
@@ -60,6 +61,7 @@ class Request:
     analysis_threshold: float | None
     detection_image: Image | None
     positions: MonitorPositions | None
+    has_holes: bool
 
     def image(self, path: str) -> Image:
         """An image, under the beam that was given for it."""
@@ -85,6 +87,7 @@ def make_request(arguments: Namespace) -> Request:
         analysis_threshold=arguments.analysis_threshold,
         detection_image=None,
         positions=None if arguments.fixed_positions is None else _positions(arguments.fixed_positions),
+        has_holes=arguments.negative,
     )
     if arguments.detection_image is None:
         return request
@@ -103,6 +106,8 @@ def _check_choice(arguments: Namespace) -> None:
         raise ConfigError("--fdr finds the detection threshold itself; leave out --detection-threshold")
     if is_forced and arguments.free:
         raise ConfigError("positions are measured with the shape of the beam; leave out --free")
+    if is_forced and arguments.negative:
+        raise ConfigError("positions are measured whatever the sign of what is there; leave out --negative")
     if not is_forced and arguments.box is not None:
         raise ConfigError("--box is for --fixed-positions and --detection-image; islands have the size that they have")
 
@@ -156,4 +161,7 @@ def _beam(arguments: Namespace) -> Beam | None:
 
 
 def _positions(text: str) -> MonitorPositions:
+    # VOTables, which a file may be, take a while to import.
+    from trap.monitors import load_monitors, parse_positions
+
     return parse_positions(text) if text.lstrip().startswith("[") else load_monitors(text)

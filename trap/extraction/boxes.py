@@ -30,6 +30,8 @@ class PixelBoxes:
 
     Parameters
     ----------
+    nx
+        Columns of the image.
     flat
         (n_pixels,) — index y·nx + x of each pixel, increasing.
     x, y
@@ -44,6 +46,7 @@ class PixelBoxes:
         (n,) — ``Flag.EDGE`` and ``Flag.MASKED_PIXELS``.
     """
 
+    nx: int
     flat: NDArray[np.intp]
     x: NDArray[np.intp]
     y: NDArray[np.intp]
@@ -87,6 +90,7 @@ def read_boxes(
     flat, first, members = np.unique(np.concatenate(flats), return_index=True, return_inverse=True)
     y_pixel, x_pixel = np.divmod(flat, nx)
     return PixelBoxes(
+        nx=nx,
         flat=flat,
         x=x_pixel,
         y=y_pixel,

@@ -1,7 +1,7 @@
-"""Ways to choose what is measured in one image: by thresholds, by FDR, by another image, by positions.
+"""Ways to choose what is measured in one image by what it shows itself: by thresholds, by FDR, holes too.
 
-The pipeline needs the first and the last, each where it belongs; a source finder that stands alone
-has them side by side, and each gives the same kind of answer.
+The pipeline needs the first, where it belongs; a source finder that stands alone has all of them, beside those of
+:mod:`trap.extraction.positions`, and each gives the same kind of answer.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.catalogues import Flag, Measurements
+from trap.catalogues import Measurements
 from trap.errors import ImageError
 from trap.extraction.fdr import fdr_threshold
-from trap.extraction.forced import fit_positions
 from trap.extraction.maps import significance_map
-from trap.extraction.measure import extract_sources
+from trap.extraction.measure import extract_holes, extract_sources
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from trap.config import SourceExtractionConfig
     from trap.extraction.background import Background
     from trap.images.image import Image
 
-__all__ = ["Findings", "find_by_fdr", "find_by_threshold", "measure_detected_in", "measure_positions"]
+__all__ = ["Findings", "find_by_fdr", "find_by_threshold", "findings_of", "with_holes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,7 +62,7 @@ def find_by_threshold(image: Image, config: SourceExtractionConfig) -> Findings:
         If the image has no restoring beam, or cannot be read; so for all functions here.
     """
     extraction = extract_sources(image, config)
-    return _findings(image, extraction.measurements, extraction.background, config)
+    return findings_of(image, extraction.measurements, extraction.background, config)
 
 
 def find_by_fdr(
@@ -104,50 +101,30 @@ def find_by_fdr(
     return find_by_threshold(image, chosen)
 
 
-def measure_detected_in(detection_image: Image, image: Image, config: SourceExtractionConfig) -> Findings:
-    """Measure in one image the sources that another one shows.
+def with_holes(image: Image, findings: Findings) -> Findings:
+    """Find and measure what stands as far below the background, too: sidelobes, or sources of negative Stokes V.
 
-    The sources of the detection image's islands are fitted in the image at their positions and with its
-    beam, all together: negative or absent ones too, and on any pixel grid.
+    Parameters
+    ----------
+    findings
+        Of this image; the thresholds are those in force there.
 
     Returns
     -------
     Findings
-        With the numbers of the detection image's islands.
+        With rows for the holes behind the others: flux densities and significance are negative, and so is the
+        number of the island.
     """
-    detection = extract_sources(detection_image, config)
-    # Those centred outside its searched area are the wings of sources elsewhere.
-    detected = detection.measurements.take((detection.measurements.flags & int(Flag.OUTSIDE)) == 0)
-    found = measure_positions(image, detected.ra, detected.dec, config)
-    return replace(
-        found,
-        measurements=found.measurements.with_columns(island=detected.island),
-        detected_in=detection_image,
-        detection_background=detection.background,
-    )
+    if not np.isfinite(findings.detection_threshold):
+        return findings
+    holes = extract_holes(image, findings.background, findings.config)
+    return replace(findings, measurements=Measurements.concatenate([findings.measurements, holes]))
 
 
-def measure_positions(image: Image, ra: ArrayLike, dec: ArrayLike, config: SourceExtractionConfig) -> Findings:
-    """Measure an image at given positions, whether or not a source is seen there.
-
-    The sources that the thresholds find are part of the model, so that they do not shine into
-    the positions.
-
-    Parameters
-    ----------
-    ra, dec
-        (n,) deg — ICRS.
-    """
-    extraction = extract_sources(image, config)
-    fits = fit_positions(
-        image, ra, dec, background=extraction.background, neighbours=extraction.measurements, config=config
-    )
-    return _findings(image, fits, extraction.background, config)
-
-
-def _findings(
+def findings_of(
     image: Image, measurements: Measurements, background: Background, config: SourceExtractionConfig
 ) -> Findings:
+    """Put together what was measured in an image that decided itself what is measured."""
     return Findings(
         measurements=measurements,
         background=background,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from trap.angles import wrap_ra
 from trap.catalogues import FitType, Flag, Measurements
@@ -17,8 +16,10 @@ from trap.errors import ImageError
 from trap.extraction.boxes import PixelBoxes, read_boxes
 from trap.extraction.celestial import HWHM_PER_SIGMA, beam_form, celestial_columns, ellipse_axes, pixel_forms
 from trap.extraction.gaussian import Gaussians
-from trap.extraction.linear import REACH_SIGMA, solve_peaks, unit_images
+from trap.extraction.joint import core_form
+from trap.extraction.linear import REACH_SIGMA, solve_each, solve_peaks, without
 from trap.extraction.neighbours import FREE_NEIGHBOUR, assign_roles, beam_plane, is_within
+from trap.extraction.noise import beam_correlation
 from trap.extraction.uncertainties import forced_fit_errors
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ __all__ = ["fit_positions"]
 
 SMALLEST_BOX = 2
 """Half side of a box in pixels, however small the beam."""
-SPRING = 1e-3
-"""What holds a found source near its own measurement, relative to the pixels: keeps the solution regular."""
+FOUND_SPRING, TARGET_SPRING = 1e-3, 1e-9
+"""What holds a found source near its own measurement, and a position near zero, relative to the pixels: keeps the
+solution regular."""
 
 
 def fit_positions(
@@ -50,11 +52,11 @@ def fit_positions(
 ) -> Measurements:
     """Measure an image at given positions.
 
-    Positions and the found sources around them are solved together, by linear least squares, on
-    boxes of side ``box_in_beampix`` beam semi-major axes. What the beam cannot tell apart is not
-    solved together: a position within half a beam width of a found source measures that source, one
-    that near to another position (the earlier leads) measures the same again, and all else is
-    subtracted from both.
+    Positions and the found sources around them are solved together, by linear least squares, on the pixels that a
+    beam-shaped blind fit takes, within boxes of side ``box_in_beampix`` beam semi-major axes. What the beam cannot
+    tell apart is not solved together: a position within half a beam width of a found source measures that source,
+    one that near to another position (the earlier leads) measures the same again, and all else is subtracted from
+    both.
 
     Parameters
     ----------
@@ -63,7 +65,7 @@ def fit_positions(
     ra, dec
         (n,) deg — positions, ICRS.
     background
-        Of this image.
+        Of this image; where the autocorrelation of its noise is not known, the beam's is taken.
     neighbours
         The sources found blindly in this image.
 
@@ -102,7 +104,13 @@ def fit_positions(
     columns: dict[str, Any] = {name: np.full(x.size, np.nan) for name in Measurements.columns()}
     columns |= {"x": x, "y": y, "ra": wrap_ra(ra), "dec": dec}
     if is_measured.any():
-        for name, values in _measure(image.wcs, boxes, x, y, is_measured, rms, found, beam).items():
+        n_measured = int(is_measured.sum())
+        targets = Gaussians(
+            x=x[is_measured], y=y[is_measured], peak=np.zeros(n_measured), form=np.tile(beam, (n_measured, 1))
+        )
+        correlation = beam_correlation(beam) if background.correlation is None else background.correlation
+        measured = _measure(image.wcs, boxes, targets, is_measured, rms[is_measured], found, beam, correlation)
+        for name, values in measured.items():
             columns[name][is_measured] = values
     columns |= {
         "ew_sys_err": config.ew_sys_err,
@@ -128,31 +136,32 @@ def _shining_in(found: Gaussians, x: Array, y: Array, half: int) -> Gaussians:
     semimajor, *_ = ellipse_axes(found.form)
     reach = np.sqrt(2) * (half + 1) + REACH_SIGMA / HWHM_PER_SIGMA * semimajor.max(initial=0.0)
     near = is_within(np.column_stack([found.x, found.y]), np.column_stack([x, y]), float(reach))
-    return Gaussians(x=found.x[near], y=found.y[near], peak=found.peak[near], form=found.form[near])
+    return found.take(near)
 
 
 def _measure(
     wcs: WCS,
     boxes: PixelBoxes,
-    x: Array,
-    y: Array,
+    targets: Gaussians,
     is_measured: NDArray[np.bool_],
-    rms: Array,
+    noise: Array,
     found: Gaussians,
     beam: Array,
+    correlation: Array,
 ) -> dict[str, Array]:
     """Columns of the positions that can be measured."""
-    x, y, noise = x[is_measured], y[is_measured], rms[is_measured]
-    targets = Gaussians(x=x, y=y, peak=np.zeros(x.size), form=np.tile(beam, (x.size, 1)))
-    peak, variance, residual = _solve(boxes, targets, found, beam)
+    peak, variance, residual = _solve(boxes, targets, found, beam, correlation)
     semimajor, semiminor, _ = (float(value) for value in ellipse_axes(beam))
     errors = forced_fit_errors(peak, rms=noise, variance=variance, beam_axes=(semimajor, semiminor))
-    sky = celestial_columns(wcs, x, y, form=targets.form, position_cov=errors.turned(targets.form).position)
+    sky = celestial_columns(
+        wcs, targets.x, targets.y, form=targets.form, position_cov=errors.turned(targets.form).position
+    )
     # The positions are those asked for, to the last bit.
     del sky["ra"], sky["dec"]
     n_boxes = len(boxes.has_centre)
-    squares = np.bincount(boxes.box, weights=residual[boxes.members] ** 2, minlength=n_boxes)[: rms.size][is_measured]
-    n_pixels = np.bincount(boxes.box, minlength=n_boxes)[: rms.size][is_measured]
+    n = is_measured.size
+    squares = np.bincount(boxes.box, weights=residual[boxes.members] ** 2, minlength=n_boxes)[:n][is_measured]
+    n_pixels = np.bincount(boxes.box, minlength=n_boxes)[:n][is_measured]
     chisq = squares / noise**2
     return sky | {
         "f_peak": peak,
@@ -167,27 +176,27 @@ def _measure(
     }
 
 
-def _solve(boxes: PixelBoxes, targets: Gaussians, found: Gaussians, beam: Array) -> tuple[Array, Array, Array]:
+def _solve(
+    boxes: PixelBoxes, targets: Gaussians, found: Gaussians, beam: Array, correlation: Array
+) -> tuple[Array, Array, Array]:
     """Peaks of the targets, their variances in units of the noise squared, and the residuals of all pixels."""
     roles = assign_roles(beam_plane(targets.x, targets.y, beam), beam_plane(found.x, found.y, beam))
-    found_images, images = unit_images(boxes, found), unit_images(boxes, targets)
-    solved = sparse.hstack([images[:, roles.is_leader], found_images[:, roles.is_free]], format="csc")
-    full_weight = np.pi / float(np.sqrt(beam[0] * beam[2] - beam[1] ** 2))
-    n_leaders, n_free = int(roles.is_leader.sum()), int(roles.is_free.sum())
-    residual = boxes.value - found_images @ found.peak
+    leaders, free, core = targets.take(roles.is_leader), found.take(roles.is_free), core_form(beam)
+    spring = np.repeat([TARGET_SPRING, FOUND_SPRING], [len(leaders), len(free)])
+    residual = without(boxes, boxes.value, found)
+    solved = leaders.joined(free)
     solution, solution_variance = solve_peaks(
-        solved, residual, full_weight=full_weight, spring=np.repeat([0.0, SPRING], [n_leaders, n_free])
+        boxes, residual, solved, core=core, spring=spring, correlation=correlation
     )
-    residual = residual - solved @ solution
+    residual = without(boxes, residual, solved.with_peak(solution))
     peak, variance, found_peak = np.zeros(len(targets)), np.zeros(len(targets)), found.peak.copy()
-    peak[roles.is_leader], variance[roles.is_leader] = solution[:n_leaders], solution_variance[:n_leaders]
-    found_peak[roles.is_free] += solution[n_leaders:]
+    peak[roles.is_leader], variance[roles.is_leader] = (a[: len(leaders)] for a in (solution, solution_variance))
+    found_peak[roles.is_free] += solution[len(leaders) :]
 
-    follower, source = roles.shared.T
-    sources = sparse.hstack([found_images, images], format="csc")
-    overlap = (images[:, follower] * sources[:, source]).sum(axis=0)
-    seen = images.T @ residual
-    np.add.at(seen, follower, overlap * np.concatenate([found_peak, peak])[source])
-    weight = (images**2).sum(axis=0)
-    peak = np.where(roles.is_leader, peak, seen / weight)
-    return peak, np.where(roles.is_leader, variance, 2 * full_weight / weight), residual
+    followers = np.flatnonzero(~roles.is_leader)
+    all_sources = found.with_peak(found_peak).joined(targets.with_peak(peak))
+    shared = (np.searchsorted(followers, roles.shared[:, 0]), all_sources.take(roles.shared[:, 1]))
+    peak[followers], variance[followers] = solve_each(
+        boxes, residual, targets.take(followers), shared, core=core, correlation=correlation
+    )
+    return peak, variance, residual

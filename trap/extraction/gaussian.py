@@ -68,6 +68,14 @@ class Gaussians:
         """Take these rows."""
         return type(self)(x=self.x[rows], y=self.y[rows], peak=self.peak[rows], form=self.form[rows])
 
+    def with_peak(self, peak: Array) -> Self:
+        """Give them other peaks."""
+        return type(self)(x=self.x, y=self.y, peak=peak, form=self.form)
+
+    def joined(self, others: Self) -> Self:
+        """Put others behind these."""
+        return self.of(np.concatenate([self.parameters, others.parameters]))
+
     def where(self, condition: NDArray[np.bool_], other: Self) -> Self:
         """Take these rows where ``condition`` holds, and those of ``other`` elsewhere."""
         return type(self)(

@@ -129,7 +129,7 @@ def _is_no_ellipse(trial: JointFit, sky: Sky, correlation: Array, _: SourceExtra
     # The two are put back.
     both, one_each = left, np.arange(len(new) + 1)
     for source in (new, near):
-        hole = replace(source, peak=-source.peak).parameters
+        hole = source.with_peak(-source.peak).parameters
         both = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, hole)
     ellipse = fit_islands(replace(pixels, value=both), np.ones(len(new), np.intp), _merged(new, near), Shape.FREE)
     remains = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, ellipse.parameters)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-__all__ = ["JointFit", "fit_jointly"]
+__all__ = ["JointFit", "core_form", "fit_jointly"]
 
 CORE_SIGMA = 1.6
 """Radius, in σ of the beam, of the ellipse about a point source that is fitted whatever its pixels' values."""
@@ -79,6 +79,21 @@ class JointFit:
         return covariance
 
 
+def core_form(beam: Array) -> Array:
+    """(3,) pix⁻² — the ellipse of pixels about a source that are fitted in any case: a u² + 2 b u v + c v² ≤ 1.
+
+    Parameters
+    ----------
+    beam
+        (3,) pix⁻² — coefficients of its exponent.
+    """
+    a, b, c = beam
+    largest = (a + c) / 2 + np.hypot((a - c) / 2, b)
+    radius = max(CORE_SIGMA, CORE_RADIUS * np.sqrt(largest), np.sqrt(CORE_PIXELS * np.sqrt(a * c - b**2) / np.pi))
+    scaled: Array = beam / radius**2
+    return scaled
+
+
 def fit_jointly(
     shape: Shape, islands: Islands, which: Indices, first: Indices, start: Gaussians, *, sky: Sky, beam: Array
 ) -> JointFit:
@@ -103,21 +118,12 @@ def fit_jointly(
     if shape is Shape.BEAM:
         start = Gaussians(x=start.x, y=start.y, peak=start.peak, form=np.tile(beam, (len(start), 1)))
     centres, keep = np.column_stack([start.x, start.y]), shape is Shape.FREE
-    pixels = fitted_pixels(islands, sky, which=which, first=first, centres=centres, form=_core(beam), keep=keep)
+    pixels = fitted_pixels(islands, sky, which=which, first=first, centres=centres, form=core_form(beam), keep=keep)
     counts = np.diff(first)
     fitted = fit_islands(pixels, counts, start, shape)
     is_source = _is_plausible(fitted, islands.take(which), counts, beam) & _has_stayed(fitted, start)
     sources = Gaussians.of(np.where(is_source[:, np.newaxis], fitted.parameters, np.nan))
     return JointFit(shape=shape, which=which, first=first, sources=sources, pixels=pixels)
-
-
-def _core(beam: Array) -> Array:
-    """Coefficients of the ellipse of pixels about a component that are fitted in any case."""
-    a, b, c = beam
-    largest = (a + c) / 2 + np.hypot((a - c) / 2, b)
-    radius = max(CORE_SIGMA, CORE_RADIUS * np.sqrt(largest), np.sqrt(CORE_PIXELS * np.sqrt(a * c - b**2) / np.pi))
-    scaled: Array = beam / radius**2
-    return scaled
 
 
 def _has_stayed(fitted: Gaussians, start: Gaussians) -> NDArray[np.bool_]:

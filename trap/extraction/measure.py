@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Extraction", "extract_sources"]
+__all__ = ["Extraction", "extract_holes", "extract_sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,10 +64,7 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     ImageError
         If the image has no restoring beam, or cannot be read.
     """
-    if image.metadata.beam is None:
-        raise ImageError("no restoring beam in the header", image.url)
-    beam = beam_form(image.metadata.beam, image.wcs)
-    data = image.data
+    beam, data = _beam_of(image), image.data
     mask = measured_mask(data, config)
     background = estimate_background(data, mask, config, beam=beam)
     sky = Sky(data=data, mask=mask, background=background)
@@ -80,6 +77,40 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
         rms_min=heights.rms_min,
         rms_max=heights.rms_max,
     )
+
+
+def extract_holes(image: Image, background: Background, config: SourceExtractionConfig) -> Measurements:
+    """Find and measure what stands below the background as sources stand above it.
+
+    Parameters
+    ----------
+    background
+        Of this image, from :func:`extract_sources`.
+
+    Returns
+    -------
+    Measurements
+        With negative flux densities and significances, and islands numbered -1, -2, ….
+
+    Raises
+    ------
+    ImageError
+        If the image has no restoring beam, or cannot be read.
+    """
+    beam = _beam_of(image)
+    sky = Sky(data=image.data, mask=measured_mask(image.data, config), background=background).negative()
+    islands = find_islands(sky, sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold))
+    if not len(islands):
+        return Measurements.empty()
+    found = _measure(islands, sky, image, background, beam, config)
+    turned = {name: -getattr(found, name) for name in ("f_peak", "f_int", "significance", "island")}
+    return found.with_columns(**turned)
+
+
+def _beam_of(image: Image) -> Array:
+    if image.metadata.beam is None:
+        raise ImageError("no restoring beam in the header", image.url)
+    return beam_form(image.metadata.beam, image.wcs)
 
 
 def _measure(

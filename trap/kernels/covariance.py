@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-__all__ = ["fit_covariances"]
+__all__ = ["correlated_product", "design_of", "fit_covariances", "sandwich", "squeezed"]
 
 MOST_PIXELS = 1500
 """Pixels of an island that are each paired with all around them; of larger islands an even sample is."""
@@ -52,24 +52,24 @@ def fit_covariances(
         own, rows = slice(offsets[i], offsets[i + 1]), slice(first[i], first[i + 1])
         if np.isnan(parameters[rows]).any():
             continue
-        starts, component, slopes = _design(x[own], y[own], parameters[rows], n_free)
+        starts, component, slopes = design_of(x[own], y[own], parameters[rows], n_free)
         n_components = first[i + 1] - first[i]
         if n_components == 1 and starts.size - 1 == slopes.shape[0] <= MOST_PIXELS:
             normal, noise = _products_of_one(x[own], y[own], slopes, correlation)
-            found = _sandwich(invert(normal[:n_free, :n_free]), noise[:n_free, :n_free])
+            found = sandwich(invert(normal[:n_free, :n_free]), noise[:n_free, :n_free])
             copy_table(found, result[first[i]])
             continue
         design = (starts, component, slopes)
-        inverse = invert(_squeezed(_correlated_product(x[own], y[own], design, n_components, correlation[:0]), n_free))
-        noise = _squeezed(_correlated_product(x[own], y[own], design, n_components, correlation), n_free)
+        inverse = invert(squeezed(correlated_product(x[own], y[own], design, n_components, correlation[:0]), n_free))
+        noise = squeezed(correlated_product(x[own], y[own], design, n_components, correlation), n_free)
         for k in range(n_components):
             block = inverse[k * n_free : (k + 1) * n_free]
-            copy_table(_sandwich(block, noise), result[first[i] + k])
+            copy_table(sandwich(block, noise), result[first[i] + k])
     return result
 
 
 @compiled
-def _design(x: Indices, y: Indices, parameters: Array, n_free: int) -> tuple[Indices, Indices, Array]:
+def design_of(x: Indices, y: Indices, parameters: Array, n_free: int) -> tuple[Indices, Indices, Array]:
     """J without its zeros: for each pixel where its entries start, whose they are, and (n, 6) derivatives."""
     n = parameters.shape[0]
     here, active = np.empty((n, 6)), np.empty(n, np.intp)
@@ -110,7 +110,7 @@ def _products_of_one(x: Indices, y: Indices, slopes: Array, correlation: Array) 
 
 
 @compiled
-def _squeezed(matrix: Array, n_free: int) -> Array:
+def squeezed(matrix: Array, n_free: int) -> Array:
     """Leave out what is not free of a matrix with six rows and columns for each component."""
     n = matrix.shape[0] // 6
     result = np.empty((n * n_free, n * n_free))
@@ -121,7 +121,7 @@ def _squeezed(matrix: Array, n_free: int) -> Array:
 
 
 @compiled
-def _correlated_product(
+def correlated_product(
     x: Indices, y: Indices, design: tuple[Indices, Indices, Array], n_components: int, correlation: Array
 ) -> Array:
     """Jᵀ C J, with six rows and columns for each component; with an empty table of C simply JᵀJ."""
@@ -158,7 +158,7 @@ def _correlated_product(
 
 
 @compiled
-def _sandwich(block: Array, noise: Array) -> Array:
+def sandwich(block: Array, noise: Array) -> Array:
     """Rows of the inverse, times the noise, times the same rows."""
     n_free, n = block.shape
     result = np.zeros((n_free, n_free))

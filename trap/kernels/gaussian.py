@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.intp]
     Pixels = tuple[Indices, Indices, Array]
 
-__all__ = ["copy_table", "fit_gaussians", "invert", "residuals", "slopes_at", "strongest_components"]
+__all__ = ["FURTHEST", "copy_table", "fit_gaussians", "invert", "residuals", "slopes_at", "strongest_components"]
 
 FURTHEST = 36.0
 """Exponent (twice over) at which a Gaussian ends: 1.5e-8 of its peak."""

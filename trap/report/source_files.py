@@ -10,20 +10,16 @@ from astropy.table import Column as TableColumn
 from astropy.table import Table
 
 from trap import __version__
-from trap.tables import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from trap.tables import ColumnTable
+    from trap.report.source_columns import SourceColumns
 
-__all__ = ["SourceColumns", "source_columns", "write_fits_table", "write_votable"]
-
-SourceColumns = dict[str, tuple[Column, "NDArray[Any]"]]
-"""What each column is, and its values."""
+__all__ = ["write_fits_table", "write_votable"]
 
 UCDS = {
     "name": "meta.id",
@@ -49,25 +45,6 @@ UCDS = {
     "flags": "meta.code.qual",
 }
 """What the Virtual Observatory calls these quantities (UCD1+); the rest have no word of their own."""
-
-
-def source_columns(tables: Sequence[ColumnTable], names: Sequence[str] = ()) -> SourceColumns:
-    """Put tables of the same sources side by side.
-
-    Parameters
-    ----------
-    tables
-        Of equal length, without a column in common.
-    names
-        What the sources are called, if any of them has a name; the first column then.
-    """
-    columns: SourceColumns = {}
-    if any(names):
-        values = np.asarray([str(name) for name in names])
-        columns["name"] = (Column(values.dtype, "", "Name that was given with the position."), values)
-    for table in tables:
-        columns |= {name: (column, getattr(table, name)) for name, column in table.columns().items()}
-    return columns
 
 
 def write_votable(path: Path, columns: SourceColumns, about: Mapping[str, str | float]) -> None:

@@ -1,0 +1,182 @@
+"""Peaks of Gaussians whose places and shapes are known: who is solved with whom, on which pixels, and the solution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.kernels.compiled import compiled
+from trap.kernels.covariance import correlated_product, design_of, sandwich, squeezed
+from trap.kernels.gaussian import FURTHEST, invert
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    Indices = NDArray[np.intp]
+
+__all__ = ["add_gaussians", "core_pixels", "fit_peaks", "link_gaussians"]
+
+
+@compiled
+def link_gaussians(parameters: Array, least_overlap: float) -> Indices:
+    """(n,) — number of the group of each Gaussian, counted from 0; within a group they overlap, one after the other.
+
+    Parameters
+    ----------
+    parameters
+        (n, 6) — peak, x, y, a, b, c.
+    least_overlap
+        Correlation of two Gaussians at their distance, as of two with one centre, from which on they are linked.
+    """
+    n = parameters.shape[0]
+    parent, number = np.arange(n), np.full(n, -1)
+    limit, inverse = -2 * np.log(least_overlap), np.empty((n, 3))
+    for i in range(n):
+        a, b, c = parameters[i, 3], parameters[i, 4], parameters[i, 5]
+        determinant = a * c - b * b
+        inverse[i, 0], inverse[i, 1], inverse[i, 2] = c / determinant, -b / determinant, a / determinant
+    for i in range(n):
+        for j in range(i):
+            # The product of two Gaussians integrates to a Gaussian of their distance, with the sum of their variances.
+            xx, xy, yy = inverse[i] + inverse[j]
+            u, v = parameters[i, 1] - parameters[j, 1], parameters[i, 2] - parameters[j, 2]
+            if yy * u * u - 2 * xy * u * v + xx * v * v < limit * (xx * yy - xy * xy):
+                parent[_root(parent, i)] = _root(parent, j)
+    n_groups = 0
+    for i in range(n):
+        root = _root(parent, i)
+        if number[root] < 0:
+            number[root] = n_groups
+            n_groups += 1
+        number[i] = number[root]
+    return number
+
+
+@compiled
+def _root(parent: Indices, start: int) -> int:
+    while parent[start] != start:
+        parent[start] = parent[parent[start]]
+        start = parent[start]
+    return start
+
+
+@compiled
+def core_pixels(flat: Indices, nx: int, centres: Array, form: Array) -> tuple[Indices, Indices]:
+    """List the pixels near each of some places.
+
+    Parameters
+    ----------
+    flat
+        (n_pixels,) — indices y·nx + x of the pixels there are, increasing.
+    centres
+        (n, 2) pix — x and y.
+    form
+        (3,) — (a, b, c): near is where a u² + 2 b u v + c v² ≤ 1.
+
+    Returns
+    -------
+    offsets, places
+        (n + 1,) and places in the list of pixels, increasing for each centre.
+    """
+    a, b, c = form
+    reach = np.sqrt(a / (a * c - b * b))
+    offsets = np.zeros(centres.shape[0] + 1, np.intp)
+    places, n = np.empty(max(64 * centres.shape[0], 1024), np.intp), 0
+    for i in range(centres.shape[0]):
+        x, y = centres[i]
+        for row in range(int(np.ceil(y - reach)), int(np.floor(y + reach)) + 1):
+            v = row - y
+            root = np.sqrt(max((b * v) ** 2 - a * (c * v * v - 1), 0.0))
+            left, right = np.ceil(x + (-b * v - root) / a), np.floor(x + (-b * v + root) / a)
+            first, last = row * nx + int(max(left, 0)), row * nx + int(min(right, nx - 1))
+            k = np.searchsorted(flat, first)
+            while k < flat.size and flat[k] <= last:
+                if n == places.size:
+                    places = np.concatenate((places, np.empty_like(places)))
+                places[n] = k
+                n, k = n + 1, k + 1
+        offsets[i + 1] = n
+    return offsets, places[:n].copy()
+
+
+@compiled
+def add_gaussians(flat: Indices, nx: int, value: Array, parameters: Array) -> Array:
+    """(n_pixels,) — values with Gaussians added, each where it shines.
+
+    Parameters
+    ----------
+    flat, value
+        (n_pixels,) — indices y·nx + x, increasing, and brightness.
+    parameters
+        (n, 6) — peak, x, y, a, b, c.
+    """
+    result = value.copy()
+    for i in range(parameters.shape[0]):
+        peak, x, y, a, b, c = parameters[i]
+        determinant = a * c - b * b
+        reach_x, reach_y = np.sqrt(FURTHEST * c / determinant), np.sqrt(FURTHEST * a / determinant)
+        left, right = max(np.ceil(x - reach_x), 0.0), min(np.floor(x + reach_x), nx - 1.0)
+        for row in range(int(max(np.ceil(y - reach_y), 0.0)), int(np.floor(y + reach_y)) + 1):
+            k = np.searchsorted(flat, row * nx + int(left))
+            while k < flat.size and flat[k] <= row * nx + int(right):
+                u, v = flat[k] - row * nx - x, row - y
+                exponent = a * u * u + 2 * b * u * v + c * v * v
+                if exponent <= FURTHEST:
+                    result[k] += peak * np.exp(-exponent / 2)
+                k += 1
+    return result
+
+
+@compiled
+def fit_peaks(
+    offsets: Indices,
+    pixels: tuple[Indices, Indices, Array],
+    first: Indices,
+    parameters: Array,
+    spring: Array,
+    correlation: Array,
+) -> tuple[Array, Array]:
+    """Solve for the peaks of each group by linear least squares: M⁻¹ Jᵀ d, with the covariance M⁻¹ Jᵀ C J M⁻¹.
+
+    Parameters
+    ----------
+    offsets, pixels
+        (n_groups + 1,) and x, y, value — the pixels of each group, in the order of the image.
+    first, parameters
+        (n_groups + 1,) and (n, 6) — the Gaussians of each group; their peaks do not matter.
+    spring
+        (n,) — what pulls a peak towards zero, as a share of its own weight: M is JᵀJ with that on its diagonal.
+    correlation
+        Autocorrelation C of the noise, as of :func:`trap.kernels.covariance.fit_covariances`.
+
+    Returns
+    -------
+    peak, variance
+        (n,) — the latter in noise of unit variance. Peak 0, variance NaN for one that reaches no pixel.
+    """
+    x, y, value = pixels
+    peak, variance = np.zeros(parameters.shape[0]), np.full(parameters.shape[0], np.nan)
+    for i in range(offsets.size - 1):
+        own, rows = slice(offsets[i], offsets[i + 1]), slice(first[i], first[i + 1])
+        n = first[i + 1] - first[i]
+        design = design_of(x[own], y[own], parameters[rows], 1)
+        starts, component, slopes = design
+        right = np.zeros(n)
+        for pixel in range(starts.size - 1):
+            for entry in range(starts[pixel], starts[pixel + 1]):
+                right[component[entry]] += slopes[entry, 0] * value[own][pixel]
+        normal = squeezed(correlated_product(x[own], y[own], design, n, correlation[:0]), 1)
+        is_seen = np.empty(n, np.bool_)
+        for k in range(n):
+            is_seen[k] = normal[k, k] > 0
+            normal[k, k] = normal[k, k] * (1 + spring[first[i] + k]) if is_seen[k] else 1.0
+        inverse = invert(normal)
+        noise = squeezed(correlated_product(x[own], y[own], design, n, correlation), 1)
+        for k in range(n):
+            for m in range(n):
+                peak[first[i] + k] += inverse[k, m] * right[m]
+            if is_seen[k]:
+                variance[first[i] + k] = sandwich(inverse[k : k + 1], noise)[0, 0]
+    return peak, variance
