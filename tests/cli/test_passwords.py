@@ -73,8 +73,9 @@ def test_variables_of_trap_name_a_database(tkp, given, url):
     assert database_of_environment() == url
 
 
-def test_password_of_trap_goes_to_the_variable_of_the_library(tkp):
-    tkp(**{"NAME": "sky", "PASSWORD": "topsecret"})
+def test_password_of_trap_goes_to_the_variable_of_the_library(tkp, monkeypatch):
+    tkp(NAME="sky")
+    monkeypatch.setenv("TKP_DBPASSWORD", "topsecret")
     assert "topsecret" not in database_of_environment()
     assert os.environ["PGPASSWORD"] == "topsecret"
 
