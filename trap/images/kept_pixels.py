@@ -6,6 +6,7 @@ at all. What cannot be written for a reason that may pass is tried again with it
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,6 +119,8 @@ def _cutout_pixels(image: Image) -> int:
 def _header(image: Image, wcs: WCS) -> fits.Header:
     header = wcs.to_header()
     header["BUNIT"] = "JY/BEAM"
+    header["RESTFRQ"] = image.metadata.freq_eff
+    header["DATE-OBS"] = image.metadata.taustart_ts.replace(tzinfo=None).isoformat()
     beam = image.metadata.beam
     if beam is not None:
         header["BMAJ"], header["BMIN"], header["BPA"] = beam.bmaj, beam.bmin, beam.bpa
@@ -132,6 +135,7 @@ def _write(path: Path, hdus: Sequence[fits.PrimaryHDU | fits.ImageHDU]) -> None:
         fits.HDUList(list(hdus)).writeto(part, overwrite=True)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         msg = f"{path}: pixels cannot be kept: {error}"
         raise TransientError(msg) from error
