@@ -40,7 +40,8 @@ os.environ.update(
     PREFECT_SERVER_UI_ENABLED="false",
     PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT="false",
 )
-for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"):
+TRAP_DATABASE = tuple(f"TKP_DB{name}" for name in ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT"))
+for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", *TRAP_DATABASE):
     os.environ.pop(name, None)
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not put db_servers.py within reach

@@ -25,7 +25,7 @@ from trap.outcomes import RunSummary, TimestepOutcome
 from trap.patience import call_patiently
 from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
-from trap.steps import association, backward_fitting, forced_fitting, late_images, persistence, varmetric
+from trap.steps import association, backward_fitting, forced_fitting, kept_pixels, late_images, persistence, varmetric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -231,6 +231,7 @@ class DatasetRun:
                 links=survey.region_links(images),
                 metrics=varmetric.summarise_touched(survey, images),
                 backward=backward,
+                pixels=kept_pixels.keep_pixels(images, self.config.execution),
             )
         ids = executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, survey)
         if ids is None:
@@ -350,6 +351,7 @@ def open_run(
         If the database cannot be used, or another run is writing the dataset.
     """
     urls = expand_patterns(config.execution.images)
+    kept_pixels.pixel_directory(config.execution)  # a setting that is missing is told before anything is made
     with persistence.open_dataset(config, monitors, urls) as (engine, dataset_id):
         plan = make_plan(
             urls,

@@ -27,6 +27,7 @@ __all__ = [
     "BackwardFits",
     "ImageRecord",
     "ImageResult",
+    "KeptPixels",
     "RegionLinks",
     "StoredIds",
     "TimestepRecord",
@@ -209,6 +210,28 @@ class RegionLinks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPixels:
+    """What was kept of the pixels of an image.
+
+    Parameters
+    ----------
+    image
+        Number of the image in its timestep.
+    header
+        Header of the image, as text.
+    path
+        Where the pixels are.
+    kind
+        'images' or 'cutouts'.
+    """
+
+    image: int
+    header: str
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimestepRecord:
     """Everything of one timestep that is stored, in one transaction; the survey has the rest.
 
@@ -224,6 +247,8 @@ class TimestepRecord:
         What the new sources were before.
     is_late
         Whether a later timestep was stored before: then there are neither changes nor metrics.
+    pixels
+        What was kept of the images' pixels.
     """
 
     taustart_ts: datetime
@@ -234,6 +259,7 @@ class TimestepRecord:
     metrics: VarMetrics
     backward: tuple[BackwardFits, ...] = ()
     is_late: bool = False
+    pixels: tuple[KeptPixels, ...] = ()
 
     @property
     def n_accepted(self) -> int:

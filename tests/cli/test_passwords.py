@@ -4,7 +4,9 @@ import os
 
 import pytest
 
-from trap.cli.passwords import hide_password, without_password
+from trap.cli.database import database_url
+from trap.cli.passwords import database_of_environment, hide_password, without_password
+from trap.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,48 @@ def test_url_without_password_leaves_the_variable_alone(monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "set by hand")
     hide_password("postgresql://me@host/sky")
     assert os.environ["PGPASSWORD"] == "set by hand"
+
+
+@pytest.fixture
+def tkp(monkeypatch):
+    def set_variables(**given):
+        monkeypatch.setenv("PGPASSWORD", "")
+        for name, value in given.items():
+            monkeypatch.setenv(f"TKP_DB{name}", value)
+
+    return set_variables
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, None),
+        ({"PASSWORD": "alone"}, None),
+        ({"NAME": "sky", "USER": "me"}, "postgresql://me@localhost:5432/sky"),
+        ({"HOST": "db", "PORT": "5433", "USER": "me"}, "postgresql://me@db:5433/me"),
+        ({"HOST": "db", "USER": "m/e@x", "NAME": "a b"}, "postgresql://m%2Fe%40x@db:5432/a%20b"),
+        ({"ENGINE": "sqlite", "NAME": "/data/trap.db"}, "sqlite:////data/trap.db"),
+    ],
+)
+def test_variables_of_trap_name_a_database(tkp, given, url):
+    tkp(**given)
+    assert database_of_environment() == url
+
+
+def test_password_of_trap_goes_to_the_variable_of_the_library(tkp, monkeypatch):
+    tkp(NAME="sky")
+    monkeypatch.setenv("TKP_DBPASSWORD", "topsecret")
+    assert "topsecret" not in database_of_environment()
+    assert os.environ["PGPASSWORD"] == "topsecret"
+
+
+def test_kind_of_database_that_there_is_not_is_refused(tkp):
+    tkp(ENGINE="monetdb")
+    with pytest.raises(ConfigError, match="TKP_DBENGINE is 'monetdb'"):
+        database_of_environment()
+
+
+def test_option_comes_before_the_environment_and_that_before_the_settings(tkp):
+    tkp(ENGINE="sqlite", NAME="environment.db")
+    assert database_url("sqlite:///option.db", "sqlite:///file.db") == "sqlite:///option.db"
+    assert database_url(None, "sqlite:///file.db") == "sqlite:///environment.db"

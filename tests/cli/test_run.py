@@ -69,6 +69,38 @@ def test_second_run_adds_nothing_and_says_so(images, tmp_path, run_in_process, c
     assert rows(tmp_path, "SELECT count(*) FROM extractedsource") == before
 
 
+def test_same_command_goes_on_and_another_dataset_is_made_when_asked_for(images, tmp_path, run_in_process, capsys):
+    run(tmp_path, "--images", f"{images}/*.fits")
+    assert run(tmp_path, "--images", f"{images}/*.fits") == 0
+    assert "3 images were already in dataset 1: nothing added" in capsys.readouterr().out
+    assert run(tmp_path, "--images", f"{images}/*.fits", "--new-dataset") == 0
+    assert "dataset 2: 3 timesteps stored" in capsys.readouterr().out
+
+
+def test_other_settings_are_listed_and_refused_unless_a_new_dataset_is_asked_for(
+    images, tmp_path, run_in_process, capsys
+):
+    run(tmp_path, "--images", f"{images}/*.fits")
+    file = tmp_path / "trap.toml"
+    file.write_text("[association]\nderuiter_radius = 3.0\n")
+    capsys.readouterr()
+    assert run(tmp_path, file, "--images", f"{images}/*.fits") == 1
+    error = one_line(capsys)
+    assert "association.deruiter_radius is 3.0, there 5.68" in error
+    assert "--new-dataset" in error
+    assert run(tmp_path, file, "--images", f"{images}/*.fits", "--new-dataset") == 0
+
+
+def test_same_monitored_positions_are_no_others(images, tmp_path, run_in_process, capsys):
+    monitor = tmp_path / "monitor.json"
+    monitor.write_text("[[0.02, 45.02]]")
+    words = ("--images", f"{images}/*.fits", "--monitor", monitor)
+    assert [run(tmp_path, *words) for _ in range(2)] == [0, 0]
+    monitor.write_text("[[0.03, 45.02]]")
+    assert run(tmp_path, *words) == 1
+    assert "has its monitored positions" in capsys.readouterr().err
+
+
 def test_bad_images_are_listed_with_their_reasons(images, tmp_path, run_in_process, capsys):
     first = min(images.glob("*.fits"))
     (images / "broken.fits").write_bytes(first.read_bytes()[:4000])
@@ -120,7 +152,7 @@ def test_progress_is_shown_on_a_terminal_alone(images, tmp_path, run_in_process,
     assert "timesteps" not in capsys.readouterr().err.replace("timesteps=", "")
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    run(tmp_path, "--images", f"{images}/*.fits")
+    run(tmp_path, "--images", f"{images}/*.fits", "--new-dataset")
     assert "3/3" in capsys.readouterr().err
 
 
@@ -170,9 +202,10 @@ def test_unreachable_database_is_one_line(images, run_in_process, capsys):
     ("options", "way_on"),
     [
         (
-            (),
+            ("--new-dataset",),
             "add to the command --dataset and the number that this shows: {trap} dataset list --database {database}\n",
         ),
+        ((), "the same command goes on from there\n"),
         (("--dataset", "1"), "the same command goes on from there\n"),
     ],
 )

@@ -31,11 +31,11 @@ from trap.db.runs import run_table
 from trap.db.upkeep import check_database
 from trap.images.simulate import SurveyConfig, simulate_survey
 
-pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.timeout(1800)]
 
 N_TIMESTEPS = 30
 N_KILLS = 40
-KILLS_OF_THE_FLOW = (4, 13, 22, 31)
+KILLS_OF_THE_FLOW = (7, 19, 31)
 RUNNER = Path(__file__).parents[1] / "crash_runner.py"
 TOLD_BY_THE_CLOCK = {"process_start_ts", "process_end_ts", "stored_ts", "seconds", "rerun", "run"}
 
@@ -155,7 +155,7 @@ def test_run_killed_at_forty_moments_leaves_what_an_untroubled_run_leaves(
         behind = stored(engine) < (N_TIMESTEPS - 2) * kill / N_KILLS
         kill_somewhere(warm, config, runner, tmp_path / "wire", moments, may_store=int(behind))
         n_stored.append(stored(engine))
-        if kill % 8 == 0:
+        if kill % 10 == 0:
             assert check_database(engine) == []
     assert n_stored == sorted(n_stored)
     assert 20 <= n_stored[-1] < N_TIMESTEPS

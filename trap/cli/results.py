@@ -8,19 +8,23 @@ from trap.cli.database import reading_database
 from trap.cli.files import reported
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
+from trap.db.kept_pixels import find_pixels
 from trap.db.runs import run_table
 from trap.errors import ConfigError, TrapError
+from trap.images.kept_pixels import read_cutout
 from trap.report.export import as_csv, as_json, as_rows
-from trap.report.plots import LightCurve, plot_light_curves, save_figure
+from trap.report.plots import LightCurve, plot_cutouts, plot_light_curves, save_figure
 from trap.report.summary import dataset_text, datasets_table, light_curve_text
-from trap.report.text import sky_position
+from trap.report.text import moment, sky_position
 from trap.steps.prettyprint import prettyprint
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    import numpy as np
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     Columns = Mapping[str, NDArray[Any]]
@@ -105,10 +109,15 @@ def show_light_curve(arguments: Namespace) -> int:
             raise TrapError(msg)
         entry = {name: values[0] for name, values in near.items()}
         points = lightcurves.light_curve(connection, int(entry["id"]))
+        files = find_pixels(connection, points["image"].tolist())
     if not _exported(points, arguments):
         print(light_curve_text(entry, points, n_near=len(near["id"])))
     if arguments.plot is not None:
-        _draw(entry, points, arguments.plot)
+        curve = LightCurve.of_points(sky_position(entry["wm_ra"], entry["wm_decl"]), points)
+        _save(lambda: plot_light_curves([curve]), arguments.plot)
+    if arguments.cutouts is not None:
+        cutouts = _cutouts(entry, points, files)
+        _save(lambda: plot_cutouts(cutouts), arguments.cutouts)
     return 0
 
 
@@ -127,11 +136,25 @@ def _check_position(ra: float, dec: float) -> None:
         raise ConfigError(msg)
 
 
-def _draw(entry: Mapping[str, Any], points: Columns, path: Path) -> None:
-    curve = LightCurve.of_points(sky_position(entry["wm_ra"], entry["wm_decl"]), points)
+def _cutouts(
+    entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path]
+) -> list[tuple[str, NDArray[np.float32]]]:
+    """What the kept pixels of the images of a light curve show at its position, each with its time and frequency."""
+    found = []
+    for image, time, frequency in zip(points["image"], points["taustart_ts"], points["freq_central"], strict=True):
+        pixels = read_cutout(files[image], entry["wm_ra"], entry["wm_decl"]) if image in files else None
+        if pixels is not None:
+            found.append((f"{moment(time)}\n{frequency / 1e6:.5g} MHz", pixels))
+    if not found:
+        msg = "no pixels of this source were kept; execution.keep_pixels says which ones a run keeps"
+        raise TrapError(msg)
+    return found
+
+
+def _save(draw: Callable[[], Figure], path: Path) -> None:
     try:
         with reported(path):
-            save_figure(plot_light_curves([curve]), path)
+            save_figure(draw(), path)
     except ValueError as error:
         if isinstance(error, ConfigError):
             raise

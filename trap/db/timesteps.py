@@ -12,6 +12,7 @@ from trap.catalogues import Association, Associations, ExtractType, FitRequests,
 from trap.db import catalogue
 from trap.db.datasets import add_late_timestep, insert_timestep, processed_hashes, store_unreadable
 from trap.db.images import insert_images
+from trap.db.kept_pixels import insert_kept_pixels
 from trap.db.measurements import insert_measurements
 from trap.db.resume import claim_timestep
 from trap.records import StoredIds
@@ -65,6 +66,7 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
     timestep = insert_timestep(connection, dataset_id, record.taustart_ts, _counts(record), _seconds(record))
     store_unreadable(connection, dataset_id, record.unreadable)
     images = insert_images(connection, dataset_id, timestep, record.images, survey)
+    insert_kept_pixels(connection, images.images, record.pixels)
     measurement_ids = _insert_measurements(connection, record, survey, images.images)
     # From here on, measurements of the whole timestep are numbered through.
     starts = np.cumsum([0, *(len(image.measurements) for image in record.images)])

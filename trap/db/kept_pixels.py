@@ -1,0 +1,56 @@
+"""Where the pixels are that were kept of images: in files, beside the database."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from trap.db.bulk import insert_columns, is_among
+from trap.db.models import ImageData
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from trap.records import KeptPixels
+
+__all__ = ["find_pixels", "insert_kept_pixels"]
+
+
+def insert_kept_pixels(connection: Connection, ids: Sequence[int], kept: Sequence[KeptPixels]) -> None:
+    """Record which files hold the pixels of the images with these row numbers.
+
+    A path is relative to the SQLite file that it lies beside, so that both may be moved together.
+    """
+    folder = _folder(connection)
+    columns = {
+        "image": [ids[pixels.image] for pixels in kept],
+        "fits_header": [pixels.header for pixels in kept],
+        "path": [_beside(pixels.path, folder) for pixels in kept],
+        "kind": [pixels.kind for pixels in kept],
+    }
+    insert_columns(connection, ImageData, columns)
+
+
+def find_pixels(connection: Connection, images: Sequence[int]) -> dict[int, Path]:
+    """Find the files that hold pixels of images, by row number; those of which nothing is kept are left out."""
+    rows = select(ImageData.image, ImageData.path).where(
+        is_among(connection, ImageData.image, list(images)), ImageData.path.is_not(None)
+    )
+    folder = _folder(connection)
+    return {image: (folder or Path()) / path for image, path in connection.execute(rows)}
+
+
+def _folder(connection: Connection) -> Path | None:
+    url = connection.engine.url
+    return Path(str(url.database)).absolute().parent if url.get_backend_name() == "sqlite" else None
+
+
+def _beside(path: str, folder: Path | None) -> str:
+    if folder is not None and Path(path).is_relative_to(folder):
+        return os.path.relpath(path, folder)
+    return path

@@ -1,0 +1,141 @@
+"""Pixels kept beside a database, as FITS files that any program can read: whole images, or cut-outs of them.
+
+A file is called after the content of the image, so that writing it again changes nothing, and it is there whole or not
+at all. What cannot be written for a reason that may pass is tried again with its timestep.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import Cutout2D, NoOverlapError
+from astropy.wcs import WCS
+
+from trap.errors import TransientError
+from trap.images.projection import celestial_wcs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from trap.images.image import Image
+
+__all__ = ["cut_out", "keep_cutouts", "keep_image", "read_cutout"]
+
+CUTOUT_BEAMS = 12
+"""Width of a cut-out, in beam major axes: room for a source and its neighbours."""
+LEAST_PIXELS = 16
+
+
+def keep_image(image: Image, path: Path) -> None:
+    """Write all pixels [Jy/beam] of an image, with its projection and beam.
+
+    Raises
+    ------
+    TransientError
+        If the file cannot be written.
+    """
+    _write(path, [fits.PrimaryHDU(image.data, _header(image, image.wcs))])
+
+
+def keep_cutouts(image: Image, path: Path, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> None:
+    """Write the pixels [Jy/beam] around positions of an image, an extension for each.
+
+    Parameters
+    ----------
+    ra, dec
+        (n,) deg — those that are not on the image are left out.
+
+    Raises
+    ------
+    TransientError
+        If the file cannot be written.
+    """
+    size = _cutout_pixels(image)
+    hdus: list[fits.PrimaryHDU | fits.ImageHDU] = [fits.PrimaryHDU()]
+    for position in zip(ra.tolist(), dec.tolist(), strict=True):
+        part = cut_out(image.data, image.wcs, *position, size=size)
+        if part is not None:
+            header = _header(image, part.wcs)
+            header["RA_SRC"], header["DEC_SRC"] = position
+            hdus.append(fits.ImageHDU(part.data, header))
+    _write(path, hdus)
+
+
+def read_cutout(path: Path, ra: float, dec: float, *, size: int | None = None) -> NDArray[np.float32] | None:
+    """Read the pixels around a position from a file that was kept, of either kind.
+
+    Parameters
+    ----------
+    ra, dec
+        deg
+    size
+        Width and height [pix]; by default that of kept cut-outs.
+
+    Returns
+    -------
+    (size, size) Jy/beam — NaN beyond the image; None where the file does not show the position.
+    """
+    try:
+        with fits.open(path) as hdus:
+            shown = [hdu for hdu in hdus if hdu.data is not None]
+            parts = [
+                cut_out(hdu.data, celestial_wcs(hdu.header), ra, dec, size=size or int(hdu.header["CUTOUT"]))
+                for hdu in shown
+            ]
+    except (OSError, KeyError):
+        return None
+    inside = [part for part in parts if part is not None]
+    if not inside:
+        return None
+    # Cut-outs of near sources overlap: the one with most of its pixels shows the position best.
+    best: NDArray[np.float32] = max(inside, key=lambda part: int(np.isfinite(part.data).sum())).data
+    return best
+
+
+def cut_out(pixels: NDArray[np.float32], wcs: WCS, ra: float, dec: float, *, size: int) -> Cutout2D | None:
+    """Cut the pixels around a position [deg] out of an image; None where that lies beyond it."""
+    x, y = (float(value) for value in wcs.all_world2pix(ra, dec, 0))
+    ny, nx = pixels.shape
+    if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5):
+        return None
+    try:
+        return Cutout2D(pixels, (x, y), size, wcs=wcs, mode="partial", fill_value=np.nan, copy=True)
+    except NoOverlapError:
+        return None
+
+
+def _cutout_pixels(image: Image) -> int:
+    metadata = image.metadata
+    bmaj = 0.0 if metadata.beam is None else metadata.beam.bmaj
+    return max(LEAST_PIXELS, int(np.ceil(CUTOUT_BEAMS * bmaj / abs(metadata.deltay))))
+
+
+def _header(image: Image, wcs: WCS) -> fits.Header:
+    header = wcs.to_header()
+    header["BUNIT"] = "JY/BEAM"
+    header["RESTFRQ"] = image.metadata.freq_eff
+    header["DATE-OBS"] = image.metadata.taustart_ts.replace(tzinfo=None).isoformat()
+    beam = image.metadata.beam
+    if beam is not None:
+        header["BMAJ"], header["BMIN"], header["BPA"] = beam.bmaj, beam.bmin, beam.bpa
+    header["CUTOUT"] = _cutout_pixels(image)
+    return header
+
+
+def _write(path: Path, hdus: Sequence[fits.PrimaryHDU | fits.ImageHDU]) -> None:
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fits.HDUList(list(hdus)).writeto(part, overwrite=True)
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        msg = f"{path}: pixels cannot be kept: {error}"
+        raise TransientError(msg) from error

@@ -1,0 +1,83 @@
+"""Which pixels are kept beside the database, and where: all of an image, cut-outs of it, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy.engine import make_url
+
+from trap.catalogues import ExtractType
+from trap.errors import ConfigError
+from trap.images.image import Image
+from trap.images.kept_pixels import keep_cutouts, keep_image
+from trap.records import KeptPixels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trap.config import ExecutionConfig
+    from trap.records import ImageRecord
+
+__all__ = ["keep_pixels", "pixel_directory"]
+
+
+def pixel_directory(settings: ExecutionConfig) -> Path | None:
+    """Say where pixels are kept; None where they are not.
+
+    Raises
+    ------
+    ConfigError
+        If they are to be kept, but a folder for them is neither given nor follows from the database.
+    """
+    if settings.keep_pixels == "no":
+        return None
+    if settings.pixel_directory:
+        return Path(settings.pixel_directory).absolute()
+    url = make_url(settings.database)
+    if url.get_backend_name() != "sqlite":
+        msg = "execution.pixel_directory must name a folder for the pixels of a PostgreSQL database"
+        raise ConfigError(msg)
+    return Path(f"{url.database}.pixels").absolute()
+
+
+def keep_pixels(images: Sequence[ImageRecord], settings: ExecutionConfig) -> tuple[KeptPixels, ...]:
+    """Write the pixels of images that the settings want to be kept.
+
+    Returns
+    -------
+    What was kept of which image; rejected images, and those without a position of interest, have nothing.
+
+    Raises
+    ------
+    TransientError
+        If a file cannot be written.
+    """
+    directory = pixel_directory(settings)
+    if directory is None:
+        return ()
+    kept = []
+    for number, image in enumerate(images):
+        ra, dec = _positions_of_interest(image)
+        if image.result.rejection is not None or (settings.keep_pixels == "cutouts" and not len(ra)):
+            continue
+        content = image.result.content_hash
+        path = directory / content[:2] / f"{content}.{settings.keep_pixels}.fits"
+        source = Image(image.result.metadata.url)
+        if settings.keep_pixels == "images":
+            keep_image(source, path)
+        else:
+            keep_cutouts(source, path, ra, dec)
+        header = source.header.tostring(sep="\n")
+        kept.append(KeptPixels(image=number, header=header, path=str(path), kind=settings.keep_pixels))
+    return tuple(kept)
+
+
+def _positions_of_interest(image: ImageRecord) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the image shows transient candidates, and monitored positions."""
+    monitored = np.flatnonzero(image.measurements.extract_type == ExtractType.MONITORED)
+    rows = np.unique(np.concatenate([image.new_sources.measurement, monitored]))
+    return image.measurements.ra[rows], image.measurements.dec[rows]
