@@ -19,10 +19,10 @@ import pytest
 
 from trap.images.simulate import SurveyConfig, simulate_survey
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 TRAP = Path(sys.executable).with_name("trap")
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 420.0
 N_LONG = 60
 
 
@@ -109,7 +109,10 @@ class Observatory:
         """Ask the server; one that is busy is asked again."""
 
         def answered():
-            answer = httpx.request(method, f"{self.api_url}{path}", **content, trust_env=False, timeout=60)
+            try:
+                answer = httpx.request(method, f"{self.api_url}{path}", **content, trust_env=False, timeout=60)
+            except httpx.TransportError:
+                return None
             return None if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else answer
 
         return wait_for(answered)
@@ -246,15 +249,13 @@ def test_images_that_arrive_are_processed_exactly_once_whether_the_watcher_is_up
     drop(timesteps[0])
     wait_for(lambda: len(stored()) == 2)
     observatory.stop(watcher)
-    drop([*timesteps[1], *timesteps[2]])
+    drop([*timesteps[1], *timesteps[2], *timesteps[3]])
     watcher = observatory.start_watcher()
-    wait_for(lambda: len(stored()) == 6)
-    drop(timesteps[3])
     wait_for(lambda: len(stored()) == 8 and not observatory.runs("process-dataset/incoming", "Running", "Pending"))
     observatory.stop(watcher)
     runs = ended()
     assert [run["state_name"] for run in runs] == ["Completed"] * len(runs)
-    assert len(runs) in {3, 4}  # the images of one look, or of two
+    assert len(runs) in {2, 3}  # the first two images may have been seen at one look, or at two
     assert stored() == sorted(image.name for images in timesteps for image in images)
     assert observatory.rows("SELECT COUNT(DISTINCT dataset), COUNT(*) FROM image") == [(1, 8)]
     assert observatory.rows("SELECT COUNT(DISTINCT batch), COUNT(*) FROM arrival") == [(len(runs), 8)]

@@ -11,9 +11,8 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Running
 
-from flows.labels import FLOW, GROUP_FLOW
 from flows.liveness import PROCESS, process_labels
-from flows.policies import RUN
+from flows.policies import FLOW, GROUP_FLOW, RUN
 from flows.recovery import recover
 
 NOW = datetime.now(UTC)
