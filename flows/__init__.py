@@ -6,6 +6,7 @@ import os
 # the user has set stands.
 _DEFAULTS = {
     "DO_NOT_TRACK": "1",
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",  # what a server says whose database is busy; no reason to end a run
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # the log of the pipeline begins before its flow does
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }

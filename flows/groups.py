@@ -14,8 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.artifacts import store_group_table
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
-from flows.labels import GROUP_FLOW
-from flows.policies import TIMESTEP, time_label
+from flows.policies import GROUP_FLOW, TIMESTEP, time_label
 from flows.states import group_state
 from flows.tasks import call_task, make_task
 from trap.look_ahead import LookAhead

@@ -11,10 +11,7 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.planning import Plan
 
-__all__ = ["FLOW", "GROUP_FLOW", "dataset_name", "dataset_tags"]
-
-FLOW, GROUP_FLOW = "process-dataset", "timestep-group"
-"""Names of the flows: of a run, and of the groups in it."""
+__all__ = ["dataset_name", "dataset_tags"]
 
 MAX_BANDS = 16
 """More tags than this would hide what they are to show."""

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["POLICIES", "RUN", "TIMESTEP", "Policy", "RunPolicy", "time_label"]
+__all__ = ["FLOW", "GROUP_FLOW", "POLICIES", "RUN", "TIMESTEP", "Policy", "RunPolicy", "time_label"]
 
+FLOW, GROUP_FLOW = "process-dataset", "timestep-group"
+"""Names of the flows that the policies are for: a run, and the groups of timesteps in it."""
 FIRST_DELAY_SECONDS = 2.0
 """Waiting time before the first retry; it doubles from one to the next."""
 JITTER = 0.5

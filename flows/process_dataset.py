@@ -24,10 +24,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows.artifacts import store_summary
 from flows.groups import process_groups
-from flows.labels import FLOW, dataset_name, dataset_tags
+from flows.labels import dataset_name, dataset_tags
 from flows.liveness import process_labels
 from flows.log import events_in_run_log, quiet_console
-from flows.policies import RUN
+from flows.policies import FLOW, RUN
 from flows.recovery import recover
 from flows.server import Server, ensure_server, stop_command
 from flows.states import final_state

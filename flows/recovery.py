@@ -33,10 +33,9 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.states import Completed, Crashed, Scheduled
 
-from flows.labels import FLOW, GROUP_FLOW
 from flows.liveness import has_died
 from flows.log import events_in_run_log
-from flows.policies import RUN
+from flows.policies import FLOW, GROUP_FLOW, RUN
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import TaskRun

@@ -58,7 +58,10 @@ SERVER_SETTINGS = {
         {f"prefect.task-run.{state}": 300 for state in ("Pending", "Running", "Completed", "Failed", "AwaitingRetry")}
     ),
     "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "120",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_BATCH_SIZE": "2000",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_BATCH_SIZE": "1000",
+    # A writer waits for the one before it; on a busy machine the usual ten seconds end in errors for the runs.
+    "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+    "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
 }
 """Of a server that we start; what is set in the environment goes before."""
 

@@ -19,10 +19,10 @@ import pytest
 
 from trap.images.simulate import SurveyConfig, simulate_survey
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 TRAP = Path(sys.executable).with_name("trap")
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 420.0
 N_LONG = 60
 
 
@@ -105,15 +105,25 @@ class Observatory:
         program.wait()
         self.programs.remove(program)
 
+    def ask(self, method, path, **content):
+        """Ask the server; one that is busy is asked again."""
+
+        def answered():
+            try:
+                answer = httpx.request(method, f"{self.api_url}{path}", **content, trust_env=False, timeout=60)
+            except httpx.TransportError:
+                return None
+            return None if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR else answer
+
+        return wait_for(answered)
+
     def post(self, path, **content):
-        answer = httpx.post(f"{self.api_url}{path}", json=content, trust_env=False, timeout=60)
+        answer = self.ask("POST", path, json=content)
         answer.raise_for_status()
         return answer.json()
 
     def deployment(self, name):
-        answer = httpx.get(f"{self.api_url}/deployments/name/{name}", trust_env=False, timeout=60)
-        answer.raise_for_status()
-        return answer.json()
+        return self.ask("GET", f"/deployments/name/{name}").raise_for_status().json()
 
     def runs(self, name, *states, **filters):
         chosen = {"deployment_id": {"any_": [self.deployment(name)["id"]]}} | filters
@@ -128,7 +138,7 @@ class Observatory:
         """Wait for a run to be in one of some states."""
 
         def look():
-            run = httpx.get(f"{self.api_url}/flow_runs/{run_id}", trust_env=False, timeout=60).json()
+            run = self.ask("GET", f"/flow_runs/{run_id}").raise_for_status().json()
             return run if run["state_name"] in states else None
 
         return wait_for(look)
@@ -156,7 +166,8 @@ def observatory(server, tmp_path_factory):
         made.start_worker()
         yield made
     finally:
-        sys.stdout.write((made.folder / "programs.log").read_text()[-20_000:])
+        for log in (made.folder / "programs.log", Path(os.environ["PREFECT_HOME"]) / "trap-server.log"):
+            sys.stdout.write(f"{log}:\n{log.read_text()[-20_000:]}\n")
         for program in list(made.programs):
             made.kill(program)
 
@@ -195,8 +206,8 @@ def test_a_scheduled_run_executes(observatory):
     # From here on only events start it: the schedules would hide whether they do.
     sensor = observatory.deployment("take-in-images/incoming")
     for schedule in sensor["schedules"]:
-        url = f"{observatory.api_url}/deployments/{sensor['id']}/schedules/{schedule['id']}"
-        httpx.patch(url, json={"active": False}, trust_env=False, timeout=60).raise_for_status()
+        path = f"/deployments/{sensor['id']}/schedules/{schedule['id']}"
+        observatory.ask("PATCH", path, json={"active": False}).raise_for_status()
 
 
 def test_a_run_started_by_hand_takes_the_parameters_of_its_form(observatory, survey):
@@ -213,12 +224,9 @@ def test_a_run_started_by_hand_takes_the_parameters_of_its_form(observatory, sur
 
 
 def test_parameters_that_cannot_be_right_are_refused_with_the_reason(observatory):
-    answer = httpx.post(
-        f"{observatory.api_url}/deployments/{observatory.deployment('process-dataset/manual')['id']}/create_flow_run",
-        json={"parameters": {"config": {"source_extraction": {"detection_threshold": -1}}}},
-        trust_env=False,
-        timeout=60,
-    )
+    number = observatory.deployment("process-dataset/manual")["id"]
+    wrong = {"config": {"source_extraction": {"detection_threshold": -1}}}
+    answer = observatory.ask("POST", f"/deployments/{number}/create_flow_run", json={"parameters": wrong})
     assert answer.status_code == 409
     assert "detection_threshold" in answer.text
 
@@ -241,15 +249,13 @@ def test_images_that_arrive_are_processed_exactly_once_whether_the_watcher_is_up
     drop(timesteps[0])
     wait_for(lambda: len(stored()) == 2)
     observatory.stop(watcher)
-    drop([*timesteps[1], *timesteps[2]])
+    drop([*timesteps[1], *timesteps[2], *timesteps[3]])
     watcher = observatory.start_watcher()
-    wait_for(lambda: len(stored()) == 6)
-    drop(timesteps[3])
     wait_for(lambda: len(stored()) == 8 and not observatory.runs("process-dataset/incoming", "Running", "Pending"))
     observatory.stop(watcher)
     runs = ended()
     assert [run["state_name"] for run in runs] == ["Completed"] * len(runs)
-    assert len(runs) in {3, 4}  # the images of one look, or of two
+    assert len(runs) in {2, 3}  # the first two images may have been seen at one look, or at two
     assert stored() == sorted(image.name for images in timesteps for image in images)
     assert observatory.rows("SELECT COUNT(DISTINCT dataset), COUNT(*) FROM image") == [(1, 8)]
     assert observatory.rows("SELECT COUNT(DISTINCT batch), COUNT(*) FROM arrival") == [(len(runs), 8)]
