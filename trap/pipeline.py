@@ -205,6 +205,7 @@ class DatasetRun:
         fits = self._fit(images, requests, executor)
         images = forced_fitting.insert_and_associate_forced_fits(survey, images, requests, fits)
         backward = self._fit_backward(survey, images, executor)
+        images = backward_fitting.judge_again(survey, images, backward)
         record = TimestepRecord(
             taustart_ts=timestep.taustart_ts,
             images=images,
