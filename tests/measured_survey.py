@@ -203,14 +203,14 @@ def _islands(sky, rows):
 
 def _measure(rng, ra, dec, flux, noise, *, what, island=0):
     rms = noise * noise_at(ra, dec)
-    error = FWHM / 2 / np.maximum(flux / rms, 1.0)
+    measured = flux + rms * rng.normal(size=len(ra))
+    error = FWHM / 2 / np.maximum(measured / rms, 1.0)
     total = np.hypot(error, SYSTEMATICS_ARCSEC / 3600)
     # Its own error, and all sources of an image shifted the same way by half their errors.
     turn = rng.uniform(0, 2 * np.pi)
     east = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.sin(turn)
     north = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.cos(turn)
     ra, dec = angles.move(ra, dec, east, north)
-    measured = flux + rms * rng.normal(size=len(ra))
     axes = {"semimajor": FWHM * 1800, "semiminor": FWHM * 1800, "pa": 0.0}
     errors = {"ew_fit_err": error, "ns_fit_err": error, "f_peak_err": rms, "f_int_err": rms}
     systematics = {"ew_sys_err": SYSTEMATICS_ARCSEC, "ns_sys_err": SYSTEMATICS_ARCSEC}
@@ -221,11 +221,11 @@ def _measure(rng, ra, dec, flux, noise, *, what, island=0):
 
 
 def _fit(sky, rng, tree, requests, time, band):
-    """Forced fits: the source that is there, whatever its brightness; nothing where there is none."""
+    """Forced fits: what the nearest source gives through the beam."""
     if not len(requests):
         return Measurements.empty()
     distance, row = tree.query(angles.unit_vectors(requests.ra, requests.dec))
-    flux = np.where(distance < np.radians(FWHM / 2), sky.flux[row, time, band], 0.0)
+    flux = sky.flux[row, time, band] * np.exp(-4 * np.log(2) * (np.degrees(distance) / FWHM) ** 2)
     fits = _measure(rng, requests.ra, requests.dec, flux, NOISE[band], what=row)
     return fits.with_columns(ra=requests.ra, dec=requests.dec, extract_type=requests.kind)
 
