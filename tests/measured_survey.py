@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from busy_dataset import MESH
 from scipy.spatial import cKDTree
 
 from trap import angles
@@ -21,7 +22,7 @@ from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
 from trap.noise_history import NoiseTiles, tile_order, tiles_within
 from trap.records import ImageResult, StoredIds, TimestepRecord
-from trap.steps import association, forced_fitting, varmetric
+from trap.steps import association, backward_fitting, forced_fitting, varmetric
 from trap.survey import Survey
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,7 +45,8 @@ CONFIG = PipelineConfig().with_options(
         "extraction_radius_pix": RADIUS / PIXEL,
         "ew_sys_err": SYSTEMATICS_ARCSEC,
         "ns_sys_err": SYSTEMATICS_ARCSEC,
-    }
+    },
+    transient_search={"backward_fits": 10},
 )
 
 
@@ -167,6 +169,10 @@ def run_survey(sky, rng, config=CONFIG):
         asked = [forced_fitting.get_forced_fit_requests(image, outcome.survey) for image in records]
         fits = [_fit(sky, rng, tree, requests, time, band) for band, requests in enumerate(asked)]
         records = forced_fitting.insert_and_associate_forced_fits(outcome.survey, records, asked, fits)
+        requests = backward_fitting.get_backward_requests(outcome.survey, records)
+        found = [_fit(sky, rng, tree, one.positions, *map(int, one.image.url.split("-"))) for one in requests]
+        backward = backward_fitting.associate_backward_fits(outcome.survey, requests, found)
+        records = backward_fitting.judge_again(outcome.survey, records, backward)
         _note(outcome, records, time)
         n_images = _commit(outcome.survey, records, n_images)
     return outcome
@@ -197,14 +203,14 @@ def _islands(sky, rows):
 
 def _measure(rng, ra, dec, flux, noise, *, what, island=0):
     rms = noise * noise_at(ra, dec)
-    error = FWHM / 2 / np.maximum(flux / rms, 1.0)
+    measured = flux + rms * rng.normal(size=len(ra))
+    error = FWHM / 2 / np.maximum(measured / rms, 1.0)
     total = np.hypot(error, SYSTEMATICS_ARCSEC / 3600)
     # Its own error, and all sources of an image shifted the same way by half their errors.
     turn = rng.uniform(0, 2 * np.pi)
     east = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.sin(turn)
     north = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.cos(turn)
     ra, dec = angles.move(ra, dec, east, north)
-    measured = flux + rms * rng.normal(size=len(ra))
     axes = {"semimajor": FWHM * 1800, "semiminor": FWHM * 1800, "pa": 0.0}
     errors = {"ew_fit_err": error, "ns_fit_err": error, "f_peak_err": rms, "f_int_err": rms}
     systematics = {"ew_sys_err": SYSTEMATICS_ARCSEC, "ns_sys_err": SYSTEMATICS_ARCSEC}
@@ -215,11 +221,11 @@ def _measure(rng, ra, dec, flux, noise, *, what, island=0):
 
 
 def _fit(sky, rng, tree, requests, time, band):
-    """Forced fits: the source that is there, whatever its brightness; nothing where there is none."""
+    """Forced fits: what the nearest source gives through the beam."""
     if not len(requests):
         return Measurements.empty()
     distance, row = tree.query(angles.unit_vectors(requests.ra, requests.dec))
-    flux = np.where(distance < np.radians(FWHM / 2), sky.flux[row, time, band], 0.0)
+    flux = sky.flux[row, time, band] * np.exp(-4 * np.log(2) * (np.degrees(distance) / FWHM) ** 2)
     fits = _measure(rng, requests.ra, requests.dec, flux, NOISE[band], what=row)
     return fits.with_columns(ra=requests.ra, dec=requests.dec, extract_type=requests.kind)
 
@@ -253,7 +259,8 @@ def _result(time, band, noise, found):
         rms_qc=noise,
         rejection=None,
         measurements=found,
-        background=None,
+        # Never looked at, but without one an image cannot be measured again.
+        background=MESH,
         rms_min=noise,
         rms_max=1.5 * noise,
         noise_tiles=NoiseTiles(order=ORDER, tile=TILES, rms=rms.astype(np.float32)),

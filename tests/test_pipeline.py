@@ -199,6 +199,13 @@ def test_worker_processes_give_the_rows_of_a_single_process(config, engine):
     assert points(engine, parallel.dataset_id) == points(engine, serial.dataset_id)
 
 
+def test_size_of_the_groups_changes_no_row(config, engine):
+    datasets = [
+        process_all(config.with_options(execution={"group_size": size}), SerialExecutor()).dataset_id for size in (1, 4)
+    ]
+    assert points(engine, datasets[0]) == points(engine, datasets[1])
+
+
 def test_group_is_processed_with_patience(config, engine):
     executor = Failing(persistence.store_timestep, TransientError("the database is locked"), at=2, times=2)
     with open_run(config) as dataset:

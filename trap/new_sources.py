@@ -11,7 +11,7 @@ and the significance against any steady source, which counts how often the posit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Rows = NDArray[np.intp]
 
-__all__ = ["LOOK", "EarlierLooks", "significance_of_newness"]
+__all__ = ["LOOK", "EarlierFluxes", "EarlierLooks", "significance_of_newness"]
 
 LOOK = np.dtype([("image", "i8"), ("region", "i4"), ("rms_min", "f8"), ("rms_max", "f8")])
 """One accepted image as an earlier look: its database id and sky region, and the lowest and highest
@@ -44,8 +44,34 @@ N_SHRINKINGS = 60
 """So often is the interval of the search made smaller by the golden section: to 1e-12 of its length."""
 
 
+class EarlierFluxes(NamedTuple):
+    """What was measured at the positions of new sources in earlier images.
+
+    Parameters
+    ----------
+    n
+        (n,) — number of images.
+    mean, error
+        (n,) Jy/beam — weighted mean of the peak flux densities, and its error; anything where n is 0.
+    """
+
+    n: NDArray[np.int64]
+    mean: Array
+    error: Array
+
+    def take(self, rows: Rows) -> EarlierFluxes:
+        """Those of some of the new sources."""
+        return EarlierFluxes(self.n[rows], self.mean[rows], self.error[rows])
+
+
 def significance_of_newness(
-    peak: ArrayLike, error: ArrayLike, *, threshold: float, rms: ArrayLike, n_looks: ArrayLike
+    peak: ArrayLike,
+    error: ArrayLike,
+    *,
+    threshold: float,
+    rms: ArrayLike,
+    n_looks: ArrayLike,
+    earlier: EarlierFluxes | None = None,
 ) -> Array:
     """Tell how many σ speak against a steady source that every earlier look happened to miss.
 
@@ -60,6 +86,10 @@ def significance_of_newness(
     and mostly with the number of looks: one look excludes little of what lies near the threshold, a
     hundred leave no steady source there to be found.
 
+    Where k of the earlier images were measured at the position, that says more than that nothing was
+    found: n is n - k, and p has a third factor, Φ((M - S)/σ_M), the probability of a mean as low as
+    the measured M.
+
     Looks that are noisier than the best say less. They count as (σ/σ_k)⁶ of a look, which is close
     to the ratio of the logarithms of Φ(T - S/σ_k) and Φ(T - S/σ) at the S that matter.
 
@@ -73,16 +103,22 @@ def significance_of_newness(
         (n,) Jy/beam — best earlier noise at the position.
     n_looks
         (n,) — looks as good as that, which need not be a whole number.
+    earlier
+        What was measured in some of them, if it was.
     """
     peak, error, rms, n_looks = (np.asarray(values, float) for values in (peak, error, rms, n_looks))
+    fits = EarlierFluxes(np.zeros(len(peak), int), peak, error) if earlier is None else earlier
+    n_unmeasured = np.maximum(n_looks - fits.n, 0.0)
 
     def log_probability(snr: Array) -> Array:
-        total: Array = n_looks * log_ndtr(threshold - snr) + log_ndtr((snr * rms - peak) / error)
+        missed = n_unmeasured * log_ndtr(threshold - snr)
+        low = np.where(fits.n > 0, log_ndtr((fits.mean - snr * rms) / fits.error), 0.0)
+        total: Array = missed + low + log_ndtr((snr * rms - peak) / error)
         return total
 
     # Each factor is log-concave, and so is their product: one maximum, within these bounds.
-    low, high = np.full(len(peak), threshold - 10.0), np.maximum(peak / rms, threshold) + 10.0
-    low = np.minimum(low, peak / rms - 10.0)
+    lowest = np.where(fits.n > 0, np.minimum(fits.mean, peak), peak) / rms
+    low, high = np.minimum(threshold, lowest) - 10.0, np.maximum(peak / rms, threshold) + 10.0
     for _ in range(N_SHRINKINGS):
         step = SHRINKING * (high - low)
         rises = log_probability(high - step) < log_probability(low + step)
@@ -147,7 +183,14 @@ class EarlierLooks:
             regions[region] = look
 
     def find_new_sources(
-        self, key: LightCurveKey, entries: Rows, measured: Measurements, rows: Rows, regions: SkyRegions
+        self,
+        key: LightCurveKey,
+        entries: Rows,
+        measured: Measurements,
+        rows: Rows,
+        regions: SkyRegions,
+        *,
+        earlier: EarlierFluxes | None = None,
     ) -> NewSources:
         """Test the new entries of an image against the earlier looks at their positions.
 
@@ -161,6 +204,8 @@ class EarlierLooks:
             The image's measurements, and (n,) the rows of those that made the entries.
         regions
             All sky regions of the dataset; looks refer to them by number.
+        earlier
+            (n,) — what was measured at the positions of the new entries in earlier images.
 
         Returns
         -------
@@ -170,7 +215,8 @@ class EarlierLooks:
         places, best = self._best_looks(key, new, regions)
         new, rows, entries = new.take(places), rows[places], entries[places]
         local = self._noise.best(key, new.ra, new.dec)
-        significance = self._significance(new, best, local)
+        fits = None if earlier is None else earlier.take(places)
+        significance = self._significance(new, best, local, fits)
         peak, limit = new.f_peak, self._threshold + self._search.new_source_sigma_margin
         if self._search.new_source_test == "significance":
             passed = significance >= self._search.new_source_significance
@@ -209,9 +255,13 @@ class EarlierLooks:
         covered, first = np.unique(places[known][order], return_index=True)
         return covered, looks[order][first]
 
-    def _significance(self, new: Measurements, best: NDArray[Any], local: NDArray[Any]) -> Array:
+    def _significance(
+        self, new: Measurements, best: NDArray[Any], local: NDArray[Any], earlier: EarlierFluxes | None
+    ) -> Array:
         """Significance by the noise at the position, or by the lowest of the best image where that is not known."""
         is_known = local["n"] > 0
         rms = np.where(is_known, local["rms"], best["rms_min"])
         n_looks = np.where(is_known, local["depth"] * rms**DEPTH_POWER, 1.0)
-        return significance_of_newness(new.f_peak, new.f_peak_err, threshold=self._threshold, rms=rms, n_looks=n_looks)
+        return significance_of_newness(
+            new.f_peak, new.f_peak_err, threshold=self._threshold, rms=rms, n_looks=n_looks, earlier=earlier
+        )

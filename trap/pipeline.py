@@ -223,6 +223,7 @@ class DatasetRun:
         else:
             images = self._associate(survey, measured, executor)
             backward = self._fit_backward(survey, images, executor)
+            images = backward_fitting.judge_again(survey, images, backward)
             record = TimestepRecord(
                 taustart_ts=timestep.taustart_ts,
                 images=images,

@@ -178,6 +178,8 @@ class BackwardFits:
     ----------
     image
         Database id of the earlier image.
+    key
+        Its band and Stokes parameter.
     measurements
         A row per new source, without flux density where none could be measured.
     associations
@@ -187,6 +189,7 @@ class BackwardFits:
     """
 
     image: int
+    key: LightCurveKey
     measurements: Measurements
     associations: Associations
     targets: NDArray[np.int64]

@@ -109,7 +109,7 @@ class TransientSearchConfig(Settings):
 
     new_source_test: Literal["significance", "position", "image"] = "significance"
     """How a new source must differ from one that earlier images missed: see the next two settings."""
-    new_source_significance: NotNegative = 3.5
+    new_source_significance: NotNegative = 4.0
     """"significance": by so many σ, against a steady source that every earlier look at its position missed."""
     new_source_sigma_margin: NotNegative = 1.0
     """"position", "image": so many σ above the threshold at the best earlier noise there, or (TraP) of all images."""

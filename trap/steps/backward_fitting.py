@@ -7,7 +7,7 @@ every one. Here the survey remembers what these few images need: their meshes an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,17 +17,26 @@ from trap.catalogues import Association, ExtractType, FitRequests, Measurements
 from trap.config import ReadingConfig
 from trap.errors import ImageError
 from trap.images.image import read_image
+from trap.new_sources import EarlierFluxes
 from trap.records import BackwardFits
 from trap.steps.forced_fitting import perform_forced_fits, with_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from trap.config import SourceExtractionConfig
     from trap.records import ImageRecord
     from trap.survey import EarlierImage, Survey
 
-__all__ = ["BackwardRequests", "associate_backward_fits", "get_backward_requests", "perform_backward_fits"]
+__all__ = [
+    "BackwardRequests",
+    "associate_backward_fits",
+    "get_backward_requests",
+    "judge_again",
+    "perform_backward_fits",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -122,8 +131,61 @@ def associate_backward_fits(
     return tuple(_associate(survey, asked, found) for asked, found in made)
 
 
+def judge_again(
+    survey: Survey, images: Sequence[ImageRecord], backward: Sequence[BackwardFits]
+) -> tuple[ImageRecord, ...]:
+    """Test what is new once more, now that earlier images tell how bright it was.
+
+    Parameters
+    ----------
+    survey
+        The dataset's state.
+    images
+        The timestep's images.
+    backward
+        What their new sources were before.
+
+    Returns
+    -------
+    The images, with the transient candidates that this leaves or adds.
+    """
+    return tuple(_judge_image(survey, image, backward) for image in images)
+
+
+def _judge_image(survey: Survey, image: ImageRecord, backward: Sequence[BackwardFits]) -> ImageRecord:
+    new = image.associations.take(image.associations.type == Association.NEW_SOURCE)
+    fits = [one for one in backward if one.key == image.key]
+    if not len(new) or not fits:
+        return image
+    found = survey.looks.find_new_sources(
+        image.key, new.entry, image.measurements, new.measurement, survey.regions, earlier=_mean_fluxes(new.entry, fits)
+    )
+    return replace(image, new_sources=found)
+
+
+def _mean_fluxes(entries: NDArray[np.int64], fits: Sequence[BackwardFits]) -> EarlierFluxes:
+    """Weighted mean peak flux densities of entries in earlier images of one band."""
+    row_of = {entry: row for row, entry in enumerate(entries.tolist())}
+    n, weight, weighted = np.zeros(len(entries), np.int64), np.zeros(len(entries)), np.zeros(len(entries))
+    for one in fits:
+        usable = one.measurements.is_measured & np.isin(one.targets, entries)
+        rows = np.array([row_of[target] for target in one.targets[usable].tolist()], int)
+        measured = one.measurements.take(usable)
+        n[rows] += 1
+        weight[rows] += measured.f_peak_err**-2.0
+        weighted[rows] += measured.f_peak * measured.f_peak_err**-2.0
+    total = np.where(n > 0, weight, 1.0)
+    return EarlierFluxes(n, weighted / total, total**-0.5)
+
+
 def _associate(survey: Survey, requests: BackwardRequests, fits: Measurements) -> BackwardFits:
     rows = np.flatnonzero(fits.is_measured)
     targets = requests.positions.target
     points = survey.catalogue.add_backward_fits(targets[rows], fits, rows, requests.image.key)
-    return BackwardFits(image=requests.image.id, measurements=with_reasons(fits), associations=points, targets=targets)
+    return BackwardFits(
+        image=requests.image.id,
+        key=requests.image.key,
+        measurements=with_reasons(fits),
+        associations=points,
+        targets=targets,
+    )
