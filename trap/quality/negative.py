@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from trap.extraction.sky import Sky
 from trap.quality.reasons import Verdict
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def count_negative(data: NDArray[Any], background: Background, mask: NDArray[np.
     if not lowest < -threshold * float(background.mesh_rms.min()):
         # Nothing can be as low as that anywhere, which spares nearly every image the maps.
         return 0
-    significant = background.subtracted_from(data) < -threshold * background.rms_map()
-    _, number = ndimage.label(significant & ~mask)
+    upside_down = Sky(data=data, mask=mask | np.isnan(data), background=background).negative()
+    _, number = ndimage.label(upside_down.heights(analysis=threshold, detection=threshold).reached)
     return int(number)
 
 
