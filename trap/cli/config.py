@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from trap.cli.passwords import without_password
 from trap.cli.program import command
 from trap.config import PipelineConfig, load_config, write_config
+from trap.config.parset import config_of_parsets
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from pathlib import Path
 
-__all__ = ["init_config", "show_config"]
+__all__ = ["import_config", "init_config", "show_config"]
 
 
 def init_config(arguments: Namespace) -> int:
@@ -24,16 +26,25 @@ def init_config(arguments: Namespace) -> int:
         If the file exists and may not be overwritten, or cannot be written.
     """
     file = arguments.file
-    try:
-        with file.open("w" if arguments.force else "x", encoding="utf-8") as stream:
-            stream.write(write_config(PipelineConfig()))
-    except FileExistsError:
-        msg = f"{file} exists; overwrite it with --force"
-        raise ConfigError(msg) from None
-    except OSError as error:
-        msg = f"{file}: cannot be written: {error}"
-        raise ConfigError(msg) from error
+    _write(file, write_config(PipelineConfig()), force=arguments.force)
     print(f"{file} written; now: {command('run', file, '--images', 'images/*.fits')}")
+    return 0
+
+
+def import_config(arguments: Namespace) -> int:
+    """Turn the files of a TraP job into our settings, and say what could not be carried over.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, a value is impossible, or the new file may not be written.
+    """
+    config, notes = config_of_parsets(arguments.files)
+    _write(arguments.output, write_config(config), force=arguments.force)
+    print(f"{arguments.output} written; now: {command('run', arguments.output, '--images', 'images/*.fits')}")
+    if notes:
+        print("not carried over:")
+        print("\n".join(f"  {note}" for note in notes))
     return 0
 
 
@@ -43,3 +54,15 @@ def show_config(arguments: Namespace) -> int:
     database, _ = without_password(config.execution.database)
     print(write_config(config.with_options(execution={"database": database})).rstrip("\n"))
     return 0
+
+
+def _write(file: Path, text: str, *, force: bool) -> None:
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        msg = f"{file} exists; overwrite it with --force"
+        raise ConfigError(msg) from None
+    except OSError as error:
+        msg = f"{file}: cannot be written: {error}"
+        raise ConfigError(msg) from error

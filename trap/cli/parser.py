@@ -35,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_demo, _add_simulate, _add_inspect, _add_extract, _add_config):
+    for add in (_add_run, _add_demo, _add_simulate, _add_inspect, _add_inject, _add_extract, _add_config):
         add(commands)
     for add in (_add_dataset, _add_transients, _add_lightcurve, _add_db):
         add(commands)
@@ -111,10 +111,16 @@ def _add_simulate(commands: Commands) -> None:
 
 
 def _add_config(commands: Commands) -> None:
-    group = _add_group(commands, "config", "write or show the settings")
+    group = _add_group(commands, "config", "write, import or show the settings")
     init = _add_command(group, "init", "trap.cli.config:init_config", "write all settings, each with its meaning")
     init.add_argument("file", nargs="?", type=Path, default=Path("trap.toml"), help="file to write (%(default)s)")
     init.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    take = _add_command(group, "import", "trap.cli.config:import_config", "turn a job of TraP into settings")
+    take.add_argument("files", nargs="+", type=Path, help="its job_params.cfg, and perhaps its pipeline.cfg")
+    take.add_argument(
+        "--output", type=Path, default=Path("trap.toml"), metavar="FILE", help="file to write (%(default)s)"
+    )
+    take.add_argument("--force", action="store_true", help="overwrite the file if it exists")
     show = _add_command(group, "show", "trap.cli.config:show_config", "show the settings that would be in force")
     show.add_argument("file", nargs="?", type=Path, help="settings that differ from the defaults")
 
@@ -127,6 +133,24 @@ def _add_inspect(commands: Commands) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings whose limits apply")
     parser.add_argument("--json", action="store_true", help="one JSON list, for programs")
+
+
+def _add_inject(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "inject", "trap.cli.inject:inject_headers",
+        "write what the headers of images lack into copies of them",
+        epilog="exits with 3 if any image could not be changed",
+    )  # fmt: skip
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="section [inject] of a TOML file, or of TraP's inject.cfg"
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would change")
+    parser.add_argument("--replace", action="store_true", help="change keywords that a header has, too")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="change the images themselves; else copies, NAME_injected, beside them"
+    )
+    parser.add_argument("--hdu", metavar="NAME", help="FITS unit that holds the image; by default the first that does")
 
 
 def _add_extract(commands: Commands) -> None:

@@ -114,7 +114,10 @@ def _insert_measurements(
     lengths = [len(image.measurements) for image in record.images]
     asked = FitRequests.concatenate([image.forced for image in record.images])
     # In every image the forced measurements come last, in the order in which they were asked for.
-    ends, n_forced = np.cumsum(lengths), np.array([len(image.forced) for image in record.images], np.int64)
+    ends, n_forced = (
+        np.cumsum(np.array(lengths, np.int64)),
+        np.array([len(image.forced) for image in record.images], np.int64),
+    )
     rows = np.repeat(ends - np.cumsum(n_forced), n_forced) + np.arange(len(asked))
     is_null = asked.kind == ExtractType.NULL_DETECTION
     entries, monitors = np.zeros((2, len(measurements)), np.int64)

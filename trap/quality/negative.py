@@ -37,8 +37,8 @@ def count_negative(data: NDArray[Any], background: Background, mask: NDArray[np.
     if not lowest < -threshold * float(background.mesh_rms.min()):
         # Nothing can be as low as that anywhere, which spares nearly every image the maps.
         return 0
-    holes = Sky(data=data, mask=mask, background=background).negative()
-    _, number = ndimage.label(holes.heights(analysis=threshold, detection=threshold).reached)
+    upside_down = Sky(data=data, mask=mask | np.isnan(data), background=background).negative()
+    _, number = ndimage.label(upside_down.heights(analysis=threshold, detection=threshold).reached)
     return int(number)
 
 

@@ -1,0 +1,136 @@
+"""TraP's own configuration files."""
+
+from __future__ import annotations
+
+import pytest
+
+from trap.config import PipelineConfig
+from trap.config.parset import config_of_parsets, read_parset
+from trap.errors import ConfigError
+
+JOB = """\
+; a comment on its own line
+[persistence]
+description = "TRAP dataset"   ; a name
+dataset_id = -1
+rms_est_sigma = 4
+bandwidth_max = 0.0
+
+[quality]
+rms_est_max = 100              # [Jy]
+elliptical_x = 3.0
+
+[quality_lofar]
+low_bound = 0.5
+min_separation = 20            ; [deg]
+
+[source_extraction]
+detection_threshold = 10
+force_beam = False
+margin = 5
+colour = blue
+
+[association]
+deruiter_radius = 3.7
+
+[pipeline]
+mode = 'batch'
+hosts = ',,,,,'
+"""
+
+PIPELINE = """\
+[DEFAULT]
+runtime_directory = %(cwd)s
+job_directory = %(runtime_directory)s/%(job_name)s
+
+[logging]
+log_dir = %(job_directory)s/logs/%(start_time)s
+debug = False
+
+[database]
+engine = postgresql
+database = survey
+user = astro
+password = secret
+host = db.example
+port = 5433
+
+[parallelise]
+method = "multiproc"
+cores = 4
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes a file."""
+
+    def write_file(name, text):
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write_file
+
+
+def test_comments_behind_values_are_no_part_of_them(write):
+    parset = read_parset(write("inject.cfg", "[inject]\nncore = 41      ; number of core stations\nbmaj = 0.1 # deg\n"))
+    assert parset == {"inject": {"ncore": 41, "bmaj": 0.1}}
+
+
+def test_values_are_what_they_look_like(write):
+    text = "[a]\none = 1\ntwo = 2.5\nyes = True\nlist = [1, 2]\ntext = 'a b'\nbare = a b\nempty =\nhash = a#b\n"
+    assert read_parset(write("a.cfg", text))["a"] == {
+        "one": 1,
+        "two": 2.5,
+        "yes": True,
+        "list": [1, 2],
+        "text": "a b",
+        "bare": "a b",
+        "empty": "",
+        "hash": "a#b",
+    }
+
+
+def test_job_of_trap_becomes_settings(write):
+    config, notes = config_of_parsets([write("job_params.cfg", JOB)])
+    assert config == PipelineConfig().with_options(
+        persistence={"description": "TRAP dataset"},
+        quality={"elliptical_x": 3.0},
+        quality_lofar={"low_bound": 0.5, "min_separation": 20.0},
+        source_extraction={"detection_threshold": 10.0, "force_beam": False, "margin": 5},
+        association={"deruiter_radius": 3.7},
+    )
+    assert [note.split(" = ")[0] for note in notes] == [
+        *("persistence.dataset_id", "source_extraction.colour", "pipeline.mode", "pipeline.hosts")
+    ]
+    assert notes[1] == "source_extraction.colour = 'blue': there is no such setting here"
+
+
+def test_project_of_trap_names_database_and_workers_but_no_password(write):
+    config, notes = config_of_parsets([write("job_params.cfg", JOB), write("pipeline.cfg", PIPELINE)])
+    assert config.execution.database == "postgresql://astro@db.example:5433/survey"
+    assert config.execution.n_workers == 4
+    assert any(note.startswith("database.password") for note in notes)
+    assert not any("secret" in note for note in notes)
+    assert any(note.startswith("logging.log_dir") and "--log-dir" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no section", "no section headers"),
+        ("[a]\nb = %(nothing)s\n", "nothing"),
+        ("[quality]\nrms_est_max = -1\n", "quality.rms_est_max"),
+        ("[source_extraction]\nmargin = 'wide'\n", "source_extraction.margin"),
+    ],
+)
+def test_file_that_cannot_be_used_is_named(write, text, message):
+    path = write("job_params.cfg", text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        config_of_parsets([path])
+    assert str(path) in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"job_params\.cfg: cannot read the configuration"):
+        read_parset(tmp_path / "job_params.cfg")

@@ -1,0 +1,84 @@
+"""``trap inject``: what the headers of images lack, written into copies of them, or into the images themselves."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trap.cli.files import reported
+from trap.config import ReadingConfig
+from trap.config.parset import read_parset
+from trap.errors import ConfigError, ImageError, TransientError
+from trap.images.inject import check_values, inject
+from trap.images.patterns import expand_patterns
+from trap.outcomes import ExitCode
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from trap.images.inject import Change
+
+__all__ = ["inject_headers"]
+
+
+def inject_headers(arguments: Namespace) -> int:
+    """Write keywords into images and print what changes.
+
+    Returns
+    -------
+    0, or :attr:`trap.outcomes.ExitCode.IMAGES_LEFT_OUT` if an image could not be changed.
+
+    Raises
+    ------
+    ConfigError
+        If the settings are wrong, a pattern matches nothing, or a copy cannot be written.
+    """
+    cards = check_values(_values(arguments.config), str(arguments.config))
+    settings, failed = ReadingConfig(hdu=arguments.hdu or ""), False
+    for path in map(Path, expand_patterns(arguments.images)):
+        target = path if arguments.overwrite else path.with_name(_name_of_copy(path))
+        with reported(target):
+            try:
+                changes = inject(
+                    path,
+                    cards,
+                    target=None if arguments.dry_run else target,
+                    replace=arguments.replace,
+                    settings=settings,
+                )
+            except (ImageError, TransientError) as error:
+                print(f"trap: {' '.join(str(error).split())}", file=sys.stderr)
+                failed = True
+                continue
+        print(f"{path}{'' if arguments.dry_run else f' -> {target}'}")
+        print("\n".join(f"  {_line(change)}" for change in changes) or "  nothing to change")
+    return int(ExitCode.IMAGES_LEFT_OUT if failed else ExitCode.COMPLETE)
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """Values to be injected: section [inject] of a TOML file, or of TraP's inject.cfg."""
+    if path.suffix == ".toml":
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            msg = f"{path}: cannot be read: {error}"
+            raise ConfigError(msg) from error
+    else:
+        tables = read_parset(path)
+    if not isinstance(tables.get("inject"), dict):
+        msg = f"{path}: there is no section [inject]"
+        raise ConfigError(msg)
+    return dict(tables["inject"])
+
+
+def _name_of_copy(path: Path) -> str:
+    """Name beside the image: all its suffixes stay, so that it is read as what it is."""
+    name, *suffixes = path.name.split(".")
+    return ".".join([f"{name}_injected", *suffixes])
+
+
+def _line(change: Change) -> str:
+    before = "–" if change.before is None else repr(change.before)
+    return f"{change.keyword:8} {before} -> {change.after!r}"
