@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
-from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
 from flows.labels import dataset_name
@@ -105,19 +103,3 @@ def test_the_form_describes_every_setting():
     fields = [field for model in definitions.values() for field in model.get("properties", {}).values()]
     assert len(fields) > 30
     assert all("description" in field or "$ref" in field for field in fields)
-
-
-def test_the_deployment_can_be_loaded_and_its_parameters_are_right():
-    (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    path, _ = deployment["entrypoint"].split(":")
-    assert not Path(path).is_absolute()
-    loaded = load_flow_from_entrypoint(f"{ROOT / path}:{deployment['entrypoint'].split(':')[1]}")
-    assert loaded.name == process_dataset.name
-    parameters = process_dataset.validate_parameters(deployment["parameters"])
-    assert isinstance(parameters["config"], PipelineConfig)
-
-
-def test_the_deployment_file_names_no_folder_of_any_machine():
-    text = (ROOT / "prefect.yaml").read_text()
-    assert str(ROOT) not in text
-    assert "pull:" not in text
