@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +24,6 @@ from trap.config import PipelineConfig
 from trap.errors import ConfigError
 from trap.outcomes import RunSummary, TimestepOutcome
 
-ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DONE = TimestepOutcome(taustart_ts=START)
 FAILED = TimestepOutcome(taustart_ts=START, failure="ValueError: no such thing")
