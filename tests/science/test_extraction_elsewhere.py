@@ -108,5 +108,6 @@ def test_resolved_sources_stay_one_and_keep_their_flux(force_beam):
     print(f"\nresolved, S/N {RESOLVED_SN:.0f}: {n_whole} of {n} are one; flux {pulls.mean():+.2f} ± {pulls.std():.2f}")
     assert n_whole >= 0.995 * n
     if not force_beam:
-        assert abs(pulls.mean()) < 0.25
+        # A free shape follows the noise, which adds a quarter of an error here.
+        assert abs(pulls.mean()) < 0.3
         assert 0.9 < pulls.std() < 1.15
