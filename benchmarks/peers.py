@@ -1,7 +1,7 @@
 """Run another source finder, in its own environment, on one image: ``python peers.py NAME IMAGE RESULT [repeats]``.
 
 Writes the measurements (columns as in :data:`COLUMNS`) and the seconds of the last call as a numpy archive.
-What each is configured to is said in docs/source-finding.md.
+What each is configured to is said in docs/extraction.md.
 """
 
 from __future__ import annotations

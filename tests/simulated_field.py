@@ -51,10 +51,17 @@ class Field:
         return cKDTree(places).query(places, k=2)[0][:, 1]
 
 
-def simulate_field(seed: int, *, size: int = 1024, n_sources: int = 1000) -> Field:
-    """Draw a field: S/N from 5 to 1000 with N(>S) ∝ S^-1.5, a beam of 4 to 6 pixels at any angle."""
+def simulate_field(
+    seed: int,
+    *,
+    size: int = 1024,
+    n_sources: int = 1000,
+    power: float = -1.5,
+    fwhm: tuple[float, float] | None = None,
+) -> Field:
+    """Draw a field: S/N from 5 to 1000 with N(>S) ∝ S^power, a beam of 4 to 6 pixels unless given, at any angle."""
     rng = np.random.default_rng(seed)
-    bmin, bmaj = np.sort(rng.uniform(4, 6, 2))
+    bmin, bmaj = np.sort(rng.uniform(4, 6, 2) if fwhm is None else fwhm)
     beam = Beam(bmaj=bmaj * PIXEL_DEG, bmin=bmin * PIXEL_DEG, bpa=rng.uniform(0, 180))
     form = beam.quadratic_form(-PIXEL_DEG, PIXEL_DEG)
     y, x = (np.arange(size, dtype=np.float32) / size - 0.5 for _ in range(2))
@@ -62,7 +69,6 @@ def simulate_field(seed: int, *, size: int = 1024, n_sources: int = 1000) -> Fie
     rms = np.float32(SMALLEST_RMS) * (2 + 2 * slope)
     radius, angle = 0.47 * size * np.sqrt(rng.random(n_sources)), rng.uniform(0, 2 * np.pi, n_sources)
     source_x, source_y = size / 2 + radius * np.cos(angle), size / 2 + radius * np.sin(angle)
-    power = -1.5
     signal_to_noise = (5**power + rng.random(n_sources) * (1000**power - 5**power)) ** (1 / power)
     flux = signal_to_noise * rms[np.rint(source_y).astype(int), np.rint(source_x).astype(int)]
     data = render_sources(source_x, source_y, flux, beam_form=form, shape=(size, size)).astype(np.float32)
@@ -80,10 +86,12 @@ def simulate_field(seed: int, *, size: int = 1024, n_sources: int = 1000) -> Fie
     )
 
 
-def add_sources(field: Field, x: Array, y: Array, signal_to_noise: float) -> Field:
-    """Put sources of one S/N into a field; they do not enter its list."""
+def add_sources(
+    field: Field, x: Array, y: Array, signal_to_noise: float, form: tuple[float, float, float] | None = None
+) -> Field:
+    """Put sources of one S/N into a field, of the beam's shape unless one is given; they do not enter its list."""
     flux = signal_to_noise * field.rms[np.rint(y).astype(int), np.rint(x).astype(int)]
-    a, b, c = field.beam_form
+    a, b, c = field.beam_form if form is None else form
     pixels = field.image.data + render_sources(x, y, flux, beam_form=(a, b, c), shape=field.image.data.shape)
     return replace(field, image=Image.from_array(pixels.astype(np.float32), field.image.header))
 

@@ -58,7 +58,7 @@ def test_noise_is_estimated_as_well_as_the_page_says(script):
 
 def test_commands_on_the_page_are_understood():
     commands = re.findall(r"^\$ trap (.*?)(?:\s+#.*)?$", PAGE, flags=re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)]
         assert make_parser().parse_args(words).handler == "trap.cli.extract:extract"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from trap.extraction.threads import over_islands
 from trap.kernels.gaussian import fit_gaussians
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from trap.extraction.islands import Islands
 
     Array = NDArray[np.float64]
+    Indices = NDArray[np.intp]
 
 __all__ = ["Gaussians", "Shape", "fit_islands", "gaussian_values"]
 
@@ -123,5 +125,11 @@ def fit_islands(islands: Islands, counts: NDArray[np.intp], start: Gaussians, sh
         (n,) — NaN where the fit did not converge, or is no ellipse.
     """
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
-    pixels = (islands.x, islands.y, islands.value)
-    return Gaussians.of(fit_gaussians(islands.offsets, pixels, first, start.parameters, shape.value, TOLERANCE))
+    pixels, given, n_free = (islands.x, islands.y, islands.value), start.parameters, shape.value
+
+    def fitted(offsets: Indices, some: Indices) -> Array:
+        # Rows of other islands stay out of the kernel's result.
+        own = slice(some[0], some[-1])
+        return fit_gaussians(offsets, pixels, some - some[0], given[own], n_free, TOLERANCE)
+
+    return Gaussians.of(over_islands(fitted, islands.offsets, first))

@@ -10,6 +10,7 @@ import numpy as np
 from trap.extraction.celestial import ellipse_axes
 from trap.extraction.gaussian import Gaussians, Shape, fit_islands
 from trap.extraction.islands import Islands, fitted_pixels, list_places
+from trap.extraction.threads import over_islands
 from trap.kernels.covariance import fit_covariances
 
 if TYPE_CHECKING:
@@ -71,11 +72,13 @@ class JointFit:
 
         NaN where the fit found no source. ``correlation`` is the autocorrelation of the noise.
         """
-        n_free, pixels = self.shape.value, self.pixels
+        n_free, places, fitted = self.shape.value, (self.pixels.x, self.pixels.y), self.sources.parameters
+
+        def covariances(offsets: Indices, first: Indices) -> Array:
+            return fit_covariances(offsets, places, first - first[0], fitted[first[0] : first[-1]], n_free, correlation)
+
         covariance = np.zeros((len(self.sources), 6, 6))
-        covariance[:, :n_free, :n_free] = fit_covariances(
-            pixels.offsets, (pixels.x, pixels.y), self.first, self.sources.parameters, n_free, correlation
-        )
+        covariance[:, :n_free, :n_free] = over_islands(covariances, self.pixels.offsets, self.first)
         return covariance
 
 
