@@ -211,6 +211,8 @@ class EarlierLooks:
         -------
         A row per entry that passes the test of the settings.
         """
+        if not entries.size or key not in self._best:
+            return NewSources.empty()
         new = measured.take(rows)
         places, best = self._best_looks(key, new, regions)
         new, rows, entries = new.take(places), rows[places], entries[places]
