@@ -242,11 +242,6 @@ class EarlierLooks:
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
         ).take(passed)
 
-    def upper_limits(self, key: LightCurveKey, ra: ArrayLike, dec: ArrayLike) -> Array:
-        """(n,) Jy/beam — what the best look so far would have found at positions [deg]; NaN where there was none."""
-        limits: Array = self._threshold * self._noise.best(key, ra, dec)["rms"]
-        return limits
-
     def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Rows, NDArray[Any]]:
         """Rows of the new sources that some earlier image covers, and the best of these images."""
         best = self._best.get(key, {})
