@@ -1,42 +1,61 @@
-"""Measure whether the cost of a timestep depends on how many came before, or on the size of the catalogue.
+"""Whether the cost of a timestep depends on what came before it, and what it is beside TraP R7 in one run.
 
-Association, light-curve statistics and the rows that are prepared for the database, on made-up
-measurements: no images, no database. Prints times and their ratios; nothing is asserted.
+Association, light-curve statistics, metrics and the rows that go into the database, on made-up measurements: no
+images, no database. TraP R7 is installed from PyPI into an environment of its own under .cache/ by the uv of
+``make``; where it cannot be had, this says so. Nothing is asserted; on a shared machine read the ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
-from typing import TYPE_CHECKING
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import structlog
+from numpy.typing import NDArray
 
-from trap.catalogues import Measurements
+from trap.catalogues import Association, Measurements
+from trap.config import PipelineConfig
 from trap.entries import LightCurveKey
+from trap.images.beam import Beam
+from trap.images.image import ImageMetadata
 from trap.images.skyregion import SkyRegion
+from trap.records import ImageResult, StoredIds, TimestepRecord
 from trap.running_catalogue import RunningCatalogue
+from trap.steps import association, forced_fitting, varmetric
+from trap.survey import Survey
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+ROOT = Path(__file__).parents[1]
+CACHE = ROOT / ".cache" / "association"
 ARCSEC = 1 / 3600
 KEY = LightCurveKey(0, 1)
-START = np.datetime64("2026-01-01T00:00:00", "us")
-WHOLE_SKY = SkyRegion(centre_ra=0.0, centre_dec=0.0, xtr_radius=180.0)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+RADIUS = 5.0
+PIXEL = 3 * ARCSEC
+CONFIG = PipelineConfig().with_options(
+    source_extraction={"extraction_radius_pix": RADIUS / PIXEL, "ew_sys_err": 0.0, "ns_sys_err": 0.0}
+)
 
 
 class Sky:
-    """Steady sources all over the sky, measured with errors of an arcsec."""
+    """Steady sources, measured with errors of an arcsec; in a field, or all over the sky."""
 
-    def __init__(self, n: int, rng: np.random.Generator) -> None:
+    def __init__(self, n: int, rng: np.random.Generator, *, whole: bool) -> None:
         self._rng = rng
-        self.ra = rng.uniform(0, 360, n)
-        self.dec = np.degrees(np.arcsin(rng.uniform(-0.99, 0.99, n)))
+        reach = 180.0 if whole else RADIUS / 2
+        self.ra = rng.uniform(-reach, reach, n) % 360
+        self.dec = np.degrees(np.arcsin(rng.uniform(-0.99, 0.99, n))) if whole else rng.uniform(-reach, reach, n)
 
-    def measure(self, rows: slice) -> Measurements:
+    def measure(self, rows: slice = slice(None)) -> Measurements:
         """Measure some sources once more."""
         n = len(self.ra[rows])
+        flux = 1.0 + 0.1 * self._rng.normal(size=n)
         return Measurements.of(
             x=np.zeros(n),
             y=0.0,
@@ -44,36 +63,88 @@ class Sky:
             dec=self.dec[rows] + self._scatter(n),
             ew_fit_err=ARCSEC,
             ns_fit_err=ARCSEC,
-            f_peak=1.0 + 0.1 * self._rng.normal(size=n),
+            f_peak=flux,
             f_peak_err=0.1,
-            f_int=1.0 + 0.1 * self._rng.normal(size=n),
+            f_int=flux,
             f_int_err=0.1,
             rms=0.1,
             significance=10.0,
             semimajor=10.0,
             semiminor=10.0,
             pa=0.0,
+            island=np.arange(1, n + 1),
         )
 
     def _scatter(self, n: int) -> NDArray[np.float64]:
         return self._rng.normal(size=n) * ARCSEC
 
 
-def timestep(catalogue: RunningCatalogue, found: Measurements, number: int, region: SkyRegion | None) -> float:
-    """Associate one image, and look for what it missed; returns the seconds that took."""
-    taustart = START + np.timedelta64(number, "s")
-    start = time.perf_counter()
-    catalogue.begin_timestep()
-    points = catalogue.associate(found, image=0, key=KEY, taustart=taustart, search_radius=30 * ARCSEC, max_radius=5.68)
-    if region is not None:
-        catalogue.null_detections(region, taustart=taustart, associated=points.entry, expiration=10)
-    return time.perf_counter() - start
+class Run:
+    """Timesteps of one image each, taken through every stage after the blind search but the forced fits."""
+
+    def __init__(self) -> None:
+        self.survey = Survey(config=CONFIG)
+        self._n = 0
+
+    def timestep(self, found: Measurements, *, offset: float = 0.0) -> float:
+        """Associate one image, pointed off the field's centre by so many deg; returns the seconds that took."""
+        result = _image(self._n, found, offset)
+        self._n += 1
+        start = time.perf_counter()
+        survey = self.survey
+        (image,) = association.associate_extracted_sources(survey, [result])
+        asked = forced_fitting.get_forced_fit_requests(image, survey)
+        fits = found.take(np.zeros(len(asked), int)).with_columns(ra=asked.ra, dec=asked.dec, extract_type=asked.kind)
+        images = forced_fitting.insert_and_associate_forced_fits(survey, [image], [asked], [fits])
+        changes = survey.catalogue.changes
+        record = TimestepRecord(
+            taustart_ts=result.metadata.taustart_ts,
+            images=images,
+            unreadable=(),
+            changes=changes,
+            links=survey.region_links(images),
+            metrics=varmetric.summarise_touched(survey, images),
+        )
+        ids = np.arange(changes.n_before + 1, len(survey.catalogue) + 1)
+        bands, regions = (tuple(range(len(known))) for known in (survey.bands, survey.regions))
+        survey.commit(record, StoredIds(images=(self._n,), entries=ids, bands=bands, regions=regions))
+        return time.perf_counter() - start
+
+
+def _image(number: int, found: Measurements, offset: float) -> ImageResult:
+    metadata = ImageMetadata(
+        url=str(number),
+        taustart_ts=START + timedelta(seconds=number),
+        tau_time=1.0,
+        freq_eff=1e9,
+        freq_bw=1e8,
+        stokes=1,
+        telescope="",
+        beam=Beam(bmaj=20 * ARCSEC, bmin=20 * ARCSEC, bpa=0.0),
+        centre_ra=offset,
+        centre_dec=0.0,
+        deltax=-PIXEL,
+        deltay=PIXEL,
+        nx=4096,
+        ny=4096,
+        unit="Jy/beam",
+    )
+    return ImageResult(
+        metadata=metadata,
+        content_hash=str(number),
+        rms_qc=0.1,
+        rejection=None,
+        measurements=found,
+        background=None,
+        rms_min=0.1,
+        rms_max=0.1,
+    )
 
 
 def run_long(n_sources: int, n_timesteps: int, rng: np.random.Generator) -> None:
     """Time a long run over few sources, from its beginning to its end."""
-    sky, catalogue = Sky(n_sources, rng), RunningCatalogue()
-    seconds = [timestep(catalogue, sky.measure(slice(None)), number, WHOLE_SKY) for number in range(n_timesteps)]
+    sky, run = Sky(n_sources, rng, whole=False), Run()
+    seconds = [run.timestep(sky.measure()) for _ in range(n_timesteps)]
     share = max(1, min(500, (n_timesteps - 10) // 2))
     first, last = np.median(seconds[10 : 10 + share]), np.median(seconds[-share:])
     print(f"{n_sources} sources, {n_timesteps} timesteps: {sum(seconds):.1f} s in all")
@@ -81,27 +152,124 @@ def run_long(n_sources: int, n_timesteps: int, rng: np.random.Generator) -> None
     print(f"  ratio last / first: {last / first:.2f}")
 
 
+def run_pointings(n_sources: int, n_timesteps: int, rng: np.random.Generator) -> None:
+    """Time pointings that jitter, and that drift, beside one that stays."""
+    sky, medians = Sky(n_sources, rng, whole=False), {}
+    jitter = rng.uniform(0, 0.02 * RADIUS, n_timesteps)
+    for name, offsets in {
+        "fixed": np.zeros(n_timesteps),
+        "jittering": jitter,
+        "drifting": np.linspace(0, 0.4 * RADIUS, n_timesteps),
+    }.items():
+        run = Run()
+        seconds = [run.timestep(sky.measure(), offset=float(offset)) for offset in offsets]
+        medians[name] = np.median(seconds[10:])
+        ratio = medians[name] / medians["fixed"]
+        print(f"{name} pointing: {len(run.survey.regions)} regions, a timestep {ratio:.2f} of a fixed one's")
+
+
 def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> None:
-    """Time images of many sources against a much larger catalogue."""
-    sky, catalogue = Sky(n_entries, rng), RunningCatalogue()
-    timestep(catalogue, sky.measure(slice(None)), 0, None)
+    """Time images of many sources against a much larger catalogue, and weigh that."""
+    sky = Sky(n_entries, rng, whole=True)
+    found, taustart = sky.measure(), np.datetime64("2026-01-01T00:00:00", "us")
     region = SkyRegion(centre_ra=0.0, centre_dec=0.0, xtr_radius=5.0)
-    seconds = [timestep(catalogue, sky.measure(slice(n_detections)), number, region) for number in range(1, 12)]
-    print(f"{n_detections} detections against {len(catalogue)} entries")
+    tracemalloc.start()
+    catalogue = RunningCatalogue()
+    settings: dict[str, Any] = {"image": 0, "key": KEY, "search_radius": 30 * ARCSEC, "max_radius": 5.68}
+    catalogue.begin_timestep()
+    catalogue.associate(found, taustart=taustart, **settings)
+    del found
+    # Its changes are what is stored, and are let go.
+    catalogue.begin_timestep()
+    catalogue.within(region)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    seconds = []
+    for number in range(11):
+        measured, later = sky.measure(slice(n_detections)), taustart + np.timedelta64(number + 1, "s")
+        start = time.perf_counter()
+        catalogue.begin_timestep()
+        points = catalogue.associate(measured, taustart=later, **settings)
+        catalogue.null_detections(region, taustart=later, associated=points.entry, expiration=10)
+        seconds.append(time.perf_counter() - start)
+        assert (points.type == Association.ONE_TO_ONE).mean() > 0.99  # noqa: S101 (that it does what it is timed for)
+    print(f"{n_detections} detections against {len(catalogue)} entries, {size / len(catalogue):.0f} bytes each")
     print(f"  first timestep: {seconds[0]:.3f} s, median of the ten after it: {np.median(seconds[1:]):.3f} s")
 
 
+def run_beside(n_sources: int, n_images: int, n_peer: int, rng: np.random.Generator) -> None:
+    """Time the same source lists in TraP R7."""
+    sky, run = Sky(n_sources, rng, whole=False), Run()
+    images = [sky.measure() for _ in range(n_images)]
+    seconds = [run.timestep(image) for image in images]
+    eta = np.median(run.survey.catalogue.fluxes(KEY)["wm2_f_int"]) / (n_images - 1)
+    print(f"{n_images} images of {n_sources} sources: ours {sum(seconds):.2f} s, median η {eta:.3f}")
+    peer = _peer(images[:n_peer])
+    if peer is not None:
+        each, ours = peer[0] / n_peer, sum(seconds) / n_images
+        print(f"  TraP R7, the first {n_peer}: {peer[0]:.1f} s, {peer[1]:.0f} sources, median η {peer[2]:.3f}")
+        print(f"  an image: {each * 1e3:.0f} ms there, {ours * 1e3:.2f} ms here, ratio {each / ours:.0f}")
+
+
+def _peer(images: list[Measurements]) -> list[float] | None:
+    python = _installed("trap==1.4.0")
+    if python is None:
+        return None
+    names = {
+        **{name: name for name in ("ra", "dec", "uncertainty_ns", "uncertainty_ew")},
+        "int_flux": "f_int",
+        "int_flux_err": "f_int_err",
+        "peak_flux": "f_peak",
+        "peak_flux_err": "f_peak_err",
+        "ra_fit_err": "ew_fit_err",
+        "dec_fit_err": "ns_fit_err",
+    }
+    path = CACHE / "lists.npz"
+    np.savez(path, **{theirs: np.array([getattr(image, ours) for image in images]) for theirs, ours in names.items()})
+    command = [str(python), str(Path(__file__).with_name("association_peer.py")), str(path), str(len(images))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=CACHE)  # noqa: S603
+    if done.returncode:
+        print(f"TraP R7 left out: {done.stderr.strip().splitlines()[-1:]}")
+        return None
+    return [float(number) for number in done.stdout.split()[-3:]]
+
+
+def _installed(package: str) -> Path | None:
+    """Interpreter of an environment that has the package; None, and a message, where it cannot be had."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    home = CACHE / "peers" / package.split("=", maxsplit=1)[0]
+    python = home / "bin" / "python"
+    uv = next(iter(ROOT.glob(".tools/uv-*/bin/uv")), None)
+    if uv is None:
+        print(f"{package} left out: no uv in .tools (run make once)")
+        return None
+    steps = ([uv, "venv", "--quiet", "--clear", "--python", sys.executable, home],)
+    steps += ([uv, "pip", "install", "--quiet", "--python", python, package],)
+    for step in () if python.exists() else steps:
+        done = subprocess.run([str(part) for part in step], capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            print(f"{package} left out: {done.stderr.strip().splitlines()[-1:]}")
+            return None
+    return python
+
+
 def main() -> None:
-    """Read the arguments and run both."""
+    """Read the arguments and run all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, default=1000, help="sources of the long run (%(default)s)")
     parser.add_argument("--timesteps", type=int, default=10_000, help="timesteps of the long run (%(default)s)")
+    parser.add_argument("--pointings", type=int, default=900, help="images that jitter and drift (%(default)s)")
     parser.add_argument("--detections", type=int, default=10_000, help="detections an image, large run (%(default)s)")
     parser.add_argument("--entries", type=int, default=1_000_000, help="entries of the large run (%(default)s)")
+    parser.add_argument("--images", type=int, default=400, help="images beside TraP R7 (%(default)s)")
+    parser.add_argument("--peer-images", type=int, default=400, help="so many of them in TraP R7 (%(default)s)")
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     rng = np.random.default_rng(1)
-    run_long(options.sources, options.timesteps, rng)
+    run_beside(options.sources, options.images, options.peer_images, rng)
     run_large(options.detections, options.entries, rng)
+    run_pointings(options.sources, options.pointings, rng)
+    run_long(options.sources, options.timesteps, rng)
 
 
 if __name__ == "__main__":

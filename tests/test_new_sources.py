@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_up_survey import sources
+from scipy.stats import norm
 
 from trap.config import PipelineConfig
 from trap.entries import LightCurveKey
 from trap.images.skyregion import SkyRegion
-from trap.new_sources import EarlierLooks
+from trap.new_sources import EarlierFluxes, EarlierLooks, significance_of_newness
 from trap.noise_history import NoiseTiles, tiles_within
 from trap.sky_regions import SkyRegions
 
@@ -100,3 +101,55 @@ def test_candidate_tells_its_significance_at_the_position_and_the_number_of_look
     new = find(looks, 0.05, ra=10.3)
     assert new.sigma_local[0] == pytest.approx(25.0)
     assert new.n_looks[0] == 2
+
+
+def significance(snr, n_looks, threshold=5.0, earlier=None):
+    return significance_of_newness([snr], [1.0], threshold=threshold, rms=[1.0], n_looks=[n_looks], earlier=earlier)[0]
+
+
+def test_significance_is_that_of_the_steady_source_hardest_to_exclude():
+    snr = np.linspace(-5, 20, 25_001)
+    for peak, n in ((6.0, 1), (8.0, 1), (7.0, 10), (12.0, 100)):
+        product = norm.cdf(5 - snr) ** n * norm.cdf(snr - peak)
+        assert significance(peak, n) == pytest.approx(norm.isf((n + 1) * product.max()), abs=1e-3)
+
+
+def test_significance_rises_with_the_number_of_looks_and_with_the_peak():
+    looks = [significance(7.0, n) for n in (1, 3, 10, 100)]
+    assert looks == sorted(looks)
+    assert significance(1000.0, 1) > significance(100.0, 1) > 60
+
+
+def test_earlier_fluxes_tell_a_transient_from_a_steady_source():
+    def after_ten(mean):
+        return significance(6.5, 50.0, earlier=EarlierFluxes(np.array([10]), np.array([mean]), np.array([0.3])))
+
+    assert after_ten(0.0) > 4.5
+    assert after_ten(3.5) < 3.0
+
+
+def test_noisier_looks_count_for_less(looks):
+    made = make_looks("significance")
+    for image, rms in enumerate((1e-3, 2e-3, 2e-3)):
+        made.add(KEY, image=image, region=0, rms_range=(rms, rms), tiles=tiles(rms))
+    (new,) = find(made, 0.03, ra=9.5).significance
+    # Twice the noise is 1/64 of a look.
+    (expected,) = significance_of_newness([0.03], [5e-4], threshold=10.0, rms=[1e-3], n_looks=[1 + 2 / 64])
+    assert new == pytest.approx(expected, rel=1e-4)
+
+
+def test_weight_of_a_noisier_look_is_about_the_ratio_of_the_logarithms():
+    for ratio in (1.1, 1.3, 2.0):
+        for snr in (4.5, 5.5, 6.5):
+            true = norm.logcdf(5 - snr / ratio) / norm.logcdf(5 - snr)
+            assert ratio**-6 == pytest.approx(true, rel=0.6, abs=0.06)
+
+
+def test_place_within_a_region_that_was_never_searched_gives_no_candidate():
+    made = make_looks("significance")
+    numbers, ra, _ = tiles_within(8, 10.0, 0.0, 1.0)
+    west = numbers[ra < 9.9]
+    half = NoiseTiles(order=8, tile=west, rms=np.full(len(west), 1e-3, np.float32))
+    made.add(KEY, image=1, region=0, rms_range=(1e-3, 1e-3), tiles=half)
+    assert len(find(made, 1.0, ra=10.5)) == 0
+    assert len(find(made, 1.0, ra=9.5)) == 1

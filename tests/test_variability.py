@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from trap.variability import (
     FLUX_STATISTICS,
     add_points,
+    eta_p_value,
     medians,
+    modulation_index,
     modulation_v,
     weighted_eta,
     whole_light_curves,
@@ -111,3 +113,46 @@ def test_whole_light_curves_equal_streamed_ones(first, second):
 def test_medians_of_odd_and_even_numbers_of_points():
     curve = np.array([0, 1, 0, 1, 0])
     assert list(medians(curve, np.array([5.0, 1.0, 3.0, 2.0, 9.0]))) == [5.0, 1.5]
+
+
+def test_p_values_of_constant_sources_are_spread_evenly():
+    rng = np.random.default_rng(5)
+    statistics, rows = np.zeros(2000, FLUX_STATISTICS), np.arange(2000)
+    for _ in range(10):
+        points = (1 + 0.1 * rng.normal(size=2000), np.full(2000, 0.1))
+        add_points(statistics, rows, {"f_peak": points, "f_int": points})
+    # Of 2,000 even numbers, 500 ± 19 lie below a quarter.
+    assert abs((eta_p_value(statistics) < 0.25).sum() - 500) < 4 * 19
+
+
+def test_one_point_has_no_p_value_and_no_modulation():
+    statistics = stream([1.0], [0.1])
+    assert np.isnan([eta_p_value(statistics)[0], *np.ravel(modulation_index(statistics))]).all()
+
+
+def test_modulation_index_recovers_what_was_put_in_within_its_error():
+    rng, n, true = np.random.default_rng(6), 200, 0.2
+    shape = 1 + true * 2**0.5 * np.sin(np.arange(n))
+    curves = (stream(shape + 0.1 * rng.normal(size=n), [0.1] * n) for _ in range(50))
+    found = np.array([np.ravel(modulation_index(curve)) for curve in curves])
+    pulls = (found[:, 0] - true) / found[:, 1]
+    assert abs(pulls.mean()) < 0.5
+    assert 0.7 < pulls.std() < 1.3
+
+
+def test_source_that_scatters_less_than_its_errors_has_no_modulation():
+    index, error = modulation_index(stream([1.0, 1.01, 0.99], [0.1] * 3))
+    assert index[0] == 0
+    # √err(F²) = (2/n)^¼ σ/Ī
+    assert error[0] == pytest.approx((2 / 3) ** 0.25 * 0.1)
+
+
+@given(light_curves)
+def test_largest_step_is_that_of_all_steps_from_the_mean_before(points):
+    fluxes, errors = (np.array(values) for values in zip(*points, strict=True))
+    statistics, steps = stream(fluxes, errors), []
+    for i in range(1, len(fluxes)):
+        weights = errors[:i] ** -2
+        mean = (weights * fluxes[:i]).sum() / weights.sum()
+        steps.append((fluxes[i] - mean) / np.sqrt(errors[i] ** 2 + 1 / weights.sum()))
+    assert abs(statistics["vs_f_int"][0]) == pytest.approx(max(map(abs, steps)), rel=1e-6, abs=1e-9)

@@ -102,6 +102,13 @@ class Known:
                 return one if curves is self.curves else one._replace(flux=0.0, flux_variance=np.inf)
         return _as_one(position, variances, (np.ones(1), np.full(1, np.inf))) if len(rows) == 1 else None
 
+    def absence(self, rows: Rows, variance: float) -> float:
+        """χ² of all these entries being gone, measured with a variance [Jy²]: not less than excludes a pair."""
+        curves = self.curves[rows]
+        seen = curves[curves["n"] > 0]
+        gone = float((seen["wmean_f_int"] ** 2 / (variance + 1 / seen["wsum_f_int"])).sum())
+        return max(gone, self.max_radius**2)
+
     def prefers(self, several: float, alone: float) -> bool:
         """Whether what is seen is several sources as one, given χ² of that and of being one source.
 
@@ -231,9 +238,9 @@ def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, know
     for group, parts in _several(rows[loose] * n_islands + island[loose], measurements[loose]):
         entry = group // n_islands
         best = ordered.take(ordered.entry == entry).take(slice(1))
-        alone = _of_pairs(best, measured, known).min(initial=known.max_radius**2)
-        whole = known.as_one(np.array([entry]))
-        squared, of_flux = _measured_as_one(measured, parts).chi_squared(whole) if whole else (np.inf, 0.0)
+        whole, seen = known.as_one(np.array([entry])), _measured_as_one(measured, parts)
+        alone = _of_pairs(best, measured, known).min(initial=known.absence(np.array([entry]), seen.flux_variance))
+        squared, of_flux = seen.chi_squared(whole) if whole else (np.inf, 0.0)
         is_possible = squared < known.max_radius**2 and np.isin(best.measurement, parts).all()
         if is_possible and known.prefers(squared + of_flux, alone):
             splits.append((parts, np.full(len(parts), entry)))
@@ -267,8 +274,9 @@ def _find_merges(
 def _best_merge(
     measurement: int, members: Rows, pairs: CandidatePairs, measured: Measurements, known: Known
 ) -> Merge | None:
-    alone = _of_pairs(pairs.take(pairs.measurement == measurement), measured, known).min(initial=known.max_radius**2)
     one = _measured_as_one(measured, np.array([measurement]))
+    own = pairs.take(pairs.measurement == measurement)
+    alone = _of_pairs(own, measured, known).min(initial=known.absence(members, one.flux_variance))
     places = known.entries[members]
     distance = np.hypot(*offsets(one.ra, one.dec, places["wm_ra"], places["wm_dec"]))
     ordered = members[np.lexsort((places["wm_dec"], distance))]

@@ -211,6 +211,8 @@ class EarlierLooks:
         -------
         A row per entry that passes the test of the settings.
         """
+        if not entries.size or key not in self._best:
+            return NewSources.empty()
         new = measured.take(rows)
         places, best = self._best_looks(key, new, regions)
         new, rows, entries = new.take(places), rows[places], entries[places]
@@ -239,11 +241,6 @@ class EarlierLooks:
             significance=significance,
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
         ).take(passed)
-
-    def upper_limits(self, key: LightCurveKey, ra: ArrayLike, dec: ArrayLike) -> Array:
-        """(n,) Jy/beam — what the best look so far would have found at positions [deg]; NaN where there was none."""
-        limits: Array = self._threshold * self._noise.best(key, ra, dec)["rms"]
-        return limits
 
     def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Rows, NDArray[Any]]:
         """Rows of the new sources that some earlier image covers, and the best of these images."""

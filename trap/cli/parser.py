@@ -255,6 +255,9 @@ def _add_lightcurve(commands: Commands) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON, for programs")
     form.add_argument("--csv", action="store_true", help="as CSV")
+    parser.add_argument(
+        "--limits", action="store_true", help="show instead what each image would have found there: upper limits"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it too: .png, .pdf or .svg")
     parser.add_argument(
         "--cutouts", type=Path, metavar="FILE", help="draw what the kept pixels show there, if any were"

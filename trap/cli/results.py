@@ -9,12 +9,13 @@ from trap.cli.files import reported
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
+from trap.db.limits import upper_limits
 from trap.db.runs import run_table
 from trap.errors import ConfigError, TrapError
 from trap.images.kept_pixels import read_cutout
 from trap.report.export import as_csv, as_json, as_rows
 from trap.report.plots import LightCurve, plot_cutouts, plot_light_curves, save_figure
-from trap.report.summary import dataset_text, datasets_table, light_curve_text
+from trap.report.summary import dataset_text, datasets_table, light_curve_text, limits_table
 from trap.report.text import moment, sky_position
 from trap.steps.prettyprint import prettyprint
 
@@ -98,6 +99,8 @@ def show_light_curve(arguments: Namespace) -> int:
         If there is no source within the radius.
     """
     _check_position(arguments.ra, arguments.dec)
+    if arguments.limits:
+        return _show_limits(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         near = lightcurves.entries_near(
@@ -118,6 +121,16 @@ def show_light_curve(arguments: Namespace) -> int:
     if arguments.cutouts is not None:
         cutouts = _cutouts(entry, points, files)
         _save(lambda: plot_cutouts(cutouts), arguments.cutouts)
+    return 0
+
+
+def _show_limits(arguments: Namespace) -> int:
+    """Print what every image would have found at a position, whether or not a source is known there."""
+    with reading_database(arguments.database) as connection:
+        find_dataset(connection, arguments.dataset)
+        limits = upper_limits(connection, arguments.dataset, arguments.ra, arguments.dec)
+    if not _exported(limits, arguments):
+        print(limits_table(limits))
     return 0
 
 

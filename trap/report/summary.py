@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Columns = Mapping[str, NDArray[Any]]
 
-__all__ = ["dataset_text", "datasets_table", "light_curve_text", "transients_table"]
+__all__ = ["dataset_text", "datasets_table", "light_curve_text", "limits_table", "transients_table"]
 
 _EXTRACTED = {ExtractType.BLIND: "blind", ExtractType.NULL_DETECTION: "forced", ExtractType.MONITORED: "monitored"}
 
@@ -143,6 +143,20 @@ def transients_table(transients: Columns) -> str:
     )
     numbers = ("entry", "MHz", "mJy", "±", "sigma", "over earlier noise", "looks", "new by sigma", "V", "η")
     return text_table(rows, right=numbers) or "no transient candidates"
+
+
+def limits_table(limits: Columns) -> str:
+    """Lay out upper limits at a position, as :func:`trap.db.limits.upper_limits` returns them."""
+    rows = (
+        {
+            "time (UTC)": moment(limits["taustart_ts"][i]),
+            "MHz": number(limits["freq_central"][i] / 1e6),
+            "noise mJy/beam": number(1e3 * limits["rms"][i], 3),
+            "upper limit mJy/beam": number(1e3 * limits["upper_limit"][i], 3),
+        }
+        for i in range(len(limits["image"]))
+    )
+    return text_table(rows, right=("MHz", "noise mJy/beam", "upper limit mJy/beam")) or "no image was searched there"
 
 
 def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int = 1) -> str:

@@ -1,0 +1,87 @@
+"""The example that docs/association.md goes through by hand, by the code; the numbers are those of the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up_survey import sources
+
+from trap.association import Positions, de_ruiter_radius
+from trap.entries import LightCurveKey
+from trap.new_sources import significance_of_newness
+from trap.running_catalogue import RunningCatalogue
+from trap.spectral_index import spectral_index
+from trap.variability import FLUX_STATISTICS, add_points, eta_p_value, modulation_index, modulation_v, weighted_eta
+
+PAGE = Path(__file__).parents[2] / "docs" / "association.md"
+KEY = LightCurveKey(0, 1)
+START = np.datetime64("2026-01-01T00:00:00", "us")
+ARCSEC = 1 / 3600
+
+
+def says(text):
+    return text in PAGE.read_text(encoding="utf-8")
+
+
+def associate(catalogue, found, day):
+    return catalogue.associate(
+        found, image=0, key=KEY, taustart=START + np.timedelta64(day, "D"), search_radius=0.02, max_radius=5.68
+    )
+
+
+def test_de_ruiter_radius_and_mean_position():
+    def positions(ra, dec, ew, ns):
+        return Positions.of(ra=[ra], dec=[dec], uncertainty_ew=ew * ARCSEC, uncertainty_ns=ns * ARCSEC)
+
+    (r,) = de_ruiter_radius(positions(30.001, 45.0005, 3, 4), positions(30.0, 45.0, 2, 2))
+    assert r == pytest.approx(0.8127, abs=5e-5)
+    assert says("r = 0.8127")
+    catalogue = RunningCatalogue()
+    associate(catalogue, sources(30.0, 45.0, error_radius=2.0, systematics=0.0), 0)
+    found = sources(30.001, 45.0005, systematics=0.0).with_columns(ew_fit_err=[3 * ARCSEC], ns_fit_err=[4 * ARCSEC])
+    associate(catalogue, found, 1)
+    (entry,) = catalogue.entries
+    east = (entry["wm_ra"] - 30) * 3600 * np.cos(np.radians(45))
+    assert (east, (entry["wm_dec"] - 45) * 3600) == pytest.approx((0.7833, 0.36), abs=5e-5)
+    errors = entry["weight_ew"] ** -0.5 * 3600, entry["weight_ns"] ** -0.5 * 3600
+    assert errors == pytest.approx((1.6641, 1.7889), abs=5e-5)
+    assert says("= 0.7833″")
+    assert says("1.6641″")
+
+
+def test_metrics_of_the_light_curve():
+    curve = np.zeros(1, FLUX_STATISTICS)
+    for flux, error in ((10, 1), (12, 1), (17, 2)):
+        add_points(curve, np.array([0]), {q: ([flux], [error]) for q in ("f_peak", "f_int")})
+    assert modulation_v(curve)[0] == pytest.approx(13**-0.5)
+    assert weighted_eta(curve)[0] == pytest.approx(5.0)
+    assert eta_p_value(curve)[0] == pytest.approx(np.exp(-5))
+    index, error = modulation_index(curve)
+    assert (index[0], error[0]) == pytest.approx((np.sqrt(11) / 13, 0.0656), abs=5e-5)
+    assert (curve["vs_f_int"][0], curve["m_f_int"][0]) == pytest.approx((6 / 4.5**0.5, 6 / 14))
+    assert says("F = 0.2551")
+    assert says("Vs = 6/√4.5 = 2.8284")
+
+
+def test_two_sources_seen_as_one_are_a_blend():
+    catalogue = RunningCatalogue()
+    pair = sources(30.0, [0.0, 30 * ARCSEC], flux=[0.010, 0.020], flux_err=5e-4, error_radius=1.0, systematics=0.0)
+    associate(catalogue, pair.with_columns(island=[1, 1]), 0)
+    seen = sources(30.0, 20.5 * ARCSEC, flux=0.029, flux_err=1e-3, error_radius=1.0, systematics=0.0)
+    points = associate(catalogue, seen.with_columns(island=[1]), 1)
+    assert (points.type.tolist(), points.entry.tolist()) == ([11], [2])
+    assert catalogue.entries["blend"].tolist() == [2, 2, -1]
+
+
+def test_significance_of_a_new_source():
+    (significance,) = significance_of_newness([9.0], [1.0], threshold=5.0, rms=[1.0], n_looks=[1.0])
+    assert significance == pytest.approx(3.08, abs=5e-3)
+    assert says("3.08σ")
+
+
+def test_spectral_index():
+    index, error = spectral_index(np.array([1e9, 2e9]), np.array([[10.0], [5.0]]), np.array([[1.0], [0.5]]))
+    assert (index[0], error[0]) == pytest.approx((-1.0, np.hypot(0.1, 0.1) / np.log(2)))
+    assert says("0.2040")

@@ -1,0 +1,57 @@
+"""What images would have found at a position: upper limits where nothing was seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import exists, select
+
+from trap.db.models import FrequencyBand, Image, Rejection, RmsMap
+from trap.noise_history import tiles_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection
+
+__all__ = ["upper_limits"]
+
+
+def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float) -> dict[str, NDArray[Any]]:
+    """Return the upper limit of every accepted image that was searched at a position, in order of time.
+
+    Parameters
+    ----------
+    ra, dec
+        deg, ICRS.
+
+    Returns
+    -------
+    ``taustart_ts`` (UTC), ``band``, ``stokes``, ``freq_central`` [Hz], ``rms`` (the noise at the position) and
+    ``upper_limit`` (the peak flux density that would have been found; both Jy/beam), ``image`` and its ``url``.
+    """
+    rows = (
+        select(Image.taustart_ts, Image.band, Image.stokes, FrequencyBand.freq_central, Image.detection_thresh)
+        .add_columns(Image.id, Image.url, RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms)
+        .join(RmsMap, RmsMap.image == Image.id)
+        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .where(Image.dataset == dataset_id, RmsMap.tile_order.is_not(None))
+        .where(~exists().where(Rejection.image == Image.id))
+        .order_by(Image.taustart_ts, FrequencyBand.freq_central, Image.id)
+    )
+    tile_at = {}
+    found = []
+    # One by one: the tiles of all images together may be more than fits into memory.
+    for row in connection.execute(rows.execution_options(yield_per=100)):
+        if row.tile_order not in tile_at:
+            tile_at[row.tile_order] = int(tiles_at(row.tile_order, [ra], [dec])[0])
+        place = np.flatnonzero(np.frombuffer(row.tiles, "<i8") == tile_at[row.tile_order])
+        if place.size:
+            rms = float(np.frombuffer(row.tile_rms, "<f4")[place[0]])
+            moment = row.taustart_ts.replace(tzinfo=None)
+            limit = row.detection_thresh * rms
+            found.append((moment, row.band, row.stokes, row.freq_central, rms, limit, row.id, row.url))
+    names = ("taustart_ts", "band", "stokes", "freq_central", "rms", "upper_limit", "image", "url")
+    kinds: tuple[Any, ...] = ("M8[us]", "i8", "i8", "f8", "f8", "f8", "i8", object)
+    columns = zip(*found, strict=True) if found else [()] * len(names)
+    return {name: np.array(values, kind) for name, values, kind in zip(names, columns, kinds, strict=True)}
