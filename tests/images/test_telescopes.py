@@ -44,8 +44,6 @@ HEADERS = {
     "LOFAR": {"TELESCOP": "LOFAR", **LOFAR, "TAU_TIME": 60.0, **NO_AXIS, "RESTFRQ": 1.4e9, "RESTBW": 2e6},
     "MeerKAT": {
         "TELESCOP": "MeerKAT",
-        "CTYPE3": "SPECLNMF",
-        "CDELT3": 5e7,
         **OBIT,
         **NO_BEAM,
         **CLEAN,

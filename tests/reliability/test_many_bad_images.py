@@ -68,7 +68,7 @@ KINDS = {
     "bad date": (with_keywords(DATE_OBS="01-JUL-8"), "unreadable: DATE-OBS = '01-JUL-8': not a date"),
     "no values": (with_pixels(lambda data: np.full_like(data, np.nan)), "contains NaN: no pixel has a finite value"),
     "flat": (with_pixels(np.ones_like), "data is flat: all pixels are 1"),
-    "noisy": (with_pixels(lambda data: 1e6 * data), "RMS invalid: RMS value not within min and max"),
+    "noisy": (with_pixels(lambda data: 1e8 * data), "RMS invalid: RMS value not within min and max"),
     "too elliptical, and so wide that it covers every band": (
         with_keywords(BMIN=0.001, CDELT3=1e9),
         "beam invalid: Beam too elliptical",

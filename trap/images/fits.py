@@ -7,9 +7,11 @@ name; which plane of further axes (frequency, Stokes) is taken, the settings say
 from __future__ import annotations
 
 import gzip
+import lzma
 import math
 import re
 import warnings
+import zipfile
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -187,7 +189,8 @@ def _open(path: Path) -> Iterator[fits.HDUList]:
         try:
             with fits.open(file, mode="readonly", memmap=False) as hdus:
                 yield hdus
-        except fits.VerifyError as error:
+        except (fits.VerifyError, zipfile.BadZipFile, lzma.LZMAError, ImportError) as error:
+            # The last three: files compressed in other ways, which astropy unpacks too.
             raise ValueError(str(error)) from error
 
 
