@@ -315,14 +315,17 @@ class DatasetRun:
 
     def summary(self) -> RunSummary:
         """Summarise what was done so far."""
+        # After a failure the state would have to be loaded once more, for this alone.
+        survey = self._survey
         return RunSummary(
             dataset_id=self.dataset_id,
             outcomes=tuple(self.outcomes),
             unreadable=self.plan.unreadable,
             known=self.plan.known,
             late=self.plan.late,
-            # After a failure the state would have to be loaded once more, for this alone.
-            constancy=None if self._survey is None else self._survey.catalogue.constancy(),
+            constancy=None if survey is None else survey.catalogue.constancy(),
+            monitors=0 if survey is None else len(survey.monitors),
+            unmeasured_monitors=0 if survey is None else int(np.count_nonzero(survey.monitor_entries < 0)),
         )
 
 

@@ -52,7 +52,8 @@ def test_good_images_of_real_telescopes_are_refused_by_no_check_but_traps_own(ca
         for check in look["checks"]
         if not check["passed"]
     }
-    # TraP's limit of the axis ratio is 2. Two epochs of the simulated field, and the same observation under two headers, have the same pixels.
+    # TraP's limit of the axis ratio is 2. Two epochs of the simulated field have the same pixels, and so has the same
+    # observation under two headers.
     assert doubts == {
         ("GRB120422A-120429.fits", "beam"),
         ("AMILA_GRB130427A_20130504.fits", "beam"),
