@@ -315,8 +315,7 @@ class DatasetRun:
 
     def summary(self) -> RunSummary:
         """Summarise what was done so far."""
-        # After a failure the state would have to be loaded once more, for this alone.
-        survey = self._survey
+        survey = self._survey  # after a failure it would have to be loaded once more, for this alone
         return RunSummary(
             dataset_id=self.dataset_id,
             outcomes=tuple(self.outcomes),
