@@ -220,5 +220,7 @@ def test_monitored_position_that_nothing_measures_is_told(config):
     with capture_logs() as events, open_run(config, monitors=monitors) as dataset:
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor())
+        summary = dataset.summary()
+    assert (summary.unmeasured_monitors, summary.monitors) == (1, 2)
     told = [event["name"] for event in events if event["event"] == "monitored_position_never_measured"]
     assert told == ["elsewhere"]

@@ -72,6 +72,8 @@ class RunSummary:
         Images refused because the dataset already goes beyond their time.
     constancy
         How the light curves of the dataset compare with constant sources; None where there are none.
+    monitors, unmeasured_monitors
+        Number of monitored positions, and of those that no image of the dataset has measured so far.
     watch
         Lines for people: where what ran can be looked at, and how to stop what was started for it.
     """
@@ -82,6 +84,8 @@ class RunSummary:
     known: tuple[str, ...]
     late: tuple[str, ...]
     constancy: Constancy | None = None
+    monitors: int = 0
+    unmeasured_monitors: int = 0
     watch: tuple[str, ...] = ()
 
     @property

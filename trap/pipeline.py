@@ -315,14 +315,16 @@ class DatasetRun:
 
     def summary(self) -> RunSummary:
         """Summarise what was done so far."""
+        survey = self._survey  # after a failure it would have to be loaded once more, for this alone
         return RunSummary(
             dataset_id=self.dataset_id,
             outcomes=tuple(self.outcomes),
             unreadable=self.plan.unreadable,
             known=self.plan.known,
             late=self.plan.late,
-            # After a failure the state would have to be loaded once more, for this alone.
-            constancy=None if self._survey is None else self._survey.catalogue.constancy(),
+            constancy=None if survey is None else survey.catalogue.constancy(),
+            monitors=0 if survey is None else len(survey.monitors),
+            unmeasured_monitors=0 if survey is None else int(np.count_nonzero(survey.monitor_entries < 0)),
         )
 
 

@@ -53,3 +53,15 @@ def test_image_without_a_beam_does_not_pass():
 
 def test_good_beam_passes():
     assert check_beam(header(), QualityConfig()).passed
+
+
+def test_beam_is_sampled_along_the_coarser_side_of_oblong_pixels():
+    # Pixels of 0.01 by 1 deg: 5 of them along x, and a twentieth along y, which TraP's formula does not see.
+    verdict = check_beam(header(deltay=1.0), QualityConfig())
+    assert verdict.comment.startswith("Beam undersampled")
+
+
+@pytest.mark.parametrize("bpa", [0.0, 30.0, 90.0, 140.0])
+def test_axes_on_square_pixels_are_traps(bpa):
+    beam = Beam(bmaj=0.05, bmin=0.04, bpa=bpa)
+    assert check_beam(header(beam=beam), QualityConfig()).comment == "bmaj=2.50 and bmin=2.00 (pixels)"

@@ -108,6 +108,14 @@ def test_polarised_intensity_is_told_by_its_noise():
     assert float(verdict.comment.split(": ")[1].split(",")[0]) == pytest.approx(1.44, abs=0.02)
 
 
+def test_chance_in_a_small_image_is_no_asymmetry():
+    # 64² pixels of noise that is the same over 25 of them: 164 values, whose ratio chance takes to 1.3 and beyond.
+    rng, most = np.random.default_rng(6), QualityConfig(max_asymmetry=1.0001)
+    fields = [np.kron(rng.normal(size=(13, 13)), np.ones((5, 5)))[:64, :64] for _ in range(200)]
+    assert all(check_asymmetry(data, most, beam_area_pix=25.0).passed for data in fields)
+    assert not all(check_asymmetry(data, most).passed for data in fields)
+
+
 @pytest.mark.parametrize("data", [np.full((9, 9), np.nan), np.zeros((9, 9)), np.eye(9)])
 def test_image_without_noise_has_no_asymmetry(data):
     assert check_asymmetry(data, QualityConfig()).passed

@@ -50,3 +50,9 @@ def test_commands_can_be_typed_whatever_is_in_the_names():
     text = run_text(summary(), "sqlite:///my sky's.db", program="/my programs/trap")
     (line,) = [line for line in text.splitlines() if line.startswith("now: ")]
     assert shlex.split(line) == ["now:", "/my programs/trap", "transients", "3", "--database", "sqlite:///my sky's.db"]
+
+
+def test_monitored_positions_that_no_image_shows_are_counted():
+    text = run_text(summary(monitors=5, unmeasured_monitors=2), DATABASE, program=PROGRAM)
+    assert "2 of 5 monitored positions never measured: on no image, or outside the searched area" in text
+    assert "monitored" not in run_text(summary(monitors=5), DATABASE, program=PROGRAM)

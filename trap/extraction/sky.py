@@ -74,7 +74,7 @@ class Sky:
         lines, (before, after, share) = self.background.lines()
         before, after, share = before[rows], after[rows], share[rows, np.newaxis]
         level, noise = (one[before, columns] + share * (one[after, columns] - one[before, columns]) for one in lines)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = (self.data[rows, columns] - level) / noise
         return np.where(self.mask[rows, columns] | np.isnan(ratio), -np.inf, ratio).astype(np.float32)
 

@@ -6,11 +6,15 @@ name; which plane of further axes (frequency, Stokes) is taken, the settings say
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import math
+import re
 import warnings
+import zipfile
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -34,6 +38,10 @@ _N_AXES = 2
 _OF_THE_PIXELS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _FIRST = ReadingConfig()
+_NUMBER_OF_AXES = re.compile(rb"NAXIS   = *([-+]?[\d.]+(?:[ED][-+]?\d+)?)")
+_MOST_AXES = 999
+_BLOCK = 2880
+_GZIP = b"\x1f\x8b"
 
 hash_content = hash_file
 
@@ -172,15 +180,30 @@ def _name(hdu: Any) -> str:  # noqa: ANN401 (astropy ships no types)
 
 @contextmanager
 def _open(path: Path) -> Iterator[fits.HDUList]:
-    with warnings.catch_warnings(), reading(path):
+    # The file is ours: astropy leaves one open that it cannot read.
+    with warnings.catch_warnings(), reading(path), path.open("rb") as file:
+        _check_axes(file)
         # Cards that break the letter of the standard are common and harmless; a file that is cut
         # short is found out by its length or by what decompressing it gives.
         warnings.simplefilter("ignore", AstropyUserWarning)
         try:
-            with fits.open(path, mode="readonly", memmap=False) as hdus:
+            with fits.open(file, mode="readonly", memmap=False) as hdus:
                 yield hdus
-        except fits.VerifyError as error:
+        except (fits.VerifyError, zipfile.BadZipFile, lzma.LZMAError, ImportError) as error:
+            # The last three: files compressed in other ways, which astropy unpacks too.
             raise ValueError(str(error)) from error
+
+
+def _check_axes(file: BinaryIO) -> None:
+    """See that the first header has no more axes than FITS allows: astropy would list them all, for ever."""
+    packed = file.read(len(_GZIP)) == _GZIP
+    file.seek(0)
+    start = gzip.GzipFile(fileobj=file).read(_BLOCK) if packed else file.read(_BLOCK)
+    file.seek(0)
+    found = _NUMBER_OF_AXES.search(start)
+    if found and not 0 <= float(found[1]) <= _MOST_AXES:
+        msg = f"NAXIS = {found[1].decode()}: not a number of axes"
+        raise ValueError(msg)
 
 
 def _beam_of_plane(hdus: fits.HDUList, header: fits.Header, index: tuple[int, ...]) -> dict[str, float]:

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.coordinates import ICRS, SkyCoord
-from astropy.wcs import WCS, FITSFixedWarning, WcsError
+from astropy.io.fits import VerifyError
+from astropy.utils import iers
+from astropy.utils.exceptions import AstropyWarning
+from astropy.wcs import WCS, WcsError
 from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
 
 from trap.angles import wrap_ra
 from trap.errors import ImageError
 
 if TYPE_CHECKING:
+    from astropy.coordinates import BaseCoordinateFrame
     from astropy.io.fits import Header
 
 __all__ = ["celestial_wcs", "centre_position", "pixel_increments"]
@@ -44,19 +48,25 @@ def celestial_wcs(header: Header, url: str = "") -> WCS:
     """
     try:
         with warnings.catch_warnings():
-            # Reports of what wcslib repaired: old names such as NCP, and dates, which are not read from here.
-            warnings.simplefilter("ignore", FITSFixedWarning)
+            # Reports of what wcslib repaired (old names such as NCP; dates, which are not read from here), and of
+            # cards that break the letter of the standard.
+            warnings.simplefilter("ignore", AstropyWarning)
             wcs = WCS(header, naxis=2)
             _orient_at_pole(wcs, header)
             wcs.wcs.set()
-    except (WcsError, ValueError) as error:
+    # Of keywords that hold a number where a text should be, astropy says an AttributeError.
+    except (WcsError, VerifyError, ValueError, TypeError, KeyError, AttributeError) as error:
         msg = f"the celestial projection cannot be used: {' '.join(str(error).split())}"
         raise ImageError(msg, url) from error
     if (wcs.wcs.lng, wcs.wcs.lat) != (0, 1):
         kinds = ", ".join(f"CTYPE{axis} = {header.get(f'CTYPE{axis}', '')!r}" for axis in (1, 2))
         msg = f"the first two axes are not a longitude and a latitude on the sky: {kinds}"
         raise ImageError(msg, url)
-    return _turn_to_icrs(wcs)
+    with iers.conf.set_temp("auto_download", False), warnings.catch_warnings():
+        # astropy looks for leap seconds with the first equinox that it meets, in the network where those that it
+        # brings along are old. No equinox needs them.
+        warnings.simplefilter("ignore", AstropyWarning)
+        return _turn_to_icrs(wcs, url)
 
 
 def centre_position(wcs: WCS, nx: int, ny: int) -> tuple[float, float]:
@@ -100,9 +110,17 @@ def _orient_at_pole(wcs: WCS, header: Header) -> None:
         wcs.wcs.lonpole = 180.0
 
 
-def _turn_to_icrs(wcs: WCS) -> WCS:
+def _frame(wcs: WCS, url: str) -> BaseCoordinateFrame:
+    try:
+        return wcs_to_celestial_frame(wcs)
+    except ValueError as error:
+        msg = f"unknown celestial system: RADESYS {wcs.wcs.radesys!r}, EQUINOX {wcs.wcs.equinox}"
+        raise ImageError(msg, url) from error
+
+
+def _turn_to_icrs(wcs: WCS, url: str) -> WCS:
     """The same projection with its reference position and its pole given in ICRS."""
-    frame = wcs_to_celestial_frame(wcs)
+    frame = _frame(wcs, url)
     if isinstance(frame, ICRS):
         return wcs
     reference = SkyCoord(*wcs.wcs.crval, unit="deg", frame=frame).icrs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +17,22 @@ __all__ = ["check_beam", "check_beam_axes"]
 
 
 def check_beam(metadata: ImageMetadata, config: QualityConfig) -> Verdict:
-    """See whether there is a beam, and one that :func:`check_beam_axes` takes."""
+    """See whether there is a beam, and one that :func:`check_beam_axes` takes.
+
+    Its axes are those that it has on the grid of pixels, whatever their shape; where these are square, they are
+    TraP's.
+    """
     if metadata.beam is None:
         return Verdict(False, "no restoring beam in the header")
-    semimajor, semiminor, _ = metadata.beam.semi_axes_pixels(metadata.deltax, metadata.deltay)
+    a, b, c = metadata.beam.quadratic_form(metadata.deltax, metadata.deltay)
+    mean, difference = (a + c) / 2, math.hypot((a - c) / 2, b)
+    semimajor, semiminor = (_half_width(value) for value in (mean - difference, mean + difference))
     return check_beam_axes(semimajor, semiminor, config)
+
+
+def _half_width(curvature: float) -> float:
+    """Half width at half maximum in pixels of exp(-½ curvature r²)."""
+    return math.sqrt(2 * math.log(2) / curvature) if curvature > 0 else math.inf
 
 
 def check_beam_axes(semimajor_pix: float, semiminor_pix: float, config: QualityConfig) -> Verdict:

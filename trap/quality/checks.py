@@ -190,7 +190,9 @@ def _psf(look: Look) -> Verdict:
 
 
 def _asymmetry(look: Look) -> Verdict:
-    return pixels.check_asymmetry(look.data, look.config.quality)
+    place = look.metadata
+    area = 1.0 if place.beam is None else place.beam.area_pixels(place.deltax, place.deltay)
+    return pixels.check_asymmetry(look.data, look.config.quality, beam_area_pix=area)
 
 
 def _date(look: Look) -> Verdict:

@@ -59,6 +59,9 @@ def _not_done(summary: RunSummary) -> Iterator[str]:
     if left_out:
         yield f"{count(len(left_out), 'image')} left out:"
         yield from (f"  {url}: {reason}" for url, reason in left_out)
+    if summary.unmeasured_monitors:
+        skipped = f"{summary.unmeasured_monitors} of {count(summary.monitors, 'monitored position')}"
+        yield f"{skipped} never measured: on no image, or outside the searched area"
     doubtful = summary.doubtful
     if doubtful:
         yield f"{count(len(doubtful), 'image')} doubtful, and taken all the same:"

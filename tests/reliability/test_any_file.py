@@ -1,0 +1,225 @@
+"""Whatever a file holds, ``trap inspect`` says what is wrong with it, names it, and comes to an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from image_forms import write_casa, write_fits, write_hdf5
+
+from trap.cli import main
+from trap.cli.inspect import inspect_image
+from trap.config import PipelineConfig
+
+CONFIG = PipelineConfig()
+SECONDS = 30
+"""What an image of 24² pixels takes on the busiest machine, many times over."""
+N_HEADERS, N_CUTS, N_BYTES = 1500, 400, 300
+
+
+class Seed(NamedTuple):
+    """A whole file: its header, and its pixels."""
+
+    header: bytes
+    pixels: bytes
+
+    def __repr__(self):
+        return "Seed()"  # hypothesis shows what it tries
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """A small image with everything that headers hold, as bytes: the header's cards and the pixels."""
+    folder = tmp_path_factory.mktemp("seed")
+    path = write_fits(folder / "seed.fits", ("ra", "dec", "freq", "stokes"))
+    with fits.open(path) as hdus:
+        header, data = hdus[0].header.copy(), hdus[0].data[..., :24, :24].copy()
+    header.update(
+        TAU_TIME=10.0, NCORE=41, NREMOTE=3, NINTL=0, SUBBANDS=10, SUBBANDW=195312.5, ANTENNA="HBA_DUAL",
+        RADESYS="FK5", EQUINOX=2000.0, RESTFRQ=1.42e9, LONPOLE=180.0, LATPOLE=-30.0, PC1_1=1.0, PC2_2=1.0,
+    )  # fmt: skip
+    header["TELESCOP"], header["DATE-END"] = "LOFAR", "2020-08-03T05:33:55"
+    header["HISTORY"] = "AIPS   CLEAN BMAJ=  2.2222E-02 BMIN=  2.2222E-02 BPA=   0.00"
+    fits.PrimaryHDU(data, header).writeto(path, overwrite=True)
+    content = path.read_bytes()
+    length = len(content) - (data.nbytes + 2879) // 2880 * 2880
+    return Seed(content[:length], content[length:])
+
+
+@contextmanager
+def no_longer_than(seconds):
+    """End what hangs, and fail the test."""
+
+    def too_long(*_):
+        raise AssertionError(f"it took more than {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def look_at(path):
+    """Inspect a file in this process, as the command does; it must come to an end with a verdict."""
+    with no_longer_than(SECONDS):
+        look = inspect_image(str(path), CONFIG)
+    assert look.path == str(path)
+    assert look.verdict
+    assert look.is_usable or look.verdict.startswith(("unreadable: ", "rejected: "))
+    return look
+
+
+CARD = 80
+VALUES = st.one_of(
+    st.sampled_from(
+        ["T", "F", "", "''", "'NaN'", "NaN", "inf", "-1", "0", "1e400", "-1e308", "1e-320", "1.0E+38", "2147483648"]
+    ),
+    st.sampled_from(["'RA---TAN'", "'GLON-CAR'", "'DEC--SIN'", "'FREQ'", "'VELO'", "'STOKES'", "'XXXX-YYY'", "'deg'"]),
+    st.sampled_from(["'01-JUL-8'", "'2020-13-45T99:99:99'", "'0001-01-01'", "'9999-12-31T23:59:59'", "'31/12/99'"]),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.integers(-(10**12), 10**12).map(str),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30),
+)
+
+
+@st.composite
+def changes(draw):
+    """Some cards of the header dropped, doubled, moved, or given another value."""
+    number = draw(st.integers(1, 4))
+    what = st.sampled_from(["drop", "double", "swap", "value", "value", "value", "spoil"])
+    return [(draw(what), draw(st.integers(0, 10**6)), draw(VALUES)) for _ in range(number)]
+
+
+def changed(header, edits):
+    cards = [header[start : start + CARD] for start in range(0, len(header), CARD)]
+    end = next(number for number, card in enumerate(cards) if card.startswith(b"END  "))
+    cards = cards[:end]
+    for what, place, value in edits:
+        if not cards:
+            break
+        number = place % len(cards)
+        if what == "drop":
+            del cards[number]
+        elif what == "double":
+            cards.insert(number, cards[(number + 7) % len(cards)])
+        elif what == "swap":
+            cards[number], cards[-1] = cards[-1], cards[number]
+        elif what == "spoil":
+            cards[number] = value.ljust(CARD)[:CARD].encode()
+        else:
+            cards[number] = cards[number][:10] + value.rjust(20).ljust(CARD - 10)[: CARD - 10].encode()
+    text = b"".join([*cards, b"END".ljust(CARD)])
+    return text + b" " * (-len(text) % 2880)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Where the files go, one after the other."""
+    return tmp_path_factory.mktemp("fuzz") / "image.fits"
+
+
+FUZZ = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+
+
+@pytest.mark.timeout(900)
+@settings(max_examples=N_HEADERS, **FUZZ)
+@given(edits=changes())
+def test_any_header_has_a_verdict(image, place, edits):
+    header, pixels = image
+    place.write_bytes(changed(header, edits) + pixels)
+    look_at(place)
+
+
+@pytest.mark.timeout(900)
+@settings(max_examples=N_CUTS, **FUZZ)
+@given(share=st.floats(0, 1))
+def test_file_cut_short_anywhere_has_a_verdict(image, place, share):
+    content = b"".join(image)
+    place.write_bytes(content[: int(share * len(content))])
+    look = look_at(place)
+    assert not look.is_usable or share * len(content) >= len(content) - 2880
+
+
+@pytest.mark.timeout(900)
+@settings(max_examples=N_BYTES, **FUZZ)
+@given(places=st.lists(st.integers(0, 10**6), min_size=1, max_size=20), byte=st.integers(0, 255))
+def test_file_with_wrong_bytes_has_a_verdict(image, place, places, byte):
+    content = bytearray(b"".join(image))
+    for number in places:
+        content[number % len(content)] = byte
+    place.write_bytes(bytes(content))
+    look_at(place)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 5000, b"SIMPLE  =                    T", b"\x1f\x8b\x08", b"\x89HDF\r\n\x1a\n", b"BZh9", b"PK\3\4"],
+)
+def test_file_that_is_something_else_has_a_verdict(tmp_path, content):
+    (tmp_path / "a.fits").write_bytes(content)
+    assert look_at(tmp_path / "a.fits").problem
+
+
+@pytest.mark.parametrize("suffix", ["image", "h5"])
+def test_broken_tables_and_hdf5_files_have_a_verdict(tmp_path, suffix):
+    path = (write_casa if suffix == "image" else write_hdf5)(tmp_path / f"whole.{suffix}")
+    rng = np.random.default_rng(1)
+    files = sorted(
+        file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file() and file.stat().st_size
+    )
+    for file in files:
+        content = file.read_bytes()
+        for kept in (0, len(content) // 2, len(content) - 1):
+            file.write_bytes(content[:kept])
+            look_at(path)
+        spoilt = bytearray(content)
+        for number in rng.integers(0, min(len(content), 2000), 20):
+            spoilt[number] ^= 255
+        file.write_bytes(bytes(spoilt))
+        if suffix == "h5":
+            # casacore itself may end the process over a spoilt table, which costs a run that worker's image.
+            look_at(path)
+        file.write_bytes(content)
+    assert look_at(path).is_usable
+
+
+def test_what_is_no_file_has_a_verdict(tmp_path, capsys):
+    (tmp_path / "folder.fits").mkdir()
+    os.mkfifo(tmp_path / "pipe.fits")
+    (tmp_path / "loop.fits").symlink_to(tmp_path / "loop.fits")
+    (tmp_path / "nowhere.fits").symlink_to(tmp_path / "gone.fits")
+    names = ["folder.fits", "loop.fits", "nowhere.fits", "pipe.fits"]
+    with no_longer_than(SECONDS):
+        assert main(["inspect", "--json", *(str(tmp_path / name) for name in names)]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert [Path(look["image"]).name for look in told] == names
+    assert all(look["problem"].startswith("unreadable: ") for look in told)
+
+
+def test_file_that_may_not_be_read_has_a_verdict(tmp_path, monkeypatch, image):
+    path = tmp_path / "secret.fits"
+    path.write_bytes(b"".join(image))
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        # Root may read everything: what the system would say is said for it.
+        def refuse(*_, **__):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "open", refuse)
+    assert look_at(path).verdict == "unreadable: Permission denied"
+
+
+def test_at_least_two_thousand_files_are_tried():
+    assert N_HEADERS + N_CUTS + N_BYTES >= 2000
