@@ -1,9 +1,10 @@
 """Measure whether a database that is large already is slower to write to and to ask than an empty one.
 
 Timesteps of 1,000 sources go by turns into an empty database, into one that holds millions of measurements, and, as the
-same rows and nothing else, into tables without indexes: by one bare COPY a table on PostgreSQL, by executemany on
-SQLite. Then the large one is asked for light curves and for the most variable entries. Prints times and their ratios;
-nothing is asserted. The PostgreSQL server is one of its own in a temporary folder, as it comes: 7 GB for 10⁷ rows.
+same rows and nothing else, into tables without keys and indexes ("bare") and, on PostgreSQL, into empty ones with them
+("indexed"): by one bare COPY a table on PostgreSQL, by executemany on SQLite. Then the large one is asked for light
+curves and for the most variable entries. Prints times and their ratios; nothing is asserted. The PostgreSQL server is
+one of its own in a temporary folder, as it comes: 7 GB for 10⁷ rows.
 """
 
 from __future__ import annotations
@@ -73,16 +74,21 @@ def recorded() -> Iterator[list[tuple[str, dict[str, list[object]]]]]:
 
 
 def prepare_bare(engine: Engine) -> None:
-    """Make a table without keys and indexes for each of ours."""
+    """Make for each of our tables one without keys and indexes, and on PostgreSQL one with them but no references."""
     with transaction(engine) as connection:
         for name in Base.metadata.tables:
             connection.execute(text(f'CREATE TABLE "bare_{name}" AS SELECT * FROM "{name}" LIMIT 0'))
+            if engine.dialect.name == "postgresql":
+                connection.execute(text(f'CREATE TABLE "indexed_{name}" (LIKE "{name}" INCLUDING ALL)'))
 
 
-def write_bare(engine: Engine, rows: list[tuple[str, dict[str, list[object]]]]) -> float:
+def write_bare(engine: Engine, rows: list[tuple[str, dict[str, list[object]]]], kind: str = "bare") -> float:
     """Write rows as quickly as the database's own way allows; returns the seconds, without those of making the text."""
     write = _executemany if engine.dialect.name == "sqlite" else _copy
-    ready = [write(name, columns) for name, columns in rows]
+    ready = [write(f"{kind}_{name}", name, columns) for name, columns in rows]
+    if kind == "indexed":  # the same keys come every time
+        with engine.begin() as connection:
+            connection.execute(text("TRUNCATE " + ", ".join({f'"indexed_{name}"' for name, _ in rows})))
     start = time.perf_counter()
     with engine.begin() as connection:
         cursor = connection.connection.cursor()
@@ -91,18 +97,18 @@ def write_bare(engine: Engine, rows: list[tuple[str, dict[str, list[object]]]]) 
     return time.perf_counter() - start
 
 
-def _executemany(name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
+def _executemany(into: str, _name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
     values = [[v.isoformat(" ") if isinstance(v, datetime) else v for v in column] for column in columns.values()]
     listed, marks = ", ".join(f'"{c}"' for c in columns), ", ".join("?" * len(columns))
     given = list(zip(*values, strict=True))
-    return lambda cursor: cursor.executemany(f'INSERT INTO "bare_{name}" ({listed}) VALUES ({marks})', given)
+    return lambda cursor: cursor.executemany(f'INSERT INTO "{into}" ({listed}) VALUES ({marks})', given)
 
 
-def _copy(name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
+def _copy(into: str, name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
     table = Base.metadata.tables[name]
     values = [bulk._texts(table.c[c], v, null="", quote=bulk._quote_csv) for c, v in columns.items()]
     lines, listed = "\n".join(map(",".join, zip(*values, strict=True))), ", ".join(f'"{c}"' for c in columns)
-    copy = f'COPY "bare_{name}" ({listed}) FROM STDIN (FORMAT csv)'
+    copy = f'COPY "{into}" ({listed}) FROM STDIN (FORMAT csv)'
     return lambda cursor: cursor.copy_expert(copy, io.StringIO(lines))
 
 
@@ -118,6 +124,8 @@ def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float
     """Store the same timesteps by turns in both, and bare in the first."""
     prepare_bare(empty)
     seconds: dict[str, list[float]] = {"empty": [], "full": [], "bare": []}
+    if empty.dialect.name == "postgresql":
+        seconds["indexed"] = []
     store = persistence.store_timestep
 
     def timed(engine: Engine, *given: object) -> object:
@@ -133,7 +141,8 @@ def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float
             for dataset in datasets if day % 2 else reversed(datasets):
                 with recorded() as rows:
                     dataset.process(image)
-            seconds["bare"].append(write_bare(empty, rows))
+            for kind in seconds.keys() - {"empty", "full"}:
+                seconds[kind].append(write_bare(empty, rows, kind))
     finally:
         persistence.store_timestep = store
     # The first timestep makes the catalogue, which happens once.
@@ -160,7 +169,7 @@ def time_queries(engine: Engine, dataset: int, n_entries: int) -> dict[str, list
 def report(kind: str, n_rows: int, writing: dict[str, list[float]], queries: dict[str, list[float]]) -> None:
     """Print medians, and ratios of what was measured side by side."""
     ms = {name: 1e3 * median(values) for name, values in {**writing, **queries}.items()}
-    pairs = {"full / empty": ("full", "empty"), "full / bare": ("full", "bare"), "empty / bare": ("empty", "bare")}
+    pairs = {f"full / {below}": ("full", below) for below in writing if below != "full"}
     print(f"\n{kind}, {n_rows:,} measurements; medians of {len(writing['full'])} timesteps of {N_SOURCES:,} sources")
     for name, value in ms.items():
         print(f"  {name:<16} {value:8.1f} ms")

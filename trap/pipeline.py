@@ -188,7 +188,10 @@ class DatasetRun:
             if may_pass or self.config.execution.after_failure == "stop":
                 with suppress(TransientError):
                     persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
-                raise
+                if not may_pass:
+                    raise
+                msg = f"{error}; nothing of the timestep {timestep.taustart_ts} is stored, all stored before it are"
+                raise TransientError(msg) from error
             persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
             outcome = TimestepOutcome(taustart_ts=timestep.taustart_ts, failure=reason)
         self.outcomes.append(outcome)

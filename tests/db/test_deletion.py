@@ -11,10 +11,12 @@ from trap.db.comparison import Side, compare_datasets
 from trap.db.datasets import find_dataset, open_dataset
 from trap.db.deletion import delete_dataset
 from trap.db.engine import reading, transaction
+from trap.db.kept_pixels import insert_kept_pixels
 from trap.db.locks import writing
 from trap.db.models import Base
 from trap.db.upkeep import check_database
 from trap.errors import DatabaseError, DatasetLockedError, DatasetNotFoundError
+from trap.records import KeptPixels
 
 pytestmark = pytest.mark.usefixtures("database_url")  # the tables are filled, and emptied
 
@@ -47,6 +49,26 @@ def test_other_datasets_stay_as_they_are(busy, make_dataset, engine, config):
     assert check_database(engine) == []
     with reading(engine) as connection:
         assert compare_datasets(Side(connection, busy.id), Side(connection, other.id)) == []
+
+
+def test_kept_pixels_go_with_the_last_dataset_that_holds_the_image(busy, make_dataset, engine, tmp_path):
+    from busy_dataset import process_busy_days  # noqa: PLC0415
+
+    other = process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9)))
+    shared, alone = tmp_path / "shared.fits", tmp_path / "alone.fits"
+    first = [
+        dataset.column("SELECT id FROM image WHERE dataset = :dataset ORDER BY id")[:2] for dataset in (busy, other)
+    ]
+    for file in (shared, alone):
+        file.touch()
+    with transaction(engine) as connection:
+        for images in first:
+            insert_kept_pixels(connection, images, [KeptPixels(image=0, header="", path=str(shared), kind="images")])
+        insert_kept_pixels(connection, first[0], [KeptPixels(image=1, header="", path=str(alone), kind="images")])
+    delete_dataset(engine, busy.id)
+    assert (shared.exists(), alone.exists()) == (True, False)
+    delete_dataset(engine, other.id)
+    assert not shared.exists()
 
 
 def test_interrupted_deletion_takes_no_images_and_goes_on_when_called_again(busy, engine, monkeypatch):

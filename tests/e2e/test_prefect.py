@@ -188,15 +188,23 @@ def test_a_failure_that_cannot_be_recorded_ends_the_run(api, make_config, monkey
     assert [each["state_name"] for each in (whole, *api.subflows(whole))] == ["Failed", "Failed"]
 
 
-def test_a_step_that_never_recovers_is_given_up(api, make_config, monkeypatch):
-    full = failing(persistence.store_timestep, 100, TransientError("disk full"), on=1)
-    monkeypatch.setattr(persistence, "store_timestep", full)
-    config = make_config("full", granularity="timestep", images=(str(next(iter_images(make_config))),))
-    summary = run(config)
-    assert [outcome.failure for outcome in summary.outcomes] == ["TransientError: disk full"]
-    (task,) = api.tasks(*api.subflows(api.run_of("full")), n=1)
-    assert (task["run_count"], task["state_name"]) == (4, "Failed")
-    assert rows(config)["image"] == []
+def test_a_step_that_does_not_recover_in_time_ends_the_run_and_the_next_one_goes_on(api, make_config, monkeypatch):
+    config = make_config("full", granularity="timestep")
+    with monkeypatch.context() as patch:
+        full = failing(persistence.store_timestep, 100, TransientError("disk full"), on=2)
+        patch.setattr(persistence, "store_timestep", full)
+        with pytest.raises(TransientError, match="disk full"):
+            run(config)
+    whole = api.run_of("full")
+    assert whole["state_name"] == "Failed"
+    tasks = api.tasks(*api.subflows(whole), n=2)
+    assert [(task["run_count"], task["state_name"]) for task in tasks] == [(1, "Completed"), (4, "Failed")]
+    stored = rows(config)
+    assert [row["state"] for row in stored["timestep"]] == ["done", "failed"]
+    assert len(stored["image"]) == IMAGES_PER_TIMESTEP
+    again = run(config.with_options(persistence={"description": "full"}))
+    assert again.exit_code is ExitCode.COMPLETE
+    assert len(rows(config)["image"]) == 4 * IMAGES_PER_TIMESTEP
 
 
 def iter_images(make_config):

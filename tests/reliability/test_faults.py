@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from db_servers import own_postgres_server
@@ -52,23 +52,30 @@ def at_statement(number, happen):
 
 @contextmanager
 def at_commit(number, happen):
-    """Let something happen just before a commit, counted from the first."""
+    """Let something happen just before the commit of a timestep, counted from the first."""
     seen = []
 
-    def count(_connection):
-        seen.append(1)
-        if len(seen) == number:
-            happen()
+    def note(_connection, _cursor, statement, *_):
+        if "INSERT INTO timestep" in statement:
+            seen.append("stored")
 
+    def count(_connection):
+        if seen and seen[-1] == "stored":
+            seen.append("committed")
+            if seen.count("committed") == number:
+                happen()
+
+    event.listen(Engine, "before_cursor_execute", note)
     event.listen(Engine, "commit", count)
     try:
         yield
     finally:
+        event.remove(Engine, "before_cursor_execute", note)
         event.remove(Engine, "commit", count)
-    assert len(seen) >= number
+    assert seen.count("committed") >= number
 
 
-@pytest.mark.parametrize(("when", "number"), [(at_statement, 1), (at_statement, 3), (at_statement, 30), (at_commit, 6)])
+@pytest.mark.parametrize(("when", "number"), [(at_statement, 1), (at_statement, 3), (at_statement, 30), (at_commit, 3)])
 def test_postgresql_stopped_and_started_in_mid_run_costs_nothing(server, make_config, untroubled, when, number):
     def restart():
         server.stop()
@@ -119,20 +126,23 @@ def test_full_disk_ends_the_run_and_leaves_whole_timesteps(make_config, untroubl
 
 
 @contextmanager
-def full_sqlite(engine):
-    """Allow the file no page more than some it still needs."""
-    with reading(engine) as connection:
-        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+def full_sqlite(_engine):
+    """Allow the file no page more from the third timestep on."""
+    seen = []
 
-    def limit(connection, _record):
-        if isinstance(connection, sqlite3.Connection):
-            connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    def limit(connection, _cursor, statement, *_):
+        if "INSERT INTO timestep" in statement:
+            seen.append(statement)
+            if len(seen) > 2:
+                pages = connection.connection.cursor()
+                (n,) = pages.execute("PRAGMA page_count").fetchone()
+                pages.execute(f"PRAGMA max_page_count = {n}")
 
-    event.listen(Engine, "connect", limit)
+    event.listen(Engine, "before_cursor_execute", limit)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", limit)
+        event.remove(Engine, "before_cursor_execute", limit)
 
 
 @contextmanager
@@ -170,17 +180,23 @@ def test_disk_that_is_really_full_ends_the_run_and_leaves_whole_timesteps(
     small_disk, make_config, untroubled, impatient
 ):
     config = make_config(f"sqlite:///{small_disk / 'trap.db'}")
-    run_here(config.with_options(persistence={"description": "other"}))
-    engine = make_engine(config.execution.database)
     filling = small_disk / "filling"
-    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
-    filling.write_bytes(b"x" * max(0, free - 60_000))
+
+    def fill(done, _total):
+        if done == 2:
+            with filling.open("wb", buffering=0) as file, suppress(OSError):
+                while file.write(b"x" * 4096):
+                    pass
+
     with pytest.raises(TransientError, match="nothing of the timestep"):
-        run_here(config)
+        run_here(config, progress=fill)
     filling.unlink()
+    engine = make_engine(config.execution.database)
     assert check_database(engine) == []
+    (dataset,) = stored(engine)
+    assert 2 <= dataset["n_timesteps"] < N_TIMESTEPS
     assert run_here(config).exit_code is ExitCode.COMPLETE
-    assert holds_the_same(engine, 2, untroubled, 1) == []
+    assert holds_the_same(engine, 1, untroubled, 1) == []
     engine.dispose()
 
 

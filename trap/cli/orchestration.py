@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from trap.cli.passwords import hide_password
+from trap.cli.database import database_url
 from trap.config import PipelineConfig, load_config
 from trap.errors import ConfigError
 
@@ -33,7 +33,7 @@ def run_command(arguments: Namespace) -> int:
     """
     command = _find_command(arguments.command)
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
-    database = hide_password(arguments.database or config.execution.database)
+    database = database_url(arguments.database, config.execution.database)
     return command(config.with_options(execution={"database": database}), arguments)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
@@ -9,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from trap.db.bulk import is_among
 from trap.db.datasets import find_dataset
 from trap.db.engine import reading, transaction
+from trap.db.kept_pixels import find_unshared_pixels
 from trap.db.locks import writing
 from trap.db.models import AssocXtrSource, Dataset, ExtractedSource, Image, RunningCatalog
 
@@ -28,7 +30,8 @@ PIECE = 10_000
 def delete_dataset(engine: Engine, dataset_id: int, *, progress: Progress | None = None) -> None:
     """Delete a dataset and all that hangs on it, the newest images first.
 
-    From its first moment on nothing can be added to the dataset. One that is interrupted goes on when it is
+    Files with pixels that were kept of its images go too, unless another dataset holds the same image. From its
+    first moment on nothing can be added to the dataset. One that is interrupted goes on when it is
     called again.
 
     Parameters
@@ -70,7 +73,11 @@ def _delete_measurements(engine: Engine, dataset_id: int, progress: Progress | N
             mine = select(ExtractedSource.id).where(is_among(connection, ExtractedSource.image, piece))
             connection.execute(delete(AssocXtrSource).where(AssocXtrSource.xtrsrc.in_(mine)))
             connection.execute(delete(RunningCatalog).where(RunningCatalog.xtrsrc.in_(mine)))
+            files = find_unshared_pixels(connection, piece)
             connection.execute(delete(Image).where(is_among(connection, Image.id, piece)))
+        for file in files:
+            with suppress(OSError):  # what cannot be removed is no part of the database
+                file.unlink(missing_ok=True)
         done += n
         if progress is not None:
             progress(done, total)

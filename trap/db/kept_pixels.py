@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trap.records import KeptPixels
 
-__all__ = ["find_pixels", "insert_kept_pixels"]
+__all__ = ["find_pixels", "find_unshared_pixels", "insert_kept_pixels"]
 
 
 def insert_kept_pixels(connection: Connection, ids: Sequence[int], kept: Sequence[KeptPixels]) -> None:
@@ -43,6 +43,17 @@ def find_pixels(connection: Connection, images: Sequence[int]) -> dict[int, Path
     )
     folder = _folder(connection)
     return {image: (folder or Path()) / path for image, path in connection.execute(rows)}
+
+
+def find_unshared_pixels(connection: Connection, images: Sequence[int]) -> set[Path]:
+    """Find the files that hold pixels of these images, and not those of the same image in another dataset."""
+    mine = is_among(connection, ImageData.image, list(images))
+    paths = connection.execute(select(ImageData.path).where(mine, ImageData.path.is_not(None))).scalars().all()
+    if not paths:
+        return set()
+    shared = select(ImageData.path).where(is_among(connection, ImageData.path, [str(path) for path in paths]), ~mine)
+    folder = _folder(connection) or Path()
+    return {folder / str(path) for path in set(paths) - set(connection.execute(shared).scalars())}
 
 
 def _folder(connection: Connection) -> Path | None:

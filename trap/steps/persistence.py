@@ -12,7 +12,7 @@ from trap.db.images import insert_images
 from trap.db.locks import confirm_writer, writing
 from trap.db.resume import find_resumable
 from trap.db.schema import upgrade
-from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
+from trap.errors import ConfigError, TransientError
 from trap.images.image import Image
 from trap.patience import STORE_DELAYS, call_patiently
 
@@ -242,7 +242,7 @@ def store_timestep(engine: Engine, dataset_id: int, record: TimestepRecord, surv
     Raises
     ------
     TransientError, DatabaseError
-        If it cannot be stored; the message says that nothing of it is.
+        If it cannot be stored; then nothing of it is.
     DatasetLockedError
         If another run writes the dataset.
     """
@@ -253,14 +253,7 @@ def store_timestep(engine: Engine, dataset_id: int, record: TimestepRecord, surv
         with transaction(engine) as connection:
             return store(connection, dataset_id, record, survey)
 
-    try:
-        return call_patiently(attempt, STORE_DELAYS)
-    except DatasetLockedError:
-        raise
-    except (TransientError, DatabaseError) as error:
-        when = record.taustart_ts.isoformat(sep=" ")
-        msg = f"{error}; nothing of the timestep {when} is stored, all timesteps stored before it are"
-        raise type(error)(msg) from error
+    return call_patiently(attempt, STORE_DELAYS)
 
 
 def load_survey(engine: Engine, dataset_id: int, config: PipelineConfig) -> Survey:

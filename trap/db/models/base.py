@@ -74,7 +74,7 @@ def reference(
         What happens to this row when that one is deleted: CASCADE or SET NULL.
     index
         Without an index every deletion there searches all of this table; leave it out only where
-        another index begins with this column.
+        another index begins with this column, or where next to nothing is ever deleted there.
     unique
         At most one row refers to each row there.
     """

@@ -127,7 +127,7 @@ class RunningCatalogFlux(Base):
     __table_args__ = (UniqueConstraint("runcat", "band", "stokes"),)
     id: Mapped[int] = identifier()
     runcat: Mapped[int] = reference("runningcatalog", "Which entry.", index=False)
-    band: Mapped[int] = reference("frequencyband", "Which band.")
+    band: Mapped[int] = reference("frequencyband", "Which band.", index=False)
     stokes: Mapped[int] = described("Stokes parameter as FITS numbers it.", default=1)
     f_datapoints: Mapped[int] = described("Number of points, null detections included.")
     avg_f_peak: Mapped[float] = described("Mean peak flux density I.", "Jy/beam")
@@ -215,14 +215,23 @@ class VarMetric(Base):
     """How much an entry varies, as of its latest point."""
 
     __tablename__ = "varmetric"
-    __table_args__ = (Index(None, "v_int"), Index(None, "eta_int"))
+    __table_args__ = (
+        Index(None, "v_int"),
+        Index(None, "eta_int"),
+        Index(
+            None,
+            "newsource",
+            sqlite_where=text("newsource IS NOT NULL"),
+            postgresql_where=text("newsource IS NOT NULL"),
+        ),
+    )
     id: Mapped[int] = identifier()
     runcat: Mapped[int] = reference("runningcatalog", "Which entry.", unique=True)
     v_int: Mapped[float | None] = described("V, the scatter of its flux density over the mean.")
     eta_int: Mapped[float | None] = described("η, the reduced χ² of a constant flux density.")
-    band: Mapped[int] = reference("frequencyband", "Band of all numbers in this row.")
+    band: Mapped[int] = reference("frequencyband", "Band of all numbers in this row.", index=False)
     newsource: Mapped[int | None] = reference(
-        "newsource", "Its candidate; NULL where it is none.", on_delete="SET NULL"
+        "newsource", "Its candidate; NULL where it is none.", on_delete="SET NULL", index=False
     )
     sigma_rms_max: Mapped[float | None] = described("Candidate's flux density over the earlier image's highest noise.")
     sigma_rms_min: Mapped[float | None] = described("Candidate's flux density over the earlier image's lowest noise.")
