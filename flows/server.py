@@ -55,9 +55,9 @@ SERVER_SETTINGS = {
     # Events are three quarters of what the database grows by, and those of tasks say what their states say.
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
-        {f"prefect.task-run.{state}": 300 for state in ("Pending", "Running", "Completed", "Failed", "AwaitingRetry")}
+        {f"prefect.task-run.{state}": 120 for state in ("Pending", "Running", "Completed", "Failed", "AwaitingRetry")}
     ),
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "120",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_BATCH_SIZE": "1000",
     # A writer waits for the one before it; on a busy machine the usual ten seconds end in errors for the runs.
     "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
