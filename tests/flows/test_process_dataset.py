@@ -115,9 +115,11 @@ def test_the_form_says_what_its_parameters_are():
 
 def test_a_new_dataset_of_a_run_gets_the_run_as_its_key(monkeypatch):
     number = uuid4()
-    monkeypatch.setitem(_resumable.__globals__, "_flow_run_id", lambda: number)
-    assert _resumable(PipelineConfig()).persistence.dataset_key == f"flow-run:{number}"
-    for known in ({"dataset_id": 7}, {"dataset_key": "field"}):
+    monkeypatch.setattr("flows.process_dataset._flow_run_id", lambda: number)
+    new = PipelineConfig().with_options(persistence={"dataset_id": -1})
+    assert _resumable(new).persistence.dataset_key == f"flow-run:{number}"
+    # The others are found again by what they have already.
+    for known in ({"dataset_id": 0}, {"dataset_id": 7}, {"dataset_id": -1, "dataset_key": "field"}):
         config = PipelineConfig().with_options(persistence=known)
         assert _resumable(config) is config
 
