@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
 PORT = 4200
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 """The first start makes Prefect's database; on a busy machine with two cores that takes half a minute."""
 STOP_SECONDS = 30.0
 
