@@ -93,6 +93,10 @@ def test_a_living_run_speaks_up_three_times_before_it_is_taken_for_dead():
     (automation,) = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text())["automations"]
     AutomationCore.model_validate(automation)
     assert automation["trigger"]["within"] == RUN.silence_seconds
+    # The runs of our deployments, and nobody else's, have this tag and speak up so often.
+    assert automation["trigger"]["match_related"]["prefect.resource.id"] == "prefect.tag.trap"
+    tagged = {one["entrypoint"] for one in described() if "trap" in one["tags"]}
+    assert tagged == {"flows/process_dataset.py:process_dataset"}
     assert RUN.silence_seconds >= 3 * RUN.heartbeat_seconds
     for one in described():
         environment = one["work_pool"]["job_variables"]["env"]
