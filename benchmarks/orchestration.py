@@ -47,7 +47,9 @@ N_PATTERNS = 10
 
 
 def make_images(folder: Path, *, n_timesteps: int, size: int, n_sources: int) -> None:
-    """Make a series of images, one a timestep."""
+    """Make a series of images, one a timestep; those that are there already are taken."""
+    if len(list(folder.glob("*.fits"))) == n_timesteps:
+        return
     settings = SurveyConfig(
         n_timesteps=min(N_PATTERNS, n_timesteps),
         n_bands=1,
@@ -125,7 +127,6 @@ def server() -> Iterator[Server]:
 
 def compare(folder: Path, arguments: argparse.Namespace, running: Server) -> None:
     """Process the same images in three ways, in turn, some times over."""
-    make_images(folder, n_timesteps=arguments.timesteps, size=arguments.size, n_sources=arguments.sources)
     workers = {"n_workers": arguments.workers}
     walls: dict[str, list[float]] = {"alone": [], "timestep": [], "image": []}
     servers: dict[str, list[float]] = {name: [] for name in walls}
@@ -147,7 +148,6 @@ def compare(folder: Path, arguments: argparse.Namespace, running: Server) -> Non
 
 def campaign(folder: Path, arguments: argparse.Namespace, _running: Server) -> None:
     """Process many timesteps of tiny images, and look at the time per timestep and at Prefect's database."""
-    make_images(folder, n_timesteps=arguments.timesteps, size=arguments.size, n_sources=arguments.sources)
     empty, before = prefect_megabytes(), prefect_rows()
     moments: list[float] = []
     config = settings_of(folder, "campaign", n_workers=arguments.workers, granularity="timestep")
@@ -177,12 +177,18 @@ def main() -> None:
         command.add_argument("--sources", type=int, default=sources)
         command.add_argument("--workers", type=int, default=0)
         command.add_argument("--repeats", type=int, default=3)
-        command.add_argument("--folder", type=Path, help="where the images go; a temporary folder by default")
+        command.add_argument("--folder", type=Path, help="where the images are, or go; by default they are not kept")
+        command.add_argument("--images-only", action="store_true", help="make the images, and measure nothing")
         command.set_defaults(measure=measure)
     arguments = parser.parse_args()
     configure_logging(stream=Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open as long as the process)
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, server() as running:
-        arguments.measure(Path(folder), arguments, running)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        make_images(folder, n_timesteps=arguments.timesteps, size=arguments.size, n_sources=arguments.sources)
+        if not arguments.images_only:
+            with server() as running:
+                arguments.measure(folder, arguments, running)
 
 
 if __name__ == "__main__":

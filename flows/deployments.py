@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +129,7 @@ def serve_here(options: DeploymentOptions) -> None:
     deployments = load_deployments(options)
     for made in deployments:
         made.storage = LocalStorage(str(options.folder))
+        os.environ |= made.job_variables["env"]  # children of this process get it, as those of a worker would
         made.work_pool_name = made.work_queue_name = None
         made.job_variables = {}
     with get_client(sync_client=True) as client:

@@ -157,7 +157,7 @@ def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
 
 
 def _resumable(config: PipelineConfig) -> PipelineConfig:
-    """Give a new dataset the run as its key: begun again after a crash, the run finds what it has made."""
+    """Give a dataset that is to be new the run as its key: begun again after a crash, it finds what it has made."""
     settings, run_id = config.persistence, _flow_run_id()
     if settings.dataset_id != -1 or settings.dataset_key or run_id is None:
         return config

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 TRAP = Path(sys.executable).with_name("trap")
 PATIENCE_SECONDS = 420.0
-N_LONG = 60
+N_LONG = 40
 
 
 def wait_for(what, *, seconds=PATIENCE_SECONDS):

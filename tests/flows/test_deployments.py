@@ -16,6 +16,7 @@ from flows import deployments
 from flows.deployments import DeploymentOptions, load_deployments
 from flows.policies import RUN
 from flows.sensor import IncomingImages
+from trap.cli.parser import make_parser
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
 
@@ -92,6 +93,10 @@ def test_a_living_run_speaks_up_three_times_before_it_is_taken_for_dead():
     (automation,) = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text())["automations"]
     AutomationCore.model_validate(automation)
     assert automation["trigger"]["within"] == RUN.silence_seconds
+    # The runs of our deployments, and nobody else's, have this tag and speak up so often.
+    assert automation["trigger"]["match_related"]["prefect.resource.id"] == "prefect.tag.trap"
+    tagged = {one["entrypoint"] for one in described() if "trap" in one["tags"]}
+    assert tagged == {"flows/process_dataset.py:process_dataset"}
     assert RUN.silence_seconds >= 3 * RUN.heartbeat_seconds
     for one in described():
         environment = one["work_pool"]["job_variables"]["env"]
@@ -129,3 +134,39 @@ def test_laying_over_replaces_lists_and_joins_dicts():
     below = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
     assert deployments._merged(below, {"a": {"c": [3]}, "e": 2}) == {"a": {"b": 1, "c": [3]}, "d": 1, "e": 2}
     assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+
+def test_the_parts_of_the_cluster_fit_together():
+    parts = list(yaml.safe_load_all((ROOT / "deployments/kubernetes/trap.yaml").read_text()))
+    names = {(part["kind"], part["metadata"]["name"]) for part in parts}
+    assert {part["metadata"].get("namespace", "trap") for part in parts} == {"trap"}
+    for part in (one for one in parts if one["kind"] == "Deployment"):
+        assert part["spec"]["selector"]["matchLabels"] == part["spec"]["template"]["metadata"]["labels"]
+        pod = part["spec"]["template"]["spec"]
+        assert ("ServiceAccount", pod.get("serviceAccountName", "trap-worker")) in names
+        for container in pod["containers"]:
+            assert all(("ConfigMap", source["configMapRef"]["name"]) in names for source in container["envFrom"])
+        for volume in pod.get("volumes", []):
+            assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
+    pool = deployments._read_pool("kubernetes")
+    pod = pool["base_job_template"]["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+    (volume,) = pod["volumes"]
+    assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
+    assert pool["job_variables"]["namespace"] == "trap"
+
+
+def test_runs_in_containers_are_where_the_other_containers_are():
+    compose = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())
+    services, variables = compose["services"], deployments._read_pool("docker")["job_variables"]
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        assert set(service["networks"]) <= set(compose["networks"])
+    assert variables["networks"] == [network["name"] for network in compose["networks"].values()]
+    assert variables["volumes"] == [f"{compose['volumes']['images']['name']}:/data:ro"]
+    assert variables["image"] == services["worker"]["image"]
+
+
+@pytest.mark.parametrize("service", ["deploy", "watcher"])
+def test_commands_of_the_containers_are_understood(service):
+    command = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"][service]["command"]
+    assert make_parser().parse_args(command[1:]).handler

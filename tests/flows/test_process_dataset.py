@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import numpy as np
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from flows.labels import dataset_name
 from flows.process_dataset import (
     MonitoredPosition,
     _as_parameter,
     _as_table,
+    _of_batch,
+    _open_patiently,
+    _resumable,
     _shown,
     process_dataset,
     run,
@@ -21,7 +24,7 @@ from flows.process_dataset import (
 from flows.states import final_state, group_state
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
-from trap.errors import ConfigError
+from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
 from trap.outcomes import RunSummary, TimestepOutcome
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,12 +34,6 @@ FAILED = TimestepOutcome(taustart_ts=START, failure="ValueError: no such thing")
 
 def summary(*outcomes, **left_out):
     return RunSummary(dataset_id=1, outcomes=outcomes, **({"unreadable": (), "known": (), "late": ()} | left_out))
-
-
-def test_a_run_is_called_after_its_dataset():
-    config = PipelineConfig().with_options(persistence={"description": "Zwicky field"})
-    assert dataset_name(config, -1) == "Zwicky field, new dataset"
-    assert dataset_name(config, 12) == "Zwicky field, dataset 12"
 
 
 def test_a_group_with_a_failed_timestep_has_failed_and_says_which_and_why():
@@ -101,3 +98,55 @@ def test_the_form_describes_every_setting():
     fields = [field for model in definitions.values() for field in model.get("properties", {}).values()]
     assert len(fields) > 30
     assert all("description" in field or "$ref" in field for field in fields)
+
+
+def test_the_form_has_the_bounds_and_the_defaults_of_every_setting():
+    definitions = parameter_schema(process_dataset).definitions
+    extraction = definitions["SourceExtractionConfig"]["properties"]
+    threshold = extraction["detection_threshold"]
+    assert (threshold["exclusiveMinimum"], threshold["default"]) == (0, 8.0)
+    assert extraction["errors"]["enum"] == ["autocorrelation", "condon"]
+
+
+def test_the_form_says_what_its_parameters_are():
+    properties = parameter_schema(process_dataset).properties
+    assert set(properties) == {"config", "monitors", "batch"}
+
+
+def test_a_new_dataset_of_a_run_gets_the_run_as_its_key(monkeypatch):
+    number = uuid4()
+    monkeypatch.setattr("flows.process_dataset._flow_run_id", lambda: number)
+    new = PipelineConfig().with_options(persistence={"dataset_id": -1})
+    assert _resumable(new).persistence.dataset_key == f"flow-run:{number}"
+    # The others are found again by what they have already.
+    for known in ({"dataset_id": 0}, {"dataset_id": 7}, {"dataset_id": -1, "dataset_key": "field"}):
+        config = PipelineConfig().with_options(persistence=known)
+        assert _resumable(config) is config
+
+
+@pytest.mark.parametrize("error", [TransientError("away"), DatasetLockedError("another run")])
+def test_a_database_that_is_away_and_a_dataset_that_is_written_are_waited_for(error, monkeypatch):
+    attempts, waits = [error, error], []
+    monkeypatch.setattr("flows.process_dataset.time.sleep", waits.append)
+
+    def opening():
+        if attempts:
+            raise attempts.pop()
+        return "opened"
+
+    assert _open_patiently(opening, (1.0, 2.0, 3.0)) == "opened"
+    assert waits == [1.0, 2.0]
+
+
+def test_a_database_that_cannot_be_used_is_not_waited_for():
+    def opening():
+        raise DatabaseError("no table")
+
+    with pytest.raises(DatabaseError, match="no table"):
+        _open_patiently(opening, (1e6,))
+
+
+def test_a_batch_that_is_not_in_the_ledger_is_refused(tmp_path):
+    config = PipelineConfig().with_options(execution={"database": f"sqlite:///{tmp_path / 'trap.db'}"})
+    with pytest.raises(ConfigError, match="'unknown'"):
+        _of_batch(config, "unknown")

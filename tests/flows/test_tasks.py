@@ -9,6 +9,7 @@ import pytest
 from made_up_survey import Field
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
+from prefect.task_engine import TaskRunTimeoutError
 
 from flows.policies import POLICIES, TIMESTEP, Policy, time_label
 from flows.tasks import call_task, is_transient, make_task
@@ -34,7 +35,7 @@ def test_every_policy_is_for_a_step_that_the_pipeline_has():
     assert set(POLICIES) == set(STEPS)
 
 
-@pytest.mark.parametrize("error", [TransientError("busy"), WorkerLostError("killed")])
+@pytest.mark.parametrize("error", [TransientError("busy"), WorkerLostError("killed"), TaskRunTimeoutError("late")])
 def test_what_may_pass_is_tried_again(error):
     assert is_transient(None, None, Failed(data=error))
 
@@ -53,6 +54,12 @@ def test_association_is_never_tried_again_by_itself():
 @pytest.mark.parametrize("policy", [TIMESTEP, *(POLICIES[name] for name in STEPS if not name.startswith("associate"))])
 def test_everything_else_is(policy):
     assert policy.retries >= 3
+
+
+def test_only_what_runs_in_this_process_has_a_time_out_of_prefects():
+    limited = {name for name, policy in POLICIES.items() if policy.timeout_seconds is not None}
+    assert limited == {"load_survey", "store_timestep"}
+    assert make_task("store_timestep", POLICIES["store_timestep"]).timeout_seconds == 300
 
 
 def test_a_task_does_the_work_it_is_given():

@@ -42,6 +42,26 @@ def test_old_dataset_refuses_new_monitored_positions(engine, config):
         persistence.create_dataset(engine, config.with_options(persistence={"dataset_id": made}), monitors)
 
 
+def test_a_key_finds_the_dataset_that_was_made_with_it(database_url, config):
+    keyed = config.with_options(
+        execution={"database": database_url}, persistence={"dataset_id": -1, "dataset_key": "field"}
+    )
+    monitors = MonitorPositions.of(ra=[10.0], dec=[20.0], name=["watched"])
+    numbers = []
+    for given in (monitors, monitors, None):
+        with persistence.open_dataset(keyed, given) as (_, number):
+            numbers.append(number)
+    assert numbers == [numbers[0]] * 3
+    others = keyed.with_options(persistence={"dataset_key": "other"})
+    with persistence.open_dataset(others) as (_, number):
+        assert number != numbers[0]
+    with (
+        pytest.raises(ConfigError, match="monitored positions"),
+        persistence.open_dataset(keyed, MonitorPositions.of(ra=[11.0], dec=[20.0], name=["watched"])),
+    ):
+        pass
+
+
 def test_missing_dataset_is_said_to_be_missing(engine, config):
     with pytest.raises(DatasetNotFoundError, match="no dataset 7"):
         persistence.create_dataset(engine, config.with_options(persistence={"dataset_id": 7}))
