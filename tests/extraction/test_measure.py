@@ -246,3 +246,14 @@ def test_condons_errors_are_near_those_of_the_measured_noise(sky, field, stamped
     for name in ("f_peak_err", "f_int_err", "ew_fit_err", "ns_fit_err"):
         assert np.median(getattr(his, name) / getattr(ours, name)) == pytest.approx(1, abs=0.35)
     assert np.array_equal(ours.f_peak, his.f_peak)
+
+
+def test_source_at_the_rim_of_the_circle_is_fitted_to_pixels_inside_alone(sky, config):
+    config = config.model_copy(update={"extraction_radius_pix": 80.0})
+    data = sky.sources([127.5 + 79, 127.5], [127.5, 127.5], [0.1, 0.1]) + sky.noise(12)
+    y, x = np.mgrid[0:256, 0:256]
+    other = np.where(np.hypot(x - 127.5, y - 127.5) >= 80, 7.0, data)
+    found, with_other = (extract_sources(sky.image(pixels), config).measurements for pixels in (data, other))
+    assert found.x.max() == pytest.approx(206.5, abs=0.3)
+    for name, column in found.as_dict().items():
+        assert np.array_equal(column, getattr(with_other, name), equal_nan=True), name
