@@ -285,15 +285,12 @@ class DatasetRun:
         self, survey: Survey, images: Sequence[ImageRecord], executor: Executor
     ) -> tuple[BackwardFits, ...]:
         """Measure what is new in earlier images, side by side."""
-        requests = backward_fitting.get_backward_requests(survey, images)
+        perform, requests = (
+            backward_fitting.perform_backward_fits,
+            backward_fitting.get_backward_requests(survey, images),
+        )
         pending = [
-            executor.submit(
-                backward_fitting.perform_backward_fits,
-                asked.positions,
-                asked.image,
-                self.config.source_extraction,
-                self.config.reading,
-            )
+            executor.submit(perform, asked.positions, asked.image, self.config.source_extraction, self.config.reading)
             for asked in requests
         ]
         return backward_fitting.associate_backward_fits(survey, requests, [fits.result() for fits in pending])

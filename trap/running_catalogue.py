@@ -135,7 +135,7 @@ class RunningCatalogue:
         found = self._resolve(measured, key, search_radius, max_radius)
         pairs = found.pairs
         rows, forked = self._fork(pairs, image)
-        self._update_positions(rows, measured.take(pairs.measurement))
+        self._update_positions(rows, measured, pairs.measurement)
         unmatched = np.setdiff1d(np.arange(len(measured)), pairs.measurement)
         new = self._create(measured.take(unmatched), taustart)
         if new.size:
@@ -313,11 +313,13 @@ class RunningCatalogue:
         new["datapoints"], new["first_seen"], new["active"], new["blend"] = 1, taustart, True, NOT_PART
         return self.extend(new)
 
-    def _update_positions(self, rows: Rows, measured: Measurements) -> None:
+    def _update_positions(self, rows: Rows, measured: Measurements, measurements: Rows) -> None:
         """Move each entry towards its new measurement by their weights, along the sphere."""
         before = self.entries[rows]
-        weight_ew, weight_ns = measured.uncertainty_ew**-2.0, measured.uncertainty_ns**-2.0
-        east, north = angles.offsets(measured.ra, measured.dec, before["wm_ra"], before["wm_dec"])
+        error_ew, error_ns = measured.uncertainty_ew[measurements], measured.uncertainty_ns[measurements]
+        weight_ew, weight_ns = error_ew**-2.0, error_ns**-2.0
+        ra, dec = measured.ra[measurements], measured.dec[measurements]
+        east, north = angles.offsets(ra, dec, before["wm_ra"], before["wm_dec"])
         after = before.copy()
         after["weight_ew"] += weight_ew
         after["weight_ns"] += weight_ns
@@ -328,7 +330,7 @@ class RunningCatalogue:
             east * weight_ew / after["weight_ew"],
             north * weight_ns / after["weight_ns"],
         )
-        for name, error in (("avg_ra_err", measured.uncertainty_ew), ("avg_dec_err", measured.uncertainty_ns)):
+        for name, error in (("avg_ra_err", error_ew), ("avg_dec_err", error_ns)):
             after[name] += (error - before[name]) / after["datapoints"]
         after["forcedfits_count"] = 0
         self._entries[rows] = after
@@ -345,13 +347,10 @@ class RunningCatalogue:
         de_ruiter_radius: ArrayLike = 0.0,
         distance_arcsec: ArrayLike = 0.0,
     ) -> Associations:
-        picked = measured.take(measurements)
         curves = self.fluxes(key)
-        add_points(
-            curves,
-            rows,
-            {"f_peak": (picked.f_peak, picked.f_peak_err), "f_int": (picked.f_int, picked.f_int_err)},
-        )
+        columns = {"f_peak": (measured.f_peak, measured.f_peak_err), "f_int": (measured.f_int, measured.f_int_err)}
+        picked = {name: (values[measurements], errors[measurements]) for name, (values, errors) in columns.items()}
+        add_points(curves, rows, picked)
         self.changes.touched.append(rows)
         return Associations.of(
             entry=rows,

@@ -22,6 +22,8 @@ import numpy as np
 from scipy.special import chdtrc
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[np.float64]
@@ -52,7 +54,7 @@ FLUX_STATISTICS = np.dtype(
 for f_int also the highest, ``err2`` = Σ σ², and ``vs`` and ``m`` of its largest step."""
 
 
-def add_points(statistics: NDArray[Any], rows: Rows, fluxes: dict[str, tuple[ArrayLike, ArrayLike]]) -> None:
+def add_points(statistics: NDArray[Any], rows: Rows, fluxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:
     """Add one flux point to each of several light curves, in place.
 
     Parameters
