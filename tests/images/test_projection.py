@@ -127,3 +127,9 @@ def test_other_systems_come_to_icrs_with_traps_values(make_header, changes, posi
     header = make_header(CRVAL1=position[0], CRVAL2=position[1], **changes)
     ra, dec = celestial_wcs(header).all_pix2world(29.5, 19.5, 0)
     assert (float(ra), float(dec)) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("equinox", [0.0, -1e9, 1e308])
+def test_impossible_equinox_is_refused(make_header, equinox):
+    with pytest.raises(ImageError, match=r"a\.fits: EQUINOX = .*: no equinox of a celestial system"):
+        celestial_wcs(make_header(RADESYS="FK5", EQUINOX=equinox), "a.fits")
