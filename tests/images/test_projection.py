@@ -110,3 +110,26 @@ def test_header_without_a_sky_is_refused(make_header, changes, message):
 def test_empty_header_is_refused():
     with pytest.raises(ImageError, match="not a longitude"):
         celestial_wcs(fits.Header())
+
+
+@pytest.mark.parametrize(
+    ("changes", "position", "expected"),
+    [
+        # TraP's check values, to three decimals; FK5, which it comes to, is ICRS to far more.
+        ({"CTYPE1": "GLON-SIN", "CTYPE2": "GLAT-SIN"}, (10.0, 10.0), (262.8929, -15.2080)),
+        ({"CTYPE1": "GLON-SIN", "CTYPE2": "GLAT-SIN"}, (350.0, -10.0), (271.0072, -42.5449)),
+        ({"CTYPE1": "GLON-SIN", "CTYPE2": "GLAT-SIN"}, (118.2744, -52.7683), (10.0, 10.0)),
+        ({"RADESYS": "FK4", "EQUINOX": 1950.0}, (10.0, 10.0), (10.6496, 10.2738)),
+        ({"RADESYS": "FK4", "EQUINOX": 1950.0}, (180.0, 45.0), (180.6391, 44.7217)),
+    ],
+)
+def test_other_systems_come_to_icrs_with_traps_values(make_header, changes, position, expected):
+    header = make_header(CRVAL1=position[0], CRVAL2=position[1], **changes)
+    ra, dec = celestial_wcs(header).all_pix2world(29.5, 19.5, 0)
+    assert (float(ra), float(dec)) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("equinox", [0.0, -1e9, 1e308])
+def test_impossible_equinox_is_refused(make_header, equinox):
+    with pytest.raises(ImageError, match=r"a\.fits: EQUINOX = .*: no equinox of a celestial system"):
+        celestial_wcs(make_header(RADESYS="FK5", EQUINOX=equinox), "a.fits")

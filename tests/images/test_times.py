@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from astropy.time import core as astropy_time
@@ -114,3 +114,22 @@ def test_time_of_day_is_read(text, seconds):
 def test_what_is_no_time_of_day_is_refused(text):
     with pytest.raises(ValueError, match="not a time of day"):
         parse_time_of_day(text)
+
+
+def test_julian_dates_are_traps():
+    # TraP's check values: JD 2454574.0208333 is 2008-04-17 12:30, and JD 2400000.5 is 1858-11-17.
+    half_past_twelve = datetime(2008, 4, 17, 12, 30)  # noqa: DTZ001 (its time scale is for to_utc to say)
+    assert abs((from_mjd(2454574.0208333 - 2400000.5) - half_past_twelve).total_seconds()) < 0.01
+    assert from_mjd(0.0) == datetime(1858, 11, 17)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2013.5", datetime(2013, 1, 1) + timedelta(days=0.5 * 365.242199)),  # noqa: DTZ001
+        ("2016-12-31T23:59:60", datetime(2017, 1, 1)),  # noqa: DTZ001
+        ("2016-12-31T23:59:60.5", datetime(2017, 1, 1, 0, 0, 0, 500000)),  # noqa: DTZ001
+    ],
+)
+def test_years_with_a_fraction_and_leap_seconds_are_read(text, expected):
+    assert parse_date(text) == expected

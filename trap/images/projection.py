@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["celestial_wcs", "centre_position", "pixel_increments"]
 
+_EQUINOXES = (1800.0, 2200.0)
+
 
 def celestial_wcs(header: Header, url: str = "") -> WCS:
     """Projection of the first two axes of an image, in ICRS.
@@ -111,6 +113,10 @@ def _orient_at_pole(wcs: WCS, header: Header) -> None:
 
 
 def _frame(wcs: WCS, url: str) -> BaseCoordinateFrame:
+    equinox = float(wcs.wcs.equinox)
+    if not (np.isnan(equinox) or _EQUINOXES[0] <= equinox <= _EQUINOXES[1]):
+        msg = f"EQUINOX = {equinox:g}: no equinox of a celestial system"
+        raise ImageError(msg, url)
     try:
         return wcs_to_celestial_frame(wcs)
     except ValueError as error:
