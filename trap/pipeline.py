@@ -169,11 +169,9 @@ class DatasetRun:
 
         Raises
         ------
-        DatasetLockedError
-            If another run has taken over the dataset.
         TrapError
-            If it failed for something that may pass, such as a database that is away, or if the settings
-            want any failure to end the run: were the next ones stored, it would be late.
+            If another run has taken over the dataset, if it failed for something that may pass, such as a database that
+            is away, or if the settings want any failure to end the run: were the next ones stored, it would be late.
         """
         try:
             outcome = process()
