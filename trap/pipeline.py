@@ -165,17 +165,13 @@ class DatasetRun:
         Parameters
         ----------
         process
-            Calls :meth:`process_timestep`, perhaps more than once.
-        timestep
-            The timestep, for the record.
+            Calls :meth:`process_timestep` for this timestep, perhaps more than once.
 
         Raises
         ------
-        DatasetLockedError
-            If another run has taken over the dataset.
         TrapError
-            If the timestep failed for something that may pass, such as a database that is away, or if
-            the settings want any failure to end the run: were the next ones stored, it would be late.
+            If another run has taken over the dataset, if it failed for something that may pass, such as a database that
+            is away, or if the settings want any failure to end the run: were the next ones stored, it would be late.
         """
         try:
             outcome = process()
@@ -190,8 +186,8 @@ class DatasetRun:
                     persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
                 if not may_pass:
                     raise
-                msg = f"{error}; nothing of the timestep {timestep.taustart_ts} is stored, all stored before it are"
-                raise TransientError(msg) from error
+                told = f"{error}; nothing of the timestep {timestep.taustart_ts} is stored, all stored before it are"
+                raise TransientError(told) from error
             persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
             outcome = TimestepOutcome(taustart_ts=timestep.taustart_ts, failure=reason)
         self.outcomes.append(outcome)
