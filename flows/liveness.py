@@ -16,17 +16,27 @@ if TYPE_CHECKING:
 
 __all__ = ["has_died", "process_labels"]
 
-HOST, PROCESS = "trap.host", "trap.process"
+HOST, PROCESS, ATTEMPT = "trap.host", "trap.process", "trap.attempt"
 
 
-def process_labels() -> dict[str, bool | int | float | str]:
-    """Labels of a flow run that say where it is: this machine, and this process."""
-    return {HOST: socket.gethostname(), PROCESS: f"{os.getpid()}:{_start(os.getpid())}"}
+def process_labels(attempt: int) -> dict[str, bool | int | float | str]:
+    """Labels of a flow run that say where its attempt of this number is: this machine, and this process."""
+    return {HOST: socket.gethostname(), PROCESS: f"{os.getpid()}:{_start(os.getpid())}", ATTEMPT: attempt}
 
 
-def has_died(labels: Mapping[str, object]) -> bool:
-    """Tell whether the process of a run is known to have ended; of another machine's nothing is known."""
-    if labels.get(HOST) != socket.gethostname():
+def has_died(labels: Mapping[str, object], attempt: int) -> bool:
+    """Tell whether the process of a run is known to have ended.
+
+    Of another machine's nothing is known, nor of an attempt that has not said yet where it is.
+
+    Parameters
+    ----------
+    labels
+        Of the run.
+    attempt
+        Number of the attempt that is running.
+    """
+    if labels.get(HOST) != socket.gethostname() or labels.get(ATTEMPT) != attempt:
         return False
     number, _, start = str(labels.get(PROCESS, "")).partition(":")
     return number.isdigit() and _start(int(number)) != start

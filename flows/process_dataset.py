@@ -192,7 +192,7 @@ def _say_where_it_runs() -> None:
     run_id = _flow_run_id()
     if run_id is not None:
         with get_client(sync_client=True) as client:
-            client.update_flow_run_labels(run_id, process_labels())
+            client.update_flow_run_labels(run_id, process_labels(client.read_flow_run(run_id).run_count))
 
 
 def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> None:

@@ -95,7 +95,7 @@ def recover(client: SyncPrefectClient, *, now: datetime) -> Recovered:
     runs = list(_runs(client, FlowRunFilter(state=_in(UNFINISHED)), OURS))
     tasks = list(_tasks(client))
     for run in runs:
-        if run.parent_task_run_id is None and has_died(run.labels):
+        if run.parent_task_run_id is None and _has_died(run):
             log.warning("run_died", run=run.name, id=str(run.id))
             client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
             found.died.append(run.name)
@@ -105,6 +105,11 @@ def recover(client: SyncPrefectClient, *, now: datetime) -> Recovered:
         log.warning("run_begun_again", run=run.name, id=str(run.id), attempt=run.run_count + 1)
         found.begun_again.append(run.name)
     return found
+
+
+def _has_died(run: FlowRun) -> bool:
+    """Tell whether the process of a run is gone; one that is about to begin again has the labels of its last one."""
+    return run.state_type is not StateType.PENDING and has_died(run.labels, run.run_count)
 
 
 def _clear_up(client: SyncPrefectClient, runs: list[FlowRun], tasks: list[TaskRun]) -> int:

@@ -9,7 +9,7 @@ from prefect import Flow, Task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Crashed, Running
+from prefect.states import Crashed, Pending, Running
 
 from flows.liveness import PROCESS, process_labels
 from flows.policies import FLOW, GROUP_FLOW, RUN
@@ -53,7 +53,7 @@ def states(client, run, group, tracking, step):
 
 def dead_labels():
     """Of a process of this machine that has ended: this one's number, another start."""
-    labels = process_labels()
+    labels = process_labels(1)
     return labels | {PROCESS: f"{labels[PROCESS].partition(':')[0]}:0"}
 
 
@@ -66,12 +66,22 @@ def test_a_run_whose_process_is_gone_is_marked_with_all_that_it_left(client):
 
 
 def test_a_run_that_is_alive_is_left_alone(client):
-    ids = begin(client, process_labels(), name="alive")
+    ids = begin(client, process_labels(1), name="alive")
     assert "alive" not in recover(client, now=NOW).died
     assert states(client, *ids) == [StateType.RUNNING] * 4
     client.set_flow_run_state(ids[0], Crashed(), force=True)
     recover(client, now=NOW)
     assert states(client, *ids) == [StateType.CRASHED] * 4
+
+
+def test_a_run_that_is_about_to_begin_again_is_not_taken_for_its_last_attempt(client):
+    run = client.create_flow_run(WHOLE, name="again", state=Running())
+    client.update_flow_run_labels(run.id, dead_labels())
+    client.set_flow_run_state(run.id, Pending(), force=True)
+    assert "again" not in recover(client, now=NOW).died
+    client.set_flow_run_state(run.id, Running(), force=True)
+    assert client.read_flow_run(run.id).run_count == 2
+    assert "again" not in recover(client, now=NOW).died
 
 
 def test_doing_it_twice_changes_nothing(client):
