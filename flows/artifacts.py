@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,20 +87,22 @@ def _rounded(value: float) -> Cell:
     return float(f"{value:.4g}") if math.isfinite(value) else ""
 
 
-def store_summary(summary: RunSummary, catalogue: RunningCatalogue | None) -> None:
+def store_summary(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> None:
     """Keep the summary of a run with its flow run."""
     create_markdown_artifact(
-        summary_text(summary, catalogue), key=f"dataset-{summary.dataset_id}", description="What this run did."
+        summary_text(summary, catalogue, pages), key=f"dataset-{summary.dataset_id}", description="What this run did."
     )
 
 
-def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None) -> str:
+def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> str:
     """Describe a run in Markdown: counts, what was left out and why, the most variable sources.
 
     Parameters
     ----------
     catalogue
         The dataset's, for its sources; None if no timestep was processed.
+    pages
+        Where the pages of the new sources are, in Markdown.
     """
     accepted = sum(image.result.rejection is None for image in summary.images)
     counts: dict[str, Cell] = {
@@ -116,10 +119,13 @@ def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None) -> str
     if failed:
         parts += ["## Timesteps that failed", _table(("time", "reason"), failed)]
     if summary.left_out:
-        parts += ["## Images left out", _table(("image", "reason"), summary.left_out)]
+        kinds = Counter(reason.split(":")[0] for _, reason in summary.left_out)
+        parts += ["## Images left out", _table(("why", "images"), kinds.most_common())]
+        parts += [_table(("image", "reason"), summary.left_out)]
     candidates = list(_candidates(summary.images))
     if candidates:
         parts += ["## New-source candidates", _table(("time", "RA", "Dec", "flux density [Jy]", "σ"), candidates)]
+        parts += [pages] if pages else []
     variables = [] if catalogue is None else top_variables(catalogue)
     if variables:
         parts += ["## Most variable sources", _table(("RA", "Dec", "band", "points", "η", "V"), variables)]

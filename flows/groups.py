@@ -14,6 +14,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.artifacts import store_group_table
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
+from flows.observers import show_run
 from flows.policies import GROUP_FLOW, TIMESTEP, time_label
 from flows.states import group_state
 from flows.tasks import call_task, make_task
@@ -24,30 +25,39 @@ if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
     from prefect.task_runners import TaskRunner
 
+    from flows.candidates import CandidatePages
     from flows.stopping import StopRequests
-    from trap.executors import ProcessExecutor, Result
+    from trap.executors import Result
     from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
     from trap.planning import TimestepGroup
     from trap.records import ImageResult, UnreadableImage
+    from trap.workers import Workers
 
 __all__ = ["process_groups"]
 
 
-def process_groups(dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests) -> None:
-    """Process all groups, each as a subflow, until the plan is done or somebody wants the run to stop."""
-    subflow = _group_flow(dataset, workers, stops)
+def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -> CandidatePages:
+    """Process all groups, each as a subflow, until the plan is done or somebody wants the run to stop.
+
+    Returns
+    -------
+    The pages of the new sources that were found.
+    """
+    pages = show_run(dataset, workers)
+    subflow = _group_flow(dataset, workers, stops, pages)
     for group in dataset.plan.groups:
         if stops.is_stopped():
-            return
+            break
         first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
         # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
         with suppress(FailedRun, CancelledRun):
             subflow(group.number, first, last, len(group.urls))
+    return pages
 
 
 def _group_flow(
-    dataset: DatasetRun, workers: ProcessExecutor, stops: StopRequests
+    dataset: DatasetRun, workers: Workers, stops: StopRequests, pages: CandidatePages
 ) -> Flow[[int, str, str, int], State[Any]]:
     """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
     steps = PrefectExecutor(workers)
@@ -65,6 +75,7 @@ def _group_flow(
             else:
                 outcomes = _process_whole_timesteps(dataset, group, workers, ahead, stops)
         store_group_table(dataset.dataset_id, outcomes)
+        pages.store_new()
         return group_state(outcomes, len(group.timesteps))
 
     return Flow(
@@ -91,7 +102,7 @@ def _process_step_by_step(
 
 
 def _process_whole_timesteps(
-    dataset: DatasetRun, group: TimestepGroup, workers: ProcessExecutor, ahead: LookAhead, stops: StopRequests
+    dataset: DatasetRun, group: TimestepGroup, workers: Workers, ahead: LookAhead, stops: StopRequests
 ) -> list[TimestepOutcome]:
     """Process a group with one task per timestep, which runs the steps by itself."""
     task = make_task("process_timestep", TIMESTEP)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from structlog.contextvars import merge_contextvars
 from structlog.processors import format_exc_info
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["events_in_run_log", "quiet_console"]
 
 RUN_LOGGER = "trap"
-SAID_OTHERWISE = {"event", "level", "timestamp", "exception"}
+SAID_OTHERWISE = {"event", "level", "timestamp", "exception", "flow_run_id", "task_run_id"}
+FORMAT = "TRAP_LOG_FORMAT"
+"""Where a worker runs the flow nobody gives options: ``json`` in this variable asks for JSON lines."""
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 
 
@@ -40,7 +43,7 @@ def events_in_run_log() -> Iterator[None]:
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        with _seen_by(_forward):
+        with _seen_by(_add_run_ids, _forward):
             yield
     finally:
         logger.removeHandler(handler)
@@ -49,21 +52,32 @@ def events_in_run_log() -> Iterator[None]:
 
 
 @contextmanager
-def _seen_by(processor: Processor) -> Iterator[None]:
-    """Let a processor see every event; where nobody has said how events are printed, that is decided here."""
+def _seen_by(*first: Processor) -> Iterator[None]:
+    """Let processors see every event; where nobody has said how events are printed, that is decided here."""
     if not structlog.is_configured():
-        configure_logging(extra=[processor])
+        configure_logging(json_lines=os.environ.get(FORMAT, "").lower() == "json", extra=first)
         try:
             yield
         finally:
             structlog.reset_defaults()
         return
     processors = structlog.get_config()["processors"]
-    structlog.configure(processors=[processor, *processors])
+    structlog.configure(processors=[*first, *processors])
     try:
         yield
     finally:
         structlog.configure(processors=processors)
+
+
+def _add_run_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the flow run and the task run in which an event happens, by which logs are found again."""
+    task, flow = TaskRunContext.get(), FlowRunContext.get()
+    if task is not None:
+        event["task_run_id"] = str(task.task_run.id)
+        event["flow_run_id"] = str(task.task_run.flow_run_id)
+    elif flow is not None and flow.flow_run is not None:
+        event["flow_run_id"] = str(flow.flow_run.id)
+    return event
 
 
 def _forward(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

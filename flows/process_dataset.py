@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prefect import flow
@@ -20,14 +20,14 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.utilities.urls import url_for
-from pydantic import BaseModel, ConfigDict, Field
 
 from flows.artifacts import store_summary
 from flows.groups import process_groups
+from flows.identity import flow_run_id, resumable, say_where_it_runs
 from flows.labels import dataset_name, dataset_tags
-from flows.liveness import process_labels
 from flows.log import events_in_run_log, quiet_console
 from flows.policies import FLOW, RUN
+from flows.positions import MonitoredPosition, as_parameter, as_table
 from flows.recovery import recover
 from flows.server import Server, ensure_server, stop_command
 from flows.states import final_state
@@ -36,14 +36,13 @@ from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.db.engine import is_transient
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
-from trap.executors import ProcessExecutor
 from trap.images.patterns import expand_patterns
 from trap.pipeline import DatasetRun, open_run
 from trap.steps.arrivals import open_ledger
+from trap.workers import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from uuid import UUID
 
     from trap.outcomes import RunSummary
 
@@ -55,19 +54,6 @@ log = structlog.get_logger(__name__)
 
 MAX_SHOWN_IMAGES = 1000
 """Prefect refuses parameters of more than half a megabyte."""
-
-
-class MonitoredPosition(BaseModel):
-    """A position that is measured in every image."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    ra: Annotated[float, Field(ge=0, lt=360, allow_inf_nan=False)]
-    """Right ascension, ICRS, in degrees."""
-    dec: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
-    """Declination, ICRS, in degrees."""
-    name: Annotated[str, Field(max_length=100)] = ""
-    """Name for people."""
 
 
 @dataclass(slots=True)
@@ -117,27 +103,26 @@ def process_dataset(
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    caller = _caller.get() or _Caller(_resumable(_of_batch(config, batch)), open_delays=RUN.open_delays)
+    caller = _caller.get() or _Caller(resumable(_of_batch(config, batch)), open_delays=RUN.open_delays)
     settings = caller.config.execution
-    _say_where_it_runs()
-    stops = StopRequests(_flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
+    say_where_it_runs()
+    stops = StopRequests(flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
     with (
         events_in_run_log(),
         ExitStack() as stack,
-        ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers,
+        open_workers(settings) as workers,
         # A sync flow run with a heartbeat ends at a whole second of its life: half a second lost per group.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         dataset = _open_patiently(
-            lambda: stack.enter_context(
-                open_run(caller.config, monitors=_as_table(monitors), progress=caller.progress)
-            ),
+            lambda: stack.enter_context(open_run(caller.config, monitors=as_table(monitors), progress=caller.progress)),
             caller.open_delays,
         )
         _introduce_run(config, dataset)
-        process_groups(dataset, workers, stops)
+        pages = process_groups(dataset, workers, stops)
         summary = dataset.summary()
-        store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None)
+        pages.store_again()
+        store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None, pages.text)
     caller.summary = summary
     n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
     stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
@@ -154,14 +139,6 @@ def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
         msg = f"no images of batch {batch!r} are written down in the database"
         raise ConfigError(msg)
     return config.with_options(execution={"images": images})
-
-
-def _resumable(config: PipelineConfig) -> PipelineConfig:
-    """Give a dataset that is to be new the run as its key: begun again after a crash, it finds what it has made."""
-    settings, run_id = config.persistence, _flow_run_id()
-    if settings.dataset_id != -1 or settings.dataset_key or run_id is None:
-        return config
-    return config.with_options(persistence={"dataset_key": f"flow-run:{run_id}"})
 
 
 def _open_patiently(opening: Callable[[], DatasetRun], delays: Sequence[float]) -> DatasetRun:
@@ -182,19 +159,6 @@ def _may_open_later(error: BaseException) -> bool:
     return isinstance(error, TransientError | DatasetLockedError) or (cause is not None and is_transient(cause))
 
 
-def _flow_run_id() -> UUID | None:
-    context = FlowRunContext.get()
-    return None if context is None or context.flow_run is None else context.flow_run.id
-
-
-def _say_where_it_runs() -> None:
-    """Label the flow run before anything can go wrong, so that it is found if its process dies."""
-    run_id = _flow_run_id()
-    if run_id is not None:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run_labels(run_id, process_labels(client.read_flow_run(run_id).run_count))
-
-
 def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> None:
     """Name and tag the flow run after its dataset, which is known only now, and say where to watch it.
 
@@ -207,23 +171,6 @@ def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> None:
     with get_client(sync_client=True) as client:
         client.update_flow_run(context.flow_run.id, name=name, tags=sorted({*context.flow_run.tags, *found}))
     log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
-
-
-def _as_table(monitors: Sequence[MonitoredPosition] | None) -> MonitorPositions | None:
-    if not monitors:
-        return None
-    return MonitorPositions.of(
-        ra=[position.ra for position in monitors],
-        dec=[position.dec for position in monitors],
-        name=[position.name for position in monitors],
-    )
-
-
-def _as_parameter(monitors: MonitorPositions | None) -> list[MonitoredPosition]:
-    if monitors is None:
-        return []
-    rows = zip(monitors.ra, monitors.dec, monitors.name, strict=True)
-    return [MonitoredPosition(ra=float(ra), dec=float(dec), name=str(name)) for ra, dec, name in rows]
 
 
 def _shown(config: PipelineConfig) -> PipelineConfig:
@@ -263,7 +210,7 @@ def run(
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}), quiet_console():
             _clear_up_after_others()
-            state = process_dataset(_shown(config), _as_parameter(monitors), return_state=True)
+            state = process_dataset(_shown(config), as_parameter(monitors), return_state=True)
     finally:
         _caller.reset(token)
     if caller.summary is None:

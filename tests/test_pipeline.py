@@ -142,7 +142,7 @@ def test_timestep_tried_again_after_a_failure_is_as_if_nothing_had_happened(conf
 
 def test_a_run_that_is_stopped_leaves_the_other_timesteps_to_the_next_one(config, engine):
     untroubled = process_all(config, SerialExecutor())
-    with open_run(config) as dataset:
+    with open_run(config.with_options(persistence={"dataset_id": -1})) as dataset:
         group, _ = dataset.plan.groups
         outcomes = dataset.process_group(group, SerialExecutor(), is_stopped=lambda: len(dataset.outcomes) == 2)
     assert [outcome.failure for outcome in outcomes] == [None, None]

@@ -19,9 +19,12 @@ from pebble import ProcessExpired, ProcessPool
 
 from trap.errors import WorkerLostError
 from trap.log import configure_logging
+from trap.worker_log import call_recorded, log_context, tell_again, told_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from trap.worker_log import Events
 
 __all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
 
@@ -90,7 +93,7 @@ class ProcessExecutor:
             if not self._pool.active:
                 # The pool gives up as a whole when a worker dies in the middle of an answer.
                 self._pool = self._new_pool()
-            future = self._pool.submit(step, self._timeout, *args, **kwargs)
+            future = self._pool.submit(call_recorded, self._timeout, log_context(), step, *args, **kwargs)
         return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -120,12 +123,19 @@ class ProcessExecutor:
 class _WorkerResult(Generic[T]):
     """A pool's future whose losses are told in our own words."""
 
-    def __init__(self, future: Future[T], step: str, timeout: float) -> None:
+    def __init__(self, future: Future[tuple[T, Events]], step: str, timeout: float) -> None:
         self._future = future
         self._step = step
         self._timeout = timeout
 
     def result(self) -> T:
+        value, events = self._wait()
+        # Asked again, it has nothing new to say.
+        tell_again(events)
+        events.clear()
+        return value
+
+    def _wait(self) -> tuple[T, Events]:
         try:
             return self._future.result()
         except TimeoutError as error:
@@ -137,6 +147,9 @@ class _WorkerResult(Generic[T]):
         except ProcessExpired as error:
             msg = f"the worker process of {self._step} died (exit code {error.exitcode})"
             raise WorkerLostError(msg, is_culprit=True) from error
+        except Exception as error:
+            tell_again(told_before(error))
+            raise
 
 
 def _prepare_worker(parent: int) -> None:

@@ -53,9 +53,10 @@ def configure_logging(
         [_with_traceback, structlog.processors.JSONRenderer()]
         if json_lines
         else [
+            _with_short_ids,
             structlog.dev.ConsoleRenderer(
                 colors=target.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
-            )
+            ),
         ]
     )
     copies = [] if log_file is None else [_copy_to(log_file)]
@@ -63,7 +64,8 @@ def configure_logging(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # What a worker process said has its time already.
+            structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
             *extra,
             *copies,
             *renderer,
@@ -72,6 +74,13 @@ def configure_logging(
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+
+
+def _with_short_ids(
+    _logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Cut the ids of runs to what tells them apart on one screen; JSON lines have them whole."""
+    return {key: str(value)[:8] if key.endswith("_run_id") else value for key, value in event.items()}
 
 
 def _copy_to(log_file: Path) -> structlog.types.Processor:

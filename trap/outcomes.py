@@ -44,6 +44,8 @@ class TimestepOutcome:
         Why the timestep failed; nothing of it is in the database then.
     is_late
         Whether a later timestep was stored before, so that these images are in no light curve.
+    seconds
+        Wall time from its turn to its end, with all attempts; images measured ahead cost none of it.
     """
 
     taustart_ts: datetime
@@ -52,6 +54,13 @@ class TimestepOutcome:
     duplicates: tuple[str, ...] = ()
     failure: str | None = None
     is_late: bool = False
+    seconds: float = 0.0
+
+    @property
+    def left_out(self) -> list[tuple[str, str]]:
+        """Images that gave no measurements, each with its reason, and whatever else speaks against it."""
+        rejected = [(i.result.metadata.url, i.result.against) for i in self.images if i.result.rejection]
+        return [*((file.url, f"unreadable: {file.reason}") for file in self.unreadable), *rejected]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +115,9 @@ class RunSummary:
     @property
     def left_out(self) -> list[tuple[str, str]]:
         """Images that gave no measurements, each with its reason, and whatever else speaks against it."""
-        rejected = [(i.result.metadata.url, i.result.against) for i in self.images if i.result.rejection]
-        files = [*self.unreadable, *(file for outcome in self.outcomes for file in outcome.unreadable)]
+        files = [(file.url, f"unreadable: {file.reason}") for file in self.unreadable]
         late = [(url, "not later than the newest timestep of the dataset") for url in self.late]
-        return [*((file.url, f"unreadable: {file.reason}") for file in files), *rejected, *late]
+        return [*files, *(item for outcome in self.outcomes for item in outcome.left_out), *late]
 
     @property
     def doubtful(self) -> list[tuple[str, str]]:

@@ -8,24 +8,26 @@ Prefect and a cluster.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
+from structlog.contextvars import bound_contextvars
 
+from trap.attempts import attempt_timestep
 from trap.catalogues import Measurements
-from trap.errors import DatasetLockedError, TransientError, WorkerLostError
-from trap.executors import ProcessExecutor
 from trap.image_measurement import measure_image
 from trap.images.patterns import expand_patterns
 from trap.look_ahead import LookAhead
+from trap.observers import Meters, log_outcome, serving_meters
 from trap.outcomes import RunSummary, TimestepOutcome
 from trap.patience import call_patiently
 from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
 from trap.steps import association, backward_fitting, forced_fitting, kept_pixels, late_images, persistence, varmetric
+from trap.workers import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.executors import Executor
     from trap.look_ahead import Measurer
+    from trap.observers import Observer
     from trap.planning import Plan, Timestep, TimestepGroup
     from trap.records import BackwardFits, ImageRecord
     from trap.survey import Survey
@@ -66,6 +69,13 @@ class DatasetRun:
     progress
         Called after every timestep with the number done and the number in all; before, where there are many
         headers to read, with a third argument that says that these are what is counted.
+    meters
+        Count what is done.
+
+    Attributes
+    ----------
+    observers
+        Called with the outcome of every timestep, while its time is bound to what they log.
     """
 
     def __init__(
@@ -76,13 +86,17 @@ class DatasetRun:
         plan: Plan,
         *,
         progress: Progress | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self.engine = engine
         self.dataset_id = dataset_id
         self.config = config
         self.plan = plan
         self.outcomes: list[TimestepOutcome] = []
-        self._progress = progress
+        self.meters = meters or Meters()
+        self.observers: list[Observer] = [log_outcome, self.meters.observe]
+        if progress is not None:
+            self.observers.append(lambda _: progress(len(self.outcomes), len(plan.timesteps)))
         self._survey: Survey | None = None
         self._hashes: set[str] = persistence.known_contents(engine, dataset_id)
 
@@ -162,37 +176,21 @@ class DatasetRun:
     def attempt(self, process: Callable[[], TimestepOutcome], timestep: Timestep) -> TimestepOutcome:
         """Process one timestep; if it fails for good, record why in the database.
 
+        Raises as :func:`~trap.attempts.attempt_timestep` does.
+
         Parameters
         ----------
         process
-            Calls :meth:`process_timestep` for this timestep, perhaps more than once.
-
-        Raises
-        ------
-        TrapError
-            If another run has taken over the dataset, if it failed for something that may pass, such as a database that
-            is away, or if the settings want any failure to end the run: were the next ones stored, it would be late.
+            Calls :meth:`process_timestep`, perhaps more than once.
+        timestep
+            The timestep, for the record.
         """
-        try:
-            outcome = process()
-        except DatasetLockedError:
-            raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            log.exception("timestep_failed", taustart_ts=timestep.taustart_ts.isoformat(), reason=reason)
-            may_pass = isinstance(error, TransientError) and not isinstance(error, WorkerLostError)
-            if may_pass or self.config.execution.after_failure == "stop":
-                with suppress(TransientError):
-                    persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
-                if not may_pass:
-                    raise
-                told = f"{error}; nothing of the timestep {timestep.taustart_ts} is stored, all stored before it are"
-                raise TransientError(told) from error
-            persistence.record_failure(self.engine, self.dataset_id, timestep.taustart_ts, reason)
-            outcome = TimestepOutcome(taustart_ts=timestep.taustart_ts, failure=reason)
-        self.outcomes.append(outcome)
-        if self._progress is not None:
-            self._progress(len(self.outcomes), len(self.plan.timesteps))
+        with bound_contextvars(timestep=timestep.taustart_ts.isoformat()):
+            record = partial(persistence.record_failure, self.engine, self.dataset_id)
+            outcome = attempt_timestep(timestep, process, record, self.config.execution)
+            self.outcomes.append(outcome)
+            for tell in self.observers:
+                tell(outcome)
         return outcome
 
     def process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
@@ -281,12 +279,10 @@ class DatasetRun:
         self, survey: Survey, images: Sequence[ImageRecord], executor: Executor
     ) -> tuple[BackwardFits, ...]:
         """Measure what is new in earlier images, side by side."""
-        perform, requests = (
-            backward_fitting.perform_backward_fits,
-            backward_fitting.get_backward_requests(survey, images),
-        )
+        requests = backward_fitting.get_backward_requests(survey, images)
+        settings = (self.config.source_extraction, self.config.reading)
         pending = [
-            executor.submit(perform, asked.positions, asked.image, self.config.source_extraction, self.config.reading)
+            executor.submit(backward_fitting.perform_backward_fits, asked.positions, asked.image, *settings)
             for asked in requests
         ]
         return backward_fitting.associate_backward_fits(survey, requests, [fits.result() for fits in pending])
@@ -326,7 +322,11 @@ class DatasetRun:
 
 @contextmanager
 def open_run(
-    config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None
+    config: PipelineConfig,
+    *,
+    images: Sequence[str] | None = None,
+    monitors: MonitorPositions | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[DatasetRun]:
     """Open the database and the dataset, plan the work, and close the dataset at the end.
 
@@ -336,6 +336,8 @@ def open_run(
     ----------
     config
         All settings; ``persistence.dataset_id`` decides between a new dataset and an old one.
+    images
+        Paths of what is to be done; by default the settings say it.
     monitors
         Positions to measure in every image; an old dataset keeps its own.
     progress
@@ -349,9 +351,13 @@ def open_run(
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    urls = expand_patterns(config.execution.images)
+    urls = expand_patterns(config.execution.images) if images is None else images
     kept_pixels.pixel_directory(config.execution)  # a setting that is missing is told before anything is made
-    with persistence.open_dataset(config, monitors, urls) as (engine, dataset_id):
+    with (
+        persistence.open_dataset(config, monitors, urls) as (engine, dataset_id),
+        bound_contextvars(dataset=dataset_id),
+        serving_meters(config.execution.metrics) as meters,
+    ):
         plan = make_plan(
             urls,
             known_hashes=persistence.known_contents(engine, dataset_id),
@@ -360,18 +366,16 @@ def open_run(
             progress=progress,
         )
         persistence.store_unreadable(engine, dataset_id, plan.unreadable)
-        log.info("run_planned", dataset=dataset_id, timesteps=len(plan.timesteps), known=len(plan.known))
-        dataset = DatasetRun(engine, dataset_id, config, plan, progress=progress)
+        log.info("run_planned", timesteps=len(plan.timesteps), known=len(plan.known))
+        dataset = DatasetRun(engine, dataset_id, config, plan, progress=progress, meters=meters)
+        meters.expect(plan.timesteps)
         yield dataset
         dataset.tell_unmeasured_monitors()
         varmetric.refresh_varmetric(engine, dataset_id)
 
 
 def run(
-    config: PipelineConfig,
-    *,
-    monitors: MonitorPositions | None = None,
-    progress: Progress | None = None,
+    config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None
 ) -> RunSummary:
     """Process a dataset with worker processes and no server: the way to run without Prefect.
 
@@ -388,7 +392,7 @@ def run(
     settings = config.execution
     with (
         open_run(config, monitors=monitors, progress=progress) as dataset,
-        ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers,
+        open_workers(settings) as workers,
     ):
         ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
         for group in dataset.plan.groups:

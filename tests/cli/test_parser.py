@@ -54,6 +54,7 @@ def test_help_of_every_command_is_shown(words, capsys):
     "words",
     [
         ["run"],
+        ["live", "--folder", "incoming"],
         ["demo"],
         ["simulate", "sky"],
         ["config", "init"],

@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 from prefect.utilities.callables import parameter_schema
 
+from flows.identity import resumable
+from flows.positions import MonitoredPosition, as_parameter, as_table
 from flows.process_dataset import (
-    MonitoredPosition,
-    _as_parameter,
-    _as_table,
     _of_batch,
     _open_patiently,
-    _resumable,
     _shown,
     process_dataset,
     run,
@@ -68,15 +66,15 @@ def test_messages_stay_short():
 
 def test_monitored_positions_survive_the_way_through_json():
     table = MonitorPositions.of(ra=[0.1, 359.9], dec=[-90.0, 45.0], name=["pole", ""])
-    sent = json.loads(json.dumps([position.model_dump() for position in _as_parameter(table)]))
-    back = _as_table([MonitoredPosition(**position) for position in sent])
+    sent = json.loads(json.dumps([position.model_dump() for position in as_parameter(table)]))
+    back = as_table([MonitoredPosition(**position) for position in sent])
     for column in ("ra", "dec", "name"):
         np.testing.assert_array_equal(getattr(back, column), getattr(table, column))
 
 
 def test_no_positions_are_none():
-    assert _as_table([]) is None
-    assert _as_parameter(None) == []
+    assert as_table([]) is None
+    assert as_parameter(None) == []
 
 
 def test_a_list_of_images_that_prefect_would_refuse_is_shortened_for_show():
@@ -115,13 +113,13 @@ def test_the_form_says_what_its_parameters_are():
 
 def test_a_new_dataset_of_a_run_gets_the_run_as_its_key(monkeypatch):
     number = uuid4()
-    monkeypatch.setattr("flows.process_dataset._flow_run_id", lambda: number)
+    monkeypatch.setattr("flows.identity.flow_run_id", lambda: number)
     new = PipelineConfig().with_options(persistence={"dataset_id": -1})
-    assert _resumable(new).persistence.dataset_key == f"flow-run:{number}"
+    assert resumable(new).persistence.dataset_key == f"flow-run:{number}"
     # The others are found again by what they have already.
     for known in ({"dataset_id": 0}, {"dataset_id": 7}, {"dataset_id": -1, "dataset_key": "field"}):
         config = PipelineConfig().with_options(persistence=known)
-        assert _resumable(config) is config
+        assert resumable(config) is config
 
 
 @pytest.mark.parametrize("error", [TransientError("away"), DatasetLockedError("another run")])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trap import __version__
 from trap.cli.extract_options import EPILOG, add_extract_options
+from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"trap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_demo, _add_simulate, _add_inspect, _add_inject, _add_extract, _add_config):
+    for add in (_add_run, _add_live, _add_demo, _add_simulate, _add_inspect, _add_inject, _add_extract, _add_config):
         add(commands)
     for add in (_add_dataset, _add_transients, _add_lightcurve, _add_db):
         add(commands)
@@ -75,15 +76,21 @@ def _add_run(commands: Commands) -> None:
     )
     _add_database(parser)
     parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure too: JSON, CSV or VOTable")
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--dataset", type=int, metavar="ID",
-        help="dataset to extend; by default the one of this description that holds any of the images, or a new one",
+    _add_which_dataset(parser)
+    _add_around(parser)
+    _add_running(parser)
+
+
+def _add_live(commands: Commands) -> None:
+    parser = _add_command(
+        commands, "live", "trap.cli.live:live", "process images as they come, at their cadence", epilog=EXIT_CODES
     )  # fmt: skip
-    which.add_argument("--new-dataset", action="store_true", help="make a new dataset, whatever the database holds")
-    parser.add_argument(
-        "--wait", action="store_true", help="wait while another run writes the dataset, instead of ending at once"
-    )
+    parser.add_argument("config", nargs="?", type=Path, help="settings, a TOML file; default: TraP's")
+    add_live_options(parser)
+    _add_database(parser)
+    parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure too: JSON, CSV or VOTable")
+    _add_which_dataset(parser)
+    _add_around(parser)
     _add_running(parser)
 
 
@@ -268,6 +275,25 @@ def _add_database(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
     )
+
+
+def _add_which_dataset(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--dataset", type=int, metavar="ID",
+        help="dataset to extend; by default the one of this description that holds any of the images, or a new one",
+    )  # fmt: skip
+    which.add_argument("--new-dataset", action="store_true", help="make a new dataset, whatever the database holds")
+    parser.add_argument(
+        "--wait", action="store_true", help="wait while another run writes the dataset, instead of ending at once"
+    )
+
+
+def _add_around(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dask", metavar="tcp://HOST:PORT", help="measure on a Dask cluster, whose workers see the files"
+    )
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve counters of the run to Prometheus there")
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Runner = Callable[..., RunSummary]
 
-__all__ = ["find_runner", "process", "run"]
+__all__ = ["effective_config", "find_runner", "process", "run", "start_logs"]
 
 RUNNERS = "trap.runners"
 
@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     KeyboardInterrupt
         If it is interrupted from the keyboard; says how to go on.
     """
-    config = _effective_config(arguments)
+    config = effective_config(arguments)
     monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
     try:
         summary = process(config, arguments, monitors=monitors)
@@ -68,7 +68,7 @@ def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPo
     runner = find_runner("local" if arguments.no_prefect else "prefect")
     with progress_bar("timesteps") as progress:
         # After the bar has taken over standard error, so that events appear above it.
-        _start_logs(config, arguments)
+        start_logs(config, arguments)
         return runner(config, monitors=monitors, progress=progress)
 
 
@@ -88,16 +88,19 @@ def find_runner(name: str) -> Runner:
     return runner
 
 
-def _effective_config(arguments: Namespace) -> PipelineConfig:
+def effective_config(arguments: Namespace) -> PipelineConfig:
     """Settings of the file, or the defaults, with the options put over them."""
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
     execution: dict[str, Any] = {"database": database_url(arguments.database, config.execution.database)}
-    if arguments.images is not None:
+    if getattr(arguments, "images", None) is not None:
         execution["images"] = tuple(arguments.images)
     if arguments.wait:
         execution["wait_for_dataset"] = True
     number = -1 if arguments.new_dataset else arguments.dataset
     persistence = {} if number is None else {"dataset_id": number}
+    for name in ("dask", "metrics"):
+        if getattr(arguments, name) is not None:
+            execution[name] = getattr(arguments, name)
     return config.with_options(execution=execution, persistence=persistence)
 
 
@@ -108,7 +111,8 @@ def _how_to_go_on(config: PipelineConfig) -> str:
     return f"what was stored stays; to go on, add to the command --dataset and the number that this shows: {listing}"
 
 
-def _start_logs(config: PipelineConfig, arguments: Namespace) -> None:
+def start_logs(config: PipelineConfig, arguments: Namespace) -> None:
+    """Send events to where the arguments want them, and keep the settings beside them."""
     if arguments.log_dir is not None:
         with reported(arguments.log_dir):
             dump_configs_to_logdir(arguments.log_dir, config)

@@ -1,5 +1,6 @@
 """The settings: one frozen model per stage, all of them together, in and out as TOML."""
 
+from trap.config.live import LiveConfig
 from trap.config.pipeline import PipelineConfig
 from trap.config.quality import QualityConfig, QualityLofarConfig
 from trap.config.reading import Given, ReadingConfig
@@ -16,6 +17,7 @@ __all__ = [
     "AssociationConfig",
     "ExecutionConfig",
     "Given",
+    "LiveConfig",
     "PersistenceConfig",
     "PipelineConfig",
     "QualityConfig",

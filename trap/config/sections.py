@@ -20,6 +20,7 @@ __all__ = [
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
+Address = Annotated[str, Field(pattern=r"^([^\s:]+:\d{1,5})?$")]
 
 
 class Settings(BaseModel):
@@ -144,3 +145,9 @@ class ExecutionConfig(Settings):
     """Keep beside the database, as FITS: nothing, cut-outs around candidates and monitored positions, or all pixels."""
     pixel_directory: str = ""
     """Folder for kept pixels; empty: that of an SQLite file with .pixels added. PostgreSQL needs a name."""
+    dask: Annotated[str, Field(pattern=r"^(tcp|tls|ucx)://\S+$|^$")] = ""
+    """Address (tcp://host:port) of a Dask cluster that measures images in place of processes here; empty: none."""
+    metrics: Address = ""
+    """Address (host:port) at which counters of the run are served to Prometheus; empty serves none."""
+    pictures: str = "trap-pictures"
+    """Folder for the pictures of new sources beyond those that Prefect's pages show."""

@@ -15,6 +15,7 @@ from trap.extraction.background import Background
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
     from sqlalchemy import Connection
 
     from trap import quality
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ImageIds",
+    "image_urls",
     "insert_images",
     "is_rejected",
     "load_background",
@@ -114,6 +116,12 @@ def rejections_of(connection: Connection, image_id: int) -> list[str]:
         .order_by(Rejection.id)
     )
     return [f"{description}: {comment}" for description, comment in connection.execute(rows)]
+
+
+def image_urls(connection: Connection, image_ids: Sequence[int] | NDArray[np.int64]) -> dict[int, str]:
+    """Say where images are, by their row numbers."""
+    rows = select(Image.id, Image.url).where(is_among(connection, Image.id, image_ids))
+    return {row.id: row.url for row in connection.execute(rows)}
 
 
 def load_background(connection: Connection, image_id: int) -> Background | None:

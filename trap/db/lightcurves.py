@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from trap import angles
-from trap.db.bulk import read_columns, upsert_columns
+from trap.db.bulk import is_among, read_columns, upsert_columns
 from trap.db.models import (
     AssocXtrSource,
     ExtractedSource,
@@ -25,13 +25,14 @@ from trap.db.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection, Select
 
     Columns = dict[str, NDArray[Any]]
+    Ids = Sequence[int] | NDArray[np.int64]
 
 __all__ = [
     "LightCurvePoint",
@@ -194,8 +195,13 @@ def runcat_entries(connection: Connection, dataset_id: int) -> Columns:
     return read_columns(connection, _entries(dataset_id).order_by(RunningCatalog.id))
 
 
-def transients(connection: Connection, dataset_id: int) -> Columns:
+def transients(connection: Connection, dataset_id: int, *, entries: Ids | None = None) -> Columns:
     """Return the transient candidates of a dataset, the most significant first.
+
+    Parameters
+    ----------
+    entries
+        Row numbers of the running catalogue to look among; None takes all.
 
     Returns
     -------
@@ -207,10 +213,10 @@ def transients(connection: Connection, dataset_id: int) -> Columns:
     (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
     ``previous_limits_image``, ``image`` and its ``url``.
     """
-    return read_columns(
-        connection,
-        _candidates(dataset_id).order_by(VarMetric.sigma_rms_max.desc(), NewSource.id),
-    )
+    rows = _candidates(dataset_id).order_by(VarMetric.sigma_rms_max.desc(), NewSource.id)
+    if entries is not None:
+        rows = rows.where(is_among(connection, NewSource.runcat, entries))
+    return read_columns(connection, rows)
 
 
 def newest_transients(connection: Connection, dataset_id: int, *, limit: int = 100) -> Columns:

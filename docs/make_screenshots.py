@@ -1,0 +1,112 @@
+"""Make the pictures of Prefect's pages anew: a server, a survey, its runs, and a browser that looks at them.
+
+Needs Chromium (``apt-get install chromium``). Everything is made in a temporary folder and removed; the
+pictures go to ``docs/images``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from browser import browsing
+
+if TYPE_CHECKING:
+    from browser import Page
+
+IMAGES = Path(__file__).with_name("images")
+TRAP = Path(sys.executable).with_name("trap")
+SETTINGS = """\
+[persistence]
+description = "simulated survey, {granularity}s as tasks"
+[execution]
+granularity = "{granularity}"
+"""
+
+
+def main() -> None:
+    """Run everything, and look at it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
+        for variable in ("PREFECT_API_URL", "PREFECT_PROFILE"):
+            environment.pop(variable, None)
+
+        def run(*words: object) -> None:
+            subprocess.run([TRAP, *map(str, words)], cwd=folder, env=environment, check=True)  # noqa: S603
+
+        run("simulate", "images", "--timesteps", 12, "--bands", 2, "--size", 256, "--steady", 20, "--variables", 2,
+            "--transients", 3)  # fmt: skip
+        (folder / "images" / "t0007_b01.fits").write_bytes(b"SIMPLE  =")
+        try:
+            for granularity, images in (("timestep", "t*.fits"), ("image", "t000[0-3]*.fits")):
+                (folder / "trap.toml").write_text(SETTINGS.format(granularity=granularity))
+                # It leaves out the file that is no image, and says so by its exit code.
+                words = (
+                    "run",
+                    "trap.toml",
+                    "--images",
+                    f"images/{images}",
+                    "--database",
+                    f"sqlite:///{granularity}.db",
+                )
+                subprocess.run([TRAP, *words], cwd=folder, env=environment, check=False)  # noqa: S603
+            run("deploy", "--database", "sqlite:///trap.db", "--incoming", "incoming")
+            server = json.loads((folder / "prefect" / "trap-server.json").read_text())["api_url"]
+            with browsing() as page:
+                _look(page, server.removesuffix("/api"))
+        finally:
+            prefect = Path(sys.executable).with_name("prefect")
+            subprocess.run([prefect, "server", "stop"], env=environment, check=False)  # noqa: S603
+
+
+def _look(page: Page, server: str) -> None:
+    """Take the pictures that the README and the page on Prefect show."""
+    runs = {run["name"]: run for run in _find(server, "flow_runs") if run["parent_task_run_id"] is None}
+    whole = next(run for name, run in runs.items() if "timesteps as tasks" in name)
+    fine = next(run for name, run in runs.items() if "images as tasks" in name)
+    groups = {run["id"]: _groups(server, run) for run in (whole, fine)}
+    _shoot(page, "prefect-run", f"{server}/runs/flow-run/{whole['id']}", "flow_run_started", height=900)
+    _shoot(
+        page,
+        "prefect-tasks",
+        f"{server}/runs/flow-run/{groups[fine['id']][0]['id']}",
+        "Beginning subflow run",
+        height=620,
+    )
+    _shoot(page, "prefect-log", f"{server}/runs/flow-run/{groups[whole['id']][0]['id']}", "Beginning subflow run",
+           height=1300, top=500)  # fmt: skip
+    artifacts = _find(server, "artifacts", sort="CREATED_DESC", artifacts={"flow_run_id": {"any_": [whole["id"]]}})
+    source = next(each for each in artifacts if "-source-" in (each["key"] or ""))
+    summary = next(each for each in artifacts if each["type"] == "markdown" and "-source-" not in each["key"])
+    _shoot(page, "prefect-source", f"{server}/artifacts/artifact/{source['id']}", "flux density", height=1330)
+    _shoot(page, "prefect-summary", f"{server}/artifacts/artifact/{summary['id']}", "images accepted", height=1100)
+    manual = next(each for each in _find(server, "deployments") if each["name"] == "manual")
+    _shoot(page, "prefect-form", f"{server}/deployments/deployment/{manual['id']}/run", "Parameters", height=1400)
+
+
+def _shoot(page: Page, name: str, url: str, wanted: str, *, height: int, top: int = 0) -> None:
+    page.open(url, wanted, height=height)
+    path = IMAGES / f"{name}.png"
+    page.shoot(path, left=255, top=top)
+    print(f"{path} written, {path.stat().st_size / 1000:.0f} kB")
+
+
+def _find(server: str, what: str, **filters: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    answer = httpx.post(f"{server}/api/{what}/filter", json=filters, trust_env=False, timeout=60)
+    answer.raise_for_status()
+    return list(answer.json())
+
+
+def _groups(server: str, run: dict[str, Any]) -> list[dict[str, Any]]:
+    return _find(server, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [run["id"]]}}, sort="START_TIME_ASC")
+
+
+if __name__ == "__main__":
+    main()

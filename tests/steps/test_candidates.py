@@ -1,0 +1,81 @@
+"""New-source candidates with what the database and the images hold of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trap.config import PipelineConfig
+from trap.executors import SerialExecutor
+from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.pipeline import open_run
+from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A processed survey in which a transient appears: its database, dataset, candidates' rows and images."""
+    folder = tmp_path_factory.mktemp("survey")
+    sky = SurveyConfig(n_timesteps=6, n_bands=1, size=128, n_steady=5, n_variables=0, n_transients=1, seed=3)
+    images = simulate_survey(folder / "images", sky).images
+    config = PipelineConfig().with_options(
+        execution={"images": tuple(map(str, images)), "database": f"sqlite:///{folder / 'trap.db'}"},
+        transient_search={"new_source_test": "position", "new_source_sigma_margin": 3.0},
+    )
+    with open_run(config) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, SerialExecutor())
+        entries = dataset.survey.catalogue.entries["id"]
+        new = [int(entries[row]) for image in dataset.summary().images for row in image.new_sources.entry]
+        yield dataset.engine, dataset.dataset_id, new, images
+
+
+def test_a_candidate_comes_with_its_light_curve_and_its_best_earlier_image(run):
+    engine, dataset, new, images = run
+    assert len(new) == 1
+    (candidate,) = load_candidates(engine, dataset, new)
+    assert candidate.facts["runcat"] == new[0]
+    first = [str(path) for path in images].index(candidate.facts["url"])
+    assert candidate.earlier in {str(path) for path in images[:first]}
+    assert len(candidate.curve.time) == len(images) - first
+    assert np.isfinite(candidate.curve.flux).all()
+
+
+def test_what_nobody_asks_for_is_not_loaded(run):
+    engine, dataset, new, _ = run
+    assert load_candidates(engine, dataset, []) == []
+    assert load_candidates(engine, dataset, [max(new) + 1000]) == []
+
+
+def test_numbers_are_written_with_their_units(run):
+    engine, dataset, new, _ = run
+    (candidate,) = load_candidates(engine, dataset, new)
+    lines = dict(candidate_lines(candidate))
+    assert lines["flux density"].startswith(f"{1e3 * candidate.facts['f_int']:.4g} ± ")
+    assert lines["flux density"].endswith(" mJy")
+    assert all(value for value in lines.values())
+
+
+def test_pictures_show_the_light_curve_and_both_images(run):
+    engine, dataset, new, _ = run
+    (candidate,) = load_candidates(engine, dataset, new)
+    pictures = draw_candidate(candidate, PipelineConfig().reading)
+    assert pictures.light_curve.startswith(PNG)
+    assert pictures.cutouts.startswith(PNG)
+    assert pictures.missing == ()
+    assert len(pictures.light_curve) + len(pictures.cutouts) < 100_000
+
+
+def test_an_image_that_is_gone_costs_its_cut_out_and_says_so(run, tmp_path):
+
+    engine, dataset, new, _ = run
+    (candidate,) = load_candidates(engine, dataset, new)
+    gone = replace(candidate, facts={**candidate.facts, "url": str(tmp_path / "gone.fits")}, earlier="")
+    pictures = draw_candidate(gone, PipelineConfig().reading)
+    assert (pictures.cutouts, len(pictures.missing)) == (b"", 1)
+    assert "gone.fits" in pictures.missing[0]
+    assert pictures.light_curve.startswith(PNG)

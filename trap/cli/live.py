@@ -1,0 +1,107 @@
+"""``trap live``: a stream of images, processed as it comes, and what to say about it afterwards."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from trap.cli.program import command
+from trap.cli.run import effective_config, find_runner, start_logs
+from trap.config import LiveConfig
+from trap.errors import ConfigError
+from trap.monitors import load_monitors
+from trap.report.text import count
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from trap.live import LiveTally
+
+__all__ = ["live", "live_text"]
+
+
+def live(arguments: Namespace) -> int:
+    """Process images as they come, until it is stopped or nothing comes any more; print what became of them.
+
+    Returns
+    -------
+    The exit code, see :class:`trap.outcomes.ExitCode`.
+
+    Raises
+    ------
+    TrapError
+        If the run cannot start, or has to stop.
+    """
+    config, settings = effective_config(arguments), live_config(arguments)
+    monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
+    runner: Any = find_runner("local-live" if arguments.no_prefect else "prefect-live")
+    start_logs(config, arguments)
+    with stopped_by_signals() as is_stopped:
+        tally = runner(config, settings, monitors=monitors, is_stopped=is_stopped)
+    print(live_text(tally, config.execution.database))
+    return int(tally.exit_code)
+
+
+def live_config(arguments: Namespace) -> LiveConfig:
+    """Take the settings of live mode from those arguments that were given.
+
+    Raises
+    ------
+    ConfigError
+        If a setting cannot be right.
+    """
+    given = {name: getattr(arguments, name, None) for name in LiveConfig.model_fields}
+    try:
+        return LiveConfig(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}".lstrip(": ") for item in error.errors())
+        msg = "; ".join(problems)
+        raise ConfigError(msg) from error
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Callable[[], bool]]:
+    """Let the first interrupt, or request to end, finish the timestep in hand; a second interrupt ends at once."""
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopping.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def live_text(tally: LiveTally, database: str) -> str:
+    """Say what a live run did, what it left out and why, and how far behind it was."""
+    stored, candidates = count(tally.stored, "timestep"), count(tally.candidates, "transient candidate")
+    lines = [
+        f"dataset {tally.dataset_id}: {stored} stored, {tally.accepted} images accepted, {candidates}",
+        f"lag: {tally.lag_mean:.2f} s on average, {tally.lag_max:.2f} s at most",
+    ]
+    if tally.incomplete:
+        lines.append(f"{count(tally.incomplete, 'timestep')} closed by the clock")
+    if tally.failed:
+        lines.append(f"{count(tally.failed, 'timestep')} failed, and not in the database")
+    if tally.known:
+        lines.append(f"{count(tally.known, 'image')} known before")
+    if tally.left_out:
+        lines.append(
+            f"{count(tally.left_out, 'image')} left out: {tally.rejected} rejected or unreadable, {tally.late} late, "
+            f"{tally.behind} to keep up"
+        )
+        lines += [f"  {url}: {reason}" for url, reason in tally.told]
+        if tally.left_out > len(tally.told):
+            lines.append(f"  … and {tally.left_out - len(tally.told)} more, which the log names")
+    lines.append(f"now: {command('transients', tally.dataset_id, '--database', database)}")
+    return "\n".join(lines)

@@ -1,0 +1,136 @@
+"""Images that come through a socket, in the form in which TraP's correlators send them.
+
+An image is a frame: 512 bytes of head (a magic number of 8 bytes, then the lengths of header and
+pixels, 4 bytes each, then zeros), a FITS header as text, and its pixels as 32-bit floats. All
+numbers are in the byte order of the sender, which the magic number tells.
+
+TraP never said in which order the pixels come: its receiver took them as a FITS file has them (along
+x first), its emulator sent them along y first, so that images arrived transposed. Here the order is
+that of FITS files, and a sender with the other one is named in the settings.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from astropy.io import fits
+
+from trap.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+__all__ = ["Frame", "PixelOrder", "read_frame", "write_frame"]
+
+MAGIC = 0x47494A53484F4D4F
+HEAD_LENGTH = 512
+MAX_HEADER = 1 << 20
+MAX_PIXELS = 1 << 31
+"""bytes — larger numbers are those of a stream that is out of step."""
+
+PixelOrder = Literal["x-fastest", "y-fastest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """An image as it came.
+
+    Parameters
+    ----------
+    header
+        With the axes of the pixels.
+    pixels
+        (ny, nx) — rows along the second axis of the header.
+    """
+
+    header: fits.Header
+    pixels: NDArray[np.float32]
+
+    def to_fits(self) -> fits.PrimaryHDU:
+        """Return the image as it stands in a file; of further axes there is the one plane."""
+        n_more = max(0, int(self.header.get("NAXIS", 2)) - 2)
+        return fits.PrimaryHDU(self.pixels.reshape((1,) * n_more + self.pixels.shape), self.header)
+
+
+def read_frame(read: Callable[[int], bytes], order: PixelOrder) -> Frame:
+    """Read the next image of a stream.
+
+    Parameters
+    ----------
+    read
+        Returns so many bytes, or raises; fewer are the end of the stream.
+    order
+        Of the pixels.
+
+    Raises
+    ------
+    EOFError
+        If the stream has ended, between two images or within one.
+    ImageError
+        If what comes is no frame, or its parts do not fit each other.
+    """
+    head = _read(read, HEAD_LENGTH)
+    byte_order = _byte_order(head)
+    n_header, n_pixels = struct.unpack(f"{byte_order}II", head[8:16])
+    if n_header > MAX_HEADER or n_pixels > MAX_PIXELS:
+        msg = f"a frame with a header of {n_header} bytes and pixels of {n_pixels} bytes cannot be right"
+        raise ImageError(msg, "stream")
+    header = _parse(_read(read, n_header))
+    data = np.frombuffer(_read(read, n_pixels), f"{byte_order}f4")
+    nx, ny = _shape(header, data.size)
+    pixels = data.reshape(ny, nx) if order == "x-fastest" else data.reshape(nx, ny).T
+    return Frame(header=header, pixels=np.ascontiguousarray(pixels, ">f4"))
+
+
+def write_frame(header: fits.Header, pixels: NDArray[np.floating], order: PixelOrder = "x-fastest") -> bytes:
+    """Write an image as a frame: what a sender does.
+
+    Parameters
+    ----------
+    header
+        Its axes are those of the pixels.
+    pixels
+        (ny, nx)
+    """
+    text: bytes = header.tostring(sep="\n", endcard=True, padding=False).encode("ascii")
+    data = np.asarray(pixels, "=f4").tobytes(order="C" if order == "x-fastest" else "F")
+    head = struct.pack("=QII", MAGIC, len(text), len(data))
+    return head.ljust(HEAD_LENGTH, b"\0") + text + data
+
+
+def _read(read: Callable[[int], bytes], n: int) -> bytes:
+    data = read(n)
+    if len(data) < n:
+        msg = f"the stream ended after {len(data)} of {n} bytes"
+        raise EOFError(msg)
+    return data
+
+
+def _byte_order(head: bytes) -> str:
+    for order in "<>":
+        if struct.unpack(f"{order}Q", head[:8])[0] == MAGIC:
+            return order
+    msg = f"not the beginning of an image: {head[:8].hex()}, where {MAGIC:x} should be"
+    raise ImageError(msg, "stream")
+
+
+def _parse(text: bytes) -> fits.Header:
+    try:
+        lines = text.decode("ascii").rstrip("\0\n ")
+        return fits.Header.fromstring(lines, sep="\n" if "\n" in lines else "")
+    except (ValueError, fits.VerifyError) as error:
+        msg = f"the header cannot be read: {' '.join(str(error).split())}"
+        raise ImageError(msg, "stream") from error
+
+
+def _shape(header: fits.Header, n_pixels: int) -> tuple[int, int]:
+    nx, ny = header.get("NAXIS1", 0), header.get("NAXIS2", 0)
+    if not (isinstance(nx, int) and isinstance(ny, int) and nx > 0 and ny > 0 and nx * ny == n_pixels):
+        msg = f"{n_pixels} pixels came, for NAXIS1 = {nx!r} and NAXIS2 = {ny!r}"
+        raise ImageError(msg, "stream")
+    return nx, ny

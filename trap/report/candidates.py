@@ -1,0 +1,116 @@
+"""A new-source candidate for people: its numbers, its light curve, and what the images show."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trap.errors import ImageError, TransientError
+from trap.images.image import read_image
+from trap.report.cutouts import plot_cutouts, read_cutout
+from trap.report.plots import LightCurve, plot_light_curves
+from trap.report.text import moment, number, sky_position
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+    from trap.config import ReadingConfig
+
+__all__ = ["Candidate", "Pictures", "candidate_lines", "draw_candidate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """A new source, as its dataset knows it.
+
+    Parameters
+    ----------
+    facts
+        Its row of :func:`trap.db.lightcurves.transients`.
+    curve
+        Its points so far.
+    earlier
+        The best earlier image of its position; empty if there is none.
+    """
+
+    facts: Mapping[str, Any]
+    curve: LightCurve
+    earlier: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """Figures as PNG files, and what could not be shown.
+
+    Parameters
+    ----------
+    cutouts
+        Empty where no image could be read.
+    missing
+        Why images are not among the cut-outs.
+    """
+
+    light_curve: bytes
+    cutouts: bytes
+    missing: tuple[str, ...] = ()
+
+
+def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
+    """List what is known of a candidate: what it is called, and its value with its unit."""
+    facts = candidate.facts
+    return [
+        ("position (RA, Dec)", f"{sky_position(facts['wm_ra'], facts['wm_decl'])}°"),
+        ("first seen", f"{moment(facts['taustart_ts'])} UTC"),
+        ("frequency", f"{number(facts['freq_central'] / 1e6, 5)} MHz"),
+        ("flux density", f"{number(1e3 * facts['f_int'])} ± {number(1e3 * facts['f_int_err'], 2)} mJy"),
+        ("peak", f"{number(1e3 * facts['f_peak'])} ± {number(1e3 * facts['f_peak_err'], 2)} mJy/beam"),
+        ("significance", f"{number(facts['det_sigma'], 3)} σ"),
+        ("over the best earlier noise here", f"{number(facts['sigma_local'], 3)} σ"),
+        (
+            "over that of the whole image",
+            " to ".join(number(facts[f"sigma_rms_{end}"], 3) for end in ("max", "min")) + " σ",
+        ),
+        ("earlier looks", str(facts["n_looks"])),
+        ("η, V", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"),
+        ("image", str(facts["url"])),
+    ]
+
+
+def draw_candidate(candidate: Candidate, reading: ReadingConfig) -> Pictures:
+    """Draw the light curve of a candidate, and cut-outs of the image that showed it and of the one before.
+
+    A pure function of the candidate and the images, for worker processes.
+
+    Parameters
+    ----------
+    candidate
+        What is drawn.
+    reading
+        How its images are read.
+    """
+    facts, cutouts, missing = candidate.facts, [], []
+    looks = [(str(facts["url"]), f"first seen, {moment(facts['taustart_ts'])}")]
+    if candidate.earlier:
+        looks.append((candidate.earlier, "the best earlier image"))
+    for url, title in looks:
+        try:
+            cutout = read_cutout(read_image(url, reading), float(facts["wm_ra"]), float(facts["wm_decl"]), title)
+        except (ImageError, TransientError) as error:
+            missing.append(str(error))
+        else:
+            if cutout is not None:
+                cutouts.append(cutout)
+    return Pictures(
+        light_curve=_as_png(plot_light_curves([candidate.curve], columns=1)),
+        cutouts=_as_png(plot_cutouts(cutouts)) if cutouts else b"",
+        missing=tuple(missing),
+    )
+
+
+def _as_png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()

@@ -1,0 +1,50 @@
+"""New-source candidates as people look at them: what the database holds of each, brought together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trap.db import lightcurves
+from trap.db.engine import reading
+from trap.db.images import image_urls
+from trap.report.candidates import Candidate, Pictures, candidate_lines, draw_candidate
+from trap.report.plots import LightCurve
+from trap.report.text import sky_position
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+__all__ = ["Candidate", "Pictures", "candidate_lines", "draw_candidate", "load_candidates"]
+
+
+def load_candidates(engine: Engine, dataset_id: int, entries: Sequence[int]) -> list[Candidate]:
+    """Load candidates with their light curves so far.
+
+    Parameters
+    ----------
+    entries
+        Row numbers of the running catalogue, few enough for a query each.
+
+    Returns
+    -------
+    The most significant first. An entry that has since been forked is not among them.
+    """
+    if not entries:
+        return []
+    with reading(engine) as connection:
+        found = lightcurves.transients(connection, dataset_id, entries=entries)
+        earlier = image_urls(connection, found["previous_limits_image"])
+        rows = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+        return [
+            Candidate(
+                facts=facts,
+                curve=LightCurve.of_points(
+                    sky_position(facts["wm_ra"], facts["wm_decl"]),
+                    lightcurves.light_curve(connection, int(facts["runcat"])),
+                ),
+                earlier=earlier.get(int(facts["previous_limits_image"]), ""),
+            )
+            for facts in rows
+        ]
