@@ -64,7 +64,10 @@ def celestial_wcs(header: Header, url: str = "") -> WCS:
         kinds = ", ".join(f"CTYPE{axis} = {header.get(f'CTYPE{axis}', '')!r}" for axis in (1, 2))
         msg = f"the first two axes are not a longitude and a latitude on the sky: {kinds}"
         raise ImageError(msg, url)
-    with iers.conf.set_temp("auto_download", False), warnings.catch_warnings():
+    if not np.isfinite([*wcs.wcs.crval, *wcs.wcs.crpix]).all():
+        msg = f"the reference of the projection is impossible: CRVAL {wcs.wcs.crval}, CRPIX {wcs.wcs.crpix}"
+        raise ImageError(msg, url)
+    with iers.conf.set_temp("auto_download", False), warnings.catch_warnings(), np.errstate(all="ignore"):
         # astropy looks for leap seconds with the first equinox that it meets, in the network where those that it
         # brings along are old. No equinox needs them.
         warnings.simplefilter("ignore", AstropyWarning)
