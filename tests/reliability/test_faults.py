@@ -166,10 +166,10 @@ def full_postgresql(engine):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 1 MiB; where none may be mounted there is the injected error alone."""
+    """A file system of 8 MiB; where none may be mounted there is the injected error alone."""
     folder = tmp_path / "small"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here")
     yield folder
