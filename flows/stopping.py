@@ -69,7 +69,10 @@ class StopRequests:
 
     @contextmanager
     def finishing_timestep(self) -> Iterator[None]:
-        """Take SIGTERM as a request to stop after the timestep in hand; a second one ends the run at once."""
+        """Take SIGTERM as a request to stop after the timestep in hand.
+
+        However often it comes: a worker sends it to the process and to its group. Who cannot wait kills.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread gets signals
             return
@@ -77,7 +80,6 @@ class StopRequests:
 
         def terminate(_number: int, _frame: object) -> None:
             self._is_terminated = True
-            signal.signal(signal.SIGTERM, before)
 
         signal.signal(signal.SIGTERM, terminate)
         try:
