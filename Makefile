@@ -46,10 +46,11 @@ clean: ## remove all that make made: the environment, the demo, the caches
 	find trap flows tests checks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The lock is installed exactly (what it does not name is removed), then the project itself as a link to this tree:
-# a new module is there at once, a new dependency or entry point runs this rule again.
+# a new module is there at once, a new dependency or entry point runs this rule again. Packages are compiled on the way:
+# where PYTHONDONTWRITEBYTECODE is set, every process would do it again, which takes twice as long as all it imports.
 $(INSTALLED): $(UV) requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
