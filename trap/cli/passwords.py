@@ -61,7 +61,8 @@ def database_of_environment() -> str | None:
     """Make the URL of the database that TraP's variables name.
 
     They are ``TKP_DBENGINE``, ``…NAME``, ``…USER``, ``…HOST`` and ``…PORT``; as in TraP, user and name default to
-    the system's user. ``TKP_DBPASSWORD`` goes where PostgreSQL's library looks for a password.
+    the system's user, and the host may be the folder of a socket. ``TKP_DBPASSWORD`` goes where PostgreSQL's library
+    looks for a password.
 
     Returns
     -------
@@ -85,4 +86,8 @@ def database_of_environment() -> str | None:
         os.environ["PGPASSWORD"] = os.environ["TKP_DBPASSWORD"]
     user = given["USER"] or getuser()
     host, port, name = given["HOST"] or "localhost", given["PORT"] or "5432", given["NAME"] or user
-    return f"postgresql://{quote(user, safe='')}@{host}:{port}/{quote(name, safe='')}"
+    start, path = f"postgresql://{quote(user, safe='')}@", f"/{quote(name, safe='')}"
+    if host.startswith("/"):
+        # The folder of a socket, which has no place before the name.
+        return f"{start}{path}?host={quote(host, safe='')}&port={port}"
+    return f"{start}{host}:{port}{path}"
