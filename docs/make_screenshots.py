@@ -77,7 +77,7 @@ def _look(page: Page, server: str) -> None:
         page,
         "prefect-tasks",
         f"{server}/runs/flow-run/{groups[fine['id']][0]['id']}",
-        "Beginning subflow run",
+        "Task Runs",
         height=620,
     )
     _shoot(page, "prefect-log", f"{server}/runs/flow-run/{groups[whole['id']][0]['id']}", "Beginning subflow run",
