@@ -57,6 +57,10 @@ def test_codes_are_those_in_the_databases_of_trap():
         "NULL_DETECTION": 7,
         "MONITOR_FIRST": 8,
         "MONITOR": 9,
+        # TraP has no others.
+        "PART": 10,
+        "BLEND": 11,
+        "BACKWARD": 12,
     }
 
 

@@ -69,7 +69,7 @@ class ColumnTable:
     """
 
     def __post_init__(self) -> None:
-        values = {name: np.asarray(getattr(self, name), spec.dtype) for name, spec in self.columns().items()}
+        values = {name: np.asarray(getattr(self, name), spec.dtype) for name, spec in _columns(type(self)).items()}
         lengths = {name: value.size for name, value in values.items() if value.ndim == 1}
         if any(value.ndim > 1 for value in values.values()):
             shapes = {name: value.shape for name, value in values.items() if value.ndim > 1}
@@ -90,12 +90,12 @@ class ColumnTable:
         return _rebuild, (type(self), dict(self.as_dict()))
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
+        return len(getattr(self, next(iter(_columns(type(self))))))
 
     @classmethod
     def columns(cls) -> dict[str, Column]:
         """Name and :class:`Column` of every column, in order."""
-        return {item.name: item.metadata["column"] for item in fields(cls)}
+        return dict(_columns(cls))
 
     @classmethod
     def of(cls, **columns: Any) -> Self:  # noqa: ANN401 (anything array-like; dtypes are checked on construction)
@@ -112,11 +112,11 @@ class ColumnTable:
         """Stack the rows of ``tables`` in the order given; none gives an empty table."""
         if not tables:
             return cls.empty()
-        return cls(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in cls.columns()})
+        return cls(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in _columns(cls)})
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
         """Return the rows picked by an index array, a boolean mask or a slice."""
-        return type(self)(**{name: getattr(self, name)[rows] for name in self.columns()})
+        return type(self)(**{name: getattr(self, name)[rows] for name in _columns(type(self))})
 
     def with_columns(self, **values: ArrayLike) -> Self:
         """Return a copy with some columns replaced."""
@@ -124,7 +124,17 @@ class ColumnTable:
 
     def as_dict(self) -> Mapping[str, NDArray[Any]]:
         """Return the columns by name, in order; no copy."""
-        return {name: getattr(self, name) for name in self.columns()}
+        return {name: getattr(self, name) for name in _columns(type(self))}
+
+
+def _columns(table: type[ColumnTable]) -> Mapping[str, Column]:
+    # Asked for at every table that is made, tens of times a timestep.
+    if table not in _known_columns:
+        _known_columns[table] = {item.name: item.metadata["column"] for item in fields(table)}
+    return _known_columns[table]
+
+
+_known_columns: dict[type[ColumnTable], Mapping[str, Column]] = {}
 
 
 def _rebuild(table: type[ColumnTable], columns: dict[str, NDArray[Any]]) -> ColumnTable:
