@@ -168,7 +168,7 @@ def test_an_image_that_ends_its_worker_every_time_costs_itself_and_not_its_times
 
     class Deadly(SerialExecutor):
         def submit(self, step, /, *args, **kwargs):
-            return super().submit(die if args == (deadly,) else step, *args, **kwargs)
+            return super().submit(die if args[0] == deadly else step, *args, **kwargs)
 
     def die(*_args, **_kwargs):
         raise WorkerLostError("the worker process of measure_image died (exit code -9)", is_culprit=True)

@@ -60,6 +60,10 @@ class ImageError(TrapError, ValueError):
     def __str__(self) -> str:
         return f"{self.url}: {self.message}" if self.url else self.message
 
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        # Said outright: Dask's way of pickling would call ValueError's __new__ for an UnreadableImageError, and fail.
+        return type(self), (self.message, self.url)
+
 
 class UnreadableImageError(ImageError, OSError):
     """The file of an image is missing, truncated or not an image at all."""
