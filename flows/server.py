@@ -40,6 +40,7 @@ PORT = 4200
 START_SECONDS = 300.0
 """The first start makes Prefect's database; on a busy machine with two cores that takes half a minute."""
 STOP_SECONDS = 30.0
+MAX_SAID = 1000
 
 SERVER_SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -197,37 +198,35 @@ def _running(home: Path) -> Server | None:
 
 def _start(home: Path) -> Server:
     port = _free_port()
-    server_log = home / "trap-server.log"
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "server", "start", "--background"]
-    # The host and port also go through the environment: the pages of the UI are told them from there.
+    url, server_log = _api_url(port), home / "trap-server.log"
+    # Not Prefect's own --background: that writes its log into a pipe that nobody reads, and dies of it.
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "server", "start"]
+    # The host and port go through the environment: the pages of the UI are told them from there.
     environment = {
         **SERVER_SETTINGS,
         **os.environ,
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
     }
-    with server_log.open("wb") as output:
-        # Its own session: an interrupt at the terminal is for the run, not for the server.
-        started = subprocess.run(  # noqa: S603 (our own command)
-            command,
-            env=environment,
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            check=False,
-        )
-    pid, url = _read_pid(home), _api_url(port)
-    if started.returncode != 0 or pid is None:
-        msg = f"no Prefect server could be started: {' '.join(server_log.read_text(errors='replace').split())}"
-        raise ServerError(msg)
+    # Its own session: an interrupt at the terminal is for the run, not for the server. And nobody's child.
+    started = subprocess.run(  # noqa: S603 (our own command)
+        ["/bin/sh", "-c", '"$@" >"$0" 2>&1 & echo $!', str(server_log), *command],
+        env=environment,
+        cwd=home,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        check=True,
+    )
+    pid = int(started.stdout)
+    (home / "server.pid").write_text(str(pid))  # where `prefect server stop` looks for it
     _wait_until(lambda: _answers(url) or not _is_server(pid), START_SECONDS)
     if not _answers(url):
         _forget(home)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        msg = f"the Prefect server did not come up at {url}; to see why: {sys.executable} -m prefect server start"
+        said = " ".join(server_log.read_text(errors="replace").split())[-MAX_SAID:]
+        msg = f"no Prefect server could be started at {url}; it said: {said or 'nothing'}"
         raise ServerError(msg)
     server = Server(url, pid)
     (home / "trap-server.json").write_text(json.dumps(asdict(server)))
@@ -290,6 +289,7 @@ def _is_server(pid: int) -> bool:
         return False
     try:
         # Empty for a process that has ended and that nobody has asked about.
-        return b"prefect.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
     except FileNotFoundError:
         return not Path("/proc/self").exists()
+    return b"prefect.server" in words or b"prefect --no-prompt server start" in words
