@@ -61,7 +61,14 @@ def make_config(images):
     def make(database):
         return PipelineConfig().with_options(
             source_extraction={"detection_threshold": 5.0, "back_size_x": 32, "back_size_y": 32, "margin": 4},
-            execution={"images": (f"{images}/t*.fits",), "database": database, "n_workers": 1, "group_size": 1},
+            execution={
+                "images": (f"{images}/t*.fits",),
+                "database": database,
+                "n_workers": 1,
+                "group_size": 1,
+                # A server may need a moment to notice that the run before was killed, and has its lock until then.
+                "wait_for_dataset": True,
+            },
         )
 
     return make
