@@ -74,8 +74,8 @@ def _group_flow(
                 outcomes = _process_step_by_step(dataset, group, steps, ahead, stops)
             else:
                 outcomes = _process_whole_timesteps(dataset, group, workers, ahead, stops)
-        store_group_table(dataset.dataset_id, outcomes)
-        pages.store_new()
+            store_group_table(dataset.dataset_id, outcomes)
+            pages.store_new()
         return group_state(outcomes, len(group.timesteps))
 
     return Flow(

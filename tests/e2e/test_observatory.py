@@ -296,7 +296,9 @@ def test_a_cancelled_run_stops_after_a_timestep_and_can_be_resumed(observatory, 
     assert run["state_name"] == "Cancelled"
     n_before = observatory.n_stored("cancelled.db")
     assert n_before < N_LONG
-    assert f"stopped after {n_before} of {N_LONG} timesteps" in run["state"]["message"]
+    # By the run itself; or by Prefect, if it came between two groups, where no timestep is in hand.
+    own, prefects = f"stopped after {n_before} of {N_LONG} timesteps", "Flow run was cancelled successfully."
+    assert own in run["state"]["message"] or (run["state"]["message"] == prefects and n_before % 10 == 0)
     assert observatory.rows("SELECT COUNT(*) FROM timestep WHERE state = 'failed'", "cancelled.db") == [(0,)]
     config["persistence"] = {"dataset_id": 1}
     again = observatory.state_of(
