@@ -7,7 +7,7 @@ import pytest
 from flat_sky import sky_of
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import ndimage
+from photutils.segmentation import detect_sources
 
 from trap.catalogues import Flag
 from trap.extraction.islands import find_islands, fitted_pixels, flag_islands, list_islands
@@ -115,10 +115,13 @@ def test_fit_may_keep_the_island_beyond_its_surroundings():
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 3.0, 5.0]), min_size=6, max_size=6), min_size=1, max_size=6))
-def test_islands_of_any_form_are_the_connected_regions(rows):
+def test_islands_of_any_form_are_the_segments_of_photutils_that_have_a_peak(rows):
     significance = np.array(rows, np.float32)
-    labels, n = ndimage.label(significance >= 3.0, np.ones((3, 3)))
-    regions = [np.flatnonzero(labels == number + 1).tolist() for number in range(n)]
-    expected = sorted(pixels for pixels in regions if significance.ravel()[pixels].max() >= 5.0)
-    offsets, flat = list_islands(sky_of(rows).heights(analysis=3.0, detection=5.0).reached)
+    reached = sky_of(rows).heights(analysis=3.0, detection=5.0).reached
+    expected = []
+    if reached.any():  # photutils warns when it finds nothing
+        segments = detect_sources(significance, 2.9, n_pixels=1, connectivity=8)
+        regions = [np.flatnonzero(segments.data == label).tolist() for label in segments.labels]
+        expected = sorted(pixels for pixels in regions if significance.ravel()[pixels].max() >= 5.0)
+    offsets, flat = list_islands(reached)
     assert [flat[start:end].tolist() for start, end in pairwise(offsets)] == expected

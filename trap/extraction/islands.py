@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from photutils.segmentation import detect_sources
+from scipy import ndimage
 
 from trap.catalogues import Flag
 from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_segments, touching
-from trap.kernels.maps import IN_PEAK
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from trap.extraction.sky import Heights, Sky
 
 __all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_islands", "list_places"]
+
+EIGHT_NEIGHBOURS = np.ones((3, 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,7 +99,8 @@ def find_islands(sky: Sky, heights: Heights) -> Islands:
 def list_islands(reached: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """List the pixels of connected regions that somewhere reach the upper threshold.
 
-    The regions are photutils' segments; pixels that touch at a corner are connected.
+    They are the segments of photutils' ``detect_sources``, labelled by the same function of scipy; pixels that touch at
+    a corner are connected.
 
     Parameters
     ----------
@@ -111,11 +113,8 @@ def list_islands(reached: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[
         (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
         their first pixels, pixels in that of the image.
     """
-    if not (reached == IN_PEAK).any():
-        # photutils warns when it finds nothing.
-        return np.zeros(1, np.intp), np.empty(0, np.intp)
-    segments = detect_sources(reached, 0, n_pixels=1, connectivity=8)
-    return list_segments(segments.data, reached, segments.n_labels)
+    labels, n_labels = ndimage.label(reached, structure=EIGHT_NEIGHBOURS)
+    return list_segments(labels, reached, n_labels)
 
 
 def _listed(sky: Sky, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
