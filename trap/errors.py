@@ -60,9 +60,10 @@ class ImageError(TrapError, ValueError):
     def __str__(self) -> str:
         return f"{self.url}: {self.message}" if self.url else self.message
 
-    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str], dict[str, object]]:
         # Said outright: Dask's way of pickling would call ValueError's __new__ for an UnreadableImageError, and fail.
-        return type(self), (self.message, self.url)
+        # What else the error carries travels with it: the events of the step that it ended (trap.worker_log).
+        return type(self), (self.message, self.url), self.__dict__
 
 
 class UnreadableImageError(ImageError, OSError):
