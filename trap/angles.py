@@ -91,23 +91,23 @@ def offsets(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike
     mid_r = (np.cos(dec_a) + np.cos(dec_b)) / 2 * np.cos(half_ra)
     mid_z = (np.sin(dec_a) + np.sin(dec_b)) / 2
     mid_e = (np.cos(dec_a) - np.cos(dec_b)) / 2 * np.sin(half_ra)
-    return _project(np.stack([chord_r, chord_e, chord_z], -1), np.stack([mid_r, mid_e, mid_z], -1))
+    return _project((chord_r, chord_e, chord_z), (mid_r, mid_e, mid_z))
 
 
-def _project(chord: Array, middle: Array) -> tuple[Array, Array]:
+def _project(chord: tuple[Array, Array, Array], middle: tuple[Array, Array, Array]) -> tuple[Array, Array]:
     """Components of a chord along east and north at its middle, scaled from chord to arc."""
-    rho = np.hypot(middle[..., 0], middle[..., 1])
+    (chord_r, chord_e, chord_z), (mid_r, mid_e, mid_z) = chord, middle
+    rho = np.hypot(mid_r, mid_e)
     at_pole = rho < 1e-12
     safe_rho = np.where(at_pole, 1.0, rho)
     # Exactly at a pole every direction is south; any frame will do, so take that of the meridian.
-    cos_a = np.where(at_pole, 1.0, middle[..., 0] / safe_rho)
-    sin_a = np.where(at_pole, 0.0, middle[..., 1] / safe_rho)
-    length = np.hypot(rho, middle[..., 2])
-    sin_d, cos_d = middle[..., 2] / length, rho / length
-    east = -sin_a * chord[..., 0] + cos_a * chord[..., 1]
-    radial = cos_a * chord[..., 0] + sin_a * chord[..., 1]
-    north = cos_d * chord[..., 2] - sin_d * radial
-    half_chord = np.clip(np.linalg.norm(chord, axis=-1) / 2, 0.0, 1.0)
+    cos_a, sin_a = np.where(at_pole, 1.0, mid_r / safe_rho), np.where(at_pole, 0.0, mid_e / safe_rho)
+    length = np.hypot(rho, mid_z)
+    sin_d, cos_d = mid_z / length, rho / length
+    east = cos_a * chord_e - sin_a * chord_r
+    radial = cos_a * chord_r + sin_a * chord_e
+    north = cos_d * chord_z - sin_d * radial
+    half_chord = np.clip(np.sqrt(chord_r**2 + chord_e**2 + chord_z**2) / 2, 0.0, 1.0)
     tiny = half_chord < 1e-9
     stretch = np.where(tiny, 1.0, np.arcsin(half_chord) / np.where(tiny, 1.0, half_chord))
     return np.degrees(east * stretch), np.degrees(north * stretch)

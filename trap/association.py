@@ -99,8 +99,8 @@ def find_pairs(
     """
     rows, entries = near
     paired = measured.take(rows)
-    distance = angles.separation(paired.ra, paired.dec, known.ra, known.dec)
     east, north = angles.offsets(paired.ra, paired.dec, known.ra, known.dec)
+    distance = np.hypot(east, north)
     radius = _de_ruiter_radius(east, north, paired, known)
     pairs = CandidatePairs(
         entry=entries, measurement=rows, de_ruiter_radius=radius, distance=distance, east=east, north=north
@@ -118,6 +118,8 @@ def resolve(pairs: CandidatePairs) -> CandidatePairs:
     ends both have another partner is dropped, again and again, until there is none. Equal
     distances are decided by direction, so that the order of rows does not matter.
     """
+    if np.bincount(pairs.measurement, minlength=1).max() <= 1:
+        return pairs
     # Numbered from zero, the rows of a large catalogue cost nothing to count.
     _, entry = np.unique(pairs.entry, return_inverse=True)
     keep = _untangle(pairs.with_columns(entry=entry))

@@ -173,10 +173,13 @@ def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, kn
     pairs, parts = _choose_sides(pairs, measured, known)
     pairs = resolve(pairs)
     parts = _joined(parts, _find_splits(pairs, near, measured, known))
-    pairs = pairs.take(~np.isin(pairs.measurement, parts[0]))
+    pairs = _without(pairs, parts[0])
     merges = _find_merges(pairs, near, measured, known, taken=parts[0])
-    pairs = pairs.take(~np.isin(pairs.measurement, [merge.measurement for merge in merges]))
-    return Resolution(pairs, parts, merges)
+    return Resolution(_without(pairs, np.array([merge.measurement for merge in merges], np.intp)), parts, merges)
+
+
+def _without(pairs: CandidatePairs, measurements: Rows) -> CandidatePairs:
+    return pairs.take(~np.isin(pairs.measurement, measurements)) if measurements.size else pairs
 
 
 def _choose_sides(pairs: CandidatePairs, measured: Measurements, known: Known) -> tuple[CandidatePairs, Near]:
@@ -189,6 +192,8 @@ def _choose_sides(pairs: CandidatePairs, measured: Measurements, known: Known) -
     entries = known.entries
     blend = entries["blend"][pairs.entry]
     family = np.where(entries["is_blend"][pairs.entry], pairs.entry, blend)
+    if (family == NOT_PART).all():
+        return pairs, _joined()
     keep = np.ones(len(pairs), bool)
     # Blends are few.
     for number in np.unique(family[family != NOT_PART]):
@@ -222,9 +227,14 @@ def _of_pairs(pairs: CandidatePairs, measured: Measurements, known: Known) -> Ar
 def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, known: Known) -> Near:
     """Find the measurements of entries that this image shows as several components of one island."""
     measurements, rows = near
+    # Only an island of several components can be a split, and most have one.
+    is_crowded = (np.bincount(measured.island, minlength=1) > 1)[measured.island[measurements]]
+    measurements, rows = measurements[is_crowded], rows[is_crowded]
+    if not rows.size:
+        return _joined()
     ordered = pairs.take(np.lexsort((pairs.measurement, pairs.de_ruiter_radius, pairs.entry)))
-    paired, first = np.unique(ordered.entry, return_index=True)
-    own = _look_up(rows, paired, ordered.measurement[first], missing=-1)
+    first = np.flatnonzero(np.diff(ordered.entry, prepend=-1))
+    own = _look_up(rows, ordered.entry[first], ordered.measurement[first], missing=-1)
     partner = np.full(len(measured), -1)
     partner[pairs.measurement] = pairs.entry
     n_partners = np.bincount(pairs.measurement, minlength=len(measured))
@@ -257,13 +267,20 @@ def _find_merges(
     something else.
     """
     measurements, rows = near
-    is_alone = (measured.island > 0) & (np.bincount(measured.island, minlength=1)[measured.island] == 1)
-    is_alone[taken] = False
+    is_possible = (measured.island > 0) & (np.bincount(measured.island, minlength=1)[measured.island] == 1)
+    is_possible[taken] = False
+    is_possible &= np.bincount(measurements, minlength=len(measured)) > 1
+    free = is_possible[measurements]
+    measurements, rows = measurements[free], rows[free]
+    if not rows.size:
+        return []
+    entries = known.entries[rows]
+    free = _is_single(entries) & (entries["forcedfits_count"] == 0)
+    measurements, rows = measurements[free], rows[free]
     claimed, n_claims = np.unique(pairs.entry, return_counts=True)
     n_entries = len(known.entries)
     is_pair = np.isin(measurements * n_entries + rows, pairs.measurement * n_entries + pairs.entry)
-    free = is_alone[measurements] & _is_single(known.entries[rows])
-    free &= (known.entries["forcedfits_count"][rows] == 0) & (_look_up(rows, claimed, n_claims, missing=0) == is_pair)
+    free = _look_up(rows, claimed, n_claims, missing=0) == is_pair
     merges = (
         _best_merge(measurement, members, pairs, measured, known)
         for measurement, members in _several(measurements[free], rows[free])

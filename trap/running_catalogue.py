@@ -75,8 +75,8 @@ class RunningCatalogue:
         return Positions(
             ra=picked["wm_ra"],
             dec=picked["wm_dec"],
-            uncertainty_ew=picked["weight_ew"] ** -0.5,
-            uncertainty_ns=picked["weight_ns"] ** -0.5,
+            uncertainty_ew=1 / np.sqrt(picked["weight_ew"]),
+            uncertainty_ns=1 / np.sqrt(picked["weight_ns"]),
         )
 
     def begin_timestep(self) -> None:
@@ -135,8 +135,10 @@ class RunningCatalogue:
         found = self._resolve(measured, key, search_radius, max_radius)
         pairs = found.pairs
         rows, forked = self._fork(pairs, image)
-        self._update_positions(rows, measured, pairs.measurement)
-        unmatched = np.setdiff1d(np.arange(len(measured)), pairs.measurement)
+        self._update_positions(rows, measured, pairs)
+        is_new = np.ones(len(measured), bool)
+        is_new[pairs.measurement] = False
+        unmatched = np.flatnonzero(is_new)
         new = self._create(measured.take(unmatched), taustart)
         if new.size:
             self.changes.created.append((new, image, unmatched))
@@ -185,22 +187,21 @@ class RunningCatalogue:
         rows, _ = self.within(region)
         entries = self.entries[rows]
         missed = ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
-        seen = self._with_clones(associated)
-        missed &= (entries["first_seen"] < taustart) & ~np.isin(rows, seen)
+        # Marks rather than sets of rows: one byte an entry is sooner cleared than rows are sorted.
+        is_seen = np.zeros(self._n, bool)
+        is_seen[np.asarray(associated, np.intp)] = True
+        # Clones inherited the points of what they replaced; in order of time, so that a clone's own come after it.
+        for fork in self.changes.forks:
+            is_seen[fork.clone] |= is_seen[fork.parent]
         # Who has seen a blend or its parts has not missed the others.
-        missed &= ~np.isin(entries["blend"], seen[self.entries["is_blend"][seen]])
-        missed &= ~(entries["is_blend"] & np.isin(rows, self.entries["blend"][seen]))
+        blends = self.entries["blend"][is_seen]
+        is_seen_in_parts = np.zeros(self._n, bool)
+        is_seen_in_parts[blends[blends != NOT_PART]] = True
+        blend = entries["blend"]
+        missed &= (entries["first_seen"] < taustart) & ~is_seen[rows]
+        missed &= ~is_seen_in_parts[rows] & ~((blend != NOT_PART) & is_seen[blend])
         found: Rows = rows[missed]
         return found
-
-    def _with_clones(self, rows: ArrayLike) -> Rows:
-        """Add the entries that replaced some of these rows in this timestep: they inherited their points."""
-        known = set(np.asarray(rows, np.intp).tolist())
-        # In order of time, so that a clone's own clones come after it; forks are few.
-        for fork in self.changes.forks:
-            if fork.parent in known:
-                known.add(fork.clone)
-        return np.array(sorted(known), np.intp)
 
     def add_null_detections(
         self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey
@@ -237,7 +238,8 @@ class RunningCatalogue:
 
         TraP counts every band, so that N bands use up the expiration N times as fast.
         """
-        self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
+        if missed.size:
+            self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
 
     def _resolve(
         self, measured: Measurements, key: LightCurveKey, search_radius: float, max_radius: float
@@ -308,18 +310,16 @@ class RunningCatalogue:
     def _create(self, measured: Measurements, taustart: np.datetime64) -> Rows:
         new = np.zeros(len(measured), ENTRY)
         new["wm_ra"], new["wm_dec"] = angles.wrap_ra(measured.ra), measured.dec
-        new["weight_ew"], new["weight_ns"] = measured.uncertainty_ew**-2.0, measured.uncertainty_ns**-2.0
+        new["weight_ew"], new["weight_ns"] = 1 / measured.uncertainty_ew**2, 1 / measured.uncertainty_ns**2
         new["avg_ra_err"], new["avg_dec_err"] = measured.uncertainty_ew, measured.uncertainty_ns
         new["datapoints"], new["first_seen"], new["active"], new["blend"] = 1, taustart, True, NOT_PART
         return self.extend(new)
 
-    def _update_positions(self, rows: Rows, measured: Measurements, measurements: Rows) -> None:
+    def _update_positions(self, rows: Rows, measured: Measurements, pairs: CandidatePairs) -> None:
         """Move each entry towards its new measurement by their weights, along the sphere."""
         before = self.entries[rows]
-        error_ew, error_ns = measured.uncertainty_ew[measurements], measured.uncertainty_ns[measurements]
-        weight_ew, weight_ns = error_ew**-2.0, error_ns**-2.0
-        ra, dec = measured.ra[measurements], measured.dec[measurements]
-        east, north = angles.offsets(ra, dec, before["wm_ra"], before["wm_dec"])
+        error_ew, error_ns = (error[pairs.measurement] for error in (measured.uncertainty_ew, measured.uncertainty_ns))
+        weight_ew, weight_ns = 1 / error_ew**2, 1 / error_ns**2
         after = before.copy()
         after["weight_ew"] += weight_ew
         after["weight_ns"] += weight_ns
@@ -327,8 +327,8 @@ class RunningCatalogue:
         after["wm_ra"], after["wm_dec"] = angles.move(
             before["wm_ra"],
             before["wm_dec"],
-            east * weight_ew / after["weight_ew"],
-            north * weight_ns / after["weight_ns"],
+            pairs.east * weight_ew / after["weight_ew"],
+            pairs.north * weight_ns / after["weight_ns"],
         )
         for name, error in (("avg_ra_err", error_ew), ("avg_dec_err", error_ns)):
             after[name] += (error - before[name]) / after["datapoints"]
@@ -352,15 +352,16 @@ class RunningCatalogue:
         picked = {name: (values[measurements], errors[measurements]) for name, (values, errors) in columns.items()}
         add_points(curves, rows, picked)
         self.changes.touched.append(rows)
+        now = curves[rows]
         return Associations.of(
             entry=rows,
             measurement=measurements,
             type=types,
             de_ruiter_radius=de_ruiter_radius,
             distance_arcsec=distance_arcsec,
-            v_int=modulation_v(curves[rows]),
-            eta_int=weighted_eta(curves[rows]),
-            f_datapoints=curves["n"][rows],
+            v_int=modulation_v(now),
+            eta_int=weighted_eta(now),
+            f_datapoints=now["n"],
         )
 
 

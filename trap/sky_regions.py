@@ -33,9 +33,11 @@ class SkyRegions(list[SkyRegion]):
         super().__init__()
         self._index = SkyIndex()
         self._largest = 0.0
+        self._numbers: dict[SkyRegion, int] = {}
 
     def append(self, region: SkyRegion) -> None:
         """Add a region at the next number."""
+        self._numbers.setdefault(region, len(self))
         super().append(region)
         self._index.add([region.centre_ra], [region.centre_dec])
         self._largest = max(self._largest, region.xtr_radius)
@@ -53,6 +55,9 @@ class SkyRegions(list[SkyRegion]):
         among
             Numbers of the regions that may be found; None: all.
         """
+        same = self._numbers.get(region)
+        if same is not None and (among is None or same in among):
+            return same
         limit = tolerance * region.xtr_radius
         _, numbers = self._index.near([region.centre_ra], [region.centre_dec], limit)
         known = [number for number in numbers.tolist() if among is None or number in among]

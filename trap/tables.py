@@ -8,7 +8,7 @@ documentation, the database and the exports alike.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -70,20 +70,27 @@ class ColumnTable:
 
     def __post_init__(self) -> None:
         values = {name: np.asarray(getattr(self, name), spec.dtype) for name, spec in _columns(type(self)).items()}
-        lengths = {name: value.size for name, value in values.items() if value.ndim == 1}
-        if any(value.ndim > 1 for value in values.values()):
-            shapes = {name: value.shape for name, value in values.items() if value.ndim > 1}
-            msg = f"{type(self).__name__}: columns must be one-dimensional, got {shapes}"
-            raise ValueError(msg)
-        if len(set(lengths.values())) > 1:
+        lengths = {value.size for value in values.values() if value.ndim == 1}
+        if len(lengths) > 1 or any(value.ndim > 1 for value in values.values()):
+            self._refuse(values)
+        n_rows = next(iter(lengths), 1)
+        # Views, so that freezing a column does not freeze the caller's own array.
+        self._hold(
+            {name: value.view() if value.ndim else np.full(n_rows, value) for name, value in values.items()},
+        )
+
+    def _refuse(self, values: Mapping[str, NDArray[Any]]) -> NoReturn:
+        shapes = {name: value.shape for name, value in values.items() if value.ndim > 1}
+        msg = f"{type(self).__name__}: columns must be one-dimensional, got {shapes}"
+        if not shapes:
+            lengths = {name: value.size for name, value in values.items() if value.ndim == 1}
             msg = f"{type(self).__name__}: columns differ in length: {lengths}"
-            raise ValueError(msg)
-        n_rows = next(iter(lengths.values()), 1)
-        for name, value in values.items():
-            # A view, so that freezing the column does not freeze the caller's own array.
-            frozen = np.full(n_rows, value) if value.ndim == 0 else value.view()
-            frozen.flags.writeable = False
-            object.__setattr__(self, name, frozen)
+        raise ValueError(msg)
+
+    def _hold(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        for name, values in columns.items():
+            values.flags.writeable = False
+            object.__setattr__(self, name, values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor: arrays come out of a pickle writable.
@@ -112,11 +119,18 @@ class ColumnTable:
         """Stack the rows of ``tables`` in the order given; none gives an empty table."""
         if not tables:
             return cls.empty()
-        return cls(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in _columns(cls)})
+        return cls._made_of({name: np.concatenate([getattr(t, name) for t in tables]) for name in _columns(cls)})
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
         """Return the rows picked by an index array, a boolean mask or a slice."""
-        return type(self)(**{name: getattr(self, name)[rows] for name in _columns(type(self))})
+        return self._made_of({name: getattr(self, name)[rows] for name in _columns(type(self))})
+
+    @classmethod
+    def _made_of(cls, columns: Mapping[str, NDArray[Any]]) -> Self:
+        """Make a table of columns that are known to be right, and are nobody else's: rows of tables, checked once."""
+        table = object.__new__(cls)
+        table._hold(columns)
+        return table
 
     def with_columns(self, **values: ArrayLike) -> Self:
         """Return a copy with some columns replaced."""

@@ -102,7 +102,7 @@ def _add_quantity(
     mean[rows] += deviation / n
     statistics[f"m2_{quantity}"][rows] += deviation * (values - mean[rows])
 
-    weight = errors**-2.0
+    weight = 1 / errors**2
     wsum = statistics[f"wsum_{quantity}"][rows] + weight
     statistics[f"wsum_{quantity}"][rows] = wsum
     deviation = values - wmean[rows]

@@ -15,6 +15,8 @@ from trap.survey import as_utc64
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from trap.config import AssociationConfig
     from trap.entries import LightCurveKey
     from trap.images.image import ImageMetadata
@@ -59,7 +61,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
     if result.findings:
         log.warning("image_doubtful", image=metadata.url, findings=[finding.text for finding in result.findings])
     found = result.measurements
-    measured = _in_order(found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0)))
+    measured = found.take(_ordered(found, np.flatnonzero(found.is_measured & (found.flags & Flag.OUTSIDE == 0))))
     log.debug("image_associated", image=metadata.url, n_found=len(found), n_associated=len(measured))
     settings = survey.config.association
     associations = survey.catalogue.associate(
@@ -83,9 +85,13 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
     )
 
 
-def _in_order(measured: Measurements) -> Measurements:
-    """Put measurements into an order of their own: whoever lists them otherwise gets the same rows of all tables."""
-    return measured.take(np.lexsort((measured.f_int_err, measured.f_int, measured.ra, measured.dec)))
+def _ordered(found: Measurements, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Put rows into an order of their own: whoever lists them otherwise gets the same rows of all tables."""
+    order = np.argsort(found.dec[rows])
+    if (np.diff(found.dec[rows][order]) == 0).any():
+        order = np.lexsort([values[rows] for values in (found.f_int_err, found.f_int, found.ra, found.dec)])
+    ordered: NDArray[np.intp] = rows[order]
+    return ordered
 
 
 def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> ImageRecord:

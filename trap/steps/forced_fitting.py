@@ -156,6 +156,8 @@ def _associate_fits(
     if len(requests) != len(fits):
         msg = f"{image.result.metadata.url}: {len(fits)} forced fits for {len(requests)} requests"
         raise ValueError(msg)
+    if not len(requests):
+        return image
     usable = fits.is_measured
     measurements = Measurements.concatenate([image.measurements, with_reasons(fits)])
     rows = np.arange(len(image.measurements), len(measurements))

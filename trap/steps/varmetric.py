@@ -35,6 +35,8 @@ __all__ = ["execute_store_varmetric", "refresh_varmetric", "summarise_touched"]
 
 STOKES_I = 1
 """As FITS numbers it."""
+LEAST_BANDS = 2
+"""A spectral index needs two."""
 
 
 def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetrics:
@@ -51,8 +53,9 @@ def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetri
     fluxes = np.concatenate([np.empty(0), *(im.measurements.f_int[im.associations.measurement] for im in images)])
     numbers = np.repeat(np.arange(len(images)), [len(image.associations) for image in images])
     order = np.lexsort((numbers, -fluxes, entries))
-    entries, first = np.unique(entries[order], return_index=True)
-    numbers = numbers[order][first]
+    entries, numbers = entries[order], numbers[order]
+    first = np.flatnonzero(np.diff(entries, prepend=-1))
+    entries, numbers = entries[first], numbers[first]
     active = survey.catalogue.entries["active"][entries]
     entries, numbers = entries[active], numbers[active]
     curves = np.zeros(len(entries), FLUX_STATISTICS)
@@ -85,6 +88,8 @@ def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetri
 def _spectral_indices(survey: Survey, entries: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit the weighted mean flux densities of Stokes I in all bands."""
     keys = [key for key in survey.catalogue.light_curves if key.stokes == STOKES_I]
+    if len(keys) < LEAST_BANDS:
+        return np.full(len(entries), np.nan), np.full(len(entries), np.nan)
     curves = [survey.catalogue.fluxes(key)[entries] for key in keys]
     means = np.array([np.where(curve["n"] > 0, curve["wmean_f_int"], np.nan) for curve in curves])
     weights = np.array([np.where(curve["n"] > 0, curve["wsum_f_int"], np.nan) for curve in curves])
