@@ -30,6 +30,7 @@ from made_up_survey import Field, dataset_maker, sources
 from table_filler import fill_dataset
 
 from trap.db import bulk, lightcurves
+from trap.db.binary_copy import binary_rows
 from trap.db.engine import make_engine, reading, transaction
 from trap.db.models import Base
 from trap.db.schema import upgrade
@@ -48,17 +49,17 @@ STRIDE = 10
 
 
 @contextmanager
-def recorded() -> Iterator[list[tuple[str, dict[str, list[object]]]]]:
+def recorded() -> Iterator[list[tuple[str, dict[str, Any]]]]:
     """Keep the rows that are written meanwhile, with their table: those inserted, changed and upserted."""
-    rows: list[tuple[str, dict[str, list[object]]]] = []
+    rows: list[tuple[str, dict[str, Any]]] = []
     writers = {name: getattr(bulk, name) for name in ("insert_columns", "update_columns", "upsert_columns")}
     modules = [module for name, module in sys.modules.items() if name.startswith("trap.db.")]
 
     def wrapped(write: Callable[..., None]) -> Callable[..., None]:
         def keep(connection: object, model: type[Base], columns: dict[str, object], **given: object) -> None:
-            lists = bulk._as_lists(columns)
-            if bulk._n_rows(lists):
-                rows.append((model.__tablename__, lists))
+            filled = bulk._filled(columns)
+            if bulk._n_rows(filled):
+                rows.append((model.__tablename__, filled))
             write(connection, model, columns, **given)
 
         return keep
@@ -76,13 +77,18 @@ def recorded() -> Iterator[list[tuple[str, dict[str, list[object]]]]]:
 def prepare_bare(engine: Engine) -> None:
     """Make for each of our tables one without keys and indexes, and on PostgreSQL one with them but no references."""
     with transaction(engine) as connection:
-        for name in Base.metadata.tables:
+        for name, table in Base.metadata.tables.items():
             connection.execute(text(f'CREATE TABLE "bare_{name}" AS SELECT * FROM "{name}" LIMIT 0'))
             if engine.dialect.name == "postgresql":
                 connection.execute(text(f'CREATE TABLE "indexed_{name}" (LIKE "{name}" INCLUDING ALL)'))
+                # Of a row that is changed only some columns are written.
+                free = [c.name for c in table.columns if not c.primary_key and not c.nullable]
+                if free:
+                    dropped = ", ".join(f'ALTER "{column}" DROP NOT NULL' for column in free)
+                    connection.execute(text(f'ALTER TABLE "indexed_{name}" {dropped}'))
 
 
-def write_bare(engine: Engine, rows: list[tuple[str, dict[str, list[object]]]], kind: str = "bare") -> float:
+def write_bare(engine: Engine, rows: list[tuple[str, dict[str, Any]]], kind: str = "bare") -> float:
     """Write rows as quickly as the database's own way allows; returns the seconds, without those of making the text."""
     write = _executemany if engine.dialect.name == "sqlite" else _copy
     ready = [write(f"{kind}_{name}", name, columns) for name, columns in rows]
@@ -97,19 +103,19 @@ def write_bare(engine: Engine, rows: list[tuple[str, dict[str, list[object]]]], 
     return time.perf_counter() - start
 
 
-def _executemany(into: str, _name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
-    values = [[v.isoformat(" ") if isinstance(v, datetime) else v for v in column] for column in columns.values()]
+def _executemany(into: str, _name: str, columns: dict[str, Any]) -> Callable[[Any], None]:
+    lists = [bulk._python_values(column) for column in columns.values()]
+    values = [[v.isoformat(" ") if isinstance(v, datetime) else v for v in column] for column in lists]
     listed, marks = ", ".join(f'"{c}"' for c in columns), ", ".join("?" * len(columns))
     given = list(zip(*values, strict=True))
     return lambda cursor: cursor.executemany(f'INSERT INTO "{into}" ({listed}) VALUES ({marks})', given)
 
 
-def _copy(into: str, name: str, columns: dict[str, list[object]]) -> Callable[[Any], None]:
-    table = Base.metadata.tables[name]
-    values = [bulk._texts(table.c[c], v, null="", quote=bulk._quote_csv) for c, v in columns.items()]
-    lines, listed = "\n".join(map(",".join, zip(*values, strict=True))), ", ".join(f'"{c}"' for c in columns)
-    copy = f'COPY "{into}" ({listed}) FROM STDIN (FORMAT csv)'
-    return lambda cursor: cursor.copy_expert(copy, io.StringIO(lines))
+def _copy(into: str, name: str, columns: dict[str, Any]) -> Callable[[Any], None]:
+    table, listed = Base.metadata.tables[name], ", ".join(f'"{c}"' for c in columns)
+    content = binary_rows(columns, {c: table.c[c].type for c in columns})
+    copy = f'COPY "{into}" ({listed}) FROM STDIN (FORMAT binary)'
+    return lambda cursor: cursor.copy_expert(copy, io.BytesIO(content))
 
 
 def days(n: int) -> Iterator[object]:

@@ -59,6 +59,6 @@ def statements(engine, monkeypatch):
     """All statements that reach the database from now on; COPY, which SQLAlchemy does not see, included."""
     seen = []
     copy = bulk._copy
-    monkeypatch.setattr(bulk, "_copy", lambda *given: (seen.append("COPY"), copy(*given)))
+    monkeypatch.setattr(bulk, "_copy", lambda *given, **into: (seen.append("COPY"), copy(*given, **into)))
     event.listen(engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
     return seen

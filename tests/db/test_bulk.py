@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 from trap.db import bulk
 from trap.db.bulk import insert_columns, is_among, reserve_ids, update_columns, upsert_columns
 from trap.db.engine import reading, transaction
-from trap.db.models import Dataset, FrequencyBand, ImageData, Monitor, Timestep, UnreadableImage
+from trap.db.models import Dataset, FrequencyBand, Monitor, Timestep, UnreadableImage
 from trap.errors import DatabaseError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -68,14 +68,6 @@ def test_awkward_texts_and_bytes_come_back_unchanged(engine, dataset):
     with transaction(engine) as connection:
         insert_columns(connection, UnreadableImage, {"dataset": dataset, "url": texts, "reason": texts[::-1]})
     assert _column(engine, UnreadableImage.url, UnreadableImage.id) == texts
-    content = [bytes(range(256)), b"", None]
-    with transaction(engine) as connection:
-        lists = bulk._as_lists({"fits_data": content})
-        assert lists == {"fits_data": content}
-        if engine.dialect.name == "postgresql":
-            column = ImageData.metadata.tables["imagedata"].c.fits_data
-            written = bulk._texts(column, content, null="", quote=bulk._quote_csv)
-            assert written == ['"\\x' + content[0].hex() + '"', '"\\x"', ""]
 
 
 def test_none_is_null_and_a_column_left_out_gets_its_default(engine, dataset):
@@ -145,10 +137,10 @@ def test_violated_constraint_is_a_database_error(engine, dataset):
 
 
 @pytest.mark.parametrize("n", [1, 1000])
-def test_number_of_statements_does_not_depend_on_the_number_of_rows(engine, dataset, monkeypatch, n):
+def test_number_of_statements_does_not_depend_on_the_number_of_rows(engine, dataset, monkeypatch, dialect, n):
     statements = []
     copy = bulk._copy
-    monkeypatch.setattr(bulk, "_copy", lambda *given: (statements.append("COPY"), copy(*given)))
+    monkeypatch.setattr(bulk, "_copy", lambda *given, **into: (statements.append("COPY"), copy(*given, **into)))
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     urls = [str(i) for i in range(n)]
     with transaction(engine) as connection:
@@ -159,4 +151,5 @@ def test_number_of_statements_does_not_depend_on_the_number_of_rows(engine, data
         upsert_columns(
             connection, UnreadableImage, {"dataset": dataset, "url": urls, "reason": "s"}, key=("dataset", "url")
         )
-    assert len(statements) == 4
+    # On PostgreSQL rows that change others come by way of a temporary table.
+    assert len(statements) == (4 if dialect == "sqlite" else 8)

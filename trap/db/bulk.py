@@ -1,35 +1,37 @@
 """Many rows in one statement: a thousand sources cost the database as many statements as one.
 
-Rows come as columns, the way they lie in memory. PostgreSQL takes them by ``COPY``, or as arrays
-that it unnests itself; SQLite by ``executemany``, which compiles the statement once. Floats arrive
-to the last bit. NaN stays NaN on PostgreSQL, unless it is made NULL; SQLite has none and stores NULL.
+Rows come as columns, the way they lie in memory. PostgreSQL takes them by ``COPY``, those that change
+others into a temporary table first; SQLite by ``executemany``, which compiles the statement once. Floats
+arrive to the last bit. NaN stays NaN on PostgreSQL, unless it is made NULL; SQLite has none and stores NULL.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psycopg2
-from sqlalchemy import ARRAY, BigInteger, Text, any_, bindparam, cast, column, func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ARRAY, BigInteger, any_, bindparam, case, cast, column, func, insert, select, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
+from trap.db.binary_copy import binary_rows
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Select, Table
     from sqlalchemy.orm import InstrumentedAttribute
-    from sqlalchemy.sql.selectable import Subquery, TableValuedAlias
+    from sqlalchemy.sql.selectable import Subquery
 
     from trap.db.models import Base
 
     Ids = Sequence[int] | NDArray[np.int64]
+    Values = Sequence[Any] | NDArray[Any]
 
 __all__ = [
     "given_pairs",
@@ -41,8 +43,6 @@ __all__ = [
     "update_columns",
     "upsert_columns",
 ]
-
-_NUMBERS: dict[type, Callable[[Any], str]] = {float: float.__repr__, int: int.__repr__}
 
 
 def reserve_ids(connection: Connection, model: type[Base], n: int) -> NDArray[np.int64]:
@@ -61,8 +61,12 @@ def reserve_ids(connection: Connection, model: type[Base], n: int) -> NDArray[np
         highest = connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one()
         return np.arange(highest + 1, highest + 1 + n, dtype=np.int64)
     sequence = func.pg_get_serial_sequence(table.name, "id")
-    drawn = select(func.nextval(sequence)).select_from(func.generate_series(1, n))
-    return np.sort(np.fromiter(connection.execute(drawn).scalars(), np.int64, n))
+    drawn = select(func.nextval(sequence).label("id")).select_from(func.generate_series(1, n)).subquery()
+    first, last = func.min(drawn.c.id), func.max(drawn.c.id)
+    # Others may draw meanwhile; only then are the numbers worth listing.
+    listed = case((last - first + 1 != n, func.array_agg(drawn.c.id)))
+    lowest, highest, scattered = connection.execute(select(first, last, listed)).one()
+    return np.arange(lowest, highest + 1) if scattered is None else np.sort(np.array(scattered, np.int64))
 
 
 def insert_columns(connection: Connection, model: type[Base], columns: Mapping[str, Any]) -> None:
@@ -74,13 +78,13 @@ def insert_columns(connection: Connection, model: type[Base], columns: Mapping[s
         Each of length n, or one value for all rows; at least one of length n. Columns left out get
         the default of the database. None is NULL; times are aware datetimes or numpy times in UTC.
     """
-    lists = _as_lists(columns)
-    if not _n_rows(lists):
+    filled = _filled(columns)
+    if not _n_rows(filled):
         return
     if connection.dialect.name == "sqlite":
-        connection.execute(insert(model), _rows(lists))
+        connection.execute(insert(model), _rows(filled))
     else:
-        _copy(connection, _table(model), lists)
+        _copy(connection, _table(model), filled)
 
 
 def update_columns(connection: Connection, model: type[Base], columns: Mapping[str, Any]) -> None:
@@ -91,19 +95,19 @@ def update_columns(connection: Connection, model: type[Base], columns: Mapping[s
     columns
         As for :func:`insert_columns`, with ``id``.
     """
-    lists = _as_lists(columns)
-    if not _n_rows(lists):
+    filled = _filled(columns)
+    if not _n_rows(filled):
         return
     table = _table(model)
-    changed = [name for name in lists if name != "id"]
+    changed = [name for name in filled if name != "id"]
     if connection.dialect.name == "sqlite":
         # A bound value may not be called like a column.
         statement = update(table).where(table.c.id == bindparam("at_id")).values({n: bindparam(n) for n in changed})
-        connection.execute(statement, _rows({"at_id": lists["id"], **{name: lists[name] for name in changed}}))
+        connection.execute(statement, _rows({"at_id": filled["id"], **{name: filled[name] for name in changed}}))
     else:
-        given = _unnested(table, lists)
-        statement = update(table).where(table.c.id == given.c.id).values({name: given.c[name] for name in changed})
-        connection.execute(statement)
+        given = _set_aside(connection, table, filled)
+        new = ", ".join(f'"{name}" = {given}."{name}"' for name in changed)
+        connection.exec_driver_sql(f'UPDATE "{table.name}" SET {new} FROM {given} WHERE "{table.name}".id = {given}.id')
 
 
 def upsert_columns(
@@ -118,20 +122,22 @@ def upsert_columns(
     key
         Columns under a unique constraint that tell whether a row is there.
     """
-    lists = _as_lists(columns)
-    if not _n_rows(lists):
+    filled = _filled(columns)
+    if not _n_rows(filled):
         return
     table = _table(model)
-    changed = [name for name in lists if name not in key]
+    changed = [name for name in filled if name not in key]
     if connection.dialect.name == "sqlite":
         sqlite_insert = sqlite.insert(table)
         new = {name: sqlite_insert.excluded[name] for name in changed}
-        connection.execute(sqlite_insert.on_conflict_do_update(index_elements=key, set_=new), _rows(lists))
+        connection.execute(sqlite_insert.on_conflict_do_update(index_elements=key, set_=new), _rows(filled))
     else:
-        given = _unnested(table, lists)
-        rows = postgresql.insert(table).from_select(list(lists), select(*given.c))
-        new = {name: rows.excluded[name] for name in changed}
-        connection.execute(rows.on_conflict_do_update(index_elements=key, set_=new))
+        given, names = _set_aside(connection, table, filled), _listed(filled)
+        taken = ", ".join(f'"{name}" = excluded."{name}"' for name in changed)
+        connection.exec_driver_sql(
+            f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {given} '
+            f"ON CONFLICT ({_listed(key)}) DO UPDATE SET {taken}"
+        )
 
 
 def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray[Any]]:
@@ -163,11 +169,13 @@ def is_among(
     return wanted == any_(cast(listed, ARRAY(wanted.type)))
 
 
-def nullable(values: NDArray[Any]) -> NDArray[Any] | list[Any]:
+def nullable(values: NDArray[Any]) -> NDArray[Any]:
     """Values with NULL for what is not known: to PostgreSQL, NaN is a number, and the highest of all."""
     if not np.isnan(values).any():
         return values
-    return [None if math.isnan(value) else value for value in values.tolist()]
+    listed = values.astype(object)
+    listed[np.isnan(values)] = None
+    return listed
 
 
 def given_pairs(connection: Connection, first: Ids, second: Ids) -> Subquery:
@@ -188,17 +196,14 @@ def _table(model: type[Base]) -> Table:
     return table
 
 
-def _as_lists(columns: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Turn columns into lists of Python values, all of the same length."""
+def _filled(columns: Mapping[str, Any]) -> dict[str, Values]:
+    """Make columns of single values; all have the same length."""
     lengths = {name: len(values) for name, values in columns.items() if _is_column(values)}
     if len(set(lengths.values())) != 1:
         msg = f"columns must have one length, got {lengths}"
         raise ValueError(msg)
     (n,) = set(lengths.values())
-    return {
-        name: _python_values(values) if name in lengths else _python_values([values]) * n
-        for name, values in columns.items()
-    }
+    return {name: values if name in lengths else [values] * n for name, values in columns.items()}
 
 
 def _is_column(values: Any) -> bool:  # noqa: ANN401 (a column or a single value)
@@ -225,25 +230,40 @@ def _as_array(values: Sequence[Any], kind: type) -> NDArray[Any]:
     return np.array(values, dtype)
 
 
-def _n_rows(lists: Mapping[str, list[Any]]) -> int:
-    return len(next(iter(lists.values())))
+def _n_rows(columns: Mapping[str, Values]) -> int:
+    return len(next(iter(columns.values())))
 
 
-def _rows(lists: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    names = tuple(lists)
-    return [dict(zip(names, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+def _rows(columns: Mapping[str, Values]) -> list[dict[str, Any]]:
+    names = tuple(columns)
+    lists = [_python_values(values) for values in columns.values()]
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def _copy(connection: Connection, table: Table, lists: Mapping[str, list[Any]]) -> None:
-    """Send rows by PostgreSQL's COPY, as comma-separated text."""
-    texts = [_texts(table.c[name], values, null="", quote=_quote_csv) for name, values in lists.items()]
-    lines = "\n".join(map(",".join, zip(*texts, strict=True)))
-    names = ", ".join(f'"{name}"' for name in lists)
-    statement = f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)'
+def _set_aside(connection: Connection, table: Table, columns: Mapping[str, Values]) -> str:
+    """Copy rows into a temporary table like this one; returns its name."""
+    given = f"given_{table.name}"
+    # Made once a connection; the transaction may have used it before.
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {given} ON COMMIT DELETE ROWS "
+        f'AS SELECT * FROM "{table.name}" WITH NO DATA; DELETE FROM {given}'
+    )
+    _copy(connection, table, columns, into=given)
+    return given
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _copy(connection: Connection, table: Table, columns: Mapping[str, Values], *, into: str = "") -> None:
+    """Send rows by PostgreSQL's COPY."""
+    content = binary_rows(columns, {name: table.c[name].type for name in columns})
+    statement = f'COPY "{into or table.name}" ({_listed(columns)}) FROM STDIN (FORMAT binary)'
     raw = connection.connection.dbapi_connection
     cursor = connection.connection.cursor()
     try:
-        cursor.copy_expert(statement, io.StringIO(lines))
+        cursor.copy_expert(statement, io.BytesIO(content))
     except psycopg2.Error as error:
         # SQLAlchemy does not see this statement, so its error is made here.
         is_lost = connection.dialect.is_disconnect(error, raw, cursor)
@@ -254,46 +274,3 @@ def _copy(connection: Connection, table: Table, lists: Mapping[str, list[Any]]) 
         ) from error
     finally:
         cursor.close()
-
-
-def _unnested(table: Table, lists: Mapping[str, list[Any]]) -> TableValuedAlias:
-    """Make rows of arrays: ``unnest(:ids, :values) AS given(id, value)``; each array is one bound value."""
-    arrays = []
-    for name, values in lists.items():
-        texts = _texts(table.c[name], values, null="NULL", quote=_quote_array)
-        arrays.append(cast(literal("{" + ",".join(texts) + "}", Text), ARRAY(table.c[name].type)))
-    columns = [column(name, table.c[name].type) for name in lists]
-    return func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
-
-
-def _texts(target: Column[Any], values: Sequence[Any], *, null: str, quote: Callable[[str], str]) -> list[str]:
-    """Write the values of a column the way PostgreSQL reads them."""
-    kind = target.type.python_type
-    if kind in _NUMBERS:
-        try:
-            return list(map(_NUMBERS[kind], values))  # most columns, at half the time
-        except TypeError:
-            return [null if value is None else repr(kind(value)) for value in values]
-    writers: dict[type, Callable[[Any], str]] = {
-        bool: lambda value: "t" if value else "f",
-        str: quote,
-        bytes: lambda value: quote("\\x" + value.hex()),
-        datetime: lambda value: quote(_moment(value)),
-    }
-    write = writers[kind]
-    return [null if value is None else write(value) for value in values]
-
-
-def _moment(value: datetime) -> str:
-    if value.tzinfo is None:
-        msg = f"{value!r} does not say its time zone"
-        raise ValueError(msg)
-    return value.isoformat()
-
-
-def _quote_csv(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _quote_array(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

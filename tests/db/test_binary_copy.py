@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+
+from trap.db.binary_copy import HEADER, TRAILER, binary_rows
+from trap.db.bulk import _copy
+from trap.db.engine import reading, transaction
+from trap.db.types import UtcDateTime
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+
+
+def rows_of(kind, values):
+    """What is written of one column, without what stands before and behind."""
+    written = binary_rows({"c": values}, {"c": kind})
+    assert written.startswith(HEADER)
+    assert written.endswith(TRAILER)
+    return written[len(HEADER) : -len(TRAILER)]
+
+
+def test_row_is_the_number_of_fields_and_each_with_its_length():
+    written = binary_rows({"a": [7, 8], "b": ["x", "yz"]}, {"a": SmallInteger(), "b": Text()})
+    expected = struct.pack("!hihi1s", 2, 2, 7, 1, b"x") + struct.pack("!hihi2s", 2, 2, 8, 2, b"yz")
+    assert written == HEADER + expected + TRAILER
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "content"),
+    [
+        (SmallInteger(), -2, struct.pack("!h", -2)),
+        (Integer(), 2**31 - 1, struct.pack("!i", 2**31 - 1)),
+        (BigInteger(), -(2**63), struct.pack("!q", -(2**63))),
+        (Double(), 0.1, struct.pack("!d", 0.1)),
+        (Boolean(), True, b"\1"),
+        (Text(), "ü✓", "ü✓".encode()),
+        (LargeBinary(), b"\0\xff", b"\0\xff"),
+        (UtcDateTime(), datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC), struct.pack("!q", 1_000_000)),
+        (UtcDateTime(), datetime(1999, 12, 31, 23, tzinfo=UTC), struct.pack("!q", -3_600_000_000)),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_value_of_every_kind_beside_null(kind, value, content):
+    field = struct.pack("!hi", 1, len(content)) + content
+    null = struct.pack("!hi", 1, -1)
+    assert rows_of(kind, [value]) == field
+    assert rows_of(kind, [None, value, None]) == null + field + null
+
+
+def test_nan_is_no_null_and_no_time_is():
+    assert rows_of(Double(), np.array([np.nan])) == struct.pack("!hid", 1, 8, np.nan)
+    assert rows_of(UtcDateTime(), np.array(["NaT"], "M8[us]")) == struct.pack("!hi", 1, -1)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(SmallInteger(), 40_000), (Integer(), -(2**31) - 1)])
+def test_integer_that_does_not_fit_is_refused(kind, value):
+    with pytest.raises(ValueError, match=f"c: {value} does not fit"):
+        binary_rows({"c": [0, None, value]}, {"c": kind})
+
+
+def test_postgresql_reads_it_back(engine):
+    if engine.dialect.name == "sqlite":
+        return  # which has no COPY
+    moments = [NOW, NOW.astimezone(timezone(timedelta(hours=-3))), None, datetime(1, 1, 1, tzinfo=UTC)]
+    values = {
+        "small": [-(2**15), 2**15 - 1, None, 0],
+        "middle": np.array([-(2**31), 2**31 - 1, 0, 1]),
+        "large": [2**63 - 1, None, -(2**63), 1],
+        "number": [0.1, np.inf, None, 5e-324],
+        "switch": np.array([True, False, True, True]),
+        "text": ["", None, "a\tb\\n\"'\n", "ünïcode ✓"],
+        "content": [b"", bytes(range(256)), None, b"\\x00"],
+        "moment": moments,
+    }
+    kinds = (SmallInteger(), Integer(), BigInteger(), Double(), Boolean(), Text(), LargeBinary(), UtcDateTime())
+    columns = [Column(name, kind) for name, kind in zip(values, kinds, strict=True)]
+    table = Table("everything", MetaData(), *columns)
+    with transaction(engine) as connection:
+        table.create(connection)
+        _copy(connection, table, values)
+    with reading(engine) as connection:
+        back = list(zip(*connection.execute(table.select()), strict=True))
+    for (name, given), column in zip(values.items(), back, strict=True):
+        read = [bytes(value) if isinstance(value, memoryview) else value for value in column]
+        assert read == list(given), name

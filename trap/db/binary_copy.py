@@ -1,0 +1,115 @@
+"""Rows as PostgreSQL's ``COPY … (FORMAT binary)`` reads them, made a column at a time.
+
+A row is the number of its fields, then for each field its length in bytes and so many bytes, all
+big-endian; a length of -1 is NULL ("Binary Format" in PostgreSQL's page on ``COPY``). Numbers go
+as they lie in memory: nothing is printed and parsed, and floats arrive to the last bit.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import BigInteger, Boolean, Double, Integer, LargeBinary, SmallInteger, Text
+
+from trap.db.types import UtcDateTime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy.types import TypeEngine
+
+    Values = Sequence[Any] | NDArray[Any]
+    Cells = tuple[NDArray[np.uint8], NDArray[np.bool_]]
+
+__all__ = ["binary_rows"]
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
+TRAILER = struct.pack("!h", -1)
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""From which PostgreSQL counts microseconds."""
+LENGTH = np.dtype(">i4")
+WIRE = (
+    # The two are kinds of Integer, too.
+    *((SmallInteger, np.dtype(">i2")), (BigInteger, np.dtype(">i8")), (Integer, np.dtype(">i4"))),
+    *((Double, np.dtype(">f8")), (Boolean, np.dtype("?")), (UtcDateTime, np.dtype(">i8"))),
+)
+
+
+def binary_rows(columns: Mapping[str, Values], types: Mapping[str, TypeEngine[Any]]) -> bytes:
+    """Write rows, with what stands before and behind them.
+
+    Parameters
+    ----------
+    columns
+        Of one length, at least 1; None, or NaT, is NULL.
+    types
+        Of the database's columns, by name.
+
+    Raises
+    ------
+    ValueError
+        If an integer does not fit its column, or a time does not say its time zone.
+    """
+    fields = [_cells(name, types[name], values) for name, values in columns.items()]
+    n_rows = len(fields[0][0])
+    count = np.broadcast_to(_bytes_of(np.array([len(fields)], ">i2")), (n_rows, 2))
+    cells = np.concatenate([count, *(content for content, _ in fields)], axis=1)
+    is_used = np.concatenate([np.ones((n_rows, 2), bool), *(used for _, used in fields)], axis=1)
+    rows: bytes = cells[is_used].tobytes()
+    return HEADER + rows + TRAILER
+
+
+def _cells(name: str, kind: TypeEngine[Any], values: Values) -> Cells:
+    """(n, width) — lengths and contents of a column, all as wide as the widest, and which bytes are used."""
+    if isinstance(kind, Text | LargeBinary):
+        contents = [value.encode() if isinstance(value, str) else value for value in values]
+        lengths = np.array([-1 if content is None else len(content) for content in contents])
+        width = max(int(lengths.max()), 0)
+        padded = b"".join((content or b"").ljust(width, b"\0") for content in contents)
+        content = np.frombuffer(padded, np.uint8).reshape(len(contents), width)
+    else:
+        wire = next(dtype for generic, dtype in WIRE if isinstance(kind, generic))
+        numbers, is_null = _numbers(name, values, wire)
+        lengths = np.where(is_null, -1, wire.itemsize)
+        content = _bytes_of(numbers)
+    is_used = np.arange(content.shape[1]) < lengths[:, np.newaxis]
+    used = np.concatenate([np.ones((len(lengths), LENGTH.itemsize), bool), is_used], axis=1)
+    return np.concatenate([_bytes_of(lengths.astype(LENGTH)), content], axis=1), used
+
+
+def _numbers(name: str, values: Values, wire: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Values as PostgreSQL's numbers, and which are NULL."""
+    array = np.asarray(values)
+    is_null = np.zeros(len(array), bool)
+    if array.dtype.kind == "M":
+        is_null = np.isnat(array)
+        array = array.astype("M8[us]") - np.datetime64(EPOCH.replace(tzinfo=None), "us")
+    elif array.dtype == object:
+        is_null = np.array([value is None for value in values])
+        array = np.array([0 if value is None else _number(value) for value in values])
+    if wire.kind == "i":
+        array = np.where(is_null, 0, array.astype(np.int64))
+        limits = np.iinfo(wire)
+        outside = (array < limits.min) | (array > limits.max)
+        if outside.any():
+            msg = f"{name}: {array[outside][0]} does not fit {8 * wire.itemsize} bits"
+            raise ValueError(msg)
+    return array.astype(wire), is_null
+
+
+def _number(value: Any) -> Any:  # noqa: ANN401 (a number, or a time)
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        msg = f"{value!r} does not say its time zone"
+        raise ValueError(msg)
+    return (value - EPOCH) // timedelta(microseconds=1)
+
+
+def _bytes_of(numbers: NDArray[Any]) -> NDArray[np.uint8]:
+    """(n, width) — the bytes of each number."""
+    return np.ascontiguousarray(numbers).view(np.uint8).reshape(len(numbers), -1)
