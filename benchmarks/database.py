@@ -2,9 +2,9 @@
 
 Timesteps of 1,000 sources go by turns into an empty database, into one that holds millions of measurements, and, as the
 same rows and nothing else, into tables without keys and indexes ("bare") and, on PostgreSQL, into empty ones with all
-keys, indexes and references ("indexed"): by one bare COPY a table on PostgreSQL, by executemany on SQLite. Then the large one is asked for light
-curves and for the most variable entries. Prints times and their ratios; nothing is asserted. The PostgreSQL server is
-one of its own in a temporary folder, as it comes: 7 GB for 10⁷ rows.
+keys, indexes and references ("indexed"): by one bare COPY a table on PostgreSQL, by executemany on SQLite. Then the
+large one is asked for light curves and for the most variable entries. Prints times and their ratios; nothing is
+asserted. The PostgreSQL server is one of its own in a temporary folder, as it comes: 7 GB for 10⁷ rows.
 """
 
 from __future__ import annotations

@@ -44,7 +44,15 @@ TRAP_DATABASE = tuple(f"TKP_DB{name}" for name in ("ENGINE", "NAME", "USER", "PA
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", *TRAP_DATABASE):
     os.environ.pop(name, None)
 
-sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not put db_servers.py within reach
+TESTS = Path(__file__).parent
+sys.path.insert(0, str(TESTS))  # importlib's import mode does not put db_servers.py within reach
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side go files, not tests, which share what their file made; those of whole servers take turns."""
+    for item in items:
+        folder, *rest = item.path.relative_to(TESTS).parts
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "e2e" else "/".join([folder, *rest])))
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trap.extraction import threads
+from trap.extraction import background, threads
+from trap.extraction import sky as sky_module
 from trap.extraction.measure import extract_sources
 from trap.extraction.threads import over_islands
 
@@ -28,6 +29,8 @@ def test_measurements_do_not_depend_on_the_number_of_threads(monkeypatch, sky, c
     image = sky.image(stamped(*field, 20 * sky.rms) + sky.noise(1))
     at_once = extract_sources(image, config).measurements
     monkeypatch.setattr(threads, "PART", 10)
+    monkeypatch.setattr(sky_module, "BAND", 50)
+    monkeypatch.setattr(background, "CHUNK_PIXELS", 5000)
     in_parts = extract_sources(image, config).measurements
     assert len(at_once) > 100
     for name, column in at_once.as_dict().items():

@@ -62,6 +62,8 @@ def test_area_of_a_round_beam():
         ((0.04, 0.05, 0), r"bmin 0.05 deg is larger than bmaj 0.04 deg"),
         ((0.04, 0.0, 0), r"got bmin 0.0 deg"),
         ((-0.04, -0.05, 0), r"got bmin -0.05 deg"),
+        ((0.04, 1e-320, 0), r"no beam is that wide: bmaj 0.04, bmin 1e-320 deg"),
+        ((1e200, 0.04, 0), r"no beam is that wide: bmaj 1e\+200"),
         ((np.nan, 0.05, 0), r"got bmaj nan"),
         ((np.inf, 0.05, 0), r"got bmaj inf"),
         ((0.05, 0.04, np.nan), r"bpa nan deg"),

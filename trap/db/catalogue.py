@@ -247,18 +247,25 @@ def _link_candidates(connection: Connection, entries: Ids) -> None:
 def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
     pairs = given_pairs(connection, parents, clones)
     point, candidate = AssocXtrSource, NewSource
-    points = select(
-        pairs.c.second,
-        point.xtrsrc,
-        literal(int(Association.INHERITED)),
-        *(point.distance_arcsec, point.r, point.v_int, point.eta_int, point.f_datapoints),
-    ).join(pairs, pairs.c.first == point.runcat)
+    # In an order of their own: the rows of two databases with the same history have the same order.
+    points = (
+        select(
+            pairs.c.second,
+            point.xtrsrc,
+            literal(int(Association.INHERITED)),
+            *(point.distance_arcsec, point.r, point.v_int, point.eta_int, point.f_datapoints),
+        )
+        .join(pairs, pairs.c.first == point.runcat)
+        .order_by(pairs.c.second, point.id)
+    )
     names = ["runcat", "xtrsrc", "type", "distance_arcsec", "r", "v_int", "eta_int", "f_datapoints"]
     connection.execute(insert(point).from_select(names, points))
     names = ["trigger_xtrsrc", "previous_limits_image", "newsource_type"]
     names += ["sigma_local", "n_looks", "significance", "upper_limit"]
-    candidates = select(pairs.c.second, *(getattr(candidate, name) for name in names)).join(
-        pairs, pairs.c.first == candidate.runcat
+    candidates = (
+        select(pairs.c.second, *(getattr(candidate, name) for name in names))
+        .join(pairs, pairs.c.first == candidate.runcat)
+        .order_by(pairs.c.second, candidate.id)
     )
     connection.execute(insert(candidate).from_select(["runcat", *names], candidates))
 

@@ -7,7 +7,7 @@ the values at any position, or on every pixel, by bilinear interpolation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.special import erf
 
 from trap.extraction.noise import beam_correlation, share_of_mean
 from trap.extraction.sky import Sky
+from trap.extraction.threads import side_by_side
 from trap.kernels.maps import IN_PEAK, interpolate_rows
 from trap.kernels.statistics import clipped_moments
 
@@ -290,7 +291,8 @@ class ClippedStatistics:
         if self._seen is not data:
             samples = data.reshape(1, -1) if axis is None else data.reshape(-1, data.shape[-1])
             step = max(1, CHUNK_PIXELS // samples.shape[1])
-            parts = [_clipped(samples[start : start + step]) for start in range(0, len(samples), step)]
+            chunks = [samples[start : start + step] for start in range(0, len(samples), step)]
+            parts = side_by_side([partial(_clipped, chunk) for chunk in chunks])
             shape = () if axis is None else data.shape[:-1]
             level, noise = (np.concatenate(values).reshape(shape) for values in zip(*parts, strict=True))
             self._seen, self._result = data, (level, noise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -68,9 +69,11 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     mask = measured_mask(data, config)
     background = estimate_background(data, mask, config, beam=beam)
     sky = Sky(data=data, mask=mask, background=background)
-    background = replace(background, correlation=measure_correlation(sky, beam))
     heights = sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold)
-    islands = find_islands(sky, heights)
+    with ThreadPoolExecutor(1) as thread:
+        correlation = thread.submit(measure_correlation, sky, beam)
+        islands = find_islands(sky, heights)
+        background = replace(background, correlation=correlation.result())
     return Extraction(
         measurements=_measure(islands, sky, image, background, beam, config) if len(islands) else Measurements.empty(),
         background=background,

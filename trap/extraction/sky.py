@@ -7,10 +7,12 @@ are asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from trap.extraction.threads import side_by_side
 from trap.kernels.maps import height_map, pixels_at
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 __all__ = ["Heights", "Sky"]
+
+BAND = 1024
+"""Rows that a thread takes at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,10 +65,20 @@ class Sky:
 
     def heights(self, *, analysis: float, detection: float) -> Heights:
         """Find the pixels at or above two thresholds, in σ."""
-        lines, rows = self.background.lines()
+        lines, (before, after, share) = self.background.lines()
         thresholds = np.float32(analysis), np.float32(detection)
-        reached, rms_min, rms_max = height_map(self.data, self.mask, lines, rows, thresholds)
-        return Heights(reached=reached, rms_min=float(rms_min), rms_max=float(rms_max))
+
+        def of_band(band: slice) -> tuple[NDArray[np.uint8], float, float]:
+            rows = before[band], after[band], share[band]
+            return height_map(self.data[band], self.mask[band], lines, rows, thresholds)
+
+        bands = [slice(start, start + BAND) for start in range(0, len(self.data), BAND)]
+        reached, lowest, highest = zip(*side_by_side([partial(of_band, band) for band in bands]), strict=True)
+        return Heights(
+            reached=reached[0] if len(bands) == 1 else np.concatenate(reached),
+            rms_min=float(np.fmin.reduce(lowest)),
+            rms_max=float(np.fmax.reduce(highest)),
+        )
 
     def pixels(self, flat: NDArray[np.intp]) -> tuple[Array, Array]:
         """(n,) Jy/beam each — background-subtracted values, and noise, at indices y·nx + x."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 __all__ = ["Beam"]
 
 _FOUR_LN2 = 4 * math.log(2)
+NARROWEST, WIDEST = 1e-12, 180.0
+"""deg — a few nanoarcsec, which no baseline has, and half the sky; their squares are still numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Beam:
     Raises
     ------
     ValueError
-        If an axis is not positive and finite, or the minor one is the longer.
+        If an axis is not positive and finite, or of a width that no telescope has; or the minor one is the longer.
     """
 
     bmaj: float
@@ -37,6 +39,9 @@ class Beam:
             raise ValueError(msg)
         if self.bmin <= 0:
             msg = f"beam must have a positive width, got bmin {self.bmin} deg"
+            raise ValueError(msg)
+        if self.bmin < NARROWEST or self.bmaj > WIDEST:
+            msg = f"no beam is that wide: bmaj {self.bmaj}, bmin {self.bmin} deg"
             raise ValueError(msg)
         if self.bmin > self.bmaj:
             msg = f"bmin {self.bmin} deg is larger than bmaj {self.bmaj} deg"
