@@ -20,14 +20,14 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from trap.association.entries import LightCurveKey
+from trap.association.running_catalogue import RunningCatalogue
 from trap.catalogues import Association, Measurements
 from trap.config import PipelineConfig
-from trap.entries import LightCurveKey
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
 from trap.images.skyregion import SkyRegion
 from trap.records import ImageResult, StoredIds, TimestepRecord
-from trap.running_catalogue import RunningCatalogue
 from trap.steps import association, forced_fitting, varmetric
 from trap.survey import Survey
 

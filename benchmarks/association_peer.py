@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 from trap.post_processing import update_varmetrics_iterative
+
 from trap.run import update_source_list
 
 warnings.simplefilter("ignore")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from trap.config import PipelineConfig
 from trap.images.simulate import SurveyConfig, simulate_survey
-from trap.planning import make_plan
+from trap.run.planning import make_plan
 
 DATE = "2026-01-01T00:00:00.000000"
 

@@ -11,14 +11,14 @@ import numpy as np
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.policies import time_label
-from trap.variability import modulation_v, weighted_eta
+from trap.variability.metrics import modulation_v, weighted_eta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from trap.association.running_catalogue import RunningCatalogue
     from trap.outcomes import RunSummary, TimestepOutcome
     from trap.records import ImageRecord
-    from trap.running_catalogue import RunningCatalogue
 
 __all__ = ["group_table", "store_group_table", "store_summary", "summary_text"]
 

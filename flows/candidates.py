@@ -20,11 +20,11 @@ from trap.steps.candidates import candidate_lines, draw_candidate, load_candidat
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trap.executors import Executor
+    from trap.association.running_catalogue import RunningCatalogue
     from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
-    from trap.running_catalogue import RunningCatalogue
     from trap.steps.candidates import Candidate, Pictures
+    from trap.workers.executors import Executor
 
 __all__ = ["CandidatePages", "page_text"]
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trap.arrivals import Arrival
+    from trap.association.running_catalogue import RunningCatalogue
     from trap.outcomes import TimestepOutcome
     from trap.records import ImageRecord
-    from trap.running_catalogue import RunningCatalogue
 
 __all__ = [
     "IMAGE_REJECTED",

@@ -12,7 +12,7 @@ from flows.tasks import Work, call_task, make_task
 if TYPE_CHECKING:
     from prefect import Task
 
-    from trap.executors import Executor, Result
+    from trap.workers.executors import Executor, Result
 
 __all__ = ["PrefectExecutor"]
 

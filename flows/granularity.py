@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trap.config import ExecutionConfig
     from trap.outcomes import TimestepOutcome
-    from trap.planning import Plan
+    from trap.run.planning import Plan
 
 __all__ = ["Granularity", "choose_granularity"]
 

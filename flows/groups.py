@@ -18,8 +18,8 @@ from flows.observers import show_run
 from flows.policies import GROUP_FLOW, TIMESTEP, time_label
 from flows.states import group_state
 from flows.tasks import call_task, make_task
-from trap.look_ahead import LookAhead
 from trap.pipeline import RETRY_DELAYS
+from trap.run.look_ahead import LookAhead
 
 if TYPE_CHECKING:
     from prefect.futures import PrefectFuture
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from flows.candidates import CandidatePages
     from flows.stopping import StopRequests
-    from trap.executors import Result
     from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
-    from trap.planning import TimestepGroup
     from trap.records import ImageResult, UnreadableImage
-    from trap.workers import Workers
+    from trap.run.planning import TimestepGroup
+    from trap.workers.executors import Result
+    from trap.workers.pools import Workers
 
 __all__ = ["process_groups"]
 

@@ -9,7 +9,7 @@ from trap.images.image import Image
 
 if TYPE_CHECKING:
     from trap.config import PipelineConfig
-    from trap.planning import Plan
+    from trap.run.planning import Plan
 
 __all__ = ["dataset_name", "dataset_tags"]
 

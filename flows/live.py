@@ -30,16 +30,16 @@ from flows.states import group_state
 from flows.stopping import StopRequests
 from flows.tasks import call_task, make_task
 from trap.config import LiveConfig, PipelineConfig
-from trap.live import LiveTally, open_live
-from trap.workers import Workers, open_workers
+from trap.live.run import LiveTally, open_live
+from trap.workers.pools import Workers, open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flows.candidates import CandidatePages
-    from trap.assembly import ClosedTimestep
     from trap.catalogues import MonitorPositions
-    from trap.live import LiveRun
+    from trap.live.assembly import ClosedTimestep
+    from trap.live.run import LiveRun
 
 __all__ = ["live_dataset", "run"]
 
@@ -202,14 +202,14 @@ def run(
     Parameters
     ----------
     config, live, monitors, is_stopped
-        As for :func:`trap.live.open_live`.
+        As for :func:`trap.live.run.open_live`.
 
     Raises
     ------
     ServerError
         If there is no Prefect server and none can be started.
     ConfigError, DatabaseError
-        As :func:`trap.live.open_live`.
+        As :func:`trap.live.run.open_live`.
     """
     server = ensure_server()
     log.info("prefect_server", ui=server.ui_url)

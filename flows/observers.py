@@ -9,9 +9,9 @@ from flows.events import emit_outcome
 from flows.progress import ProgressArtifact
 
 if TYPE_CHECKING:
-    from trap.executors import Executor
     from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
+    from trap.workers.executors import Executor
 
 __all__ = ["show_run"]
 

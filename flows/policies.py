@@ -34,7 +34,7 @@ class Policy:
     timeout_seconds
         s — after which the step is given up, and what it had begun in the database taken back. None for what
         runs in worker processes: a time-out of Prefect's would end nothing that sits in compiled code, while
-        :class:`~trap.executors.ProcessExecutor` kills the worker, which is a transient error.
+        :class:`~trap.workers.executors.ProcessExecutor` kills the worker, which is a transient error.
     tags
         The stage, to find its runs by, and to limit how many of them run at once on a server. Any tag
         makes Prefect ask the server for such limits, which adds 7 ms to a task of 4.

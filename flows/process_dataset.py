@@ -39,7 +39,7 @@ from trap.errors import ConfigError, DatabaseError, DatasetLockedError, Transien
 from trap.images.patterns import expand_patterns
 from trap.pipeline import DatasetRun, open_run
 from trap.steps.arrivals import open_ledger
-from trap.workers import open_workers
+from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,11 +15,11 @@ import sys
 from sqlalchemy import Engine, event
 
 from flows.process_dataset import run as run_flow
-from trap import image_measurement, look_ahead
 from trap.config import PipelineConfig
-from trap.executors import SerialExecutor
 from trap.log import configure_logging
 from trap.pipeline import open_run
+from trap.run import image_measurement, look_ahead
+from trap.workers.executors import SerialExecutor
 
 
 def run_here(config):

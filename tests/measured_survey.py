@@ -16,11 +16,11 @@ from busy_dataset import MESH
 from scipy.spatial import cKDTree
 
 from trap import angles
+from trap.association.noise_history import NoiseTiles, tile_order, tiles_within
 from trap.catalogues import Association, Measurements
 from trap.config import PipelineConfig
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
-from trap.noise_history import NoiseTiles, tile_order, tiles_within
 from trap.records import ImageResult, StoredIds, TimestepRecord
 from trap.steps import association, backward_fitting, forced_fitting, varmetric
 from trap.survey import Survey

@@ -5,8 +5,8 @@ from __future__ import annotations
 from trap.db.comparison import Side, Tolerances, compare_datasets
 from trap.db.engine import reading
 from trap.db.upkeep import check_database
-from trap.executors import SerialExecutor
 from trap.pipeline import open_run
+from trap.workers.executors import SerialExecutor
 
 EXACTLY = Tolerances(position_arcsec=1e-6, relative=0.0)
 

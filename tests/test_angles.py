@@ -5,7 +5,7 @@ from astropy.coordinates import SkyCoord
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trap.angles import delta_ra, move, offsets, ra_inflation, separation, unit_vectors, wrap_ra
+from trap.angles import delta_ra, displacement, move, offsets, ra_inflation, separation, unit_vectors, wrap_ra
 
 ARCSEC = 1 / 3600
 
@@ -182,6 +182,24 @@ def test_move_goes_as_far_as_told_in_the_direction_told(ra, dec, east, north):
 @given(position=positions)
 def test_move_by_nothing_gives_back_the_very_same_position(position):
     assert tuple(float(value) for value in move(*position, 0.0, 0.0)) == position
+
+
+@given(position=positions, east=small, north=small)
+def test_displacement_is_what_move_needs_to_go_there(position, east, north):
+    there = tuple(float(angle) for angle in move(*position, east, north))
+    back = move(*position, *displacement(*there, *position))
+    assert separation(*there, *back) < 1e-11
+    if abs(position[1]) < 90:
+        assert displacement(*there, *position) == (pytest.approx(east, abs=1e-10), pytest.approx(north, abs=1e-10))
+
+
+@pytest.mark.parametrize("position", [(10.0, 20.0), (0.0, 90.0), (300.0, -90.0)])
+def test_displacement_from_itself_is_nothing(position):
+    assert displacement(*position, *position) == (0, 0)
+
+
+def test_displacement_to_the_far_side_is_as_long_as_the_arc():
+    assert np.hypot(*displacement(180.0, -5.0, 0.0, 10.0)) == pytest.approx(separation(180.0, -5.0, 0.0, 10.0))
 
 
 @given(position=positions, east=small, north=small)

@@ -10,13 +10,13 @@ from trap import pipeline
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.errors import TransientError, WorkerLostError
-from trap.executors import SerialExecutor
-from trap.image_measurement import measure_image
 from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.outcomes import ExitCode
 from trap.pipeline import open_run
 from trap.records import ImageResult, UnreadableImage
+from trap.run.image_measurement import measure_image
 from trap.steps import association, persistence
+from trap.workers.executors import SerialExecutor
 
 
 @pytest.fixture(scope="module")

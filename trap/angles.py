@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "delta_ra",
+    "displacement",
     "move",
     "offsets",
     "ra_inflation",
@@ -110,6 +111,32 @@ def _project(chord: tuple[Array, Array, Array], middle: tuple[Array, Array, Arra
     half_chord = np.clip(np.sqrt(chord_r**2 + chord_e**2 + chord_z**2) / 2, 0.0, 1.0)
     tiny = half_chord < 1e-9
     stretch = np.where(tiny, 1.0, np.arcsin(half_chord) / np.where(tiny, 1.0, half_chord))
+    return np.degrees(east * stretch), np.degrees(north * stretch)
+
+
+def displacement(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike) -> tuple[Array, Array]:
+    """East and north parts, at a reference, of the great-circle arc that leads from it: what :func:`move` takes.
+
+    :func:`offsets` has the directions of the middle of the arc, which near a pole are others.
+
+    Parameters
+    ----------
+    ra, dec, ra_ref, dec_ref
+        (n,) deg — positions and references; broadcast against each other.
+
+    Returns
+    -------
+    east, north
+        (n,) deg
+    """
+    turn, rise = np.radians(delta_ra(ra, ra_ref)), np.radians(np.asarray(dec, float) - np.asarray(dec_ref, float))
+    dec_rad, ref_rad = np.radians(np.asarray(dec, float)), np.radians(np.asarray(dec_ref, float))
+    # cos δ₀ sin δ − sin δ₀ cos δ cos Δα and the cosine of the arc, without cancellation.
+    versine = 2 * np.sin(turn / 2) ** 2
+    east = np.cos(dec_rad) * np.sin(turn)
+    north = np.sin(rise) + np.sin(ref_rad) * np.cos(dec_rad) * versine
+    sine, cosine = np.hypot(east, north), np.cos(rise) - np.cos(ref_rad) * np.cos(dec_rad) * versine
+    stretch = np.where(sine > 0, np.arctan2(sine, cosine) / np.where(sine > 0, sine, 1.0), 1.0)
     return np.degrees(east * stretch), np.degrees(north * stretch)
 
 

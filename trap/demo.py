@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.angles import separation
-from trap.constancy import compare_with_constant
+from trap.variability.constancy import compare_with_constant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from trap.constancy import Constancy
     from trap.images.simulate import Truth
+    from trap.variability.constancy import Constancy
 
     Array = NDArray[np.float64]
     Columns = Mapping[str, NDArray[Any]]

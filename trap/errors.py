@@ -62,7 +62,7 @@ class ImageError(TrapError, ValueError):
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str], dict[str, object]]:
         # Said outright: Dask's way of pickling would call ValueError's __new__ for an UnreadableImageError, and fail.
-        # What else the error carries travels with it: the events of the step that it ended (trap.worker_log).
+        # What else the error carries travels with it: the events of the step that it ended (trap.workers.worker_log).
         return type(self), (self.message, self.url), self.__dict__
 
 

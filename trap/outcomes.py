@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from trap.constancy import Constancy
     from trap.records import ImageRecord, UnreadableImage
+    from trap.variability.constancy import Constancy
 
 __all__ = ["ExitCode", "RunSummary", "TimestepOutcome"]
 

@@ -16,18 +16,18 @@ import numpy as np
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from trap.attempts import attempt_timestep
 from trap.catalogues import Measurements
-from trap.image_measurement import measure_image
 from trap.images.patterns import expand_patterns
-from trap.look_ahead import LookAhead
-from trap.observers import Meters, log_outcome, serving_meters
 from trap.outcomes import RunSummary, TimestepOutcome
 from trap.patience import call_patiently
-from trap.planning import make_plan
 from trap.records import ImageResult, TimestepRecord, UnreadableImage
+from trap.run.attempts import attempt_timestep
+from trap.run.image_measurement import measure_image
+from trap.run.look_ahead import LookAhead
+from trap.run.observers import Meters, log_outcome, serving_meters
+from trap.run.planning import make_plan
 from trap.steps import association, backward_fitting, forced_fitting, kept_pixels, late_images, persistence, varmetric
-from trap.workers import open_workers
+from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
     from trap.catalogues import FitRequests, MonitorPositions
     from trap.config import PipelineConfig
-    from trap.executors import Executor
-    from trap.look_ahead import Measurer
-    from trap.observers import Observer
-    from trap.planning import Plan, Timestep, TimestepGroup
     from trap.records import BackwardFits, ImageRecord
+    from trap.run.look_ahead import Measurer
+    from trap.run.observers import Observer
+    from trap.run.planning import Plan, Timestep, TimestepGroup
     from trap.survey import Survey
+    from trap.workers.executors import Executor
 
     Progress = Callable[..., None]
 
@@ -126,7 +126,7 @@ class DatasetRun:
         n_workers
             How many workers there are.
         retry_delays
-            s — see :class:`~trap.look_ahead.LookAhead`.
+            s — see :class:`~trap.run.look_ahead.LookAhead`.
         """
         timesteps = self.plan.timesteps if timesteps is None else timesteps
         # While a timestep is associated, the next one waits and the one after that keeps the workers busy.
@@ -176,7 +176,7 @@ class DatasetRun:
     def attempt(self, process: Callable[[], TimestepOutcome], timestep: Timestep) -> TimestepOutcome:
         """Process one timestep; if it fails for good, record why in the database.
 
-        Raises as :func:`~trap.attempts.attempt_timestep` does.
+        Raises as :func:`~trap.run.attempts.attempt_timestep` does.
 
         Parameters
         ----------

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from trap.association.entries import CatalogueChanges, LightCurveKey
+    from trap.association.noise_history import NoiseTiles
     from trap.catalogues import Associations, FitRequests, NewSources, VarMetrics
-    from trap.entries import CatalogueChanges, LightCurveKey
     from trap.extraction.background import Background
     from trap.extraction.measure import Extraction
     from trap.images.image import ImageMetadata
-    from trap.noise_history import NoiseTiles
 
 __all__ = [
     "BackwardFits",

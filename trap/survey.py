@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap.association.entries import LightCurveKey
+from trap.association.new_sources import EarlierLooks
+from trap.association.running_catalogue import RunningCatalogue
+from trap.association.sky_regions import SkyRegions
 from trap.catalogues import MonitorPositions
-from trap.entries import LightCurveKey
 from trap.images.bands import Band, band_of, find_band
-from trap.new_sources import EarlierLooks
 from trap.quality.history import AcceptedImages, HistoryKey
 from trap.records import RegionLinks
-from trap.running_catalogue import RunningCatalogue
-from trap.sky_regions import SkyRegions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from trap.cli import main
-from trap.executors import SerialExecutor
 from trap.pipeline import open_run
+from trap.workers.executors import SerialExecutor
 
 SURVEY = ("--timesteps", "4", "--bands", "1", "--size", "128", "--steady", "8", "--variables", "2", "--transients", "2")
 

@@ -7,8 +7,8 @@ import pytest
 from busy_dataset import FIELD, MESH, REJECTION
 from made_up_survey import sources
 
+from trap.association.noise_history import NoiseTiles, tiles_within
 from trap.db.limits import upper_limits
-from trap.noise_history import NoiseTiles, tiles_within
 
 
 def image(day, rms, **options):

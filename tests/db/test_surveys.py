@@ -5,8 +5,8 @@ import pytest
 from busy_dataset import FIELD, forced, state_of
 from made_up_survey import sources
 
+from trap.association.entries import ENTRY
 from trap.db.surveys import load_survey
-from trap.entries import ENTRY
 from trap.errors import DatasetNotFoundError
 
 

@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 from made_up_survey import sources
 
-from trap.association import Positions, de_ruiter_radius
-from trap.entries import LightCurveKey
-from trap.new_sources import significance_of_newness
-from trap.running_catalogue import RunningCatalogue
-from trap.spectral_index import spectral_index
-from trap.variability import FLUX_STATISTICS, add_points, eta_p_value, modulation_index, modulation_v, weighted_eta
+from trap.association.entries import LightCurveKey
+from trap.association.new_sources import significance_of_newness
+from trap.association.pairs import Positions, de_ruiter_radius
+from trap.association.running_catalogue import RunningCatalogue
+from trap.variability.metrics import (
+    FLUX_STATISTICS,
+    add_points,
+    eta_p_value,
+    modulation_index,
+    modulation_v,
+    weighted_eta,
+)
+from trap.variability.spectral_index import spectral_index
 
 PAGE = Path(__file__).parents[2] / "docs" / "association.md"
 KEY = LightCurveKey(0, 1)

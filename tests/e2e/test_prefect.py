@@ -17,9 +17,9 @@ from flows.process_dataset import run
 from trap import pipeline
 from trap.catalogues import MonitorPositions
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, TransientError, WorkerLostError
-from trap.executors import ProcessExecutor
 from trap.outcomes import ExitCode
 from trap.steps import association, persistence
+from trap.workers.executors import ProcessExecutor
 
 pytestmark = pytest.mark.usefixtures("server")
 

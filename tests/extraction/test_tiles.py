@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from trap.association.noise_history import tiles_at
 from trap.extraction.measure import extract_sources
 from trap.extraction.tiles import sample_noise
-from trap.noise_history import tiles_at
 
 
 def sampled(sky, data, config):

@@ -11,9 +11,9 @@ from flows import candidates
 from flows.candidates import CandidatePages, page_text
 from trap.config import PipelineConfig
 from trap.errors import WorkerLostError
-from trap.executors import SerialExecutor
 from trap.report.candidates import Candidate, Pictures
 from trap.report.plots import LightCurve
+from trap.workers.executors import SerialExecutor
 
 N_POINTS = {"now": 1}
 

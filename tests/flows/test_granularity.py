@@ -10,7 +10,7 @@ from made_up_survey import Field
 from flows.granularity import Granularity, choose_granularity
 from trap.config import ExecutionConfig, PipelineConfig
 from trap.outcomes import TimestepOutcome
-from trap.planning import Plan, Timestep, TimestepGroup
+from trap.run.planning import Plan, Timestep, TimestepGroup
 from trap.steps.association import associate_extracted_sources
 from trap.survey import Survey
 

@@ -9,7 +9,7 @@ import pytest
 from flows.labels import dataset_name, dataset_tags
 from trap.config import PipelineConfig
 from trap.images.simulate import SurveyConfig, simulate_survey
-from trap.planning import Plan, Timestep, TimestepGroup
+from trap.run.planning import Plan, Timestep, TimestepGroup
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

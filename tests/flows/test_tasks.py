@@ -13,9 +13,9 @@ from prefect.task_engine import TaskRunTimeoutError
 
 from flows.policies import POLICIES, TIMESTEP, Policy, time_label
 from flows.tasks import call_task, is_transient, make_task
-from trap import image_measurement
 from trap.config import PipelineConfig
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
+from trap.run import image_measurement
 from trap.steps import association, backward_fitting, forced_fitting, persistence
 
 STEPS = {

@@ -8,8 +8,8 @@ from real_images import DATA, needs_real_images
 
 from trap.cli import main
 from trap.config import PipelineConfig
-from trap.executors import SerialExecutor
 from trap.pipeline import open_run
+from trap.workers.executors import SerialExecutor
 
 REASONS = {
     "lofar_dirty_psf.fits": "point-spread function: peak 1 at pixel (256, 256)",

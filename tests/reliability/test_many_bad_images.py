@@ -10,10 +10,10 @@ from astropy.io import fits
 from sqlalchemy import create_engine, text
 
 from trap.config import PipelineConfig
-from trap.executors import SerialExecutor
 from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.outcomes import ExitCode
 from trap.pipeline import open_run
+from trap.workers.executors import SerialExecutor
 
 N_GOOD, N_OF_EACH = 200, 5
 SKY = SurveyConfig(n_timesteps=N_GOOD // 2, n_bands=2, size=64, n_steady=3, n_variables=1, n_transients=1)

@@ -12,9 +12,9 @@ import pytest
 from measured_survey import BANDS_HZ, BLIND, NOISE, make_sky, noise_at, run_survey
 from scipy.stats import chi2, kstest
 
+from trap.association.entries import LightCurveKey
 from trap.catalogues import Association
-from trap.entries import LightCurveKey
-from trap.variability import eta_p_value, weighted_eta
+from trap.variability.metrics import eta_p_value, weighted_eta
 
 N_TIMES = 200
 ALL_KEYS = [LightCurveKey(band, 1) for band in range(len(BANDS_HZ))]

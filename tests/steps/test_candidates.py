@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from trap.config import PipelineConfig
-from trap.executors import SerialExecutor
 from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.pipeline import open_run
 from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
+from trap.workers.executors import SerialExecutor
 
 PNG = b"\x89PNG"
 

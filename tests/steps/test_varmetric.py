@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_up_survey import Field, sources
 
+from trap.association.noise_history import NoiseTiles, tiles_within
 from trap.db.engine import transaction
-from trap.noise_history import NoiseTiles, tiles_within
 from trap.steps import varmetric
 
 FIELD = Field()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from trap.live import LiveTally
+    from trap.live.run import LiveTally
 
 __all__ = ["live", "live_text"]
 

@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import delete, func, insert, literal, select, update
 
 from trap import angles
+from trap.association.entries import NOT_PART
 from trap.catalogues import Association
 from trap.db.bulk import given_pairs, insert_columns, is_among, nullable, reserve_ids, update_columns, upsert_columns
 from trap.db.models import (
@@ -28,8 +29,7 @@ from trap.db.models import (
     RunningCatalogFlux,
     VarMetric,
 )
-from trap.entries import NOT_PART
-from trap.variability import FLUX_STATISTICS
+from trap.variability.metrics import FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection, ScalarSelect
 
+    from trap.association.entries import CatalogueChanges, Fork
     from trap.catalogues import Associations, NewSources, VarMetrics
-    from trap.entries import CatalogueChanges, Fork
     from trap.records import RegionLinks, TimestepRecord
     from trap.survey import Survey
 

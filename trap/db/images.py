@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trap import quality
-    from trap.noise_history import NoiseTiles
+    from trap.association.noise_history import NoiseTiles
     from trap.records import ImageRecord
     from trap.survey import Survey
 

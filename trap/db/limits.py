@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import exists, select
 
+from trap.association.noise_history import tiles_at
 from trap.db.models import FrequencyBand, Image, Rejection, RmsMap
-from trap.noise_history import tiles_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import exists, func, select
 
+from trap.association.entries import ENTRY, NOT_PART, LightCurveKey
+from trap.association.noise_history import NoiseTiles
 from trap.catalogues import MonitorPositions
 from trap.db.bulk import read_columns
 from trap.db.datasets import find_dataset, latest_timestep
@@ -27,14 +29,12 @@ from trap.db.models import (
     RunningCatalogFlux,
     SkyRegion,
 )
-from trap.entries import ENTRY, NOT_PART, LightCurveKey
 from trap.images.bands import Band
 from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion as Region
-from trap.noise_history import NoiseTiles
 from trap.quality import HistoryKey
 from trap.survey import EarlierImage, Survey
-from trap.variability import FLUX_STATISTICS
+from trap.variability.metrics import FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

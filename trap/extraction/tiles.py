@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap.association.noise_history import NoiseTiles, tile_order, tiles_within
 from trap.extraction.area import is_outside
-from trap.noise_history import NoiseTiles, tile_order, tiles_within
 
 if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from trap.constancy import Constancy
+    from trap.variability.constancy import Constancy
 
 __all__ = ["MISSING", "constancy_text", "count", "moment", "number", "sky_position", "text_table"]
 

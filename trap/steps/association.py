@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.association.entries import LightCurveKey
     from trap.config import AssociationConfig
-    from trap.entries import LightCurveKey
     from trap.images.image import ImageMetadata
     from trap.records import ImageResult
     from trap.survey import Survey

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
+from trap.association.new_sources import EarlierFluxes
 from trap.catalogues import Association, ExtractType, FitRequests, Measurements
 from trap.config import ReadingConfig
 from trap.errors import ImageError
 from trap.images.image import read_image
-from trap.new_sources import EarlierFluxes
 from trap.records import BackwardFits
 from trap.steps.forced_fitting import perform_forced_fits, with_reasons
 

@@ -10,8 +10,7 @@ from trap.catalogues import VarMetrics
 from trap.db.engine import transaction
 from trap.db.lightcurves import light_curve_points, save_varmetric
 from trap.patience import STORE_DELAYS, call_patiently
-from trap.spectral_index import spectral_index
-from trap.variability import (
+from trap.variability.metrics import (
     FLUX_STATISTICS,
     eta_p_value,
     medians,
@@ -20,6 +19,7 @@ from trap.variability import (
     weighted_eta,
     whole_light_curves,
 )
+from trap.variability.spectral_index import spectral_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

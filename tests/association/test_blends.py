@@ -1,0 +1,138 @@
+"""Blends and their parts: a change in the number of components makes neither a variable nor a new source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_survey import Field, sources
+
+from trap.association.entries import Descent
+from trap.catalogues import Association
+
+FIELD = Field()
+BEAM = 0.06
+WEST, EAST = (123.0, 10.0), (123.0, 10.0 + 1.3 * BEAM)
+SETTINGS = {
+    "association": {"deruiter_radius": 5.68, "beamwidths_limit": 3.0},
+    "transient_search": {"new_source_test": "significance"},
+}
+
+
+def pair(flux=(0.05, 0.10)):
+    """Two components of one island, 1.3 beams apart."""
+    ra, dec = zip(WEST, EAST, strict=True)
+    return sources(ra, dec, flux=flux, flux_err=1e-3, systematics=0.0).with_columns(island=[1, 1])
+
+
+def one(flux=0.15, place=2 / 3):
+    """One component, at their mean weighted by flux density."""
+    dec = WEST[1] + place * (EAST[1] - WEST[1])
+    return sources(WEST[0], dec, flux=flux, flux_err=1e-3, systematics=0.0).with_columns(island=[1])
+
+
+def process(make_dataset, *days):
+    dataset = make_dataset(**SETTINGS)
+    for day, found in enumerate(days):
+        dataset.process(FIELD.image(day, found))
+    return dataset
+
+
+def test_two_components_seen_as_one_and_as_two_again(make_dataset):
+    dataset = process(make_dataset, pair(), one(), pair())
+    south, blend, north = dataset.entries()
+    assert [entry["is_blend"] for entry in (south, blend, north)] == [False, True, False]
+    assert south["blend"] == north["blend"] == blend["id"]
+    assert dataset.types() == [[4, 3], [Association.BLEND], [4, 3]]
+    assert dataset.requests == [0, 0, 0]
+    assert dataset.column("SELECT MAX(eta_int) FROM varmetric") == [0.0]
+    assert dataset.rows("SELECT * FROM newsource") == []
+
+
+def test_one_component_seen_as_two_and_as_one_again(make_dataset):
+    dataset = process(make_dataset, one(), pair(), one())
+    assert dataset.types() == [[Association.PART], [4, 3], [Association.PART]]
+    assert dataset.requests == [0, 0, 0]
+    assert dataset.column("SELECT MAX(eta_int) FROM varmetric") == [0.0]
+    assert dataset.rows("SELECT * FROM newsource") == []
+
+
+def test_lineage_says_which_came_from_which(make_dataset):
+    for days, kind in (((pair(), one()), Descent.BLEND), ((one(), pair()), Descent.PART)):
+        dataset = process(make_dataset, *days)
+        south, blend, north = (entry["id"] for entry in dataset.entries())
+        rows = dataset.rows(
+            "SELECT l.* FROM lineage l JOIN timestep t ON t.id = l.timestep WHERE t.dataset = :dataset ORDER BY l.id"
+        )
+        pairs = {(row["runcat"], row["origin"]) for row in rows}
+        expected = {(blend, south), (blend, north)} if kind == Descent.BLEND else {(south, blend), (north, blend)}
+        assert (pairs, {row["kind"] for row in rows}) == (expected, {kind})
+
+
+def test_lineage_remembers_a_forked_entry(make_dataset):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, sources(123.1235, 10.55)))
+    (parent,) = (entry["id"] for entry in dataset.entries())
+    dataset.process(FIELD.image(1, sources([123.12349, 123.12351], [10.549, 10.551])))
+    rows = dataset.rows("SELECT * FROM lineage")
+    assert {(row["runcat"], row["origin"], row["kind"]) for row in rows} == {
+        (entry["id"], parent, Descent.FORKED) for entry in dataset.entries()
+    }
+
+
+@pytest.mark.parametrize("days", [(pair(), one()), (one(), pair())])
+def test_blends_are_known_after_the_dataset_is_extended(make_dataset, days):
+    dataset = process(make_dataset, *days)
+    dataset.reload()
+    dataset.process(FIELD.image(2, one()))
+    dataset.process(FIELD.image(3, pair()))
+    assert len(dataset.entries()) == 3
+    assert dataset.requests == [0, 0, 0, 0]
+    assert dataset.column("SELECT MAX(eta_int) FROM varmetric") == [0.0]
+
+
+def test_transient_within_the_island_of_a_known_source_is_new(make_dataset):
+    # The known source keeps its flux density: what is added is another one.
+    dataset = process(make_dataset, one(0.05, place=0.0), one(0.05, place=0.0), pair())
+    assert dataset.types() == [[4, 3, 3], [4]]
+    assert dataset.column("SELECT COUNT(*) FROM newsource") == [1]
+
+
+def test_source_that_fades_leaves_the_other_as_it_was(make_dataset):
+    dataset = process(make_dataset, pair(), one(0.05, place=0.0))
+    assert dataset.types() == [[4, 3], [4, 7]]
+
+
+def test_blend_that_flares_varies_and_its_parts_do_not(make_dataset):
+    dataset = process(make_dataset, pair(), one(), one(0.30), pair())
+    eta = {
+        row["is_blend"]: row["eta"]
+        for row in dataset.rows(
+            "SELECT r.is_blend, MAX(v.eta_int) AS eta FROM varmetric v JOIN runningcatalog r ON r.id = v.runcat"
+            " GROUP BY r.is_blend"
+        )
+    }
+    assert eta[True] > 1000
+    assert eta[False] == 0
+
+
+def test_components_of_unknown_islands_are_forks_as_in_trap(make_dataset):
+    near = [10.0 + 1e-4, 10.0 - 1e-4]
+    dataset = process(make_dataset, sources(123.0, 10.0, flux=0.15), sources(123.0, near, flux=[0.05, 0.10]))
+    assert dataset.types() == [[6, 2], [6, 2]]
+
+
+def test_bright_blend_need_not_be_described_exactly(make_dataset):
+    # The sum of the fits is 2 % off, which is twenty times its error.
+    dataset = process(make_dataset, pair((0.5, 1.0)), one(1.47))
+    assert dataset.types() == [[4], [Association.BLEND], [4]]
+
+
+def test_variable_beside_a_faint_source_is_no_blend(make_dataset):
+    # 30 mJy more than before, of which the faint neighbour would explain 6.
+    days = [pair((0.1, 0.006)), one(0.13, place=0.0)]
+    assert process(make_dataset, *days).types() == [[4, 3], [4, 7]]
+
+
+def test_no_sources_make_no_blends(make_dataset):
+    dataset = process(make_dataset, pair(), pair().take(np.zeros(0, int)), pair())
+    assert dataset.types() == [[4, 7, 3], [4, 7, 3]]

@@ -1,0 +1,76 @@
+"""The best earlier noise at any position."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trap.association.entries import LightCurveKey
+from trap.association.noise_history import NoiseHistory, NoiseTiles, tile_order, tiles_at, tiles_within
+
+KEY = LightCurveKey(0, 1)
+ORDER = 6
+
+
+def image(ra, dec, rms, radius=5.0, order=ORDER):
+    tiles, *_ = tiles_within(order, ra, dec, radius)
+    return NoiseTiles(order=order, tile=tiles, rms=np.full(len(tiles), rms, np.float32))
+
+
+def seen(history, ra, dec, key=KEY):
+    (best,) = history.best(key, [ra], [dec])
+    return float(best["rms"]), int(best["image"]), int(best["n"])
+
+
+@pytest.mark.parametrize(("side", "order"), [(60.0, 0), (58.0, 1), (1.0, 6), (0.9, 7), (1e-9, 20)])
+def test_tiles_are_no_larger_than_asked(side, order):
+    assert tile_order(side) == order
+
+
+@given(st.floats(0, 359.99), st.floats(-90, 90))
+def test_the_tile_of_a_position_is_among_those_around_it(ra, dec):
+    tiles, *_ = tiles_within(ORDER, ra, dec, 1.0)
+    assert tiles_at(ORDER, [ra], [dec])[0] in tiles
+    assert (np.diff(tiles) > 0).all()
+
+
+def test_best_noise_is_the_lowest_of_all_looks():
+    history = NoiseHistory()
+    for number, rms in enumerate((3e-3, 1e-3, 2e-3), start=1):
+        history.add(KEY, image=number, tiles=image(10.0, 20.0, rms))
+    assert seen(history, 10.0, 20.0) == (pytest.approx(1e-3), 2, 3)
+
+
+def test_overlapping_pointings_know_what_each_has_seen():
+    history = NoiseHistory()
+    history.add(KEY, image=1, tiles=image(359.0, 0.0, 1e-3))
+    history.add(KEY, image=2, tiles=image(5.0, 0.0, 2e-3))
+    assert seen(history, 355.0, 0.0) == (pytest.approx(1e-3), 1, 1)
+    assert seen(history, 2.0, 0.0) == (pytest.approx(1e-3), 1, 2)
+    assert seen(history, 9.0, 0.0) == (pytest.approx(2e-3), 2, 1)
+
+
+def test_sky_never_looked_at_has_no_noise():
+    history = NoiseHistory()
+    history.add(KEY, image=1, tiles=image(10.0, 20.0, 1e-3))
+    for ra, dec, key in ((100.0, 20.0, KEY), (10.0, 20.0, LightCurveKey(1, 1))):
+        rms, number, n = seen(history, ra, dec, key)
+        assert np.isnan(rms)
+        assert (number, n) == (0, 0)
+
+
+def test_images_on_coarse_and_fine_tiles_are_compared():
+    history = NoiseHistory()
+    history.add(KEY, image=1, tiles=image(10.0, 20.0, 2e-3, order=5))
+    history.add(KEY, image=2, tiles=image(10.0, 20.0, 1e-3, order=8))
+    assert seen(history, 10.0, 20.0) == (pytest.approx(1e-3), 2, 2)
+
+
+def test_positions_are_answered_in_order():
+    history = NoiseHistory()
+    history.add(KEY, image=1, tiles=image(10.0, 0.0, 1e-3))
+    history.add(KEY, image=2, tiles=image(50.0, 0.0, 2e-3))
+    best = history.best(KEY, [50.0, 10.0, 90.0], [0.0, 0.0, 0.0])
+    assert list(best["image"]) == [2, 1, 0]

@@ -1,0 +1,262 @@
+"""Live mode: what comes is processed, what does not come or comes too late does not block, and the lag is bounded."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from sqlalchemy import text
+from stream_emulator import sender
+from structlog.testing import capture_logs
+
+from trap.config import LiveConfig, PipelineConfig
+from trap.db.engine import make_engine, reading
+from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.images.stream import write_frame
+from trap.live import run as live
+from trap.live import sources
+from trap.live.run import LiveRun, LiveTally, run_live
+from trap.outcomes import ExitCode, TimestepOutcome
+from trap.pipeline import open_run
+from trap.run.look_ahead import LookAhead
+from trap.workers.executors import SerialExecutor
+
+N_TIMESTEPS, N_BANDS = 4, 2
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Four timesteps of two bands, in order."""
+    sky = SurveyConfig(
+        n_timesteps=N_TIMESTEPS, n_bands=N_BANDS, size=128, n_steady=5, n_variables=0, n_transients=1, seed=3
+    )
+    return simulate_survey(tmp_path_factory.mktemp("survey"), sky).images
+
+
+@pytest.fixture(autouse=True)
+def _here_and_now(monkeypatch):
+    """Steps run in this process, and nobody is waited for long."""
+
+    class Here(SerialExecutor):
+        n_workers = 1
+
+        def __init__(self, *_, **__):
+            self.submitting = threading.Lock()
+
+        def submit(self, step, /, *args, **kwargs):
+            with self.submitting:  # two threads submit, and kernels are compiled by the first
+                return super().submit(step, *args, **kwargs)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(live, "open_workers", Here)
+    monkeypatch.setattr(live, "warm_up", lambda: None)
+    monkeypatch.setattr(sources, "LOOK_SECONDS", 0.02)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return PipelineConfig().with_options(execution={"database": f"sqlite:///{tmp_path / 'trap.db'}"})
+
+
+def from_folder(folder, **settings):
+    options = {"settle_seconds": 0.05, "images_per_timestep": N_BANDS, "idle_seconds": 1.0}
+    return LiveConfig(folder=str(folder), **(options | settings))
+
+
+def measured(config):
+    """Every measurement in the database, by time, band and position."""
+    engine = make_engine(config.execution.database)
+    with reading(engine) as connection:
+        rows = connection.execute(
+            text(
+                "SELECT i.taustart_ts, i.freq_eff, x.ra, x.decl, x.f_int, x.extract_type FROM extractedsource x "
+                "JOIN image i ON i.id = x.image ORDER BY 1, 2, 3, 4, 6"
+            )
+        ).all()
+    engine.dispose()
+    return [tuple(row) for row in rows]
+
+
+def test_images_that_come_one_by_one_give_what_they_give_together(images, config, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    folder.mkdir()
+
+    def arrive():
+        for path in images:
+            shutil.copy(path, folder / f".{path.name}")
+            (folder / f".{path.name}").rename(folder / path.name)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=arrive)
+    thread.start()
+    tally = run_live(config, from_folder(folder))
+    thread.join()
+    assert (tally.stored, tally.accepted, tally.left_out, tally.incomplete) == (N_TIMESTEPS, len(images), 0, 0)
+    assert tally.exit_code is ExitCode.COMPLETE
+    assert 0 < tally.lag_max < 60
+    together = config.with_options(
+        execution={"database": f"sqlite:///{tmp_path / 'batch.db'}", "images": tuple(map(str, images))}
+    )
+    with open_run(together) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, SerialExecutor())
+    assert len(measured(config)) > 10
+    assert measured(config) == measured(together)
+
+
+def test_the_same_images_through_sockets_give_the_same(images, config, tmp_path):
+    frames = [[], []]
+    for path in images:
+        with fits.open(path) as hdus:
+            band = int(path.stem[-2:])
+            frames[band].append(write_frame(hdus[0].header, np.squeeze(hdus[0].data)))
+    settings = {"images_per_timestep": N_BANDS, "idle_seconds": 1.5, "spool": str(tmp_path / "spool")}
+    with sender(frames[0]) as first, sender(frames[1]) as second:
+        tally = run_live(config, LiveConfig(streams=(first, second), **settings))
+    assert (tally.stored, tally.left_out) == (N_TIMESTEPS, 0)
+    folder = tmp_path / "in"
+    shutil.copytree(images[0].parent, folder)
+    other = config.with_options(execution={"database": f"sqlite:///{tmp_path / 'folder.db'}"})
+    run_live(other, from_folder(folder, patterns=("t*.fits",)))
+    assert measured(config) == measured(other)
+
+
+def test_an_image_that_does_not_come_does_not_block_and_one_that_comes_late_is_told(
+    images, config, tmp_path, monkeypatch
+):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    missing = images[3]
+    for path in images:
+        if path != missing:
+            shutil.copy(path, folder)
+
+    def come_late(run, *args):
+        finish(run, *args)
+        if run.tally.incomplete and not (folder / missing.name).exists():
+            shutil.copy(missing, folder)
+
+    finish = LiveRun.finish
+    monkeypatch.setattr(LiveRun, "finish", come_late)
+    tally = run_live(config, from_folder(folder, timestep_timeout_seconds=0.5, idle_seconds=3.0))
+    assert (tally.stored, tally.incomplete, tally.late) == (N_TIMESTEPS, 1, 1)
+    assert tally.told == [(str(folder / missing.name), "came after its timestep was closed")]
+    assert tally.exit_code is ExitCode.IMAGES_LEFT_OUT
+
+
+def test_a_run_that_is_begun_again_goes_on_where_the_last_one_was_stopped(images, config, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in images[: 2 * N_BANDS]:
+        shutil.copy(path, folder)
+    first = run_live(config, from_folder(folder))
+    for path in images[2 * N_BANDS :]:
+        shutil.copy(path, folder)
+    again = config.with_options(persistence={"dataset_id": first.dataset_id})
+    second = run_live(again, from_folder(folder))
+    assert (first.stored, second.stored, second.known, second.late) == (2, 2, 2 * N_BANDS, 0)
+
+
+def test_a_file_that_is_no_image_is_left_out_and_told(images, config, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "torn.fits").write_bytes(b"SIMPLE  =")
+    for path in images[:N_BANDS]:
+        shutil.copy(path, folder)
+    tally = run_live(config, from_folder(folder))
+    assert (tally.stored, tally.rejected) == (1, 1)
+    assert "torn.fits" in tally.told[0][0]
+
+
+def test_a_run_that_is_stopped_finishes_the_timestep_in_hand(images, config, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    shutil.copytree(images[0].parent, folder)
+    stored = []
+    finish = LiveRun.finish
+    monkeypatch.setattr(LiveRun, "finish", lambda run, *args: (stored.append(1), finish(run, *args)))
+    tally = run_live(config, from_folder(folder, idle_seconds=0.0), is_stopped=lambda: len(stored) >= 2)
+    assert tally.stored == 2
+
+
+class Slow:
+    """A source that gives so many timesteps at once."""
+
+    def __init__(self, urls):
+        self.urls, self.released = urls, []
+
+    def take(self):
+        taken, self.urls = self.urls, []
+        return taken
+
+    def release(self, urls):
+        self.released += urls
+
+    def close(self):
+        pass
+
+
+def test_what_could_only_be_stored_too_late_is_left_out_before_any_work_goes_into_it(images, config, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    urls = []
+    for number in range(20):
+        path = folder / f"{number:02d}.fits"
+        shutil.copy(images[0], path)
+        fits.setval(path, "DATE-OBS", value=(START + timedelta(seconds=number)).replace(tzinfo=None).isoformat())
+        urls.append(str(path))
+    begun = []
+
+    def measure(url):
+        begun.append(url)
+        return Future()
+
+    settings = LiveConfig(folder=str(folder), images_per_timestep=1, max_lag_seconds=10.0)
+    with open_run(config, images=()) as dataset:
+        source = Slow(urls)
+        run = LiveRun(dataset, settings, source, LookAhead(measure, depth=100))
+        run._seconds.append(2.0)
+        with capture_logs(), run.taking_in():
+            deadline = time.monotonic() + 20
+            while run.n_waiting + run.tally.behind < 20 and time.monotonic() < deadline:
+                time.sleep(0.02)
+        # Five timesteps of two seconds are ten seconds of lag, and one more is let in.
+        assert (run.n_waiting, run.tally.behind) == (6, 14)
+        assert begun == urls[:6]
+        assert source.released == urls[6:]
+        with reading(dataset.engine) as connection:
+            messages = connection.execute(text("SELECT message FROM timestep WHERE state = 'failed'")).scalars().all()
+    assert len(messages) == 14
+    assert messages[0] == "left out to keep up: 6 timesteps of 2.0 s were waiting"
+
+
+def test_an_error_of_the_thread_that_takes_in_ends_the_run(config, tmp_path, monkeypatch):
+    def fail(_):
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(sources.FolderSource, "take", fail)
+    with pytest.raises(RuntimeError, match="no more"):
+        run_live(config, from_folder(tmp_path))
+
+
+def test_a_run_without_an_end_keeps_numbers_and_not_what_they_count():
+    tally = LiveTally(dataset_id=1)
+    for _ in range(3):
+        tally.count(TimestepOutcome(taustart_ts=START), 2.0)
+    tally.count(TimestepOutcome(taustart_ts=START, failure="ValueError: bad"), 6.0)
+    assert (tally.stored, tally.failed, tally.lag_mean, tally.lag_max) == (3, 1, 3.0, 6.0)
+    assert tally.exit_code is ExitCode.TIMESTEPS_FAILED
+    for number in range(500):
+        tally.leave_out(str(number), "late")
+    assert len(tally.told) == 100

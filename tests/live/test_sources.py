@@ -1,0 +1,136 @@
+"""Where live images come from: folders and streams, and what goes wrong there."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from stream_emulator import sender
+from structlog.testing import capture_logs
+
+from trap.config import LiveConfig
+from trap.errors import ConfigError
+from trap.images.stream import write_frame
+from trap.live import sources
+from trap.live.sources import FolderSource, StreamSource, open_source
+
+PIXELS = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setattr(sources, "RECONNECT_SECONDS", 0.02)
+    monkeypatch.setattr(sources, "LOOK_SECONDS", 0.0)
+
+
+def frame(number=0):
+    header = fits.PrimaryHDU(PIXELS).header
+    header["NUMBER"] = number
+    return write_frame(header, PIXELS)
+
+
+def taken(source, n):
+    """Take until so many images have come."""
+    found, deadline = [], time.monotonic() + 20
+    while len(found) < n:
+        assert time.monotonic() < deadline, found
+        found += source.take()
+        time.sleep(0.01)
+    return found
+
+
+@pytest.fixture
+def open_stream(tmp_path):
+    """Open streams that are closed with the test."""
+    opened = []
+
+    def open_(*addresses, **settings):
+        opened.append(open_source(LiveConfig(streams=addresses, spool=str(tmp_path / "spool"), **settings)))
+        return opened[-1]
+
+    yield open_
+    for source in opened:
+        source.close()
+
+
+def test_images_of_a_stream_become_files_that_are_whole(open_stream, tmp_path):
+    with sender([frame(0), frame(1)]) as address:
+        source = open_stream(address)
+        assert isinstance(source, StreamSource)
+        urls = taken(source, 2)
+    assert [fits.getval(url, "NUMBER") for url in urls] == [0, 1]
+    np.testing.assert_array_equal(fits.getdata(urls[0]), PIXELS)
+    assert sorted(map(str, (tmp_path / "spool").iterdir())) == sorted(urls)
+
+
+def test_a_connection_that_is_lost_is_made_again(open_stream):
+    with capture_logs() as logs, sender([frame(0), frame(1)[:-4]], [frame(2)]) as address:
+        urls = taken(open_stream(address), 2)
+    assert [fits.getval(url, "NUMBER") for url in urls] == [0, 2]
+    assert "ended after 20 of 24 bytes" in next(log["reason"] for log in logs if log["event"] == "stream_lost")
+
+
+def test_a_stream_out_of_step_is_begun_anew(open_stream):
+    with capture_logs() as logs, sender([frame(0), b"x" * 600], [frame(1)]) as address:
+        assert len(taken(open_stream(address), 2)) == 2
+    assert "not the beginning of an image" in next(log["reason"] for log in logs if log["event"] == "stream_lost")
+
+
+def test_several_senders_are_read_at_once(open_stream):
+    with sender([frame(0)]) as first, sender([frame(1)]) as second:
+        urls = taken(open_stream(first, second), 2)
+    assert {fits.getval(url, "NUMBER") for url in urls} == {0, 1}
+
+
+def test_a_sender_that_is_away_is_told_of_once(open_stream):
+    with capture_logs() as logs:
+        open_stream("127.0.0.1:1")
+        time.sleep(0.3)
+    assert [log["event"] for log in logs] == ["stream_lost"]
+
+
+def test_old_files_of_a_stream_are_deleted_and_the_latest_kept(open_stream, tmp_path):
+    with sender([frame(number) for number in range(4)]) as address:
+        source = open_stream(address, keep_timesteps=2)
+        for url in taken(source, 4):
+            source.release([url])
+    assert [fits.getval(path, "NUMBER") for path in sorted((tmp_path / "spool").iterdir())] == [2, 3]
+
+
+def test_a_spool_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "spool").touch()
+    with pytest.raises(ConfigError, match="spool .* cannot be made"):
+        StreamSource(LiveConfig(streams=("127.0.0.1:1",), spool=str(tmp_path / "spool")))
+
+
+def test_images_of_a_folder_are_taken_when_they_are_complete_and_never_deleted(tmp_path):
+    source = open_source(LiveConfig(folder=str(tmp_path), settle_seconds=1e6))
+    assert isinstance(source, FolderSource)
+    (tmp_path / "a.fits").touch()
+    assert source.take() == []
+    (tmp_path / "a.fits.done").touch()
+    assert taken(source, 1) == [str(tmp_path / "a.fits")]
+    source.release([str(tmp_path / "a.fits")])
+    assert (tmp_path / "a.fits").exists()
+    source.close()
+
+
+def test_looking_at_a_large_folder_leaves_time_for_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "LOOK_SECONDS", 1e6)
+    source = FolderSource(LiveConfig(folder=str(tmp_path), settle_seconds=0.0))
+    source.take()
+    (tmp_path / "a.fits").touch()
+    assert source.take() == []
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="no folder"):
+        open_source(LiveConfig(folder=str(tmp_path / "away")))
+
+
+@pytest.mark.parametrize("settings", [{}, {"folder": "in", "streams": ("a:1",)}, {"streams": ("nowhere",)}])
+def test_there_is_one_source_with_an_address_that_can_be_one(settings):
+    with pytest.raises(ValueError, match=r"folder|pattern"):
+        LiveConfig(**settings)

@@ -1,0 +1,78 @@
+"""Which images are processed, in which order, and which are not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from trap.config import PipelineConfig
+from trap.images.image import read_image
+from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.run import planning
+from trap.run.planning import make_plan
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Three timesteps of two bands, as paths in no helpful order."""
+    folder = tmp_path_factory.mktemp("survey")
+    simulate_survey(folder, SurveyConfig(n_timesteps=3, n_bands=2, size=64, n_steady=2, n_variables=0, n_transients=0))
+    return sorted((str(path) for path in folder.rglob("*.fits")), reverse=True)
+
+
+def test_plan_orders_by_time_then_frequency(images):
+    plan = make_plan(images, known_hashes=set(), latest=None)
+    assert [len(timestep.urls) for timestep in plan.timesteps] == [2, 2, 2]
+    times = [timestep.taustart_ts for timestep in plan.timesteps]
+    assert times == sorted(times)
+    assert [url for timestep in plan.timesteps for url in timestep.urls] == sorted(images)
+
+
+def test_unreadable_file_is_left_out_with_its_reason(images, tmp_path):
+    bad = tmp_path / "bad.fits"
+    bad.write_text("not FITS")
+    plan = make_plan([str(bad), *images], known_hashes=set(), latest=None)
+    (file,) = plan.unreadable
+    assert file.url == str(bad)
+    assert file.reason
+    assert len(plan.timesteps) == 3
+
+
+def test_known_and_late_images_are_left_out(images):
+    plan = make_plan(images, known_hashes=set(), latest=None)
+    second = plan.timesteps[1]
+    known = {read_image(plan.timesteps[0].urls[0]).content_hash}
+    again = make_plan(images, known_hashes=known, latest=second.taustart_ts)
+    assert again.known == (plan.timesteps[0].urls[0],)
+    assert set(again.late) == {plan.timesteps[0].urls[1], *second.urls}
+    assert again.timesteps == plan.timesteps[2:]
+
+
+@pytest.mark.parametrize(
+    ("n_timesteps", "size", "lengths"), [(25, 0, [10, 10, 5]), (7, 3, [3, 3, 1]), (0, 0, []), (4000, 0, [20] * 200)]
+)
+def test_groups_are_consecutive_timesteps(n_timesteps, size, lengths):
+    start = datetime(2012, 1, 1, tzinfo=UTC)
+    timesteps = [planning.Timestep(start + timedelta(days=day), (f"{day}.fits",)) for day in range(n_timesteps)]
+    groups = planning._grouped(timesteps, size)
+    assert [len(group.timesteps) for group in groups] == lengths
+    assert [timestep for group in groups for timestep in group.timesteps] == timesteps
+    assert [group.number for group in groups] == list(range(1, len(groups) + 1))
+
+
+def test_images_within_the_tolerance_are_one_timestep(images):
+    # The timesteps are an hour apart.
+    config = PipelineConfig().with_options(persistence={"timestep_tolerance": 3600.0})
+    plan = make_plan(images, known_hashes=set(), latest=None, config=config)
+    assert [len(timestep.urls) for timestep in plan.timesteps] == [4, 2]
+    first = plan.timesteps[0]
+    assert first.taustart_ts == datetime(2026, 1, 1, tzinfo=UTC)
+    # By frequency first: both images of the lower band, the earlier before the later.
+    assert [url[-14:] for url in first.urls] == [f"t000{t}_b0{b}.fits" for b in (0, 1) for t in (0, 1)]
+
+
+def test_image_that_would_have_belonged_to_a_stored_timestep_is_late(images):
+    config = PipelineConfig().with_options(persistence={"timestep_tolerance": 3600.0})
+    plan = make_plan(images, known_hashes=set(), latest=datetime(2026, 1, 1, tzinfo=UTC), config=config)
+    assert (len(plan.late), len(plan.timesteps)) == (4, 1)

@@ -1,0 +1,82 @@
+"""Steps run elsewhere: values, errors, and workers that hang or die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from trap.errors import ImageError, TransientError, WorkerLostError
+from trap.workers.executors import ProcessExecutor, SerialExecutor
+
+
+def double(value):
+    return 2 * value
+
+
+def refuse(url):
+    raise ImageError("no beam", url)
+
+
+def hang():
+    time.sleep(600)
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def pids():
+    return os.getppid(), os.getpid()
+
+
+@pytest.fixture(scope="module")
+def workers():
+    with ProcessExecutor(2, timeout_seconds=20.0) as executor:
+        yield executor
+
+
+def test_serial_executor_returns_what_the_step_returns():
+    assert SerialExecutor().submit(double, 21).result() == 42
+
+
+def test_serial_executor_keeps_the_error_for_the_one_who_asks():
+    future = SerialExecutor().submit(refuse, "a.fits")
+    with pytest.raises(ImageError, match="a.fits: no beam"):
+        future.result()
+
+
+def test_steps_run_in_other_processes(workers):
+    assert workers.submit(pids).result()[1] != os.getpid()
+
+
+def test_results_come_back_in_the_order_asked_for(workers):
+    futures = [workers.submit(double, value) for value in range(10)]
+    assert [future.result() for future in futures] == [2 * value for value in range(10)]
+
+
+def test_error_of_a_step_keeps_its_type_and_its_image(workers):
+    with pytest.raises(ImageError, match="b.fits: no beam") as caught:
+        workers.submit(refuse, "b.fits").result()
+    assert caught.value.url == "b.fits"
+
+
+def test_dead_worker_costs_its_step_alone(workers):
+    lost = workers.submit(die)
+    with pytest.raises(WorkerLostError, match="the worker process of die died"):
+        lost.result()
+    assert workers.submit(double, 4).result() == 8
+
+
+def test_hanging_worker_is_ended_and_may_be_tried_again():
+    with ProcessExecutor(1, timeout_seconds=3.0) as executor:
+        with pytest.raises(TransientError, match="hang was ended after 3 s"):
+            executor.submit(hang).result()
+        assert executor.submit(double, 4).result() == 8
+
+
+def test_number_of_workers_defaults_to_the_cores_that_may_be_used():
+    with ProcessExecutor() as executor:
+        assert executor.n_workers == len(os.sched_getaffinity(0))

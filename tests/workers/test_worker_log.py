@@ -1,0 +1,84 @@
+"""What steps say in worker processes, and where it is heard."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+
+import pytest
+import structlog
+from structlog.contextvars import bound_contextvars
+from structlog.testing import capture_logs
+
+from trap.errors import ImageError
+from trap.workers.executors import ProcessExecutor
+from trap.workers.worker_log import call_recorded, log_context, tell_again, told_before
+
+
+def speak(n):
+    structlog.get_logger().warning("assumed", n=n)
+    structlog.get_logger().debug("detail")
+    return 2 * n
+
+
+def speak_and_fail(url):
+    structlog.get_logger().warning("assumed", image=url)
+    raise ImageError("no beam", url)
+
+
+@pytest.fixture(autouse=True)
+def _restored():
+    yield
+    structlog.reset_defaults()
+
+
+def test_events_come_back_with_the_value_and_are_not_written(capfd):
+    value, events = call_recorded({"dataset": 7}, speak, 21)
+    assert value == 42
+    assert [(event["event"], event["level"], event["dataset"]) for event in events] == [
+        ("assumed", "warning", 7),
+        ("detail", "debug", 7),
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_events_survive_the_exception_that_ends_their_step_and_the_way_home():
+    with pytest.raises(ImageError) as raised:
+        call_recorded({}, speak_and_fail, "a.fits")
+    sent = pickle.loads(pickle.dumps(raised.value))
+    assert str(sent) == "a.fits: no beam"
+    assert [event["image"] for event in told_before(sent)] == ["a.fits"]
+    assert told_before(sent) == []
+
+
+def test_threads_do_not_hear_each_other():
+    heard = {}
+
+    def run(n):
+        _, heard[n] = call_recorded({}, speak, n)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {n: events[0]["n"] for n, events in heard.items()} == {n: n for n in range(8)}
+
+
+def test_an_event_told_again_keeps_its_time_and_gets_the_context_of_who_waits():
+    _, events = call_recorded({"dataset": 7}, speak, 1)
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs, bound_contextvars(timestep="now"):
+        tell_again(events)
+    assert [(log["event"], log["log_level"]) for log in logs] == [("assumed", "warning"), ("detail", "debug")]
+    assert logs[0]["timestamp"] == events[0]["timestamp"]
+    assert (logs[0]["dataset"], logs[0]["timestep"]) == (7, "now")
+
+
+def test_a_worker_process_is_heard_once_with_what_is_bound_where_it_is_called():
+    with ProcessExecutor(1) as workers, capture_logs() as logs, bound_contextvars(dataset=3):
+        assert log_context() == {"dataset": 3}
+        future = workers.submit(speak, 1)
+        assert future.result() == future.result() == 2
+        with pytest.raises(ImageError, match="no beam"):
+            workers.submit(speak_and_fail, "a.fits").result()
+    assert [(log["event"], log["dataset"]) for log in logs] == [("assumed", 3), ("detail", 3), ("assumed", 3)]

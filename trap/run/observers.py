@@ -1,0 +1,139 @@
+"""Who is told of every timestep: the log, and counters that Prometheus asks for."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from trap.outcomes import TimestepOutcome
+    from trap.run.planning import Timestep
+
+    Observer = Callable[[TimestepOutcome], None]
+
+__all__ = ["Meters", "log_outcome", "serving_meters"]
+
+log = structlog.get_logger(__name__)
+
+SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Limits between which the times of timesteps are counted."""
+
+
+def log_outcome(outcome: TimestepOutcome) -> None:
+    """Say in the log what became of a timestep, of every image that gave nothing, and of every new source."""
+    if outcome.failure is not None:
+        return  # told where it failed, with its traceback
+    for url, reason in outcome.left_out:
+        log.warning("image_left_out", image=url, reason=reason)
+    accepted = [image for image in outcome.images if image.result.rejection is None]
+    for image in accepted:
+        measured = image.measurements
+        for row, sigma in zip(image.new_sources.measurement, image.new_sources.sigma_rms_min, strict=True):
+            log.info(
+                "new_source_candidate",
+                image=image.result.metadata.url,
+                ra=round(float(measured.ra[row]), 5),
+                dec=round(float(measured.dec[row]), 5),
+                f_int=float(f"{measured.f_int[row]:.4g}"),
+                sigma=round(float(sigma), 1),
+            )
+    log.info(
+        "timestep_stored",
+        images=len(outcome.images),
+        accepted=len(accepted),
+        blind=sum(len(image.result.measurements) - image.n_dropped for image in accepted),
+        forced=sum(image.n_fitted for image in accepted),
+        new=sum(len(image.new_sources) for image in accepted),
+        seconds=round(outcome.seconds, 3),
+    )
+
+
+class Meters:
+    """Counters of one run, in the units that Prometheus expects: totals, seconds, and what is now.
+
+    Rates are asked for where they are shown: ``rate(trap_images_total[1m])`` is images per second.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._images = Counter("trap_images", "Images, by what became of them.", ["status"], registry=self.registry)
+        self._timesteps = Counter(
+            "trap_timesteps", "Timesteps, by what became of them.", ["status"], registry=self.registry
+        )
+        self._candidates = Counter("trap_new_source_candidates", "New-source candidates.", registry=self.registry)
+        self._stages = Counter(
+            "trap_stage_seconds", "Computing time of each stage of measuring.", ["stage"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "trap_timestep_seconds", "Wall time of a timestep, without measuring ahead.", buckets=SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self._lag = Gauge(
+            "trap_lag_seconds", "Time of the newest image minus that of the timestep done last.",
+            registry=self.registry,
+        )  # fmt: skip
+        self._latency = Gauge(
+            "trap_latency_seconds", "From the arrival of its last image until a timestep was stored: the latest one.",
+            registry=self.registry,
+        )  # fmt: skip
+        self._queue = Gauge("trap_queue_images", "Images that wait for their timestep.", registry=self.registry)
+        self._waiting: dict[datetime, int] = {}
+        self._newest: datetime | None = None
+
+    def expect(self, timesteps: Iterable[Timestep]) -> None:
+        """Take note of timesteps that are to come, in order of time."""
+        for timestep in timesteps:
+            self._waiting[timestep.taustart_ts] = len(timestep.urls)
+            self._queue.inc(len(timestep.urls))
+            self._newest = timestep.taustart_ts
+
+    def tell_latency(self, seconds: float) -> None:
+        """Say how long a timestep of a live run took to be stored."""
+        self._latency.set(seconds)
+
+    def observe(self, outcome: TimestepOutcome) -> None:
+        """Count a timestep and its images."""
+        self._timesteps.labels("stored" if outcome.failure is None else "failed").inc()
+        self._seconds.observe(outcome.seconds)
+        self._images.labels("unreadable").inc(len(outcome.unreadable))
+        self._images.labels("duplicate").inc(len(outcome.duplicates))
+        for image in outcome.images:
+            self._images.labels("rejected" if image.result.rejection else "accepted").inc()
+            self._candidates.inc(len(image.new_sources))
+            for stage, seconds in image.result.seconds.items():
+                self._stages.labels(stage).inc(seconds)
+        self._queue.dec(self._waiting.pop(outcome.taustart_ts, 0))
+        if self._newest is not None:
+            self._lag.set((self._newest - outcome.taustart_ts).total_seconds())
+
+
+@contextmanager
+def serving_meters(address: str) -> Iterator[Meters]:
+    """Serve the counters of a run to Prometheus while the block runs.
+
+    Parameters
+    ----------
+    address
+        ``host:port``, or empty to serve nothing. A port that another run uses is no reason to stop:
+        that is logged, and the counters are kept for nobody.
+    """
+    meters = Meters()
+    with ExitStack() as until_then:
+        if address:
+            host, _, port = address.rpartition(":")
+            try:
+                server, thread = start_http_server(int(port), host, registry=meters.registry)
+            except OSError as error:
+                log.warning("metrics_not_served", address=address, reason=error.strerror or str(error))
+            else:
+                until_then.callback(thread.join)
+                until_then.callback(server.server_close)
+                until_then.callback(server.shutdown)
+                log.info("metrics_served", url=f"http://{host}:{server.server_port}/metrics")
+        yield meters

@@ -1,0 +1,137 @@
+"""Which images a run processes, in which order, and which it leaves out and why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from trap.config import PipelineConfig
+from trap.records import UnreadableImage
+from trap.run.scanning import scan_images
+from trap.steps.misc import ImageMetadataForSort, group_per_timestep
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from trap.run.scanning import Progress
+
+__all__ = ["Plan", "Timestep", "TimestepGroup", "make_plan"]
+
+MIN_GROUP = 10
+MAX_GROUPS = 200
+"""A Prefect subflow costs about 0.1 s, and a run's page with a thousand of them shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timestep:
+    """Images of the same time, lowest frequency first."""
+
+    taustart_ts: datetime
+    urls: tuple[str, ...]
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TimestepGroup:
+    """Consecutive timesteps: the unit of look-ahead, and of a Prefect subflow."""
+
+    number: int
+    timesteps: tuple[Timestep, ...]
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All images of the group, in order."""
+        return tuple(url for timestep in self.timesteps for url in timestep.urls)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run will do, and what it will not.
+
+    Parameters
+    ----------
+    groups
+        The work, in order of time.
+    unreadable
+        Files that cannot be described.
+    known
+        Images that the dataset already holds.
+    late
+        Images no later than the newest timestep of the dataset, where these are refused: the
+        association of what came after them has been made.
+    """
+
+    groups: tuple[TimestepGroup, ...]
+    unreadable: tuple[UnreadableImage, ...] = ()
+    known: tuple[str, ...] = ()
+    late: tuple[str, ...] = field(default=())
+
+    @property
+    def timesteps(self) -> tuple[Timestep, ...]:
+        """All timesteps, in order."""
+        return tuple(timestep for group in self.groups for timestep in group.timesteps)
+
+
+def make_plan(
+    urls: Iterable[str],
+    *,
+    known_hashes: Collection[str],
+    latest: datetime | None,
+    config: PipelineConfig | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Read the headers of all images and put the new ones in order; no pixels are read.
+
+    Parameters
+    ----------
+    urls
+        Paths of images.
+    known_hashes
+        Contents of the images that the dataset holds; where there are any, the files are read
+        once to compare.
+    latest
+        Newest timestep of the dataset, or None.
+    config
+        How images are read, how far apart those of a timestep may start, how many timesteps are in a group
+        (ten, or more where that would make over 200 groups), and whether images no later than ``latest`` are
+        left out; otherwise their timesteps say that they are late.
+    progress
+        Called now and then with the number of headers read, the number in all, and what they are; where there
+        are many.
+    """
+    config = PipelineConfig() if config is None else config
+    tolerance = config.persistence.timestep_tolerance
+    newest = None if latest is None else latest + timedelta(seconds=tolerance)
+    refuses_late = config.execution.late_images == "refuse"
+    described: list[ImageMetadataForSort] = []
+    unreadable: list[UnreadableImage] = []
+    known: list[str] = []
+    late: list[str] = []
+    for image in scan_images(list(urls), config, with_hash=bool(known_hashes), progress=progress):
+        if image.timestamp is None:
+            unreadable.append(UnreadableImage(url=image.url, reason=image.problem))
+        elif image.content_hash in known_hashes:
+            known.append(image.url)
+        elif refuses_late and newest is not None and image.timestamp <= newest:
+            late.append(image.url)
+        else:
+            described.append(ImageMetadataForSort(image.url, image.timestamp, image.frequency, image.stokes))
+    timesteps = [
+        Timestep(taustart, tuple(group), is_late=newest is not None and taustart <= newest)
+        for taustart, group in group_per_timestep(described, tolerance)
+    ]
+    return Plan(
+        groups=_grouped(timesteps, config.execution.group_size),
+        unreadable=tuple(unreadable),
+        known=tuple(known),
+        late=tuple(late),
+    )
+
+
+def _grouped(timesteps: Sequence[Timestep], size: int) -> tuple[TimestepGroup, ...]:
+    step = size or max(MIN_GROUP, math.ceil(len(timesteps) / MAX_GROUPS))
+    chunks = [tuple(timesteps[start : start + step]) for start in range(0, len(timesteps), step)]
+    return tuple(TimestepGroup(number, chunk) for number, chunk in enumerate(chunks, start=1))

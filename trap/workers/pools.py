@@ -1,0 +1,42 @@
+"""The workers of a run, as its settings want them: processes here, or a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from trap.errors import ConfigError
+from trap.workers.executors import Executor, ProcessExecutor
+
+if TYPE_CHECKING:
+    from trap.config import ExecutionConfig
+
+__all__ = ["Workers", "open_workers"]
+
+
+class Workers(Executor, Protocol):
+    """An executor with cores of its own, to be closed at the end."""
+
+    n_workers: int
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def open_workers(settings: ExecutionConfig) -> Workers:
+    """Make the workers that the settings name.
+
+    Raises
+    ------
+    ConfigError
+        If the Dask cluster cannot be used, or Dask is not installed.
+    """
+    timeout = settings.image_timeout_seconds
+    if not settings.dask:
+        return ProcessExecutor(settings.n_workers, timeout_seconds=timeout)
+    try:
+        from trap.workers.dask_executor import DaskExecutor
+    except ImportError as error:
+        msg = f"for --dask {settings.dask}, install Dask: pip install 'trap-transients[dask]' ({error})"
+        raise ConfigError(msg) from error
+    return DaskExecutor(settings.dask, timeout_seconds=timeout)
