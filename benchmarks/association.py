@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from peer_environments import ROOT, installed
 
 from trap.association.entries import LightCurveKey
 from trap.association.running_catalogue import RunningCatalogue
@@ -31,7 +31,6 @@ from trap.records import ImageResult, StoredIds, TimestepRecord
 from trap.steps import association, forced_fitting, varmetric
 from trap.survey import Survey
 
-ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".cache" / "association"
 ARCSEC = 1 / 3600
 KEY = LightCurveKey(0, 1)
@@ -212,7 +211,7 @@ def run_beside(n_sources: int, n_images: int, n_peer: int, rng: np.random.Genera
 
 
 def _peer(images: list[Measurements]) -> list[float] | None:
-    python = _installed("trap==1.4.0")
+    python = installed("trap==1.4.0", CACHE)
     if python is None:
         return None
     names = {
@@ -225,6 +224,7 @@ def _peer(images: list[Measurements]) -> list[float] | None:
         "dec_fit_err": "ns_fit_err",
     }
     path = CACHE / "lists.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **{theirs: np.array([getattr(image, ours) for image in images]) for theirs, ours in names.items()})
     command = [str(python), str(Path(__file__).with_name("association_peer.py")), str(path), str(len(images))]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=CACHE)  # noqa: S603
@@ -232,25 +232,6 @@ def _peer(images: list[Measurements]) -> list[float] | None:
         print(f"TraP R7 left out: {done.stderr.strip().splitlines()[-1:]}")
         return None
     return [float(number) for number in done.stdout.split()[-3:]]
-
-
-def _installed(package: str) -> Path | None:
-    """Interpreter of an environment that has the package; None, and a message, where it cannot be had."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    home = CACHE / "peers" / package.split("=", maxsplit=1)[0]
-    python = home / "bin" / "python"
-    uv = next(iter(ROOT.glob(".tools/uv-*/bin/uv")), None)
-    if uv is None:
-        print(f"{package} left out: no uv in .tools (run make once)")
-        return None
-    steps = ([uv, "venv", "--quiet", "--clear", "--python", sys.executable, home],)
-    steps += ([uv, "pip", "install", "--quiet", "--python", python, package],)
-    for step in () if python.exists() else steps:
-        done = subprocess.run([str(part) for part in step], capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode:
-            print(f"{package} left out: {done.stderr.strip().splitlines()[-1:]}")
-            return None
-    return python
 
 
 def main() -> None:

@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
+from peer_environments import ROOT, installed
 from scipy.spatial import cKDTree
 
-ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from simulated_field import Field, simulate_field  # noqa: E402 (lies with the tests, which use it too)
+from simulated_field import Field, simulate_field
 
-from trap.angles import offsets  # noqa: E402
-from trap.config import SourceExtractionConfig  # noqa: E402
-from trap.extraction.measure import extract_sources  # noqa: E402
-from trap.images.image import Image  # noqa: E402
+from trap.angles import offsets
+from trap.config import SourceExtractionConfig
+from trap.extraction.measure import extract_sources
+from trap.images.image import Image
 
 CACHE = ROOT / ".cache" / "source_finding"
 PEERS = {
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     paths = [_written(field, CACHE / f"field{seed}.fits") for seed, field in enumerate(fields)]
     results = {name: [_ours(path, force_beam, options.repeats) for path in paths] for name, force_beam in OURS.items()}
     for package, finders in {} if options.no_peers else PEERS.items():
-        python = _installed(package)
+        python = installed(package, CACHE)
         for finder in finders if python else ():
             found = [_peer(python, finder, path, reuse=options.reuse) for path in paths]
             results |= {finder: [one for one in found if one]} if all(found) else {}
@@ -85,24 +85,6 @@ def _ours(path: Path, force_beam: bool, repeats: int) -> tuple[float, Array]:  #
     ra_err = m.ew_fit_err / np.cos(np.radians(m.dec))
     columns = (m.ra, ra_err, m.dec, m.ns_fit_err, m.f_peak, m.f_peak_err, m.f_int, m.f_int_err)
     return min(seconds[1:]), np.column_stack(columns)
-
-
-def _installed(package: str) -> Path | None:
-    """Interpreter of an environment that has the package; None, and a message, where it cannot be had."""
-    home = CACHE / "peers" / package.split("=", maxsplit=1)[0]
-    python = home / "bin" / "python"
-    uv = next(iter(ROOT.glob(".tools/uv-*/bin/uv")), None)
-    if uv is None:
-        print(f"{package} left out: no uv in .tools (run make once)")
-        return None
-    steps = ([uv, "venv", "--quiet", "--clear", "--python", sys.executable, home],)
-    steps += ([uv, "pip", "install", "--quiet", "--python", python, package],)
-    for step in () if python.exists() else steps:
-        done = subprocess.run([str(part) for part in step], capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode:
-            print(f"{package} left out: {done.stderr.strip().splitlines()[-1:]}")
-            return None
-    return python
 
 
 def _peer(python: Path | None, finder: str, path: Path, *, reuse: bool) -> tuple[float, Array] | None:

@@ -50,6 +50,7 @@ def image(tmp_path_factory):
     header["TELESCOP"], header["DATE-END"] = "LOFAR", "2020-08-03T05:33:55"
     header["HISTORY"] = "AIPS   CLEAN BMAJ=  2.2222E-02 BMIN=  2.2222E-02 BPA=   0.00"
     fits.PrimaryHDU(data, header).writeto(path, overwrite=True)
+    inspect_image(str(path), CONFIG)  # compiles the kernels, on which no file waits again
     content = path.read_bytes()
     length = len(content) - (data.nbytes + 2879) // 2880 * 2880
     return Seed(content[:length], content[length:])
