@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from photutils.segmentation import detect_sources
 
 from trap.catalogues import Flag
-from trap.extraction.islands import find_islands, fitted_pixels, flag_islands, list_islands
+from trap.extraction.islands import find_islands, fitted_pixels, flag_islands
+from trap.kernels.islands import connected_pixels
 
 
 def islands_of(sky, *, analysis=3.0):
@@ -123,5 +124,5 @@ def test_islands_of_any_form_are_the_segments_of_photutils_that_have_a_peak(rows
         segments = detect_sources(significance, 2.9, n_pixels=1, connectivity=8)
         regions = [np.flatnonzero(segments.data == label).tolist() for label in segments.labels]
         expected = sorted(pixels for pixels in regions if significance.ravel()[pixels].max() >= 5.0)
-    offsets, flat = list_islands(reached)
+    offsets, flat = connected_pixels(reached)
     assert [flat[start:end].tolist() for start, end in pairwise(offsets)] == expected

@@ -5,8 +5,8 @@ import pytest
 from flat_sky import sky_of
 from scipy.ndimage import gaussian_filter
 
-from trap.extraction.islands import list_islands
 from trap.kernels.deblend import part_islands
+from trap.kernels.islands import connected_pixels
 
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
 MIN_FLUX_SHARE, MIN_RISE = 0.005, 1.0
@@ -18,7 +18,7 @@ def test_islands_are_parted_as_by_a_flood_of_objects(seed, width):
     rng = np.random.default_rng(seed)
     smooth = gaussian_filter(rng.normal(size=(60, 70)), width)
     value = (6 + 8 * smooth / smooth.std()).round(1 + seed % 3).astype(np.float32)
-    offsets, flat = list_islands(sky_of(value).heights(analysis=3.0, detection=5.0).reached)
+    offsets, flat = connected_pixels(sky_of(value).heights(analysis=3.0, detection=5.0).reached)
     y, x = np.divmod(flat, 70)
     values, rms = value.ravel()[flat].astype(float), rng.uniform(0.9, 1.1, flat.size)
     component, counts = part_islands((offsets, x, y, values, rms), 5.0, MIN_RISE, MIN_FLUX_SHARE)

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from trap.extraction.islands import list_islands
-from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_segments, touching
+from trap.kernels.islands import AT_EDGE, AT_GAP, connected_pixels, fit_footprints, touching
 from trap.kernels.maps import IN_PEAK
 
 
@@ -14,13 +14,15 @@ def as_lists(offsets, flat):
     return [flat[start:end].tolist() for start, end in pairwise(offsets)]
 
 
-def test_segments_are_listed_where_one_pixel_reaches_the_upper_threshold():
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.35, 0.45, 0.9])
+def test_regions_are_those_of_scipy_in_the_order_of_the_image(share):
     rng = np.random.default_rng(5)
-    labels = np.repeat(rng.permutation(40), rng.integers(1, 6, 40)).reshape(1, -1).astype(np.int32)
-    reached = np.where(labels > 0, rng.choice([1, IN_PEAK], labels.shape, p=[0.7, 0.3]), 0).astype(np.uint8)
-    segments = [np.flatnonzero(labels == label) for label in range(1, 40)]
-    expected = sorted(flat.tolist() for flat in segments if (reached[0, flat] == IN_PEAK).any())
-    assert as_lists(*list_segments(labels, reached, 39)) == expected
+    reached = np.where(rng.uniform(size=(90, 130)) < share, rng.choice([1, IN_PEAK], (90, 130), p=[0.7, 0.3]), 0)
+    labels, n_labels = ndimage.label(reached, np.ones((3, 3)))
+    regions = [np.flatnonzero(labels == label + 1) for label in range(n_labels)]
+    expected = sorted(flat.tolist() for flat in regions if (reached.ravel()[flat] == IN_PEAK).any())
+    assert as_lists(*connected_pixels(reached.astype(np.uint8))) == expected
+    assert expected
 
 
 def test_touching_is_looked_up_in_all_eight_directions():
@@ -48,7 +50,7 @@ def test_touching_is_looked_up_in_all_eight_directions():
 def test_footprints_are_ellipses_without_what_belongs_to_others(keep):
     rng = np.random.default_rng(4)
     ny, nx = 40, 50
-    offsets, flat = list_islands(np.where(rng.uniform(size=(ny, nx)) < 0.2, IN_PEAK, 0).astype(np.uint8))
+    offsets, flat = connected_pixels(np.where(rng.uniform(size=(ny, nx)) < 0.2, IN_PEAK, 0).astype(np.uint8))
     y, x = np.divmod(flat, nx)
     mask = rng.uniform(size=(ny, nx)) < 0.1
     n = offsets.size - 1

@@ -18,7 +18,8 @@ from scipy.special import erf
 from trap.extraction.noise import beam_correlation, share_of_mean
 from trap.extraction.sky import Sky
 from trap.extraction.threads import side_by_side
-from trap.kernels.maps import IN_PEAK, interpolate_rows
+from trap.kernels.islands import connected_pixels
+from trap.kernels.maps import interpolate_rows
 from trap.kernels.statistics import clipped_moments
 
 if TYPE_CHECKING:
@@ -215,10 +216,9 @@ def _sources(
     analysis, detection = SOURCE_SIGMA
     sky = Sky(data=np.ascontiguousarray(data, np.float32), mask=np.ascontiguousarray(mask), background=first)
     reached = sky.heights(analysis=analysis, detection=detection).reached
-    labels, n_labels = ndimage.label(reached, structure=np.ones((3, 3)))
-    is_source = np.zeros(n_labels + 1, np.uint8)
-    is_source[labels[reached == IN_PEAK]] = 1
-    stands = is_source[labels]
+    _, flat = connected_pixels(reached)
+    stands = np.zeros((ny, nx), np.uint8)
+    stands.ravel()[flat] = 1
     a, b, c = beam
     half_y, half_x = (int(np.ceil(np.sqrt(2 * np.log(2) * part / (a * c - b**2)))) for part in (a, c))
     grown: NDArray[np.bool_] = ndimage.maximum_filter(stands, (2 * half_y + 1, 2 * half_x + 1)).view(bool)

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from scipy import ndimage
 
 from trap.catalogues import Flag
-from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, list_segments, touching
+from trap.kernels.islands import AT_EDGE, AT_GAP, connected_pixels, fit_footprints, touching
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.sky import Heights, Sky
 
-__all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_islands", "list_places"]
-
-EIGHT_NEIGHBOURS = np.ones((3, 3))
+__all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_places"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,7 +78,7 @@ def list_places(offsets: NDArray[np.intp], which: NDArray[np.intp]) -> NDArray[n
 def find_islands(sky: Sky, heights: Heights) -> Islands:
     """Find the connected pixels above the analysis threshold that reach the detection threshold.
 
-    Pixels that touch at a corner are connected.
+    They are the segments of photutils' ``detect_sources`` that reach it. Pixels that touch at a corner are connected.
 
     Parameters
     ----------
@@ -93,28 +90,7 @@ def find_islands(sky: Sky, heights: Heights) -> Islands:
     Islands
         In the order of their first pixels, row by row.
     """
-    return _listed(sky, *list_islands(heights.reached))
-
-
-def list_islands(reached: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """List the pixels of connected regions that somewhere reach the upper threshold.
-
-    They are the segments of photutils' ``detect_sources``, labelled by the same function of scipy; pixels that touch at
-    a corner are connected.
-
-    Parameters
-    ----------
-    reached
-        (ny, nx) — see :class:`trap.extraction.sky.Heights`.
-
-    Returns
-    -------
-    offsets, flat
-        (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
-        their first pixels, pixels in that of the image.
-    """
-    labels, n_labels = ndimage.label(reached, structure=EIGHT_NEIGHBOURS)
-    return list_segments(labels, reached, n_labels)
+    return _listed(sky, *connected_pixels(heights.reached))
 
 
 def _listed(sky: Sky, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:

@@ -1,4 +1,4 @@
-"""What lies around islands, which are lists of connected pixels."""
+"""Islands, which are lists of connected pixels, and what lies around them."""
 
 from __future__ import annotations
 
@@ -15,55 +15,105 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-__all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "list_segments", "touching"]
+__all__ = ["AT_EDGE", "AT_GAP", "connected_pixels", "fit_footprints", "touching"]
 
 AT_EDGE, AT_GAP = 1, 2
 """Bits of :func:`touching`."""
 
 
 @compiled
-def list_segments(labels: NDArray[np.int32], reached: NDArray[np.uint8], n_labels: int) -> tuple[Indices, Indices]:
-    """List the pixels of those segments of which one reaches the upper threshold.
+def connected_pixels(reached: NDArray[np.uint8]) -> tuple[Indices, Indices]:
+    """List the pixels of those connected regions of which one reaches the upper threshold.
+
+    Pixels that touch at a corner are connected. A row falls into runs of pixels; a run joins those of the row before
+    that it touches (Rosenfeld & Pfaltz 1966, with the sets as trees), so that no image of labels is needed.
 
     Parameters
     ----------
-    labels
-        (ny, nx) — 1 to ``n_labels``; 0 outside segments.
     reached
-        (ny, nx) — as of :func:`trap.kernels.maps.height_map`: 0 outside segments.
+        (ny, nx) — as of :func:`trap.kernels.maps.height_map`: 0 outside regions.
 
     Returns
     -------
     offsets, flat
-        (n + 1,) and (n_pixels,) — where each island starts, and the indices y·nx + x; islands in the order of
+        (n + 1,) and (n_pixels,) — where each region starts, and the indices y·nx + x; regions in the order of
         their first pixels, pixels in that of the image.
     """
-    ny, nx = labels.shape
-    sizes, is_kept = np.zeros(n_labels + 1, np.intp), np.zeros(n_labels + 1, np.bool_)
-    order, n_seen = np.empty(n_labels, np.intp), 0
-    for y in range(ny):
-        for x in range(nx):
-            if reached[y, x]:
-                label = labels[y, x]
-                if not sizes[label]:
-                    order[n_seen] = label
-                    n_seen += 1
-                sizes[label] += 1
-                is_kept[label] |= reached[y, x] == IN_PEAK
-    start, offsets, n = np.zeros(n_labels + 1, np.intp), np.zeros(n_labels + 1, np.intp), 0
-    for label in order[:n_seen]:
-        if is_kept[label]:
-            start[label] = offsets[n]
+    runs, is_peak, parent = _runs(reached)
+    n_runs = parent.size
+    sizes, is_kept = np.zeros(n_runs, np.intp), np.zeros(n_runs, np.bool_)
+    for run in range(n_runs):
+        root = _root(parent, run)
+        sizes[root] += runs[run, 1] - runs[run, 0]
+        is_kept[root] |= is_peak[run]
+    # A root is the first run of its region.
+    start, offsets, n = np.zeros(n_runs, np.intp), np.zeros(n_runs + 1, np.intp), 0
+    for run in range(n_runs):
+        if parent[run] == run and is_kept[run]:
+            start[run] = offsets[n]
             n += 1
-            offsets[n] = offsets[n - 1] + sizes[label]
+            offsets[n] = offsets[n - 1] + sizes[run]
     flat = np.empty(offsets[n], np.intp)
-    for y in range(ny):
-        for x in range(nx):
-            if reached[y, x] and is_kept[labels[y, x]]:
-                label = labels[y, x]
-                flat[start[label]] = y * nx + x
-                start[label] += 1
+    for run in range(n_runs):
+        root = _root(parent, run)
+        if is_kept[root]:
+            for place in range(runs[run, 0], runs[run, 1]):
+                flat[start[root]] = place
+                start[root] += 1
     return offsets[: n + 1].copy(), flat
+
+
+@compiled
+def _runs(reached: NDArray[np.uint8]) -> tuple[Indices, NDArray[np.bool_], Indices]:
+    """First index and one past the last of every run, whether it has a peak, and an earlier run of its region."""
+    ny, nx = reached.shape
+    runs, is_peak, parent = np.empty((1024, 2), np.intp), np.empty(1024, np.bool_), np.empty(1024, np.intp)
+    n, above, row_start = 0, 0, 0
+    for y in range(ny):
+        # Runs of the row before are those from above to row_start.
+        above, row_start, x = row_start, n, 0
+        touched = above
+        while x < nx:
+            if not reached[y, x]:
+                x += 1
+                continue
+            if n == parent.size:
+                runs = np.concatenate((runs, np.empty_like(runs)))
+                is_peak, parent = (
+                    np.concatenate((is_peak, np.empty_like(is_peak))),
+                    np.concatenate((parent, np.empty_like(parent))),
+                )
+            first = x
+            is_peak[n], parent[n] = False, n
+            while x < nx and reached[y, x]:
+                is_peak[n] |= reached[y, x] == IN_PEAK
+                x += 1
+            runs[n, 0], runs[n, 1] = y * nx + first, y * nx + x
+            # In the row above, from the corner before the first pixel to the corner after the last.
+            left, right = (y - 1) * nx + max(first - 1, 0), (y - 1) * nx + min(x, nx - 1)
+            while touched < row_start and runs[touched, 1] <= left:
+                touched += 1
+            other = touched
+            while other < row_start and runs[other, 0] <= right:
+                _join(parent, n, other)
+                other += 1
+            n += 1
+    return runs[:n].copy(), is_peak[:n].copy(), parent[:n].copy()
+
+
+@compiled
+def _root(parent: Indices, run: int) -> int:
+    """The first run of a region; on the way, runs are hung onto their grandparents."""
+    while parent[run] != run:
+        parent[run] = parent[parent[run]]
+        run = parent[run]
+    return run
+
+
+@compiled
+def _join(parent: Indices, one: int, other: int) -> None:
+    first, second = _root(parent, one), _root(parent, other)
+    parent[max(first, second)] = min(first, second)
 
 
 @compiled
@@ -118,7 +168,7 @@ def fit_footprints(
     Returns
     -------
     offsets, flat
-        As of :func:`list_segments`; no pixel is another island's own.
+        As of :func:`connected_pixels`; no pixel is another island's own.
     """
     offsets, x, y = islands
     ny, nx = mask.shape
