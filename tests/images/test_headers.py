@@ -97,6 +97,8 @@ def test_unknown_bandwidth_is_taken_as_a_megahertz_with_one_warning(read):
         (NO_FREQUENCY, "no frequency in the header"),
         ({"CRVAL3": 0.0}, r"CRVAL3 = 0.0: a frequency of 0.0 Hz"),
         ({"CRVAL3": -1e9}, r"CRVAL3 = -1000000000.0"),
+        ({"CRVAL3": 1.4}, r"CRVAL3 = 1.4: a frequency of 1.4 Hz is impossible"),
+        ({"CRVAL3": 2e-162}, r"CRVAL3 = 2e-162"),
         ({"CRVAL3": "high"}, "CRVAL3 = 'high': not a number"),
         ({"CRVAL3": None}, "no CRVAL3"),
         ({"CUNIT3": "deg"}, "CUNIT3 = 'deg': not a unit of Hz"),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read_frequency"]
 
+LOWEST_HZ, HIGHEST_HZ = 1e3, 1e18
+"""What any telescope makes images of; a number below is in other units."""
+
 _log = structlog.get_logger(__name__)
 
 _AXES = ("FREQ", "VOPT", "FELO", "VRAD", "VELO", "SPECLNMF")
@@ -60,7 +63,7 @@ def read_frequency(keywords: Keywords, given: Given) -> tuple[float, float]:
         keyword = f"CRVAL{axis}"
     else:
         keyword, frequency, bandwidth = *_frequency_elsewhere(keywords, given), 0.0
-    if not (frequency > 0 and math.isfinite(frequency)):
+    if not LOWEST_HZ <= frequency <= HIGHEST_HZ:
         keywords.reject(keyword, f"a frequency of {frequency} Hz is impossible")
     return frequency, given.freq_bw or bandwidth or _bandwidth_elsewhere(keywords)
 
