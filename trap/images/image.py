@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Image", "ImageMetadata", "read_image"]
 
 _FIRST = ReadingConfig()
+_N_KEPT = 256
 
 
 def read_image(source: str | Path | HDUList, settings: ReadingConfig = _FIRST) -> Image:
@@ -130,7 +131,10 @@ class Image:
     @cached_property
     def header(self) -> Header:
         """FITS header, of which the first two axes are those of the sky; reads no pixel."""
-        return self._format.read_header(self.path, self.settings)
+        if not self.path.is_file():
+            return self._format.read_header(self.path, self.settings)
+        status = self.path.stat()
+        return _header_of(self.path, self.settings, (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size))
 
     @cached_property
     def metadata(self) -> ImageMetadata:
@@ -196,6 +200,12 @@ class Image:
             pixels *= np.float32(factor)
         pixels[np.isinf(pixels)] = np.nan
         return pixels
+
+
+@lru_cache(_N_KEPT)
+def _header_of(path: Path, settings: ReadingConfig, _version: tuple[int, ...]) -> Header:
+    """Header of a file; a process that measured an image soon fits positions in it."""
+    return format_of(path).read_header(path, settings)
 
 
 def _hash(pixels: NDArray[Any], header: Header) -> str:

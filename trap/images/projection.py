@@ -7,12 +7,14 @@ one; the projection itself is turned to ICRS, so that there is one frame everywh
 
 from __future__ import annotations
 
+import re
 import warnings
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.coordinates import ICRS, SkyCoord
-from astropy.io.fits import VerifyError
+from astropy.io.fits import Header, VerifyError
 from astropy.utils import iers
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS, WcsError
@@ -23,11 +25,17 @@ from trap.errors import ImageError
 
 if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame
-    from astropy.io.fits import Header
 
 __all__ = ["celestial_wcs", "centre_position", "pixel_increments"]
 
 _EQUINOXES = (1800.0, 2200.0)
+_OF_A_PROJECTION = re.compile(
+    r"WCSAXES|NAXIS\d*|C(TYPE|UNIT|RVAL|RPIX|DELT|ROTA)\d+|(PC|CD)\d+_\d+|PC\d{6}|P[VS]\d+_\d+|PROJP\d+"
+    r"|LONPOLE|LATPOLE|RADE(CS|S)YS|EQUINOX|EPOCH|VELREF|SPECSYS|REST(FRQ|FREQ|WAV)"
+    r"|(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)|CPDIS\d|CPERR\d|DP\d|CQDIS\d|CQERR\d|DQ\d|D2IM\w*|AXISCORR"
+)
+"""Keywords that WCSLIB and astropy make a projection of; SIP and other distortions come last."""
+_N_KEPT = 64
 
 
 def celestial_wcs(header: Header, url: str = "") -> WCS:
@@ -49,6 +57,30 @@ def celestial_wcs(header: Header, url: str = "") -> WCS:
         celestial coordinates, in a projection that can be used.
     """
     try:
+        cards = tuple(
+            (card.keyword, type(card.value), card.value)
+            for card in header.cards
+            if _OF_A_PROJECTION.fullmatch(card.keyword)
+        )
+        return _projection(cards)
+    except (VerifyError, ValueError) as error:
+        message = error.message if isinstance(error, ImageError) else _unusable(error)
+        raise ImageError(message, url) from error
+
+
+def _unusable(error: Exception) -> str:
+    return f"the celestial projection cannot be used: {' '.join(str(error).split())}"
+
+
+@lru_cache(_N_KEPT)
+def _projection(cards: tuple[tuple[str, type, Any], ...]) -> WCS:
+    """Make a projection of what a header says of it.
+
+    It is the same for the images of a pointing, whose headers differ in the date, and takes as long to make as a
+    small image to search.
+    """
+    header = Header([(keyword, value) for keyword, _, value in cards])
+    try:
         with warnings.catch_warnings():
             # Reports of what wcslib repaired (old names such as NCP; dates, which are not read from here), and of
             # cards that break the letter of the standard.
@@ -58,20 +90,19 @@ def celestial_wcs(header: Header, url: str = "") -> WCS:
             wcs.wcs.set()
     # Of keywords that hold a number where a text should be, astropy says an AttributeError.
     except (WcsError, VerifyError, ValueError, TypeError, KeyError, AttributeError) as error:
-        msg = f"the celestial projection cannot be used: {' '.join(str(error).split())}"
-        raise ImageError(msg, url) from error
+        raise ImageError(_unusable(error)) from error
     if (wcs.wcs.lng, wcs.wcs.lat) != (0, 1):
         kinds = ", ".join(f"CTYPE{axis} = {header.get(f'CTYPE{axis}', '')!r}" for axis in (1, 2))
         msg = f"the first two axes are not a longitude and a latitude on the sky: {kinds}"
-        raise ImageError(msg, url)
+        raise ImageError(msg)
     if not np.isfinite([*wcs.wcs.crval, *wcs.wcs.crpix]).all():
         msg = f"the reference of the projection is impossible: CRVAL {wcs.wcs.crval}, CRPIX {wcs.wcs.crpix}"
-        raise ImageError(msg, url)
+        raise ImageError(msg)
     with iers.conf.set_temp("auto_download", False), warnings.catch_warnings(), np.errstate(all="ignore"):
         # astropy looks for leap seconds with the first equinox that it meets, in the network where those that it
         # brings along are old. No equinox needs them.
         warnings.simplefilter("ignore", AstropyWarning)
-        return _turn_to_icrs(wcs, url)
+        return _turn_to_icrs(wcs)
 
 
 def centre_position(wcs: WCS, nx: int, ny: int) -> tuple[float, float]:
@@ -115,21 +146,21 @@ def _orient_at_pole(wcs: WCS, header: Header) -> None:
         wcs.wcs.lonpole = 180.0
 
 
-def _frame(wcs: WCS, url: str) -> BaseCoordinateFrame:
+def _frame(wcs: WCS) -> BaseCoordinateFrame:
     equinox = float(wcs.wcs.equinox)
     if not (np.isnan(equinox) or _EQUINOXES[0] <= equinox <= _EQUINOXES[1]):
         msg = f"EQUINOX = {equinox:g}: no equinox of a celestial system"
-        raise ImageError(msg, url)
+        raise ImageError(msg)
     try:
         return wcs_to_celestial_frame(wcs)
     except ValueError as error:
         msg = f"unknown celestial system: RADESYS {wcs.wcs.radesys!r}, EQUINOX {wcs.wcs.equinox}"
-        raise ImageError(msg, url) from error
+        raise ImageError(msg) from error
 
 
-def _turn_to_icrs(wcs: WCS, url: str) -> WCS:
+def _turn_to_icrs(wcs: WCS) -> WCS:
     """The same projection with its reference position and its pole given in ICRS."""
-    frame = _frame(wcs, url)
+    frame = _frame(wcs)
     if isinstance(frame, ICRS):
         return wcs
     reference = SkyCoord(*wcs.wcs.crval, unit="deg", frame=frame).icrs
