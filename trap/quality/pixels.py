@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["check_asymmetry", "check_flat", "check_nan", "check_psf", "check_rms", "rms_qc"]
 
 _CLIP_SIGMA = 4.0
-_MOST_PIXELS = 1 << 16
-"""As many pixels tell the asymmetry of noise to half a percent."""
+_MOST_PIXELS = 1 << 14
+"""As many pixels tell the asymmetry of noise to a percent."""
 _CHANCE_SIGMA = 5.0
 """The error of the ratio is about one over the square root of the number of independent values."""
 _NORMALISED = 0.02
