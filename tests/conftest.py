@@ -48,6 +48,7 @@ TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS))  # importlib's import mode does not put db_servers.py within reach
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side go files, not tests, which share what their file made; those of whole servers take turns."""
     for item in items:
