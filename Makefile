@@ -17,7 +17,7 @@ demo: $(INSTALLED) ## simulate a survey, run the pipeline on it, compare injecte
 	$(BIN)/trap demo demo
 
 test: $(INSTALLED) ## run the tests, two files at a time; ARGS='-k wcs' is passed on to pytest
-	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
 
 check: format-check lint types imports shape ## run every check but the tests; with -k, past the first that fails
 

@@ -14,6 +14,7 @@ import pytest
 import structlog
 from hypothesis import settings
 from sqlalchemy import delete
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from db_servers import PostgresServer
     from made_up_survey import Dataset
     from sqlalchemy import Engine
+    from xdist.remote import Producer
 
 # A busy machine must not fail a property test by the clock.
 # CI tries the same examples every time, so that what fails there was changed; elsewhere the search goes on.
@@ -44,16 +46,20 @@ TRAP_DATABASE = tuple(f"TKP_DB{name}" for name in ("ENGINE", "NAME", "USER", "PA
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", *TRAP_DATABASE):
     os.environ.pop(name, None)
 
-TESTS = Path(__file__).parent
-sys.path.insert(0, str(TESTS))  # importlib's import mode does not put db_servers.py within reach
+sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not put db_servers.py within reach
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class SideBySide(LoadScopeScheduling):
     """Side by side go files, not tests, which share what their file made; those of whole servers take turns."""
-    for item in items:
-        folder, *rest = item.path.relative_to(TESTS).parts
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "e2e" else "/".join([folder, *rest])))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "e2e" if file.startswith("tests/e2e/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
+    """Tell xdist how tests are shared out."""
+    return SideBySide(config, log)
 
 
 @pytest.fixture(autouse=True)
