@@ -119,17 +119,17 @@ def kill_somewhere(warm, config, runner, path, moments, *, may_store):
             is_begun = is_begun or what == b"g"
             # Commits before the first group open the dataset and its run.
             is_timestep = what == b"c" and is_begun
-            if may_store and is_timestep:
-                may_store -= 1
-            elif not may_store:
+            if may_store:
+                may_store -= is_timestep
+            else:
                 events -= 1
-            if events <= 0 or (is_timestep and may_store < 0):
-                break
+                if is_timestep and moments.random() < 0.5:
+                    wire.send(b"g")
+                    time.sleep(moments.uniform(0, 0.003))  # in the midst of the commit, or just after it
+                if is_timestep or events <= 0:
+                    break
             if what == b"c":
                 wire.send(b"g")
-                if is_timestep and not may_store and moments.random() < 0.3:
-                    time.sleep(moments.uniform(0, 0.003))  # in the midst of the commit, or just after it
-                    break
         os.kill(pid, signal.SIGKILL)
     assert os.WTERMSIG(ended(warm)) == signal.SIGKILL
 
