@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -36,6 +37,7 @@ __all__ = ["Server", "ServerError", "ensure_server", "stop_command", "stop_serve
 log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
+LOCK = "trap-server.lock"
 PORT = 4200
 START_SECONDS = 300.0
 """The first start makes Prefect's database; on a busy machine with two cores that takes half a minute."""
@@ -110,11 +112,13 @@ def ensure_server() -> Server:
         return Server(configured)
     _bypass_proxy()
     home = _home()
-    with _only_one(home):
+    with _only_one(home / LOCK):
         server = _running(home)
         if server is None:
             log.info("prefect_server_starting", home=str(home))
-            server = _start(home)
+            # Two that start under different homes would find the same port free, and one server answer for both.
+            with _only_one(Path(tempfile.gettempdir()) / f"trap-server-{os.getuid()}.lock"):
+                server = _start(home)
     return server
 
 
@@ -126,7 +130,7 @@ def stop_server() -> bool:
     Whether there was one.
     """
     home = _home()
-    with _only_one(home):
+    with _only_one(home / LOCK):
         pid = _read_pid(home)
         if pid is None or not _is_server(pid):
             _forget(home)
@@ -171,9 +175,9 @@ def _home() -> Path:
 
 
 @contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Let one process at a time look for a server and start one."""
-    with (home / "trap-server.lock").open("w") as lock:
+def _only_one(place: Path) -> Iterator[None]:
+    """Let one process at a time look for a server, or start one."""
+    with place.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

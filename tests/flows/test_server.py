@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
@@ -113,6 +114,31 @@ def test_two_at_once_start_one_server(home, monkeypatch):
     for thread in threads:
         thread.join()
     assert len(starts) == 1
+
+
+def test_servers_of_different_homes_start_one_after_the_other(tmp_path, monkeypatch):
+    at_once, most = [], []
+
+    def start(home):
+        at_once.append(home)
+        most.append(len(at_once))
+        time.sleep(0.2)
+        at_once.remove(home)
+        return Server(f"http://{home.name}/api")
+
+    def run(name):
+        with temporary_settings({PREFECT_HOME: tmp_path / name}):
+            found[name] = ensure_server().api_url
+
+    found = {}
+    monkeypatch.setattr(server, "_start", start)
+    threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {"a": "http://a/api", "b": "http://b/api"}
+    assert most == [1, 1]
 
 
 def test_a_server_that_cannot_be_started_says_why(home, monkeypatch):
