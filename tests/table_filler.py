@@ -71,7 +71,7 @@ def fill_dataset(
                                                  "previous_limits_image": 1, "newsource_type": 1}),
         "varmetric": (n_entries, {"runcat": "n", "band": 1, "v_int": "((n * 31) % 1009) / 1000.0",
                                   "eta_int": "((n * 17) % 10007) / 100.0", "lightcurve_max": "0.011",
-                                  "lightcurve_avg": "0.01", "lightcurve_median": "0.01",
+                                  "lightcurve_avg": "0.01", "lightcurve_median": "0.01", "f_datapoints": points,
                                   "newsource": "CASE WHEN n % 100 = 0 THEN n / 100 END"}),
     }  # fmt: skip
     for table, (n, expressions) in every.items():

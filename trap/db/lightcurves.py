@@ -274,9 +274,10 @@ def variables(
     (None if it is no candidate), ``mon_src``.
     """
     metric, entry, flux = VarMetric, RunningCatalog, RunningCatalogFlux
-    # Asked entry by entry, in order of the index on η: counting for all of them first would read all of them.
+    # Metrics of early versions do not count points. Those are counted entry by entry, in order of the index on η:
+    # counting for all of them first would read all of them.
     counted = select(func.max(flux.f_datapoints)).where(flux.runcat == metric.runcat, flux.band == metric.band)
-    n_points = counted.correlate(metric).scalar_subquery()
+    n_points = func.coalesce(metric.f_datapoints, counted.correlate(metric).scalar_subquery())
     rows = (
         select(
             *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.v_int, metric.eta_int, metric.band),
