@@ -15,7 +15,25 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
-__all__ = ["UtcDateTime"]
+__all__ = ["UtcDateTime", "as_sqlite_text"]
+
+
+def as_sqlite_text(moment: datetime) -> str:
+    """Write a moment as SQLAlchemy stores it in SQLite.
+
+    Raises
+    ------
+    ValueError
+        If the time does not say its time zone.
+    """
+    return _in_utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        msg = f"{moment!r} does not say its time zone"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -39,10 +57,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """
         if value is None:
             return None
-        if value.tzinfo is None:
-            msg = f"{value!r} does not say its time zone"
-            raise ValueError(msg)
-        moment = value.astimezone(UTC)
+        moment = _in_utc(value)
         return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (the interface)
