@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,13 +16,18 @@ from flows.artifacts import store_group_table
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
 from flows.observers import show_run
+from flows.pace import Pace
 from flows.policies import GROUP_FLOW, TIMESTEP, time_label
 from flows.states import group_state
 from flows.tasks import call_task, make_task
+from trap.errors import TrapError
+from trap.patience import call_patiently
 from trap.pipeline import RETRY_DELAYS
 from trap.run.look_ahead import LookAhead
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from prefect.futures import PrefectFuture
     from prefect.task_runners import TaskRunner
 
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
     from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
     from trap.records import ImageResult, UnreadableImage
-    from trap.run.planning import TimestepGroup
+    from trap.run.planning import Timestep, TimestepGroup
     from trap.workers.executors import Result
     from trap.workers.pools import Workers
 
@@ -45,10 +51,13 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
     The pages of the new sources that were found.
     """
     pages = show_run(dataset, workers)
-    subflow = _group_flow(dataset, workers, stops, pages)
-    for group in dataset.plan.groups:
+    pace = Pace(dataset.plan, is_fixed=bool(dataset.config.execution.group_size))
+    begun: dict[int, TimestepGroup] = {}
+    subflow = _group_flow(dataset, workers, stops, pages, pace, begun)
+    for group in pace.groups():
         if stops.is_stopped():
             break
+        begun[group.number] = group
         first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
         # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
         with suppress(FailedRun, CancelledRun):
@@ -57,7 +66,12 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
 
 
 def _group_flow(
-    dataset: DatasetRun, workers: Workers, stops: StopRequests, pages: CandidatePages
+    dataset: DatasetRun,
+    workers: Workers,
+    stops: StopRequests,
+    pages: CandidatePages,
+    pace: Pace,
+    begun: Mapping[int, TimestepGroup],
 ) -> Flow[[int, str, str, int], State[Any]]:
     """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
     steps = PrefectExecutor(workers)
@@ -67,13 +81,13 @@ def _group_flow(
 
     def timestep_group(number: int, first: str, last: str, images: int) -> State[Any]:  # noqa: ARG001 (for Prefect)
         """Process consecutive timesteps: images side by side, timesteps in order."""
-        group = dataset.plan.groups[number - 1]
+        group = begun[number]
         granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
         with stops.finishing_timestep():
             if granularity is Granularity.IMAGE:
                 outcomes = _process_step_by_step(dataset, group, steps, ahead, stops)
             else:
-                outcomes = _process_whole_timesteps(dataset, group, workers, ahead, stops)
+                outcomes = _process_whole_timesteps(dataset, pace.tasks(group.timesteps), workers, ahead, stops)
             store_group_table(dataset.dataset_id, outcomes)
             pages.store_new()
         return group_state(outcomes, len(group.timesteps))
@@ -102,15 +116,51 @@ def _process_step_by_step(
 
 
 def _process_whole_timesteps(
-    dataset: DatasetRun, group: TimestepGroup, workers: Workers, ahead: LookAhead, stops: StopRequests
+    dataset: DatasetRun, tasks: Iterable[Sequence[Timestep]], workers: Workers, ahead: LookAhead, stops: StopRequests
 ) -> list[TimestepOutcome]:
-    """Process a group with one task per timestep, which runs the steps by itself."""
+    """Process a group with one task per timestep, or for several that are short; tasks run the steps by themselves."""
     task = make_task("process_timestep", TIMESTEP)
+    of_several = make_task("process_timestep", replace(TIMESTEP, retries=0))  # they are tried again one by one
     outcomes: list[TimestepOutcome] = []
-    for timestep in group.timesteps:
+    for timesteps in tasks:
         if stops.is_stopped():
             break
-        label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
-        work = partial(dataset.process_timestep, timestep, ahead, workers)
-        outcomes.append(dataset.attempt(partial(call_task, task, label, work), timestep))
+        if len(timesteps) == 1:
+            (timestep,) = timesteps
+            label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
+            work = partial(dataset.process_timestep, timestep, ahead, workers)
+            outcomes.append(dataset.attempt(partial(call_task, task, label, work), timestep))
+        else:
+            first, last = (time_label(timesteps[end].taustart_ts) for end in (0, -1))
+            several = partial(_process_several, dataset, timesteps, workers, ahead, stops, outcomes)
+            # What failed is in the outcomes, and has made the task fail.
+            with suppress(TimestepsFailedError):
+                call_task(of_several, f"timesteps {first} to {last}, {len(timesteps)} timesteps", several)
     return outcomes
+
+
+class TimestepsFailedError(TrapError):
+    """Some timesteps of a task failed."""
+
+
+def _process_several(
+    dataset: DatasetRun,
+    timesteps: Sequence[Timestep],
+    workers: Workers,
+    ahead: LookAhead,
+    stops: StopRequests,
+    outcomes: list[TimestepOutcome],
+) -> None:
+    """Process timesteps one after the other."""
+    failed = []
+    for timestep in timesteps:
+        if stops.is_stopped():
+            break
+        work = partial(dataset.process_timestep, timestep, ahead, workers)
+        outcome = dataset.attempt(partial(call_patiently, work, RETRY_DELAYS), timestep)
+        outcomes.append(outcome)
+        if outcome.failure is not None:
+            failed.append(f"{time_label(timestep.taustart_ts)}: {outcome.failure}")
+    if failed:
+        msg = f"{len(failed)} of {len(timesteps)} timesteps failed; {'; '.join(failed)}"
+        raise TimestepsFailedError(msg)

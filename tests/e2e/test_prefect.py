@@ -179,6 +179,28 @@ def test_a_step_that_fails_for_good_fails_its_timestep_and_no_other(api, make_co
     assert not any("02:00:00" in row["taustart_ts"] for row in stored["image"])
 
 
+def test_short_timesteps_share_a_task_which_fails_with_one_of_them(api, make_config, monkeypatch):
+    monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
+    monkeypatch.setattr("flows.pace.TASK_SECONDS", 1e6)
+    broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
+    monkeypatch.setattr(association, "associate_extracted_sources", broken)
+    config = make_config("short", granularity="timestep", group_size=0)
+    summary = run(config)
+    assert summary.exit_code is ExitCode.TIMESTEPS_FAILED
+    assert [outcome.failure is None for outcome in summary.outcomes] == [True, True, False, True]
+    groups = api.subflows(api.run_of("short"))
+    assert [group["state_name"] for group in groups] == ["Completed", "Failed"]
+    tasks = api.tasks(*groups, n=3)
+    assert [(task["name"].split(" ")[0], task["run_count"], task["state_name"]) for task in tasks] == [
+        ("timestep", 1, "Completed"),
+        ("timestep", 1, "Completed"),
+        ("timesteps", 1, "Failed"),
+    ]
+    (failed,) = (task for task in tasks if task["state_name"] == "Failed")
+    assert "1 of 2 timesteps failed; 2026-01-01 02:00:00: ValueError: no such thing" in failed["state"]["message"]
+    assert len(rows(config)["image"]) == 3 * IMAGES_PER_TIMESTEP
+
+
 def test_a_failure_that_cannot_be_recorded_ends_the_run(api, make_config, monkeypatch):
     broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=1)
     monkeypatch.setattr(association, "associate_extracted_sources", broken)

@@ -1,0 +1,64 @@
+"""How much of a run one subflow and one task hold: enough that Prefect's part of the work stays small.
+
+To open and to close a subflow takes a quarter of a second, and a task some 0.06 s of computing, on the
+server's side for the most part. A timestep of a single image takes 0.1 s. So where timesteps are short,
+subflows last twenty seconds and tasks one, and hold as many timesteps as that takes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from trap.run.planning import TimestepGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trap.run.planning import Plan, Timestep
+
+__all__ = ["Pace"]
+
+GROUP_SECONDS = 20.0
+TASK_SECONDS = 1.0
+
+
+class Pace:
+    """The groups of a plan, joined as they turn out to be quick.
+
+    Parameters
+    ----------
+    plan
+        All groups.
+    is_fixed
+        Whether the groups are to be as they were planned, and every timestep a task: somebody asked for their size.
+    """
+
+    def __init__(self, plan: Plan, *, is_fixed: bool = False) -> None:
+        self._waiting = deque(plan.groups)
+        self._is_fixed = is_fixed
+        self._seconds: float | None = None
+
+    def groups(self) -> Iterator[TimestepGroup]:
+        """Give one group after the other; the time until the next is asked for tells how long a timestep takes."""
+        number = 0
+        while self._waiting:
+            number += 1
+            timesteps = list(self._waiting.popleft().timesteps)
+            while self._has_time_for_more(len(timesteps)):
+                timesteps += self._waiting.popleft().timesteps
+            start = time.monotonic()
+            yield TimestepGroup(number, tuple(timesteps))
+            self._seconds = (time.monotonic() - start) / len(timesteps)
+
+    def _has_time_for_more(self, n_timesteps: int) -> bool:
+        if self._is_fixed or self._seconds is None or not self._waiting:
+            return False
+        return (n_timesteps + len(self._waiting[0].timesteps)) * self._seconds <= GROUP_SECONDS
+
+    def tasks(self, timesteps: Sequence[Timestep]) -> Iterator[Sequence[Timestep]]:
+        """Share out timesteps among tasks."""
+        n = 1 if self._is_fixed or not self._seconds else max(1, int(TASK_SECONDS / self._seconds))
+        for start in range(0, len(timesteps), n):
+            yield timesteps[start : start + n]
