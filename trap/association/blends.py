@@ -277,9 +277,10 @@ def _find_merges(
     entries = known.entries[rows]
     free = _is_single(entries) & (entries["forcedfits_count"] == 0)
     measurements, rows = measurements[free], rows[free]
-    claimed, n_claims = np.unique(pairs.entry, return_counts=True)
+    near_pairs = pairs.take(np.isin(pairs.entry, rows))
+    claimed, n_claims = np.unique(near_pairs.entry, return_counts=True)
     n_entries = len(known.entries)
-    is_pair = np.isin(measurements * n_entries + rows, pairs.measurement * n_entries + pairs.entry)
+    is_pair = np.isin(measurements * n_entries + rows, near_pairs.measurement * n_entries + near_pairs.entry)
     free = _look_up(rows, claimed, n_claims, missing=0) == is_pair
     merges = (
         _best_merge(measurement, members, pairs, measured, known)

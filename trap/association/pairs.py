@@ -118,11 +118,16 @@ def resolve(pairs: CandidatePairs) -> CandidatePairs:
     ends both have another partner is dropped, again and again, until there is none. Equal
     distances are decided by direction, so that the order of rows does not matter.
     """
-    if np.bincount(pairs.measurement, minlength=1).max() <= 1:
+    has_several = (np.bincount(pairs.measurement, minlength=1) > 1)[pairs.measurement]
+    if not has_several.any():
         return pairs
+    # Most groups are nowhere near these, and are left out.
+    rows = np.flatnonzero(np.isin(pairs.entry, pairs.entry[has_several]))
+    some = pairs.take(rows)
     # Numbered from zero, the rows of a large catalogue cost nothing to count.
-    _, entry = np.unique(pairs.entry, return_inverse=True)
-    keep = _untangle(pairs.with_columns(entry=entry))
+    _, entry = np.unique(some.entry, return_inverse=True)
+    keep = np.ones(len(pairs), bool)
+    keep[rows] = _untangle(some.with_columns(entry=entry))
     return pairs.take(keep)
 
 

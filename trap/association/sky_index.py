@@ -88,15 +88,16 @@ class SkyIndex:
         """
         self._settle()
         vectors = unit_vectors(ra, dec)
+        asked = cKDTree(vectors)
         chord = chord_of(radius)
         found = []
         if self._tree is not None:
-            positions, rows = _pairs(vectors, self._tree, chord + TOLERATED_DRIFT + ROUNDING)
+            positions, rows = _pairs(asked, self._tree, chord + TOLERATED_DRIFT + ROUNDING)
             known = ~self._is_aside[rows]
             found.append((positions[known], rows[known]))
         if self._n_aside:
             small, numbers = self._small()
-            positions, rows = _pairs(vectors, small, chord + ROUNDING)
+            positions, rows = _pairs(asked, small, chord + ROUNDING)
             found.append((positions, numbers[rows]))
         positions = np.concatenate([np.empty(0, np.intp), *(p for p, _ in found)])
         rows = np.concatenate([np.empty(0, np.intp), *(r for _, r in found)])
@@ -126,11 +127,11 @@ class SkyIndex:
         return self._small_tree
 
 
-def _pairs(vectors: Array, tree: cKDTree, chord: float) -> tuple[Rows, Rows]:
+def _pairs(asked: cKDTree, tree: cKDTree, chord: float) -> tuple[Rows, Rows]:
     """Positions and tree numbers closer than a chord."""
-    if len(vectors) == 1:
-        # One circle, perhaps a wide one: no second tree, no table of distances.
-        numbers = np.sort(np.array(tree.query_ball_point(vectors[0], chord), np.intp))
+    if asked.n == 1:
+        # One circle, perhaps a wide one: no table of distances.
+        numbers = np.sort(np.array(tree.query_ball_point(asked.data[0], chord), np.intp))
         return np.zeros(len(numbers), np.intp), numbers
-    near = cKDTree(vectors).sparse_distance_matrix(tree, chord, output_type="ndarray")
+    near = asked.sparse_distance_matrix(tree, chord, output_type="ndarray")
     return near["i"], near["j"]
