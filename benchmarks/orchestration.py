@@ -151,8 +151,13 @@ def campaign(folder: Path, arguments: argparse.Namespace, _running: Server) -> N
     empty, before = prefect_megabytes(), prefect_rows()
     moments: list[float] = []
     config = settings_of(folder, "campaign", n_workers=arguments.workers, granularity="timestep")
+
+    def note(_done: int, _total: int, what: str = "timesteps") -> None:
+        if what == "timesteps":
+            moments.append(time.perf_counter())
+
     begin = time.perf_counter()
-    run_with_prefect(config, progress=lambda _done, _total: moments.append(time.perf_counter()))
+    run_with_prefect(config, progress=note)
     wall = time.perf_counter() - begin
     seconds = np.diff(moments)
     tenths = [1e3 * np.mean(part) for part in np.array_split(seconds, 10)]
