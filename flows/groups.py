@@ -26,7 +26,7 @@ from trap.pipeline import RETRY_DELAYS
 from trap.run.look_ahead import LookAhead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from prefect.futures import PrefectFuture
     from prefect.task_runners import TaskRunner
@@ -52,12 +52,10 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
     """
     pages = show_run(dataset, workers)
     pace = Pace(dataset.plan, is_fixed=bool(dataset.config.execution.group_size))
-    begun: dict[int, TimestepGroup] = {}
-    subflow = _group_flow(dataset, workers, stops, pages, pace, begun)
+    subflow = _group_flow(dataset, workers, stops, pages, pace)
     for group in pace.groups():
         if stops.is_stopped():
             break
-        begun[group.number] = group
         first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
         # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
         with suppress(FailedRun, CancelledRun):
@@ -66,12 +64,7 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
 
 
 def _group_flow(
-    dataset: DatasetRun,
-    workers: Workers,
-    stops: StopRequests,
-    pages: CandidatePages,
-    pace: Pace,
-    begun: Mapping[int, TimestepGroup],
+    dataset: DatasetRun, workers: Workers, stops: StopRequests, pages: CandidatePages, pace: Pace
 ) -> Flow[[int, str, str, int], State[Any]]:
     """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
     steps = PrefectExecutor(workers)
@@ -81,7 +74,7 @@ def _group_flow(
 
     def timestep_group(number: int, first: str, last: str, images: int) -> State[Any]:  # noqa: ARG001 (for Prefect)
         """Process consecutive timesteps: images side by side, timesteps in order."""
-        group = begun[number]
+        group = pace.group
         granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
         with stops.finishing_timestep():
             if granularity is Granularity.IMAGE:

@@ -39,6 +39,8 @@ class Pace:
         self._waiting = deque(plan.groups)
         self._is_fixed = is_fixed
         self._seconds: float | None = None
+        self.group = TimestepGroup(0, ())
+        """The group given last."""
 
     def groups(self) -> Iterator[TimestepGroup]:
         """Give one group after the other; the time until the next is asked for tells how long a timestep takes."""
@@ -49,7 +51,8 @@ class Pace:
             while self._has_time_for_more(len(timesteps)):
                 timesteps += self._waiting.popleft().timesteps
             start = time.monotonic()
-            yield TimestepGroup(number, tuple(timesteps))
+            self.group = TimestepGroup(number, tuple(timesteps))
+            yield self.group
             self._seconds = (time.monotonic() - start) / len(timesteps)
 
     def _has_time_for_more(self, n_timesteps: int) -> bool:
