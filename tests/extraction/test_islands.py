@@ -90,9 +90,8 @@ def fitted_to(sky, centres, **settings):
     which, first = np.arange(len(islands)), np.arange(len(islands) + 1)
     # Within 1.2 pixels along y, 2.2 along x.
     form = np.array([1 / 2.2**2, 0.0, 1 / 1.2**2])
-    return pixel_sets(
-        fitted_pixels(islands, sky, which=which, first=first, centres=np.array(centres), form=form, **settings)
-    )
+    settings |= {"which": which, "first": first, "centres": np.array(centres), "form": form}
+    return pixel_sets(fitted_pixels(islands, sky.without(islands), **settings))
 
 
 def test_fit_leaves_out_masked_pixels_and_those_of_other_islands():

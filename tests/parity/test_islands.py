@@ -52,7 +52,8 @@ def test_footprints_are_ellipses_without_what_belongs_to_others(keep):
     ny, nx = 40, 50
     offsets, flat = connected_pixels(np.where(rng.uniform(size=(ny, nx)) < 0.2, IN_PEAK, 0).astype(np.uint8))
     y, x = np.divmod(flat, nx)
-    mask = rng.uniform(size=(ny, nx)) < 0.1
+    taken = rng.uniform(size=(ny, nx)) < 0.1
+    taken[y, x] = True
     n = offsets.size - 1
     counts = rng.integers(1, 3, n)
     first = np.concatenate([[0], np.cumsum(counts)])
@@ -61,15 +62,13 @@ def test_footprints_are_ellipses_without_what_belongs_to_others(keep):
     which = rng.permutation(n)[: n // 2]
     starts = np.concatenate([[0], np.cumsum(counts[which])])
     chosen = np.concatenate([centres[first[i] : first[i + 1]] for i in which])
-    found = as_lists(*fit_footprints((offsets, x, y), mask, which, starts, chosen, form, keep))
+    found = as_lists(*fit_footprints((offsets, x, y), taken, which, starts, chosen, form, keep))
     v, u = np.mgrid[0:ny, 0:nx]
-    taken = np.zeros((ny, nx), bool)
-    taken[y, x] = True
     for i, pixels in zip(which, found, strict=True):
         own, near = np.zeros((ny, nx), bool), np.zeros((ny, nx), bool)
         own.ravel()[flat[offsets[i] : offsets[i + 1]]] = True
         for cx, cy in centres[first[i] : first[i + 1]]:
             du, dv = u - cx, v - cy
             near |= form[0] * du**2 + 2 * form[1] * du * dv + form[2] * dv**2 <= 1
-        wanted = ((near & (own | ~taken)) | (own & keep)) & ~mask
+        wanted = (near & (own | ~taken)) | (own & keep)
         assert pixels == np.flatnonzero(wanted).tolist()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from trap.extraction.threads import over_islands
 from trap.kernels.gaussian import fit_gaussians
 
 if TYPE_CHECKING:
@@ -125,11 +124,6 @@ def fit_islands(islands: Islands, counts: NDArray[np.intp], start: Gaussians, sh
         (n,) — NaN where the fit did not converge, or is no ellipse.
     """
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
-    pixels, given, n_free = (islands.x, islands.y, islands.value), start.parameters, shape.value
-
-    def fitted(offsets: Indices, some: Indices) -> Array:
-        # Rows of other islands stay out of the kernel's result.
-        own = slice(some[0], some[-1])
-        return fit_gaussians(offsets, pixels, some - some[0], given[own], n_free, TOLERANCE)
-
-    return Gaussians.of(over_islands(fitted, islands.offsets, first))
+    pixels = islands.x, islands.y, islands.value
+    fitted = fit_gaussians(islands.offsets, pixels, first, start.parameters, shape.value, TOLERANCE)
+    return Gaussians.of(fitted)

@@ -81,7 +81,7 @@ def reveal_sources(
     while fits[-1].which.size:
         trial = _with_another(islands, fits[-1], sky, beam)
         # What is quick to say comes first.
-        for is_source in (_is_high, _is_certain, _is_no_ellipse):
+        for is_source in (_is_high, _is_no_ellipse, _is_certain):
             trial = trial.take(np.flatnonzero(is_source(trial, sky, correlation, config)))
         owner, has_pixels = _owners(trial, islands)
         trial = trial.take(np.flatnonzero(has_pixels))

@@ -10,7 +10,6 @@ import numpy as np
 from trap.extraction.celestial import ellipse_axes
 from trap.extraction.gaussian import Gaussians, Shape, fit_islands
 from trap.extraction.islands import Islands, fitted_pixels, list_places
-from trap.extraction.threads import over_islands
 from trap.kernels.covariance import fit_covariances
 
 if TYPE_CHECKING:
@@ -72,13 +71,11 @@ class JointFit:
 
         NaN where the fit found no source. ``correlation`` is the autocorrelation of the noise.
         """
-        n_free, places, fitted = self.shape.value, (self.pixels.x, self.pixels.y), self.sources.parameters
-
-        def covariances(offsets: Indices, first: Indices) -> Array:
-            return fit_covariances(offsets, places, first - first[0], fitted[first[0] : first[-1]], n_free, correlation)
-
+        n_free, pixels = self.shape.value, self.pixels
         covariance = np.zeros((len(self.sources), 6, 6))
-        covariance[:, :n_free, :n_free] = over_islands(covariances, self.pixels.offsets, self.first)
+        covariance[:, :n_free, :n_free] = fit_covariances(
+            pixels.offsets, (pixels.x, pixels.y), self.first, self.sources.parameters, n_free, correlation
+        )
         return covariance
 
 
@@ -110,11 +107,13 @@ def fit_jointly(
     shape
         What is free. With ``Shape.FREE`` all pixels of an island take part, beside those around its components.
     islands, which
-        All islands, of which no pixel belongs to another one's fit, and the (n,) numbers of those that are fitted.
+        Islands, and the (n,) numbers of those that are fitted.
     first
         (n + 1,) — where the components of each start.
     start
         First guesses; their shapes are taken for free fits only.
+    sky
+        With the islands masked, see :func:`trap.extraction.islands.fitted_pixels`.
     beam
         (3,) pix⁻² — coefficients of its exponent.
     """

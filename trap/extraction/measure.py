@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from trap.extraction.islands import Islands, find_islands, flag_islands
 from trap.extraction.moments import peak_correction
 from trap.extraction.noise import beam_correlation, measure_correlation
 from trap.extraction.sky import Sky
+from trap.extraction.threads import side_by_side
 from trap.extraction.uncertainties import Errors, correlated_errors, gaussian_fit_errors, moments_errors
 from trap.kernels.gaussian import residuals
 from trap.kernels.moments import component_moments
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 __all__ = ["Extraction", "extract_holes", "extract_sources"]
+
+PART = 2000
+"""Islands that a thread takes at a time; fewer are not worth one. Pipelines measure small images side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,7 +80,7 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
         islands = find_islands(sky, heights)
         background = replace(background, correlation=correlation.result())
     return Extraction(
-        measurements=_measure(islands, sky, image, background, beam, config) if len(islands) else Measurements.empty(),
+        measurements=_measure(islands, sky, image, background, beam, config),
         background=background,
         rms_min=heights.rms_min,
         rms_max=heights.rms_max,
@@ -103,8 +108,6 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
     beam = _beam_of(image)
     sky = Sky(data=image.data, mask=measured_mask(image.data, config), background=background).negative()
     islands = find_islands(sky, sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold))
-    if not len(islands):
-        return Measurements.empty()
     found = _measure(islands, sky, image, background, beam, config)
     turned = {name: -getattr(found, name) for name in ("f_peak", "f_int", "significance", "island")}
     return found.with_columns(**turned)
@@ -119,11 +122,31 @@ def _beam_of(image: Image) -> Array:
 def _measure(
     islands: Islands, sky: Sky, image: Image, background: Background, beam: Array, config: SourceExtractionConfig
 ) -> Measurements:
+    """Measure the sources of all islands, some islands at a time."""
+    if not len(islands):
+        return Measurements.empty()
     correlation = beam_correlation(beam) if background.correlation is None else background.correlation
-    fits = fit_sources(islands, deblend(islands, config), sky, beam=beam, correlation=correlation, config=config)
+    empty_sky = sky.without(islands)
+
+    def measured(part: slice) -> Measurements:
+        which = np.arange(len(islands))[part]
+        some = islands.take(which)
+        components = deblend(some, config)
+        fits = fit_sources(some, components, empty_sky, beam=beam, correlation=correlation, config=config)
+        found = _described(some, fits, sky, image, beam, config)
+        return found.with_columns(island=which[found.island] + 1)
+
+    parts = [slice(start, start + PART) for start in range(0, len(islands), PART)]
+    return Measurements.concatenate(side_by_side([partial(measured, part) for part in parts]))
+
+
+def _described(
+    islands: Islands, fits: Fits, sky: Sky, image: Image, beam: Array, config: SourceExtractionConfig
+) -> Measurements:
+    """All there is to say of what was fitted, with islands numbered from 0."""
     components, sources = fits.components, fits.sources
     counts = components.counts
-    rms = background.rms_at(sources.x, sources.y)
+    rms = sky.background.rms_at(sources.x, sources.y)
     flux, errors = _errors(fits, rms=rms, beam=beam, config=config)
     chisq, reduced_chisq, significance = _figures(islands, components, sources, beam)
     flags = np.repeat(flag_islands(islands, sky), counts)
@@ -150,7 +173,7 @@ def _measure(
         chisq=chisq,
         reduced_chisq=reduced_chisq,
         fit_type=np.where(fits.is_fitted, int(FitType.GAUSSIAN), int(FitType.MOMENTS)),
-        island=np.repeat(np.arange(1, len(islands) + 1), counts),
+        island=np.repeat(np.arange(len(islands)), counts),
         flags=flags,
     )
 

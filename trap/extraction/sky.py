@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.background import Background
+    from trap.extraction.islands import Islands
 
     Array = NDArray[np.float64]
 
@@ -92,6 +93,12 @@ class Sky:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = (self.data[rows, columns] - level) / noise
         return np.where(self.mask[rows, columns] | np.isnan(ratio), -np.inf, ratio).astype(np.float32)
+
+    def without(self, islands: Islands) -> Self:
+        """Mask the pixels of islands too."""
+        mask = self.mask.copy()
+        mask[islands.y, islands.x] = True
+        return replace(self, mask=mask)
 
     def negative(self) -> Self:
         """Turn the image upside down: its islands are the holes, which tell of sidelobes, or of Stokes V."""

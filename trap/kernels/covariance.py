@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-__all__ = ["correlated_product", "design_of", "fit_covariances", "sandwich", "squeezed"]
+__all__ = ["design_of", "fit_covariances", "products", "sandwich"]
 
 MOST_PIXELS = 1500
 """Pixels of an island that are each paired with all around them; of larger islands an even sample is."""
@@ -52,16 +52,14 @@ def fit_covariances(
         own, rows = slice(offsets[i], offsets[i + 1]), slice(first[i], first[i + 1])
         if np.isnan(parameters[rows]).any():
             continue
-        starts, component, slopes = design_of(x[own], y[own], parameters[rows], n_free)
-        n_components = first[i + 1] - first[i]
-        if n_components == 1 and starts.size - 1 == slopes.shape[0] <= MOST_PIXELS:
-            normal, noise = _products_of_one(x[own], y[own], slopes, correlation)
-            found = sandwich(invert(normal[:n_free, :n_free]), noise[:n_free, :n_free])
-            copy_table(found, result[first[i]])
-            continue
-        design = (starts, component, slopes)
-        inverse = invert(squeezed(correlated_product(x[own], y[own], design, n_components, correlation[:0]), n_free))
-        noise = squeezed(correlated_product(x[own], y[own], design, n_components, correlation), n_free)
+        design, n_components = design_of(x[own], y[own], parameters[rows], n_free), first[i + 1] - first[i]
+        if n_free == 1:
+            normal, noise = products(x[own], y[own], design, n_components, correlation, (0,))
+        elif n_free == 3:
+            normal, noise = products(x[own], y[own], design, n_components, correlation, (0,) * 3)
+        else:
+            normal, noise = products(x[own], y[own], design, n_components, correlation, (0,) * 6)
+        inverse = invert(normal)
         for k in range(n_components):
             block = inverse[k * n_free : (k + 1) * n_free]
             copy_table(sandwich(block, noise), result[first[i] + k])
@@ -70,66 +68,49 @@ def fit_covariances(
 
 @compiled
 def design_of(x: Indices, y: Indices, parameters: Array, n_free: int) -> tuple[Indices, Indices, Array]:
-    """J without its zeros: for each pixel where its entries start, whose they are, and (n, 6) derivatives."""
+    """J without its zeros: for each pixel where its entries start, whose they are, and (n, n_free) derivatives."""
     n = parameters.shape[0]
     here, active = np.empty((n, 6)), np.empty(n, np.intp)
     starts = np.zeros(x.size + 1, np.intp)
-    for i in range(x.size):
-        starts[i + 1] = starts[i] + slopes_at(x[i], y[i], parameters, 1, here, active)[0]
-    component, slopes = np.empty(starts[-1], np.intp), np.zeros((starts[-1], 6))
+    # Memory that is not written to costs nothing.
+    component, slopes = np.empty(n * x.size, np.intp), np.empty((n * x.size, n_free))
     for i in range(x.size):
         n_active, _ = slopes_at(x[i], y[i], parameters, n_free, here, active)
+        starts[i + 1] = starts[i] + n_active
         for k in range(n_active):
             component[starts[i] + k] = active[k]
             for q in range(n_free):
                 slopes[starts[i] + k, q] = here[k, q]
-    return starts, component, slopes
+    return starts, component[: starts[-1]], slopes[: starts[-1]]
 
 
 @compiled
-def _products_of_one(x: Indices, y: Indices, slopes: Array, correlation: Array) -> tuple[Array, Array]:
-    """JᵀJ and Jᵀ C J of a single component that reaches all pixels: the same sums, in loops of constant length."""
-    reach = correlation.shape[0] // 2
-    normal, noise, seen = np.zeros((6, 6)), np.zeros((6, 6)), np.empty(6)
-    for i in range(x.size):
-        for q in range(6):
-            seen[q] = slopes[i, q] / 2
-        for j in range(i + 1, x.size):
-            dx, dy = x[j] - x[i] + reach, y[j] - y[i] + reach
-            if dy > 2 * reach:
-                break
-            if 0 <= dx <= 2 * reach:
-                weight = correlation[dy, dx]
-                for q in range(6):
-                    seen[q] += weight * slopes[j, q]
-        for p in range(6):
-            for q in range(6):
-                normal[p, q] += slopes[i, p] * slopes[i, q]
-                noise[p, q] += slopes[i, p] * seen[q]
-    return normal, noise + noise.T
+def products(
+    x: Indices,
+    y: Indices,
+    design: tuple[Indices, Indices, Array],
+    n_components: int,
+    correlation: Array,
+    free: tuple[int, ...],
+) -> tuple[Array, Array]:
+    """JᵀJ and Jᵀ C J, with a row and a column for each free parameter of each component.
 
-
-@compiled
-def squeezed(matrix: Array, n_free: int) -> Array:
-    """Leave out what is not free of a matrix with six rows and columns for each component."""
-    n = matrix.shape[0] // 6
-    result = np.empty((n * n_free, n * n_free))
-    for i in range(result.shape[0]):
-        for j in range(result.shape[0]):
-            result[i, j] = matrix[i // n_free * 6 + i % n_free, j // n_free * 6 + j % n_free]
-    return result
-
-
-@compiled
-def correlated_product(
-    x: Indices, y: Indices, design: tuple[Indices, Indices, Array], n_components: int, correlation: Array
-) -> Array:
-    """Jᵀ C J, with six rows and columns for each component; with an empty table of C simply JᵀJ."""
+    There are as many of these as ``free`` has members: the length of a tuple is known when loops are compiled.
+    """
     starts, component, slopes = design
-    reach = correlation.shape[0] // 2
-    n = n_components * 6
-    total, seen = np.zeros((n, n)), np.empty(n)
-    step = max(1, x.size // MOST_PIXELS) if reach else 1
+    n_free, reach = len(free), correlation.shape[0] // 2
+    if n_components == 1 and starts.size - 1 == slopes.shape[0] <= MOST_PIXELS:
+        return _products_of_one(x, y, slopes, correlation, free)
+    n = n_components * n_free
+    normal, noise, seen = np.zeros((n, n)), np.zeros((n, n)), np.empty(n)
+    for i in range(x.size):
+        for entry in range(starts[i], starts[i + 1]):
+            for other in range(starts[i], starts[i + 1]):
+                row, column = component[entry] * n_free, component[other] * n_free
+                for p in range(len(free)):
+                    for q in range(len(free)):
+                        normal[row + p, column + q] += slopes[entry, p] * slopes[other, q]
+    step = max(1, x.size // MOST_PIXELS)
     low = 0
     for i in range(0, x.size, step):
         seen.fill(0.0)
@@ -137,24 +118,50 @@ def correlated_product(
         # unless only a sample of the pixels is paired.
         while step > 1 and y[low] < y[i] - reach:
             low += 1
-        j = low if step > 1 else i
-        while j < x.size and y[j] - y[i] <= reach:
-            if abs(x[j] - x[i]) <= reach:
-                weight = correlation[y[j] - y[i] + reach, x[j] - x[i] + reach] if reach else 1.0
+        for j in range(low if step > 1 else i, x.size):
+            dx, dy = x[j] - x[i] + reach, y[j] - y[i] + reach
+            if dy > 2 * reach:
+                break
+            if 0 <= dx <= 2 * reach:
+                weight = correlation[dy, dx]
                 if j == i and step == 1:
                     weight /= 2
                 for entry in range(starts[j], starts[j + 1]):
-                    row = component[entry] * 6
-                    for q in range(6):
+                    row = component[entry] * n_free
+                    for q in range(len(free)):
                         seen[row + q] += weight * slopes[entry, q]
-            j += 1
         for entry in range(starts[i], starts[i + 1]):
-            row = component[entry] * 6
-            for p in range(6):
+            row = component[entry] * n_free
+            for p in range(len(free)):
                 for q in range(n):
-                    total[row + p, q] += slopes[entry, p] * seen[q]
+                    noise[row + p, q] += slopes[entry, p] * seen[q]
     half = step / 2 if step > 1 else 1.0
-    return half * (total + total.T)
+    return normal, half * (noise + noise.T)
+
+
+@compiled
+def _products_of_one(
+    x: Indices, y: Indices, slopes: Array, correlation: Array, free: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """The same of a single component that reaches all pixels, as most do."""
+    n, reach = len(free), correlation.shape[0] // 2
+    normal, noise, seen = np.zeros((n, n)), np.zeros((n, n)), np.empty(n)
+    for i in range(x.size):
+        for q in range(len(free)):
+            seen[q] = slopes[i, q] / 2
+        for j in range(i + 1, x.size):
+            dx, dy = x[j] - x[i] + reach, y[j] - y[i] + reach
+            if dy > 2 * reach:
+                break
+            if 0 <= dx <= 2 * reach:
+                weight = correlation[dy, dx]
+                for q in range(len(free)):
+                    seen[q] += weight * slopes[j, q]
+        for p in range(len(free)):
+            for q in range(len(free)):
+                normal[p, q] += slopes[i, p] * slopes[i, q]
+                noise[p, q] += slopes[i, p] * seen[q]
+    return normal, noise + noise.T
 
 
 @compiled

@@ -19,6 +19,8 @@ __all__ = ["AT_EDGE", "AT_GAP", "connected_pixels", "fit_footprints", "touching"
 
 AT_EDGE, AT_GAP = 1, 2
 """Bits of :func:`touching`."""
+NEAR, OWN = 1, 2
+"""Bits of a pixel in :func:`fit_footprints`."""
 
 
 @compiled
@@ -139,7 +141,7 @@ def touching(
 @compiled
 def fit_footprints(
     islands: tuple[Indices, Indices, Indices],
-    mask: NDArray[np.bool_],
+    taken: NDArray[np.bool_],
     which: Indices,
     first: Indices,
     centres: Array,
@@ -152,8 +154,8 @@ def fit_footprints(
     ----------
     islands
         offsets, x, y.
-    mask
-        (ny, nx) — pixels never chosen.
+    taken
+        (ny, nx) — pixels that only the island may have that they belong to.
     which
         (n,) — numbers of the islands that are.
     first
@@ -168,13 +170,10 @@ def fit_footprints(
     Returns
     -------
     offsets, flat
-        As of :func:`connected_pixels`; no pixel is another island's own.
+        As of :func:`connected_pixels`.
     """
     offsets, x, y = islands
-    ny, nx = mask.shape
-    owner_is_other = np.zeros((ny, nx), np.bool_)
-    for pixel in range(x.size):
-        owner_is_other[y[pixel], x[pixel]] = True
+    ny, nx = taken.shape
     determinant = form[0] * form[2] - form[1] ** 2
     reach_x, reach_y = np.sqrt(form[2] / determinant), np.sqrt(form[0] / determinant)
     new_offsets = np.zeros(which.size + 1, np.intp)
@@ -188,34 +187,32 @@ def fit_footprints(
             right = min(max(right, int(np.floor(centres[k, 0] + reach_x))), nx - 1)
             low = max(min(low, int(np.ceil(centres[k, 1] - reach_y))), 0)
             high = min(max(high, int(np.floor(centres[k, 1] + reach_y))), ny - 1)
-        for pixel in own:
-            owner_is_other[y[pixel], x[pixel]] = False
-            if keeps_island:
-                left, right = min(left, x[pixel]), max(right, x[pixel])
-                low, high = min(low, y[pixel]), max(high, y[pixel])
-        box = np.zeros((max(high - low + 1, 0), max(right - left + 1, 0)), np.bool_)
         if keeps_island:
             for pixel in own:
-                box[y[pixel] - low, x[pixel] - left] = True
+                left, right = min(left, x[pixel]), max(right, x[pixel])
+                low, high = min(low, y[pixel]), max(high, y[pixel])
+        box = np.zeros((max(high - low + 1, 0), max(right - left + 1, 0)), np.uint8)
+        for pixel in own:
+            if left <= x[pixel] <= right and low <= y[pixel] <= high:
+                box[y[pixel] - low, x[pixel] - left] = OWN
         for k in range(first[i], first[i + 1]):
             _mark_ellipse(box, left, low, centres[k], form, reach_y)
         if n + box.size > flat.size:
             flat = np.concatenate((flat, np.empty(flat.size + box.size, np.intp)))
         for row in range(box.shape[0]):
             for column in range(box.shape[1]):
-                py, px = low + row, left + column
-                if box[row, column] and not mask[py, px] and not owner_is_other[py, px]:
-                    flat[n] = py * nx + px
+                marks = box[row, column]
+                is_wanted = marks & NEAR or (keeps_island and marks)
+                if is_wanted and (marks & OWN or not taken[low + row, left + column]):
+                    flat[n] = (low + row) * nx + left + column
                     n += 1
-        for pixel in own:
-            owner_is_other[y[pixel], x[pixel]] = True
         new_offsets[i + 1] = n
     return new_offsets, flat[:n].copy()
 
 
 @compiled
-def _mark_ellipse(box: NDArray[np.bool_], left: int, low: int, centre: Array, form: Array, reach_y: float) -> None:
-    """Set what lies within an ellipse about a centre, in a box whose first pixel is (left, low)."""
+def _mark_ellipse(box: NDArray[np.uint8], left: int, low: int, centre: Array, form: Array, reach_y: float) -> None:
+    """Mark what lies within an ellipse about a centre, in a box whose first pixel is (left, low)."""
     first = max(int(np.ceil(centre[1] - reach_y)) - low, 0)
     last = min(int(np.floor(centre[1] + reach_y)) - low, box.shape[0] - 1)
     for row in range(first, last + 1):
@@ -223,4 +220,4 @@ def _mark_ellipse(box: NDArray[np.bool_], left: int, low: int, centre: Array, fo
         for column in range(box.shape[1]):
             u = column + left - centre[0]
             if form[0] * u * u + 2 * form[1] * u * v + form[2] * v * v <= 1:
-                box[row, column] = True
+                box[row, column] |= NEAR

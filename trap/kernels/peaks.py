@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.kernels.compiled import compiled
-from trap.kernels.covariance import correlated_product, design_of, sandwich, squeezed
+from trap.kernels.covariance import design_of, products, sandwich
 from trap.kernels.gaussian import FURTHEST, invert
 
 if TYPE_CHECKING:
@@ -167,13 +167,12 @@ def fit_peaks(
         for pixel in range(starts.size - 1):
             for entry in range(starts[pixel], starts[pixel + 1]):
                 right[component[entry]] += slopes[entry, 0] * value[own][pixel]
-        normal = squeezed(correlated_product(x[own], y[own], design, n, correlation[:0]), 1)
+        normal, noise = products(x[own], y[own], design, n, correlation, (0,))
         is_seen = np.empty(n, np.bool_)
         for k in range(n):
             is_seen[k] = normal[k, k] > 0
             normal[k, k] = normal[k, k] * (1 + spring[first[i] + k]) if is_seen[k] else 1.0
         inverse = invert(normal)
-        noise = squeezed(correlated_product(x[own], y[own], design, n, correlation), 1)
         for k in range(n):
             for m in range(n):
                 peak[first[i] + k] += inverse[k, m] * right[m]
