@@ -146,7 +146,7 @@ def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray
     """
     result = connection.execute(rows)
     names = list(result.keys())
-    values = list(zip(*result, strict=True)) or [()] * len(names)
+    values = list(zip(*result.all(), strict=True)) or [()] * len(names)
     kinds = [column.type.python_type for column in rows.selected_columns]
     return {name: _as_array(column, kind) for name, column, kind in zip(names, values, kinds, strict=True)}
 
@@ -218,8 +218,7 @@ def _python_values(values: Any) -> list[Any]:  # noqa: ANN401 (an array or a seq
 
 def _as_array(values: Sequence[Any], kind: type) -> NDArray[Any]:
     if kind is datetime:
-        naive = [None if value is None else value.astimezone(UTC).replace(tzinfo=None) for value in values]
-        return np.array(naive, "M8[us]")
+        return np.array([None if value is None else value.replace(tzinfo=None) for value in values], "M8[us]")
     dtype: Any = {float: np.float64, bool: np.bool_, int: np.int64}.get(kind, object)
     if dtype is np.int64 and None in values:
         dtype = object
