@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from flows.policies import POLICIES, Policy
+from flows.policies import policy_of
 from flows.tasks import Work, call_task, make_task
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class PrefectExecutor:
 
     def _task(self, name: str) -> Task[[str, Work], Any]:
         if name not in self._tasks:
-            self._tasks[name] = make_task(name, POLICIES.get(name, Policy()))
+            self._tasks[name] = make_task(name, policy_of(name))
         return self._tasks[name]
 
 
 def _label(name: str, *args: object, **kwargs: object) -> str:
-    return f"{name} {POLICIES.get(name, Policy()).label(*args, **kwargs)}".rstrip()
+    return f"{name} {policy_of(name).label(*args, **kwargs)}".rstrip()

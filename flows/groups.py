@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -15,9 +15,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.artifacts import store_group_table
 from flows.executors import PrefectExecutor
 from flows.granularity import Granularity, choose_granularity
+from flows.joined import JoinedExecutor
 from flows.observers import show_run
 from flows.pace import Pace
-from flows.policies import GROUP_FLOW, TIMESTEP, time_label
+from flows.policies import GROUP_FLOW, POLICIES, TIMESTEP, time_label
 from flows.states import group_state
 from flows.tasks import call_task, make_task
 from trap.errors import TrapError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
     from trap.records import ImageResult, UnreadableImage
-    from trap.run.planning import Timestep, TimestepGroup
+    from trap.run.planning import Timestep
     from trap.workers.executors import Result
     from trap.workers.pools import Workers
 
@@ -67,10 +68,10 @@ def _group_flow(
     dataset: DatasetRun, workers: Workers, stops: StopRequests, pages: CandidatePages, pace: Pace
 ) -> Flow[[int, str, str, int], State[Any]]:
     """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
-    steps = PrefectExecutor(workers)
     ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
-    # A thread only waits for a worker; some more, for those that wait for their next attempt.
-    threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=2 * workers.n_workers))
+    # A thread only waits, for a worker or until many calls have been made; some more, for further attempts.
+    n_threads = 2 * workers.n_workers + len(POLICIES)
+    threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=n_threads))
 
     def timestep_group(number: int, first: str, last: str, images: int) -> State[Any]:  # noqa: ARG001 (for Prefect)
         """Process consecutive timesteps: images side by side, timesteps in order."""
@@ -78,7 +79,7 @@ def _group_flow(
         granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
         with stops.finishing_timestep():
             if granularity is Granularity.IMAGE:
-                outcomes = _process_step_by_step(dataset, group, steps, ahead, stops)
+                outcomes = _process_step_by_step(dataset, pace, workers, ahead, stops)
             else:
                 outcomes = _process_whole_timesteps(dataset, pace.tasks(group.timesteps), workers, ahead, stops)
             store_group_table(dataset.dataset_id, outcomes)
@@ -96,16 +97,18 @@ def _group_flow(
 
 
 def _process_step_by_step(
-    dataset: DatasetRun, group: TimestepGroup, steps: PrefectExecutor, ahead: LookAhead, stops: StopRequests
+    dataset: DatasetRun, pace: Pace, workers: Workers, ahead: LookAhead, stops: StopRequests
 ) -> list[TimestepOutcome]:
-    """Process a group with a task for every step; those that measure wait for what began before the group."""
+    """Process a group with tasks for every step; those that measure wait for what began before the group."""
+    seconds, group = pace.task_seconds, pace.group
+    largest = max(len(timestep.urls) for timestep in group.timesteps)
 
     def measure(url: str) -> Result[ImageResult | UnreadableImage]:
         return steps.submit_work("measure_image", partial(ahead.attempt, url), url)
 
-    largest = max(len(timestep.urls) for timestep in group.timesteps)
-    shown = LookAhead(measure, group.urls, depth=2 * largest)
-    return dataset.process_group(group, steps, ahead=shown, is_stopped=stops.is_stopped)
+    with JoinedExecutor(workers, seconds) if seconds else nullcontext(PrefectExecutor(workers)) as steps:
+        shown = LookAhead(measure, group.urls, depth=2 * largest)
+        return dataset.process_group(group, steps, ahead=shown, is_stopped=stops.is_stopped)
 
 
 def _process_whole_timesteps(

@@ -2,7 +2,7 @@
 
 To open and to close a subflow takes a quarter of a second, and a task some 0.06 s of computing, on the
 server's side for the most part. A timestep of a single image takes 0.1 s. So where timesteps are short,
-subflows last twenty seconds and tasks one, and hold as many timesteps as that takes.
+subflows last twenty seconds and tasks two, and hold as many timesteps as that takes, or calls of a step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Pace"]
 
 GROUP_SECONDS = 20.0
-TASK_SECONDS = 1.0
+TASK_SECONDS = 2.0
 
 
 class Pace:
@@ -60,8 +60,17 @@ class Pace:
             return False
         return (n_timesteps + len(self._waiting[0].timesteps)) * self._seconds <= GROUP_SECONDS
 
+    @property
+    def task_seconds(self) -> float:
+        """How long a task is to last that holds several calls of a step; 0 where each is to have its own."""
+        return TASK_SECONDS if self._n_per_task > 1 else 0.0
+
     def tasks(self, timesteps: Sequence[Timestep]) -> Iterator[Sequence[Timestep]]:
         """Share out timesteps among tasks."""
-        n = 1 if self._is_fixed or not self._seconds else max(1, int(TASK_SECONDS / self._seconds))
+        n = self._n_per_task
         for start in range(0, len(timesteps), n):
             yield timesteps[start : start + n]
+
+    @property
+    def _n_per_task(self) -> int:
+        return 1 if self._is_fixed or not self._seconds else max(1, int(TASK_SECONDS / self._seconds))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FLOW", "GROUP_FLOW", "POLICIES", "RUN", "TIMESTEP", "Policy", "RunPolicy", "time_label"]
+__all__ = ["FLOW", "GROUP_FLOW", "POLICIES", "RUN", "TIMESTEP", "Policy", "RunPolicy", "policy_of", "time_label"]
 
 FLOW, GROUP_FLOW = "process-dataset", "timestep-group"
 """Names of the flows that the policies are for: a run, and the groups of timesteps in it."""
@@ -25,7 +25,7 @@ JITTER = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How Prefect runs one step.
+    """How Prefect runs one step. Not with tags: for each task that has any, Prefect asks the server for limits of them.
 
     Parameters
     ----------
@@ -35,17 +35,18 @@ class Policy:
         s — after which the step is given up, and what it had begun in the database taken back. None for what
         runs in worker processes: a time-out of Prefect's would end nothing that sits in compiled code, while
         :class:`~trap.workers.executors.ProcessExecutor` kills the worker, which is a transient error.
-    tags
-        The stage, to find its runs by, and to limit how many of them run at once on a server. Any tag
-        makes Prefect ask the server for such limits, which adds 7 ms to a task of 4.
     label
         Tells, from the step's arguments, what a run of it works on.
     """
 
     retries: int = 0
     timeout_seconds: float | None = None
-    tags: tuple[str, ...] = ()
     label: Callable[..., str] = lambda *_, **__: ""
+
+    @property
+    def delays(self) -> tuple[float, ...]:
+        """Waiting times [s] before the further attempts, without their jitter."""
+        return tuple(FIRST_DELAY_SECONDS * 2**attempt for attempt in range(self.retries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,21 +105,26 @@ def _store_label(_engine: object, _dataset: int, record: Any, *_: object) -> str
 
 
 POLICIES = {
-    "measure_image": Policy(retries=3, tags=("source_extraction",), label=_image_label),
-    "perform_forced_fits": Policy(retries=3, tags=("forced_fitting",), label=_fits_label),
-    "perform_backward_fits": Policy(retries=3, tags=("forced_fitting",), label=_backward_label),
-    "load_survey": Policy(retries=3, timeout_seconds=600.0, tags=("persistence",)),
+    "measure_image": Policy(retries=3, label=_image_label),
+    "perform_forced_fits": Policy(retries=3, label=_fits_label),
+    "perform_backward_fits": Policy(retries=3, label=_backward_label),
+    "load_survey": Policy(retries=3, timeout_seconds=600.0),
     # Association changes the survey in memory. Done twice it would add every point twice, so it is never tried again
     # by itself: if it fails, so does its timestep, and the state is loaded anew from the database.
-    "associate_extracted_sources": Policy(tags=("association",), label=_association_label),
+    "associate_extracted_sources": Policy(label=_association_label),
     # One transaction, which leaves nothing behind when it fails, and changes nothing in memory.
-    "store_timestep": Policy(retries=5, timeout_seconds=300.0, tags=("persistence",), label=_store_label),
+    "store_timestep": Policy(retries=5, timeout_seconds=300.0, label=_store_label),
 }
 """By the name of the step. One that is not named here is tried once."""
 
+
+def policy_of(step: str) -> Policy:
+    """Look up how a step is run."""
+    return POLICIES.get(step, Policy())
+
+
 TIMESTEP = Policy(retries=3)
-"""A whole timestep as one task; every attempt starts from the state that the database holds. It is the choice at
-high cadence, and so has no tag."""
+"""A whole timestep as one task; every attempt starts from the state that the database holds."""
 
 RUN = RunPolicy()
 """A run of a deployment."""

@@ -54,7 +54,6 @@ def make_task(name: str, policy: Policy) -> Task[[str, Work], Any]:
         step,
         name=name,
         task_run_name="{label}",
-        tags=policy.tags,
         retries=policy.retries,
         retry_delay_seconds=exponential_backoff(policies.FIRST_DELAY_SECONDS),
         retry_jitter_factor=policies.JITTER,

@@ -87,7 +87,6 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
         ("store_timestep", "Completed"): 4,
     }
     assert "measure_image t0002_b01.fits" in {task["name"] for task in tasks}
-    assert {tuple(task["tags"]) for task in tasks if task["name"].startswith("measure")} == {("source_extraction",)}
 
 
 def test_a_whole_timestep_is_a_task_in_the_api(api, make_config):
@@ -199,6 +198,47 @@ def test_short_timesteps_share_a_task_which_fails_with_one_of_them(api, make_con
     (failed,) = (task for task in tasks if task["state_name"] == "Failed")
     assert "1 of 2 timesteps failed; 2026-01-01 02:00:00: ValueError: no such thing" in failed["state"]["message"]
     assert len(rows(config)["image"]) == 3 * IMAGES_PER_TIMESTEP
+
+
+def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, make_config, monkeypatch):
+    monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
+    monkeypatch.setattr("flows.pace.TASK_SECONDS", 1e6)
+    broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
+    monkeypatch.setattr(association, "associate_extracted_sources", broken)
+    monkeypatch.setattr(
+        persistence, "store_timestep", failing(persistence.store_timestep, 1, TransientError("busy"), on=3)
+    )
+    config = make_config("short steps", granularity="image", group_size=0)
+    summary = run(config)
+    assert [outcome.failure is None for outcome in summary.outcomes] == [True, True, False, True]
+    first, second = api.subflows(api.run_of("short steps"))
+    assert (first["state_name"], second["state_name"]) == ("Completed", "Failed")
+    n_fitted = any(image.n_requested for image in summary.outcomes[3].images)
+    tasks = api.tasks(second, n=5 + n_fitted)
+    assert kinds(tasks) == {
+        ("load_survey", "Completed"): 1,
+        ("measure_image", "Completed"): 1,
+        ("associate_extracted_sources", "Failed"): 1,
+        ("associate_extracted_sources", "Completed"): 1,
+        ("store_timestep", "Completed"): 1,
+        **({("perform_forced_fits", "Completed"): 1} if n_fitted else {}),
+    }
+    messages = {task["name"]: task["state"]["message"] for task in tasks}
+    assert messages["measure_image from t0002_b00.fits"] == "4 calls, the last for t0003_b01.fits"
+    assert "no such thing" in messages["associate_extracted_sources from 2026-01-01 02:00:00"]
+    assert len(rows(config)["image"]) == 3 * IMAGES_PER_TIMESTEP
+
+
+def test_steps_that_share_tasks_leave_the_same_rows(make_config, monkeypatch):
+    monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
+    monkeypatch.setattr("flows.pace.TASK_SECONDS", 1e6)
+    config = make_config("shared", granularity="image", group_size=0)
+    alone = make_config("shared", database=config.execution.database.replace("shared", "unshared"), group_size=0)
+    run(config)
+    pipeline.run(alone)
+    ours, theirs = rows(config), rows(alone)
+    assert len(theirs["extractedsource"]) > 20
+    assert ours == theirs
 
 
 def test_a_failure_that_cannot_be_recorded_ends_the_run(api, make_config, monkeypatch):

@@ -50,6 +50,7 @@ def test_groups_of_a_chosen_size_stay_as_they_are_and_every_timestep_is_a_task(c
     fixed = Pace(plan(3), is_fixed=True)
     assert sizes(fixed, clock, seconds=0.01) == [10, 10, 10]
     assert [len(task) for task in fixed.tasks(plan(1).timesteps)] == [1] * 10
+    assert fixed.task_seconds == 0
 
 
 def test_joined_groups_hold_all_timesteps_in_order_and_are_numbered(clock):
@@ -62,9 +63,17 @@ def test_joined_groups_hold_all_timesteps_in_order_and_are_numbered(clock):
     assert tuple(timestep for group in groups for timestep in group.timesteps) == whole.timesteps
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(2.0, [1] * 10), (0.4, [2] * 5), (0.3, [3, 3, 3, 1]), (0.01, [10])])
-def test_tasks_last_a_second_where_timesteps_are_short(clock, seconds, expected):
+@pytest.mark.parametrize(("seconds", "expected"), [(2.0, [1] * 10), (0.8, [2] * 5), (0.6, [3, 3, 3, 1]), (0.01, [10])])
+def test_tasks_last_two_seconds_where_timesteps_are_short(clock, seconds, expected):
     paced = Pace(plan(2))
     assert [len(task) for task in paced.tasks(plan(1).timesteps)] == [1] * 10
     sizes(paced, clock, seconds=seconds)
     assert [len(task) for task in paced.tasks(plan(1).timesteps)] == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(2.0, 0.0), (1.1, 0.0), (0.9, pace.TASK_SECONDS)])
+def test_calls_share_tasks_where_two_timesteps_take_no_longer(clock, seconds, expected):
+    paced = Pace(plan(2))
+    assert paced.task_seconds == 0
+    sizes(paced, clock, seconds=seconds)
+    assert paced.task_seconds == expected

@@ -72,18 +72,6 @@ def test_a_task_keeps_no_results_and_asks_no_cache():
     assert task.tags == set()
 
 
-def test_every_step_is_tagged_with_its_stage_and_a_whole_timestep_is_not():
-    assert {tag for policy in POLICIES.values() for tag in policy.tags} == {
-        "association",
-        "forced_fitting",
-        "persistence",
-        "source_extraction",
-    }
-    assert all(policy.tags for policy in POLICIES.values())
-    assert make_task("measure_image", POLICIES["measure_image"]).tags == {"source_extraction"}
-    assert TIMESTEP.tags == ()
-
-
 def test_tasks_of_different_steps_have_different_keys():
     assert make_task("add", Policy()).task_key != make_task("subtract", Policy()).task_key
 
