@@ -18,13 +18,15 @@ from trap.errors import TrapError
 from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from trap.association.running_catalogue import RunningCatalogue
     from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
     from trap.steps.candidates import Candidate, Pictures
-    from trap.workers.executors import Executor
+    from trap.workers.executors import Executor, Result
+
+    Drawing = tuple[Candidate, Result[Pictures]]
 
 __all__ = ["CandidatePages", "page_text"]
 
@@ -55,63 +57,67 @@ class CandidatePages:
         self._folder = Path(dataset.config.execution.pictures).absolute() / f"dataset-{dataset.dataset_id}"
         self._shown: dict[int, int] = {}  # entry: points on its page
         self._links: dict[int, str] = {}
-        self._drawn: list[int] = []
-        self._new: list[int] = []
+        self._to_files: list[int] = []
+        self._pages: list[Drawing] = []
+        self._files: list[Drawing] = []
         self._n_beyond = 0
 
     def collect(self, outcome: TimestepOutcome, catalogue: RunningCatalogue) -> None:
-        """Take note of the candidates of a timestep that was stored."""
-        for image in outcome.images:
-            self._new += [int(entry) for entry in catalogue.entries["id"][image.new_sources.entry]]
+        """Begin to draw the candidates of a timestep that was stored, while the run goes on."""
+        new = [int(entry) for image in outcome.images for entry in catalogue.entries["id"][image.new_sources.entry]]
+        if not new:
+            return
+        pages = new[: MAX_PAGES - len(self._shown)]
+        files = new[len(pages) :][: MAX_FILES - len(self._to_files)]
+        self._n_beyond += len(new) - len(pages) - len(files)
+        self._shown |= dict.fromkeys(pages, 0)
+        self._to_files += files
+        self._pages += self._begin(load_candidates(self._engine, self._dataset_id, pages))
+        self._files += self._begin(load_candidates(self._engine, self._dataset_id, files))
 
     def store_new(self) -> None:
         """Make the pages, or else the files, of what was collected since the last time, in the current flow run."""
-        new, self._new = self._new, []
-        pages = new[: MAX_PAGES - len(self._shown)]
-        files = new[len(pages) :][: MAX_FILES - len(self._drawn)]
-        self._n_beyond += len(new) - len(pages) - len(files)
-        self._shown |= dict.fromkeys(pages, 0)
-        self._drawn += files
-        for candidate, pictures in self._draw(load_candidates(self._engine, self._dataset_id, pages)):
+        pages, files, self._pages, self._files = self._pages, self._files, [], []
+        for candidate, pictures in self._drawn(pages):
             self._store_page(candidate, pictures)
-        for candidate, pictures in self._draw(load_candidates(self._engine, self._dataset_id, files)):
+        for candidate, pictures in self._drawn(files):
             self._write_files(candidate, pictures)
 
     def store_again(self) -> None:
         """Make the pages anew whose light curves have grown since, at the end of the run."""
         candidates = load_candidates(self._engine, self._dataset_id, list(self._shown))
         grown = [each for each in candidates if len(each.curve.time) > self._shown[int(each.facts["runcat"])]]
-        for candidate, pictures in self._draw(grown):
+        for candidate, pictures in self._drawn(self._begin(grown)):
             self._store_page(candidate, pictures)
 
     def begin_anew(self) -> None:
         """Leave the pages as they are, and have room for as many again: for runs without an end."""
-        log.info("candidate_pages", pages=len(self._shown), files=len(self._drawn), neither=self._n_beyond)
-        self._shown, self._links, self._drawn, self._n_beyond = {}, {}, [], 0
+        log.info("candidate_pages", pages=len(self._shown), files=len(self._to_files), neither=self._n_beyond)
+        self._shown, self._links, self._to_files, self._n_beyond = {}, {}, [], 0
 
     @property
     def text(self) -> str:
         """Where the pages and the files are, in Markdown; empty if there are none."""
         links = ", ".join(f"[{entry}]({link})" for entry, link in self._links.items())
         parts = [f"Pages with pictures: {links}."] if links else []
-        if self._drawn:
-            parts.append(f"Pictures of {len(self._drawn)} more are in `{self._folder}`.")
+        if self._to_files:
+            parts.append(f"Pictures of {len(self._to_files)} more are in `{self._folder}`.")
         if self._n_beyond:
             parts.append(f"{self._n_beyond} more have neither; `trap transients {self._dataset_id}` lists all.")
         return " ".join(parts)
 
-    def _draw(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Pictures]]:
-        """Draw candidates side by side; one that cannot be drawn is no reason to lose a run."""
-        pending = [
+    def _begin(self, candidates: Sequence[Candidate]) -> list[Drawing]:
+        return [
             (candidate, self._executor.submit(draw_candidate, candidate, self._reading)) for candidate in candidates
         ]
-        drawn = []
-        for candidate, pictures in pending:
+
+    def _drawn(self, drawings: Sequence[Drawing]) -> Iterator[tuple[Candidate, Pictures]]:
+        """Wait for drawings; a candidate that cannot be drawn is no reason to lose a run."""
+        for candidate, pictures in drawings:
             try:
-                drawn.append((candidate, pictures.result()))
+                yield candidate, pictures.result()
             except TrapError as error:
                 log.warning("candidate_not_drawn", source=int(candidate.facts["runcat"]), reason=str(error))
-        return drawn
 
     def _store_page(self, candidate: Candidate, pictures: Pictures) -> None:
         entry = int(candidate.facts["runcat"])
