@@ -134,7 +134,7 @@ class ExecutionConfig(Settings):
     group_size: Count = 0
     """Timesteps in a group, which is a Prefect subflow; 0: at least ten, and as many as take twenty seconds."""
     granularity: Literal["auto", "image", "timestep"] = "auto"
-    """What is a Prefect task: every step of every image, or a whole timestep (of short ones, a second's worth)."""
+    """What is a Prefect task: a step, or a whole timestep; of short ones two seconds' worth where `group_size` is 0."""
     late_images: Literal["refuse", "store"] = "refuse"
     """Images from before the newest stored timestep: leave them out, or measure and store them unassociated."""
     after_failure: Literal["go on", "stop"] = "go on"
