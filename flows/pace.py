@@ -2,7 +2,7 @@
 
 To open and to close a subflow takes a quarter of a second, and a task some 0.06 s of computing, on the
 server's side for the most part. A timestep of a single image takes 0.1 s. So where timesteps are short,
-subflows last twenty seconds and tasks two, and hold as many timesteps as that takes, or calls of a step.
+subflows last half a minute and tasks three seconds, and hold as many timesteps as that takes, or calls of a step.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pace"]
 
-GROUP_SECONDS = 20.0
-TASK_SECONDS = 2.0
+GROUP_SECONDS = 30.0
+TASK_SECONDS = 3.0
 
 
 class Pace:

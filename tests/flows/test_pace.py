@@ -40,9 +40,9 @@ def sizes(paced, clock, *, seconds):
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(5.0, [10] * 8), (1.1, [10] * 8), (1.0, [10, 20, 20, 20, 10]), (0.5, [10, 40, 30]), (0.01, [10, 70])],
+    [(5.0, [10] * 8), (1.6, [10] * 8), (1.5, [10, 20, 20, 20, 10]), (0.75, [10, 40, 30]), (0.01, [10, 70])],
 )
-def test_groups_last_twenty_seconds_where_timesteps_are_short(clock, seconds, expected):
+def test_groups_last_half_a_minute_where_timesteps_are_short(clock, seconds, expected):
     assert sizes(Pace(plan(8)), clock, seconds=seconds) == expected
 
 
@@ -63,15 +63,15 @@ def test_joined_groups_hold_all_timesteps_in_order_and_are_numbered(clock):
     assert tuple(timestep for group in groups for timestep in group.timesteps) == whole.timesteps
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(2.0, [1] * 10), (0.8, [2] * 5), (0.6, [3, 3, 3, 1]), (0.01, [10])])
-def test_tasks_last_two_seconds_where_timesteps_are_short(clock, seconds, expected):
+@pytest.mark.parametrize(("seconds", "expected"), [(3.0, [1] * 10), (1.2, [2] * 5), (0.9, [3, 3, 3, 1]), (0.01, [10])])
+def test_tasks_last_three_seconds_where_timesteps_are_short(clock, seconds, expected):
     paced = Pace(plan(2))
     assert [len(task) for task in paced.tasks(plan(1).timesteps)] == [1] * 10
     sizes(paced, clock, seconds=seconds)
     assert [len(task) for task in paced.tasks(plan(1).timesteps)] == expected
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(2.0, 0.0), (1.1, 0.0), (0.9, pace.TASK_SECONDS)])
+@pytest.mark.parametrize(("seconds", "expected"), [(3.0, 0.0), (1.6, 0.0), (1.4, pace.TASK_SECONDS)])
 def test_calls_share_tasks_where_two_timesteps_take_no_longer(clock, seconds, expected):
     paced = Pace(plan(2))
     assert paced.task_seconds == 0

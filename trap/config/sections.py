@@ -132,9 +132,9 @@ class ExecutionConfig(Settings):
     run_timeout_seconds: NotNegative = 0.0
     """Time after which a Prefect run stops before its next timestep, for a later run to go on; 0 sets no limit."""
     group_size: Count = 0
-    """Timesteps in a group, which is a Prefect subflow; 0: at least ten, and as many as take twenty seconds."""
+    """Timesteps in a group, which is a Prefect subflow; 0: at least ten, and as many as take half a minute."""
     granularity: Literal["auto", "image", "timestep"] = "auto"
-    """What is a Prefect task: a step, or a whole timestep; of short ones two seconds' worth where `group_size` is 0."""
+    """What is a Prefect task: a step, or a whole timestep; three seconds' worth of short ones, if `group_size` is 0."""
     late_images: Literal["refuse", "store"] = "refuse"
     """Images from before the newest stored timestep: leave them out, or measure and store them unassociated."""
     after_failure: Literal["go on", "stop"] = "go on"
