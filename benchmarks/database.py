@@ -1,11 +1,11 @@
 """Measure whether a database that is large already is slower to write to and to ask than an empty one.
 
-Timesteps of 1,000 sources go by turns into an empty database, into one that holds millions of measurements, and, as the
-same rows and nothing else, into tables without keys and indexes ("bare") and, on PostgreSQL, into empty ones with all
-keys, indexes and references ("indexed"): by one bare COPY a table on PostgreSQL, by executemany on SQLite. Then the
-large one is asked for light curves and for the most variable entries, twice each: what comes from the disk at first is
-in memory then. Prints times and their ratios; nothing is asserted. The PostgreSQL server is one of its own in a
-temporary folder, with a quarter of the memory for its buffers, as its manual recommends: 7 GB for 10⁷ rows.
+Timesteps of 1,000 sources go by turns into an empty database and into one that holds millions of measurements. The
+same rows and nothing else, by one bare COPY a table on PostgreSQL, by executemany on SQLite, go into tables without keys
+and indexes ("bare") and into empty ones with all keys, indexes and references ("indexed"). Then the large one is asked
+for light curves and for the most variable entries, twice each: what comes from the disk at first is in memory then.
+Prints times and their ratios; nothing is asserted. The PostgreSQL server is one of its own in a temporary folder, with a
+quarter of the memory for its buffers, as its manual recommends: 7 GB for 10⁷ rows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
 import tempfile
 import time
@@ -43,7 +44,7 @@ from trap.steps import persistence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 N_SOURCES = 1000
 POINTS_PER_ENTRY = 1000
@@ -78,11 +79,13 @@ def recorded() -> Iterator[list[tuple[str, dict[str, Any]]]]:
 
 
 def prepare_bare(engine: Engine) -> None:
-    """Make for each of our tables one without keys and indexes, and on PostgreSQL one with them."""
+    """Make for each of our tables one without keys and indexes, and one with them."""
     with transaction(engine) as connection:
         for name, table in Base.metadata.tables.items():
             connection.execute(text(f'CREATE TABLE "bare_{name}" AS SELECT * FROM "{name}" LIMIT 0'))
-            if engine.dialect.name == "postgresql":
+            if engine.dialect.name == "sqlite":
+                _copy_definitions(connection, name)
+            else:
                 connection.execute(text(f'CREATE TABLE "indexed_{name}" (LIKE "{name}" INCLUDING ALL)'))
                 # Of a row that is changed only some columns are written.
                 free = [c.name for c in table.columns if not c.primary_key and not c.nullable]
@@ -94,13 +97,27 @@ def prepare_bare(engine: Engine) -> None:
                     connection.execute(text(f'ALTER TABLE "indexed_{name}" {", ".join(changes)}'))
 
 
+def _copy_definitions(connection: Connection, table: str) -> None:
+    """Make a table of SQLite, and its indexes, once more under other names, with columns that may all be left out."""
+    definitions = text(
+        "SELECT name, sql FROM sqlite_master WHERE tbl_name = :table AND sql IS NOT NULL ORDER BY type DESC"
+    )
+    for name, statement in connection.execute(definitions, {"table": table}).all():
+        renamed = re.sub(rf"\b{name}\b", f"indexed_{name}", statement, count=1)
+        if name != table:
+            renamed = re.sub(rf'\bON "?{table}"?', f"ON indexed_{table}", renamed, count=1)
+        connection.exec_driver_sql(re.sub("(?<!IS) NOT NULL", "", renamed))
+
+
 def write_bare(engine: Engine, rows: list[tuple[str, dict[str, Any]]], kind: str = "bare") -> float:
     """Write rows as quickly as the database's own way allows; returns the seconds, without those of making the text."""
     write = _executemany if engine.dialect.name == "sqlite" else _copy
     ready = [write(f"{kind}_{name}", name, columns) for name, columns in rows]
     if kind == "indexed":  # the same keys come every time
         with engine.begin() as connection:
-            connection.execute(text("TRUNCATE " + ", ".join({f'"indexed_{name}"' for name, _ in rows})))
+            for table in {f'"indexed_{name}"' for name, _ in rows}:
+                command = "DELETE FROM" if engine.dialect.name == "sqlite" else "TRUNCATE"
+                connection.execute(text(f"{command} {table}"))
     start = time.perf_counter()
     with engine.begin() as connection:
         cursor = connection.connection.cursor()
@@ -135,9 +152,7 @@ def days(n: int) -> Iterator[object]:
 def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float]]:
     """Store the same timesteps by turns in both, and bare in the first."""
     prepare_bare(empty)
-    seconds: dict[str, list[float]] = {"empty": [], "full": [], "bare": []}
-    if empty.dialect.name == "postgresql":
-        seconds["indexed"] = []
+    seconds: dict[str, list[float]] = {"empty": [], "full": [], "bare": [], "indexed": []}
     store = persistence.store_timestep
 
     def timed(engine: Engine, *given: object) -> object:
