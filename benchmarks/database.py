@@ -1,11 +1,11 @@
 """Measure whether a database that is large already is slower to write to and to ask than an empty one.
 
 Timesteps of 1,000 sources go by turns into an empty database and into one that holds millions of measurements. The
-same rows and nothing else, by one bare COPY a table on PostgreSQL, by executemany on SQLite, go into tables without keys
-and indexes ("bare") and into empty ones with all keys, indexes and references ("indexed"). Then the large one is asked
-for light curves and for the most variable entries, twice each: what comes from the disk at first is in memory then.
-Prints times and their ratios; nothing is asserted. The PostgreSQL server is one of its own in a temporary folder, with a
-quarter of the memory for its buffers, as its manual recommends: 7 GB for 10⁷ rows.
+same rows and nothing else, by one bare COPY a table on PostgreSQL, by executemany on SQLite, go into tables without
+keys and indexes ("bare") and into empty ones with all keys, indexes and references ("indexed"). Then the large one
+is asked for light curves and for the most variable entries, twice each: what comes from the disk at first is in
+memory then. Prints times and their ratios; nothing is asserted. The PostgreSQL server is one of its own in a
+temporary folder, with a quarter of the memory for its buffers, as its manual recommends: 7 GB for 10⁷ rows.
 """
 
 from __future__ import annotations
