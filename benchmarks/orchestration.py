@@ -1,9 +1,9 @@
 """Measure what Prefect costs: the same images with and without it, and a long campaign.
 
-``compare`` processes the same survey without Prefect, with a task per timestep and with a task per
-step and image, on a server of this machine that is counted in: wall time, and the processor time
-of the server. ``campaign`` processes many timesteps of tiny images with a task per timestep: whether
-the time per timestep stays flat, and how much Prefect's database grows. Nothing is asserted.
+``compare`` processes the same survey without Prefect, with timesteps as tasks and with steps as tasks, which
+share them as they are short, on a server of this machine that is counted in: wall time, and the processor
+time of the server. ``campaign`` processes many timesteps of tiny images, with timesteps as tasks: whether the
+time per timestep stays flat, and how much Prefect's database grows. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def compare(folder: Path, arguments: argparse.Namespace, running: Server) -> Non
     for name in ("timestep", "image"):
         # Of the same round, so that a busy machine weighs on both.
         ratios = np.array(walls[name]) / np.array(walls["alone"]) - 1
-        print(f"task per {name}: {100 * np.median(ratios):.1f} % more wall time (median of {len(ratios)} rounds)")
+        print(f"granularity {name!r}: {100 * np.median(ratios):.1f} % more wall time (median of {len(ratios)} rounds)")
 
 
 def campaign(folder: Path, arguments: argparse.Namespace, _running: Server) -> None:

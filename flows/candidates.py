@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prefect.artifacts import create_markdown_artifact
 
-from trap.errors import TrapError
+from trap.errors import TransientError, TrapError
 from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ class CandidatePages:
         self._links: dict[int, str] = {}
         self._to_files: list[int] = []
         self._pages: list[Drawing] = []
-        self._files: list[Drawing] = []
+        self._files: list[int] = []
         self._n_beyond = 0
 
     def collect(self, outcome: TimestepOutcome, catalogue: RunningCatalogue) -> None:
-        """Begin to draw the candidates of a timestep that was stored, while the run goes on."""
+        """Take note of the candidates of a timestep that was stored, and begin to draw their pages meanwhile."""
         new = [int(entry) for image in outcome.images for entry in catalogue.entries["id"][image.new_sources.entry]]
         if not new:
             return
@@ -72,22 +72,23 @@ class CandidatePages:
         self._n_beyond += len(new) - len(pages) - len(files)
         self._shown |= dict.fromkeys(pages, 0)
         self._to_files += files
-        self._pages += self._begin(load_candidates(self._engine, self._dataset_id, pages))
-        self._files += self._begin(load_candidates(self._engine, self._dataset_id, files))
+        self._files += files
+        try:
+            self._pages += self._begin(pages)
+        except TransientError as error:
+            log.warning("candidates_not_drawn", sources=pages, reason=str(error))
 
     def store_new(self) -> None:
         """Make the pages, or else the files, of what was collected since the last time, in the current flow run."""
         pages, files, self._pages, self._files = self._pages, self._files, [], []
         for candidate, pictures in self._drawn(pages):
             self._store_page(candidate, pictures)
-        for candidate, pictures in self._drawn(files):
+        for candidate, pictures in self._drawn(self._begin(files)):
             self._write_files(candidate, pictures)
 
     def store_again(self) -> None:
         """Make the pages anew whose light curves have grown since, at the end of the run."""
-        candidates = load_candidates(self._engine, self._dataset_id, list(self._shown))
-        grown = [each for each in candidates if len(each.curve.time) > self._shown[int(each.facts["runcat"])]]
-        for candidate, pictures in self._drawn(self._begin(grown)):
+        for candidate, pictures in self._drawn(self._begin(list(self._shown))):
             self._store_page(candidate, pictures)
 
     def begin_anew(self) -> None:
@@ -106,10 +107,11 @@ class CandidatePages:
             parts.append(f"{self._n_beyond} more have neither; `trap transients {self._dataset_id}` lists all.")
         return " ".join(parts)
 
-    def _begin(self, candidates: Sequence[Candidate]) -> list[Drawing]:
-        return [
-            (candidate, self._executor.submit(draw_candidate, candidate, self._reading)) for candidate in candidates
-        ]
+    def _begin(self, entries: Sequence[int]) -> list[Drawing]:
+        """Begin to draw what is new of these, if anything is."""
+        candidates = load_candidates(self._engine, self._dataset_id, entries)
+        grown = [each for each in candidates if len(each.curve.time) > self._shown.get(int(each.facts["runcat"]), 0)]
+        return [(candidate, self._executor.submit(draw_candidate, candidate, self._reading)) for candidate in grown]
 
     def _drawn(self, drawings: Sequence[Drawing]) -> Iterator[tuple[Candidate, Pictures]]:
         """Wait for drawings; a candidate that cannot be drawn is no reason to lose a run."""

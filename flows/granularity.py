@@ -1,7 +1,7 @@
 """How finely a run is cut into Prefect tasks: every step of every image, or whole timesteps.
 
-A task per step shows more and retries less, but costs some 0.1 s of computing per timestep with 16
-images: five per cent of a timestep of two seconds, more of a shorter one.
+A task per step shows more and retries less, but costs more (:mod:`flows.pace`): with few images a twentieth of a
+timestep of two seconds. Of shorter ones, steps share tasks, and show less.
 """
 
 from __future__ import annotations

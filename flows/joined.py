@@ -1,6 +1,6 @@
 """One task for the calls of a step that are made within some seconds, where each takes a moment only.
 
-What a task costs, some 0.03 s of computing, is more than many a step takes for a small image.
+What a task costs (:mod:`flows.pace`) is more than many a step takes for a small image.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
+import structlog
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from flows.policies import Policy, policy_of
 from flows.tasks import make_task
 from trap.patience import call_patiently
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from prefect import Task
     from prefect.futures import PrefectFuture
 
@@ -30,13 +33,15 @@ __all__ = ["JoinedExecutor"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+log = structlog.get_logger(__name__)
+
 
 class JoinedExecutor:
     """Runs steps as :class:`~flows.executors.PrefectExecutor` does, but many calls of a step are one task.
 
     The task of a step begins with a call of it. It ends with the first one that comes to its end some seconds
     later, or that fails, and then it has failed. What may pass is tried again within the task, as often and as late as
-    its policy says; a time-out of Prefect's there is not.
+    its policy says, one call after the other; a time-out of Prefect's there is not.
 
     Parameters
     ----------
@@ -56,9 +61,9 @@ class JoinedExecutor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         for name in list(self._open):
-            self._end(name, error)
+            self._end(name)
         for span in self._ended:
             span.wait()
 
@@ -80,25 +85,29 @@ class JoinedExecutor:
         return _Later(partial(self._call, name, policy_of(name).label(*args, **kwargs), work))
 
     def _call(self, name: str, label: str, work: Callable[[], T]) -> T:
-        policy = policy_of(name)
-        if name not in self._open:
-            task = self._tasks.setdefault(name, make_task(name, Policy()))
-            self._open[name] = _Span(task, f"{name} from {label}".removesuffix(" from "))
-        span = self._open[name]
+        span = self._open.get(name) or self._begin(name, label)
         span.note(label)
         try:
-            result = call_patiently(work, policy.delays)
-        except Exception as error:
+            result = call_patiently(work, policy_of(name).delays)
+        except BaseException as error:
             self._end(name, error)
             raise
         if span.seconds >= self._seconds:
             self._end(name)
         return result
 
+    def _begin(self, name: str, label: str) -> _Span:
+        if name not in self._tasks:
+            self._tasks[name] = make_task(name, Policy())
+        # Known before its thread waits: whatever comes in between, it will be told to end.
+        span = self._open[name] = _Span()
+        span.begin(self._tasks[name], f"{name} from {label}".removesuffix(" from "))
+        return span
+
     def _end(self, name: str, error: BaseException | None = None) -> None:
-        span = self._open.pop(name)
+        span = self._open[name]
         span.end(error)
-        self._ended.append(span)
+        self._ended.append(self._open.pop(name))
 
 
 class _Later(Generic[T]):
@@ -114,11 +123,14 @@ class _Later(Generic[T]):
 class _Span:
     """A task that lasts until it is told to end."""
 
-    def __init__(self, task: Task[[str, Work], Any], label: str) -> None:
+    def __init__(self) -> None:
         self._began = time.monotonic()
         self._calls: list[str] = []
-        self._ends: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._future: PrefectFuture[Any] = task.submit(label, self._until_the_end)
+        self._ends: SimpleQueue[str] = SimpleQueue()
+        self._future: PrefectFuture[Any] | None = None
+
+    def begin(self, task: Task[[str, Work], Any], label: str) -> None:
+        self._future = task.submit(label, self._until_the_end)
 
     @property
     def seconds(self) -> float:
@@ -128,14 +140,25 @@ class _Span:
         self._calls.append(label)
 
     def end(self, error: BaseException | None) -> None:
-        self._ends.put(error)
+        # Words: the exception itself is raised where the call was made, and would carry that thread's frames here.
+        self._ends.put("" if error is None else f"{type(error).__name__}: {error}")
 
     def wait(self) -> None:
-        self._future.wait()
+        if self._future is None:
+            return
+        try:
+            self._future.wait()
+        except Exception as error:  # noqa: BLE001 (the calls have been made: what is shown of them is not worth a run)
+            log.warning("task_not_ended", reason=f"{type(error).__name__}: {error}")
 
     def _until_the_end(self) -> State[Any]:
-        error = self._ends.get()
-        if error is not None:
-            raise error
-        n, last = len(self._calls), self._calls[-1]
-        return Completed(message=f"{n} calls" + (f", the last for {last}" if last else ""))
+        reason = self._ends.get()
+        if reason:
+            return Failed(message=reason)
+        return Completed(message=_counted(self._calls))
+
+
+def _counted(calls: Sequence[str]) -> str:
+    if len(calls) < 2:
+        return "1 call" if calls else "no call"
+    return f"{len(calls)} calls" + (f", the last for {calls[-1]}" if calls[-1] else "")

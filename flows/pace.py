@@ -1,6 +1,6 @@
 """How much of a run one subflow and one task hold: enough that Prefect's part of the work stays small.
 
-To open and to close a subflow takes a quarter of a second, and a task some 0.06 s of computing, on the
+To open and to close a subflow takes a quarter of a second, and a task some 0.03 s of computing, on the
 server's side for the most part. A timestep of a single image takes 0.1 s. So where timesteps are short,
 subflows last half a minute and tasks three seconds, and hold as many timesteps as that takes, or calls of a step.
 """

@@ -14,7 +14,6 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.task_engine import TaskRunTimeoutError
-from prefect.tasks import exponential_backoff
 
 from flows import policies
 from flows.policies import Policy
@@ -55,7 +54,7 @@ def make_task(name: str, policy: Policy) -> Task[[str, Work], Any]:
         name=name,
         task_run_name="{label}",
         retries=policy.retries,
-        retry_delay_seconds=exponential_backoff(policies.FIRST_DELAY_SECONDS),
+        retry_delay_seconds=list(policy.delays),
         retry_jitter_factor=policies.JITTER,
         timeout_seconds=policy.timeout_seconds,
         retry_condition_fn=is_transient,

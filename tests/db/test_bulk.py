@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, select
 
 from trap.db import bulk
-from trap.db.bulk import insert_columns, is_among, reserve_ids, update_columns, upsert_columns
+from trap.db.bulk import insert_columns, is_among, read_columns, reserve_ids, update_columns, upsert_columns
 from trap.db.engine import reading, transaction
 from trap.db.models import Dataset, FrequencyBand, Monitor, Timestep, UnreadableImage
 from trap.errors import DatabaseError
@@ -32,6 +32,16 @@ def dataset(engine):
 def _column(engine, wanted, order):
     with reading(engine) as connection:
         return list(connection.execute(select(wanted).order_by(order)).scalars())
+
+
+def test_times_come_back_as_numpys_to_the_microsecond(engine):
+    moments = [NOW, datetime(1969, 7, 20, 20, 17, 40, 999999, UTC), datetime(9999, 12, 31, 23, 59, 59, 1, UTC), None]
+    with transaction(engine) as connection:
+        insert_columns(connection, Dataset, {"id": np.arange(2, 6), **DATASET, "process_end_ts": moments})
+        found = read_columns(connection, select(Dataset.process_end_ts).where(Dataset.id > 1).order_by(Dataset.id))
+    expected = np.array([None if each is None else each.replace(tzinfo=None) for each in moments], "M8[us]")
+    assert found["process_end_ts"].dtype == expected.dtype
+    assert np.array_equal(found["process_end_ts"], expected, equal_nan=True)
 
 
 def test_floats_come_back_to_the_last_bit(engine, dataset):

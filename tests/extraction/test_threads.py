@@ -8,7 +8,7 @@ import pytest
 
 from trap.extraction import background, measure
 from trap.extraction import sky as sky_module
-from trap.extraction.measure import extract_sources
+from trap.extraction.measure import extract_holes, extract_sources
 from trap.extraction.threads import side_by_side
 
 
@@ -29,3 +29,14 @@ def test_measurements_do_not_depend_on_the_number_of_threads(monkeypatch, sky, c
     assert len(at_once) > 100
     for name, column in at_once.as_dict().items():
         assert np.array_equal(column, getattr(in_parts, name), equal_nan=True), name
+
+
+def test_holes_are_numbered_through_over_all_parts(monkeypatch, sky, config, field, stamped):
+    image = sky.image(-stamped(*field, 20 * sky.rms) + sky.noise(1))
+    extraction = extract_sources(image, config)
+    at_once = extract_holes(image, extraction.background, config)
+    monkeypatch.setattr(measure, "PART", 7)
+    in_parts = extract_holes(image, extraction.background, config)
+    assert len(at_once) > 100
+    assert np.array_equal(in_parts.island, at_once.island)
+    assert np.array_equal(np.unique(in_parts.island), np.arange(in_parts.island.min(), 0))

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from flows import candidates
 from flows.candidates import CandidatePages, page_text
 from trap.config import PipelineConfig
-from trap.errors import WorkerLostError
+from trap.errors import TransientError, WorkerLostError
 from trap.report.candidates import Candidate, Pictures
 from trap.report.plots import LightCurve
 from trap.workers.executors import SerialExecutor
@@ -101,6 +102,32 @@ def test_a_page_that_cannot_be_drawn_does_not_end_the_run(stored, tmp_path, monk
     pages.collect(*timestep(11))
     pages.store_new()
     assert stored == []
+
+
+def test_pages_are_drawn_while_the_group_goes_on_and_files_at_its_end(stored, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        candidates,
+        "draw_candidate",
+        lambda each, _: drawn.append(each.facts["runcat"]) or Pictures(light_curve=b"curve", cutouts=b"cut"),
+    )
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    pages.collect(*timestep(11, 12, 13))
+    assert (drawn, stored) == ([11, 12], [])
+    pages.store_new()
+    assert drawn == [11, 12, 13]
+    assert len(stored) == 2
+
+
+def test_a_database_that_is_away_costs_pages_and_not_the_timestep(stored, tmp_path, monkeypatch):
+    def away(*_):
+        raise TransientError("the database is away")
+
+    monkeypatch.setattr(candidates, "load_candidates", away)
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    with capture_logs() as logs:
+        pages.collect(*timestep(11))
+    assert [(line["event"], line["sources"]) for line in logs] == [("candidates_not_drawn", [11])]
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_the_run(stored, tmp_path, monkeypatch):

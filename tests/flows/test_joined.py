@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
+from structlog.testing import capture_logs
 
 from flows import joined, policies
 from flows.joined import JoinedExecutor
@@ -25,7 +26,7 @@ class _Future:
 
 @pytest.fixture
 def tasks(monkeypatch):
-    """The tasks that were begun, as (name, future), run by threads; and a clock of an hour per look at it."""
+    """The tasks that were begun, as (name, future), run by threads."""
     begun = []
     with ThreadPoolExecutor(8) as threads:
 
@@ -48,7 +49,7 @@ def add(a, b):
 
 
 def endings(tasks):
-    return [(name, str(future.exception() or future.result().message)) for name, future in tasks]
+    return [(name, future.result().name, future.result().message) for name, future in tasks]
 
 
 def test_calls_of_a_step_share_a_task_until_it_is_closed(tasks):
@@ -56,7 +57,10 @@ def test_calls_of_a_step_share_a_task_until_it_is_closed(tasks):
         assert [steps.call(add, n, 1) for n in range(3)] == [1, 2, 3]
         assert steps.submit(add, 5, 5).result() == 10
         assert steps.submit_work("measure", lambda: "found").result() == "found"
-    assert endings(tasks) == [("add from 0+1", "4 calls, the last for 5+5"), ("measure", "1 calls")]
+    assert endings(tasks) == [
+        ("add from 0+1", "Completed", "4 calls, the last for 5+5"),
+        ("measure", "Completed", "1 call"),
+    ]
 
 
 def test_a_task_ends_with_the_call_that_ends_late_enough(tasks, monkeypatch):
@@ -70,9 +74,9 @@ def test_a_task_ends_with_the_call_that_ends_late_enough(tasks, monkeypatch):
         for number in range(7):
             steps.submit_work("add", work, number).result()
     assert endings(tasks) == [
-        ("add from 0", "3 calls, the last for 2"),
-        ("add from 3", "3 calls, the last for 5"),
-        ("add from 6", "1 calls, the last for 6"),
+        ("add from 0", "Completed", "3 calls, the last for 2"),
+        ("add from 3", "Completed", "3 calls, the last for 5"),
+        ("add from 6", "Completed", "1 call"),
     ]
 
 
@@ -84,8 +88,11 @@ def test_a_call_that_fails_ends_its_task_and_no_other(tasks):
             steps.call(add, 1, "x")
         assert steps.call(add, 2, 2) == 4
         steps.submit_work("store", int).result()
-    assert [name for name, _ in tasks] == ["add from 1+1", "store", "add from 2+2"]
-    assert [future.exception() is None for _, future in tasks] == [False, True, True]
+    failed, stored, added = endings(tasks)
+    assert failed[:2] == ("add from 1+1", "Failed")
+    assert failed[2].startswith("TypeError: unsupported operand")
+    assert stored == ("store", "Completed", "2 calls")
+    assert added == ("add from 2+2", "Completed", "1 call")
 
 
 def test_what_may_pass_is_tried_again_as_often_as_the_policy_says(tasks):
@@ -125,12 +132,42 @@ def test_a_worker_begins_at_once_and_begins_anew_when_tried_again(tasks):
     assert len(tasks) == 1
 
 
-def test_tasks_end_with_what_ends_the_group(tasks):
-    def interrupted():
+def test_tasks_end_when_the_group_is_interrupted(tasks):
+    def interrupted(step):
         with JoinedExecutor(SerialExecutor(), 60) as steps:
             steps.call(add, 1, 1)
-            raise KeyboardInterrupt
+            steps.submit_work("store", step).result()
+
+    def interrupt():
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert isinstance(tasks[0][1].exception(), KeyboardInterrupt)
+        interrupted(interrupt)
+    assert endings(tasks) == [("add from 1+1", "Completed", "1 call"), ("store", "Failed", "KeyboardInterrupt: ")]
+
+
+def test_a_task_that_was_begun_in_the_moment_of_an_interrupt_ends_too(tasks, monkeypatch):
+    class Interrupted(joined.make_task):
+        def submit(self, label, work):
+            super().submit(label, work)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(joined, "make_task", Interrupted)
+
+    def run():
+        with JoinedExecutor(SerialExecutor(), 60) as steps:
+            steps.call(add, 1, 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert endings(tasks) == [("add from 1+1", "Completed", "no call")]
+
+
+def test_a_task_that_prefect_loses_ends_no_run(tasks, monkeypatch):
+    monkeypatch.setattr(_Future, "wait", lambda _: (_ for _ in ()).throw(RuntimeError("the server is gone")))
+    with capture_logs() as logs, JoinedExecutor(SerialExecutor(), 60) as steps:
+        assert steps.call(add, 1, 1) == 2
+    assert [(line["event"], line["reason"]) for line in logs] == [
+        ("task_not_ended", "RuntimeError: the server is gone")
+    ]
+    assert len(tasks) == 1

@@ -29,7 +29,11 @@ def twin(x, y, parameters, n_free):
     return np.array([whole[k : k + n_free, k : k + n_free] for k in range(0, len(whole), n_free)])
 
 
-@pytest.mark.parametrize("parameters", [ONE, TWO])
+# More components at a pixel than there is room for at first.
+SIX = np.concatenate([TWO + np.array([0, shift, -shift / 2, 0, 0, 0]) for shift in (-5.0, 0.0, 5.0)])
+
+
+@pytest.mark.parametrize("parameters", [ONE, TWO, SIX])
 @pytest.mark.parametrize("n_free", [1, 3, 6])
 def test_covariances_are_those_of_dense_matrices(parameters, n_free):
     y, x = (a.ravel()[np.random.default_rng(8).uniform(size=a.size) < 0.7] for a in np.mgrid[0:18, 0:20])
@@ -41,13 +45,21 @@ def test_covariances_are_those_of_dense_matrices(parameters, n_free):
     assert found == pytest.approx(twin(x, y, parameters, n_free), rel=1e-6, abs=1e-12)
 
 
-def test_sample_of_the_pixels_of_a_large_island_tells_the_same():
-    wide = np.array([[9.0, 40.0, 40.0, 0.004, 0.0, 0.003]])
+@pytest.mark.parametrize(
+    "wide",
+    [
+        [[9.0, 40.0, 40.0, 0.004, 0.0, 0.003]],
+        [[9.0, 25.0, 40.0, 0.01, 0.0, 0.008], [7.0, 55.0, 35.0, 0.012, 0.0, 0.01]],
+    ],
+)
+def test_sample_of_the_pixels_of_a_large_island_tells_the_same(wide):
+    wide = np.array(wide)
     y, x = (a.ravel() for a in np.mgrid[10:66, 10:66])
     assert x.size > 2 * covariance.MOST_PIXELS
-    offsets, first = np.array([0, x.size]), np.array([0, 1])
+    offsets, first = np.array([0, x.size]), np.array([0, len(wide)])
     found = fit_covariances(offsets, (x, y), first, wide, 6, CORRELATION)
-    assert found[0].diagonal() == pytest.approx(twin(x, y, wide, 6)[0].diagonal(), rel=0.1)
+    for block, expected in zip(found, twin(x, y, wide, 6), strict=True):
+        assert block.diagonal() == pytest.approx(expected.diagonal(), rel=0.1)
 
 
 def test_what_was_not_fitted_has_no_covariance():

@@ -70,6 +70,8 @@ def fit_sources(
 
     Parameters
     ----------
+    sky
+        With all islands of the image masked, see :func:`~trap.extraction.islands.fitted_pixels`.
     beam
         (3,) pix⁻² — coefficients of its exponent.
     correlation

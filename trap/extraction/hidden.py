@@ -65,6 +65,8 @@ def reveal_sources(
     ----------
     fit
         Beam-shaped, of all components of all islands.
+    sky
+        With all islands of the image masked, see :func:`~trap.extraction.islands.fitted_pixels`.
     beam
         (3,) pix⁻² — coefficients of its exponent.
     correlation

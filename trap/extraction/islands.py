@@ -125,13 +125,13 @@ def fitted_pixels(
     """Choose the pixels that the components of some islands are fitted to.
 
     What is above a threshold is so in part because the noise there is high; a fit to such pixels alone reads too
-    much. So the pixels around each component are taken whatever their value, if they are not masked or the island's
-    own.
+    much. So the pixels around each component are taken whatever their value, unless they are masked and not the
+    island's own.
 
     Parameters
     ----------
     sky
-        With all islands masked, see :meth:`Sky.without`: no pixel belongs to two fits.
+        With all islands of the image masked, see :meth:`Sky.without`: no pixel of one belongs to another's fit.
     which
         (n,) — numbers of these islands.
     first

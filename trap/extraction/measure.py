@@ -27,6 +27,7 @@ from trap.kernels.gaussian import residuals
 from trap.kernels.moments import component_moments
 
 if TYPE_CHECKING:
+    from astropy.wcs import WCS
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
@@ -128,20 +129,21 @@ def _measure(
     correlation = beam_correlation(beam) if background.correlation is None else background.correlation
     empty_sky = sky.without(islands)
 
-    def measured(part: slice) -> Measurements:
+    def measured(part: slice, wcs: WCS) -> Measurements:
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         components = deblend(some, config)
         fits = fit_sources(some, components, empty_sky, beam=beam, correlation=correlation, config=config)
-        found = _described(some, fits, sky, image, beam, config)
+        found = _described(some, fits, sky, wcs, beam, config)
         return found.with_columns(island=which[found.island] + 1)
 
     parts = [slice(start, start + PART) for start in range(0, len(islands), PART)]
-    return Measurements.concatenate(side_by_side([partial(measured, part) for part in parts]))
+    # A projection for each: astropy's are not safe in several threads in all of its versions.
+    return Measurements.concatenate(side_by_side([partial(measured, part, image.wcs.deepcopy()) for part in parts]))
 
 
 def _described(
-    islands: Islands, fits: Fits, sky: Sky, image: Image, beam: Array, config: SourceExtractionConfig
+    islands: Islands, fits: Fits, sky: Sky, wcs: WCS, beam: Array, config: SourceExtractionConfig
 ) -> Measurements:
     """All there is to say of what was fitted, with islands numbered from 0."""
     components, sources = fits.components, fits.sources
@@ -157,7 +159,7 @@ def _described(
         (Flag.POINT_LIKE, fits.is_beam_shaped & (not config.force_beam)),
     ):
         flags |= np.where(holds, int(flag), 0).astype(np.int32)
-    places = celestial_columns(image.wcs, sources.x, sources.y, form=sources.form, position_cov=errors.position)
+    places = celestial_columns(wcs, sources.x, sources.y, form=sources.form, position_cov=errors.position)
     return Measurements.of(
         **places,
         x=sources.x,

@@ -72,11 +72,14 @@ def design_of(x: Indices, y: Indices, parameters: Array, n_free: int) -> tuple[I
     n = parameters.shape[0]
     here, active = np.empty((n, 6)), np.empty(n, np.intp)
     starts = np.zeros(x.size + 1, np.intp)
-    # Memory that is not written to costs nothing.
-    component, slopes = np.empty(n * x.size, np.intp), np.empty((n * x.size, n_free))
+    # Of many components few reach a pixel.
+    component, slopes = np.empty(4 * x.size, np.intp), np.empty((4 * x.size, n_free))
     for i in range(x.size):
         n_active, _ = slopes_at(x[i], y[i], parameters, n_free, here, active)
         starts[i + 1] = starts[i] + n_active
+        while starts[i + 1] > component.size:
+            component = np.concatenate((component, np.empty_like(component)))
+            slopes = np.concatenate((slopes, np.empty_like(slopes)))
         for k in range(n_active):
             component[starts[i] + k] = active[k]
             for q in range(n_free):

@@ -155,7 +155,7 @@ def fit_footprints(
     islands
         offsets, x, y.
     taken
-        (ny, nx) — pixels that only the island may have that they belong to.
+        (ny, nx) — pixels that are masked, or of islands: those only their own island may have.
     which
         (n,) — numbers of the islands that are.
     first
