@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from astropy.io.fits import Card
 from structlog.testing import capture_logs
 
 from trap.errors import ImageError
@@ -118,6 +119,15 @@ def test_impossible_frequency_is_refused(read, changes, message):
 @pytest.mark.parametrize("text", ["2013-04-29T18:45:42.4944", '"2013-04-29T18:45:42.4944";"2013-05-01"'])
 def test_start_is_read(read, text):
     assert read(DATE_OBS=text).taustart_ts == START
+
+
+@pytest.mark.parametrize("keyword", ["TIMESYS", "DATE-OBS", "BMAJ"])
+def test_card_that_cannot_be_parsed_is_named(make_header, keyword):
+    header = make_header(TIMESYS="UTC")
+    del header[keyword]
+    header.append(Card.fromstring(f"{keyword:8}= 'never closed"))
+    with pytest.raises(ImageError, match=f"a.fits: {keyword} cannot be read"):
+        read_metadata(header, "a.fits")
 
 
 def test_start_in_atomic_time_is_brought_to_utc(read):

@@ -106,8 +106,9 @@ class Keywords:
 
     def in_utc(self, time: datetime) -> datetime:
         """Bring a time of this header to UTC."""
+        scale = self.text("TIMESYS")
         try:
-            return to_utc(time, self.text("TIMESYS"))
+            return to_utc(time, scale)
         except ValueError as error:
             self.reject("TIMESYS", str(error))
         except OverflowError as error:
