@@ -126,6 +126,9 @@ class _ServerLock:
     def release(self) -> None:
         _on_server.pop((str(self._engine.url), self._dataset), None)
         if self._connection is not None:
+            # The server notices the end of a connection some time later: a run that starts now may not wait for that.
+            with suppress(SQLAlchemyError):
+                self._connection.execute(select(func.pg_advisory_unlock(LOCK_NAMESPACE, self._dataset)))
             _end(self._connection)
 
 
