@@ -26,8 +26,12 @@ def large(engine):
 
     with transaction(engine) as connection:
         dataset = fill_dataset(connection, n_entries=N_ENTRIES, n_images=N_IMAGES)
+    # A commit that is not on the disk yet keeps PostgreSQL from marking its rows as seen by all, hence the checkpoint.
+    commands = ["ANALYZE"] if engine.dialect.name == "sqlite" else ["CHECKPOINT", "VACUUM ANALYZE"]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.connection.cursor().execute("ANALYZE")
+        cursor = connection.connection.cursor()
+        for command in commands:
+            cursor.execute(command)
     return dataset
 
 
@@ -53,7 +57,7 @@ def scanned(plan):
 @pytest.mark.parametrize(
     ("ask", "index"),
     [
-        (lambda c, _: lightcurves.light_curve(c, 17), "uq_assocxtrsource_runcat_xtrsrc|sqlite_autoindex_assoc"),
+        (lambda c, _: lightcurves.light_curve(c, 17), "Only Scan using uq_assocxtrsource|sqlite_autoindex_assoc"),
         (lambda c, d: lightcurves.entries_near(c, d, 180.0, 10.0, radius=0.01), "ix_runningcatalog_dataset_wm_decl"),
         (lambda c, dataset: lightcurves.variables(c, dataset, min_eta=1.0, limit=100), "ix_varmetric_eta_int"),
         # SQLite walks a table in order of its key without naming an index; it would name the sorting.

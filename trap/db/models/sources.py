@@ -158,7 +158,10 @@ class AssocXtrSource(Base):
     """A point of a light curve: a measurement that belongs to an entry."""
 
     __tablename__ = "assocxtrsource"
-    __table_args__ = (UniqueConstraint("runcat", "xtrsrc"),)
+    # A light curve's points come one by one and lie far apart: found in the index, their rows need not be read.
+    __table_args__ = (
+        UniqueConstraint("runcat", "xtrsrc", postgresql_include=["type", "v_int", "eta_int", "f_datapoints"]),
+    )
     id: Mapped[int] = identifier()
     runcat: Mapped[int] = reference("runningcatalog", "Which entry.", index=False)
     xtrsrc: Mapped[int] = reference("extractedsource", "Which measurement.")
