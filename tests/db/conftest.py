@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
-from trap.db import bulk, datasets, surveys
+from trap.db import datasets, surveys
 from trap.db.engine import reading, transaction
 
 
@@ -55,10 +55,8 @@ def ask(engine):
 
 
 @pytest.fixture
-def statements(engine, monkeypatch):
-    """All statements that reach the database from now on; COPY, which SQLAlchemy does not see, included."""
+def statements(engine):
+    """All statements that reach the database from now on."""
     seen = []
-    copy = bulk._copy
-    monkeypatch.setattr(bulk, "_copy", lambda *given, **into: (seen.append("COPY"), copy(*given, **into)))
     event.listen(engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
     return seen

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
 
-from trap.db.binary_copy import HEADER, TRAILER, binary_rows
-from trap.db.bulk import _copy
+from trap.db.binary_copy import HEADER, TRAILER, Rows, binary_rows
+from trap.db.bulk import _copy, read_columns
 from trap.db.engine import reading, transaction
 from trap.db.types import UtcDateTime
 
@@ -62,7 +62,38 @@ def test_integer_that_does_not_fit_is_refused(kind, value):
         binary_rows({"c": [0, None, value]}, {"c": kind})
 
 
-def test_postgresql_reads_it_back(engine):
+def rows_read(messages, **types):
+    rows = Rows()
+    for message in messages:
+        rows.write(message)
+    return rows.columns(types)
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 3])
+@pytest.mark.parametrize("has_header_apart", [False, True])
+def test_rows_are_read_one_a_message(n_rows, has_header_apart):
+    sent = [struct.pack("!hi2sid", 2, 2, b"ab", 8, 0.1 + i) for i in range(n_rows)]
+    first, *others = [*sent, TRAILER]
+    messages = [HEADER, first, *others] if has_header_apart else [HEADER + first, *others]
+    read = rows_read(messages, word=Text(), number=Double())
+    assert read["word"].tolist() == ["ab"] * n_rows
+    assert read["number"].tolist() == [0.1 + i for i in range(n_rows)]
+    assert read["number"].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("types", "complaint"),
+    [
+        ({"a": Double()}, "a: 4 bytes are not a DOUBLE"),
+        ({"a": Integer(), "b": Text()}, "not of the 2 columns a, b"),
+    ],
+)
+def test_rows_of_other_columns_are_refused(types, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        rows_read([HEADER + struct.pack("!hii", 1, 4, 7), TRAILER], **types)
+
+
+def test_postgresql_reads_it_and_gives_it_back(engine):
     if engine.dialect.name == "sqlite":
         return  # which has no COPY
     moments = [NOW, NOW.astimezone(timezone(timedelta(hours=-3))), None, datetime(1, 1, 1, tzinfo=UTC)]
@@ -84,6 +115,13 @@ def test_postgresql_reads_it_back(engine):
         _copy(connection, table, values)
     with reading(engine) as connection:
         back = list(zip(*connection.execute(table.select()), strict=True))
+        copied = read_columns(connection, table.select())
     for (name, given), column in zip(values.items(), back, strict=True):
         read = [bytes(value) if isinstance(value, memoryview) else value for value in column]
         assert read == list(given), name
+    in_utc = [moment and moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
+    as_numpy = {"number": [0.1, np.inf, np.nan, 5e-324], "moment": in_utc}
+    for name, given in {**values, **as_numpy}.items():
+        np.testing.assert_array_equal(copied[name].tolist(), list(given), err_msg=name, strict=True)
+    dtypes = [copied[name].dtype.str for name in values]
+    assert dtypes == ["|O", "<i8", "|O", "<f8", "|b1", "|O", "|O", "<M8[us]"]

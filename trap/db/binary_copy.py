@@ -1,4 +1,4 @@
-"""Rows as PostgreSQL's ``COPY … (FORMAT binary)`` reads them, made a column at a time.
+"""Rows as PostgreSQL's ``COPY … (FORMAT binary)`` reads and writes them, a column at a time.
 
 A row is the number of its fields, then for each field its length in bytes and so many bytes, all
 big-endian; a length of -1 is NULL ("Binary Format" in PostgreSQL's page on ``COPY``). Numbers go
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     Values = Sequence[Any] | NDArray[Any]
     Cells = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
-__all__ = ["binary_rows"]
+__all__ = ["Rows", "binary_rows"]
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 TRAILER = struct.pack("!h", -1)
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """From which PostgreSQL counts microseconds."""
+NUMPY_EPOCH = np.datetime64(EPOCH.replace(tzinfo=None), "us")
+COUNT = np.dtype(">i2")
 LENGTH = np.dtype(">i4")
 WIRE = (
     # The two are kinds of Integer, too.
@@ -56,11 +58,102 @@ def binary_rows(columns: Mapping[str, Values], types: Mapping[str, TypeEngine[An
     """
     fields = [_cells(name, types[name], values) for name, values in columns.items()]
     n_rows = len(fields[0][0])
-    count = np.broadcast_to(_bytes_of(np.array([len(fields)], ">i2")), (n_rows, 2))
+    count = np.broadcast_to(_bytes_of(np.array([len(fields)], COUNT)), (n_rows, 2))
     cells = np.concatenate([count, *(content for content, _ in fields)], axis=1)
     is_used = np.concatenate([np.ones((n_rows, 2), bool), *(used for _, used in fields)], axis=1)
     rows: bytes = cells[is_used].tobytes()
     return HEADER + rows + TRAILER
+
+
+class Rows:
+    """Rows that PostgreSQL sends, kept until all are there; psycopg2's ``copy_expert`` writes to it."""
+
+    def __init__(self) -> None:
+        self._messages: list[bytes] = []
+
+    def write(self, message: bytes) -> None:
+        """Take a row: the server sends each in a message of its own ("COPY Operations" of its protocol).
+
+        What stands before all rows comes with the first, what stands behind them as if it were the last.
+        """
+        self._messages.append(message)
+
+    def columns(self, types: Mapping[str, TypeEngine[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the rows as columns by name.
+
+        Parameters
+        ----------
+        types
+            Of the database's columns, by name, in their order.
+
+        Returns
+        -------
+        float64, where NULL is NaN; int64, bool, or ``datetime64[us]`` in UTC; object for text, bytes, and
+        integers some of which are NULL.
+
+        Raises
+        ------
+        ValueError
+            If the rows are of other columns.
+        """
+        first, *others = self._messages
+        rows = [row for row in (first[len(HEADER) :], *others) if row][:-1]
+        sent = b"".join(rows)
+        at = np.cumsum([0, *map(len, rows)])[:-1]
+        if (_read(sent, at, COUNT) != len(types)).any():
+            msg = f"rows are not of the {len(types)} columns {', '.join(types)}"
+            raise ValueError(msg)
+        at += COUNT.itemsize
+        columns: dict[str, NDArray[Any]] = {}
+        for name, kind in types.items():
+            lengths = _read(sent, at, LENGTH).astype(np.int64)
+            at += LENGTH.itemsize
+            if isinstance(kind, Text | LargeBinary):
+                columns[name] = _texts_read(sent, at, lengths, kind)
+            else:
+                columns[name] = _numbers_read(name, sent, at, lengths, kind)
+            at += np.maximum(lengths, 0)
+        return columns
+
+
+def _read(sent: bytes, at: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Numbers that begin at given bytes."""
+    anywhere: NDArray[Any] = np.ndarray(max(len(sent) - dtype.itemsize + 1, 0), dtype, sent, strides=(1,))
+    return anywhere[at]
+
+
+def _texts_read(sent: bytes, at: NDArray[np.int64], lengths: NDArray[np.int64], kind: TypeEngine[Any]) -> NDArray[Any]:
+    places = zip(at.tolist(), lengths.tolist(), strict=True)
+    contents: list[Any] = [None if length < 0 else sent[start : start + length] for start, length in places]
+    if isinstance(kind, Text):
+        contents = [None if content is None else content.decode() for content in contents]
+    return np.array(contents, object)
+
+
+def _numbers_read(
+    name: str, sent: bytes, at: NDArray[np.int64], lengths: NDArray[np.int64], kind: TypeEngine[Any]
+) -> NDArray[Any]:
+    wire, is_there = _wire(kind), lengths >= 0
+    if (lengths[is_there] != wire.itemsize).any():
+        msg = f"{name}: {lengths[is_there].max()} bytes are not a {kind}"
+        raise ValueError(msg)
+    values = _read(sent, at[is_there], wire)
+    if isinstance(kind, UtcDateTime):
+        moments = np.full(len(at), np.datetime64("NaT", "us"))
+        moments[is_there] = NUMPY_EPOCH + values.astype("m8[us]")
+        return moments
+    if wire.kind == "i" and not is_there.all():
+        integers = np.full(len(at), None, object)
+        integers[is_there] = values.tolist()
+        return integers
+    unknown, dtype = {"f": (np.nan, np.float64), "i": (0, np.int64), "b": (False, np.bool_)}[wire.kind]
+    numbers: NDArray[Any] = np.full(len(at), unknown, dtype)
+    numbers[is_there] = values
+    return numbers
+
+
+def _wire(kind: TypeEngine[Any]) -> np.dtype[Any]:
+    return next(dtype for generic, dtype in WIRE if isinstance(kind, generic))
 
 
 def _cells(name: str, kind: TypeEngine[Any], values: Values) -> Cells:
@@ -72,7 +165,7 @@ def _cells(name: str, kind: TypeEngine[Any], values: Values) -> Cells:
         padded = b"".join((content or b"").ljust(width, b"\0") for content in contents)
         content = np.frombuffer(padded, np.uint8).reshape(len(contents), width)
     else:
-        wire = next(dtype for generic, dtype in WIRE if isinstance(kind, generic))
+        wire = _wire(kind)
         numbers, is_null = _numbers(name, values, wire)
         lengths = np.where(is_null, -1, wire.itemsize)
         content = _bytes_of(numbers)
@@ -87,7 +180,7 @@ def _numbers(name: str, values: Values, wire: np.dtype[Any]) -> tuple[NDArray[An
     is_null = np.zeros(len(array), bool)
     if array.dtype.kind == "M":
         is_null = np.isnat(array)
-        array = array.astype("M8[us]") - np.datetime64(EPOCH.replace(tzinfo=None), "us")
+        array = array.astype("M8[us]") - NUMPY_EPOCH
     elif array.dtype == object:
         is_null = np.array([value is None for value in values])
         array = np.array([0 if value is None else _number(value) for value in values])

@@ -1,7 +1,7 @@
 """Many rows in one statement: a thousand sources cost the database as many statements as one.
 
-Rows come as columns, the way they lie in memory. PostgreSQL takes them by ``COPY``, those that change
-others into a temporary table first; SQLite by the driver's own ``executemany``. Floats
+Rows come and go as columns, the way they lie in memory. PostgreSQL takes and gives them by ``COPY``, those
+that change others into a temporary table first; SQLite takes them by the driver's own ``executemany``. Floats
 arrive to the last bit. NaN stays NaN on PostgreSQL, unless it is made NULL; SQLite has none and stores NULL.
 """
 
@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psycopg2
-from sqlalchemy import ARRAY, BigInteger, any_, case, cast, column, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import ARRAY, BigInteger, Column, Engine, any_, case, cast, column, event, func, select
+from sqlalchemy.sql.elements import Label
 
-from trap.db.binary_copy import binary_rows
+from trap.db.binary_copy import Rows, binary_rows
 from trap.db.types import UtcDateTime, as_sqlite_text
 
 if TYPE_CHECKING:
@@ -148,11 +147,14 @@ def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray
     float64, where NULL is NaN; int64, bool, or ``datetime64[us]`` in UTC; object for text, and for
     integers some of which are NULL.
     """
-    result = connection.execute(rows)
-    names = list(result.keys())
-    values = list(zip(*result.all(), strict=True)) or [()] * len(names)
-    kinds = [column.type.python_type for column in rows.selected_columns]
-    return {name: _as_array(column, kind) for name, column, kind in zip(names, values, kinds, strict=True)}
+    types = {name: selected.type for name, selected in rows.selected_columns.items()}
+    if connection.dialect.name == "postgresql" and all(map(_is_stored, rows.selected_columns)):
+        copied = Rows()
+        connection.execute(rows, execution_options={"trap_copy_to": copied})
+        return copied.columns(types)
+    result = connection.execute(rows).all()
+    values = list(zip(*result, strict=True)) or [()] * len(types)
+    return {name: _as_array(given, types[name].python_type) for name, given in zip(types, values, strict=True)}
 
 
 def is_among(
@@ -233,8 +235,12 @@ def _microseconds(moment: datetime | None) -> int:
     """Since 1970: what numpy makes of a datetime, in a tenth of the time it takes."""
     if moment is None:
         return NOT_A_TIME
-    since = moment - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _is_stored(selected: ColumnElement[Any]) -> bool:
+    """Whether it is a column of a table: of what is computed, only PostgreSQL knows how it sends it."""
+    return isinstance(selected.element if isinstance(selected, Label) else selected, Column)
 
 
 def _n_rows(columns: Mapping[str, Values]) -> int:
@@ -277,17 +283,16 @@ def _copy(connection: Connection, table: Table, columns: Mapping[str, Values], *
     """Send rows by PostgreSQL's COPY."""
     content = binary_rows(columns, {name: table.c[name].type for name in columns})
     statement = f'COPY "{into or table.name}" ({_listed(columns)}) FROM STDIN (FORMAT binary)'
-    raw = connection.connection.dbapi_connection
-    cursor = connection.connection.cursor()
-    try:
-        cursor.copy_expert(statement, io.BytesIO(content))
-    except psycopg2.Error as error:
-        # SQLAlchemy does not see this statement, so its error is made here.
-        is_lost = connection.dialect.is_disconnect(error, raw, cursor)
-        if is_lost:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            statement, None, error, psycopg2.Error, connection_invalidated=is_lost, dialect=connection.dialect
-        ) from error
-    finally:
-        cursor.close()
+    connection.exec_driver_sql(statement, execution_options={"trap_copy_from": io.BytesIO(content)})
+
+
+@event.listens_for(Engine, "do_execute")
+def _execute_copy(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:  # noqa: ANN401 (psycopg2's)
+    """Execute what moves rows by COPY, which psycopg2 does by a call of its own; SQLAlchemy sees to errors as ever."""
+    source, sink = (context.execution_options.get(f"trap_copy_{way}") for way in ("from", "to"))
+    if source is not None:
+        cursor.copy_expert(statement, source)
+    elif sink is not None:
+        query = cursor.mogrify(statement, parameters).decode()
+        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", sink)
+    return source is not None or sink is not None
