@@ -1,6 +1,9 @@
 """What people ask of the results: light curves, sources near a position, transients, variables.
 
 Answers are columns by name (see :func:`trap.db.bulk.read_columns`), ready for plots and tables.
+
+Every image has its band, yet bands come by outer joins: those come last. PostgreSQL would otherwise go through the
+bands first, and read all the rest anew for each of them, where its statistics are of a time with one band.
 """
 
 from __future__ import annotations
@@ -82,7 +85,7 @@ def light_curve(connection: Connection, entry: int) -> Columns:
         )
         .join(source, source.id == point.xtrsrc)
         .join(Image, Image.id == source.image)
-        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)
         .where(point.runcat == entry)
         .order_by(Image.taustart_ts, FrequencyBand.freq_central, Image.stokes, source.id)
     )
@@ -102,7 +105,7 @@ def lightcurve(connection: Connection, xtrsrc: int) -> list[LightCurvePoint]:
         .join(point, point.xtrsrc == source.id)
         .join(mine, mine.runcat == point.runcat)
         .join(Image, Image.id == source.image)
-        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)
         .where(mine.xtrsrc == xtrsrc)
         .distinct()
         .order_by(Image.taustart_ts, FrequencyBand.freq_central, source.id)
@@ -239,7 +242,7 @@ def _candidates(dataset_id: int) -> Select[Any]:
         .join(entry, entry.id == candidate.runcat)
         .join(source, source.id == candidate.trigger_xtrsrc)
         .join(Image, Image.id == source.image)
-        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)
         .join(metric, metric.newsource == candidate.id)
         .where(entry.dataset == dataset_id)
     )
@@ -287,7 +290,7 @@ def variables(
             *(metric.lightcurve_max, metric.lightcurve_avg, metric.lightcurve_median, metric.newsource, entry.mon_src),
         )
         .join(entry, entry.id == metric.runcat)
-        .join(FrequencyBand, FrequencyBand.id == metric.band)
+        .outerjoin(FrequencyBand, FrequencyBand.id == metric.band)
         .where(entry.dataset == dataset_id, metric.v_int >= min_v, metric.eta_int >= min_eta)
         .where(n_points >= min_datapoints)
         .order_by(metric.eta_int.desc(), metric.runcat)
