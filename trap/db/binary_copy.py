@@ -133,22 +133,20 @@ def _texts_read(sent: bytes, at: NDArray[np.int64], lengths: NDArray[np.int64], 
 def _numbers_read(
     name: str, sent: bytes, at: NDArray[np.int64], lengths: NDArray[np.int64], kind: TypeEngine[Any]
 ) -> NDArray[Any]:
-    wire, is_there = _wire(kind), lengths >= 0
-    if (lengths[is_there] != wire.itemsize).any():
-        msg = f"{name}: {lengths[is_there].max()} bytes are not a {kind}"
+    wire, is_null = _wire(kind), lengths < 0
+    has_null = bool(is_null.any())
+    there = np.flatnonzero(~is_null) if has_null else slice(None)
+    if (lengths[there] != wire.itemsize).any():
+        msg = f"{name}: {lengths.max()} bytes are not a {kind}"
         raise ValueError(msg)
-    values = _read(sent, at[is_there], wire)
+    values = _read(sent, at[there], wire)
+    unknown: Any = {"f": np.nan, "i": None if has_null else 0, "b": False}[wire.kind]
+    dtype: Any = {"f": np.float64, "i": object if has_null else np.int64, "b": np.bool_}[wire.kind]
     if isinstance(kind, UtcDateTime):
-        moments = np.full(len(at), np.datetime64("NaT", "us"))
-        moments[is_there] = NUMPY_EPOCH + values.astype("m8[us]")
-        return moments
-    if wire.kind == "i" and not is_there.all():
-        integers = np.full(len(at), None, object)
-        integers[is_there] = values.tolist()
-        return integers
-    unknown, dtype = {"f": (np.nan, np.float64), "i": (0, np.int64), "b": (False, np.bool_)}[wire.kind]
+        values = NUMPY_EPOCH + values.astype("m8[us]")
+        unknown, dtype = np.datetime64("NaT"), values.dtype
     numbers: NDArray[Any] = np.full(len(at), unknown, dtype)
-    numbers[is_there] = values
+    numbers[there] = values.tolist() if dtype is object else values
     return numbers
 
 
