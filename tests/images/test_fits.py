@@ -143,6 +143,21 @@ def test_file_that_is_not_fits_is_unreadable(tmp_path, content):
         read_header(path)
 
 
+@pytest.mark.parametrize("unit", [0, 1])
+@pytest.mark.parametrize("number", [10**9, -1])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_header_with_an_absurd_number_of_axes_is_unreadable(tmp_path, pixels, unit, number, pack):
+    path = tmp_path / "absurd.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(pixels)]).writeto(path)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"NAXIS   =", 2880 * unit)
+    content[start : start + 80] = f"NAXIS   = {number:>20}".ljust(80).encode()
+    path.write_bytes(pack(bytes(content)))
+    for read in (read_header, read_plane, map_plane):
+        with pytest.raises(UnreadableImageError, match=rf"absurd.fits: NAXIS = {number}: not a number of axes"):
+            read(path)
+
+
 @pytest.mark.parametrize("data", [None, np.zeros(5)])
 def test_file_without_an_image_is_refused(tmp_path, data):
     path = tmp_path / "table.fits"

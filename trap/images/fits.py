@@ -7,6 +7,7 @@ name; which plane of further axes (frequency, Stokes) is taken, the settings say
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import math
 import re
@@ -14,7 +15,7 @@ import warnings
 import zipfile
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
@@ -41,6 +42,8 @@ _FIRST = ReadingConfig()
 _NUMBER_OF_AXES = re.compile(rb"NAXIS   = *([-+]?[\d.]+(?:[ED][-+]?\d+)?)")
 _MOST_AXES = 999
 _BLOCK = 2880
+_HEADERS = (b"SIMPLE  =", b"XTENSION=")
+"""How the header of a file begins, and that of an extension."""
 _GZIP = b"\x1f\x8b"
 
 hash_content = hash_file
@@ -181,8 +184,7 @@ def _name(hdu: Any) -> str:  # noqa: ANN401 (astropy ships no types)
 @contextmanager
 def _open(path: Path) -> Iterator[fits.HDUList]:
     # The file is ours: astropy leaves one open that it cannot read.
-    with warnings.catch_warnings(), reading(path), path.open("rb") as file:
-        _check_axes(file)
+    with warnings.catch_warnings(), reading(path), _opened(path) as file:
         # Cards that break the letter of the standard are common and harmless; a file that is cut
         # short is found out by its length or by what decompressing it gives.
         warnings.simplefilter("ignore", AstropyUserWarning)
@@ -194,16 +196,38 @@ def _open(path: Path) -> Iterator[fits.HDUList]:
             raise ValueError(str(error)) from error
 
 
-def _check_axes(file: BinaryIO) -> None:
-    """See that the first header has no more axes than FITS allows: astropy would list them all, for ever."""
-    packed = file.read(len(_GZIP)) == _GZIP
-    file.seek(0)
-    start = gzip.GzipFile(fileobj=file).read(_BLOCK) if packed else file.read(_BLOCK)
-    file.seek(0)
-    found = _NUMBER_OF_AXES.search(start)
-    if found and not 0 <= float(found[1]) <= _MOST_AXES:
-        msg = f"NAXIS = {found[1].decode()}: not a number of axes"
-        raise ValueError(msg)
+def _opened(path: Path) -> _CheckedFile | _CheckedGzipFile:
+    with path.open("rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+    return _CheckedGzipFile(path) if is_packed else _CheckedFile(io.FileIO(path))
+
+
+class _CheckedFile(io.BufferedReader):
+    """A file in which no header has more axes than FITS allows: astropy would list them all, for ever."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read bytes, which may be the first of a header."""
+        content = super().read(size)
+        _check_axes(content)
+        return content
+
+
+class _CheckedGzipFile(gzip.GzipFile):
+    """The same of a compressed file."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read bytes, which may be the first of a header."""
+        content = super().read(size)
+        _check_axes(content)
+        return content
+
+
+def _check_axes(content: bytes) -> None:
+    if content.startswith(_HEADERS):
+        found = _NUMBER_OF_AXES.search(content, 0, _BLOCK)
+        if found and not 0 <= float(found[1]) <= _MOST_AXES:
+            msg = f"NAXIS = {found[1].decode()}: not a number of axes"
+            raise OverflowError(msg)  # astropy takes an OSError or a ValueError for the end of the file
 
 
 def _beam_of_plane(hdus: fits.HDUList, header: fits.Header, index: tuple[int, ...]) -> dict[str, float]:
