@@ -59,7 +59,7 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
             break
         first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
         # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
-        with suppress(FailedRun, CancelledRun):
+        with suppress(FailedRun, CancelledRun), stops.around_subflow():
             subflow(group.number, first, last, len(group.urls))
     return pages
 

@@ -108,7 +108,7 @@ def live_dataset(
         pages = show_run(run_.dataset, workers)
         subflow = _group_flow(run_, workers, pages)
         for first in run_.timesteps():
-            with suppress(FailedRun, CancelledRun):
+            with suppress(FailedRun, CancelledRun), stops.around_subflow():
                 subflow(_Held(first), time_label(first.timestep.taustart_ts))
         pages.store_again()
     caller.tally = run_.tally

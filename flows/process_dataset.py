@@ -119,13 +119,14 @@ def process_dataset(
             caller.open_delays,
         )
         _introduce_run(config, dataset)
+        stack.enter_context(stops.finishing_timestep())
         pages = process_groups(dataset, workers, stops)
         summary = dataset.summary()
         pages.store_again()
         store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None, pages.text)
+        n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
+        stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
     caller.summary = summary
-    n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
-    stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
     return stopped or final_state(summary)
 
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
-import structlog
 from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.states import Cancelled, Crashed, Failed
 
 from flows.policies import RUN
+from trap.errors import TransientError
+from trap.patience import call_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StopRequests"]
 
-log = structlog.get_logger(__name__)
+ASK_DELAYS = (0.5, 1.0, 2.0, 4.0)
+"""Waiting times [s] before the server is asked again why a run was terminated; a worker kills after 30 s."""
 
 
 class StopRequests:
@@ -64,7 +66,8 @@ class StopRequests:
         now = self._clock()
         if self._is_terminated or now - self._asked >= RUN.poll_seconds:
             self._asked = now
-            self._is_cancelled = self._is_cancelled or self._is_cancelled_on_server()
+            with suppress(TransientError):  # a server that is away for a moment is no reason to stop
+                self._is_cancelled = self._is_cancelled or self._is_cancelled_on_server()
         return self._is_cancelled or self._is_terminated or self._is_out_of_time(now)
 
     @contextmanager
@@ -72,6 +75,7 @@ class StopRequests:
         """Take SIGTERM as a request to stop after the timestep in hand.
 
         However often it comes: a worker sends it to the process and to its group. Who cannot wait kills.
+        Prefect puts its own handler in place while it begins and ends a subflow, see :meth:`around_subflow`.
         """
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread gets signals
@@ -87,6 +91,14 @@ class StopRequests:
         finally:
             signal.signal(signal.SIGTERM, before)
 
+    @contextmanager
+    def around_subflow(self) -> Iterator[None]:
+        """Take SIGTERM for the same request where Prefect ends a subflow with it, or was about to begin one."""
+        try:
+            yield
+        except TerminationSignal:
+            self._is_terminated = True
+
     def final_state(self, progress: str) -> State[Any] | None:
         """State of a run that was stopped; None if it was not.
 
@@ -95,6 +107,10 @@ class StopRequests:
         progress
             How far it came, for the message.
         """
+        if self._is_terminated and not self._is_cancelled:
+            # What people have cancelled must not count as crashed: it would be begun again.
+            with suppress(TransientError):
+                self._is_cancelled = call_patiently(self._is_cancelled_on_server, ASK_DELAYS)
         if self._is_cancelled:
             return Cancelled(message=f"stopped {progress}; a run of the same dataset goes on from there")
         if self._is_terminated:
@@ -111,8 +127,12 @@ class StopRequests:
     def _is_cancelled_on_server(self) -> bool:
         if self._flow_run_id is None:
             return False
-        # A server that is away for a moment is no reason to stop.
-        with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
-            state = client.read_flow_run(self._flow_run_id).state
-            return state is not None and (state.is_cancelling() or state.is_cancelled())
-        return False
+        try:
+            with get_client(sync_client=True) as client:
+                state = client.read_flow_run(self._flow_run_id).state
+        except ObjectNotFound:
+            return False
+        except httpx.HTTPError as error:
+            msg = f"the Prefect server does not say whether the run is cancelled: {error}"
+            raise TransientError(msg) from error
+        return state is not None and (state.is_cancelling() or state.is_cancelled())

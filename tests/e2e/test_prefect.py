@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
+import signal
 import sqlite3
 from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 
+from flows import groups
 from flows import server as flows_server
 from flows.process_dataset import run
 from trap import pipeline
@@ -275,6 +279,35 @@ def iter_images(make_config):
     """Images of the survey, in order."""
     (pattern,) = make_config("x").execution.images
     return iter(sorted(Path(pattern).parent.glob("*.fits")))
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_run_terminated_while_prefect_begins_a_subflow_stops_as_it_should(
+    api, make_config, monkeypatch, is_cancelled
+):
+    config = make_config(f"terminated-{is_cancelled}")
+    choose = groups.choose_granularity
+    calls = itertools.count(1)
+
+    def terminate(*given):
+        # A group asks this while Prefect's own handler of the signal is in place.
+        if next(calls) == 2:
+            if is_cancelled:
+                run_id = api.run_of(f"terminated-{is_cancelled}%")["id"]
+                cancelling = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+                httpx.post(f"{api.url}/flow_runs/{run_id}/set_state", json=cancelling, trust_env=False)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return choose(*given)
+
+    monkeypatch.setattr(groups, "choose_granularity", terminate)
+    summary = run(config)
+    assert len(summary.outcomes) == 2
+    flow_run = api.run_of(f"terminated-{is_cancelled}%")
+    said = "stopped after 2 of 4 timesteps" if is_cancelled else "terminated after 2 of 4 timesteps"
+    assert flow_run["state_name"] == ("Cancelled" if is_cancelled else "Crashed")
+    assert said in flow_run["state"]["message"]
+    again = run(config.with_options(persistence={"dataset_id": 1}))
+    assert (again.exit_code, len(again.outcomes)) == (ExitCode.COMPLETE, 2)
 
 
 def test_images_left_out_make_a_run_partial(api, make_config, tmp_path):

@@ -107,6 +107,20 @@ def test_a_run_that_is_terminated_because_it_was_cancelled_is_cancelled(monkeypa
     assert stops.final_state("after 1 of 2 timesteps").is_cancelled()
 
 
+def test_a_terminated_run_asks_again_whether_it_was_cancelled(monkeypatch, clock):
+    monkeypatch.setattr(stopping, "ASK_DELAYS", (0.0, 0.0))
+    away = httpx.ConnectError("away")
+    server = Server(monkeypatch, away, away, Cancelling(), away, away, away, away)
+    for is_cancelled in (True, False):
+        stops = StopRequests(uuid4(), clock=clock)
+        with stops.finishing_timestep():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stops.is_stopped()
+        state = stops.final_state("after 1 of 2 timesteps")
+        assert (state.is_cancelled(), state.is_crashed()) == (is_cancelled, not is_cancelled)
+    assert server.states == []
+
+
 def test_a_run_stops_when_its_time_is_over(clock):
     stops = StopRequests(None, run_timeout_seconds=60.0, clock=clock)
     clock.now = 59.9
