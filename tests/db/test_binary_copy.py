@@ -81,6 +81,12 @@ def test_rows_are_read_one_a_message(n_rows, has_header_apart):
     assert read["number"].dtype == np.float64
 
 
+@pytest.mark.parametrize("messages", [[HEADER], [HEADER + struct.pack("!hii", 1, 4, 7)], [TRAILER]])
+def test_rows_that_did_not_all_come_are_refused(messages):
+    with pytest.raises(ValueError, match="not whole|not enough values"):
+        rows_read(messages, a=Integer())
+
+
 @pytest.mark.parametrize(
     ("types", "complaint"),
     [

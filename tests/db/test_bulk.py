@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import BigInteger, Double, cast, event, func, literal, select, union_all
 
 from trap.db.bulk import insert_columns, is_among, read_columns, reserve_ids, update_columns, upsert_columns
 from trap.db.engine import reading, transaction
@@ -139,9 +139,15 @@ def test_what_is_asked_for_is_found_as_it_is_written(engine, dataset, url):
         insert_columns(connection, UnreadableImage, {"dataset": dataset, "url": [url, "other"], "reason": "%d"})
         table = UnreadableImage
         found = read_columns(connection, select(table.url, table.reason.label("why %")).where(table.url == url))
-        literally = read_columns(connection, select(table.url).where(table.url.like("%% %") | (table.url == url)))
+        spelt_out = read_columns(connection, select(table.url).where(table.url == literal(url, literal_execute=True)))
     assert {name: column.tolist() for name, column in found.items()} == {"url": [url], "why %": ["%d"]}
-    assert literally["url"].tolist() == [url]
+    assert spelt_out["url"].tolist() == [url]
+
+
+def test_options_of_a_statement_change_nothing(engine, dataset):
+    streamed = select(Dataset.id).execution_options(yield_per=10, stream_results=True)
+    with reading(engine) as connection:
+        assert read_columns(connection, streamed)["id"].tolist() == [1]
 
 
 def test_what_the_database_computes_is_read_too(engine, dataset):
@@ -150,7 +156,10 @@ def test_what_the_database_computes_is_read_too(engine, dataset):
         columns = (number.label("n"), func.sum(Dataset.id * 1.5).label("sum"), Dataset.description)
         counted = read_columns(connection, select(*columns).group_by(Dataset.description))
         nothing = read_columns(connection, select(Dataset.id, Dataset.margin_width).where(Dataset.id < 0))
+        first, second = (select(cast(1, kind).label("number")) for kind in (BigInteger, Double))
+        mixed = read_columns(connection, select(union_all(first, second).subquery()))
     assert {name: column.tolist() for name, column in counted.items()} == {"n": [1], "sum": [1.5], "description": ["d"]}
+    assert mixed["number"].tolist() == [1, 1]
     assert [(len(column), column.dtype.str) for column in nothing.values()] == [(0, "<i8"), (0, "<f8")]
 
 

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from sqlalchemy import func, insert, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from trap.db import engine as engine_module
@@ -175,3 +176,12 @@ def test_password_never_shows_in_an_error(url):
     while error is not None:
         assert "secret" not in f"{error} {error!r}"
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_texts_travel_as_utf8_whatever_others_ask_for(database_url, dialect, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "latin1")
+    engine = make_engine(make_url(database_url).update_query_dict({"client_encoding": "latin1"}))
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW client_encoding")).scalar_one() == "UTF8"
+    engine.dispose()

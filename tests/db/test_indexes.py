@@ -26,14 +26,12 @@ def large(engine):
     from table_filler import fill_dataset  # noqa: PLC0415 (after the environment)
 
     with transaction(engine) as connection:
-        if engine.dialect.name == "postgresql":  # only what is on the disk can be so noted
-            connection.execute(text("SET LOCAL synchronous_commit = on"))
         dataset = fill_dataset(connection, n_entries=N_ENTRIES, n_images=N_IMAGES)
-    # PostgreSQL's first VACUUM notes which rows are committed, the second which pages all can see.
-    commands = ["ANALYZE"] if engine.dialect.name == "sqlite" else ["VACUUM", "VACUUM ANALYZE"]
+    # PostgreSQL marks as seen by all only what it knows to be on the disk.
+    on_disk = ["SET synchronous_commit = on", "CHECKPOINT", "VACUUM ANALYZE"]
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         cursor = connection.connection.cursor()
-        for command in commands:
+        for command in ["ANALYZE"] if engine.dialect.name == "sqlite" else on_disk:
             cursor.execute(command)
     return dataset
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from trap.db import locks
 from trap.db.engine import make_engine, transaction
 from trap.db.locks import writing
 from trap.errors import DatasetLockedError
@@ -44,6 +45,17 @@ def test_lock_is_given_back_when_the_run_fails(engine):
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), writing(engine, 1):
             raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_lock_is_free_before_the_server_notices_that_its_connection_has_ended(engine, dialect, monkeypatch):
+    held = []
+    monkeypatch.setattr(locks, "_end", held.append)
+    for _ in range(2):
+        with writing(engine, 1):
+            pass
+    for connection in held:
+        connection.close()
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

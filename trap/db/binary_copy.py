@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     Values = Sequence[Any] | NDArray[Any]
     Cells = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
-__all__ = ["Rows", "binary_rows"]
+__all__ = ["Rows", "binary_rows", "is_readable"]
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 TRAILER = struct.pack("!h", -1)
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """From which PostgreSQL counts microseconds."""
+MICROSECOND = timedelta(microseconds=1)
 NUMPY_EPOCH = np.datetime64(EPOCH.replace(tzinfo=None), "us")
 COUNT = np.dtype(">i2")
 LENGTH = np.dtype(">i4")
@@ -65,6 +66,11 @@ def binary_rows(columns: Mapping[str, Values], types: Mapping[str, TypeEngine[An
     return HEADER + rows + TRAILER
 
 
+def is_readable(kind: TypeEngine[Any]) -> bool:
+    """Whether :class:`Rows` can read columns of a type."""
+    return isinstance(kind, (Text, LargeBinary, *(generic for generic, _ in WIRE)))
+
+
 class Rows:
     """Rows that PostgreSQL sends, kept until all are there; psycopg2's ``copy_expert`` writes to it."""
 
@@ -94,10 +100,13 @@ class Rows:
         Raises
         ------
         ValueError
-            If the rows are of other columns.
+            If the rows are of other columns, or not all came.
         """
         first, *others = self._messages
-        rows = [row for row in (first[len(HEADER) :], *others) if row][:-1]
+        *rows, end = (row for row in (first.removeprefix(HEADER), *others) if row)
+        if not first.startswith(HEADER) or end != TRAILER:
+            msg = f"rows of {', '.join(types)} are not whole"
+            raise ValueError(msg)
         sent = b"".join(rows)
         at = np.cumsum([0, *map(len, rows)])[:-1]
         if (_read(sent, at, COUNT) != len(types)).any():
@@ -198,7 +207,7 @@ def _number(value: Any) -> Any:  # noqa: ANN401 (a number, or a time)
     if value.tzinfo is None:
         msg = f"{value!r} does not say its time zone"
         raise ValueError(msg)
-    return (value - EPOCH) // timedelta(microseconds=1)
+    return (value - EPOCH) // MICROSECOND
 
 
 def _bytes_of(numbers: NDArray[Any]) -> NDArray[np.uint8]:

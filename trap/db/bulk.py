@@ -13,17 +13,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import ARRAY, BigInteger, Column, Engine, any_, case, cast, column, event, func, select
+from sqlalchemy import ARRAY, BigInteger, Table, any_, case, cast, column, func, select
 from sqlalchemy.sql.elements import Label
 
-from trap.db.binary_copy import Rows, binary_rows
+from trap.db.binary_copy import Rows, binary_rows, is_readable
 from trap.db.types import UtcDateTime, as_sqlite_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from sqlalchemy import ColumnElement, Connection, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Select
     from sqlalchemy.orm import InstrumentedAttribute
     from sqlalchemy.sql.selectable import Subquery
 
@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 NOT_A_TIME = int(np.iinfo(np.int64).min)
 """NaT, as numpy keeps it."""
 
@@ -150,7 +151,7 @@ def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray
     types = {name: selected.type for name, selected in rows.selected_columns.items()}
     if connection.dialect.name == "postgresql" and all(map(_is_stored, rows.selected_columns)):
         copied = Rows()
-        connection.execute(rows, execution_options={"trap_copy_to": copied})
+        connection.execute(rows, execution_options={"trap_copy_to": copied, "yield_per": None, "stream_results": False})
         return copied.columns(types)
     result = connection.execute(rows).all()
     values = list(zip(*result, strict=True)) or [()] * len(types)
@@ -235,12 +236,13 @@ def _microseconds(moment: datetime | None) -> int:
     """Since 1970: what numpy makes of a datetime, in a tenth of the time it takes."""
     if moment is None:
         return NOT_A_TIME
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // MICROSECOND
 
 
 def _is_stored(selected: ColumnElement[Any]) -> bool:
     """Whether it is a column of a table: of what is computed, only PostgreSQL knows how it sends it."""
-    return isinstance(selected.element if isinstance(selected, Label) else selected, Column)
+    element = selected.element if isinstance(selected, Label) else selected
+    return isinstance(getattr(element, "table", None), Table) and is_readable(element.type)
 
 
 def _n_rows(columns: Mapping[str, Values]) -> int:
@@ -284,15 +286,3 @@ def _copy(connection: Connection, table: Table, columns: Mapping[str, Values], *
     content = binary_rows(columns, {name: table.c[name].type for name in columns})
     statement = f'COPY "{into or table.name}" ({_listed(columns)}) FROM STDIN (FORMAT binary)'
     connection.exec_driver_sql(statement, execution_options={"trap_copy_from": io.BytesIO(content)})
-
-
-@event.listens_for(Engine, "do_execute")
-def _execute_copy(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:  # noqa: ANN401 (psycopg2's)
-    """Execute what moves rows by COPY, which psycopg2 does by a call of its own; SQLAlchemy sees to errors as ever."""
-    source, sink = (context.execution_options.get(f"trap_copy_{way}") for way in ("from", "to"))
-    if source is not None:
-        cursor.copy_expert(statement, source)
-    elif sink is not None:
-        query = cursor.mogrify(statement, parameters).decode()
-        cursor.copy_expert(f"COPY ({query}) TO STDOUT (FORMAT binary)", sink)
-    return source is not None or sink is not None

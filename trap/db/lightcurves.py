@@ -2,8 +2,8 @@
 
 Answers are columns by name (see :func:`trap.db.bulk.read_columns`), ready for plots and tables.
 
-Every image has its band, yet bands come by outer joins: those come last. PostgreSQL would otherwise go through the
-bands first, and read all the rest anew for each of them, where its statistics are of a time with one band.
+Every image has its band, yet bands come by outer joins, through which no plan can begin. PostgreSQL would otherwise
+go through the bands and read all the rest anew for each of them, where its statistics are of a time with one band.
 """
 
 from __future__ import annotations
