@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
-from sqlalchemy import BigInteger, Double, cast, event, func, literal, select, union_all
+from sqlalchemy import BigInteger, Double, cast, func, literal, select, union_all
 
 from trap.db.bulk import insert_columns, is_among, read_columns, reserve_ids, update_columns, upsert_columns
 from trap.db.engine import reading, transaction
@@ -176,9 +176,7 @@ def test_violated_constraint_is_a_database_error(engine, dataset):
 
 
 @pytest.mark.parametrize("n", [1, 1000])
-def test_number_of_statements_does_not_depend_on_the_number_of_rows(engine, dataset, dialect, n):
-    statements = []
-    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+def test_number_of_statements_does_not_depend_on_the_number_of_rows(engine, dataset, dialect, statements, n):
     urls = [str(i) for i in range(n)]
     with transaction(engine) as connection:
         statements.clear()

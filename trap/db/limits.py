@@ -34,7 +34,7 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
         select(Image.taustart_ts, Image.band, Image.stokes, FrequencyBand.freq_central, Image.detection_thresh)
         .add_columns(Image.id, Image.url, RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms)
         .join(RmsMap, RmsMap.image == Image.id)
-        .join(FrequencyBand, FrequencyBand.id == Image.band)
+        .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)  # see trap.db.lightcurves
         .where(Image.dataset == dataset_id, RmsMap.tile_order.is_not(None))
         .where(~exists().where(Rejection.image == Image.id))
         .order_by(Image.taustart_ts, FrequencyBand.freq_central, Image.id)

@@ -202,24 +202,22 @@ def _opened(path: Path) -> _CheckedFile | _CheckedGzipFile:
     return _CheckedGzipFile(path) if is_packed else _CheckedFile(io.FileIO(path))
 
 
-class _CheckedFile(io.BufferedReader):
+class _Checked:
     """A file in which no header has more axes than FITS allows: astropy would list them all, for ever."""
 
     def read(self, size: int | None = -1) -> bytes:
         """Read bytes, which may be the first of a header."""
-        content = super().read(size)
+        content: bytes = super().read(size)  # type: ignore[misc]
         _check_axes(content)
         return content
 
 
-class _CheckedGzipFile(gzip.GzipFile):
-    """The same of a compressed file."""
+class _CheckedFile(_Checked, io.BufferedReader):
+    """As it is."""
 
-    def read(self, size: int | None = -1) -> bytes:
-        """Read bytes, which may be the first of a header."""
-        content = super().read(size)
-        _check_axes(content)
-        return content
+
+class _CheckedGzipFile(_Checked, gzip.GzipFile):
+    """Compressed."""
 
 
 def _check_axes(content: bytes) -> None:
