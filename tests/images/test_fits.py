@@ -158,6 +158,69 @@ def test_header_with_an_absurd_number_of_axes_is_unreadable(tmp_path, pixels, un
             read(path)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("unit", [0, 1])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    ("keyword", "card"),
+    [
+        ("NAXIS1", "NAXIS1  = '60      '"),
+        ("NAXIS1", "NAXIS1  ='a' / text right behind the sign"),
+        ("NAXIS2", "naxis2  =        'small letters'"),
+        ("NAXIS1", "HIERARCH NAXIS1 = 'long'"),
+        ("GCOUNT", "GCOUNT  = 'a'"),
+        ("PCOUNT", "PCOUNT  = 'a'"),
+        ("BITPIX", "BITPIX  = '-32'"),
+        ("NAXIS", "NAXIS   = '2'"),
+    ],
+)
+def test_header_whose_size_is_text_is_unreadable(tmp_path, unit, pack, keyword, card):
+    # With the other axis this long, repeating the text would fill any memory.
+    size = {"BITPIX": "-32", "NAXIS": "2", "NAXIS1": str(10**11), "NAXIS2": str(10**11), "PCOUNT": "0", "GCOUNT": "1"}
+    cards = ["SIMPLE  = T" if unit == 0 else "XTENSION= 'IMAGE   '"]
+    cards += [card if name == keyword else f"{name:<8}= {value:>20}" for name, value in size.items()]
+    # The card that counts may stand in a later block of the header than the first.
+    cards[-1:] = [cards[-1], *["HISTORY of much processing"] * 40, card, "END"]
+    header = "".join(text.ljust(80) for text in cards).encode()
+    header += b" " * (-len(header) % 2880)
+    first = b"" if unit == 0 else fits.PrimaryHDU().header.tostring().encode()
+    path = tmp_path / "text.fits"
+    path.write_bytes(pack(first + header + bytes(2880)))
+    for read in (read_header, read_plane, map_plane):
+        with pytest.raises(UnreadableImageError, match=rf"text.fits: {keyword} = '.*': not a number"):
+            read(path)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("keyword", "value", "problem"),
+    [
+        ("ZNAXIS1", "'60'", "ZNAXIS1 = '60': not a number"),
+        ("ZTILE1", "'60'", "ZTILE1 = '60': not a number"),
+        ("ZNAXIS", 10**9, "ZNAXIS = 1000000000: not a number of axes"),
+        ("TFIELDS", 10**9, "TFIELDS = 1000000000: not a number of columns"),
+    ],
+)
+def test_compressed_image_with_an_absurd_size_is_unreadable(tmp_path, pixels, keyword, value, problem):
+    path = tmp_path / "tiles.fits"
+    fits.CompImageHDU(pixels).writeto(path)
+    content = bytearray(path.read_bytes())
+    start = content.index(f"{keyword:<8}=".encode())
+    content[start : start + 80] = f"{keyword:<8}= {value:>20}".ljust(80).encode()
+    path.write_bytes(content)
+    for read in (read_header, read_plane, map_plane):
+        with pytest.raises(UnreadableImageError, match=f"tiles.fits: {problem}"):
+            read(path)
+
+
+def test_pixels_that_look_like_a_card_are_pixels(tmp_path):
+    pixels = np.frombuffer(b"NAXIS1  = 'abc'".ljust(80) * 36, ">i2").reshape(36, 40)
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "odd.fits")
+    (tmp_path / "odd.fits.gz").write_bytes(gzip.compress((tmp_path / "odd.fits").read_bytes()))
+    for name in ("odd.fits", "odd.fits.gz"):
+        assert np.array_equal(read_plane(tmp_path / name), pixels)
+
+
 @pytest.mark.parametrize("data", [None, np.zeros(5)])
 def test_file_without_an_image_is_refused(tmp_path, data):
     path = tmp_path / "table.fits"

@@ -39,11 +39,15 @@ _N_AXES = 2
 _OF_THE_PIXELS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _FIRST = ReadingConfig()
-_NUMBER_OF_AXES = re.compile(rb"NAXIS   = *([-+]?[\d.]+(?:[ED][-+]?\d+)?)")
-_MOST_AXES = 999
-_BLOCK = 2880
+_SIZE_CARD = re.compile(
+    rb"(?:HIERARCH +)?(Z?NAXIS\d*|ZTILE\d*|Z?[PG]COUNT|Z?BITPIX|TFIELDS) *= *('?)([^'/]*)", re.IGNORECASE
+)
+"""A card from which the length of the pixels is computed: keyword, quote of a text, value."""
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EDed][-+]?\d+)?")
+_MAX_AXES = 999
+_CARD = 80
 _HEADERS = (b"SIMPLE  =", b"XTENSION=")
-"""How the header of a file begins, and that of an extension."""
+"""First bytes of the header of a file, and of an extension."""
 _GZIP = b"\x1f\x8b"
 
 hash_content = hash_file
@@ -203,12 +207,21 @@ def _opened(path: Path) -> _CheckedFile | _CheckedGzipFile:
 
 
 class _Checked:
-    """A file in which no header has more axes than FITS allows: astropy would list them all, for ever."""
+    """A file whose headers are checked while astropy reads them, block by block.
+
+    From the values of the cards astropy computes the length of the pixels, unchecked: more axes than FITS allows
+    are listed without an end, and a text is repeated as often as the image has pixels, until the memory is full.
+    """
+
+    _is_in_header = False
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read bytes, which may be the first of a header."""
+        """Read bytes, and check them if they belong to a header."""
         content: bytes = super().read(size)  # type: ignore[misc]
-        _check_axes(content)
+        if content.startswith(_HEADERS):
+            self._is_in_header = True
+        if self._is_in_header:
+            self._is_in_header = _check_cards(content)
         return content
 
 
@@ -220,12 +233,29 @@ class _CheckedGzipFile(_Checked, gzip.GzipFile):
     """Compressed."""
 
 
-def _check_axes(content: bytes) -> None:
-    if content.startswith(_HEADERS):
-        found = _NUMBER_OF_AXES.search(content, 0, _BLOCK)
-        if found and not 0 <= float(found[1]) <= _MOST_AXES:
-            msg = f"NAXIS = {found[1].decode()}: not a number of axes"
-            raise OverflowError(msg)  # astropy takes an OSError or a ValueError for the end of the file
+def _check_cards(block: bytes) -> bool:
+    """Check the cards of a block that give the size of the pixels; return whether the header goes on after it."""
+    for start in range(0, len(block), _CARD):
+        card = block[start : start + _CARD]
+        if card.rstrip() == b"END":
+            return False
+        if size := _SIZE_CARD.match(card):
+            _check_size(size[1].decode().upper(), size[3].decode("ascii", "replace").strip(), is_text=bool(size[2]))
+    return True
+
+
+def _check_size(keyword: str, value: str, *, is_text: bool) -> None:
+    # An OverflowError, since astropy takes an OSError or a ValueError for the end of the file.
+    if is_text:
+        msg = f"{keyword} = {value!r}: not a number"
+        raise OverflowError(msg)
+    if (
+        keyword in ("NAXIS", "ZNAXIS", "TFIELDS")
+        and _NUMBER.fullmatch(value)
+        and not 0 <= float(value.upper().replace("D", "E")) <= _MAX_AXES
+    ):
+        msg = f"{keyword} = {value}: not a number of {'columns' if keyword == 'TFIELDS' else 'axes'}"
+        raise OverflowError(msg)
 
 
 def _beam_of_plane(hdus: fits.HDUList, header: fits.Header, index: tuple[int, ...]) -> dict[str, float]:
