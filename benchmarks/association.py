@@ -24,12 +24,12 @@ from trap.association.entries import LightCurveKey
 from trap.association.running_catalogue import RunningCatalogue
 from trap.catalogues import Association, Measurements
 from trap.config import PipelineConfig
+from trap.dataset.records import ImageResult, StoredIds, TimestepRecord
+from trap.dataset.state import DatasetState
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
 from trap.images.skyregion import SkyRegion
-from trap.records import ImageResult, StoredIds, TimestepRecord
 from trap.steps import association, forced_fitting, varmetric
-from trap.survey import Survey
 
 CACHE = ROOT / ".cache" / "association"
 ARCSEC = 1 / 3600
@@ -82,7 +82,7 @@ class Run:
     """Timesteps of one image each, taken through every stage after the blind search but the forced fits."""
 
     def __init__(self) -> None:
-        self.survey = Survey(config=CONFIG)
+        self.state = DatasetState(config=CONFIG)
         self._n = 0
 
     def timestep(self, found: Measurements, *, offset: float = 0.0) -> float:
@@ -90,23 +90,23 @@ class Run:
         result = _image(self._n, found, offset)
         self._n += 1
         start = time.perf_counter()
-        survey = self.survey
-        (image,) = association.associate_extracted_sources(survey, [result])
-        asked = forced_fitting.get_forced_fit_requests(image, survey)
+        state = self.state
+        (image,) = association.associate_extracted_sources(state, [result])
+        asked = forced_fitting.get_forced_fit_requests(image, state)
         fits = found.take(np.zeros(len(asked), int)).with_columns(ra=asked.ra, dec=asked.dec, extract_type=asked.kind)
-        images = forced_fitting.insert_and_associate_forced_fits(survey, [image], [asked], [fits])
-        changes = survey.catalogue.changes
+        images = forced_fitting.insert_and_associate_forced_fits(state, [image], [asked], [fits])
+        changes = state.catalogue.changes
         record = TimestepRecord(
             taustart_ts=result.metadata.taustart_ts,
             images=images,
             unreadable=(),
             changes=changes,
-            links=survey.region_links(images),
-            metrics=varmetric.summarise_touched(survey, images),
+            links=state.region_links(images),
+            metrics=varmetric.summarise_touched(state, images),
         )
-        ids = np.arange(changes.n_before + 1, len(survey.catalogue) + 1)
-        bands, regions = (tuple(range(len(known))) for known in (survey.bands, survey.regions))
-        survey.commit(record, StoredIds(images=(self._n,), entries=ids, bands=bands, regions=regions))
+        ids = np.arange(changes.n_before + 1, len(state.catalogue) + 1)
+        bands, regions = (tuple(range(len(known))) for known in (state.bands, state.regions))
+        state.commit(record, StoredIds(images=(self._n,), entries=ids, bands=bands, regions=regions))
         return time.perf_counter() - start
 
 
@@ -164,7 +164,7 @@ def run_pointings(n_sources: int, n_timesteps: int, rng: np.random.Generator) ->
         seconds = [run.timestep(sky.measure(), offset=float(offset)) for offset in offsets]
         medians[name] = np.median(seconds[10:])
         ratio = medians[name] / medians["fixed"]
-        print(f"{name} pointing: {len(run.survey.regions)} regions, a timestep {ratio:.2f} of a fixed one's")
+        print(f"{name} pointing: {len(run.state.regions)} regions, a timestep {ratio:.2f} of a fixed one's")
 
 
 def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> None:
@@ -201,7 +201,7 @@ def run_beside(n_sources: int, n_images: int, n_peer: int, rng: np.random.Genera
     sky, run = Sky(n_sources, rng, whole=False), Run()
     images = [sky.measure() for _ in range(n_images)]
     seconds = [run.timestep(image) for image in images]
-    eta = np.median(run.survey.catalogue.fluxes(KEY)["wm2_f_int"]) / (n_images - 1)
+    eta = np.median(run.state.catalogue.fluxes(KEY)["wm2_f_int"]) / (n_images - 1)
     print(f"{n_images} images of {n_sources} sources: ours {sum(seconds):.2f} s, median η {eta:.3f}")
     peer = _peer(images[:n_peer])
     if peer is not None:

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.images.stream import write_frame
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

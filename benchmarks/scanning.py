@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from trap.config import PipelineConfig
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.run.planning import make_plan
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 DATE = "2026-01-01T00:00:00.000000"
 

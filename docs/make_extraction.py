@@ -15,7 +15,7 @@ from trap.catalogues import Flag
 from trap.config import SourceExtractionConfig
 from trap.extraction.area import measured_mask
 from trap.extraction.background import Background, estimate_background
-from trap.images.simulate_pixels import noise_transfer, render_noise, render_sources
+from trap.simulation.pixels import noise_transfer, render_noise, render_sources
 
 PAGE = Path(__file__).with_name("extraction.md")
 FIGURE = PAGE.parent / "images" / "background.png"

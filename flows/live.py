@@ -18,17 +18,17 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 from prefect.states import Completed, Failed
 from prefect.utilities.urls import url_for
 
-from flows.artifacts import store_group_table
-from flows.identity import flow_run_id, resumable, say_where_it_runs
-from flows.labels import dataset_name
-from flows.log import events_in_run_log, quiet_console
-from flows.observers import show_run
-from flows.policies import TIMESTEP, time_label
-from flows.positions import MonitoredPosition, as_parameter, as_table
-from flows.server import ensure_server
-from flows.states import group_state
-from flows.stopping import StopRequests
-from flows.tasks import call_task, make_task
+from flows.pages.artifacts import store_group_table
+from flows.pages.observers import show_run
+from flows.pages.states import group_state
+from flows.service.identity import flow_run_id, resumable, say_where_it_runs
+from flows.service.labels import dataset_name
+from flows.service.log import events_in_run_log, quiet_console
+from flows.service.positions import MonitoredPosition, as_parameter, as_table
+from flows.service.server import ensure_server
+from flows.service.stopping import StopRequests
+from flows.tasks.policies import TIMESTEP, time_label
+from flows.tasks.tasks import call_task, make_task
 from trap.config import LiveConfig, PipelineConfig
 from trap.live.run import LiveTally, open_live
 from trap.workers.pools import Workers, open_workers
@@ -36,7 +36,7 @@ from trap.workers.pools import Workers, open_workers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flows.candidates import CandidatePages
+    from flows.pages.candidates import CandidatePages
     from trap.catalogues import MonitorPositions
     from trap.live.assembly import ClosedTimestep
     from trap.live.run import LiveRun

@@ -21,17 +21,17 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.utilities.urls import url_for
 
-from flows.artifacts import store_summary
-from flows.groups import process_groups
-from flows.identity import flow_run_id, resumable, say_where_it_runs
-from flows.labels import dataset_name, dataset_tags
-from flows.log import events_in_run_log, quiet_console
-from flows.policies import FLOW, RUN
-from flows.positions import MonitoredPosition, as_parameter, as_table
+from flows.pages.artifacts import store_summary
+from flows.pages.states import final_state
 from flows.recovery import recover
-from flows.server import Server, ensure_server, stop_command
-from flows.states import final_state
-from flows.stopping import StopRequests
+from flows.service.identity import flow_run_id, resumable, say_where_it_runs
+from flows.service.labels import dataset_name, dataset_tags
+from flows.service.log import events_in_run_log, quiet_console
+from flows.service.positions import MonitoredPosition, as_parameter, as_table
+from flows.service.server import Server, ensure_server, stop_command
+from flows.service.stopping import StopRequests
+from flows.tasks.groups import process_groups
+from flows.tasks.policies import FLOW, RUN
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.db.engine import is_transient
@@ -44,9 +44,9 @@ from trap.workers.pools import open_workers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trap.outcomes import RunSummary
+    from trap.dataset.outcomes import RunSummary
+    from trap.typing import Progress
 
-    Progress = Callable[[int, int], None]
 
 __all__ = ["MonitoredPosition", "process_dataset", "run"]
 
@@ -123,7 +123,7 @@ def process_dataset(
         pages = process_groups(dataset, workers, stops)
         summary = dataset.summary()
         pages.store_again()
-        store_summary(summary, dataset.survey.catalogue if dataset.outcomes else None, pages.text)
+        store_summary(summary, dataset.state.catalogue if dataset.outcomes else None, pages.text)
         n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
         stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
     caller.summary = summary

@@ -33,9 +33,9 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.states import Completed, Crashed, Scheduled
 
-from flows.liveness import has_died
-from flows.log import events_in_run_log
-from flows.policies import FLOW, GROUP_FLOW, RUN
+from flows.service.liveness import has_died
+from flows.service.log import events_in_run_log
+from flows.tasks.policies import FLOW, GROUP_FLOW, RUN
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import TaskRun

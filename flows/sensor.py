@@ -21,17 +21,17 @@ from prefect.deployments import run_deployment
 from prefect.states import Completed
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.log import events_in_run_log
-from flows.policies import RUN
-from trap.arrivals import IncomingFolder
+from flows.service.log import events_in_run_log
+from flows.tasks.policies import RUN
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
+from trap.images.incoming import IncomingFolder
 from trap.steps.arrivals import Ledger, open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trap.arrivals import Arrival
+    from trap.images.incoming import Arrival
 
 __all__ = ["IncomingImages", "take_in_images"]
 

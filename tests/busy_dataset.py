@@ -49,25 +49,25 @@ def process_busy_days(dataset):
     return dataset
 
 
-def state_of(survey):
+def state_of(state):
     """All that a survey remembers, as something that can be compared."""
-    entries = survey.catalogue.entries
+    entries = state.catalogue.entries
     active = np.flatnonzero(entries["active"])
     rows = active[np.argsort(entries["id"][active])]
     number = {int(row): i for i, row in enumerate(rows)}
     fluxes = {
-        key: survey.catalogue.fluxes(key)[rows].tobytes()
-        for key in survey.catalogue.light_curves
-        if survey.catalogue.fluxes(key)["n"][rows].any()
+        key: state.catalogue.fluxes(key)[rows].tobytes()
+        for key in state.catalogue.light_curves
+        if state.catalogue.fluxes(key)["n"][rows].any()
     }
     return dict(  # noqa: C408 (names are easier to read than strings)
         entries=entries[rows].tobytes(),
         fluxes=fluxes,
-        bands=(survey.bands, survey.band_ids),
-        regions=(survey.regions, survey.region_ids),
-        looks={key: {n: look.tolist() for n, look in best.items()} for key, best in survey.looks._best.items()},
-        history=deepcopy(survey.accepted),
-        monitors=[tuple(column.tolist()) for column in survey.monitors.as_dict().values()],
-        monitor_entries=[number.get(row, -1) for row in survey.monitor_entries.tolist()],
-        latest=survey.latest,
+        bands=(state.bands, state.band_ids),
+        regions=(state.regions, state.region_ids),
+        looks={key: {n: look.tolist() for n, look in best.items()} for key, best in state.looks._best.items()},
+        history=deepcopy(state.accepted),
+        monitors=[tuple(column.tolist()) for column in state.monitors.as_dict().values()],
+        monitor_entries=[number.get(row, -1) for row in state.monitor_entries.tolist()],
+        latest=state.latest,
     )

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 from trap.config import ReadingConfig
 from trap.images.beam import Beam
-from trap.images.simulate_pixels import noise_transfer, render_noise, render_sources
+from trap.simulation.pixels import noise_transfer, render_noise, render_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ from sqlalchemy import text
 
 from trap.catalogues import Measurements, MonitorPositions
 from trap.config import PipelineConfig
+from trap.dataset.records import ImageRecord, ImageResult, TimestepRecord
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
-from trap.records import ImageRecord, ImageResult, TimestepRecord
 from trap.steps import association, forced_fitting, persistence, varmetric
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Dataset:
     engine: Engine
     config: PipelineConfig
     id: int
-    survey: Any
+    state: Any
     requests: list[int] = field(default_factory=list)
 
     def process(
@@ -129,25 +129,25 @@ class Dataset:
         ``forced`` makes the forced fits; by default each reads zero.
         """
         measure = forced or (lambda asked: sources(asked.ra, asked.dec, flux=0.0))
-        records = association.associate_extracted_sources(self.survey, images)
-        asked = [forced_fitting.get_forced_fit_requests(image, self.survey) for image in records]
+        records = association.associate_extracted_sources(self.state, images)
+        asked = [forced_fitting.get_forced_fit_requests(image, self.state) for image in records]
         self.requests += [len(requests) for requests in asked]
         fits = [measure(r).with_columns(extract_type=r.kind) if len(r) else NOTHING for r in asked]
-        records = forced_fitting.insert_and_associate_forced_fits(self.survey, records, asked, fits)
+        records = forced_fitting.insert_and_associate_forced_fits(self.state, records, asked, fits)
         record = TimestepRecord(
             taustart_ts=images[0].metadata.taustart_ts,
             images=records,
             unreadable=(),
-            changes=self.survey.catalogue.changes,
-            links=self.survey.region_links(records),
-            metrics=varmetric.summarise_touched(self.survey, records),
+            changes=self.state.catalogue.changes,
+            links=self.state.region_links(records),
+            metrics=varmetric.summarise_touched(self.state, records),
         )
-        self.survey.commit(record, persistence.store_timestep(self.engine, self.id, record, self.survey))
+        self.state.commit(record, persistence.store_timestep(self.engine, self.id, record, self.state))
         return records
 
     def reload(self) -> None:
         """Forget the state in memory, as a new run would."""
-        self.survey = persistence.load_survey(self.engine, self.id, self.config)
+        self.state = persistence.load_state(self.engine, self.id, self.config)
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """Ask the database, in SQL that both kinds understand; ``:dataset`` is this dataset."""
@@ -195,6 +195,6 @@ def dataset_maker(engine: Engine) -> Callable[..., Dataset]:
             ra=np.array([ra for ra, _ in monitors], float), dec=np.array([dec for _, dec in monitors], float), name=""
         )
         dataset_id = persistence.create_dataset(engine, config, positions)
-        return Dataset(engine, config, dataset_id, persistence.load_survey(engine, dataset_id, config))
+        return Dataset(engine, config, dataset_id, persistence.load_state(engine, dataset_id, config))
 
     return make

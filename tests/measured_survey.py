@@ -19,11 +19,11 @@ from trap import angles
 from trap.association.noise_history import NoiseTiles, tile_order, tiles_within
 from trap.catalogues import Association, Measurements
 from trap.config import PipelineConfig
+from trap.dataset.records import ImageResult, StoredIds, TimestepRecord
+from trap.dataset.state import DatasetState
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
-from trap.records import ImageResult, StoredIds, TimestepRecord
 from trap.steps import association, backward_fitting, forced_fitting, varmetric
-from trap.survey import Survey
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FWHM = 30 / 3600
@@ -147,7 +147,7 @@ class Outcome:
     """
 
     sky: Sky
-    survey: Survey
+    state: DatasetState
     points: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
     candidates: list[tuple[int, int]] = field(default_factory=list)
     accepted: list[tuple[int, int]] = field(default_factory=list)
@@ -160,21 +160,21 @@ def blend_of(sky, row):
 
 def run_survey(sky, rng, config=CONFIG):
     """Measure a sky at all times and bands, and associate what was measured."""
-    outcome = Outcome(sky, Survey(config=config))
+    outcome = Outcome(sky, DatasetState(config=config))
     tree = cKDTree(angles.unit_vectors(sky.ra, sky.dec))
     n_images = 0
     for time in range(sky.flux.shape[1]):
         results = [_image(sky, rng, time, band) for band in range(len(BANDS_HZ))]
-        records = association.associate_extracted_sources(outcome.survey, results)
-        asked = [forced_fitting.get_forced_fit_requests(image, outcome.survey) for image in records]
+        records = association.associate_extracted_sources(outcome.state, results)
+        asked = [forced_fitting.get_forced_fit_requests(image, outcome.state) for image in records]
         fits = [_fit(sky, rng, tree, requests, time, band) for band, requests in enumerate(asked)]
-        records = forced_fitting.insert_and_associate_forced_fits(outcome.survey, records, asked, fits)
-        requests = backward_fitting.get_backward_requests(outcome.survey, records)
+        records = forced_fitting.insert_and_associate_forced_fits(outcome.state, records, asked, fits)
+        requests = backward_fitting.get_backward_requests(outcome.state, records)
         found = [_fit(sky, rng, tree, one.positions, *map(int, one.image.url.split("-"))) for one in requests]
-        backward = backward_fitting.associate_backward_fits(outcome.survey, requests, found)
-        records = backward_fitting.judge_again(outcome.survey, records, backward)
+        backward = backward_fitting.associate_backward_fits(outcome.state, requests, found)
+        records = backward_fitting.judge_again(outcome.state, records, backward)
         _note(outcome, records, time)
-        n_images = _commit(outcome.survey, records, n_images)
+        n_images = _commit(outcome.state, records, n_images)
     return outcome
 
 
@@ -268,36 +268,36 @@ def _result(time, band, noise, found):
 
 
 def _note(outcome, records, time):
-    for fork in outcome.survey.catalogue.changes.forks:
+    for fork in outcome.state.catalogue.changes.forks:
         outcome.points.setdefault(fork.clone, []).extend(outcome.points.get(fork.parent, []))
-    for fork in outcome.survey.catalogue.changes.forks:
+    for fork in outcome.state.catalogue.changes.forks:
         outcome.points.pop(fork.parent, None)
     for band, image in enumerate(records):
         outcome.accepted += [(time, band)] if image.result.rejection is None else []
         what = image.measurements.chisq.astype(int)
         points = image.associations
         for entry, row, kind in zip(points.entry.tolist(), points.measurement.tolist(), points.type, strict=True):
-            if outcome.survey.catalogue.entries["active"][entry]:
+            if outcome.state.catalogue.entries["active"][entry]:
                 outcome.points.setdefault(entry, []).append((time, band, int(what[row]), int(kind)))
         outcome.candidates += [(time, int(what[row])) for row in image.new_sources.measurement]
 
 
-def _commit(survey, records, n_images):
+def _commit(state, records, n_images):
     """What storing the timestep would do to the state in memory."""
     record = TimestepRecord(
         taustart_ts=records[0].result.metadata.taustart_ts,
         images=records,
         unreadable=(),
-        changes=survey.catalogue.changes,
-        links=survey.region_links(records),
-        metrics=varmetric.summarise_touched(survey, records),
+        changes=state.catalogue.changes,
+        links=state.region_links(records),
+        metrics=varmetric.summarise_touched(state, records),
     )
-    n_before, n_entries = record.changes.n_before, len(survey.catalogue)
+    n_before, n_entries = record.changes.n_before, len(state.catalogue)
     ids = StoredIds(
         images=tuple(range(n_images + 1, n_images + 1 + len(records))),
         entries=np.arange(n_before + 1, n_entries + 1),
-        bands=tuple(range(len(survey.bands))),
-        regions=tuple(range(len(survey.regions))),
+        bands=tuple(range(len(state.bands))),
+        regions=tuple(range(len(state.regions))),
     )
-    survey.commit(record, ids)
+    state.commit(record, ids)
     return n_images + len(records)

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from trap.images.beam import Beam
 from trap.images.image import Image
-from trap.images.simulate_pixels import noise_transfer, render_noise, render_sources
+from trap.simulation.pixels import noise_transfer, render_noise, render_sources
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

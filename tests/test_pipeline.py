@@ -9,12 +9,12 @@ from structlog.testing import capture_logs
 from trap import pipeline
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
+from trap.dataset.outcomes import ExitCode
+from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import TransientError, WorkerLostError
-from trap.images.simulate import SurveyConfig, simulate_survey
-from trap.outcomes import ExitCode
 from trap.pipeline import open_run
-from trap.records import ImageResult, UnreadableImage
 from trap.run.image_measurement import measure_image
+from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.steps import association, persistence
 from trap.workers.executors import SerialExecutor
 

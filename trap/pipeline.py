@@ -17,10 +17,10 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from trap.catalogues import Measurements
+from trap.dataset.outcomes import RunSummary, TimestepOutcome
+from trap.dataset.records import ImageResult, TimestepRecord, UnreadableImage
 from trap.images.patterns import expand_patterns
-from trap.outcomes import RunSummary, TimestepOutcome
-from trap.patience import call_patiently
-from trap.records import ImageResult, TimestepRecord, UnreadableImage
+from trap.retry import call_patiently
 from trap.run.attempts import attempt_timestep
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
     from trap.catalogues import FitRequests, MonitorPositions
     from trap.config import PipelineConfig
-    from trap.records import BackwardFits, ImageRecord
+    from trap.dataset.records import BackwardFits, ImageRecord
+    from trap.dataset.state import DatasetState
     from trap.run.look_ahead import Measurer
     from trap.run.observers import Observer
     from trap.run.planning import Plan, Timestep, TimestepGroup
-    from trap.survey import Survey
+    from trap.typing import Progress
     from trap.workers.executors import Executor
 
-    Progress = Callable[..., None]
 
 __all__ = ["RETRY_DELAYS", "DatasetRun", "open_run", "run"]
 
@@ -97,15 +97,15 @@ class DatasetRun:
         self.observers: list[Observer] = [log_outcome, self.meters.observe]
         if progress is not None:
             self.observers.append(lambda _: progress(len(self.outcomes), len(plan.timesteps)))
-        self._survey: Survey | None = None
+        self._state: DatasetState | None = None
         self._hashes: set[str] = persistence.known_contents(engine, dataset_id)
 
     @property
-    def survey(self) -> Survey:
+    def state(self) -> DatasetState:
         """The dataset's state, loaded from the database when it is first needed or after a failure."""
-        if self._survey is None:
-            self._survey = persistence.load_survey(self.engine, self.dataset_id, self.config)
-        return self._survey
+        if self._state is None:
+            self._state = persistence.load_state(self.engine, self.dataset_id, self.config)
+        return self._state
 
     def look_ahead(
         self,
@@ -205,37 +205,37 @@ class DatasetRun:
         try:
             return self._process_timestep(timestep, ahead, executor)
         except BaseException:
-            self._survey = None
+            self._state = None
             raise
 
     def _process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
-        if self._survey is None:
-            self._survey = executor.call(persistence.load_survey, self.engine, self.dataset_id, self.config)
-        survey = self._survey
+        if self._state is None:
+            self._state = executor.call(persistence.load_state, self.engine, self.dataset_id, self.config)
+        state = self._state
         results = [ahead.result(url) for url in timestep.urls]
         unreadable = tuple(result for result in results if isinstance(result, UnreadableImage))
         measured, duplicates = self._without_duplicates([r for r in results if isinstance(r, ImageResult)])
         if timestep.is_late:
-            record = late_images.record_late_images(survey, timestep.taustart_ts, measured, unreadable)
+            record = late_images.record_late_images(state, timestep.taustart_ts, measured, unreadable)
         else:
-            images = self._associate(survey, measured, executor)
-            backward = self._fit_backward(survey, images, executor)
-            images = backward_fitting.judge_again(survey, images, backward)
+            images = self._associate(state, measured, executor)
+            backward = self._fit_backward(state, images, executor)
+            images = backward_fitting.judge_again(state, images, backward)
             record = TimestepRecord(
                 taustart_ts=timestep.taustart_ts,
                 images=images,
                 unreadable=unreadable,
-                changes=survey.catalogue.changes,
-                links=survey.region_links(images),
-                metrics=varmetric.summarise_touched(survey, images),
+                changes=state.catalogue.changes,
+                links=state.region_links(images),
+                metrics=varmetric.summarise_touched(state, images),
                 backward=backward,
                 pixels=kept_pixels.keep_pixels(images, self.config.execution),
             )
-        ids = executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, survey)
+        ids = executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, state)
         if ids is None:
-            self._survey = None  # loaded anew: it was stored, and by an attempt that could not tell the numbers
+            self._state = None  # loaded anew: it was stored, and by an attempt that could not tell the numbers
         else:
-            survey.commit(record, ids)
+            state.commit(record, ids)
         self._hashes.update(image.result.content_hash for image in record.images)
         return TimestepOutcome(
             taustart_ts=timestep.taustart_ts,
@@ -246,13 +246,13 @@ class DatasetRun:
         )
 
     def _associate(
-        self, survey: Survey, measured: Sequence[ImageResult], executor: Executor
+        self, state: DatasetState, measured: Sequence[ImageResult], executor: Executor
     ) -> tuple[ImageRecord, ...]:
         """Associate the images of one time, and make their forced fits."""
-        images = executor.call(association.associate_extracted_sources, survey, measured)
-        requests = [forced_fitting.get_forced_fit_requests(image, survey) for image in images]
+        images = executor.call(association.associate_extracted_sources, state, measured)
+        requests = [forced_fitting.get_forced_fit_requests(image, state) for image in images]
         fits = self._fit(images, requests, executor)
-        return forced_fitting.insert_and_associate_forced_fits(survey, images, requests, fits)
+        return forced_fitting.insert_and_associate_forced_fits(state, images, requests, fits)
 
     def _fit(
         self, images: Sequence[ImageRecord], requests: Sequence[FitRequests], executor: Executor
@@ -276,16 +276,16 @@ class DatasetRun:
         return [Measurements.empty() if fits is None else fits.result() for fits in pending]
 
     def _fit_backward(
-        self, survey: Survey, images: Sequence[ImageRecord], executor: Executor
+        self, state: DatasetState, images: Sequence[ImageRecord], executor: Executor
     ) -> tuple[BackwardFits, ...]:
         """Measure what is new in earlier images, side by side."""
-        requests = backward_fitting.get_backward_requests(survey, images)
+        requests = backward_fitting.get_backward_requests(state, images)
         settings = (self.config.source_extraction, self.config.reading)
         pending = [
             executor.submit(backward_fitting.perform_backward_fits, asked.positions, asked.image, *settings)
             for asked in requests
         ]
-        return backward_fitting.associate_backward_fits(survey, requests, [fits.result() for fits in pending])
+        return backward_fitting.associate_backward_fits(state, requests, [fits.result() for fits in pending])
 
     def _without_duplicates(self, results: Sequence[ImageResult]) -> tuple[list[ImageResult], tuple[str, ...]]:
         """Leave out images whose content is in the dataset, or twice in this timestep."""
@@ -300,23 +300,23 @@ class DatasetRun:
 
     def tell_unmeasured_monitors(self) -> None:
         """Log the monitored positions that no image has measured: none covers them, or not within its searched area."""
-        survey = self.survey
-        for number in np.flatnonzero(survey.monitor_entries < 0):
-            position = {name: values[number].item() for name, values in survey.monitors.as_dict().items()}
+        state = self.state
+        for number in np.flatnonzero(state.monitor_entries < 0):
+            position = {name: values[number].item() for name, values in state.monitors.as_dict().items()}
             log.warning("monitored_position_never_measured", **position)
 
     def summary(self) -> RunSummary:
         """Summarise what was done so far."""
-        survey = self._survey  # after a failure it would have to be loaded once more, for this alone
+        state = self._state  # after a failure it would have to be loaded once more, for this alone
         return RunSummary(
             dataset_id=self.dataset_id,
             outcomes=tuple(self.outcomes),
             unreadable=self.plan.unreadable,
             known=self.plan.known,
             late=self.plan.late,
-            constancy=None if survey is None else survey.catalogue.constancy(),
-            monitors=0 if survey is None else len(survey.monitors),
-            unmeasured_monitors=0 if survey is None else int(np.count_nonzero(survey.monitor_entries < 0)),
+            constancy=None if state is None else state.catalogue.constancy(),
+            monitors=0 if state is None else len(state.monitors),
+            unmeasured_monitors=0 if state is None else int(np.count_nonzero(state.monitor_entries < 0)),
         )
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from trap.cli import main
-from trap.images.simulate import load_truth
+from trap.simulation.survey import load_truth
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from trap.cli import main
-from trap.images.simulate import load_truth
+from trap.simulation.survey import load_truth
 
 SMALL = ["--timesteps", "2", "--bands", "2", "--size", "64", "--steady", "3", "--variables", "1", "--transients", "1"]
 

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
-from trap.db import datasets, surveys
+from trap.db import dataset_state, datasets
 from trap.db.engine import reading, transaction
 
 
@@ -31,8 +31,8 @@ def make_dataset(engine, config):
         with transaction(engine) as connection:
             number = datasets.create_dataset(connection, config)
             datasets.add_monitors(connection, number, positions)
-            survey = surveys.load_survey(connection, number, config)
-        return Dataset(engine, config, number, survey)
+            state = dataset_state.load_state(connection, number, config)
+        return Dataset(engine, config, number, state)
 
     return make
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trap.arrivals import Arrival
 from trap.db.arrivals import batch_name
 from trap.errors import DatabaseError
+from trap.images.incoming import Arrival
 from trap.steps.arrivals import open_ledger
 
 A, B, C = (Arrival(Path(f"/in/{name}.fits"), 10, 1_000) for name in "abc")

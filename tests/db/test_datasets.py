@@ -8,13 +8,13 @@ from sqlalchemy import delete, func, select
 import trap
 from trap.catalogues import MonitorPositions
 from trap.config import Given, PipelineConfig
+from trap.dataset.records import UnreadableImage
 from trap.db import datasets
 from trap.db.engine import reading, transaction
 from trap.db.models import Base, Config, Dataset, Monitor, Timestep
 from trap.db.overview import dataset_summary, timestep_table, unreadable_table
 from trap.errors import DatabaseError, DatasetNotFoundError
 from trap.quality import RejectReason
-from trap.records import UnreadableImage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from table_filler import fill_dataset
 
+from trap.dataset.records import KeptPixels
 from trap.db import deletion
 from trap.db.comparison import Side, compare_datasets
 from trap.db.datasets import find_dataset, open_dataset
@@ -16,7 +17,6 @@ from trap.db.locks import writing
 from trap.db.models import Base
 from trap.db.upkeep import check_database
 from trap.errors import DatabaseError, DatasetLockedError, DatasetNotFoundError
-from trap.records import KeptPixels
 
 pytestmark = pytest.mark.usefixtures("database_url")  # the tables are filled, and emptied
 

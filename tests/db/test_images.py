@@ -7,12 +7,12 @@ import pytest
 from busy_dataset import FIELD, MESH
 from made_up_survey import PIXEL, START
 
+from trap.dataset.records import UnreadableImage
 from trap.db import images
 from trap.db.datasets import store_unreadable
 from trap.db.engine import transaction
 from trap.db.overview import frequency_bands, image_table, unreadable_table
 from trap.quality import Rejection, RejectReason
-from trap.records import UnreadableImage
 
 
 def test_image_is_described_in_the_units_of_trap(make_dataset):

@@ -72,14 +72,14 @@ def test_timestep_stored_by_an_attempt_that_was_cut_off_is_not_stored_again(make
 def test_timestep_after_which_another_run_has_stored_one_is_refused(make_dataset, engine):
     dataset = make_dataset()
     dataset.process(FIELD.image(0))
-    stale = dataset.survey
+    stale = dataset.state
     dataset.reload()
     dataset.process(FIELD.image(1))
-    dataset.survey = stale
+    dataset.state = stale
     for day in (2, 1):
         other = FIELD.image(day)
         other = replace(other, content_hash=f"{day}, other")
         with pytest.raises(DatasetLockedError, match="another run has written dataset .* nothing of .* is stored"):
             dataset.process(other)
-        dataset.survey = persistence.load_survey(engine, dataset.id, dataset.config)
-        dataset.survey.latest -= timedelta(days=1)
+        dataset.state = persistence.load_state(engine, dataset.id, dataset.config)
+        dataset.state.latest -= timedelta(days=1)

@@ -129,7 +129,7 @@ def test_monitored_positions_know_their_entries(busy):
 
 
 def test_timestep_that_fails_at_its_last_statement_leaves_nothing_behind(busy, engine, monkeypatch):
-    before, remembered = _rows_of_all_tables(engine), state_of(busy.survey)
+    before, remembered = _rows_of_all_tables(engine), state_of(busy.state)
     day = FIELD.image(4, sources([122.0, 125.0], [10.0, 10.0]))
 
     def fail(*_given):
@@ -141,7 +141,7 @@ def test_timestep_that_fails_at_its_last_statement_leaves_nothing_behind(busy, e
             busy.process(day, forced=forced)
     assert _rows_of_all_tables(engine) == before
     busy.reload()
-    assert state_of(busy.survey) == remembered
+    assert state_of(busy.state) == remembered
     busy.process(day, forced=forced)
     assert _rows_of_all_tables(engine)["timestep"] == before["timestep"] + 1
 

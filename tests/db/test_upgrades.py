@@ -75,7 +75,7 @@ def test_old_dataset_is_gone_on_with_after_the_upgrade(old, made):
     engine = make_engine(old)
     schema.upgrade(engine)
     config = made.config
-    again = Dataset(engine, config, made.id, persistence.load_survey(engine, made.id, config))
+    again = Dataset(engine, config, made.id, persistence.load_state(engine, made.id, config))
     again.process(FIELD.image(5, sources([122.0, 125.0], [10.0, 10.0])), forced=forced)
     refresh_varmetric(engine, made.id)
     assert check_database(engine) == []

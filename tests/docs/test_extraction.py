@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trap.catalogues import Flag
-from trap.cli.extract_options import PRODUCTS
+from trap.cli.extract.options import PRODUCTS
 from trap.cli.parser import make_parser
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -61,22 +61,28 @@ def test_commands_on_the_page_are_understood():
     assert len(commands) == 5
     for command in commands:
         words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)]
-        assert make_parser().parse_args(words).handler == "trap.cli.extract:extract"
+        assert make_parser().parse_args(words).handler == "trap.cli.extract.command:extract"
 
 
 def test_modules_on_the_page_exist():
-    folder = DOCS.parent / "trap" / "extraction"
     for name in set(re.findall(r"`(\w+\.py)`", PAGE)):
-        assert (folder / name).is_file() or (DOCS.parent / "tests/extraction" / name).is_file(), name
+        assert find_file(name)
 
 
 def test_numbers_that_are_reproduced_stand_in_their_tests():
     rows = re.findall(r"^\|[^|]*\|[^|]*\|([^|]*)\| `(test_\w+\.py)` \|$", PAGE, flags=re.MULTILINE)
     assert len(rows) == 7
     for values, name in rows:
-        text = (DOCS.parent / "tests/extraction" / name).read_text(encoding="utf-8")
+        text = find_file(name).read_text(encoding="utf-8")
         for value in re.findall(r"\d+\.\d{5,}", values):
             assert value in text, f"{value} in {name}"
+
+
+def find_file(name):
+    """The only file of a name in the rooms that the page is about, or in their tests."""
+    rooms = ("trap/extraction", "trap/finder", "tests/extraction", "tests/finder")
+    (file,) = (path for room in rooms if (path := DOCS.parent / room / name).is_file())
+    return file
 
 
 def test_options_in_the_text_are_options_of_the_command():

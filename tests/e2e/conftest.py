@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from flows.server import Server
+    from flows.service.server import Server
     from trap.config import PipelineConfig
 
 PATIENCE_SECONDS = 30.0
@@ -25,10 +25,10 @@ PATIENCE_SECONDS = 30.0
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The local background server, started by a process that has ended since, and stopped by Prefect's own command."""
-    from flows.server import ensure_server, stop_server  # noqa: PLC0415 (tests without Prefect do not wait for it)
+    from flows.service.server import ensure_server, stop_server  # noqa: PLC0415 (tests without Prefect do not wait for it)
 
     # Its output is read to the end: a server that held on to it would make this hang.
-    _python("-c", "from flows.server import ensure_server; ensure_server()")
+    _python("-c", "from flows.service.server import ensure_server; ensure_server()")
     try:
         yield ensure_server()
         APILogHandler().flush()
@@ -98,7 +98,7 @@ def api(server: Server) -> Api:
 @pytest.fixture(scope="session")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four timesteps in two bands, with a variable and a transient."""
-    from trap.images.simulate import SurveyConfig, simulate_survey  # noqa: PLC0415
+    from trap.simulation.survey import SurveyConfig, simulate_survey  # noqa: PLC0415
 
     settings = SurveyConfig(n_timesteps=4, n_bands=2, size=128, n_steady=6, n_variables=1, n_transients=1)
     return simulate_survey(tmp_path_factory.mktemp("survey"), settings).directory

@@ -29,7 +29,7 @@ from trap.db.models import Base
 from trap.db.overview import list_datasets
 from trap.db.runs import run_table
 from trap.db.upkeep import check_database
-from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 pytestmark = [pytest.mark.usefixtures("server"), pytest.mark.timeout(1800)]
 

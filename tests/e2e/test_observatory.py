@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 pytestmark = pytest.mark.timeout(1200)
 

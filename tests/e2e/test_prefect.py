@@ -15,13 +15,13 @@ import httpx
 import pytest
 import structlog
 
-from flows import groups
-from flows import server as flows_server
 from flows.process_dataset import run
+from flows.service import server as flows_server
+from flows.tasks import groups
 from trap import pipeline
 from trap.catalogues import MonitorPositions
+from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, TransientError, WorkerLostError
-from trap.outcomes import ExitCode
 from trap.steps import association, persistence
 from trap.workers.executors import ProcessExecutor
 
@@ -33,7 +33,7 @@ IMAGES_PER_TIMESTEP = 2
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr("flows.policies.FIRST_DELAY_SECONDS", 0.05)
+    monkeypatch.setattr("flows.tasks.policies.FIRST_DELAY_SECONDS", 0.05)
     structlog.reset_defaults()  # a test of the command line leaves its own, which prints to where nobody reads
 
 
@@ -84,7 +84,7 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
     tasks = api.tasks(*groups, n=17 + n_fitted)
     assert n_fitted > 0
     assert kinds(tasks) == {
-        ("load_survey", "Completed"): 1,
+        ("load_state", "Completed"): 1,
         ("measure_image", "Completed"): 8,
         ("associate_extracted_sources", "Completed"): 4,
         ("perform_forced_fits", "Completed"): n_fitted,
@@ -184,7 +184,7 @@ def test_a_step_that_fails_for_good_fails_its_timestep_and_no_other(api, make_co
 
 def test_short_timesteps_share_a_task_which_fails_with_one_of_them(api, make_config, monkeypatch):
     monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
-    monkeypatch.setattr("flows.pace.TASK_SECONDS", 1e6)
+    monkeypatch.setattr("flows.tasks.pace.TASK_SECONDS", 1e6)
     broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
     monkeypatch.setattr(association, "associate_extracted_sources", broken)
     config = make_config("short", granularity="timestep", group_size=0)
@@ -206,7 +206,7 @@ def test_short_timesteps_share_a_task_which_fails_with_one_of_them(api, make_con
 
 def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, make_config, monkeypatch):
     monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
-    monkeypatch.setattr("flows.pace.TASK_SECONDS", 1e6)
+    monkeypatch.setattr("flows.tasks.pace.TASK_SECONDS", 1e6)
     broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
     monkeypatch.setattr(association, "associate_extracted_sources", broken)
     monkeypatch.setattr(
@@ -220,7 +220,7 @@ def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, mak
     n_fitted = any(image.n_requested for image in summary.outcomes[3].images)
     tasks = api.tasks(second, n=5 + n_fitted)
     assert kinds(tasks) == {
-        ("load_survey", "Completed"): 1,
+        ("load_state", "Completed"): 1,
         ("measure_image", "Completed"): 1,
         ("associate_extracted_sources", "Failed"): 1,
         ("associate_extracted_sources", "Completed"): 1,
@@ -235,7 +235,7 @@ def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, mak
 
 def test_steps_that_share_tasks_leave_the_same_rows(make_config, monkeypatch):
     monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
-    monkeypatch.setattr("flows.pace.TASK_SECONDS", 1e6)
+    monkeypatch.setattr("flows.tasks.pace.TASK_SECONDS", 1e6)
     config = make_config("shared", granularity="image", group_size=0)
     alone = make_config("shared", database=config.execution.database.replace("shared", "unshared"), group_size=0)
     run(config)

@@ -11,9 +11,9 @@ from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running
 
-from flows.liveness import PROCESS, process_labels
-from flows.policies import FLOW, GROUP_FLOW, RUN
 from flows.recovery import recover
+from flows.service.liveness import PROCESS, process_labels
+from flows.tasks.policies import FLOW, GROUP_FLOW, RUN
 
 NOW = datetime.now(UTC)
 

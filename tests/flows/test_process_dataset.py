@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from flows.identity import resumable
-from flows.positions import MonitoredPosition, as_parameter, as_table
+from flows.pages.states import final_state, group_state
 from flows.process_dataset import (
     _of_batch,
     _open_patiently,
@@ -19,11 +18,12 @@ from flows.process_dataset import (
     process_dataset,
     run,
 )
-from flows.states import final_state, group_state
+from flows.service.identity import resumable
+from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
+from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
-from trap.outcomes import RunSummary, TimestepOutcome
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DONE = TimestepOutcome(taustart_ts=START)
@@ -113,7 +113,7 @@ def test_the_form_says_what_its_parameters_are():
 
 def test_a_new_dataset_of_a_run_gets_the_run_as_its_key(monkeypatch):
     number = uuid4()
-    monkeypatch.setattr("flows.identity.flow_run_id", lambda: number)
+    monkeypatch.setattr("flows.service.identity.flow_run_id", lambda: number)
     new = PipelineConfig().with_options(persistence={"dataset_id": -1})
     assert resumable(new).persistence.dataset_key == f"flow-run:{number}"
     # The others are found again by what they have already.

@@ -7,7 +7,7 @@ from astropy.io import fits
 from trap.errors import TransientError
 from trap.images.image import Image
 from trap.images.kept_pixels import keep_cutouts, keep_image, read_cutout
-from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 
 @pytest.fixture(scope="module")

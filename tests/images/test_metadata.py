@@ -3,7 +3,7 @@ from datetime import datetime
 
 import pytest
 
-from trap.images.headers import read_metadata
+from trap.images.headers.read import read_metadata
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from real_images import DATA, needs_real_images
 
 from trap.errors import ImageError
-from trap.images.headers import read_metadata
+from trap.images.formats.lofar import covered_seconds, lofar_cards
+from trap.images.headers.read import read_metadata
 from trap.images.image import read_image
-from trap.images.lofar import covered_seconds, lofar_cards
 
 NO_AXIS = {"CTYPE3": None, "CRVAL3": None, "CRPIX3": None, "CDELT3": None}
 NO_BEAM = {"BMAJ": None, "BMIN": None, "BPA": None}

@@ -16,15 +16,15 @@ from stream_emulator import sender
 from structlog.testing import capture_logs
 
 from trap.config import LiveConfig, PipelineConfig
+from trap.dataset.outcomes import ExitCode, TimestepOutcome
 from trap.db.engine import make_engine, reading
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.images.stream import write_frame
 from trap.live import run as live
 from trap.live import sources
 from trap.live.run import LiveRun, LiveTally, run_live
-from trap.outcomes import ExitCode, TimestepOutcome
 from trap.pipeline import open_run
 from trap.run.look_ahead import LookAhead
+from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.workers.executors import SerialExecutor
 
 N_TIMESTEPS, N_BANDS = 4, 2

@@ -7,7 +7,7 @@ from reliability_runs import run_here
 
 from trap.config import PipelineConfig
 from trap.db.engine import make_engine
-from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 N_TIMESTEPS = 6
 

@@ -8,10 +8,10 @@ from astropy.io import fits
 from sqlalchemy import create_engine, text
 
 from trap.config import PipelineConfig
+from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, DatasetNotFoundError
-from trap.images.simulate import SurveyConfig, simulate_survey
-from trap.outcomes import ExitCode
 from trap.pipeline import run
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from reliability_runs import holds_the_same, run_here
 
+from trap.dataset.outcomes import ExitCode
 from trap.db.engine import make_engine
 from trap.db.upkeep import check_database
 from trap.errors import DatasetLockedError
-from trap.outcomes import ExitCode
 
 
 @pytest.fixture

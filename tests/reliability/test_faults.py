@@ -13,12 +13,12 @@ from db_servers import own_postgres_server
 from reliability_runs import holds_the_same, run_here
 from sqlalchemy import Engine, event, text
 
+from trap.dataset.outcomes import ExitCode
 from trap.db import engine as engines
 from trap.db.engine import make_engine, reading, transaction
 from trap.db.overview import list_datasets
 from trap.db.upkeep import check_database
 from trap.errors import DatabaseError, TransientError
-from trap.outcomes import ExitCode
 
 N_TIMESTEPS = 6
 

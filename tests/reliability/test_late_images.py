@@ -6,10 +6,10 @@ import pytest
 from reliability_runs import holds_the_same, run_here
 from sqlalchemy import text
 
+from trap.dataset.outcomes import ExitCode
 from trap.db.engine import make_engine, reading
 from trap.db.upkeep import check_database
 from trap.errors import ConfigError, TransientError, WorkerLostError
-from trap.outcomes import ExitCode
 from trap.steps import association
 
 

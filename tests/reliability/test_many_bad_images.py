@@ -10,9 +10,9 @@ from astropy.io import fits
 from sqlalchemy import create_engine, text
 
 from trap.config import PipelineConfig
-from trap.images.simulate import SurveyConfig, simulate_survey
-from trap.outcomes import ExitCode
+from trap.dataset.outcomes import ExitCode
 from trap.pipeline import open_run
+from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.workers.executors import SerialExecutor
 
 N_GOOD, N_OF_EACH = 200, 5

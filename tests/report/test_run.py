@@ -3,8 +3,8 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 
-from trap.outcomes import RunSummary, TimestepOutcome
-from trap.records import UnreadableImage
+from trap.dataset.outcomes import RunSummary, TimestepOutcome
+from trap.dataset.records import UnreadableImage
 from trap.report.run import run_text
 
 DATABASE = "sqlite:///trap.db"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trap.catalogues import Flag, Measurements
-from trap.extraction.shapes import SourceShapes
+from trap.finder.shapes import SourceShapes
 from trap.report.sources import flag_names, regions_text, skymodel_text, sources_text
 
 SOURCES = Measurements.of(

@@ -6,8 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
+from trap.dataset.records import UnreadableImage
 from trap.errors import TransientError, WorkerLostError
-from trap.records import UnreadableImage
 from trap.run.look_ahead import LookAhead
 
 URLS = [f"{number}.fits" for number in range(10)]

@@ -10,13 +10,13 @@ from made_up_survey import START, Field, sources
 from structlog.testing import capture_logs
 
 from trap.config import PipelineConfig
-from trap.outcomes import TimestepOutcome
+from trap.dataset.outcomes import TimestepOutcome
+from trap.dataset.records import UnreadableImage
+from trap.dataset.state import DatasetState
 from trap.quality import Rejection, RejectReason
-from trap.records import UnreadableImage
 from trap.run.observers import Meters, log_outcome, serving_meters
 from trap.run.planning import Timestep
 from trap.steps.association import associate_extracted_sources
-from trap.survey import Survey
 
 REJECTION = Rejection(reason=RejectReason.BEAM, comment="too long")
 
@@ -29,7 +29,7 @@ def outcome():
     bad = field.image(0, freq=150e6).rejected(REJECTION)
     return TimestepOutcome(
         taustart_ts=START,
-        images=associate_extracted_sources(Survey(PipelineConfig()), [good, bad]),
+        images=associate_extracted_sources(DatasetState(PipelineConfig()), [good, bad]),
         unreadable=(UnreadableImage(url="torn.fits", reason="truncated"),),
         seconds=1.5,
     )

@@ -8,9 +8,9 @@ import pytest
 
 from trap.config import PipelineConfig
 from trap.images.image import read_image
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.run import planning
 from trap.run.planning import make_plan
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 
 @pytest.fixture(scope="module")

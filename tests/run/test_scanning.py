@@ -11,9 +11,9 @@ import pytest
 
 from trap.config import PipelineConfig
 from trap.errors import TransientError
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.run import scanning
 from trap.run.scanning import scan_images
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 CONFIG = PipelineConfig().with_options(execution={"n_workers": 2})
 

@@ -63,7 +63,7 @@ def is_whole(outcome, entry):
 
 
 def test_blends_and_their_parts_are_told_apart(outcome, blind):
-    catalogue, sky = outcome.survey.catalogue, outcome.sky
+    catalogue, sky = outcome.state.catalogue, outcome.sky
     for source in [name for name in blind[1] if name < 0]:
         blend = entry_of(outcome, blind, source)
         first = -1 - source
@@ -91,7 +91,7 @@ def test_at_most_one_steady_source_seems_new(outcome):
 
 def curves_of(outcome, blind, kind, *, snr=10.0):
     """Complete light curves of one kind, bright enough that none begins with a noise peak."""
-    sky, catalogue, found = outcome.sky, outcome.survey.catalogue, []
+    sky, catalogue, found = outcome.sky, outcome.state.catalogue, []
     for source in np.flatnonzero(sky.kind == kind):
         noise = NOISE[0] * noise_at(sky.ra[source], sky.dec[source])
         if sky.flux[source, :, 0].mean() > snr * noise:

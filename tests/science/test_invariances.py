@@ -16,9 +16,9 @@ from made_up_survey import Field, sources
 
 from trap import angles
 from trap.config import PipelineConfig
-from trap.records import StoredIds, TimestepRecord
+from trap.dataset.records import StoredIds, TimestepRecord
+from trap.dataset.state import DatasetState
 from trap.steps import association, forced_fitting, varmetric
-from trap.survey import Survey
 
 N_DAYS = 6
 FREQUENCIES = (120e6, 160e6)
@@ -79,38 +79,38 @@ def forced(asked):
 
 def associate(days):
     """Take days through association, in memory; returns the survey, and the tables of each day."""
-    survey, tables = Survey(config=CONFIG), []
+    state, tables = DatasetState(config=CONFIG), []
     for images in days:
-        records = association.associate_extracted_sources(survey, images)
-        asked = [forced_fitting.get_forced_fit_requests(image, survey) for image in records]
-        records = forced_fitting.insert_and_associate_forced_fits(survey, records, asked, [forced(a) for a in asked])
-        changes = survey.catalogue.changes
+        records = association.associate_extracted_sources(state, images)
+        asked = [forced_fitting.get_forced_fit_requests(image, state) for image in records]
+        records = forced_fitting.insert_and_associate_forced_fits(state, records, asked, [forced(a) for a in asked])
+        changes = state.catalogue.changes
         record = TimestepRecord(
             taustart_ts=images[0].metadata.taustart_ts,
             images=records,
             unreadable=(),
             changes=changes,
-            links=survey.region_links(records),
-            metrics=varmetric.summarise_touched(survey, records),
+            links=state.region_links(records),
+            metrics=varmetric.summarise_touched(state, records),
         )
-        ids = np.arange(changes.n_before + 1, len(survey.catalogue) + 1)
+        ids = np.arange(changes.n_before + 1, len(state.catalogue) + 1)
         n_images = len(images) * (len(tables) + 1)
-        survey.commit(
+        state.commit(
             record,
             StoredIds(
                 images=tuple(range(n_images - len(images) + 1, n_images + 1)),
                 entries=ids,
-                bands=tuple(range(len(survey.bands))),
-                regions=tuple(range(len(survey.regions))),
+                bands=tuple(range(len(state.bands))),
+                regions=tuple(range(len(state.regions))),
             ),
         )
         tables.append(record)
-    return survey, tables
+    return state, tables
 
 
-def everything(survey, tables):
+def everything(state, tables):
     """All numbers that association makes, to the last bit."""
-    catalogue = survey.catalogue
+    catalogue = state.catalogue
     parts = [record.metrics for record in tables]
     for image in (image for record in tables for image in record.images):
         parts += [image.measurements, image.associations, image.new_sources]
@@ -118,7 +118,7 @@ def everything(survey, tables):
     return catalogue.entries.tobytes(), fluxes, [c.tobytes() for part in parts for c in part.as_dict().values()]
 
 
-def light_curves(survey, tables):
+def light_curves(state, tables):
     """Of each entry the points (what, type) in order, and its metrics; entries in an order of their own."""
     points, forks = {}, {}
     for record in tables:
@@ -129,7 +129,7 @@ def light_curves(survey, tables):
             numbers = image.measurements.chisq[blind.measurement].astype(int)
             for entry, number, kind in zip(blind.entry.tolist(), numbers.tolist(), blind.type.tolist(), strict=True):
                 points.setdefault(entry, []).append((number, kind))
-    catalogue, found = survey.catalogue, []
+    catalogue, found = state.catalogue, []
     for entry in np.flatnonzero(catalogue.entries["active"]).tolist():
         line, ancestor = list(points[entry]), entry
         while ancestor in forks:

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 
 from trap import angles
 from trap.config import PipelineConfig
-from trap.outcomes import ExitCode
+from trap.dataset.outcomes import ExitCode
 from trap.pipeline import run
 
 pytestmark = needs_real_images

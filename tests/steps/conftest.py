@@ -6,7 +6,7 @@ import pytest
 
 from trap.config import PipelineConfig
 from trap.images.image import Image
-from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from trap.catalogues import Association
 from trap.config import PipelineConfig
 from trap.db.engine import make_engine
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.pipeline import open_run
+from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.workers.executors import SerialExecutor
 
 N_TIMES = 6

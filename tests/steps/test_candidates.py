@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from trap.config import PipelineConfig
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.pipeline import open_run
+from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
 from trap.workers.executors import SerialExecutor
 
@@ -29,7 +29,7 @@ def run(tmp_path_factory):
     with open_run(config) as dataset:
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor())
-        entries = dataset.survey.catalogue.entries["id"]
+        entries = dataset.state.catalogue.entries["id"]
         new = [int(entries[row]) for image in dataset.summary().images for row in image.new_sources.entry]
         yield dataset.engine, dataset.dataset_id, new, images
 

@@ -9,8 +9,8 @@ import pytest
 from made_up_survey import NOTHING, Field, sources
 
 from trap.catalogues import ExtractType, FitRequests, Flag, MonitorPositions
+from trap.dataset.state import DatasetState
 from trap.steps import association, forced_fitting, source_extraction
-from trap.survey import Survey
 
 FIELD = Field()
 
@@ -29,12 +29,12 @@ def test_rejected_image_asks_for_nothing(make_dataset):
 
 
 def test_null_detections_come_before_monitored_positions(config):
-    survey = Survey(config=config)
-    survey.monitors = MonitorPositions.of(ra=[123.5], dec=[10.0], name="m")
-    survey.monitor_entries = np.array([-1])
-    association.associate_extracted_sources(survey, [FIELD.image(0, sources(123.0, 10.0))])
-    (image,) = association.associate_extracted_sources(survey, [FIELD.image(1)])
-    asked = forced_fitting.get_forced_fit_requests(image, survey)
+    state = DatasetState(config=config)
+    state.monitors = MonitorPositions.of(ra=[123.5], dec=[10.0], name="m")
+    state.monitor_entries = np.array([-1])
+    association.associate_extracted_sources(state, [FIELD.image(0, sources(123.0, 10.0))])
+    (image,) = association.associate_extracted_sources(state, [FIELD.image(1)])
+    asked = forced_fitting.get_forced_fit_requests(image, state)
     assert list(asked.kind) == [ExtractType.NULL_DETECTION, ExtractType.MONITORED]
     assert list(asked.ra) == [123.0, 123.5]
     assert list(asked.target) == [0, 0]
@@ -70,10 +70,10 @@ def test_extraction_travels_between_processes(image, config):
 
 
 def test_requests_and_fits_must_match_in_number(config):
-    survey = Survey(config=config)
-    images = association.associate_extracted_sources(survey, [FIELD.image(0)])
+    state = DatasetState(config=config)
+    images = association.associate_extracted_sources(state, [FIELD.image(0)])
     with pytest.raises(ValueError, match="0 forced fits for 1 requests"):
-        forced_fitting.insert_and_associate_forced_fits(survey, images, [requests([1.0], [2.0])], [NOTHING])
+        forced_fitting.insert_and_associate_forced_fits(state, images, [requests([1.0], [2.0])], [NOTHING])
 
 
 def test_fit_without_flux_has_a_row_with_its_reason_and_is_not_associated(make_dataset):

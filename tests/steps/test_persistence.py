@@ -11,11 +11,11 @@ from made_up_survey import Field, sources
 from sqlalchemy import text
 
 from trap.catalogues import MonitorPositions
+from trap.dataset.state import DatasetState
 from trap.errors import ConfigError, DatasetLockedError, DatasetNotFoundError
 from trap.images.image import Image
 from trap.quality import Rejection, RejectReason
 from trap.steps import association, persistence, quality
-from trap.survey import Survey
 
 
 def test_create_dataset_makes_a_new_one_each_time(engine, config):
@@ -117,7 +117,7 @@ def test_paths_to_fits_gives_pixels_and_header(survey_images):
 
 def test_images_are_stored_with_band_region_and_rejection(engine, config):
     dataset_id = persistence.create_dataset(engine, config)
-    survey = Survey(config=config)
+    survey = DatasetState(config=config)
     rejected = Field().image(0).rejected(Rejection(reason=RejectReason.BEAM, comment="too long"))
     records = association.associate_extracted_sources(survey, [rejected, Field().image(0, freq=180e6)])
     with engine.begin() as connection:

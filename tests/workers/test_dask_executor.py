@@ -19,7 +19,7 @@ from trap import pipeline
 from trap.config import PipelineConfig
 from trap.db.engine import make_engine, reading
 from trap.errors import ConfigError, ImageError, WorkerLostError
-from trap.images.simulate import SurveyConfig, simulate_survey
+from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.workers import dask_executor
 from trap.workers.dask_executor import DaskExecutor
 from trap.workers.executors import ProcessExecutor, SerialExecutor

@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.catalogues import Measurements
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Rows = NDArray[np.intp]
-    Near = tuple[Rows, Rows]
+    Near = tuple[Indices, Indices]
 
 __all__ = ["Known", "Merge", "Resolution", "resolve_blends"]
 
@@ -57,7 +56,7 @@ class Resolution(NamedTuple):
     pairs
         Measurements of known entries, resolved.
     parts
-        Rows of measurements that are parts of a blend not known before, and rows of these blends.
+        Indices of measurements that are parts of a blend not known before, and rows of these blends.
     merges
         Measurements that are blends not known before.
     """
@@ -88,7 +87,7 @@ class Known:
     other_bands: tuple[NDArray[Any], ...]
     max_radius: float
 
-    def as_one(self, rows: Rows) -> _Source | None:
+    def as_one(self, rows: Indices) -> _Source | None:
         """See some entries as one source; None for several that were not seen together in any band.
 
         Without a flux density in this band it is not known; another band then says what share each has.
@@ -102,7 +101,7 @@ class Known:
                 return one if curves is self.curves else one._replace(flux=0.0, flux_variance=np.inf)
         return _as_one(position, variances, (np.ones(1), np.full(1, np.inf))) if len(rows) == 1 else None
 
-    def absence(self, rows: Rows, variance: float) -> float:
+    def absence(self, rows: Indices, variance: float) -> float:
         """χ² of all these entries being gone, measured with a variance [Jy²]: not less than excludes a pair."""
         curves = self.curves[rows]
         seen = curves[curves["n"] > 0]
@@ -146,7 +145,7 @@ def _as_one(position: tuple[Array, Array], variances: tuple[Array, Array], fluxe
     return _Source(float(mean_ra), float(mean_dec), ew, ns, float(flux.sum()), float(flux_variance.sum()))
 
 
-def _measured_as_one(measured: Measurements, rows: Rows) -> _Source:
+def _measured_as_one(measured: Measurements, rows: Indices) -> _Source:
     picked = measured.take(rows)
     return _as_one(
         (picked.ra, picked.dec),
@@ -178,7 +177,7 @@ def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, kn
     return Resolution(_without(pairs, np.array([merge.measurement for merge in merges], np.intp)), parts, merges)
 
 
-def _without(pairs: CandidatePairs, measurements: Rows) -> CandidatePairs:
+def _without(pairs: CandidatePairs, measurements: Indices) -> CandidatePairs:
     return pairs.take(~np.isin(pairs.measurement, measurements)) if measurements.size else pairs
 
 
@@ -258,7 +257,7 @@ def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, know
 
 
 def _find_merges(
-    pairs: CandidatePairs, near: Near, measured: Measurements, known: Known, *, taken: Rows
+    pairs: CandidatePairs, near: Near, measured: Measurements, known: Known, *, taken: Indices
 ) -> list[Merge]:
     """Find entries that this image shows as the only component of one island.
 
@@ -290,7 +289,7 @@ def _find_merges(
 
 
 def _best_merge(
-    measurement: int, members: Rows, pairs: CandidatePairs, measured: Measurements, known: Known
+    measurement: int, members: Indices, pairs: CandidatePairs, measured: Measurements, known: Known
 ) -> Merge | None:
     one = _measured_as_one(measured, np.array([measurement]))
     own = pairs.take(pairs.measurement == measurement)
@@ -319,16 +318,16 @@ def _is_single(entries: NDArray[Any]) -> NDArray[np.bool_]:
     return single
 
 
-def _look_up(wanted: Rows, keys: Rows, values: Rows, *, missing: int) -> Rows:
+def _look_up(wanted: Indices, keys: Indices, values: Indices, *, missing: int) -> Indices:
     """Values of keys, which are sorted."""
     if not keys.size:
         return np.full(len(wanted), missing)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found: Rows = np.where(keys[place] == wanted, values[place], missing)
+    found: Indices = np.where(keys[place] == wanted, values[place], missing)
     return found
 
 
-def _several(group: Rows, members: Rows) -> Iterator[tuple[int, Rows]]:
+def _several(group: Indices, members: Indices) -> Iterator[tuple[int, Indices]]:
     """Groups of more than one member, which are few."""
     numbers, n = np.unique(group, return_counts=True)
     for number in numbers[n > 1].tolist():

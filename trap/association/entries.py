@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trap.typing import Indices
 
-    Rows = NDArray[np.intp]
 
 __all__ = ["ENTRY", "NOT_PART", "CatalogueChanges", "Descent", "Fork", "Kin", "LightCurveKey"]
 
@@ -85,21 +84,21 @@ class CatalogueChanges:
     """What a timestep changed: exactly what has to be stored."""
 
     n_before: int
-    created: list[tuple[Rows, int, Rows]] = field(default_factory=list)
-    """Rows made, the number of the image within the timestep, and the reference measurements."""
-    touched: list[Rows] = field(default_factory=list)
+    created: list[tuple[Indices, int, Indices]] = field(default_factory=list)
+    """Indices made, the number of the image within the timestep, and the reference measurements."""
+    touched: list[Indices] = field(default_factory=list)
     forks: list[Fork] = field(default_factory=list)
     blends: list[Kin] = field(default_factory=list)
     """Parts of blends, and blends of parts, that became known."""
 
     @property
-    def removed(self) -> Rows:
-        """Rows that a fork has taken out of the catalogue, whether made before or now."""
+    def removed(self) -> Indices:
+        """Indices that a fork has taken out of the catalogue, whether made before or now."""
         return np.unique(np.array([fork.parent for fork in self.forks], np.intp))
 
     @property
-    def updated(self) -> Rows:
-        """Rows made before this timestep, still there, and changed in it."""
+    def updated(self) -> Indices:
+        """Indices made before this timestep, still there, and changed in it."""
         rows = np.unique(np.concatenate([np.empty(0, np.intp), *self.touched]))
         return np.setdiff1d(rows[rows < self.n_before], self.removed)
 

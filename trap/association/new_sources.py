@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from trap.association.sky_regions import SkyRegions
     from trap.catalogues import Measurements
     from trap.config import PipelineConfig
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Rows = NDArray[np.intp]
 
 __all__ = ["LOOK", "EarlierFluxes", "EarlierLooks", "significance_of_newness"]
 
@@ -59,7 +58,7 @@ class EarlierFluxes(NamedTuple):
     mean: Array
     error: Array
 
-    def take(self, rows: Rows) -> EarlierFluxes:
+    def take(self, rows: Indices) -> EarlierFluxes:
         """Those of some of the new sources."""
         return EarlierFluxes(self.n[rows], self.mean[rows], self.error[rows])
 
@@ -185,9 +184,9 @@ class EarlierLooks:
     def find_new_sources(
         self,
         key: LightCurveKey,
-        entries: Rows,
+        entries: Indices,
         measured: Measurements,
-        rows: Rows,
+        rows: Indices,
         regions: SkyRegions,
         *,
         earlier: EarlierFluxes | None = None,
@@ -242,8 +241,8 @@ class EarlierLooks:
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
         ).take(passed)
 
-    def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Rows, NDArray[Any]]:
-        """Rows of the new sources that some earlier image covers, and the best of these images."""
+    def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Indices, NDArray[Any]]:
+        """Indices of the new sources that some earlier image covers, and the best of these images."""
         best = self._best.get(key, {})
         places, numbers, _ = regions.covering(new.ra, new.dec)
         known = np.array([number in best for number in numbers.tolist()], bool)

@@ -18,7 +18,8 @@ from trap.tables import ColumnTable, column
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
+    from trap.typing import Array
+
 
 __all__ = ["CandidatePairs", "Positions", "de_ruiter_radius", "find_pairs", "resolve"]
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from trap.association.entries import LightCurveKey
     from trap.association.pairs import CandidatePairs
     from trap.images.skyregion import SkyRegion
+    from trap.typing import Indices
     from trap.variability.constancy import Constancy
 
-    Rows = NDArray[np.intp]
 
 __all__ = ["RunningCatalogue"]
 
@@ -69,7 +69,7 @@ class RunningCatalogue:
             self._fluxes[key] = np.zeros(len(self._entries), FLUX_STATISTICS)
         return self._fluxes[key][: self._n]
 
-    def positions(self, rows: Rows) -> Positions:
+    def positions(self, rows: Indices) -> Positions:
         """Weighted mean positions of some rows, with their errors."""
         picked = self.entries[rows]
         return Positions(
@@ -83,7 +83,7 @@ class RunningCatalogue:
         """Forget which rows were changed so far."""
         self.changes = CatalogueChanges(n_before=self._n)
 
-    def extend(self, entries: NDArray[Any]) -> Rows:
+    def extend(self, entries: NDArray[Any]) -> Indices:
         """Append entries as they are, without light curves; returns their rows.
 
         Parameters
@@ -154,7 +154,7 @@ class RunningCatalogue:
             distance_arcsec=np.concatenate([pairs.distance * 3600.0, none]),
         )
 
-    def within(self, region: SkyRegion) -> tuple[Rows, NDArray[np.float64]]:
+    def within(self, region: SkyRegion) -> tuple[Indices, NDArray[np.float64]]:
         """Find the entries in a region, and their distances from its centre [deg]."""
         _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
         entries = self.entries[rows]
@@ -170,7 +170,7 @@ class RunningCatalogue:
 
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
-    ) -> Rows:
+    ) -> Indices:
         """Find the entries that an image should have shown and did not.
 
         Parameters
@@ -180,7 +180,7 @@ class RunningCatalogue:
         taustart
             Start of the image; only entries first seen strictly earlier are missed.
         associated
-            Rows that got a point from this image.
+            Indices that got a point from this image.
         expiration
             Entries with this many forced fits since their last blind detection are let go.
         """
@@ -200,23 +200,23 @@ class RunningCatalogue:
         blend = entries["blend"]
         missed &= (entries["first_seen"] < taustart) & ~is_seen[rows]
         missed &= ~is_seen_in_parts[rows] & ~((blend != NOT_PART) & is_seen[blend])
-        found: Rows = rows[missed]
+        found: Indices = rows[missed]
         return found
 
     def add_null_detections(
-        self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey
+        self, rows: Indices, measured: Measurements, measurements: Indices, key: LightCurveKey
     ) -> Associations:
         """Add forced fits at entries that were not detected: fluxes only, the position stays."""
         return self._add_points(rows, measured, measurements, key, types=Association.NULL_DETECTION)
 
     def add_backward_fits(
-        self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey
+        self, rows: Indices, measured: Measurements, measurements: Indices, key: LightCurveKey
     ) -> Associations:
         """Add forced fits in an earlier image at entries that are new now."""
         return self._add_points(rows, measured, measurements, key, types=Association.BACKWARD)
 
     def add_monitored(
-        self, rows: Rows, measured: Measurements, measurements: Rows, key: LightCurveKey, *, first: bool
+        self, rows: Indices, measured: Measurements, measurements: Indices, key: LightCurveKey, *, first: bool
     ) -> Associations:
         """Add forced fits at monitored positions to the light curves of their entries."""
         if not first:
@@ -225,15 +225,15 @@ class RunningCatalogue:
         return self._add_points(rows, measured, measurements, key, types=kind)
 
     def create_monitored(
-        self, measured: Measurements, measurements: Rows, *, image: int, taustart: np.datetime64
-    ) -> Rows:
+        self, measured: Measurements, measurements: Indices, *, image: int, taustart: np.datetime64
+    ) -> Indices:
         """Make the entries of monitored positions from their first measurements."""
         rows = self._create(measured.take(measurements), taustart)
         self._entries["mon_src"][rows] = True
         self.changes.created.append((rows, image, measurements))
         return rows
 
-    def count_forced_fits(self, missed: Rows, detected: Rows) -> None:
+    def count_forced_fits(self, missed: Indices, detected: Indices) -> None:
         """Count one more forced fit for entries that were missed in every image of the timestep.
 
         TraP counts every band, so that N bands use up the expiration N times as fast.
@@ -258,7 +258,7 @@ class RunningCatalogue:
         others = tuple(self.fluxes(other) for other in self.light_curves if other != key)
         return resolve_blends(pairs, near, measured, Known(self.entries, self.fluxes(key), others, max_radius))
 
-    def _relate(self, new: Rows, measurements: Rows, found: Resolution) -> NDArray[np.int64]:
+    def _relate(self, new: Indices, measurements: Indices, found: Resolution) -> NDArray[np.int64]:
         """Tell new entries which blend they are a part of, or of which parts they are the blend.
 
         Returns the type of the first point of each.
@@ -281,7 +281,7 @@ class RunningCatalogue:
         self.changes.touched.append(np.array([part, blend]))
         self.changes.blends.append(Kin(part, blend, kind) if kind == Descent.PART else Kin(blend, part, kind))
 
-    def _fork(self, pairs: CandidatePairs, image: int) -> tuple[Rows, NDArray[np.bool_]]:
+    def _fork(self, pairs: CandidatePairs, image: int) -> tuple[Indices, NDArray[np.bool_]]:
         """Replace each entry that several measurements claim by one clone per measurement.
 
         A clone inherits every band's light curve, and since when it is known. Returns the row that
@@ -307,7 +307,7 @@ class RunningCatalogue:
         self.changes.created.append((rows[forked], image, pairs.measurement[forked]))
         return rows, forked
 
-    def _create(self, measured: Measurements, taustart: np.datetime64) -> Rows:
+    def _create(self, measured: Measurements, taustart: np.datetime64) -> Indices:
         new = np.zeros(len(measured), ENTRY)
         new["wm_ra"], new["wm_dec"] = angles.wrap_ra(measured.ra), measured.dec
         new["weight_ew"], new["weight_ns"] = 1 / measured.uncertainty_ew**2, 1 / measured.uncertainty_ns**2
@@ -315,7 +315,7 @@ class RunningCatalogue:
         new["datapoints"], new["first_seen"], new["active"], new["blend"] = 1, taustart, True, NOT_PART
         return self.extend(new)
 
-    def _update_positions(self, rows: Rows, measured: Measurements, pairs: CandidatePairs) -> None:
+    def _update_positions(self, rows: Indices, measured: Measurements, pairs: CandidatePairs) -> None:
         """Move each entry towards its new measurement by their weights, along the sphere."""
         before = self.entries[rows]
         error_ew, error_ns = (error[pairs.measurement] for error in (measured.uncertainty_ew, measured.uncertainty_ns))
@@ -341,9 +341,9 @@ class RunningCatalogue:
 
     def _add_points(
         self,
-        rows: Rows,
+        rows: Indices,
         measured: Measurements,
-        measurements: Rows,
+        measurements: Indices,
         key: LightCurveKey,
         *,
         types: ArrayLike,

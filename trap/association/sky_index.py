@@ -16,10 +16,10 @@ from scipy.spatial import cKDTree
 from trap.angles import unit_vectors
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Array = NDArray[np.float64]
-    Rows = NDArray[np.intp]
+    from trap.typing import Indices
+
 
 __all__ = ["SkyIndex", "chord_of"]
 
@@ -46,9 +46,9 @@ class SkyIndex:
         self._n = 0
         self._tree: cKDTree | None = None
         self._is_aside = np.empty(0, bool)
-        self._aside: list[Rows] = []
+        self._aside: list[Indices] = []
         self._n_aside = 0
-        self._small_tree: tuple[cKDTree, Rows] | None = None
+        self._small_tree: tuple[cKDTree, Indices] | None = None
 
     def add(self, ra: ArrayLike, dec: ArrayLike) -> None:
         """Add entries at the next rows; (n,) deg."""
@@ -61,7 +61,7 @@ class SkyIndex:
         self._vectors[rows] = vectors
         self._set_aside(rows)
 
-    def move(self, rows: Rows, ra: ArrayLike, dec: ArrayLike) -> None:
+    def move(self, rows: Indices, ra: ArrayLike, dec: ArrayLike) -> None:
         """Move entries, each named once; (n,) deg."""
         self._vectors[rows] = unit_vectors(ra, dec)
         settled = rows[~self._is_aside[rows]]
@@ -70,7 +70,7 @@ class SkyIndex:
             self._set_aside(settled[drift > TOLERATED_DRIFT])
         self._small_tree = None
 
-    def near(self, ra: ArrayLike, dec: ArrayLike, radius: float) -> tuple[Rows, Rows]:
+    def near(self, ra: ArrayLike, dec: ArrayLike, radius: float) -> tuple[Indices, Indices]:
         """Find all entries within an angle of each of some positions, and perhaps a few beyond.
 
         Parameters
@@ -104,7 +104,7 @@ class SkyIndex:
         order = np.lexsort((rows, positions))
         return positions[order], rows[order]
 
-    def _set_aside(self, rows: Rows) -> None:
+    def _set_aside(self, rows: Indices) -> None:
         if rows.size:
             self._is_aside[rows] = True
             self._aside.append(rows)
@@ -119,7 +119,7 @@ class SkyIndex:
         self._is_aside[:] = False
         self._aside, self._n_aside, self._small_tree = [], 0, None
 
-    def _small(self) -> tuple[cKDTree, Rows]:
+    def _small(self) -> tuple[cKDTree, Indices]:
         if self._small_tree is None:
             rows = np.concatenate(self._aside)
             self._aside = [rows]
@@ -127,7 +127,7 @@ class SkyIndex:
         return self._small_tree
 
 
-def _pairs(asked: cKDTree, tree: cKDTree, chord: float) -> tuple[Rows, Rows]:
+def _pairs(asked: cKDTree, tree: cKDTree, chord: float) -> tuple[Indices, Indices]:
     """Positions and tree numbers closer than a chord."""
     if asked.n == 1:
         # One circle, perhaps a wide one: no table of distances.

@@ -18,10 +18,10 @@ from trap.images.skyregion import SkyRegion
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Array = NDArray[np.float64]
-    Rows = NDArray[np.intp]
+    from trap.typing import Array, Indices
+
 
 __all__ = ["SkyRegions"]
 
@@ -73,7 +73,7 @@ class SkyRegions(list[SkyRegion]):
         distance = separation(known.centre_ra, known.centre_dec, region.centre_ra, region.centre_dec)
         return bool(distance <= limit) and abs(known.xtr_radius - region.xtr_radius) <= limit
 
-    def covering(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Rows, Rows, Array]:
+    def covering(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Indices, Indices, Array]:
         """Find all regions that cover positions.
 
         Parameters

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    The exit code, see :class:`trap.outcomes.ExitCode`. Wrong arguments leave with 2, as argparse does.
+    The exit code, see :class:`trap.dataset.outcomes.ExitCode`. Wrong arguments leave with 2, as argparse does.
     """
     arguments = make_parser().parse_args(argv)
     from trap.log import configure_logging

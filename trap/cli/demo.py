@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,26 +13,26 @@ from trap.cli.program import program
 from trap.cli.run import process
 from trap.cli.simulate import survey_config
 from trap.config import PipelineConfig
+from trap.dataset.outcomes import ExitCode
 from trap.db import lightcurves
-from trap.demo import Comparison, Injected, compare, nearest
-from trap.images.simulate import simulate_survey
-from trap.outcomes import ExitCode
 from trap.report.comparison import comparison_text
 from trap.report.plots import LightCurve, plot_eta_v, plot_light_curves, save_figure
 from trap.report.run import run_text
 from trap.report.text import count
+from trap.simulation.comparison import Comparison, Injected, compare, nearest
+from trap.simulation.survey import simulate_survey
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from trap.images.simulate import Survey, SurveyConfig
+    from trap.simulation.survey import Survey, SurveyConfig
+    from trap.typing import Columns
 
-    Columns = Mapping[str, NDArray[Any]]
 
 __all__ = ["run_demo"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from trap.cli.files import reported
 from trap.config import ReadingConfig
 from trap.config.parset import read_parset
+from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError, TransientError
 from trap.images.inject import check_values, inject
 from trap.images.patterns import expand_patterns
-from trap.outcomes import ExitCode
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,7 +28,7 @@ def inject_headers(arguments: Namespace) -> int:
 
     Returns
     -------
-    0, or :attr:`trap.outcomes.ExitCode.IMAGES_LEFT_OUT` if an image could not be changed.
+    0, or :attr:`trap.dataset.outcomes.ExitCode.IMAGES_LEFT_OUT` if an image could not be changed.
 
     Raises
     ------

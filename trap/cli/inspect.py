@@ -10,18 +10,18 @@ import numpy as np
 
 from trap.catalogues import Measurements
 from trap.config import PipelineConfig, load_config
+from trap.dataset.outcomes import ExitCode
+from trap.dataset.records import ImageResult
+from trap.dataset.state import DatasetState
 from trap.errors import ImageError, TransientError
 from trap.images.image import read_image
 from trap.images.patterns import expand_patterns
-from trap.outcomes import ExitCode
 from trap.quality import check_among_earlier, first_rejection
-from trap.records import ImageResult
 from trap.report.export import as_json
 from trap.report.text import MISSING, moment, number, sky_position, text_table
 from trap.steps.persistence import extract_metadatas
 from trap.steps.quality import examine, examine_sources
 from trap.steps.source_extraction import extract_sources
-from trap.survey import Survey
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -79,7 +79,7 @@ def inspect(arguments: Namespace) -> int:
 
     Returns
     -------
-    0, or :attr:`trap.outcomes.ExitCode.IMAGES_LEFT_OUT` if a run would leave any image out.
+    0, or :attr:`trap.dataset.outcomes.ExitCode.IMAGES_LEFT_OUT` if a run would leave any image out.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _inspect(image: Image, config: PipelineConfig) -> Inspection:
 
 def _compared(looks: Sequence[Inspection], config: PipelineConfig) -> list[Inspection]:
     """Add what the checks against earlier images say, taking the images in order of time."""
-    survey, compared = Survey(config=config), list(looks)
+    state, compared = DatasetState(config=config), list(looks)
     usable = [(look.result.metadata.taustart_ts, i) for i, look in enumerate(looks) if look.result and look.is_usable]
     for _, i in sorted(usable):
         result = looks[i].result
@@ -149,14 +149,14 @@ def _compared(looks: Sequence[Inspection], config: PipelineConfig) -> list[Inspe
             result.metadata,
             rms=result.rms_qc,
             pixel_hash=result.pixel_hash,
-            key=survey.history_key(result.metadata),
-            earlier=survey.accepted,
+            key=state.history_key(result.metadata),
+            earlier=state.accepted,
             config=config,
         )
         compared[i] = replace(looks[i], findings=(*looks[i].findings, *findings))
         if compared[i].is_usable:
-            survey.light_curve_key(result.metadata)
-            survey.remember(result)
+            state.light_curve_key(result.metadata)
+            state.remember(result)
     return compared
 
 

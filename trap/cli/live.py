@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from trap.cli.program import command
 from trap.cli.run import effective_config, find_runner, start_logs
 from trap.config import LiveConfig
+from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
-from trap.monitors import load_monitors
 from trap.report.text import count
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def live(arguments: Namespace) -> int:
 
     Returns
     -------
-    The exit code, see :class:`trap.outcomes.ExitCode`.
+    The exit code, see :class:`trap.dataset.outcomes.ExitCode`.
 
     Raises
     ------

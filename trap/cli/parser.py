@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap import __version__
-from trap.cli.extract_options import EPILOG, add_extract_options
+from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
 
@@ -163,7 +163,11 @@ def _add_inject(commands: Commands) -> None:
 def _add_extract(commands: Commands) -> None:
     add_extract_options(
         _add_command(
-            commands, "extract", "trap.cli.extract:extract", "find and measure the sources of images", epilog=EPILOG
+            commands,
+            "extract",
+            "trap.cli.extract.command:extract",
+            "find and measure the sources of images",
+            epilog=EPILOG,
         )
     )
 

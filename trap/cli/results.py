@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    Columns = Mapping[str, NDArray[Any]]
+    from trap.typing import Columns
+
 
 __all__ = ["list_datasets", "show_dataset", "show_light_curve", "show_transients"]
 

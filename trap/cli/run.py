@@ -10,8 +10,8 @@ from trap.cli.files import reported
 from trap.cli.program import command, program
 from trap.cli.progress import progress_bar
 from trap.config import PipelineConfig, load_config
+from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
-from trap.monitors import load_monitors
 from trap.report.run import run_text
 from trap.steps.misc import dump_configs_to_logdir, setup_logging
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trap.catalogues import MonitorPositions
-    from trap.outcomes import RunSummary
+    from trap.dataset.outcomes import RunSummary
 
     Runner = Callable[..., RunSummary]
 
@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
 
     Returns
     -------
-    The exit code of the summary, see :class:`trap.outcomes.ExitCode`.
+    The exit code of the summary, see :class:`trap.dataset.outcomes.ExitCode`.
 
     Raises
     ------

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from trap.cli.files import reported
 from trap.cli.program import command
-from trap.images.simulate import SurveyConfig, simulate_survey
 from trap.report.text import count
+from trap.simulation.survey import SurveyConfig, simulate_survey
 
 if TYPE_CHECKING:
     from argparse import Namespace

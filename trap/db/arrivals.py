@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
 
-from trap import arrivals
 from trap.db.bulk import insert_columns
 from trap.db.models import Arrival
+from trap.images import incoming as arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import Subquery
 
     from trap.db.models import Base
+    from trap.typing import Ids
 
-    Ids = Sequence[int] | NDArray[np.int64]
     Values = Sequence[Any] | NDArray[Any]
 
 __all__ = [
@@ -159,7 +159,7 @@ def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray
 
 
 def is_among(
-    connection: Connection, wanted: InstrumentedAttribute[Any], values: Ids | Sequence[str]
+    connection: Connection, wanted: InstrumentedAttribute[Any], values: Sequence[int] | Ids | Sequence[str]
 ) -> ColumnElement[bool]:
     """Make the condition that a column is one of any number of values.
 
@@ -181,7 +181,7 @@ def nullable(values: NDArray[Any]) -> NDArray[Any]:
     return listed
 
 
-def given_pairs(connection: Connection, first: Ids, second: Ids) -> Subquery:
+def given_pairs(connection: Connection, first: Sequence[int] | Ids, second: Sequence[int] | Ids) -> Subquery:
     """Make a table of two columns of ids, ``first`` and ``second``, to be joined with others."""
     pairs = [(int(a), int(b)) for a, b in zip(first, second, strict=True)]
     if connection.dialect.name == "sqlite":

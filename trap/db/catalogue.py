@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
     from trap.association.entries import CatalogueChanges, Fork
     from trap.catalogues import Associations, NewSources, VarMetrics
-    from trap.records import RegionLinks, TimestepRecord
-    from trap.survey import Survey
+    from trap.dataset.records import RegionLinks, TimestepRecord
+    from trap.dataset.state import DatasetState
+    from trap.typing import Ids
 
-    Ids = NDArray[np.int64]
 
 __all__ = [
     "fork_entries",
@@ -59,7 +59,7 @@ __all__ = [
 
 
 def insert_entries(
-    connection: Connection, dataset_id: int, survey: Survey, changes: CatalogueChanges, references: Ids
+    connection: Connection, dataset_id: int, state: DatasetState, changes: CatalogueChanges, references: Ids
 ) -> Ids:
     """Insert every entry made in a timestep, those that were forked again in it too.
 
@@ -72,7 +72,7 @@ def insert_entries(
     -------
     (n_all,) — row number of every entry of the catalogue in memory, old and new.
     """
-    entries = survey.catalogue.entries
+    entries = state.catalogue.entries
     ids: Ids = entries["id"].copy()
     new = slice(changes.n_before, None)
     ids[new] = reserve_ids(connection, RunningCatalog, len(entries) - changes.n_before)
@@ -92,14 +92,16 @@ def insert_entries(
     return ids
 
 
-def update_entries(connection: Connection, survey: Survey, changes: CatalogueChanges, ids: Ids) -> None:
+def update_entries(connection: Connection, state: DatasetState, changes: CatalogueChanges, ids: Ids) -> None:
     """Store the new state of entries that were there before; ``ids`` as :func:`insert_entries` returns them."""
     rows = changes.updated
-    columns = {"id": ids[rows], **_entry_columns(survey.catalogue.entries[rows], ids)}
+    columns = {"id": ids[rows], **_entry_columns(state.catalogue.entries[rows], ids)}
     update_columns(connection, RunningCatalog, columns)
 
 
-def save_fluxes(connection: Connection, survey: Survey, record: TimestepRecord, ids: Ids, bands: Sequence[int]) -> None:
+def save_fluxes(
+    connection: Connection, state: DatasetState, record: TimestepRecord, ids: Ids, bands: Sequence[int]
+) -> None:
     """Store the flux statistics that changed: of new entries in every band, of old ones in the timestep's.
 
     Parameters
@@ -113,9 +115,9 @@ def save_fluxes(connection: Connection, survey: Survey, record: TimestepRecord, 
     created = np.setdiff1d(np.arange(changes.n_before, len(ids)), changes.removed)
     measured = {image.key for image in record.images}
     parts: list[tuple[NDArray[Any], Ids, int, int]] = []
-    for key in survey.catalogue.light_curves:
+    for key in state.catalogue.light_curves:
         rows = np.concatenate([created, changes.updated]) if key in measured else created
-        curves = survey.catalogue.fluxes(key)[rows]
+        curves = state.catalogue.fluxes(key)[rows]
         filled = curves["n"] > 0
         parts.append((curves[filled], ids[rows[filled]], bands[key.band], key.stokes))
     lengths = [len(curves) for curves, _, _, _ in parts]
@@ -195,10 +197,10 @@ def link_regions(connection: Connection, links: RegionLinks, ids: Ids, regions: 
     insert_columns(connection, AssocSkyRegion, columns)
 
 
-def link_monitors(connection: Connection, survey: Survey, changes: CatalogueChanges, ids: Ids) -> None:
+def link_monitors(connection: Connection, state: DatasetState, changes: CatalogueChanges, ids: Ids) -> None:
     """Tell monitored positions which entry they made in this timestep."""
-    fresh = survey.monitor_entries >= changes.n_before
-    columns = {"id": survey.monitors.id[fresh], "runcat": ids[survey.monitor_entries[fresh]]}
+    fresh = state.monitor_entries >= changes.n_before
+    columns = {"id": state.monitors.id[fresh], "runcat": ids[state.monitor_entries[fresh]]}
     update_columns(connection, Monitor, columns)
 
 

@@ -28,12 +28,13 @@ from trap.db.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    Columns = Mapping[str, NDArray[Any]]
+    from trap.typing import Columns
+
     Sides = tuple["Side", "Side"]
 
 __all__ = ["Side", "Tolerances", "compare_datasets"]

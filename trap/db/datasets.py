@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, ScalarSelect
 
-    from trap import records
     from trap.catalogues import MonitorPositions
+    from trap.dataset import records
 
 __all__ = [
     "add_late_timestep",

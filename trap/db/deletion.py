@@ -15,11 +15,12 @@ from trap.db.locks import writing
 from trap.db.models import AssocXtrSource, Dataset, ExtractedSource, Image, RunningCatalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlalchemy import Engine
 
-    Progress = Callable[[int, int], None]
+    from trap.typing import Progress
+
 
 __all__ = ["delete_dataset"]
 

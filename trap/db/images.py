@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from trap import quality
     from trap.association.noise_history import NoiseTiles
-    from trap.records import ImageRecord
-    from trap.survey import Survey
+    from trap.dataset.records import ImageRecord
+    from trap.dataset.state import DatasetState
 
 __all__ = [
     "ImageIds",
@@ -50,7 +50,7 @@ def insert_images(
     dataset_id: int,
     timestep_id: int | None,
     images: Sequence[ImageRecord],
-    survey: Survey,
+    state: DatasetState,
     *,
     late: bool = False,
 ) -> ImageIds:
@@ -71,11 +71,11 @@ def insert_images(
         If the dataset holds an image of the same content already (at the end of the caller's
         transaction).
     """
-    bands = (*survey.band_ids, *_insert_bands(connection, dataset_id, survey))
-    regions = (*survey.region_ids, *_insert_regions(connection, dataset_id, survey))
+    bands = (*state.band_ids, *_insert_bands(connection, dataset_id, state))
+    regions = (*state.region_ids, *_insert_regions(connection, dataset_id, state))
     ids = tuple(reserve_ids(connection, Image, len(images)).tolist())
     if images:
-        rows = [_image_row(image, survey) for image in images]
+        rows = [_image_row(image, state) for image in images]
         columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
         columns |= {
             "id": ids,
@@ -143,8 +143,8 @@ def load_background(connection: Connection, image_id: int) -> Background | None:
     )
 
 
-def _insert_bands(connection: Connection, dataset_id: int, survey: Survey) -> list[int]:
-    new = survey.bands[len(survey.band_ids) :]
+def _insert_bands(connection: Connection, dataset_id: int, state: DatasetState) -> list[int]:
+    new = state.bands[len(state.band_ids) :]
     ids: list[int] = reserve_ids(connection, FrequencyBand, len(new)).tolist()
     columns = {
         "id": ids,
@@ -157,8 +157,8 @@ def _insert_bands(connection: Connection, dataset_id: int, survey: Survey) -> li
     return ids
 
 
-def _insert_regions(connection: Connection, dataset_id: int, survey: Survey) -> list[int]:
-    new = survey.regions[len(survey.region_ids) :]
+def _insert_regions(connection: Connection, dataset_id: int, state: DatasetState) -> list[int]:
+    new = state.regions[len(state.region_ids) :]
     ids: list[int] = reserve_ids(connection, SkyRegion, len(new)).tolist()
     ra, dec = np.array([r.centre_ra for r in new], float), np.array([r.centre_dec for r in new], float)
     x, y, z = angles.unit_vectors(ra, dec).T
@@ -176,11 +176,11 @@ def _insert_regions(connection: Connection, dataset_id: int, survey: Survey) -> 
     return ids
 
 
-def _image_row(image: ImageRecord, survey: Survey) -> dict[str, Any]:
+def _image_row(image: ImageRecord, state: DatasetState) -> dict[str, Any]:
     """Describe an image by the columns that need no number of another row."""
     result, metadata = image.result, image.result.metadata
     is_searched = result.rejection is None
-    extraction, beam = survey.config.source_extraction, metadata.beam
+    extraction, beam = state.config.source_extraction, metadata.beam
     return {
         "stokes": image.key.stokes,
         "tau_time": metadata.tau_time,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from trap.records import KeptPixels
+    from trap.dataset.records import KeptPixels
 
 __all__ = ["find_pixels", "find_unshared_pixels", "insert_kept_pixels"]
 

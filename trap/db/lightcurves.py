@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection, Select
 
+    from trap.typing import Ids
+
     Columns = dict[str, NDArray[Any]]
-    Ids = Sequence[int] | NDArray[np.int64]
 
 __all__ = [
     "LightCurvePoint",
@@ -198,7 +199,7 @@ def runcat_entries(connection: Connection, dataset_id: int) -> Columns:
     return read_columns(connection, _entries(dataset_id).order_by(RunningCatalog.id))
 
 
-def transients(connection: Connection, dataset_id: int, *, entries: Ids | None = None) -> Columns:
+def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int] | Ids | None = None) -> Columns:
     """Return the transient candidates of a dataset, the most significant first.
 
     Parameters

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    Ids = NDArray[np.int64]
+    from trap.typing import Ids
+
 
 __all__ = ["insert_measurements", "load_found_sources"]
 

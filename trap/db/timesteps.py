@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from trap.catalogues import Association, Associations, ExtractType, FitRequests, Measurements, NewSources
+from trap.dataset.records import StoredIds
 from trap.db import catalogue
 from trap.db.datasets import add_late_timestep, insert_timestep, processed_hashes, store_unreadable
 from trap.db.images import insert_images
 from trap.db.kept_pixels import insert_kept_pixels
 from trap.db.measurements import insert_measurements
 from trap.db.resume import claim_timestep
-from trap.records import StoredIds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from trap.records import TimestepRecord
-    from trap.survey import Survey
+    from trap.dataset.records import TimestepRecord
+    from trap.dataset.state import DatasetState
+    from trap.typing import Ids
 
-    Ids = NDArray[np.int64]
 
 __all__ = ["store_late_images", "store_timestep"]
 
@@ -36,7 +36,9 @@ MAKES_ENTRY = (Association.NEW_SOURCE, Association.MONITOR_FIRST, Association.PA
 _Rows = TypeVar("_Rows", Associations, NewSources)
 
 
-def store_timestep(connection: Connection, dataset_id: int, record: TimestepRecord, survey: Survey) -> StoredIds | None:
+def store_timestep(
+    connection: Connection, dataset_id: int, record: TimestepRecord, state: DatasetState
+) -> StoredIds | None:
     """Store all that a timestep brought; nothing in memory is changed, so that it can be tried again.
 
     The number of statements depends neither on the number of images nor on that of sources.
@@ -61,20 +63,20 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
         If another run has stored something since the survey was loaded.
     """
     hashes = [image.result.content_hash for image in record.images]
-    if not claim_timestep(connection, dataset_id, record.taustart_ts, hashes=hashes, latest=survey.latest):
+    if not claim_timestep(connection, dataset_id, record.taustart_ts, hashes=hashes, latest=state.latest):
         return None
     timestep = insert_timestep(connection, dataset_id, record.taustart_ts, _counts(record), _seconds(record))
     store_unreadable(connection, dataset_id, record.unreadable)
-    images = insert_images(connection, dataset_id, timestep, record.images, survey)
+    images = insert_images(connection, dataset_id, timestep, record.images, state)
     insert_kept_pixels(connection, images.images, record.pixels)
-    measurement_ids = _insert_measurements(connection, record, survey, images.images)
+    measurement_ids = _insert_measurements(connection, record, state, images.images)
     # From here on, measurements of the whole timestep are numbered through.
     starts = np.cumsum([0, *(len(image.measurements) for image in record.images)])
 
-    references = _references(record, starts, len(survey.catalogue) - record.changes.n_before)
-    ids = catalogue.insert_entries(connection, dataset_id, survey, record.changes, measurement_ids[references])
-    catalogue.update_entries(connection, survey, record.changes, ids)
-    catalogue.save_fluxes(connection, survey, record, ids, images.bands)
+    references = _references(record, starts, len(state.catalogue) - record.changes.n_before)
+    ids = catalogue.insert_entries(connection, dataset_id, state, record.changes, measurement_ids[references])
+    catalogue.update_entries(connection, state, record.changes, ids)
+    catalogue.save_fluxes(connection, state, record, ids, images.bands)
     points = _joined([image.associations for image in record.images], starts, Associations)
     catalogue.insert_associations(connection, points, ids, measurement_ids)
     _insert_backward_fits(connection, record, ids)
@@ -83,7 +85,7 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
     catalogue.fork_entries(connection, record.changes.forks, ids)
     catalogue.insert_lineage(connection, timestep, record.changes, ids)
     catalogue.link_regions(connection, record.links, ids, images.regions)
-    catalogue.link_monitors(connection, survey, record.changes, ids)
+    catalogue.link_monitors(connection, state, record.changes, ids)
     catalogue.save_metrics(connection, record.metrics, record.changes, ids, images.bands)
     return StoredIds(
         images=images.images, entries=ids[record.changes.n_before :], bands=images.bands, regions=images.regions
@@ -91,7 +93,7 @@ def store_timestep(connection: Connection, dataset_id: int, record: TimestepReco
 
 
 def store_late_images(
-    connection: Connection, dataset_id: int, record: TimestepRecord, survey: Survey
+    connection: Connection, dataset_id: int, record: TimestepRecord, state: DatasetState
 ) -> StoredIds | None:
     """Store images, their measurements and their sky regions, but no light curve; as :func:`store_timestep`."""
     hashes = [image.result.content_hash for image in record.images]
@@ -99,15 +101,15 @@ def store_late_images(
         return None
     timestep = add_late_timestep(connection, dataset_id, record.taustart_ts, _counts(record), _seconds(record))
     store_unreadable(connection, dataset_id, record.unreadable)
-    images = insert_images(connection, dataset_id, timestep, record.images, survey, late=True)
-    _insert_measurements(connection, record, survey, images.images)
-    entries: Ids = survey.catalogue.entries["id"].copy()
+    images = insert_images(connection, dataset_id, timestep, record.images, state, late=True)
+    _insert_measurements(connection, record, state, images.images)
+    entries: Ids = state.catalogue.entries["id"].copy()
     catalogue.link_regions(connection, record.links, entries, images.regions)
     return StoredIds(images=images.images, entries=entries[:0], bands=images.bands, regions=images.regions)
 
 
 def _insert_measurements(
-    connection: Connection, record: TimestepRecord, survey: Survey, image_ids: Sequence[int]
+    connection: Connection, record: TimestepRecord, state: DatasetState, image_ids: Sequence[int]
 ) -> Ids:
     """Insert the measurements of all images; returns their numbers, image after image."""
     measurements = Measurements.concatenate([image.measurements for image in record.images])
@@ -122,8 +124,8 @@ def _insert_measurements(
     is_null = asked.kind == ExtractType.NULL_DETECTION
     entries, monitors = np.zeros((2, len(measurements)), np.int64)
     # Who was missed was stored before.
-    entries[rows[is_null]] = survey.catalogue.entries["id"][asked.target[is_null]]
-    monitors[rows[~is_null]] = survey.monitors.id[asked.target[~is_null]]
+    entries[rows[is_null]] = state.catalogue.entries["id"][asked.target[is_null]]
+    monitors[rows[~is_null]] = state.monitors.id[asked.target[~is_null]]
     return insert_measurements(
         connection,
         measurements,

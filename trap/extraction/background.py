@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.config import SourceExtractionConfig
+    from trap.typing import Array, Map
 
-    Array = NDArray[np.float64]
-    Map = NDArray[np.float32]
     Rows = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
 
 __all__ = ["Background", "ClippedStatistics", "estimate_background"]

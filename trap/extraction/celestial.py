@@ -15,11 +15,11 @@ from trap.angles import offsets, wrap_ra
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from trap.images.beam import Beam
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["HWHM_PER_SIGMA", "beam_form", "celestial_columns", "ellipse_axes", "pixel_forms", "sky_ellipses"]
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from trap.extraction.deblend import Components
     from trap.extraction.islands import Islands
     from trap.extraction.sky import Sky
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["Fits", "fit_sources"]
 

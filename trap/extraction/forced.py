@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
     from trap.extraction.background import Background
     from trap.images.image import Image
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["fit_positions"]
 

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.islands import Islands
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
 
 __all__ = ["Gaussians", "Shape", "fit_islands", "gaussian_values"]
 

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
     from trap.extraction.islands import Islands
     from trap.extraction.sky import Sky
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
     Flags = NDArray[np.bool_]
 
 __all__ = ["reveal_sources"]

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.sky import Sky
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
 
 __all__ = ["JointFit", "core_form", "fit_jointly"]
 

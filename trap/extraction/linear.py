@@ -10,13 +10,10 @@ from trap.kernels.gaussian import residuals
 from trap.kernels.peaks import add_gaussians, core_pixels, fit_peaks, link_gaussians
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from trap.extraction.boxes import PixelBoxes
     from trap.extraction.gaussian import Gaussians
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
 
 __all__ = ["REACH_SIGMA", "solve_each", "solve_peaks", "without"]
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from trap.config import SourceExtractionConfig
     from trap.images.image import Image
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["Extraction", "extract_holes", "extract_sources"]
 

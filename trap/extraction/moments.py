@@ -13,12 +13,10 @@ from trap.extraction.gaussian import Gaussians
 from trap.kernels.moments import component_moments
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from trap.extraction.deblend import Components
     from trap.extraction.islands import Islands
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["measure_moments", "peak_correction"]
 

@@ -16,7 +16,8 @@ from trap.extraction.celestial import HWHM_PER_SIGMA
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
+    from trap.typing import Array
+
 
 __all__ = ["FREE_NEIGHBOUR", "Roles", "assign_roles", "beam_plane", "is_within"]
 

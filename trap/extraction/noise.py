@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.sky import Sky
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["beam_correlation", "measure_correlation", "share_of_mean"]
 

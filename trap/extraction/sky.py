@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from trap.extraction.background import Background
     from trap.extraction.islands import Islands
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["Heights", "Sky"]
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.gaussian import Gaussians
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = [
     "ErrorColumns",

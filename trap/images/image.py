@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from trap.config import ReadingConfig
-from trap.images.fits import find_image
 from trap.images.formats import format_of
-from trap.images.headers import jansky_per_unit, read_metadata
+from trap.images.formats.fits import find_image
+from trap.images.headers.planes import choose_plane
+from trap.images.headers.projection import celestial_wcs
+from trap.images.headers.read import jansky_per_unit, read_metadata
 from trap.images.metadata import ImageMetadata
-from trap.images.planes import choose_plane
-from trap.images.projection import celestial_wcs
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header

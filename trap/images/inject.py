@@ -13,8 +13,8 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from trap.errors import ConfigError, ImageError
-from trap.images.files import is_folder, reading
-from trap.images.fits import find_image
+from trap.images.formats.files import is_folder, reading
+from trap.images.formats.fits import find_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from astropy.nddata import Cutout2D, NoOverlapError
 from astropy.wcs import WCS
 
 from trap.errors import TransientError
-from trap.images.projection import celestial_wcs
+from trap.images.headers.projection import celestial_wcs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -64,7 +64,7 @@ class ImageMetadata:
         deg — position of the middle of the image, ICRS; the right ascension in [0, 360).
     deltax, deltay
         deg/pixel — increments along x and y, at the reference pixel. See
-        :func:`trap.images.projection.pixel_increments` for their signs.
+        :func:`trap.images.headers.projection.pixel_increments` for their signs.
     nx, ny
         Number of columns and of rows.
     unit

@@ -10,10 +10,8 @@ from trap.kernels.compiled import compiled
 from trap.kernels.gaussian import copy_table, invert, slopes_at
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
 
 __all__ = ["design_of", "fit_covariances", "products", "sandwich"]
 

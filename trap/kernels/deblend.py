@@ -11,8 +11,8 @@ from trap.kernels.compiled import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
+    from trap.typing import Array, Indices
+
 
 __all__ = ["part_islands"]
 

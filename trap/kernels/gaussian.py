@@ -13,10 +13,8 @@ import numpy as np
 from trap.kernels.compiled import compiled
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
     Pixels = tuple[Indices, Indices, Array]
 
 __all__ = ["FURTHEST", "copy_table", "fit_gaussians", "invert", "residuals", "slopes_at", "strongest_components"]

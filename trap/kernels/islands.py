@@ -12,8 +12,8 @@ from trap.kernels.maps import IN_PEAK
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
+    from trap.typing import Array, Indices
+
 
 __all__ = ["AT_EDGE", "AT_GAP", "connected_pixels", "fit_footprints", "touching"]
 

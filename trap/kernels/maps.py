@@ -14,9 +14,8 @@ from trap.kernels.compiled import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
-    Map = NDArray[np.float32]
+    from trap.typing import Array, Indices, Map
+
 
 __all__ = ["IN_ISLAND", "IN_PEAK", "height_map", "interpolate_rows", "pixels_at", "search_mask"]
 

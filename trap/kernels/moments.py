@@ -9,10 +9,8 @@ import numpy as np
 from trap.kernels.compiled import compiled
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
 
 __all__ = ["component_moments"]
 

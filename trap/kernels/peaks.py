@@ -11,10 +11,8 @@ from trap.kernels.covariance import design_of, products, sandwich
 from trap.kernels.gaussian import FURTHEST, invert
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trap.typing import Array, Indices
 
-    Array = NDArray[np.float64]
-    Indices = NDArray[np.intp]
 
 __all__ = ["add_gaussians", "core_pixels", "fit_peaks", "link_gaussians"]
 

@@ -11,7 +11,8 @@ from trap.kernels.compiled import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
+    from trap.typing import Array
+
 
 __all__ = ["clipped_moments"]
 

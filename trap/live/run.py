@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from trap.dataset.outcomes import ExitCode
 from trap.errors import ImageError, TransientError
 from trap.images.image import read_image
 from trap.live.assembly import Assembler
 from trap.live.sources import open_source
-from trap.outcomes import ExitCode
-from trap.patience import call_patiently
 from trap.pipeline import RETRY_DELAYS, open_run
+from trap.retry import call_patiently
 from trap.run.image_measurement import measure_image, warm_up
 from trap.run.look_ahead import LookAhead
 from trap.steps import persistence
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
     from trap.catalogues import MonitorPositions
     from trap.config import LiveConfig, PipelineConfig
+    from trap.dataset.outcomes import TimestepOutcome
+    from trap.dataset.records import ImageResult, UnreadableImage
     from trap.live.assembly import ClosedTimestep
     from trap.live.sources import Source
-    from trap.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
-    from trap.records import ImageResult, UnreadableImage
     from trap.workers.executors import Result
 
 __all__ = ["LiveRun", "LiveTally", "open_live", "run_live"]

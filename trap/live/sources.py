@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from trap.arrivals import IncomingFolder
 from trap.errors import ConfigError, ImageError
+from trap.images.incoming import IncomingFolder
 from trap.images.stream import read_frame
 
 if TYPE_CHECKING:

@@ -14,12 +14,10 @@ import numpy as np
 from trap.quality.reasons import Verdict
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from trap.config import QualityLofarConfig
     from trap.images.metadata import ImageMetadata, LofarStations
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["check_noise", "check_tau_time", "station_area", "theoretical_noise"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trap.report.text import MISSING, constancy_text, count, number, sky_position, text_table
 
 if TYPE_CHECKING:
-    from trap.demo import Comparison, RecoveredTransient, RecoveredVariable
+    from trap.simulation.comparison import Comparison, RecoveredTransient, RecoveredVariable
 
 __all__ = ["comparison_text"]
 

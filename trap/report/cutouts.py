@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.images.image import Image
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["CutOut", "plot_cutouts", "read_cutout"]
 

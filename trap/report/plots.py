@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
+    from trap.typing import Array
+
 
 __all__ = ["LightCurve", "plot_cutouts", "plot_eta_v", "plot_light_curves", "save_figure"]
 

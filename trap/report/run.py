@@ -10,7 +10,7 @@ from trap.report.text import constancy_text, count, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trap.outcomes import RunSummary
+    from trap.dataset.outcomes import RunSummary
 
 __all__ = ["run_text"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.catalogues import Measurements
-    from trap.extraction.shapes import SourceShapes
+    from trap.finder.shapes import SourceShapes
 
 __all__ = ["flag_names", "regions_text", "skymodel_text", "sources_text"]
 

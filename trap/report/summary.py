@@ -11,9 +11,8 @@ from trap.report.text import MISSING, count, moment, number, sky_position, text_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from trap.typing import Columns
 
-    Columns = Mapping[str, NDArray[Any]]
 
 __all__ = ["dataset_text", "datasets_table", "light_curve_text", "limits_table", "transients_table"]
 

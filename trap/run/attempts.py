@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from trap.dataset.outcomes import TimestepOutcome
 from trap.errors import DatasetLockedError, TransientError, WorkerLostError
-from trap.outcomes import TimestepOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,9 @@ from structlog.contextvars import bound_contextvars
 
 from trap.catalogues import Measurements
 from trap.config import PipelineConfig
+from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import ImageError
 from trap.images.image import Image, read_image
-from trap.records import ImageResult, UnreadableImage
 from trap.steps import persistence, quality, source_extraction
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import WorkerLostError
-from trap.patience import call_patiently
-from trap.records import ImageResult, UnreadableImage
+from trap.retry import call_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -82,7 +82,7 @@ class LookAhead:
 
         Returns
         -------
-        An :class:`~trap.records.UnreadableImage` also where measuring ended its worker process again
+        An :class:`~trap.dataset.records.UnreadableImage` also where measuring ended its worker process again
         and again: such an image costs itself, and not its timestep.
 
         Raises

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from trap.outcomes import TimestepOutcome
+    from trap.dataset.outcomes import TimestepOutcome
     from trap.run.planning import Timestep
 
     Observer = Callable[[TimestepOutcome], None]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trap.config import PipelineConfig
-from trap.records import UnreadableImage
+from trap.dataset.records import UnreadableImage
 from trap.run.scanning import scan_images
 from trap.steps.misc import ImageMetadataForSort, group_per_timestep
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
-    from trap.run.scanning import Progress
+    from trap.typing import Progress
 
 __all__ = ["Plan", "Timestep", "TimestepGroup", "make_plan"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from trap.errors import ImageError, TransientError, WorkerLostError
 from trap.images.image import read_image
-from trap.patience import call_patiently
+from trap.retry import call_patiently
 from trap.workers.executors import ProcessExecutor
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trap.config import PipelineConfig, ReadingConfig
+    from trap.typing import Progress
     from trap.workers.executors import Result
 
-    Progress = Callable[[int, int, str], None]
 
 __all__ = ["Description", "scan_images"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from trap.arrivals import Arrival
+    from trap.images.incoming import Arrival
 
 __all__ = ["Ledger", "open_ledger"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import structlog
 
 from trap.catalogues import Association, Associations, FitRequests, Flag, Measurements, NewSources
-from trap.records import ImageRecord
+from trap.dataset.records import ImageRecord
+from trap.dataset.state import as_utc64
 from trap.steps.quality import reject_against_history
-from trap.survey import as_utc64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from trap.association.entries import LightCurveKey
     from trap.config import AssociationConfig
+    from trap.dataset.records import ImageResult
+    from trap.dataset.state import DatasetState
     from trap.images.image import ImageMetadata
-    from trap.records import ImageResult
-    from trap.survey import Survey
 
 __all__ = ["associate_extracted_sources"]
 
 log = structlog.get_logger(__name__)
 
 
-def associate_extracted_sources(survey: Survey, results: Sequence[ImageResult]) -> tuple[ImageRecord, ...]:
+def associate_extracted_sources(state: DatasetState, results: Sequence[ImageResult]) -> tuple[ImageRecord, ...]:
     """Associate the images of one timestep, in the order given, and test what is new.
 
     Images that the quality history of their band speaks against are rejected here, where the
@@ -45,26 +45,26 @@ def associate_extracted_sources(survey: Survey, results: Sequence[ImageResult]) 
     -------
     One record per image, without forced fits yet.
     """
-    survey.catalogue.begin_timestep()
-    return tuple(_associate_image(survey, number, result) for number, result in enumerate(results))
+    state.catalogue.begin_timestep()
+    return tuple(_associate_image(state, number, result) for number, result in enumerate(results))
 
 
-def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageRecord:
+def _associate_image(state: DatasetState, number: int, result: ImageResult) -> ImageRecord:
     metadata = result.metadata
-    result = reject_against_history(result, survey)
+    result = reject_against_history(result, state)
     is_accepted = result.rejection is None
-    key = survey.light_curve_key(metadata, is_accepted=is_accepted)
-    region = survey.region_number(metadata, is_accepted=is_accepted)
+    key = state.light_curve_key(metadata, is_accepted=is_accepted)
+    region = state.region_number(metadata, is_accepted=is_accepted)
     if not is_accepted:
         return _without_sources(result, key, region)
-    survey.remember(result)
+    state.remember(result)
     if result.findings:
         log.warning("image_doubtful", image=metadata.url, findings=[finding.text for finding in result.findings])
     found = result.measurements
     measured = found.take(_ordered(found, np.flatnonzero(found.is_measured & (found.flags & Flag.OUTSIDE == 0))))
     log.debug("image_associated", image=metadata.url, n_found=len(found), n_associated=len(measured))
-    settings = survey.config.association
-    associations = survey.catalogue.associate(
+    settings = state.config.association
+    associations = state.catalogue.associate(
         measured,
         image=number,
         key=key,
@@ -79,7 +79,7 @@ def _associate_image(survey: Survey, number: int, result: ImageResult) -> ImageR
         region=region,
         measurements=measured,
         associations=associations,
-        new_sources=survey.looks.find_new_sources(key, new.entry, measured, new.measurement, survey.regions),
+        new_sources=state.looks.find_new_sources(key, new.entry, measured, new.measurement, state.regions),
         forced=FitRequests.empty(),
         n_dropped=len(found) - len(measured),
     )

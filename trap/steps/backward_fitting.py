@@ -16,9 +16,9 @@ import structlog
 from trap.association.new_sources import EarlierFluxes
 from trap.catalogues import Association, ExtractType, FitRequests, Measurements
 from trap.config import ReadingConfig
+from trap.dataset.records import BackwardFits
 from trap.errors import ImageError
 from trap.images.image import read_image
-from trap.records import BackwardFits
 from trap.steps.forced_fitting import perform_forced_fits, with_reasons
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
-    from trap.records import ImageRecord
-    from trap.survey import EarlierImage, Survey
+    from trap.dataset.records import ImageRecord
+    from trap.dataset.state import DatasetState, EarlierImage
 
 __all__ = [
     "BackwardRequests",
@@ -51,7 +51,7 @@ class BackwardRequests:
     positions: FitRequests
 
 
-def get_backward_requests(survey: Survey, images: Sequence[ImageRecord]) -> list[BackwardRequests]:
+def get_backward_requests(state: DatasetState, images: Sequence[ImageRecord]) -> list[BackwardRequests]:
     """List where the sources that are new in a timestep are to be measured in earlier images.
 
     Parameters
@@ -65,14 +65,14 @@ def get_backward_requests(survey: Survey, images: Sequence[ImageRecord]) -> list
     -------
     Band by band, the earliest image first; images whose sky region covers no new source are left out.
     """
-    catalogue = survey.catalogue
+    catalogue = state.catalogue
     points = [image.associations for image in images]
     new = np.concatenate([np.empty(0, np.int64), *(p.entry[p.type == Association.NEW_SOURCE] for p in points)])
     new = new[catalogue.entries["active"][new]]
     entries = catalogue.entries[new]
     requests = []
-    for image in survey.earlier_images:
-        covered = survey.regions[image.region].covers(entries["wm_ra"], entries["wm_dec"])
+    for image in state.earlier_images:
+        covered = state.regions[image.region].covers(entries["wm_ra"], entries["wm_dec"])
         if covered.any():
             positions = FitRequests.of(
                 ra=entries["wm_ra"][covered],
@@ -114,7 +114,7 @@ def perform_backward_fits(
 
 
 def associate_backward_fits(
-    survey: Survey, requests: Sequence[BackwardRequests], fits: Sequence[Measurements | None]
+    state: DatasetState, requests: Sequence[BackwardRequests], fits: Sequence[Measurements | None]
 ) -> tuple[BackwardFits, ...]:
     """Add what new sources were before to their light curves.
 
@@ -128,11 +128,11 @@ def associate_backward_fits(
     made = [(asked, found) for asked, found in zip(requests, fits, strict=True) if found is not None]
     if len(made) < len(requests):
         log.info("earlier_images_not_readable", n_images=len(requests) - len(made))
-    return tuple(_associate(survey, asked, found) for asked, found in made)
+    return tuple(_associate(state, asked, found) for asked, found in made)
 
 
 def judge_again(
-    survey: Survey, images: Sequence[ImageRecord], backward: Sequence[BackwardFits]
+    state: DatasetState, images: Sequence[ImageRecord], backward: Sequence[BackwardFits]
 ) -> tuple[ImageRecord, ...]:
     """Test what is new once more, now that earlier images tell how bright it was.
 
@@ -149,16 +149,16 @@ def judge_again(
     -------
     The images, with the transient candidates that this leaves or adds.
     """
-    return tuple(_judge_image(survey, image, backward) for image in images)
+    return tuple(_judge_image(state, image, backward) for image in images)
 
 
-def _judge_image(survey: Survey, image: ImageRecord, backward: Sequence[BackwardFits]) -> ImageRecord:
+def _judge_image(state: DatasetState, image: ImageRecord, backward: Sequence[BackwardFits]) -> ImageRecord:
     new = image.associations.take(image.associations.type == Association.NEW_SOURCE)
     fits = [one for one in backward if one.key == image.key]
     if not len(new) or not fits:
         return image
-    found = survey.looks.find_new_sources(
-        image.key, new.entry, image.measurements, new.measurement, survey.regions, earlier=_mean_fluxes(new.entry, fits)
+    found = state.looks.find_new_sources(
+        image.key, new.entry, image.measurements, new.measurement, state.regions, earlier=_mean_fluxes(new.entry, fits)
     )
     return replace(image, new_sources=found)
 
@@ -178,10 +178,10 @@ def _mean_fluxes(entries: NDArray[np.int64], fits: Sequence[BackwardFits]) -> Ea
     return EarlierFluxes(n, weighted / total, total**-0.5)
 
 
-def _associate(survey: Survey, requests: BackwardRequests, fits: Measurements) -> BackwardFits:
+def _associate(state: DatasetState, requests: BackwardRequests, fits: Measurements) -> BackwardFits:
     rows = np.flatnonzero(fits.is_measured)
     targets = requests.positions.target
-    points = survey.catalogue.add_backward_fits(targets[rows], fits, rows, requests.image.key)
+    points = state.catalogue.add_backward_fits(targets[rows], fits, rows, requests.image.key)
     return BackwardFits(
         image=requests.image.id,
         key=requests.image.key,

@@ -13,9 +13,9 @@ import numpy as np
 
 from trap.catalogues import Associations, ExtractType, FitRequests, Flag, Measurements
 from trap.config import ReadingConfig
+from trap.dataset.state import as_utc64
 from trap.extraction.forced import fit_positions
 from trap.images.image import read_image
-from trap.survey import as_utc64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
+    from trap.dataset.records import ImageRecord
+    from trap.dataset.state import DatasetState
     from trap.extraction.background import Background
-    from trap.records import ImageRecord
-    from trap.survey import Survey
 
 __all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits", "with_reasons"]
 
 _FIRST = ReadingConfig()
 
 
-def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
+def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
     """List the positions of an image to be fitted: null detections first, then monitored positions.
 
     TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the
@@ -48,15 +48,15 @@ def get_forced_fit_requests(image: ImageRecord, survey: Survey) -> FitRequests:
     """
     if image.result.rejection is not None:
         return FitRequests.empty()
-    catalogue, metadata = survey.catalogue, image.result.metadata
+    catalogue, metadata = state.catalogue, image.result.metadata
     missed = catalogue.null_detections(
         # Its own circle: that of its sky region may be another pointing's.
-        metadata.sky_region(survey.config.source_extraction.extraction_radius_pix),
+        metadata.sky_region(state.config.source_extraction.extraction_radius_pix),
         taustart=as_utc64(metadata.taustart_ts),
         associated=image.associations.entry,
-        expiration=survey.config.source_extraction.expiration,
+        expiration=state.config.source_extraction.expiration,
     )
-    monitors = survey.monitors
+    monitors = state.monitors
     watched = np.flatnonzero(metadata.sky_region(0).covers(monitors.ra, monitors.dec))
     entries = catalogue.entries[missed]
     return FitRequests(
@@ -114,7 +114,7 @@ def perform_forced_fits(
 
 
 def insert_and_associate_forced_fits(
-    survey: Survey,
+    state: DatasetState,
     images: Sequence[ImageRecord],
     requests: Sequence[FitRequests],
     fits: Sequence[Measurements],
@@ -141,17 +141,17 @@ def insert_and_associate_forced_fits(
         If a request and its fits do not match in number.
     """
     completed = tuple(
-        _associate_fits(survey, number, image, asked, made)
+        _associate_fits(state, number, image, asked, made)
         for number, (image, asked, made) in enumerate(zip(images, requests, fits, strict=True))
     )
     missed = [image.forced.target[_is_null(image) & image.forced_measurements.is_measured] for image in completed]
     detected = [image.associations.entry for image in images]
-    survey.catalogue.count_forced_fits(_joined(missed), _joined(detected))
+    state.catalogue.count_forced_fits(_joined(missed), _joined(detected))
     return completed
 
 
 def _associate_fits(
-    survey: Survey, number: int, image: ImageRecord, requests: FitRequests, fits: Measurements
+    state: DatasetState, number: int, image: ImageRecord, requests: FitRequests, fits: Measurements
 ) -> ImageRecord:
     if len(requests) != len(fits):
         msg = f"{image.result.metadata.url}: {len(fits)} forced fits for {len(requests)} requests"
@@ -165,10 +165,10 @@ def _associate_fits(
     missed, watched = usable & null, usable & ~null
     points = [
         image.associations,
-        survey.catalogue.add_null_detections(requests.target[missed], measurements, rows[missed], image.key),
+        state.catalogue.add_null_detections(requests.target[missed], measurements, rows[missed], image.key),
     ]
     if watched.any():
-        points += _associate_monitored(survey, number, image, requests.target[watched], measurements, rows[watched])
+        points += _associate_monitored(state, number, image, requests.target[watched], measurements, rows[watched])
     return replace(image, measurements=measurements, associations=Associations.concatenate(points), forced=requests)
 
 
@@ -179,7 +179,7 @@ def with_reasons(fits: Measurements) -> Measurements:
 
 
 def _associate_monitored(
-    survey: Survey,
+    state: DatasetState,
     number: int,
     image: ImageRecord,
     monitors: NDArray[np.int64],
@@ -188,13 +188,13 @@ def _associate_monitored(
 ) -> list[Associations]:
     """Make the entries of positions fitted for the first time; add all points."""
     taustart = as_utc64(image.result.metadata.taustart_ts)
-    first = survey.monitor_entries[monitors] < 0
-    survey.monitor_entries[monitors[first]] = survey.catalogue.create_monitored(
+    first = state.monitor_entries[monitors] < 0
+    state.monitor_entries[monitors[first]] = state.catalogue.create_monitored(
         measurements, rows[first], image=number, taustart=taustart
     )
-    entries = survey.monitor_entries[monitors]
+    entries = state.monitor_entries[monitors]
     return [
-        survey.catalogue.add_monitored(entries[picked], measurements, rows[picked], image.key, first=is_first)
+        state.catalogue.add_monitored(entries[picked], measurements, rows[picked], image.key, first=is_first)
         for picked, is_first in ((first, True), (~first, False))
     ]
 

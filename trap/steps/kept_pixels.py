@@ -9,10 +9,10 @@ import numpy as np
 from sqlalchemy.engine import make_url
 
 from trap.catalogues import ExtractType
+from trap.dataset.records import KeptPixels
 from trap.errors import ConfigError
 from trap.images.image import Image
 from trap.images.kept_pixels import keep_cutouts, keep_image
-from trap.records import KeptPixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import ExecutionConfig
-    from trap.records import ImageRecord
+    from trap.dataset.records import ImageRecord
 
 __all__ = ["keep_pixels", "pixel_directory"]
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trap.catalogues import Associations, FitRequests, Flag, Measurements, NewSources
-from trap.records import ImageRecord, TimestepRecord
+from trap.dataset.records import ImageRecord, TimestepRecord
 from trap.steps.varmetric import summarise_touched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from trap.records import ImageResult, UnreadableImage
-    from trap.survey import Survey
+    from trap.dataset.records import ImageResult, UnreadableImage
+    from trap.dataset.state import DatasetState
 
 __all__ = ["record_late_images"]
 
 
 def record_late_images(
-    survey: Survey, taustart_ts: datetime, results: Sequence[ImageResult], unreadable: tuple[UnreadableImage, ...]
+    state: DatasetState, taustart_ts: datetime, results: Sequence[ImageResult], unreadable: tuple[UnreadableImage, ...]
 ) -> TimestepRecord:
     """Give late images their bands and sky regions, and nothing else.
 
@@ -41,26 +41,26 @@ def record_late_images(
     unreadable
         Those that could not be read.
     """
-    survey.catalogue.begin_timestep()
-    images = tuple(_record(survey, result) for result in results)
+    state.catalogue.begin_timestep()
+    images = tuple(_record(state, result) for result in results)
     return TimestepRecord(
         taustart_ts=taustart_ts,
         images=images,
         unreadable=unreadable,
-        changes=survey.catalogue.changes,
-        links=survey.region_links(images),
-        metrics=summarise_touched(survey, images),
+        changes=state.catalogue.changes,
+        links=state.region_links(images),
+        metrics=summarise_touched(state, images),
         is_late=True,
     )
 
 
-def _record(survey: Survey, result: ImageResult) -> ImageRecord:
+def _record(state: DatasetState, result: ImageResult) -> ImageRecord:
     found = result.measurements
     usable = found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0))
     return ImageRecord(
         result=result,
-        key=survey.light_curve_key(result.metadata),
-        region=survey.region_number(result.metadata),
+        key=state.light_curve_key(result.metadata),
+        region=state.region_number(result.metadata),
         measurements=usable if result.rejection is None else Measurements.empty(),
         associations=Associations.empty(),
         new_sources=NewSources.empty(),

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trap import quality
-from trap.db import datasets, runs, surveys, timesteps
+from trap.db import dataset_state, datasets, runs, timesteps
 from trap.db.engine import make_engine, reading, transaction
 from trap.db.images import insert_images
 from trap.db.locks import confirm_writer, writing
@@ -14,7 +14,7 @@ from trap.db.resume import find_resumable
 from trap.db.schema import upgrade
 from trap.errors import ConfigError, TransientError
 from trap.images.image import Image
-from trap.patience import STORE_DELAYS, call_patiently
+from trap.retry import STORE_DELAYS, call_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from trap.catalogues import MonitorPositions
     from trap.config import PipelineConfig
+    from trap.dataset.records import ImageRecord, StoredIds, TimestepRecord, UnreadableImage
+    from trap.dataset.state import DatasetState
     from trap.db.images import ImageIds
     from trap.images.image import ImageMetadata
-    from trap.records import ImageRecord, StoredIds, TimestepRecord, UnreadableImage
-    from trap.survey import Survey
 
 __all__ = [
     "create_dataset",
@@ -38,7 +38,7 @@ __all__ = [
     "get_accessors",
     "known_contents",
     "latest_timestep",
-    "load_survey",
+    "load_state",
     "open_dataset",
     "paths_to_fits",
     "record_failure",
@@ -213,7 +213,7 @@ def store_images_in_db(
     connection: Connection,
     dataset_id: int,
     images: Sequence[ImageRecord],
-    survey: Survey,
+    state: DatasetState,
     timestep_id: int | None = None,
 ) -> ImageIds:
     """Insert images, with their bands, sky regions, noise meshes and rejections.
@@ -226,10 +226,10 @@ def store_images_in_db(
     -------
     Row numbers of the images, and of all bands and regions of the survey.
     """
-    return insert_images(connection, dataset_id, timestep_id, images, survey)
+    return insert_images(connection, dataset_id, timestep_id, images, state)
 
 
-def store_timestep(engine: Engine, dataset_id: int, record: TimestepRecord, survey: Survey) -> StoredIds | None:
+def store_timestep(engine: Engine, dataset_id: int, record: TimestepRecord, state: DatasetState) -> StoredIds | None:
     """Store a timestep in one transaction: all of it or nothing; changes nothing in memory.
 
     The transaction is tried again after an error that may pass, such as a lost connection.
@@ -251,15 +251,15 @@ def store_timestep(engine: Engine, dataset_id: int, record: TimestepRecord, surv
     def attempt() -> StoredIds | None:
         confirm_writer(engine, dataset_id)
         with transaction(engine) as connection:
-            return store(connection, dataset_id, record, survey)
+            return store(connection, dataset_id, record, state)
 
     return call_patiently(attempt, STORE_DELAYS)
 
 
-def load_survey(engine: Engine, dataset_id: int, config: PipelineConfig) -> Survey:
+def load_state(engine: Engine, dataset_id: int, config: PipelineConfig) -> DatasetState:
     """Load the state of a dataset."""
     with reading(engine) as connection:
-        return surveys.load_survey(connection, dataset_id, config)
+        return dataset_state.load_state(connection, dataset_id, config)
 
 
 def known_contents(engine: Engine, dataset_id: int) -> set[str]:

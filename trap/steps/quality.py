@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trap.config import PipelineConfig
+    from trap.dataset.records import ImageResult
+    from trap.dataset.state import DatasetState
     from trap.extraction.background import Background
     from trap.images.image import Image
     from trap.quality import Finding, Rejection, RejectReason
-    from trap.records import ImageResult
-    from trap.survey import Survey
 
 __all__ = ["examine", "examine_sources", "reject_against_history", "reject_check", "reject_image"]
 
@@ -69,7 +69,7 @@ def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> 
     return quality.first_rejection(examine(accessor, rms_qc, job_config))
 
 
-def reject_against_history(result: ImageResult, survey: Survey) -> ImageResult:
+def reject_against_history(result: ImageResult, state: DatasetState) -> ImageResult:
     """Compare an image with the latest accepted ones of its band, Stokes parameter and telescope.
 
     Returns
@@ -83,9 +83,9 @@ def reject_against_history(result: ImageResult, survey: Survey) -> ImageResult:
         result.metadata,
         rms=result.rms_qc,
         pixel_hash=result.pixel_hash,
-        key=survey.history_key(result.metadata),
-        earlier=survey.accepted,
-        config=survey.config,
+        key=state.history_key(result.metadata),
+        earlier=state.accepted,
+        config=state.config,
     )
     return result.found(findings)
 

@@ -9,7 +9,7 @@ import numpy as np
 from trap.catalogues import VarMetrics
 from trap.db.engine import transaction
 from trap.db.lightcurves import light_curve_points, save_varmetric
-from trap.patience import STORE_DELAYS, call_patiently
+from trap.retry import STORE_DELAYS, call_patiently
 from trap.variability.metrics import (
     FLUX_STATISTICS,
     eta_p_value,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection, Engine
 
-    from trap.records import ImageRecord
-    from trap.survey import Survey
+    from trap.dataset.records import ImageRecord
+    from trap.dataset.state import DatasetState
 
 __all__ = ["execute_store_varmetric", "refresh_varmetric", "summarise_touched"]
 
@@ -39,7 +39,7 @@ LEAST_BANDS = 2
 """A spectral index needs two."""
 
 
-def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetrics:
+def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> VarMetrics:
     """Summarise the light curves that got a point in this timestep.
 
     As in TraP, an entry is described by the band in which it is brightest at its latest time.
@@ -56,14 +56,14 @@ def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetri
     entries, numbers = entries[order], numbers[order]
     first = np.flatnonzero(np.diff(entries, prepend=-1))
     entries, numbers = entries[first], numbers[first]
-    active = survey.catalogue.entries["active"][entries]
+    active = state.catalogue.entries["active"][entries]
     entries, numbers = entries[active], numbers[active]
     curves = np.zeros(len(entries), FLUX_STATISTICS)
     for number, image in enumerate(images):
         chosen = numbers == number
-        curves[chosen] = survey.catalogue.fluxes(image.key)[entries[chosen]]
+        curves[chosen] = state.catalogue.fluxes(image.key)[entries[chosen]]
     modulation, modulation_err = modulation_index(curves)
-    index, index_err = _spectral_indices(survey, entries)
+    index, index_err = _spectral_indices(state, entries)
     return VarMetrics(
         entry=entries,
         band=np.array([image.key.band for image in images], np.int64)[numbers],
@@ -85,15 +85,17 @@ def summarise_touched(survey: Survey, images: Sequence[ImageRecord]) -> VarMetri
     )
 
 
-def _spectral_indices(survey: Survey, entries: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _spectral_indices(
+    state: DatasetState, entries: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit the weighted mean flux densities of Stokes I in all bands."""
-    keys = [key for key in survey.catalogue.light_curves if key.stokes == STOKES_I]
+    keys = [key for key in state.catalogue.light_curves if key.stokes == STOKES_I]
     if len(keys) < LEAST_BANDS:
         return np.full(len(entries), np.nan), np.full(len(entries), np.nan)
-    curves = [survey.catalogue.fluxes(key)[entries] for key in keys]
+    curves = [state.catalogue.fluxes(key)[entries] for key in keys]
     means = np.array([np.where(curve["n"] > 0, curve["wmean_f_int"], np.nan) for curve in curves])
     weights = np.array([np.where(curve["n"] > 0, curve["wsum_f_int"], np.nan) for curve in curves])
-    frequencies = np.array([survey.bands[key.band].freq_central for key in keys])
+    frequencies = np.array([state.bands[key.band].freq_central for key in keys])
     shape = (len(keys), len(entries))
     return spectral_index(frequencies, means.reshape(shape), weights.reshape(shape) ** -0.5)
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    Array = NDArray[np.float64]
-    Rows = NDArray[np.intp]
+    from trap.typing import Array, Indices
+
 
 __all__ = [
     "FLUX_STATISTICS",
@@ -54,7 +54,7 @@ FLUX_STATISTICS = np.dtype(
 for f_int also the highest, ``err2`` = Σ σ², and ``vs`` and ``m`` of its largest step."""
 
 
-def add_points(statistics: NDArray[Any], rows: Rows, fluxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:
+def add_points(statistics: NDArray[Any], rows: Indices, fluxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:
     """Add one flux point to each of several light curves, in place.
 
     Parameters
@@ -76,7 +76,7 @@ def add_points(statistics: NDArray[Any], rows: Rows, fluxes: Mapping[str, tuple[
     statistics["err2_f_int"][rows] += f_int_err**2
 
 
-def _add_step(statistics: NDArray[Any], rows: Rows, n: NDArray[np.int32], values: Array, errors: Array) -> None:
+def _add_step(statistics: NDArray[Any], rows: Indices, n: NDArray[np.int32], values: Array, errors: Array) -> None:
     """Compare each new point with the mean of those before, and keep the step if it is the largest so far.
 
     Vs = ΔI / σ(ΔI) and m = ΔI / mean of the two, as Mooley et al. (2016, eq. 1 and 3) of two epochs.
@@ -95,7 +95,7 @@ def _add_step(statistics: NDArray[Any], rows: Rows, n: NDArray[np.int32], values
 
 
 def _add_quantity(
-    statistics: NDArray[Any], rows: Rows, n: NDArray[np.int32], quantity: str, values: Array, errors: Array
+    statistics: NDArray[Any], rows: Indices, n: NDArray[np.int32], quantity: str, values: Array, errors: Array
 ) -> None:
     mean, wmean = statistics[f"mean_{quantity}"], statistics[f"wmean_{quantity}"]
     deviation = values - mean[rows]

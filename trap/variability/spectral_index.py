@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from trap.typing import Array
 
-    Array = NDArray[np.float64]
 
 __all__ = ["spectral_index"]
 

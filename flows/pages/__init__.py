@@ -1,0 +1,1 @@
+"""Pages, events and progress on the Prefect server."""

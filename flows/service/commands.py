@@ -1,0 +1,133 @@
+"""What `trap deploy`, `trap watch` and `trap ui` do; the command line finds them as entry points."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import webbrowser
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.service.deployments import DeploymentOptions, deploy, serve_here
+from flows.service.server import ensure_server, stop_command
+from flows.service.watch import watch
+from trap.db.engine import absolute_url
+from trap.images.incoming import IncomingFolder
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from flows.service.server import Server
+    from trap.config import PipelineConfig
+
+__all__ = ["deploy_all", "show_ui", "watch_folder"]
+
+
+def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
+    """Make the work pool, the deployments and the automations on the server, and say how to go on.
+
+    Parameters
+    ----------
+    config
+        Settings of the runs.
+    arguments
+        Those of ``trap deploy``.
+    """
+    options = replace(
+        _options(config, arguments),
+        pool=arguments.pool or arguments.type,
+        pool_type=arguments.type,
+        image=arguments.image,
+    )
+    with _server() as server:
+        names = deploy(options)
+    print(f"deployed: {', '.join(names)}")
+    print(f"form: {server.ui_url}/deployments")
+    print(f"to run them: prefect worker start --pool {options.pool} --type {options.pool_type}")
+    print(f"to be told of new images at once: trap watch {options.incoming}")
+    return 0
+
+
+def watch_folder(_config: PipelineConfig, arguments: Namespace) -> int:
+    """Tell the server of images that arrive, until interrupted or terminated.
+
+    Parameters
+    ----------
+    arguments
+        Those of ``trap watch``.
+    """
+    folder = IncomingFolder(arguments.folder, tuple(arguments.pattern), arguments.settle)
+    with _server(), _until_terminated() as stop:
+        watch(folder, stop)
+    return 0
+
+
+def show_ui(config: PipelineConfig, arguments: Namespace) -> int:
+    """Serve the deployments from here, watch the folder of incoming images, and open the pages of the server.
+
+    Parameters
+    ----------
+    config
+        Settings of the runs.
+    arguments
+        Those of ``trap ui``.
+    """
+    options = _options(config, arguments)
+    options.incoming.mkdir(parents=True, exist_ok=True)
+    with _server() as server:
+        for line in _what_to_look_at(server, options.incoming):
+            print(line, flush=True)
+        if not arguments.no_browser:
+            webbrowser.open(f"{server.ui_url}/deployments")
+        stop = threading.Event()
+        watcher = threading.Thread(target=watch, args=(IncomingFolder(options.incoming), stop), daemon=True)
+        watcher.start()
+        try:
+            serve_here(options)
+        finally:
+            stop.set()
+            watcher.join()
+    return 0
+
+
+def _what_to_look_at(server: Server, incoming: Path) -> Iterator[str]:
+    yield f"{server.ui_url}/deployments: process-dataset/manual, 'Run' > 'Custom run' shows the form of all settings"
+    yield f"{server.ui_url}/runs: every run, with its groups of timesteps, logs and artifacts"
+    yield f"{server.ui_url}/automations: what starts by itself; put images into {incoming}"
+    if server.pid is not None:
+        yield f"the server goes on running when this ends; stop it with: {stop_command()}"
+
+
+def _options(config: PipelineConfig, arguments: Namespace) -> DeploymentOptions:
+    return DeploymentOptions(
+        config=config.with_options(execution={"database": absolute_url(config.execution.database)}),
+        incoming=arguments.incoming.absolute(),
+        every_seconds=arguments.every,
+    )
+
+
+@contextmanager
+def _server() -> Iterator[Server]:
+    """Find the server and let everything here, and every child, report to it."""
+    server = ensure_server()
+    os.environ["PREFECT_API_URL"] = server.api_url
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield server
+
+
+@contextmanager
+def _until_terminated() -> Iterator[threading.Event]:
+    """Set an event when the process is interrupted or terminated."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,130 @@
+"""What is tried again, how often, and when: all of it in one table.
+
+Only what may pass is tried again (a lost worker, a busy database, a network file system that is
+away), never bad data. A step is tried again by its task; a whole run, after its process has died, by
+:mod:`flows.recovery`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FLOW", "GROUP_FLOW", "POLICIES", "RUN", "TIMESTEP", "Policy", "RunPolicy", "policy_of", "time_label"]
+
+FLOW, GROUP_FLOW = "process-dataset", "timestep-group"
+"""Names of the flows that the policies are for: a run, and the groups of timesteps in it."""
+FIRST_DELAY_SECONDS = 2.0
+"""Waiting time before the first retry; it doubles from one to the next."""
+JITTER = 0.5
+"""Waiting times vary by half, so that steps that failed together do not come back together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How Prefect runs one step. Not with tags: for each task that has any, Prefect asks the server for limits of them.
+
+    Parameters
+    ----------
+    retries
+        How often the step is tried again after a :class:`~trap.errors.TransientError` or its time-out.
+    timeout_seconds
+        s — after which the step is given up, and what it had begun in the database taken back. None for what
+        runs in worker processes: a time-out of Prefect's would end nothing that sits in compiled code, while
+        :class:`~trap.workers.executors.ProcessExecutor` kills the worker, which is a transient error.
+    label
+        Tells, from the step's arguments, what a run of it works on.
+    """
+
+    retries: int = 0
+    timeout_seconds: float | None = None
+    label: Callable[..., str] = lambda *_, **__: ""
+
+    @property
+    def delays(self) -> tuple[float, ...]:
+        """Waiting times [s] before the further attempts, without their jitter."""
+        return tuple(FIRST_DELAY_SECONDS * 2**attempt for attempt in range(self.retries))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPolicy:
+    """How a whole run is begun, stopped, and taken up again when its process has died.
+
+    Parameters
+    ----------
+    open_delays
+        s — waiting times before a database that is away, or a dataset that another run is still writing, is
+        tried again.
+    poll_seconds
+        s — how often a run asks whether it is to stop; between timesteps only.
+    heartbeat_seconds
+        s — how often a run says that it is alive; Prefect allows no less than 30.
+    silence_seconds
+        s — a run that has said nothing for so long is taken for dead. Below three heartbeats a run in good health
+        would be: the first one comes late.
+    crash_retries
+        How often a run whose process has died is started again. It goes on after the last stored timestep.
+    crash_delay_seconds
+        s — waiting time before the first of these; it doubles from one to the next.
+    """
+
+    open_delays: tuple[float, ...] = (2.0, 5.0, 10.0, 20.0, 40.0)
+    poll_seconds: float = 5.0
+    heartbeat_seconds: int = 30
+    silence_seconds: int = 120
+    crash_retries: int = 3
+    crash_delay_seconds: float = 10.0
+
+
+def time_label(moment: datetime) -> str:
+    """Write a time in UTC for people, no finer than it is."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+
+
+def _image_label(url: str, *_: object, **__: object) -> str:
+    return Path(url).name
+
+
+def _fits_label(requests: Any, url: str, *_: object, **__: object) -> str:  # noqa: ANN401 (a table, of which the length)
+    return f"{Path(url).name}, {len(requests)} positions"
+
+
+def _backward_label(positions: Any, image: Any, *_: object) -> str:  # noqa: ANN401
+    return f"{Path(image.url).name}, {len(positions)} positions"
+
+
+def _association_label(_state: object, results: Any) -> str:  # noqa: ANN401
+    return time_label(results[0].metadata.taustart_ts) if len(results) else "no images"
+
+
+def _store_label(_engine: object, _dataset: int, record: Any, *_: object) -> str:  # noqa: ANN401
+    return time_label(record.taustart_ts)
+
+
+POLICIES = {
+    "measure_image": Policy(retries=3, label=_image_label),
+    "perform_forced_fits": Policy(retries=3, label=_fits_label),
+    "perform_backward_fits": Policy(retries=3, label=_backward_label),
+    "load_state": Policy(retries=3, timeout_seconds=600.0),
+    # Association changes the survey in memory. Done twice it would add every point twice, so it is never tried again
+    # by itself: if it fails, so does its timestep, and the state is loaded anew from the database.
+    "associate_extracted_sources": Policy(label=_association_label),
+    # One transaction, which leaves nothing behind when it fails, and changes nothing in memory.
+    "store_timestep": Policy(retries=5, timeout_seconds=300.0, label=_store_label),
+}
+"""By the name of the step. One that is not named here is tried once."""
+
+
+def policy_of(step: str) -> Policy:
+    """Look up how a step is run."""
+    return POLICIES.get(step, Policy())
+
+
+TIMESTEP = Policy(retries=3)
+"""A whole timestep as one task; every attempt starts from the state that the database holds."""
+
+RUN = RunPolicy()
+"""A run of a deployment."""

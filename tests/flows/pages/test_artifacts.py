@@ -1,0 +1,104 @@
+"""What a run leaves to be read in Prefect's pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from made_up_survey import Field, sources
+
+from flows.pages.artifacts import group_table, summary_text, top_variables
+from trap.config import PipelineConfig
+from trap.dataset.outcomes import RunSummary, TimestepOutcome
+from trap.dataset.records import UnreadableImage
+from trap.dataset.state import DatasetState
+from trap.quality import Rejection, RejectReason
+from trap.steps.association import associate_extracted_sources
+
+START = datetime(2012, 1, 1, tzinfo=UTC)
+REJECTION = Rejection(reason=RejectReason(0), comment="a | b\nc")
+
+
+@pytest.fixture
+def state():
+    return DatasetState(PipelineConfig())
+
+
+@pytest.fixture
+def outcomes(state):
+    field = Field()
+    good = field.image(0, sources([123.0, 123.5], 10.0), seconds={"read": 0.1, "quality": 0.0, "extraction": 0.2})
+    bad = field.image(0, freq=150e6).rejected(REJECTION)
+    return [
+        TimestepOutcome(
+            taustart_ts=START,
+            images=associate_extracted_sources(state, [good, bad]),
+            unreadable=(UnreadableImage(url="/in/torn.fits", reason="truncated"),),
+            duplicates=("/in/again.fits",),
+        ),
+        TimestepOutcome(taustart_ts=START, failure="ValueError: bad"),
+    ]
+
+
+@pytest.fixture
+def summary(outcomes):
+    return RunSummary(dataset_id=7, outcomes=tuple(outcomes), unreadable=(), known=("/in/old.fits",), late=())
+
+
+def test_group_table_has_a_row_for_every_image_and_every_failure(outcomes):
+    rows = group_table(outcomes)
+    statuses = [row["status"] for row in rows]
+    assert statuses == ["accepted", "rejected", "unreadable", "already known", "timestep failed"]
+    assert len({tuple(row) for row in rows}) == 1
+    assert (rows[0]["blind"], rows[0]["new"], rows[0]["extraction [s]"]) == (2, 0, 0.2)
+    assert rows[-1]["reason"] == "ValueError: bad"
+
+
+def test_group_table_can_be_sent_as_json(outcomes):
+    not_measured = Field().image(1, rms_qc=np.nan)
+    outcomes.append(
+        TimestepOutcome(
+            taustart_ts=START, images=associate_extracted_sources(DatasetState(PipelineConfig()), [not_measured])
+        )
+    )
+    json.dumps(group_table(outcomes), allow_nan=False)
+
+
+def test_summary_counts_and_names_what_was_left_out(summary, state):
+    text = summary_text(summary, state.catalogue)
+    lines = dict(line.strip("| ").split(" | ", 1) for line in text.splitlines() if line.count("|") == 3)
+    assert (lines["timesteps"], lines["timesteps failed"]) == ("2", "1")
+    assert (lines["images accepted"], lines["images left out"], lines["images known before"]) == ("1", "2", "2")
+    assert lines["sources"] == "2"
+    assert "truncated" in lines["/in/torn.fits"]
+
+
+def test_bars_and_line_breaks_in_reasons_do_not_break_the_table(summary, state):
+    assert r"a \| b c" in summary_text(summary, state.catalogue)
+
+
+def test_summary_of_a_run_without_work_says_so():
+    summary = RunSummary(dataset_id=7, outcomes=(), unreadable=(), known=("a.fits",), late=())
+    assert "| timesteps | 0 |" in summary_text(summary, None)
+
+
+def test_long_lists_are_cut(state):
+    late = tuple(f"{n}.fits" for n in range(60))
+    summary = RunSummary(dataset_id=7, outcomes=(), unreadable=(), known=(), late=late)
+    text = summary_text(summary, state.catalogue)
+    assert "49.fits" in text
+    assert "50.fits" not in text
+    assert "and 10 more" in text
+
+
+def test_variables_are_ranked_by_eta(state):
+    field = Field()
+    # The second source doubles, the first varies by one tenth.
+    for day, fluxes in enumerate([(0.02, 0.02), (0.022, 0.04)]):
+        associate_extracted_sources(state, [field.image(day, sources([123.0, 123.5], 10.0, flux=np.array(fluxes)))])
+    ranked = top_variables(state.catalogue)
+    assert [line[0] for line in ranked] == ["123.50000", "123.00000"]
+    # η of two points a and b with equal errors σ is (a - b)² / 2σ².
+    assert [float(line[4]) for line in ranked] == pytest.approx([0.02**2 / (2 * 5e-4**2), 0.002**2 / (2 * 5e-4**2)])

@@ -1,0 +1,146 @@
+"""Pages of new sources: so many and no more, and all accounted for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from flows.pages import candidates
+from flows.pages.candidates import CandidatePages, page_text
+from trap.config import PipelineConfig
+from trap.errors import TransientError, WorkerLostError
+from trap.report.candidates import Candidate, Pictures
+from trap.report.plots import LightCurve
+from trap.workers.executors import SerialExecutor
+
+N_POINTS = {"now": 1}
+
+
+def candidate(entry):
+    n = N_POINTS["now"]
+    curve = LightCurve(
+        title="", time=np.zeros(n, "M8[us]"), band_mhz=np.full(n, 1.4e3), flux=np.ones(n), error=np.ones(n),
+        extract_type=np.zeros(n, int),
+    )  # fmt: skip
+    numbers = dict.fromkeys(
+        ("wm_ra", "wm_decl", "freq_central", "f_int", "f_int_err", "f_peak", "f_peak_err", "det_sigma", "sigma_local",
+         "sigma_rms_min", "sigma_rms_max", "n_looks", "eta_int", "v_int"), 1.0,
+    )  # fmt: skip
+    facts = {"runcat": entry, "taustart_ts": np.datetime64("2026-01-01", "us"), "url": "a.fits", **numbers}
+    return Candidate(facts=facts, curve=curve, earlier="")
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    """Pages by their keys, in the order in which they were made."""
+    pages = []
+    N_POINTS["now"] = 1
+    monkeypatch.setattr(
+        candidates, "create_markdown_artifact", lambda text, key, **_: pages.append((key, text)) or f"id-of-{key}"
+    )
+    monkeypatch.setattr(candidates, "load_candidates", lambda _engine, _dataset, entries: list(map(candidate, entries)))
+    monkeypatch.setattr(candidates, "draw_candidate", lambda *_: Pictures(light_curve=b"curve", cutouts=b"cut"))
+    monkeypatch.setattr(candidates, "MAX_PAGES", 2)
+    monkeypatch.setattr(candidates, "MAX_FILES", 3)
+    return pages
+
+
+def dataset(pictures):
+    execution = {"pictures": str(pictures)}
+    return SimpleNamespace(engine=None, dataset_id=7, config=PipelineConfig().with_options(execution=execution))
+
+
+def timestep(*entries):
+    """An outcome whose new sources have these row numbers, and the catalogue that says so."""
+    image = SimpleNamespace(new_sources=SimpleNamespace(entry=np.arange(len(entries))))
+    return SimpleNamespace(images=[image]), SimpleNamespace(entries={"id": np.array(entries, int)})
+
+
+def test_pages_first_then_files_then_a_number_and_all_of_it_is_said(stored, tmp_path):
+    pages = CandidatePages(dataset(tmp_path / "pictures"), SerialExecutor())
+    pages.collect(*timestep(11, 12, 13))
+    pages.store_new()
+    pages.collect(*timestep(14, 15, 16, 17))
+    pages.store_new()
+    assert [key for key, _ in stored] == ["dataset-7-source-11", "dataset-7-source-12"]
+    folder = tmp_path / "pictures" / "dataset-7"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        f"source-{entry}-{name}.png" for entry in (13, 14, 15) for name in ("light-curve", "cutouts")
+    )
+    assert "[11](/artifacts/artifact/id-of-dataset-7-source-11)" in pages.text
+    assert f"Pictures of 3 more are in `{folder}`" in pages.text
+    assert "2 more have neither" in pages.text
+
+
+def test_at_the_end_only_pages_whose_light_curves_have_grown_are_made_anew(stored, tmp_path):
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    pages.collect(*timestep(11))
+    pages.store_new()
+    pages.store_again()
+    assert len(stored) == 1
+    N_POINTS["now"] = 5
+    pages.store_again()
+    assert [key for key, _ in stored] == ["dataset-7-source-11"] * 2
+
+
+def test_a_run_without_new_sources_has_nothing_to_say(stored, tmp_path):
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    pages.store_new()
+    pages.store_again()
+    assert (stored, pages.text) == ([], "")
+
+
+def test_a_page_that_cannot_be_drawn_does_not_end_the_run(stored, tmp_path, monkeypatch):
+    def die(*_):
+        raise WorkerLostError("the worker died")
+
+    monkeypatch.setattr(candidates, "draw_candidate", die)
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    pages.collect(*timestep(11))
+    pages.store_new()
+    assert stored == []
+
+
+def test_pages_are_drawn_while_the_group_goes_on_and_files_at_its_end(stored, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        candidates,
+        "draw_candidate",
+        lambda each, _: drawn.append(each.facts["runcat"]) or Pictures(light_curve=b"curve", cutouts=b"cut"),
+    )
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    pages.collect(*timestep(11, 12, 13))
+    assert (drawn, stored) == ([11, 12], [])
+    pages.store_new()
+    assert drawn == [11, 12, 13]
+    assert len(stored) == 2
+
+
+def test_a_database_that_is_away_costs_pages_and_not_the_timestep(stored, tmp_path, monkeypatch):
+    def away(*_):
+        raise TransientError("the database is away")
+
+    monkeypatch.setattr(candidates, "load_candidates", away)
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    with capture_logs() as logs:
+        pages.collect(*timestep(11))
+    assert [(line["event"], line["sources"]) for line in logs] == [("candidates_not_drawn", [11])]
+
+
+def test_a_folder_that_cannot_be_written_does_not_end_the_run(stored, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(candidates, "MAX_PAGES", 0)
+    pages = CandidatePages(dataset(tmp_path / "file"), SerialExecutor())
+    pages.collect(*timestep(11))
+    pages.store_new()
+    assert stored == []
+
+
+def test_pictures_are_in_the_page_itself_and_what_is_missing_is_said():
+    text = page_text(candidate(3), Pictures(light_curve=b"curve", cutouts=b"", missing=("a.fits: No such file",)))
+    assert "![light curve](data:image/png;base64,Y3VydmU=)" in text
+    assert "cut-outs" not in text
+    assert "a.fits: No such file" in text

@@ -1,0 +1,83 @@
+"""Events for automations: what is told of a timestep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_survey import START, Field, sources
+
+from flows.pages import events
+from flows.pages.events import IMAGE_REJECTED, TIMESTEP_FAILED, TRANSIENT_DETECTED, emit_outcome
+from trap.config import PipelineConfig
+from trap.dataset.outcomes import TimestepOutcome
+from trap.dataset.records import UnreadableImage
+from trap.dataset.state import DatasetState
+from trap.quality import Rejection, RejectReason
+from trap.steps.association import associate_extracted_sources
+
+
+@pytest.fixture
+def emitted(monkeypatch):
+    told = []
+    monkeypatch.setattr(events, "emit_event", lambda **facts: told.append(facts))
+    return told
+
+
+@pytest.fixture
+def state():
+    return DatasetState(PipelineConfig())
+
+
+def with_new_sources(state, n):
+    """A second image of a field that was empty in the first, with ``n`` sources far above its noise."""
+    field = Field()
+    images = associate_extracted_sources(state, [field.image(0)])
+    state.looks.add(images[0].key, image=1, region=0, rms_range=(1e-4, 3e-4), tiles=None)
+    found = sources(np.linspace(122, 124, n), 10.0)
+    images = associate_extracted_sources(state, [field.image(1, found)])
+    state.catalogue.entries["id"][:] = np.arange(len(state.catalogue.entries)) + 500
+    return TimestepOutcome(taustart_ts=START, images=images)
+
+
+def test_every_new_source_is_an_event_about_that_source(emitted, state):
+    outcome = with_new_sources(state, 2)
+    emit_outcome(7, outcome, state.catalogue)
+    assert [event["event"] for event in emitted] == [TRANSIENT_DETECTED] * 2
+    first = emitted[0]
+    assert first["resource"]["prefect.resource.id"] == "trap.dataset.7.source.500"
+    assert first["related"][0]["prefect.resource.id"] == "trap.dataset.7"
+    assert (first["payload"]["source"], first["payload"]["ra"], first["payload"]["f_int_jy"]) == (500, 122.0, 0.015)
+    # 15 mJy over the lowest noise of the earlier look, 0.1 mJy.
+    assert first["payload"]["sigma"] == pytest.approx(150)
+
+
+def test_what_is_beyond_the_limit_is_counted(emitted, state, monkeypatch):
+    monkeypatch.setattr(events, "MAX_CANDIDATES", 3)
+    emit_outcome(7, with_new_sources(state, 5), state.catalogue)
+    assert [event["payload"].get("n_more_in_image") for event in emitted] == [None, None, 2]
+
+
+def test_an_image_that_gave_nothing_is_an_event_with_its_reason(emitted, state):
+    rejected = Field().image(0).rejected(Rejection(reason=RejectReason.BEAM, comment="too long"))
+    outcome = TimestepOutcome(
+        taustart_ts=START,
+        images=associate_extracted_sources(state, [rejected]),
+        unreadable=(UnreadableImage(url="/in/torn.fits", reason="truncated"),),
+    )
+    emit_outcome(7, outcome, state.catalogue)
+    assert [(event["event"], event["payload"]["reason"]) for event in emitted] == [
+        (IMAGE_REJECTED, "unreadable: truncated"),
+        (IMAGE_REJECTED, "beam invalid: too long"),
+    ]
+    assert emitted[0]["resource"]["prefect.resource.id"] == "trap.dataset.7.image.torn.fits"
+
+
+def test_a_failed_timestep_is_an_event_with_its_reason(emitted):
+    emit_outcome(7, TimestepOutcome(taustart_ts=START, failure="ValueError: bad"), None)
+    (event,) = emitted
+    assert (event["event"], event["payload"]["reason"]) == (TIMESTEP_FAILED, "ValueError: bad")
+
+
+def test_a_timestep_in_order_is_no_event(emitted, state):
+    emit_outcome(7, TimestepOutcome(taustart_ts=START), state.catalogue)
+    assert emitted == []

@@ -1,0 +1,172 @@
+"""The deployments of prefect.yaml, and that every file for a work pool fits its kind of pool."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from prefect.events.schemas.automations import AutomationCore
+from prefect.flows import load_flow_from_entrypoint
+
+from flows.sensor import IncomingImages
+from flows.service import deployments
+from flows.service.deployments import DeploymentOptions, load_deployments
+from flows.tasks.policies import RUN
+from trap.cli.parser import make_parser
+from trap.config import PipelineConfig
+from trap.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
+POOLS = ["process", "docker", "kubernetes"]
+
+
+def described():
+    return yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+
+
+def worker_template(kind):
+    """Prefect's own template for a kind of work pool."""
+    views = resources.files("prefect.server.api.collections_data.views")
+    collections = json.loads(views.joinpath("aggregate-worker-metadata.json").read_text())
+    (template,) = (
+        worker["default_base_job_configuration"]
+        for collection in collections.values()
+        for worker in collection.values()
+        if worker["type"] == kind
+    )
+    return template
+
+
+@pytest.mark.parametrize("number", range(len(described())))
+def test_every_deployment_has_a_flow_and_parameters_that_it_takes(number):
+    one = described()[number]
+    path, _, name = one["entrypoint"].partition(":")
+    flow = load_flow_from_entrypoint(f"{ROOT / path}:{name}")
+    flow.validate_parameters(one.get("parameters", {}))
+
+
+def test_no_folder_of_any_machine_is_named():
+    for path in (ROOT / "prefect.yaml", *(ROOT / "deployments").rglob("*.y*ml")):
+        assert str(ROOT) not in path.read_text(), path
+
+
+def test_the_settings_of_an_installation_go_before_those_of_the_file(tmp_path):
+    config = PipelineConfig().with_options(
+        source_extraction={"detection_threshold": 6.0}, persistence={"description": "Zwicky"}
+    )
+    made = {one.full_name: one for one in load_deployments(DeploymentOptions(config=config, incoming=tmp_path))}
+    assert made["process-dataset/manual"].parameters["config"] == {
+        "persistence": {"description": "Zwicky"},
+        "source_extraction": {"detection_threshold": 6.0},
+        "execution": {"images": ["images/*.fits"], "database": "sqlite:///trap.db"},
+    }
+    sensor = made["take-in-images/incoming"].parameters
+    assert IncomingImages.model_validate(sensor["incoming"]).folder == str(tmp_path)
+    assert sensor["config"]["persistence"]["description"] == "Zwicky"
+
+
+def test_flows_are_found_by_their_module_and_no_code_is_copied():
+    entrypoints = {one.entrypoint for one in load_deployments(DeploymentOptions())}
+    assert entrypoints == {
+        "flows.process_dataset.process_dataset",
+        "flows.sensor.take_in_images",
+        "flows.recovery.recover_runs",
+    }
+
+
+def test_the_sensor_looks_as_often_as_it_is_told_and_every_morning():
+    (sensor,) = (
+        one
+        for one in load_deployments(DeploymentOptions(every_seconds=60.0))
+        if one.name == "incoming" and one.schedules
+    )
+    interval, cron = (schedule.schedule for schedule in sensor.schedules)
+    assert interval.interval.total_seconds() == 60
+    assert (cron.cron, cron.timezone) == ("0 6 * * *", "UTC")
+
+
+def test_a_living_run_speaks_up_three_times_before_it_is_taken_for_dead():
+    (automation,) = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text())["automations"]
+    AutomationCore.model_validate(automation)
+    assert automation["trigger"]["within"] == RUN.silence_seconds
+    # The runs of our deployments, and nobody else's, have this tag and speak up so often.
+    assert automation["trigger"]["match_related"]["prefect.resource.id"] == "prefect.tag.trap"
+    tagged = {one["entrypoint"] for one in described() if "trap" in one["tags"]}
+    assert tagged == {"flows/process_dataset.py:process_dataset"}
+    assert RUN.silence_seconds >= 3 * RUN.heartbeat_seconds
+    for one in described():
+        environment = one["work_pool"]["job_variables"]["env"]
+        assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(RUN.heartbeat_seconds)
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_variables_of_a_pool_are_those_that_its_workers_know(kind):
+    pool = deployments._read_pool(kind)
+    schema = worker_template(kind)["variables"]
+    variables = pool.get("job_variables", {}) | described()[0]["work_pool"]["job_variables"]
+    assert pool["type"] == kind
+    assert set(variables) <= set(schema["properties"])
+    Draft202012Validator(schema | {"required": []}).validate(variables)
+
+
+def test_jobs_of_a_cluster_keep_all_that_prefect_puts_into_them_and_get_the_images():
+    ours = deployments._merged(worker_template("kubernetes"), deployments._read_pool("kubernetes")["base_job_template"])
+    (theirs,) = worker_template("kubernetes")["job_configuration"]["job_manifest"]["spec"]["template"]["spec"][
+        "containers"
+    ]
+    pod = ours["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {key: container[key] for key in theirs} == theirs
+    assert [mount["name"] for mount in container["volumeMounts"]] == [volume["name"] for volume in pod["volumes"]]
+    assert pod["restartPolicy"] == "Never"
+
+
+def test_another_kind_of_pool_is_refused():
+    with pytest.raises(ConfigError, match="'nomad'"):
+        deployments._read_pool("nomad")
+
+
+def test_laying_over_replaces_lists_and_joins_dicts():
+    below = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    assert deployments._merged(below, {"a": {"c": [3]}, "e": 2}) == {"a": {"b": 1, "c": [3]}, "d": 1, "e": 2}
+    assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+
+def test_the_parts_of_the_cluster_fit_together():
+    parts = list(yaml.safe_load_all((ROOT / "deployments/kubernetes/trap.yaml").read_text()))
+    names = {(part["kind"], part["metadata"]["name"]) for part in parts}
+    assert {part["metadata"].get("namespace", "trap") for part in parts} == {"trap"}
+    for part in (one for one in parts if one["kind"] == "Deployment"):
+        assert part["spec"]["selector"]["matchLabels"] == part["spec"]["template"]["metadata"]["labels"]
+        pod = part["spec"]["template"]["spec"]
+        assert ("ServiceAccount", pod.get("serviceAccountName", "trap-worker")) in names
+        for container in pod["containers"]:
+            assert all(("ConfigMap", source["configMapRef"]["name"]) in names for source in container["envFrom"])
+        for volume in pod.get("volumes", []):
+            assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
+    pool = deployments._read_pool("kubernetes")
+    pod = pool["base_job_template"]["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+    (volume,) = pod["volumes"]
+    assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
+    assert pool["job_variables"]["namespace"] == "trap"
+
+
+def test_runs_in_containers_are_where_the_other_containers_are():
+    compose = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())
+    services, variables = compose["services"], deployments._read_pool("docker")["job_variables"]
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        assert set(service["networks"]) <= set(compose["networks"])
+    assert variables["networks"] == [network["name"] for network in compose["networks"].values()]
+    assert variables["volumes"] == [f"{compose['volumes']['images']['name']}:/data:ro"]
+    assert variables["image"] == services["worker"]["image"]
+
+
+@pytest.mark.parametrize("service", ["deploy", "watcher"])
+def test_commands_of_the_containers_are_understood(service):
+    command = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"][service]["command"]
+    assert make_parser().parse_args(command[1:]).handler

@@ -1,0 +1,86 @@
+"""Events in the log of the run, and a terminal that is left to the pipeline."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+import structlog
+
+from flows.service.log import _forward, _is_of_interest, events_in_run_log, quiet_console
+from trap.log import configure_logging
+
+
+@pytest.fixture
+def console():
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    yield stream
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def run_log(monkeypatch):
+    lines = []
+    logger = logging.getLogger("trap")
+    monkeypatch.setattr(logger, "log", lambda level, _, text: lines.append((level, text)))
+    return lines
+
+
+def test_an_event_is_printed_once_and_sent_once(console, run_log):
+    with events_in_run_log():
+        structlog.get_logger().info("image_measured", image="a.fits", n_sources=3)
+    assert console.getvalue().count("image_measured") == 1
+    assert run_log == [(logging.INFO, "image_measured image=a.fits n_sources=3")]
+
+
+def test_outside_the_flow_nothing_is_sent(console, run_log):
+    with events_in_run_log():
+        pass
+    structlog.get_logger().info("image_measured")
+    assert run_log == []
+
+
+def test_an_exception_is_sent_with_its_traceback(console, run_log):
+    with events_in_run_log():
+        try:
+            1 / 0  # noqa: B018
+        except ZeroDivisionError:
+            structlog.get_logger().exception("timestep_failed")
+    ((level, text),) = run_log
+    assert level == logging.ERROR
+    assert text.startswith("timestep_failed\n")
+    assert "ZeroDivisionError" in text
+
+
+def test_an_event_outside_any_run_is_no_error(console):
+    with events_in_run_log():
+        structlog.get_logger().info("image_measured")
+    assert "image_measured" in console.getvalue()
+
+
+def test_forwarding_changes_nothing_for_who_comes_after(run_log):
+    event = {"event": "image_measured", "level": "info", "n": 1}
+    assert _forward(None, "info", dict(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "shown"),
+    [
+        ("prefect.flow_runs", logging.ERROR, False),
+        ("prefect.task_runs", logging.ERROR, False),
+        ("prefect.client", logging.WARNING, True),
+        ("prefect.client", logging.INFO, False),
+    ],
+)
+def test_only_what_the_pipeline_does_not_say_itself_reaches_the_terminal(name, level, shown):
+    assert _is_of_interest(logging.LogRecord(name, level, "", 0, "", (), None)) is shown
+
+
+def test_the_terminal_is_as_before_afterwards(monkeypatch):
+    monkeypatch.delenv("PREFECT_LOGGING_LEVEL", raising=False)
+    before = [list(handler.filters) for handler in logging.getLogger().handlers]
+    with quiet_console():
+        pass
+    assert [list(handler.filters) for handler in logging.getLogger().handlers] == before

@@ -1,0 +1,164 @@
+"""Which server is found, and what is said where there is none; a real one is started in tests/e2e."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from flows.service import server
+from flows.service.server import Server, ServerError, ensure_server, stop_command, stop_server
+
+
+@pytest.fixture
+def home(tmp_path):
+    with temporary_settings({PREFECT_HOME: tmp_path}):
+        yield tmp_path
+
+
+@pytest.fixture
+def impostor():
+    """A process that is no Prefect server."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.communicate(b"\n")
+
+
+@pytest.fixture
+def closed_port():
+    """A port where nobody listens, and nobody else will."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_a_configured_server_that_does_not_answer_is_an_error_that_says_what_to_do(closed_port):
+    url = f"http://127.0.0.1:{closed_port}/api"
+    with temporary_settings({PREFECT_API_URL: url}), pytest.raises(ServerError, match="--no-prefect") as caught:
+        ensure_server()
+    assert url in str(caught.value)
+
+
+def test_there_is_nothing_to_stop_where_nothing_was_started(home):
+    assert not stop_server()
+
+
+def test_a_server_that_runs_is_stopped(home):
+    code = "import time; time.sleep(600)  # to be taken for prefect.server"
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        try:
+            assert server._wait_until(lambda: server._is_server(process.pid), 10)
+            (home / "server.pid").write_text(str(process.pid))
+            assert stop_server()
+            assert process.wait() == -signal.SIGTERM
+        finally:
+            process.kill()
+    assert not (home / "server.pid").exists()
+
+
+def test_a_process_that_took_the_number_of_a_dead_server_is_left_alone(home, impostor):
+    (home / "server.pid").write_text(str(impostor))
+    assert not stop_server()
+    os.kill(impostor, 0)
+    assert not (home / "server.pid").exists()
+
+
+def test_what_a_dead_server_left_behind_does_not_prevent_a_new_one(home, monkeypatch):
+    (home / "server.pid").write_text("999999999")
+    (home / "trap-server.json").write_text('{"api_url": "http://127.0.0.1:1/api", "pid": 999999999}')
+    new = Server("http://127.0.0.1:2/api", 17)
+
+    def start(folder):
+        assert not (folder / "server.pid").exists()
+        return new
+
+    monkeypatch.setattr(server, "_start", start)
+    assert ensure_server() == new
+
+
+def test_a_server_that_runs_but_does_not_answer_is_not_replaced(home, impostor, monkeypatch):
+    (home / "server.pid").write_text(str(impostor))
+    monkeypatch.setattr(server, "_is_server", lambda _: True)
+    monkeypatch.setattr(server, "_answers", lambda _: False)
+    monkeypatch.setattr(server, "STOP_SECONDS", 0.0)
+    with pytest.raises(ServerError, match="does not answer"):
+        ensure_server()
+
+
+def test_two_at_once_start_one_server(home, monkeypatch):
+    starts = []
+
+    def start(folder):
+        starts.append(folder)
+        (folder / "server.pid").write_text(str(os.getpid()))
+        return Server("http://127.0.0.1:2/api", os.getpid())
+
+    monkeypatch.setattr(server, "_start", start)
+    monkeypatch.setattr(server, "_is_server", lambda _: True)
+    monkeypatch.setattr(server, "_answers", lambda _: True)
+
+    def look():
+        with temporary_settings({PREFECT_HOME: home}):
+            ensure_server()
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(starts) == 1
+
+
+def test_servers_of_different_homes_start_one_after_the_other(tmp_path, monkeypatch):
+    at_once, most = [], []
+
+    def start(home):
+        at_once.append(home)
+        most.append(len(at_once))
+        time.sleep(0.2)
+        at_once.remove(home)
+        return Server(f"http://{home.name}/api")
+
+    def run(name):
+        with temporary_settings({PREFECT_HOME: tmp_path / name}):
+            found[name] = ensure_server().api_url
+
+    found = {}
+    monkeypatch.setattr(server, "_start", start)
+    threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {"a": "http://a/api", "b": "http://b/api"}
+    assert most == [1, 1]
+
+
+def test_a_server_that_cannot_be_started_says_why(home, monkeypatch):
+    monkeypatch.setattr(server.sys, "executable", "/bin/false")
+    with pytest.raises(ServerError, match="no Prefect server could be started"):
+        ensure_server()
+
+
+def test_the_ui_is_where_the_api_is():
+    assert Server("http://127.0.0.1:4200/api").ui_url == "http://127.0.0.1:4200"
+
+
+def test_the_command_to_stop_names_the_home_that_is_not_the_usual_one(monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", "/some where")
+    assert stop_command().startswith("PREFECT_HOME='/some where' ")
+    assert stop_command().endswith("prefect server stop")
+
+
+def test_a_used_port_is_not_taken(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(server, "PORT", taken.getsockname()[1])
+        assert server._free_port() != taken.getsockname()[1]

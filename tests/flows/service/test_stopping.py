@@ -1,0 +1,132 @@
+"""When a run is to stop, and what its state says then."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import SimpleNamespace
+from uuid import uuid4
+
+import httpx
+import pytest
+from prefect.states import Cancelling, Running
+
+from flows.service import stopping
+from flows.service.stopping import StopRequests
+
+
+class Server:
+    """Tells the state of a run, and counts how often it is asked."""
+
+    def __init__(self, monkeypatch, *states):
+        self.states, self.n_asked = list(states), 0
+        monkeypatch.setattr(stopping, "get_client", lambda **_: self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def read_flow_run(self, _id):
+        self.n_asked += 1
+        state = self.states.pop(0)
+        if isinstance(state, Exception):
+            raise state
+        return SimpleNamespace(state=state)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def test_a_run_goes_on_where_nobody_wants_it_to_stop(clock):
+    stops = StopRequests(None, clock=clock)
+    clock.now = 1e6
+    assert not stops.is_stopped()
+    assert stops.final_state("after 3 of 4 timesteps") is None
+
+
+def test_a_cancelled_run_stops_and_says_how_far_it_came(monkeypatch, clock):
+    server = Server(monkeypatch, Running(), Cancelling())
+    stops = StopRequests(uuid4(), clock=clock)
+    clock.now = 5.0
+    assert not stops.is_stopped()
+    clock.now = 10.0
+    assert stops.is_stopped()
+    assert stops.is_stopped()
+    assert server.n_asked == 2
+    state = stops.final_state("after 3 of 4 timesteps")
+    assert (state.is_cancelled(), state.message) == (
+        True,
+        "stopped after 3 of 4 timesteps; a run of the same dataset goes on from there",
+    )
+
+
+def test_the_server_is_not_asked_before_every_timestep(monkeypatch, clock):
+    server = Server(monkeypatch, Running())
+    stops = StopRequests(uuid4(), clock=clock)
+    for hundredth in range(600):
+        clock.now = hundredth / 100
+        assert not stops.is_stopped()
+    assert server.n_asked == 1
+
+
+def test_a_server_that_is_away_stops_nothing(monkeypatch, clock):
+    Server(monkeypatch, httpx.ConnectError("away"), Running())
+    stops = StopRequests(uuid4(), clock=clock)
+    clock.now = 5.0
+    assert not stops.is_stopped()
+
+
+def test_a_terminated_run_finishes_its_timestep_and_counts_as_crashed(clock):
+    stops = StopRequests(None, clock=clock)
+    before = signal.getsignal(signal.SIGTERM)
+    with stops.finishing_timestep():
+        for _ in range(2):  # a worker sends it to the process, and to its group
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stops.is_stopped()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert stops.final_state("after 1 of 2 timesteps").is_crashed()
+
+
+def test_a_run_that_is_terminated_because_it_was_cancelled_is_cancelled(monkeypatch, clock):
+    Server(monkeypatch, Cancelling())
+    stops = StopRequests(uuid4(), clock=clock)
+    with stops.finishing_timestep():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stops.is_stopped()
+    assert stops.final_state("after 1 of 2 timesteps").is_cancelled()
+
+
+def test_a_terminated_run_asks_again_whether_it_was_cancelled(monkeypatch, clock):
+    monkeypatch.setattr(stopping, "ASK_DELAYS", (0.0, 0.0))
+    away = httpx.ConnectError("away")
+    server = Server(monkeypatch, away, away, Cancelling(), away, away, away, away)
+    for is_cancelled in (True, False):
+        stops = StopRequests(uuid4(), clock=clock)
+        with stops.finishing_timestep():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stops.is_stopped()
+        state = stops.final_state("after 1 of 2 timesteps")
+        assert (state.is_cancelled(), state.is_crashed()) == (is_cancelled, not is_cancelled)
+    assert server.states == []
+
+
+def test_a_run_stops_when_its_time_is_over(clock):
+    stops = StopRequests(None, run_timeout_seconds=60.0, clock=clock)
+    clock.now = 59.9
+    assert not stops.is_stopped()
+    clock.now = 60.0
+    assert stops.is_stopped()
+    state = stops.final_state("after 7 of 9 timesteps")
+    assert (state.type.value, state.name) == ("FAILED", "TimedOut")
+    assert state.message == "stopped after 60 s after 7 of 9 timesteps; a later run goes on from there"

@@ -1,0 +1,294 @@
+from datetime import UTC, datetime
+
+import pytest
+from astropy.io.fits import Card
+from structlog.testing import capture_logs
+
+from trap.errors import ImageError
+from trap.images.beam import Beam
+from trap.images.headers.read import jansky_per_unit, read_metadata
+
+START = datetime(2013, 4, 29, 18, 45, 42, 494400, tzinfo=UTC)
+NO_FREQUENCY = {"CTYPE3": None, "CRVAL3": None, "CRPIX3": None, "CDELT3": None}
+C = 299_792_458.0
+
+
+@pytest.fixture
+def read(make_header):
+    """A function that reads the metadata of a complete header with some keywords changed."""
+    return lambda **changes: read_metadata(make_header(**changes), "a.fits")
+
+
+def test_plain_header_is_read(read):
+    metadata = read()
+    assert metadata.url == "a.fits"
+    assert metadata.taustart_ts == START
+    assert (metadata.freq_eff, metadata.freq_bw) == (1.4e9, 2e6)
+    assert metadata.beam == Beam(bmaj=0.005, bmin=0.004, bpa=30)
+    assert (metadata.centre_ra, metadata.centre_dec) == pytest.approx((350.85, 58.815))
+    assert (metadata.deltax, metadata.deltay) == pytest.approx((-0.001, 0.001))
+    assert (metadata.nx, metadata.ny, metadata.stokes) == (60, 40, 1)
+    assert (metadata.telescope, metadata.unit, metadata.tau_time) == ("AMI-LA", "JY/BEAM", 0.0)
+
+
+# Frequency
+
+
+def test_frequency_axis_comes_before_the_rest_frequency(read):
+    # ASKAP and AMI put the frequency of a spectral line into RESTFRQ.
+    assert read(RESTFRQ=1.420405751786e9, CRVAL3=888e6).freq_eff == 888e6
+
+
+@pytest.mark.parametrize("axis", [3, 4, 5])
+def test_frequency_axis_may_have_any_number(read, axis):
+    changes = {f"CTYPE{axis}": "FREQ", f"CRVAL{axis}": 150e6, f"CDELT{axis}": -195e3, f"CRPIX{axis}": 1.0}
+    metadata = read(**NO_FREQUENCY | changes)
+    assert (metadata.freq_eff, metadata.freq_bw) == (150e6, 195e3)
+
+
+def test_frequency_is_that_of_the_first_plane(read):
+    # The reference is plane 11 of 2 MHz each.
+    assert read(CRPIX3=11.0).freq_eff == 1.4e9 - 20e6
+
+
+def test_unit_of_the_frequency_axis_is_kept_to(read):
+    metadata = read(CRVAL3=1.4, CDELT3=0.002, CUNIT3="GHz")
+    assert (metadata.freq_eff, metadata.freq_bw) == pytest.approx((1.4e9, 2e6))
+
+
+@pytest.mark.parametrize(
+    ("ctype", "velref", "frequency"),
+    [
+        # At a tenth of the speed of light away from 1.5 GHz:
+        ("VOPT", None, 1.5e9 / 1.1),
+        ("VOPT-F2W", None, 1.5e9 / 1.1),
+        ("FELO-HEL", None, 1.5e9 / 1.1),
+        ("VRAD", None, 1.5e9 * 0.9),
+        ("VELO", None, 1.5e9 * (0.9 / 1.1) ** 0.5),
+        ("VELO-LSR", 257, 1.5e9 * 0.9),
+        ("VELO-LSR", 1, 1.5e9 / 1.1),
+    ],
+)
+def test_velocity_axis_is_converted_by_its_convention(read, ctype, velref, frequency):
+    metadata = read(CTYPE3=ctype, CRVAL3=0.1 * C, CDELT3=0.0, RESTFRQ=1.5e9, RESTBW=3e6, VELREF=velref)
+    assert metadata.freq_eff == pytest.approx(frequency, rel=1e-12)
+    assert metadata.freq_bw == 3e6
+
+
+def test_bandwidth_of_a_velocity_axis_is_the_step_to_the_next_channel(read):
+    metadata = read(CTYPE3="VRAD", CRVAL3=0.0, CDELT3=-3.0, CUNIT3="km/s", RESTFREQ=1e9)
+    assert metadata.freq_bw == pytest.approx(1e9 * 3e3 / C)
+
+
+@pytest.mark.parametrize("keyword", ["RESTFRQ", "RESTFREQ"])
+def test_rest_frequency_serves_where_there_is_no_axis(read, keyword):
+    metadata = read(**NO_FREQUENCY, **{keyword: 1.5e9}, RESTBW=4e6)
+    assert (metadata.freq_eff, metadata.freq_bw) == (1.5e9, 4e6)
+
+
+def test_unknown_bandwidth_is_taken_as_a_megahertz_with_one_warning(read):
+    with capture_logs() as logs:
+        assert read(**NO_FREQUENCY, RESTFRQ=1.5e9).freq_bw == 1e6
+    assert logs == [{"event": "bandwidth_assumed", "log_level": "warning", "image": "a.fits", "freq_bw": 1e6}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (NO_FREQUENCY, "no frequency in the header"),
+        ({"CRVAL3": 0.0}, r"CRVAL3 = 0.0: a frequency of 0.0 Hz"),
+        ({"CRVAL3": -1e9}, r"CRVAL3 = -1000000000.0"),
+        ({"CRVAL3": 1.4}, r"CRVAL3 = 1.4: a frequency of 1.4 Hz is impossible"),
+        ({"CRVAL3": 2e-162}, r"CRVAL3 = 2e-162"),
+        ({"CRVAL3": "high"}, "CRVAL3 = 'high': not a number"),
+        ({"CRVAL3": None}, "no CRVAL3"),
+        ({"CUNIT3": "deg"}, "CUNIT3 = 'deg': not a unit of Hz"),
+        ({"CUNIT3": "parsnips"}, "CUNIT3 = 'parsnips'"),
+        ({"CTYPE3": "VOPT"}, "no frequency in the header"),
+        ({"CTYPE3": "VELO", "CRVAL3": -2 * C, "RESTFRQ": 1e9}, "CRVAL3 = -599584916.0: a velocity beyond"),
+    ],
+)
+def test_impossible_frequency_is_refused(read, changes, message):
+    with pytest.raises(ImageError, match=message):
+        read(**changes)
+
+
+# Time
+
+
+@pytest.mark.parametrize("text", ["2013-04-29T18:45:42.4944", '"2013-04-29T18:45:42.4944";"2013-05-01"'])
+def test_start_is_read(read, text):
+    assert read(DATE_OBS=text).taustart_ts == START
+
+
+@pytest.mark.parametrize("keyword", ["TIMESYS", "DATE-OBS", "BMAJ"])
+def test_card_that_cannot_be_parsed_is_named(make_header, keyword):
+    header = make_header(TIMESYS="UTC")
+    del header[keyword]
+    header.append(Card.fromstring(f"{keyword:8}= 'never closed"))
+    with pytest.raises(ImageError, match=f"a.fits: {keyword} cannot be read"):
+        read_metadata(header, "a.fits")
+
+
+def test_start_in_atomic_time_is_brought_to_utc(read):
+    # 35 leap seconds in 2013.
+    assert (START - read(TIMESYS="TAI").taustart_ts).total_seconds() == 35
+
+
+def test_start_from_mjd_serves_where_there_is_no_date(read):
+    metadata = read(DATE_OBS=None, **{"MJD-OBS": 58849.25})
+    assert metadata.taustart_ts == datetime(2020, 1, 1, 6, tzinfo=UTC)
+
+
+DAY = {"DATE_OBS": "2013-04-29"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"TIME_OBS": "18:45:42.4944"},
+        {"UTSTART": "18:45:42.4944"},
+        {"UT": "18:45:42.4944"},
+        {"DATE_OBS": '"2013-04-29";"2013-04-30"', "TIME_OBS": '"18:45:42.4944";"02:00:00"'},
+        # What is no time of day is passed over, and MJD-OBS counts only after all that are.
+        {"TIME_OBS": "", "UTSTART": "18.76", "UT": "18:45:42.4944", "MJD_OBS": 56411.0},
+    ],
+)
+def test_time_of_a_start_that_names_only_the_day_is_in_another_keyword(read, changes):
+    with capture_logs() as logs:
+        assert read(**DAY | changes).taustart_ts == START
+    assert logs == []
+
+
+def test_time_of_a_start_that_names_only_the_day_is_that_of_its_mjd(read):
+    with capture_logs() as logs:
+        assert read(**DAY, MJD_OBS=56411.75).taustart_ts == datetime(2013, 4, 29, 18, tzinfo=UTC)
+    assert logs == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"MJD_OBS": 56412.75}, {"TIME_OBS": "24:00:00"}, {"UT": 18.76}])
+def test_start_without_any_time_is_midnight_with_one_warning(read, changes):
+    with capture_logs() as logs:
+        assert read(**DAY | changes).taustart_ts == datetime(2013, 4, 29, tzinfo=UTC)
+    event = {"event": "start_taken_as_midnight", "log_level": "warning", "image": "a.fits", "day": "2013-04-29"}
+    assert logs == [event]
+
+
+def test_time_beside_a_complete_start_is_not_added(read):
+    assert read(TIME_OBS="18:45:42.4944", MJD_OBS=56411.25).taustart_ts == START
+
+
+def test_start_in_universal_time_is_not_taken_for_atomic_time(read):
+    assert read(**DAY, UTSTART="18:45:42.4944", TIMESYS="TAI").taustart_ts == START
+    assert (START - read(**DAY, TIME_OBS="18:45:42.4944", TIMESYS="TAI").taustart_ts).total_seconds() == 35
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({"DATE_END": "2013-04-29", "TIME_END": "18:46:42.4944"}, 60.0),
+        ({"DATE_END": "2013-04-29", "EXPTIME": 3.0}, 3.0),
+        ({"TAU_TIME": 12.5, "EXPTIME": 3.0}, 12.5),
+        ({"END_UTC": "2013-04-29T18:46:42.4944", "EXPTIME": 3.0}, 60.0),
+        ({"DATE_END": "2013-04-29T19:45:42.4944", "TIMESYS": "TAI"}, 3600.0),
+        # The end is in UTC whatever the start is in: 35 leap seconds in 2013.
+        ({"END_UTC": "2013-04-29T18:46:42.4944", "TIMESYS": "TAI"}, 95.0),
+        ({"EXPTIME": 3.0}, 3.0),
+        ({"EXPOSURE": 4.0}, 4.0),
+        ({}, 0.0),
+    ],
+)
+def test_duration_is_read_from_the_first_of_its_keywords(read, changes, seconds):
+    assert read(**changes).tau_time == seconds
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"DATE_OBS": "01-JUL-8"}, "DATE-OBS = '01-JUL-8': not a date"),
+        ({"DATE_OBS": None}, "neither DATE-OBS nor MJD-OBS"),
+        ({"DATE_OBS": ""}, "neither DATE-OBS nor MJD-OBS"),
+        ({"DATE_OBS": None, "MJD-OBS": 1e9}, "MJD-OBS = 1000000000.0: not a date"),
+        ({"TIMESYS": "MARS"}, "TIMESYS = 'MARS': unknown time scale"),
+        ({"DATE_OBS": None, "MJD-OBS": 58849.0, "TIMESYS": "MARS"}, "TIMESYS = 'MARS': unknown time scale"),
+        ({"TAU_TIME": -1.0}, "TAU_TIME = -1.0: a duration of -1.0 s"),
+        ({"DATE_END": "2013-04-28"}, "DATE-END = '2013-04-28': a duration of -"),
+        ({"END_UTC": "soon"}, "END_UTC = 'soon': not a date"),
+    ],
+)
+def test_impossible_time_is_refused(read, changes, message):
+    with pytest.raises(ImageError, match=message):
+        read(**changes)
+
+
+# Beam
+
+
+def test_missing_position_angle_is_north(read):
+    assert read(BPA=None).beam == Beam(bmaj=0.005, bmin=0.004, bpa=0)
+
+
+def test_beam_described_from_its_minor_axis_is_the_same_ellipse(read):
+    assert read(BMAJ=0.004, BMIN=0.005, BPA=30.0).beam == Beam(bmaj=0.005, bmin=0.004, bpa=120)
+
+
+def test_beam_of_the_last_clean_in_the_history_serves(make_header):
+    header = make_header(BMAJ=None, BMIN=None, BPA=None)
+    header["HISTORY"] = "AIPS   CLEAN BMAJ=  2.2222E-02 BMIN=  2.2222E-02 BPA=   0.00"
+    header["HISTORY"] = "PUTHEAD BMAJ     =  0.00000E+00      / old"
+    header["HISTORY"] = "AIPS   CLEAN BMAJ=  1.3333E-02 BMIN=  7.7778E-03 BPA= -12.50"
+    assert read_metadata(header).beam == Beam(bmaj=1.3333e-2, bmin=7.7778e-3, bpa=-12.5)
+
+
+def test_beam_under_the_keywords_of_obit_serves(read):
+    metadata = read(BMAJ=None, BMIN=None, BPA=None, CLEANBMJ=0.02, CLEANBMN=0.01, CLEANBPA=5.0)
+    assert metadata.beam == Beam(bmaj=0.02, bmin=0.01, bpa=5)
+
+
+@pytest.mark.parametrize("changes", [{"BMAJ": None}, {"BMIN": None}, {"BMAJ": None, "BMIN": None, "BPA": None}])
+def test_missing_beam_is_none(read, changes):
+    with capture_logs() as logs:
+        assert read(**changes).beam is None
+    assert logs == []
+
+
+@pytest.mark.parametrize("changes", [{"BMAJ": 0.0, "BMIN": 0.0}, {"BMIN": -0.004}, {"BMAJ": "NaN", "BMIN": "NaN"}])
+def test_impossible_beam_is_none_with_one_warning(read, changes):
+    with capture_logs() as logs:
+        assert read(**changes).beam is None
+    assert [log["event"] for log in logs] == ["beam_unusable"]
+
+
+# The rest
+
+
+@pytest.mark.parametrize(("value", "code"), [(1.0, 1), (-5.0, -5)])
+def test_stokes_parameter_is_that_of_its_axis(read, value, code):
+    assert read(CTYPE4="STOKES", CRVAL4=value, CDELT4=1.0, CRPIX4=1.0).stokes == code
+
+
+def test_telescope_may_be_missing(read):
+    assert read(TELESCOP=None).telescope == ""
+
+
+def test_middle_that_is_not_on_the_sky_is_refused(read):
+    # An orthographic image ends 57.3° from its reference.
+    with pytest.raises(ImageError, match=r"a\.fits: the middle of the image is not on the sky"):
+        read(CRPIX1=1000.0, CDELT1=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [
+        ("JY/BEAM", 1),
+        ("Jy/beam", 1),
+        ("mJy/beam", 1e-3),
+        ("uJy beam-1", 1e-6),
+        ("µJy/beam", 1e-6),
+        ("MJY/BEAM", 1),
+        ("K", 1),
+        ("", 1),
+    ],
+)
+def test_prefix_of_the_unit_is_kept_to(unit, factor):
+    assert jansky_per_unit(unit) == factor

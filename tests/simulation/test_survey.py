@@ -1,0 +1,133 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from trap.images.image import Image
+from trap.simulation.survey import SurveyConfig, load_truth, simulate_survey
+
+CONFIG = SurveyConfig(n_timesteps=4, size=128, n_steady=5, n_variables=2, n_transients=3, cadence_seconds=60.0)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    return simulate_survey(tmp_path_factory.mktemp("survey"), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    """A survey with next to no noise."""
+    return simulate_survey(tmp_path_factory.mktemp("quiet"), SurveyConfig(**small(rms=1e-9, n_timesteps=2)))
+
+
+def small(**options):
+    bright = {"steady_sigma": (1e5, 1e6), "variable_sigma": (1e5, 1e6), "transient_sigma": (1e5, 1e6)}
+    return {"size": 128, "n_steady": 5, "n_variables": 2, "n_transients": 2, **bright, **options}
+
+
+def test_images_are_in_order_of_time_and_frequency(survey):
+    assert [path.name for path in survey.images[:3]] == ["t0000_b00.fits", "t0000_b01.fits", "t0001_b00.fits"]
+    assert list(survey.images) == sorted(survey.directory.glob("*.fits"))
+    metadata = [Image(path).metadata for path in survey.images]
+    keys = [(item.taustart_ts, item.freq_eff) for item in metadata]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == 8
+
+
+def test_headers_say_what_was_asked_for(survey):
+    metadata = Image(survey.images[3]).metadata
+    assert metadata.taustart_ts == datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=60)
+    assert (metadata.tau_time, metadata.freq_eff, metadata.freq_bw) == (600.0, 1.48e9, 0.1e9)
+    assert (metadata.telescope, metadata.unit, metadata.stokes) == ("SIMULATED", "JY/BEAM", 1)
+    beam, asked = metadata.beam, CONFIG.beam
+    assert (beam.bmaj, beam.bmin, beam.bpa) == pytest.approx((asked.bmaj, asked.bmin, asked.bpa))
+    assert (metadata.nx, metadata.ny) == (128, 128)
+    assert (metadata.deltax, metadata.deltay) == pytest.approx((-5 / 3600, 5 / 3600))
+    assert (metadata.centre_ra, metadata.centre_dec) == pytest.approx((0.0, 45.0))
+
+
+def test_same_seed_makes_the_same_bytes(survey, tmp_path):
+    again = simulate_survey(tmp_path, CONFIG)
+    for path in (*again.images, tmp_path / "truth.ecsv", tmp_path / "truth_lightcurves.ecsv"):
+        assert path.read_bytes() == (survey.directory / path.name).read_bytes()
+
+
+def test_other_seed_makes_another_survey(survey, tmp_path):
+    other = simulate_survey(tmp_path, SurveyConfig(n_timesteps=2, size=128, seed=2))
+    assert other.images[0].read_bytes() != survey.images[0].read_bytes()
+
+
+def test_noise_is_as_strong_as_asked(tmp_path):
+    config = SurveyConfig(n_timesteps=1, n_bands=1, size=256, n_steady=0, n_variables=0, n_transients=0, rms=2e-3)
+    (path,) = simulate_survey(tmp_path, config).images
+    # Some 256² / 57 independent patches: ± 2 %.
+    assert Image(path).data.std() == pytest.approx(2e-3, rel=0.08)
+
+
+def test_pixels_hold_what_the_truth_says(quiet):
+    truth = quiet.truth
+    for index, path in enumerate(quiet.images):
+        timestep, band = divmod(index, 2)
+        image = Image(path)
+        curves = truth.lightcurves[(truth.lightcurves["timestep"] == timestep) & (truth.lightcurves["band"] == band)]
+        assert list(curves["name"]) == list(truth.sources["name"])
+        x, y = image.wcs.all_world2pix(truth.sources["ra"], truth.sources["dec"], 0)
+        assert (x, y) == (pytest.approx(truth.sources["x"], abs=1e-6), pytest.approx(truth.sources["y"], abs=1e-6))
+        u, v = np.rint(x) - x, np.rint(y) - y
+        a, b, c = SurveyConfig().beam.quadratic_form(-5 / 3600, 5 / 3600)
+        expected = curves["flux"] * np.exp(-0.5 * (a * u**2 + 2 * b * u * v + c * v**2))
+        found = image.data[np.rint(y).astype(int), np.rint(x).astype(int)]
+        assert found == pytest.approx(np.array(expected), abs=2e-8)
+
+
+def test_truth_is_read_back_as_it_was_made(survey):
+    truth = load_truth(survey.directory)
+    for read, made in ((truth.sources, survey.truth.sources), (truth.lightcurves, survey.truth.lightcurves)):
+        assert read.colnames == made.colnames
+        for name in read.colnames:
+            assert np.array_equal(read[name], made[name])
+            assert read[name].unit == made[name].unit
+
+
+def test_truth_agrees_with_its_light_curves(survey):
+    sources, curves = survey.truth.sources, survey.truth.lightcurves
+    for source in sources:
+        flux = np.array(curves["flux"][curves["name"] == source["name"]]).reshape(4, 2)
+        assert source["mean_flux"] == pytest.approx(flux.mean(axis=0))
+        assert source["max_snr"] == pytest.approx(flux.max(axis=0) / CONFIG.rms)
+        assert source["modulation"] == pytest.approx(flux[:, 0].std(ddof=1) / flux[:, 0].mean(), abs=1e-12)
+        assert source["first_timestep"] == np.flatnonzero(flux[:, 0])[0]
+    assert np.all(sources["first_timestep"][sources["kind"] == "transient"] > 0)
+
+
+def test_survey_replaces_an_earlier_one_and_nothing_else(tmp_path):
+    simulate_survey(tmp_path, SurveyConfig(**small(rms=1e-9, n_timesteps=3)))
+    (tmp_path / "mine.fits").write_text("not simulated")
+    simulate_survey(tmp_path, SurveyConfig(**small(rms=1e-9, n_timesteps=2)))
+    names = sorted(path.name for path in tmp_path.glob("*.fits"))
+    assert names == ["mine.fits", "t0000_b00.fits", "t0000_b01.fits", "t0001_b00.fits", "t0001_b01.fits"]
+
+
+def test_folder_that_holds_no_survey_is_left_alone(tmp_path):
+    (tmp_path / "t9999_b00.fits").write_text("somebody's")
+    simulate_survey(tmp_path, SurveyConfig(**small(rms=1e-9, n_timesteps=2)))
+    assert (tmp_path / "t9999_b00.fits").exists()
+
+
+def test_jitter_moves_and_scales_all_sources_of_a_timestep_alike(tmp_path, quiet):
+    config = SurveyConfig(
+        **small(rms=1e-9, n_timesteps=2, n_variables=0, n_transients=0),
+        flux_scale_jitter=0.1,
+        astrometric_jitter_arcsec=2.0,
+    )
+    survey = simulate_survey(tmp_path, config)
+    sums = [Image(path).data.sum() for path in survey.images]
+    assert sums[0] != pytest.approx(sums[2], rel=1e-3)
+    # Both bands of a timestep share the error, so the ratio of their sums stays.
+    assert sums[0] / sums[1] == pytest.approx(sums[2] / sums[3], rel=1e-3)
+    assert np.all(survey.truth.sources["modulation"] == 0)
+
+
+def test_missing_truth_is_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_truth(tmp_path)

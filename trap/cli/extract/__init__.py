@@ -1,0 +1,1 @@
+"""The command that extracts the sources of single images."""

@@ -1,0 +1,233 @@
+"""What a dataset remembers between timesteps: catalogue, bands, sky regions, looks and noise.
+
+A survey is loaded from the database when a run begins, and again after a timestep failed, so that
+going on after a failure and extending a dataset are the same thing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.association.entries import LightCurveKey
+from trap.association.new_sources import EarlierLooks
+from trap.association.running_catalogue import RunningCatalogue
+from trap.association.sky_regions import SkyRegions
+from trap.catalogues import MonitorPositions
+from trap.dataset.records import RegionLinks
+from trap.images.bands import Band, band_of, find_band
+from trap.quality.history import AcceptedImages, HistoryKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trap.catalogues import Measurements
+    from trap.config import PipelineConfig
+    from trap.dataset.records import ImageRecord, ImageResult, StoredIds, TimestepRecord
+    from trap.extraction.background import Background
+    from trap.images.image import ImageMetadata
+
+__all__ = ["DatasetState", "EarlierImage", "as_utc64"]
+
+
+def as_utc64(moment: datetime) -> np.datetime64:
+    """Convert an aware time to a numpy time in UTC, with microseconds."""
+    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierImage:
+    """What must be known of an image to measure it once more.
+
+    Parameters
+    ----------
+    id
+        In the database.
+    region
+        Number of its sky region among the survey's regions.
+    background
+        Its mesh of background and noise.
+    sources
+        What was found in it.
+    """
+
+    id: int
+    url: str
+    taustart_ts: datetime
+    key: LightCurveKey
+    region: int
+    background: Background
+    sources: Measurements
+
+
+@dataclass(slots=True)
+class DatasetState:
+    """The state of one dataset, in memory.
+
+    Parameters
+    ----------
+    bands, regions
+        In order of appearance; everything else refers to them by number. Those at the end that
+        have no id yet are not in the database yet.
+    accepted_bands, accepted_regions
+        Numbers of those that hold an accepted image; the others are there for the record, and take none.
+    accepted
+        What the latest accepted images were like, for the quality checks.
+    monitor_entries
+        (n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit.
+    latest
+        Start of the latest stored timestep.
+    """
+
+    config: PipelineConfig
+    catalogue: RunningCatalogue = field(default_factory=RunningCatalogue)
+    bands: list[Band] = field(default_factory=list)
+    band_ids: list[int] = field(default_factory=list)
+    regions: SkyRegions = field(default_factory=SkyRegions)
+    region_ids: list[int] = field(default_factory=list)
+    looks: EarlierLooks = field(init=False)
+    accepted_bands: set[int] = field(default_factory=set)
+    accepted_regions: set[int] = field(default_factory=set)
+    accepted: AcceptedImages = field(init=False)
+    monitors: MonitorPositions = field(default_factory=MonitorPositions.empty)
+    monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    latest: datetime | None = None
+    _earlier: dict[LightCurveKey, deque[EarlierImage]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.looks = EarlierLooks(self.config)
+        self.accepted = AcceptedImages(self.config.quality)
+
+    def light_curve_key(self, metadata: ImageMetadata, *, is_accepted: bool = True) -> LightCurveKey:
+        """Find, or make, the band of an image; with its Stokes parameter.
+
+        A band that only rejected images made takes no other: which images share a light curve must not depend
+        on images that are in none.
+        """
+        band = self._band(metadata)
+        number = self._known_band(band)
+        if number is None:
+            if band not in self.bands:
+                self.bands.append(band)
+            number = self.bands.index(band)
+        if is_accepted:
+            self.accepted_bands.add(number)
+        return LightCurveKey(number, metadata.stokes)
+
+    def history_key(self, metadata: ImageMetadata) -> HistoryKey:
+        """Find which earlier images an image is compared with; makes no band."""
+        number = self._known_band(self._band(metadata))
+        return HistoryKey(-1 if number is None else number, metadata.stokes, metadata.telescope)
+
+    def _band(self, metadata: ImageMetadata) -> Band:
+        return band_of(metadata.freq_eff, metadata.freq_bw, bandwidth_max=self.config.persistence.bandwidth_max)
+
+    def _known_band(self, band: Band) -> int | None:
+        """Number of the band of accepted images that an image's own belongs to."""
+        numbers = sorted(self.accepted_bands)
+        bands = [self.bands[number] for number in numbers]
+        found = find_band(bands, band, tolerance=self.config.persistence.band_tolerance)
+        return None if found is None else numbers[found]
+
+    def region_number(self, metadata: ImageMetadata, *, is_accepted: bool = True) -> int:
+        """Find, or make, the sky region of an image: one with nearly the same centre and radius.
+
+        As with bands, a region that only rejected images made takes no other.
+        """
+        region = metadata.sky_region(self.config.source_extraction.extraction_radius_pix)
+        tolerance = self.config.persistence.region_tolerance
+        number = self.regions.find(region, tolerance=tolerance, among=self.accepted_regions)
+        if number is None:
+            number = self.regions.find(region, tolerance=0)
+        if number is None:
+            number = len(self.regions)
+            self.regions.append(region)
+        if is_accepted:
+            self.accepted_regions.add(number)
+        return number
+
+    def remember(self, result: ImageResult) -> None:
+        """Add an accepted image, whose band is known, to what later ones are compared with."""
+        metadata = result.metadata
+        self.accepted.remember(
+            self.history_key(metadata),
+            rms=result.rms_qc,
+            beam=metadata.beam,
+            pixel_hash=result.pixel_hash,
+            url=metadata.url,
+            start=metadata.taustart_ts,
+        )
+
+    @property
+    def earlier_images(self) -> list[EarlierImage]:
+        """The latest accepted images of each band and Stokes parameter that new sources are measured in."""
+        return [image for _, images in sorted(self._earlier.items()) for image in images]
+
+    def remember_image(self, image: EarlierImage) -> None:
+        """Add an accepted image to those that new sources are measured in; the settings say how many are kept."""
+        kept = deque[EarlierImage](maxlen=self.config.transient_search.backward_fits)
+        self._earlier.setdefault(image.key, kept).append(image)
+
+    def region_links(self, images: Sequence[ImageRecord]) -> RegionLinks:
+        """Link the entries made in this timestep to all regions, and its new regions to all entries.
+
+        Parameters
+        ----------
+        images
+            The timestep's images, associated.
+        """
+        n_before, entries = self.catalogue.changes.n_before, self.catalogue.entries
+        first_region = np.full(len(entries) - n_before, -1)
+        for rows, image, _ in self.catalogue.changes.created:
+            first_region[rows - n_before] = images[image].region
+        new = np.flatnonzero(entries["active"][n_before:] & ~entries["mon_src"][n_before:]) + n_before
+        own = first_region[new - n_before]
+        position, number, distance = self.regions.covering(entries["wm_ra"][new], entries["wm_dec"][new])
+        other = number != own[position]
+        parts = [(new, own, np.full(len(new), np.nan)), (new[position[other]], number[other], distance[other])]
+        # A region that is known has its older entries already.
+        for fresh in range(len(self.region_ids), len(self.regions)):
+            rows, apart = self.catalogue.within(self.regions[fresh])
+            older = (rows < n_before) & ~entries["mon_src"][rows]
+            parts.append((rows[older], np.full(int(older.sum()), fresh), apart[older]))
+        entry, region, distance = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        order = np.lexsort((entry, region))
+        return RegionLinks(entry=entry[order], region=region[order], distance=distance[order])
+
+    def commit(self, record: TimestepRecord, ids: StoredIds) -> None:
+        """Take over what the database gave a stored timestep: ids, and its images as earlier looks."""
+        self.band_ids, self.region_ids = list(ids.bands), list(ids.regions)
+        if record.is_late:
+            return
+        self.catalogue.entries["id"][record.changes.n_before :] = ids.entries
+        for image, image_id in zip(record.images, ids.images, strict=True):
+            if image.result.rejection is None:
+                self.looks.add(
+                    image.key,
+                    image=image_id,
+                    region=image.region,
+                    rms_range=(image.result.rms_min, image.result.rms_max),
+                    tiles=image.result.noise_tiles,
+                )
+                self._remember(image, image_id)
+        self.latest = record.taustart_ts
+
+    def _remember(self, image: ImageRecord, image_id: int) -> None:
+        if image.result.background is not None:
+            self.remember_image(
+                EarlierImage(
+                    id=image_id,
+                    url=image.result.metadata.url,
+                    taustart_ts=image.result.metadata.taustart_ts,
+                    key=image.key,
+                    region=image.region,
+                    background=image.result.background,
+                    sources=image.measurements.take(slice(len(image.measurements) - len(image.forced))),
+                )
+            )

@@ -1,0 +1,223 @@
+"""The state of a dataset as the database holds it: what a run goes on from.
+
+What is loaded equals what was in memory when the latest timestep was stored, to the last bit, so
+that a run that was interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import exists, func, select
+
+from trap.association.entries import ENTRY, NOT_PART, LightCurveKey
+from trap.association.noise_history import NoiseTiles
+from trap.catalogues import MonitorPositions
+from trap.dataset.state import DatasetState, EarlierImage
+from trap.db.bulk import read_columns
+from trap.db.datasets import find_dataset, latest_timestep
+from trap.db.images import load_background
+from trap.db.measurements import load_found_sources
+from trap.db.models import (
+    FrequencyBand,
+    Image,
+    Monitor,
+    Rejection,
+    RmsMap,
+    RunningCatalog,
+    RunningCatalogFlux,
+    SkyRegion,
+)
+from trap.images.bands import Band
+from trap.images.beam import Beam
+from trap.images.skyregion import SkyRegion as Region
+from trap.quality import HistoryKey
+from trap.variability.metrics import FLUX_STATISTICS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection, Row
+
+    from trap.config import PipelineConfig
+
+__all__ = ["load_state"]
+
+NAMES_OF_ENTRY = {"wm_dec": "wm_decl", "avg_dec_err": "avg_decl_err"}
+NAMES_OF_FLUX = {"n": "f_datapoints", "mean_f_peak": "avg_f_peak", "mean_f_int": "avg_f_int"}
+
+
+def load_state(connection: Connection, dataset_id: int, config: PipelineConfig) -> DatasetState:
+    """Load all that a dataset remembers.
+
+    Entries come in order of their row numbers, which is the order in which they were made.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If there is no such dataset.
+    """
+    find_dataset(connection, dataset_id)
+    state = DatasetState(config=config)
+    _load_bands(connection, dataset_id, state)
+    _load_regions(connection, dataset_id, state)
+    _load_entries(connection, dataset_id, state)
+    _load_fluxes(connection, dataset_id, state)
+    _load_accepted_images(connection, dataset_id, state)
+    _load_earlier_images(connection, dataset_id, state)
+    _load_monitors(connection, dataset_id, state)
+    state.latest = latest_timestep(connection, dataset_id)
+    state.catalogue.begin_timestep()
+    return state
+
+
+def _load_bands(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    band = FrequencyBand
+    rows = select(band.id, band.freq_central, band.freq_low, band.freq_high).where(band.dataset == dataset_id)
+    for number, central, low, high in connection.execute(rows.order_by(band.id)):
+        state.bands.append(Band(freq_central=central, freq_low=low, freq_high=high))
+        state.band_ids.append(number)
+
+
+def _load_regions(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    region = SkyRegion
+    rows = select(region.id, region.centre_ra, region.centre_decl, region.xtr_radius)
+    for number, ra, dec, radius in connection.execute(rows.where(region.dataset == dataset_id).order_by(region.id)):
+        state.regions.append(Region(centre_ra=ra, centre_dec=dec, xtr_radius=radius))
+        state.region_ids.append(number)
+
+
+def _load_entries(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    table = RunningCatalog.__table__
+    wanted = [table.c[NAMES_OF_ENTRY.get(name, name)] for name in ENTRY.names or () if name != "active"]
+    stored = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
+    columns = read_columns(connection, stored)
+    entries = _structured({name: columns[name] for name in columns if name != "blend"}, ENTRY, NAMES_OF_ENTRY)
+    entries["active"] = True
+    # In the database blends are named by row number, as everything is.
+    blends = np.array([NOT_PART if number is None else number for number in columns["blend"].tolist()], np.int64)
+    rows = np.searchsorted(entries["id"], blends)
+    entries["blend"] = np.where(blends == NOT_PART, NOT_PART, rows)
+    state.catalogue.extend(entries)
+
+
+def _load_fluxes(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    table = RunningCatalogFlux.__table__
+    wanted = [table.c[NAMES_OF_FLUX.get(name, name)] for name in FLUX_STATISTICS.names or ()]
+    rows = (
+        select(table.c.runcat, table.c.band, table.c.stokes, *wanted)
+        .join(RunningCatalog, RunningCatalog.id == table.c.runcat)
+        .where(RunningCatalog.dataset == dataset_id)
+    )
+    columns = read_columns(connection, rows)
+    statistics = _structured(columns, FLUX_STATISTICS, NAMES_OF_FLUX)
+    entries = np.searchsorted(state.catalogue.entries["id"], columns["runcat"])
+    for number, band in enumerate(state.band_ids):
+        for stokes in np.unique(columns["stokes"][columns["band"] == band]).tolist():
+            chosen = (columns["band"] == band) & (columns["stokes"] == stokes)
+            state.catalogue.fluxes(LightCurveKey(number, stokes))[entries[chosen]] = statistics[chosen]
+
+
+def _structured(columns: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], renamed: Mapping[str, str]) -> NDArray[Any]:
+    records = np.zeros(len(next(iter(columns.values()))), dtype)
+    for name in dtype.names or ():
+        stored = renamed.get(name, name)
+        if stored in columns:
+            records[name] = columns[stored]
+    return records
+
+
+def _load_accepted_images(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    """Show the survey all accepted images, as earlier looks and for the history of the noise."""
+    rows = (
+        select(
+            *(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max),
+            *(Image.telescope, Image.rb_smaj, Image.rb_smin, Image.pixel_hash, Image.url, Image.taustart_ts),
+            *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms),
+        )
+        .outerjoin(RmsMap, RmsMap.image == Image.id)
+        .where(Image.dataset == dataset_id, ~Image.late, ~exists().where(Rejection.image == Image.id))
+        .order_by(Image.taustart_ts, Image.id)
+    )
+    band_numbers = {number: i for i, number in enumerate(state.band_ids)}
+    region_numbers = {number: i for i, number in enumerate(state.region_ids)}
+    # One by one: the tiles of all images together may be more than fits into memory.
+    for row in connection.execute(rows.execution_options(yield_per=100)):
+        key = LightCurveKey(band_numbers[row.band], row.stokes)
+        state.accepted_bands.add(key.band)
+        state.accepted_regions.add(region_numbers[row.skyrgn])
+        state.accepted.remember(
+            HistoryKey(key.band, row.stokes, row.telescope or ""),
+            rms=row.rms_qc,
+            # The columns are semi-axes, as TraP's.
+            beam=Beam(bmaj=2 * row.rb_smaj, bmin=2 * row.rb_smin, bpa=0.0) if row.rb_smaj else None,
+            pixel_hash=row.pixel_hash or "",
+            url=row.url,
+            start=row.taustart_ts,
+        )
+        state.looks.add(
+            key,
+            image=row.id,
+            region=region_numbers[row.skyrgn],
+            rms_range=(_or_nan(row.rms_min), _or_nan(row.rms_max)),
+            tiles=_tiles(row),
+        )
+
+
+def _load_earlier_images(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    """Load the latest images of each band, in which new sources are measured."""
+    n_images = state.config.transient_search.backward_fits
+    band_numbers = {number: i for i, number in enumerate(state.band_ids)}
+    region_numbers = {number: i for i, number in enumerate(state.region_ids)}
+    place = func.row_number().over(
+        partition_by=(Image.band, Image.stokes), order_by=(Image.taustart_ts.desc(), Image.id.desc())
+    )
+    is_accepted = ~exists().where(Rejection.image == Image.id)
+    latest = (
+        select(Image.id, Image.url, Image.taustart_ts, Image.band, Image.stokes, Image.skyrgn, place.label("place"))
+        .join(RmsMap, RmsMap.image == Image.id)
+        .where(Image.dataset == dataset_id, is_accepted)
+        .subquery()
+    )
+    rows = select(latest).where(latest.c.place <= n_images).order_by(latest.c.taustart_ts, latest.c.id)
+    for row in connection.execute(rows).all() if n_images else ():
+        background = load_background(connection, row.id)
+        if background is not None:
+            state.remember_image(
+                EarlierImage(
+                    id=row.id,
+                    url=row.url,
+                    taustart_ts=row.taustart_ts,
+                    key=LightCurveKey(band_numbers[row.band], row.stokes),
+                    region=region_numbers[row.skyrgn],
+                    background=background,
+                    sources=load_found_sources(connection, row.id),
+                )
+            )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _tiles(row: Row[Any]) -> NoiseTiles | None:
+    if row.tile_order is None:
+        return None
+    return NoiseTiles(
+        order=row.tile_order,
+        tile=np.frombuffer(row.tiles, "<i8").astype(np.int64),
+        rms=np.frombuffer(row.tile_rms, "<f4").astype(np.float32),
+    )
+
+
+def _load_monitors(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    wanted = select(Monitor.id, Monitor.ra, Monitor.decl, Monitor.name, Monitor.runcat)
+    columns = read_columns(connection, wanted.where(Monitor.dataset == dataset_id).order_by(Monitor.id))
+    state.monitors = MonitorPositions(
+        id=columns["id"], ra=columns["ra"], dec=columns["decl"], name=columns["name"].astype("U100")
+    )
+    rows = {number: row for row, number in enumerate(state.catalogue.entries["id"].tolist())}
+    state.monitor_entries = np.array([rows.get(number, -1) for number in columns["runcat"].tolist()], np.int64)

@@ -1,0 +1,154 @@
+"""The record in which casacore keeps what it knows of an image, as a FITS header.
+
+CASA image tables and LOFAR's HDF5 images hold the same record in two ways. As a header it is read by the same
+tables of keywords as FITS files, so that the same image says the same in every format.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io.fits import Header
+from astropy.units import Unit
+
+from trap.errors import ImageError
+from trap.images.headers.planes import STOKES
+from trap.images.headers.times import from_mjd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Record = Mapping[str, Any]
+    Card = tuple[str, Any]
+
+__all__ = ["header_of_record"]
+
+_FRAMES = {
+    "J2000": ("FK5", 2000.0, "RA--", "DEC-"),
+    "ICRS": ("ICRS", None, "RA--", "DEC-"),
+    "B1950": ("FK4", 1950.0, "RA--", "DEC-"),
+    "GALACTIC": (None, None, "GLON", "GLAT"),
+}
+"""casacore's names of directions: RADESYS, EQUINOX and what CTYPE begins with."""
+_FIRST_PARAMETER = {"ZPN": 0}
+"""Number of the first projection parameter, where it is not 1."""
+_NEVER = 0.0
+"""The day of observation that casacore writes when it knows none."""
+
+
+def header_of_record(record: Record, shape: Sequence[int], url: str) -> Header:
+    """Write the record of an image as a FITS header with all its axes.
+
+    Parameters
+    ----------
+    record
+        ``coords``, ``imageinfo``, ``units`` and ``miscinfo`` as casacore names them, of which all but the first
+        may be missing.
+    shape
+        Lengths of the axes in the order of FITS.
+    url
+        The image, for messages.
+
+    Raises
+    ------
+    ImageError
+        If the coordinates cannot be written so.
+    """
+    header = Header([("SIMPLE", True), ("BITPIX", -32), ("NAXIS", len(shape))])
+    header.extend((f"NAXIS{axis}", int(length)) for axis, length in enumerate(shape, 1))
+    try:
+        for name, coordinate in record["coords"].items():
+            kind, number = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")) :]
+            if kind in _WRITERS and number:
+                axes = [int(axis) + 1 for axis in np.atleast_1d(record["coords"][f"pixelmap{number}"])]
+                header.extend(_WRITERS[kind](coordinate, axes), unique=True)
+        header.extend(_observation(record["coords"]))
+        header.extend(_beam(record.get("imageinfo", {})))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        msg = f"the coordinates of the image cannot be used: {' '.join(str(error).split())}"
+        raise ImageError(msg, url) from error
+    if record.get("units"):
+        header["BUNIT"] = str(record["units"])
+    return header
+
+
+def _direction(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
+    system, projection = str(coordinate["system"]), str(coordinate["projection"])
+    if system not in _FRAMES:
+        msg = f"unknown celestial system {system!r}"
+        raise ValueError(msg)
+    radesys, equinox, *names = _FRAMES[system]
+    for place, axis in enumerate(axes):
+        degrees = Unit(str(coordinate["units"][place])).to("deg")
+        yield f"CTYPE{axis}", f"{names[place]}-{projection}"
+        yield f"CRVAL{axis}", float(coordinate["crval"][place]) * degrees
+        yield f"CDELT{axis}", float(coordinate["cdelt"][place]) * degrees
+        # casacore counts pixels from 0.
+        yield f"CRPIX{axis}", float(coordinate["crpix"][place]) + 1
+        yield f"CUNIT{axis}", "deg"
+    for (row, column), value in np.ndenumerate(np.asarray(coordinate["pc"], float)):
+        yield f"PC{axes[row]}_{axes[column]}", float(value)
+    for number, value in enumerate(coordinate.get("projection_parameters", ()), _FIRST_PARAMETER.get(projection, 1)):
+        if value:
+            yield f"PV{axes[1]}_{number}", float(value)
+    for keyword, key in (("LONPOLE", "longpole"), ("LATPOLE", "latpole")):
+        if key in coordinate:
+            yield keyword, float(coordinate[key])
+    if radesys:
+        yield "RADESYS", radesys
+    if equinox:
+        yield "EQUINOX", equinox
+
+
+def _spectral(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
+    axis = axes[0]
+    scale = Unit(str(coordinate.get("unit", "Hz"))).to("Hz")
+    if "tabular" in coordinate:
+        values = np.asarray(coordinate["tabular"]["worldvalues"], float)
+        value, step, reference = values[0], (values[1] - values[0] if values.size > 1 else 0.0), 0.0
+    else:
+        linear = coordinate["wcs"]
+        value, step, reference = (float(linear[key]) for key in ("crval", "cdelt", "crpix"))
+    yield f"CTYPE{axis}", "FREQ"
+    yield f"CRVAL{axis}", float(value) * scale
+    yield f"CDELT{axis}", float(step) * scale
+    yield f"CRPIX{axis}", float(reference) + 1
+    yield f"CUNIT{axis}", "Hz"
+    if coordinate.get("restfreq"):
+        yield "RESTFRQ", float(coordinate["restfreq"])
+
+
+def _stokes(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
+    codes = [STOKES[str(name)] for name in np.atleast_1d(coordinate["stokes"])]
+    steps = set(np.diff(codes).tolist()) or {1}
+    if len(steps) > 1:
+        msg = f"Stokes parameters in no even order: {', '.join(coordinate['stokes'])}"
+        raise ValueError(msg)
+    yield f"CTYPE{axes[0]}", "STOKES"
+    yield f"CRVAL{axes[0]}", float(codes[0])
+    yield f"CDELT{axes[0]}", float(steps.pop())
+    yield f"CRPIX{axes[0]}", 1.0
+
+
+_WRITERS = {"direction": _direction, "spectral": _spectral, "stokes": _stokes}
+
+
+def _observation(coords: Record) -> Iterator[Card]:
+    for keyword, key in (("TELESCOP", "telescope"), ("OBSERVER", "observer")):
+        if coords.get(key):
+            yield keyword, str(coords[key])
+    date = coords.get("obsdate", {})
+    if "m0" in date:
+        days = float(date["m0"]["value"]) * Unit(str(date["m0"]["unit"])).to("d")
+        if days != _NEVER:
+            yield "DATE-OBS", from_mjd(days).isoformat()
+            yield "TIMESYS", str(date.get("refer", "UTC"))
+
+
+def _beam(info: Record) -> Iterator[Card]:
+    """The restoring beam; of one for every plane, that of the first."""
+    beam = info.get("restoringbeam") or info.get("perplanebeams", {}).get("*0") or {}
+    for keyword, key in (("BMAJ", "major"), ("BMIN", "minor"), ("BPA", "positionangle")):
+        if key in beam:
+            yield keyword, float(beam[key]["value"]) * Unit(str(beam[key]["unit"])).to("deg")

@@ -1,0 +1,135 @@
+"""LOFAR's HDF5 images, as casacore writes them: a data set ``map``, and records as groups with attributes.
+
+They are read by h5py, as casacore is rarely built with HDF5. Of masks nothing is known here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from trap.errors import ImageError, UnreadableImageError
+from trap.images.formats.casa_header import header_of_record
+from trap.images.formats.files import hash_file, reading
+from trap.images.formats.lofar import lofar_cards
+from trap.images.headers.planes import choose_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from astropy.io.fits import Header
+    from numpy.typing import NDArray
+
+    from trap.config import ReadingConfig
+
+__all__ = ["hash_content", "map_plane", "read_header", "read_plane"]
+
+_PIXELS = "map"
+_EMPTY = "__empty__"
+"""What casacore writes for an empty text."""
+
+hash_content = hash_file
+
+
+def read_header(path: Path, settings: ReadingConfig) -> Header:
+    """Read what an HDF5 image says of itself, as a FITS header; no pixel is read.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file cannot be read.
+    ImageError
+        If it holds no image of LOFAR's, or its coordinates cannot be used.
+    """
+    with reading(path), h5py.File(path) as file:
+        header = _whole_header(file, path)
+    return choose_plane(header, str(path), settings).header(header)
+
+
+def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
+    """Read a plane of an HDF5 image.
+
+    Returns
+    -------
+    (ny, nx)
+
+    Raises
+    ------
+    UnreadableImageError
+        If the pixels cannot be read.
+    """
+    with reading(path), h5py.File(path) as file:
+        plane = choose_plane(_whole_header(file, path), str(path), settings)
+        return np.array(plane.turned(file[_PIXELS][plane.slices]))
+
+
+def map_plane(path: Path, settings: ReadingConfig) -> None:
+    """Return None: HDF5 keeps pixels in chunks."""
+
+
+def _whole_header(file: h5py.File, path: Path) -> Header:
+    pixels, coordinates = file.get(_PIXELS), file.get("coordinfo")
+    if not isinstance(pixels, h5py.Dataset) or not isinstance(coordinates, h5py.Group):
+        raise UnreadableImageError("an HDF5 file, but no image: it lacks map or coordinfo", str(path))
+    if pixels.dtype.kind not in "fiu":
+        msg = f"the pixels are no real numbers but {pixels.dtype}"
+        raise ImageError(msg, str(path))
+    record = {
+        "coords": _record(coordinates).get("coords", {}),
+        "imageinfo": _record(file.get("imageinfo")),
+        "units": _record(file.get("unitinfo")).get("units", ""),
+    }
+    # casacore's axes are in the order of FITS, and HDF5's in that of numpy.
+    header = header_of_record(record, pixels.shape[::-1], str(path))
+    try:
+        header.update(dict(lofar_cards(_attribute_tables(file))))
+    except (ValueError, KeyError, IndexError) as error:
+        raise ImageError(str(error), str(path)) from error
+    for keyword, value in _root_attributes(file):
+        header.setdefault(keyword, value)
+    return header
+
+
+def _record(group: h5py.Group | None) -> dict[str, Any]:
+    """A record: its fields are attributes, the records in it are groups."""
+    if group is None:
+        return {}
+    record: dict[str, Any] = {name: _field(value) for name, value in group.attrs.items()}
+    for name, member in group.items():
+        if isinstance(member, h5py.Group):
+            record[name] = _record(member)
+    return record
+
+
+def _field(value: Any) -> Any:  # noqa: ANN401 (whatever an attribute holds)
+    if isinstance(value, bytes):
+        text = value.decode(errors="replace").rstrip("\0")
+        return "" if text == _EMPTY else text
+    if isinstance(value, str):
+        return "" if value == _EMPTY else value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
+        return [_field(item) for item in value.ravel().tolist()]
+    return value
+
+
+def _attribute_tables(file: h5py.File) -> dict[str, dict[str, Any]]:
+    """LOFAR's tables of attributes: a group for each, and in it one for each row."""
+    tables = {}
+    for name, rows in _record(file.get("ATTRGROUPS")).items():
+        cells = [row for _, row in sorted(rows.items()) if isinstance(row, dict)] if isinstance(rows, dict) else []
+        if cells:
+            tables[name] = {column: np.array([row[column] for row in cells if column in row]) for column in cells[0]}
+    return tables
+
+
+def _root_attributes(file: h5py.File) -> Iterator[tuple[str, Any]]:
+    """What LOFAR's files say at their root, which is all that some of them say."""
+    attributes = {name: _field(value) for name, value in file.attrs.items()}
+    for keyword, name in (("TELESCOP", "TELESCOPE"), ("ANTENNA", "ANTENNA_SET"), ("DATE-OBS", "OBSERVATION_START_UTC")):
+        if attributes.get(name):
+            yield keyword, str(attributes[name])
+    if "OBSERVATION_END_UTC" in attributes:
+        yield "END_UTC", str(attributes["OBSERVATION_END_UTC"])

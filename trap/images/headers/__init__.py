@@ -1,0 +1,1 @@
+"""Headers: units, planes, frequencies, times and projections."""

@@ -1,0 +1,258 @@
+"""What the header of an image says, whichever of the many ways it says it.
+
+Telescopes and imagers agree on little. The tables below list who calls a quantity what; the first keyword that
+holds a value decides. The header is FITS, or what a reader of another format made of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from trap.config import Given
+from trap.errors import ImageError
+from trap.images.beam import Beam
+from trap.images.headers.frequency import read_frequency
+from trap.images.headers.keywords import Keywords
+from trap.images.headers.projection import celestial_wcs, centre_position, pixel_increments
+from trap.images.headers.times import from_mjd, is_day, to_utc
+from trap.images.metadata import ImageMetadata, LofarStations
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from astropy.io.fits import Header
+    from astropy.wcs import WCS
+
+__all__ = ["jansky_per_unit", "read_metadata"]
+
+_log = structlog.get_logger(__name__)
+
+_TELESCOPES = {
+    "AARTFAAC": ("AARTFAAC",),
+    "AMI-LA": ("AMI-LA", "AMILA", "AMI_LA"),
+    "ASKAP": ("ASKAP",),
+    "ATCA": ("ATCA",),
+    "GMRT": ("GMRT", "UGMRT"),
+    "KAT-7": ("KAT-7", "KAT7"),
+    "LOFAR": ("LOFAR",),
+    "MeerKAT": ("MEERKAT",),
+    "MWA": ("MWA",),
+    "OVRO-LWA": ("OVRO-LWA", "OVRO_LWA", "OVRO-MMA", "OVRO_MMA"),
+    "VLA": ("VLA", "EVLA", "JVLA", "VLITE"),
+    "WSRT": ("WSRT", "WESTERBO", "WESTERBORK", "APERTIF"),
+}
+"""Telescopes, and what TELESCOP or INSTRUME holds for them in capital letters. Any other name is kept as it is."""
+
+_STARTS = ("DATE-OBS", "DATE-BEG")
+_STARTS_MJD = ("MJD-OBS", "MJD-BEG")
+_TIMES_OF_THE_START = (("TIME-OBS", None), ("UTSTART", UTC), ("UT", UTC))
+"""What may hold the time that DATE-OBS lacks; two say by their names that it is UTC, whatever TIMESYS says."""
+_ENDS = ("END_UTC", "DATE-END")
+_DURATIONS = ("EXPTIME", "EXPOSURE", "DURATION", "ONSOURCE")
+"""Durations in s; TAU_TIME comes before the end, these after it. DURATION is ASKAP's and VLITE's."""
+
+_BEAMS = (("BMAJ", "BMIN", "BPA"), ("CLEANBMJ", "CLEANBMN", "CLEANBPA"))
+"""FWHM and position angle in deg; the second set is Obit's (MeerKAT, VLITE). AIPS (GMRT, WSRT) says it in HISTORY."""
+_NUMBER = r"\s*=\s*([-+.\dEe]+)\s*"
+_HISTORY_BEAM = re.compile(rf"BMAJ{_NUMBER}BMIN{_NUMBER}BPA{_NUMBER}")
+
+_LOFAR_COUNTS = {"subbands": "SUBBANDS", "ncore": "NCORE", "nremote": "NREMOTE", "nintl": "NINTL"}
+
+_JANSKY = re.compile(r"(m|u|µ|μ|n)?Jy", re.ASCII)
+_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9}
+
+
+def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: Given | None = None) -> ImageMetadata:
+    """Read all that the pipeline needs to know of an image from its header.
+
+    Parameters
+    ----------
+    header
+        Header of the image, of which the first two axes are the celestial ones.
+    url
+        The image, for messages and for the result.
+    wcs
+        Its projection, where that is at hand already.
+    given
+        What holds whatever the header says.
+
+    Raises
+    ------
+    ImageError
+        If something is missing or impossible: the projection, the frequency, the start. A missing
+        or impossible beam is no error; such an image is rejected by the quality check.
+    """
+    keywords, given = Keywords(header, url), given or Given()
+    wcs = celestial_wcs(header, url) if wcs is None else wcs
+    nx, ny = keywords.length("NAXIS1"), keywords.length("NAXIS2")
+    centre_ra, centre_dec = centre_position(wcs, nx, ny)
+    if not math.isfinite(centre_ra + centre_dec):
+        raise ImageError("the middle of the image is not on the sky", url)
+    deltax, deltay = pixel_increments(wcs)
+    if not (math.isfinite(deltax * deltay) and deltax * deltay):
+        msg = f"the size of a pixel is impossible: {deltax} × {deltay} deg"
+        raise ImageError(msg, url)
+    freq_eff, freq_bw = read_frequency(keywords, given)
+    start = given.taustart_ts or _start(keywords)
+    return ImageMetadata(
+        url=url,
+        taustart_ts=start,
+        tau_time=_duration(keywords, start) if given.tau_time is None else given.tau_time,
+        freq_eff=freq_eff,
+        freq_bw=freq_bw,
+        stokes=_stokes(keywords),
+        telescope=given.telescope or _telescope(keywords),
+        beam=_beam(keywords, given),
+        centre_ra=centre_ra,
+        centre_dec=centre_dec,
+        deltax=deltax,
+        deltay=deltay,
+        nx=nx,
+        ny=ny,
+        unit=given.unit or keywords.text("BUNIT"),
+        lofar=_lofar(keywords, given),
+    )
+
+
+def jansky_per_unit(unit: str) -> float:
+    """Factor that brings pixels to Jy/beam: 0.001 for ``mJy/beam``.
+
+    Only prefixes that cannot be mistaken are taken; pixels in any other unit stay as they are.
+    """
+    match = _JANSKY.match(unit)
+    return _PREFIXES[match[1] or ""] if match else 1.0
+
+
+def _telescope(keywords: Keywords) -> str:
+    """Name of the telescope; that of the instrument only where it is known to be one."""
+    name = keywords.text("TELESCOP")
+    for text in (name, keywords.text("INSTRUME")):
+        for telescope, aliases in _TELESCOPES.items():
+            if text.upper() in aliases:
+                return telescope
+    return name
+
+
+def _stokes(keywords: Keywords) -> int:
+    found = keywords.find_axis("STOKES")
+    return 1 if found is None else round(keywords.plane_values(found[0])[0])
+
+
+def _start(keywords: Keywords) -> datetime:
+    for keyword in _STARTS:
+        start = keywords.date(keyword)
+        if start is not None:
+            return keywords.in_utc(_start_on(start, keywords) if is_day(keywords.text(keyword)) else start)
+    return keywords.in_utc(_start_from_mjd(keywords))
+
+
+def _start_on(day: datetime, keywords: Keywords) -> datetime:
+    """Start on a day: its time is in another keyword, as FITS had it before 1998, or else midnight."""
+    for keyword, zone in _TIMES_OF_THE_START:
+        time = keywords.time_of_day(keyword)
+        if time is not None:
+            return (day + time).replace(tzinfo=zone)
+    if keywords.text("MJD-OBS"):
+        start = _start_from_mjd(keywords)
+        if start.date() == day.date():
+            return start
+    _log.warning("start_taken_as_midnight", image=keywords.url, day=str(day.date()))
+    return day
+
+
+def _start_from_mjd(keywords: Keywords) -> datetime:
+    found = keywords.first_number(_STARTS_MJD)
+    if found is None:
+        raise ImageError("no start in the header: neither DATE-OBS nor MJD-OBS", keywords.url)
+    keyword, mjd = found
+    try:
+        return from_mjd(mjd)
+    except ValueError:
+        keywords.reject(keyword, "not a date")
+
+
+def _duration(keywords: Keywords, start: datetime) -> float:
+    """Duration in s: stated, or up to the end, or the time spent on source; 0 where unknown."""
+    stated = keywords.number("TAU_TIME")
+    if stated is not None:
+        return _not_negative(keywords, "TAU_TIME", stated)
+    for keyword in _ENDS:
+        end = _end(keywords, keyword, start)
+        if end is not None:
+            return _not_negative(keywords, keyword, (end - start).total_seconds())
+    found = keywords.first_number(_DURATIONS)
+    return 0.0 if found is None else _not_negative(keywords, *found)
+
+
+def _end(keywords: Keywords, keyword: str, start: datetime) -> datetime | None:
+    """Stated end, in UTC; None where there is none, or nothing but its day, on which the image starts too."""
+    end = keywords.date(keyword)
+    if end is None:
+        return None
+    if is_day(keywords.text(keyword)):
+        time = keywords.time_of_day("TIME-END")
+        if time is not None:
+            end += time
+        elif end.date() == start.date():
+            return None
+    return to_utc(end, "UTC") if keyword == "END_UTC" else keywords.in_utc(end)
+
+
+def _not_negative(keywords: Keywords, keyword: str, seconds: float) -> float:
+    if not (seconds >= 0 and math.isfinite(seconds)):
+        keywords.reject(keyword, f"a duration of {seconds} s is impossible")
+    return seconds
+
+
+def _beam(keywords: Keywords, given: Given) -> Beam | None:
+    if given.bmaj is not None and given.bmin is not None:
+        return Beam(bmaj=given.bmaj, bmin=given.bmin, bpa=given.bpa or 0.0)
+    numbers = _beam_numbers(keywords)
+    if numbers is None:
+        return None
+    bmaj, bmin, bpa = numbers
+    if bmin > bmaj:
+        # The same ellipse, described from its minor axis.
+        bmaj, bmin, bpa = bmin, bmaj, bpa + 90
+    try:
+        return Beam(bmaj=bmaj, bmin=bmin, bpa=bpa)
+    except ValueError as error:
+        _log.warning("beam_unusable", image=keywords.url, reason=str(error))
+        return None
+
+
+def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
+    """Axes and position angle in deg, from keywords or from the last CLEAN in the history."""
+    for major, minor, angle in _BEAMS:
+        bmaj, bmin = keywords.number(major), keywords.number(minor)
+        if bmaj is not None and bmin is not None:
+            return bmaj, bmin, keywords.number(angle) or 0.0
+    history = "\n".join(str(line) for line in keywords.header.get("HISTORY", ()))
+    found = _HISTORY_BEAM.findall(history)
+    try:
+        return None if not found else tuple(float(number) for number in found[-1])  # type: ignore[return-value]
+    except ValueError:
+        return None
+
+
+def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:
+    """The stations of a LOFAR image; None where the header or the settings do not say all of it."""
+    antenna_set = given.antenna_set or keywords.text("ANTENNA")
+    is_lofar = given.antenna_set is not None or keywords.text("TELESCOP").upper() == "LOFAR"
+    if not (antenna_set and is_lofar):
+        return None
+    numbers: dict[str, Any] = {
+        name: keywords.count(keyword) if getattr(given, name) is None else getattr(given, name)
+        for name, keyword in _LOFAR_COUNTS.items()
+    }
+    numbers["subbandwidth"] = given.subbandwidth or keywords.number("SUBBANDW")
+    missing = [name for name, value in numbers.items() if value is None]
+    if missing:
+        _log.warning("lofar_stations_unknown", image=keywords.url, missing=missing)
+        return None
+    return LofarStations(antenna_set=antenna_set, **numbers)

@@ -1,0 +1,1 @@
+"""Simulated surveys whose truth is known."""

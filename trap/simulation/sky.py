@@ -1,0 +1,224 @@
+"""The sky of a simulated survey: where its sources are and how bright, timestep by timestep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trap.errors import ConfigError
+from trap.simulation.counts import HOPKINS_2003, MANDAL_2021
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from trap.simulation.config import SurveyConfig
+    from trap.typing import Array
+
+    LightCurve = Callable[[np.random.Generator, int], Array]
+
+__all__ = ["Sky", "draw_sky"]
+
+_COUNTS = {"hopkins2003": HOPKINS_2003, "mandal2021": MANDAL_2021}
+_SPECTRAL_INDEX = (-0.8, 0.2)
+_PLACING_ATTEMPTS = 2000
+# Transients and variables stay clear of the corners, which many settings do not search.
+_INNER_RADIUS = 0.42
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sky:
+    """The sources of a survey.
+
+    Parameters
+    ----------
+    name, kind, shape
+        (n,) — identifier; ``steady``, ``variable`` or ``transient``; form of the light curve.
+    x, y
+        (n,) pix — position; the centre of the first pixel is (0, 0).
+    spectral_index
+        (n,) — α of S ∝ ν^α.
+    flux
+        (n, n_timesteps, n_bands) Jy — flux density.
+    """
+
+    name: NDArray[Any]
+    kind: NDArray[Any]
+    shape: NDArray[Any]
+    x: Array
+    y: Array
+    spectral_index: Array
+    flux: Array
+
+
+def draw_sky(config: SurveyConfig, rng: np.random.Generator) -> Sky:
+    """Draw the sources of a survey.
+
+    Raises
+    ------
+    ConfigError
+        If there is no room for so many sources.
+    """
+    shapes = [*_cycle(_VARIABLES, config.n_variables), *_cycle(_TRANSIENTS, config.n_transients)]
+    steady = _draw_steady(config, rng)
+    n_special, n_single = len(shapes), len(shapes) + len(steady) - config.n_close_pairs
+    x, y = _place(config, rng, n_special, n_single)
+    x, y = _add_close_pairs(config, rng, x, y, n_special)
+    index = rng.normal(*_SPECTRAL_INDEX, len(x))
+    spectra = (np.array(config.frequencies_hz) / config.frequency_hz) ** index[:, np.newaxis]
+    curves = np.concatenate(
+        [
+            _variable_curves(config, rng, spectra[: config.n_variables]),
+            _transient_curves(config, rng, spectra[config.n_variables : n_special]),
+            np.repeat(steady[:, np.newaxis], config.n_timesteps, axis=1),
+        ]
+    )
+    kinds = np.repeat(["variable", "transient", "steady"], [config.n_variables, config.n_transients, len(steady)])
+    return Sky(
+        name=_names(kinds),
+        kind=kinds,
+        shape=np.array([*shapes, *["steady"] * len(steady)]),
+        x=x,
+        y=y,
+        spectral_index=index,
+        flux=curves[:, :, np.newaxis] * spectra[:, np.newaxis, :],
+    )
+
+
+def _draw_steady(config: SurveyConfig, rng: np.random.Generator) -> Array:
+    """Flux densities (n,) in Jy at the first band: those of the close companions come last."""
+    counts = _COUNTS[config.counts]
+    to_counts = (config.frequency_hz / counts.frequency_hz) ** -_SPECTRAL_INDEX[0]
+    low, high = (sigma * config.rms * to_counts for sigma in config.steady_sigma)
+    n = config.n_steady
+    if n is None:
+        n = int(rng.poisson(counts.number(low, high) * config.area_sr))
+    if config.n_close_pairs > n:
+        msg = f"n_close_pairs {config.n_close_pairs} is more than there are steady sources: {n}"
+        raise ConfigError(msg)
+    flux: Array = counts.draw(rng, n + config.n_close_pairs, low, high) / to_counts
+    return flux
+
+
+def _place(config: SurveyConfig, rng: np.random.Generator, n_inner: int, n: int) -> tuple[Array, Array]:
+    """Positions (n,), (n,) in pixels, none close to another; the first ``n_inner`` well inside."""
+    middle, edge = (config.size - 1) / 2, config.beam_fwhm_pix
+    separation = config.min_separation_beams * config.beam_fwhm_pix
+    placed = np.empty((n, 2))
+    # One after the other, since each keeps its distance from all before it.
+    for i in range(n):
+        for _ in range(_PLACING_ATTEMPTS):
+            position = rng.uniform(edge, config.size - 1 - edge, 2)
+            inside = i >= n_inner or np.hypot(*(position - middle)) < _INNER_RADIUS * config.size
+            if inside and np.all(np.hypot(*(placed[:i] - position).T) > separation):
+                placed[i] = position
+                break
+        else:
+            msg = f"no room for {n} sources {config.min_separation_beams} beams apart on {config.size}² pixels"
+            raise ConfigError(msg)
+    return placed[:, 0], placed[:, 1]
+
+
+def _add_close_pairs(
+    config: SurveyConfig, rng: np.random.Generator, x: Array, y: Array, n_special: int
+) -> tuple[Array, Array]:
+    """Append companions beside the first steady sources, in random directions."""
+    partners = slice(n_special, n_special + config.n_close_pairs)
+    angle = rng.uniform(0, 2 * np.pi, config.n_close_pairs)
+    distance = config.close_pair_beams * config.beam_fwhm_pix
+    companions_x, companions_y = x[partners] + distance * np.cos(angle), y[partners] + distance * np.sin(angle)
+    return np.concatenate([x, companions_x]), np.concatenate([y, companions_y])
+
+
+def _variable_curves(config: SurveyConfig, rng: np.random.Generator, spectra: Array) -> Array:
+    """Flux densities (n, n_timesteps) in Jy at the first band."""
+    means = _spread(config.variable_sigma, len(spectra)) * config.rms / spectra.min(axis=1, initial=np.inf)
+    curves = np.empty((len(spectra), config.n_timesteps))
+    for i, shape in enumerate(_cycle(_VARIABLES, len(spectra))):
+        curve = _VARIABLES[shape](rng, config.n_timesteps)
+        modulation = rng.uniform(*config.modulation)
+        curves[i] = means[i] * (1 + modulation * (curve - curve.mean()) / curve.std(ddof=1))
+    return curves
+
+
+def _transient_curves(config: SurveyConfig, rng: np.random.Generator, spectra: Array) -> Array:
+    """Flux densities (n, n_timesteps) in Jy at the first band; nothing at the first timestep."""
+    peaks = _spread(config.transient_sigma, len(spectra)) * config.rms / spectra.max(axis=1, initial=0.0)
+    curves = np.zeros((len(spectra), config.n_timesteps))
+    for i, shape in enumerate(_cycle(_TRANSIENTS, len(spectra))):
+        first = int(rng.integers(max(1, config.n_timesteps // 6), max(2, config.n_timesteps * 2 // 3)))
+        n_left = config.n_timesteps - first
+        curves[i, first:] = peaks[i] * _TRANSIENTS[shape](rng, config.n_timesteps)[:n_left]
+    return curves
+
+
+def _spread(limits: tuple[float, float], n: int) -> Array:
+    return np.geomspace(*limits, n)
+
+
+def _cycle(shapes: dict[str, LightCurve], n: int) -> list[str]:
+    names = list(shapes)
+    return [names[i % len(names)] for i in range(n)]
+
+
+def _names(kinds: NDArray[Any]) -> NDArray[Any]:
+    """S0001, S0002, … V0001 …: first letter of the kind and number within it."""
+    numbers = np.zeros(len(kinds), int)
+    for kind in np.unique(kinds):
+        numbers[kinds == kind] = np.arange(1, np.count_nonzero(kinds == kind) + 1)
+    return np.array([f"{kind[0].upper()}{number:04d}" for kind, number in zip(kinds, numbers, strict=True)])
+
+
+# Variables: any scale and offset, not constant, and bounded to both sides, so that a modulation up
+# to a half leaves them positive.
+
+
+def _periodic(rng: np.random.Generator, n: int) -> Array:
+    """Two to four turns of a sine, too few to be undersampled."""
+    turns = rng.uniform(2, 4) if n > 8 else 0.5
+    sine: Array = np.sin(2 * np.pi * turns * np.arange(n) / n + rng.uniform(0, 1))
+    return sine
+
+
+def _flare(rng: np.random.Generator, n: int) -> Array:
+    """Up and down once, over about a sixth of the survey."""
+    bump: Array = np.exp(-0.5 * ((np.arange(n) - rng.uniform(0.3, 0.7) * n) / (n / 6)) ** 2)
+    return bump
+
+
+def _step(rng: np.random.Generator, n: int) -> Array:
+    """From one level to another for good."""
+    return np.where(np.arange(n) < max(1, round(rng.uniform(0.35, 0.65) * n)), 1.0, 0.0)
+
+
+def _drift(rng: np.random.Generator, n: int) -> Array:
+    """Steadily up or down."""
+    slope: Array = np.arange(n, dtype=float) * rng.choice([-1, 1])
+    return slope
+
+
+# Transients: from the first timestep that they are on, with a peak of 1 there.
+
+
+def _fast(_rng: np.random.Generator, n: int) -> Array:
+    """A single timestep."""
+    return np.where(np.arange(n) == 0, 1.0, 0.0)
+
+
+def _lasting(_rng: np.random.Generator, n: int) -> Array:
+    """Fading by a factor e over a quarter of the survey."""
+    fading: Array = np.exp(-np.arange(n) / max(2, n / 4))
+    return fading
+
+
+def _recurring(_rng: np.random.Generator, n: int) -> Array:
+    """On for a twelfth of the survey, off for a sixth, and so on."""
+    on = max(1, n // 12)
+    return np.where(np.arange(n) % (3 * on) < on, 1.0, 0.0)
+
+
+_VARIABLES: dict[str, LightCurve] = {"periodic": _periodic, "flare": _flare, "step": _step, "drift": _drift}
+_TRANSIENTS: dict[str, LightCurve] = {"fast": _fast, "lasting": _lasting, "recurring": _recurring}

@@ -1,0 +1,197 @@
+"""A survey that never was: images with known transients and variables, and the truth beside them.
+
+What the pipeline finds in it can be compared with what is in it, on any machine, without data from
+anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from trap.images.headers.projection import celestial_wcs
+from trap.simulation.config import SurveyConfig
+from trap.simulation.pixels import noise_transfer, render_noise, render_sources
+from trap.simulation.sky import Sky, draw_sky
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["Survey", "SurveyConfig", "Truth", "load_truth", "simulate_survey"]
+
+_SOURCES_FILE = "truth.ecsv"
+_LIGHTCURVES_FILE = "truth_lightcurves.ecsv"
+_IMAGE_PATTERN = "t[0-9]*_b[0-9]*.fits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What is in a simulated survey.
+
+    Parameters
+    ----------
+    sources
+        One row a source: ``name``, ``kind`` (steady, variable, transient), ``shape`` of the light
+        curve, ``ra`` and ``dec`` (deg, ICRS), ``x`` and ``y`` (0-based pixels),
+        ``spectral_index``, ``mean_flux`` (Jy; one number a band), ``modulation`` (standard
+        deviation over mean), ``max_snr`` (one number a band) and ``first_timestep`` (that the
+        source is on).
+    lightcurves
+        One row a source, timestep and band: ``name``, ``timestep``, ``band``, ``flux`` (Jy) and
+        ``snr``. Errors of calibration, which the images may have, are not in here.
+    """
+
+    sources: Table
+    lightcurves: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A simulated survey on disk.
+
+    Parameters
+    ----------
+    directory
+        Folder of the images and the truth.
+    images
+        The files in order of time, and within a timestep of frequency.
+    truth
+        What is in them.
+    """
+
+    directory: Path
+    images: tuple[Path, ...]
+    truth: Truth
+
+
+def simulate_survey(directory: str | Path, config: SurveyConfig | None = None) -> Survey:
+    """Make the images of a survey and write them to a folder, with the truth beside them.
+
+    Parameters
+    ----------
+    directory
+        Made where it does not exist. An earlier simulated survey in it is replaced.
+    config
+        What the survey is like; the default takes a few seconds.
+
+    Raises
+    ------
+    ConfigError
+        If the settings ask for more sources than there is room for.
+    """
+    config = SurveyConfig() if config is None else config
+    directory = Path(directory)
+    rng = np.random.default_rng(config.seed)
+    sky = draw_sky(config, rng)
+    directory.mkdir(parents=True, exist_ok=True)
+    _remove_earlier_survey(directory)
+    truth = Truth(sources=_source_table(config, sky), lightcurves=_lightcurve_table(config, sky))
+    truth.sources.write(directory / _SOURCES_FILE, overwrite=True)
+    truth.lightcurves.write(directory / _LIGHTCURVES_FILE, overwrite=True)
+    images = tuple(_write_images(directory, config, sky, rng))
+    return Survey(directory=directory, images=images, truth=truth)
+
+
+def load_truth(directory: str | Path) -> Truth:
+    """Read back what is in a simulated survey.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no simulated survey in the folder.
+    """
+    folder = Path(directory)
+    return Truth(sources=Table.read(folder / _SOURCES_FILE), lightcurves=Table.read(folder / _LIGHTCURVES_FILE))
+
+
+def _remove_earlier_survey(directory: Path) -> None:
+    """Remove the images of a survey that was simulated into this folder before, and only those."""
+    if (directory / _SOURCES_FILE).exists():
+        for path in directory.glob(_IMAGE_PATTERN):
+            path.unlink()
+
+
+def _write_images(directory: Path, config: SurveyConfig, sky: Sky, rng: np.random.Generator) -> Iterator[Path]:
+    shape = (config.size, config.size)
+    form = config.beam.quadratic_form(-config.pixel_scale, config.pixel_scale)
+    transfer = noise_transfer(form, shape)
+    for timestep in range(config.n_timesteps):
+        gain = 1 + config.flux_scale_jitter * rng.standard_normal()
+        shift = config.astrometric_jitter_arcsec / config.pixel_scale_arcsec * rng.standard_normal(2)
+        for band in range(config.n_bands):
+            flux = gain * sky.flux[:, timestep, band]
+            sources = render_sources(sky.x + shift[0], sky.y + shift[1], flux, beam_form=form, shape=shape)
+            pixels = sources + config.rms * render_noise(rng, transfer, shape)
+            yield _write_image(directory, config, pixels, timestep, band)
+
+
+def _write_image(directory: Path, config: SurveyConfig, pixels: NDArray[np.floating], timestep: int, band: int) -> Path:
+    path = directory / f"t{timestep:04d}_b{band:02d}.fits"
+    planes = pixels[np.newaxis, np.newaxis].astype(np.float32)
+    fits.writeto(path, planes, _header(config, timestep, band), overwrite=True)
+    return path
+
+
+def _header(config: SurveyConfig, timestep: int, band: int) -> fits.Header:
+    """Header of one image; also that of the projection of the whole survey."""
+    middle, beam = (config.size + 1) / 2, config.beam
+    start = config.start + timedelta(seconds=timestep * config.cadence_seconds)
+    axes = [
+        ("RA---SIN", config.centre_ra, middle, -config.pixel_scale, "deg"),
+        ("DEC--SIN", config.centre_dec, middle, config.pixel_scale, "deg"),
+        ("FREQ", config.frequencies_hz[band], 1.0, config.bandwidth_hz, "Hz"),
+        ("STOKES", 1.0, 1.0, 1.0, ""),
+    ]
+    header = fits.Header()
+    for number, (ctype, crval, crpix, cdelt, cunit) in enumerate(axes, 1):
+        header[f"CTYPE{number}"], header[f"CRVAL{number}"], header[f"CRPIX{number}"] = ctype, crval, crpix
+        header[f"CDELT{number}"], header[f"CUNIT{number}"] = cdelt, cunit
+    header["RADESYS"], header["BUNIT"] = "ICRS", "JY/BEAM"
+    header["BMAJ"], header["BMIN"], header["BPA"] = beam.bmaj, beam.bmin, beam.bpa
+    header["DATE-OBS"], header["TIMESYS"] = start.replace(tzinfo=None).isoformat(timespec="microseconds"), "UTC"
+    header["TAU_TIME"], header["TELESCOP"] = config.duration_seconds, "SIMULATED"
+    return header
+
+
+def _source_table(config: SurveyConfig, sky: Sky) -> Table:
+    ra, dec = celestial_wcs(_header(config, 0, 0)).all_pix2world(sky.x, sky.y, 0)
+    mean = sky.flux.mean(axis=1)
+    spread = sky.flux[:, :, 0].std(axis=1, ddof=1) if config.n_timesteps > 1 else np.zeros(len(sky.x))
+    return Table(
+        {
+            "name": sky.name,
+            "kind": sky.kind,
+            "shape": sky.shape,
+            "ra": ra,
+            "dec": dec,
+            "x": sky.x,
+            "y": sky.y,
+            "spectral_index": sky.spectral_index,
+            "mean_flux": mean,
+            "modulation": spread / mean[:, 0],
+            "max_snr": sky.flux.max(axis=1) / config.rms,
+            "first_timestep": np.argmax(sky.flux[:, :, 0] > 0, axis=1),
+        },
+        units={"ra": "deg", "dec": "deg", "x": "pix", "y": "pix", "mean_flux": "Jy"},
+    )
+
+
+def _lightcurve_table(config: SurveyConfig, sky: Sky) -> Table:
+    source, timestep, band = (index.ravel() for index in np.indices(sky.flux.shape))
+    flux = sky.flux.ravel()
+    columns = {
+        "name": sky.name[source],
+        "timestep": timestep,
+        "band": band,
+        "flux": flux,
+        "snr": flux / config.rms,
+    }
+    return Table(columns, units={"flux": "Jy"})
