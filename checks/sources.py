@@ -1,4 +1,4 @@
-"""Find the Python modules of folders, and the prose in them: docstrings and comments."""
+"""Read the Python modules of folders: their functions, and their prose, which is docstrings and comments."""
 
 import ast
 import io
@@ -18,6 +18,8 @@ CODE = re.compile(
     re.MULTILINE,
 )
 
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
 
 class Prose(NamedTuple):
     """A docstring, or a block of comments, with the line on which it starts."""
@@ -25,6 +27,19 @@ class Prose(NamedTuple):
     path: Path
     line: int
     text: str
+
+
+class Function(NamedTuple):
+    """A function or method and its place in the module."""
+
+    path: Path
+    node: FunctionNode
+    name: str
+    """With the classes and functions around it: ``Image.read``."""
+
+    is_method: bool
+    is_public: bool
+    """Whether it can be named from outside: in no function, and no name on the way to it starts with an underscore."""
 
 
 def python_files(paths: Iterable[str]) -> list[Path]:
@@ -43,6 +58,19 @@ def python_files(paths: Iterable[str]) -> list[Path]:
     return sorted(files)
 
 
+def functions_of(path: Path) -> Iterator[Function]:
+    """Yield every function and method of a module in the order of their lines, the inner ones too."""
+    yield from _functions(path, ast.parse(path.read_text(encoding="utf-8")), around=[])
+
+
+def count_lines(function: FunctionNode) -> int:
+    """Count the lines from the ``def`` of a function to its end, without the docstring."""
+    lines = _extent(function)
+    if ast.get_docstring(function, clean=False) is not None:
+        lines -= _extent(function.body[0])
+    return lines
+
+
 def prose_of(path: Path) -> Iterator[Prose]:
     """Yield the docstrings and comments of a module in the order of their lines, without the code in them.
 
@@ -52,6 +80,27 @@ def prose_of(path: Path) -> Iterator[Prose]:
     passages = [*_docstrings(source), *_comments(source)]
     for line, text in sorted(passages):
         yield Prose(path, line, CODE.sub(_blank, text))
+
+
+def _functions(path: Path, node: ast.AST, around: list[ast.ClassDef | FunctionNode]) -> Iterator[Function]:
+    """Yield the functions below a node of the syntax tree, given the classes and functions that hold it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, FunctionNode):
+            names = [holder.name for holder in (*around, child)]
+            in_function = any(isinstance(holder, FunctionNode) for holder in around)
+            yield Function(
+                path,
+                child,
+                name=".".join(names),
+                is_method=bool(around) and isinstance(around[-1], ast.ClassDef),
+                is_public=not in_function and not any(name.startswith("_") for name in names),
+            )
+        inside = [*around, child] if isinstance(child, ast.ClassDef | FunctionNode) else around
+        yield from _functions(path, child, inside)
+
+
+def _extent(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def _docstrings(source: str) -> Iterator[tuple[int, str]]:

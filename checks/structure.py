@@ -67,7 +67,15 @@ def find_circles(graph: grimp.ImportGraph) -> Iterator[str]:
 
 
 def find_unplaced(graph: grimp.ImportGraph, rooms: Collection[str]) -> list[str]:
-    """Return the modules at the top of each package that are no room, unless the whole package is one."""
+    """Return the modules at the top of each package that are no room, unless the whole package is one.
+
+    Parameters
+    ----------
+    graph
+        Imports between the modules of the packages.
+    rooms
+        Names of the modules and packages that stand on a floor.
+    """
     packages = [module for module in graph.modules if "." not in module and module not in rooms]
     children = {child for package in packages for child in graph.find_children(package)}
     return sorted(child for child in children.difference(rooms) if child.rpartition(".")[2] not in FACES)
@@ -85,6 +93,13 @@ def find_unnamed(guide: str, rooms: Collection[str]) -> list[str]:
 
     The floors are the paragraph (a table or a block of code is one) with the most rooms. If it has names in backticks,
     as the cells of a table have, only these count.
+
+    Parameters
+    ----------
+    guide
+        Path of the document.
+    rooms
+        Names of the modules and packages that stand on a floor. Their last part is sought in the document.
     """
     paragraphs = re.split(r"\n\s*\n", Path(guide).read_text(encoding="utf-8"))
     words_by_paragraph = [
