@@ -41,10 +41,10 @@ def test_question_comes_before_a_deletion(database, capsys, monkeypatch, answer,
     assert len(json.loads(run(capsys, "dataset", "list", "--json", "--database", database)[1])) == left
 
 
-def test_nothing_is_deleted_where_nobody_can_be_asked(database, capsys, monkeypatch):
+def test_nothing_is_deleted_without_a_terminal_to_confirm_at(database, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
     code, output = run(capsys, "dataset", "delete", 1, "--database", database)
-    assert (code, "say --yes" in output) == (1, True)
+    assert (code, "confirm with --yes" in output) == (1, True)
 
 
 def test_progress_of_a_deletion_is_shown_on_a_terminal(database, capsys, monkeypatch):

@@ -104,7 +104,7 @@ def test_values_may_come_from_toml(tmp_path, inject):
         ("[inject]\nncore = many\n", "ncore must be int, got 'many'"),
         ("[inject]\ncolour = 1\n", "there is nothing called 'colour' to inject"),
         ("[inject]\n", "nothing to inject"),
-        ("[other]\nncore = 1\n", "there is no section [inject]"),
+        ("[other]\nncore = 1\n", "section [inject] is missing"),
     ],
 )
 def test_wrong_values_are_one_line(tmp_path, inject, capsys, text, message):

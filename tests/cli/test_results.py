@@ -120,7 +120,7 @@ def test_missing_dataset_is_one_line_that_lists_those_there_are(database, words,
 
 def test_missing_database_is_one_line_and_is_not_made(tmp_path, capsys):
     file = tmp_path / "no.db"
-    assert f"there is no database {file}" in error_of(capsys, "dataset", "list", "--database", f"sqlite:///{file}")
+    assert f"database {file} does not exist" in error_of(capsys, "dataset", "list", "--database", f"sqlite:///{file}")
     assert not file.exists()
 
 

@@ -199,25 +199,25 @@ def test_unreachable_database_is_one_line(images, run_in_process, capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "way_on"),
+    ("options", "hint"),
     [
         (
             ("--new-dataset",),
-            "add to the command --dataset and the number that this shows: {trap} dataset list --database {database}\n",
+            "to continue, add --dataset and the number shown by: {trap} dataset list --database {database}\n",
         ),
-        ((), "the same command goes on from there\n"),
-        (("--dataset", "1"), "the same command goes on from there\n"),
+        ((), "the same command continues from there\n"),
+        (("--dataset", "1"), "the same command continues from there\n"),
     ],
 )
-def test_interrupt_ends_with_130_and_the_way_to_go_on(images, tmp_path, monkeypatch, capsys, options, way_on):
+def test_interrupt_ends_with_130_and_a_hint_to_continue(images, tmp_path, monkeypatch, capsys, options, hint):
     def runner(_config, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("trap.cli.run.find_runner", lambda _name: runner)
     assert run(tmp_path, "--images", f"{images}/*.fits", *options) == 130
     line = one_line(capsys)
-    assert line.startswith("trap: interrupted; what was stored stays")
-    assert line.endswith(way_on.format(trap=program(), database=f"sqlite:///{tmp_path / 'trap.db'}"))
+    assert line.startswith("trap: interrupted; stored timesteps are kept")
+    assert line.endswith(hint.format(trap=program(), database=f"sqlite:///{tmp_path / 'trap.db'}"))
 
 
 def test_interrupt_of_what_stores_nothing_promises_nothing(tmp_path, monkeypatch, capsys):

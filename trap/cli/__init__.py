@@ -1,7 +1,7 @@
-"""The command ``trap``: everything that the pipeline does for people at a terminal.
+"""The command ``trap``: the pipeline at a terminal.
 
-Arguments are understood in :mod:`trap.cli.parser`; each sub-command has its handler in a module of
-its own, which is imported when that sub-command is asked for. So ``trap --help`` waits for nothing.
+:mod:`trap.cli.parser` defines the arguments. The handler of each sub-command is imported only when that
+sub-command runs, so ``trap --help`` starts quickly.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 INTERRUPTED = 130
-"""What a shell gives for a program ended from the keyboard: 128 and the number of the signal."""
+"""Exit code of a program that was interrupted from the keyboard: 128 plus the number of SIGINT, as in a shell."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,16 +29,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        Arguments without the name of the program; those of this process by default.
+        Arguments without the name of the program; by default the arguments of this process.
 
     Returns
     -------
-    The exit code, see :class:`trap.dataset.outcomes.ExitCode`. Wrong arguments leave with 2, as argparse does.
+    The exit code, see :class:`trap.dataset.outcomes.ExitCode`; argparse exits with 2 if the arguments are wrong.
     """
     arguments = make_parser().parse_args(argv)
     from trap.log import configure_logging
 
-    # On standard error from the first event on: standard output is the answer, which a program may read.
+    # Events go to standard error from the first one on; standard output is for results, which a program may read.
     configure_logging()
     try:
         return int(resolve_name(arguments.handler)(arguments))
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"trap: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader of a pipe has seen enough (trap … | head): no error, and nothing more to be flushed.
+        # The reader of a pipe has closed it (trap … | head). That is no error; output still buffered is dropped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as interrupt:

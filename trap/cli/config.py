@@ -1,4 +1,4 @@
-"""``trap config``: the settings, written for people."""
+"""``trap config``: write, import and show the settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["import_config", "init_config", "show_config"]
 
 
 def init_config(arguments: Namespace) -> int:
-    """Write all settings with their defaults and meanings.
+    """Write a file of all settings with their defaults and descriptions.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def init_config(arguments: Namespace) -> int:
 
 
 def import_config(arguments: Namespace) -> int:
-    """Turn the files of a TraP job into our settings, and say what could not be carried over.
+    """Convert the files of a TraP job into a settings file, and print the entries that have no equivalent.
 
     Raises
     ------
@@ -43,13 +43,13 @@ def import_config(arguments: Namespace) -> int:
     _write(arguments.output, write_config(config), force=arguments.force)
     print(f"{arguments.output} written; now: {command('run', arguments.output, '--images', 'images/*.fits')}")
     if notes:
-        print("not carried over:")
+        print("not converted:")
         print("\n".join(f"  {note}" for note in notes))
     return 0
 
 
 def show_config(arguments: Namespace) -> int:
-    """Print the settings that a run with this file would use; never a password."""
+    """Print the settings that a run with this file would use, without passwords."""
     config = PipelineConfig() if arguments.file is None else load_config(arguments.file)
     database, _ = without_password(config.execution.database)
     print(write_config(config.with_options(execution={"database": database})).rstrip("\n"))
@@ -57,6 +57,7 @@ def show_config(arguments: Namespace) -> int:
 
 
 def _write(file: Path, text: str, *, force: bool) -> None:
+    """Write a settings file; an existing file is overwritten only with ``force``."""
     try:
         with file.open("w" if force else "x", encoding="utf-8") as stream:
             stream.write(text)

@@ -1,4 +1,4 @@
-"""The database of a command: opened where it is, its tables made and brought up to date, looked after."""
+"""The database of a command: choosing, opening, upgrading, checking, dumping and restoring it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ __all__ = [
 ]
 
 UNSOUND = 3
-"""Exit code of a check that found something; 1 is that of an error."""
+"""Exit code of a check that found a problem; 1 is the exit code of an error."""
 
 
 def upgrade_database(arguments: Namespace) -> int:
-    """Make the tables, or bring them up to this software's version.
+    """Create the tables, or upgrade them to the schema version of this software.
 
     Raises
     ------
@@ -55,11 +55,11 @@ def upgrade_database(arguments: Namespace) -> int:
 
 
 def check(arguments: Namespace) -> int:
-    """Look for anything in the database that no run can have left there; print it.
+    """Check the integrity of the database and print the problems.
 
     Returns
     -------
-    0 where the database is sound, else 3.
+    0 if the database is sound, otherwise 3.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def check(arguments: Namespace) -> int:
 
 
 def vacuum(arguments: Namespace) -> int:
-    """Give back the space of what was deleted, and let the database count its rows anew.
+    """Free the space of deleted rows, and update the statistics of the database.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def vacuum(arguments: Namespace) -> int:
 
 
 def dump(arguments: Namespace) -> int:
-    """Copy the database into a file, with the database's own tools.
+    """Dump the database into a file, with the database's own tools.
 
     Raises
     ------
@@ -104,12 +104,12 @@ def dump(arguments: Namespace) -> int:
 
 
 def restore(arguments: Namespace) -> int:
-    """Fill an empty database from a file that ``trap db dump`` wrote.
+    """Restore a dump of ``trap db dump`` into an empty database.
 
     Raises
     ------
     DatabaseError
-        If the database is not empty, or the file is no such copy.
+        If the database is not empty, or the file is not a dump.
     """
     url = database_url(arguments.database)
     restore_database(url, arguments.file)
@@ -119,17 +119,17 @@ def restore(arguments: Namespace) -> int:
 
 @contextmanager
 def open_database(url: str | None) -> Iterator[Engine]:
-    """Open a database that must be there and have this software's tables.
+    """Open an existing database whose tables have the schema version of this software.
 
     Parameters
     ----------
     url
-        None takes that of the environment, or else the default of the settings.
+        URL of the database. If None, the URL of the environment or the default of the settings is used.
 
     Raises
     ------
     DatabaseError
-        If there is no such database, or it has other tables than this software needs.
+        If the database does not exist, or has another schema version.
     """
     engine = make_engine(_existing(url))
     try:
@@ -141,31 +141,36 @@ def open_database(url: str | None) -> Iterator[Engine]:
 
 @contextmanager
 def reading_database(url: str | None) -> Iterator[Connection]:
-    """Open a database to read from it; as :func:`open_database`."""
+    """Open a connection for reading, as :func:`open_database` does."""
     with open_database(url) as engine, reading(engine) as connection:
         yield connection
 
 
-def database_url(given: str | None, configured: str | None = None) -> str:
-    """Choose the database: the one given, or TraP's variables of the environment, or the settings'.
+def database_url(option: str | None, configured: str | None = None) -> str:
+    """Return the URL of the database, without its password.
 
-    Returns
-    -------
-    Its URL without a password, which is where PostgreSQL's library looks for it.
+    The password goes to the environment variable that PostgreSQL's library reads.
+
+    Parameters
+    ----------
+    option
+        URL of the option ``--database``, which has precedence; None if the option is absent.
+    configured
+        URL of the settings, used if neither the option nor TraP's environment variables name a database.
 
     Raises
     ------
     ConfigError
-        If the environment names a kind of database that there is not.
+        If the environment names a kind of database that is not supported.
     """
-    return hide_password(given or database_of_environment() or configured or PipelineConfig().execution.database)
+    return hide_password(option or database_of_environment() or configured or PipelineConfig().execution.database)
 
 
 def _existing(url: str | None) -> str:
-    """Return the URL, unless it is that of an SQLite file that is not there: opening would make it."""
+    """Return the URL of the database; fail if it names a missing SQLite file, which opening would create."""
     url = database_url(url)
     file = url.removeprefix("sqlite:///")
     if file != url and not Path(file).exists():
-        msg = f"there is no database {file}; name one with --database, or make one with: {command('run')}"
+        msg = f"database {file} does not exist; name another with --database, or create it with: {command('run')}"
         raise DatabaseError(msg)
     return url

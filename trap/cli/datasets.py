@@ -1,4 +1,4 @@
-"""``trap dataset rename``, ``delete`` and ``compare``: what is done to datasets, and to two of them."""
+"""``trap dataset rename``, ``delete`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "delete", "rename"]
 
 DIFFERENT = 3
-"""Exit code of a comparison that found a difference; 1 is that of an error."""
+"""Exit code of a comparison that found a difference; 1 is the exit code of an error."""
 
 
 def rename(arguments: Namespace) -> int:
@@ -30,7 +30,7 @@ def rename(arguments: Namespace) -> int:
     Raises
     ------
     DatasetNotFoundError
-        If there is no such dataset.
+        If the dataset does not exist.
     """
     with open_database(arguments.database) as engine, transaction(engine) as connection:
         rename_dataset(connection, arguments.dataset, arguments.description)
@@ -39,16 +39,16 @@ def rename(arguments: Namespace) -> int:
 
 
 def delete(arguments: Namespace) -> int:
-    """Delete a dataset, asking first where somebody can answer.
+    """Delete a dataset, after a confirmation at the terminal.
 
     Raises
     ------
     DatasetNotFoundError
-        If there is no such dataset.
+        If the dataset does not exist.
     DatasetLockedError
-        If a run is writing it.
+        If a run is writing the dataset.
     ConfigError
-        If nobody can be asked, and ``--yes`` does not say it.
+        If standard input is not a terminal and ``--yes`` is not set.
     """
     number = arguments.dataset
     with open_database(arguments.database) as engine:
@@ -65,16 +65,16 @@ def delete(arguments: Namespace) -> int:
 
 
 def compare(arguments: Namespace) -> int:
-    """Tell whether two datasets hold the same catalogue.
+    """Compare the catalogues of two datasets and print the differences.
 
     Returns
     -------
-    0 where they do; 3 where they do not, and the differences are printed.
+    0 if the catalogues are equal within the tolerances, otherwise 3.
 
     Raises
     ------
     DatasetNotFoundError
-        If one of them is not there.
+        If one of the datasets does not exist.
     """
     tolerances = Tolerances(position_arcsec=arguments.position, relative=arguments.relative)
     with ExitStack() as stack:
@@ -89,6 +89,6 @@ def compare(arguments: Namespace) -> int:
 
 def _is_confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
-        msg = f"{question} nobody can answer here: say --yes"
+        msg = f"{question} standard input is not a terminal: confirm with --yes"
         raise ConfigError(msg)
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}

@@ -1,4 +1,4 @@
-"""Files that a command writes: what goes wrong with them is one line, not a traceback."""
+"""Files that commands write: an error of the operating system becomes one line, not a traceback."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["reported"]
 
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one that names what was to be written.
+    """Convert an error of the operating system into a ConfigError that names the file.
 
     Raises
     ------
     ConfigError
-        If the place cannot be written: no such folder, no right, no room.
+        If the file cannot be written: the folder is missing, permission is denied, or the disk is full.
     """
     try:
         yield

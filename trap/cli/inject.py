@@ -1,4 +1,4 @@
-"""``trap inject``: what the headers of images lack, written into copies of them, or into the images themselves."""
+"""``trap inject``: write missing header keywords into copies of images, or into the images themselves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["inject_headers"]
 
 
 def inject_headers(arguments: Namespace) -> int:
-    """Write keywords into images and print what changes.
+    """Write keywords into images and print the changes.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def inject_headers(arguments: Namespace) -> int:
     Raises
     ------
     ConfigError
-        If the settings are wrong, a pattern matches nothing, or a copy cannot be written.
+        If the settings are invalid, a pattern matches no file, or a copy cannot be written.
     """
     cards = check_values(_values(arguments.config), str(arguments.config))
     settings, failed = ReadingConfig(hdu=arguments.hdu or ""), False
@@ -58,7 +58,7 @@ def inject_headers(arguments: Namespace) -> int:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """Values to be injected: section [inject] of a TOML file, or of TraP's inject.cfg."""
+    """Return the values to inject: section [inject] of a TOML file, or of TraP's inject.cfg."""
     if path.suffix == ".toml":
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -68,13 +68,13 @@ def _values(path: Path) -> dict[str, Any]:
     else:
         tables = read_parset(path)
     if not isinstance(tables.get("inject"), dict):
-        msg = f"{path}: there is no section [inject]"
+        msg = f"{path}: section [inject] is missing"
         raise ConfigError(msg)
     return dict(tables["inject"])
 
 
 def _name_of_copy(path: Path) -> str:
-    """Name beside the image: all its suffixes stay, so that it is read as what it is."""
+    """Return the name of the copy; all suffixes are kept, so that the copy is read in the same format."""
     name, *suffixes = path.name.split(".")
     return ".".join([f"{name}_injected", *suffixes])
 

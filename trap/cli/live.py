@@ -1,4 +1,4 @@
-"""``trap live``: a stream of images, processed as it comes, and what to say about it afterwards."""
+"""``trap live``: process a stream of images as they arrive, and print a summary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["live", "live_text"]
 
 
 def live(arguments: Namespace) -> int:
-    """Process images as they come, until it is stopped or nothing comes any more; print what became of them.
+    """Process images as they arrive until the run is stopped or the source ends, and print a summary.
 
     Returns
     -------
@@ -49,16 +49,16 @@ def live(arguments: Namespace) -> int:
 
 
 def live_config(arguments: Namespace) -> LiveConfig:
-    """Take the settings of live mode from those arguments that were given.
+    """Return the settings of live mode; arguments that are None keep their defaults.
 
     Raises
     ------
     ConfigError
-        If a setting cannot be right.
+        If the value of a setting is invalid.
     """
-    given = {name: getattr(arguments, name, None) for name in LiveConfig.model_fields}
+    values = {name: getattr(arguments, name, None) for name in LiveConfig.model_fields}
     try:
-        return LiveConfig(**{name: value for name, value in given.items() if value is not None})
+        return LiveConfig(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}".lstrip(": ") for item in error.errors())
         msg = "; ".join(problems)
@@ -67,7 +67,7 @@ def live_config(arguments: Namespace) -> LiveConfig:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Callable[[], bool]]:
-    """Let the first interrupt, or request to end, finish the timestep in hand; a second interrupt ends at once."""
+    """Stop after the current timestep on the first SIGINT or SIGTERM; a second SIGINT stops immediately."""
     stopping = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -83,7 +83,15 @@ def stopped_by_signals() -> Iterator[Callable[[], bool]]:
 
 
 def live_text(tally: LiveTally, database: str) -> str:
-    """Say what a live run did, what it left out and why, and how far behind it was."""
+    """Return the summary of a live run: timesteps, images left out with their reasons, and lag.
+
+    Parameters
+    ----------
+    tally
+        Counts of the run.
+    database
+        URL of the database, for the hint that is printed last.
+    """
     stored, candidates = count(tally.stored, "timestep"), count(tally.candidates, "transient candidate")
     lines = [
         f"dataset {tally.dataset_id}: {stored} stored, {tally.accepted} images accepted, {candidates}",

@@ -1,6 +1,6 @@
-"""``trap deploy``, ``trap watch`` and ``trap ui``: what needs Prefect, which this package does not know.
+"""``trap deploy``, ``trap watch`` and ``trap ui``: commands that need Prefect.
 
-The commands are looked up among those that installed packages offer, as the ways to run are.
+This package never imports Prefect; the commands are entry points of installed packages, as the runners are.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ COMMANDS = "trap.commands"
 
 
 def run_command(arguments: Namespace) -> int:
-    """Run the command that ``arguments.command`` names; returns its exit code.
+    """Run the command that ``arguments.command`` names, and return its exit code.
 
     Raises
     ------
     ConfigError
-        If no installed package offers it, or the settings are wrong.
+        If no installed package offers the command, or the settings are invalid.
     """
     command = _find_command(arguments.command)
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)

@@ -1,4 +1,4 @@
-"""The arguments of every sub-command, in one place; nothing is imported that takes time."""
+"""The arguments of every sub-command. This module imports nothing slow, so ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ exit codes:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of ``trap`` and all its sub-commands; ``handler`` names the function to call."""
+    """Make the parser of ``trap`` and its sub-commands; ``handler`` of the result names the function to call."""
     parser = argparse.ArgumentParser(
         prog="trap",
         description="Find transients and variables in series of radio images.",
-        epilog="'trap COMMAND --help' says more about each command.",
+        epilog="'trap COMMAND --help' describes each command.",
     )
     parser.add_argument("--version", action="version", version=f"trap {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -47,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_command(
     commands: Commands, name: str, handler: str, help_: str, *, epilog: str = ""
 ) -> argparse.ArgumentParser:
+    """Add a sub-command; its help text, with a capital, is its description too."""
     parser = commands.add_parser(
         name,
         help=help_,
@@ -64,103 +65,131 @@ def _add_group(commands: Commands, name: str, help_: str) -> Commands:
 
 
 def _add_run(commands: Commands) -> None:
+    """Add ``trap run``."""
     parser = _add_command(
         commands, "run", "trap.cli.run:run", "process images into light curves, transients and variables",
         epilog=EXIT_CODES,
     )  # fmt: skip
     parser.add_argument(
-        "config", nargs="?", type=Path, help="settings, a TOML file ('trap config init' writes one); default: TraP's"
+        "config",
+        nargs="?",
+        type=Path,
+        help="settings, a TOML file ('trap config init' writes one); default: TraP's values",
     )
     parser.add_argument(
         "--images", nargs="+", action="extend", metavar="PATH", help="images, or quoted glob patterns of images"
     )
     _add_database(parser)
-    parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure too: JSON, CSV or VOTable")
+    parser.add_argument(
+        "--monitor", type=Path, metavar="FILE", help="positions to measure in every image: JSON, CSV or VOTable"
+    )
     _add_which_dataset(parser)
     _add_around(parser)
     _add_running(parser)
 
 
 def _add_live(commands: Commands) -> None:
+    """Add ``trap live``."""
     parser = _add_command(
-        commands, "live", "trap.cli.live:live", "process images as they come, at their cadence", epilog=EXIT_CODES
+        commands, "live", "trap.cli.live:live", "process images as they arrive", epilog=EXIT_CODES
     )  # fmt: skip
-    parser.add_argument("config", nargs="?", type=Path, help="settings, a TOML file; default: TraP's")
+    parser.add_argument("config", nargs="?", type=Path, help="settings, a TOML file; default: TraP's values")
     add_live_options(parser)
     _add_database(parser)
-    parser.add_argument("--monitor", type=Path, metavar="FILE", help="positions to measure too: JSON, CSV or VOTable")
+    parser.add_argument(
+        "--monitor", type=Path, metavar="FILE", help="positions to measure in every image: JSON, CSV or VOTable"
+    )
     _add_which_dataset(parser)
     _add_around(parser)
     _add_running(parser)
 
 
 def _add_demo(commands: Commands) -> None:
+    """Add ``trap demo``."""
     parser = _add_command(
         commands, "demo", "trap.cli.demo:run_demo",
-        "simulate a survey, process it, and compare what was injected with what is recovered",
-        epilog="exits with 1 where the pipeline missed what it must find, or found what is not there",
+        "simulate a survey, process it, and compare injected with recovered sources",
+        epilog="exits with 1 if the pipeline missed a clear transient or found a false one",
     )  # fmt: skip
-    parser.add_argument("directory", nargs="?", type=Path, default=Path("demo"), help="where it goes (%(default)s)")
+    parser.add_argument(
+        "directory", nargs="?", type=Path, default=Path("demo"), help="folder of the images and results (%(default)s)"
+    )
     _add_running(parser)
     _add_survey(parser)
 
 
 def _add_simulate(commands: Commands) -> None:
+    """Add ``trap simulate``."""
     parser = _add_command(
         commands, "simulate", "trap.cli.simulate:simulate", "make images with known transients and variables"
     )
-    parser.add_argument("directory", type=Path, help="where the images and the truth go; an earlier survey is replaced")
+    parser.add_argument(
+        "directory", type=Path, help="folder of the images and the truth; an earlier survey is replaced"
+    )
     _add_survey(parser)
-    parser.add_argument("--close-pairs", type=_count, metavar="N", help="steady sources with a companion beside them")
+    parser.add_argument(
+        "--close-pairs", type=_count, metavar="N", help="number of steady sources with a close companion"
+    )
     parser.add_argument("--rms", type=float, metavar="JY", help="noise of every image, in Jy/beam")
-    parser.add_argument("--flux-scale-jitter", type=float, metavar="FRACTION", help="error of the flux scale")
-    parser.add_argument("--astrometric-jitter", type=float, metavar="ARCSEC", help="shift of the sky, along each axis")
+    parser.add_argument(
+        "--flux-scale-jitter", type=float, metavar="FRACTION", help="scatter of the flux scale from image to image"
+    )
+    parser.add_argument(
+        "--astrometric-jitter",
+        type=float,
+        metavar="ARCSEC",
+        help="scatter of the astrometry from image to image, along each axis",
+    )
 
 
 def _add_config(commands: Commands) -> None:
+    """Add ``trap config`` with its sub-commands."""
     group = _add_group(commands, "config", "write, import or show the settings")
-    init = _add_command(group, "init", "trap.cli.config:init_config", "write all settings, each with its meaning")
+    init = _add_command(group, "init", "trap.cli.config:init_config", "write all settings with their descriptions")
     init.add_argument("file", nargs="?", type=Path, default=Path("trap.toml"), help="file to write (%(default)s)")
     init.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    take = _add_command(group, "import", "trap.cli.config:import_config", "turn a job of TraP into settings")
-    take.add_argument("files", nargs="+", type=Path, help="its job_params.cfg, and perhaps its pipeline.cfg")
-    take.add_argument(
+    imported = _add_command(group, "import", "trap.cli.config:import_config", "convert a TraP job into settings")
+    imported.add_argument("files", nargs="+", type=Path, help="job_params.cfg of the job, optionally also pipeline.cfg")
+    imported.add_argument(
         "--output", type=Path, default=Path("trap.toml"), metavar="FILE", help="file to write (%(default)s)"
     )
-    take.add_argument("--force", action="store_true", help="overwrite the file if it exists")
-    show = _add_command(group, "show", "trap.cli.config:show_config", "show the settings that would be in force")
-    show.add_argument("file", nargs="?", type=Path, help="settings that differ from the defaults")
+    imported.add_argument("--force", action="store_true", help="overwrite the file if it exists")
+    show = _add_command(group, "show", "trap.cli.config:show_config", "show the settings that a run would use")
+    show.add_argument("file", nargs="?", type=Path, help="settings file; settings it does not name keep their defaults")
 
 
 def _add_inspect(commands: Commands) -> None:
+    """Add ``trap inspect``."""
     parser = _add_command(
-        commands, "inspect", "trap.cli.inspect:inspect", "say what the pipeline sees in images, before any run",
+        commands, "inspect", "trap.cli.inspect:inspect", "show the header, noise, sources and checks of images",
         epilog="exits with 3 if any image is unreadable or would be rejected",
     )  # fmt: skip
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings whose limits apply")
-    parser.add_argument("--json", action="store_true", help="one JSON list, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON list, for programs")
 
 
 def _add_inject(commands: Commands) -> None:
+    """Add ``trap inject``."""
     parser = _add_command(
         commands, "inject", "trap.cli.inject:inject_headers",
-        "write what the headers of images lack into copies of them",
+        "write missing header keywords into copies of images",
         epilog="exits with 3 if any image could not be changed",
     )  # fmt: skip
     parser.add_argument(
         "config", type=Path, metavar="CONFIG", help="section [inject] of a TOML file, or of TraP's inject.cfg"
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would change")
-    parser.add_argument("--replace", action="store_true", help="change keywords that a header has, too")
+    parser.add_argument("--dry-run", action="store_true", help="print the changes without writing")
+    parser.add_argument("--replace", action="store_true", help="also change keywords that a header already has")
     parser.add_argument(
-        "--overwrite", action="store_true", help="change the images themselves; else copies, NAME_injected, beside them"
+        "--overwrite", action="store_true", help="change the images themselves instead of writing copies NAME_injected"
     )
-    parser.add_argument("--hdu", metavar="NAME", help="FITS unit that holds the image; by default the first that does")
+    parser.add_argument("--hdu", metavar="NAME", help="HDU that holds the image (default: the first HDU with an image)")
 
 
 def _add_extract(commands: Commands) -> None:
+    """Add ``trap extract``, whose options fill a module of their own."""
     add_extract_options(
         _add_command(
             commands,
@@ -173,75 +202,83 @@ def _add_extract(commands: Commands) -> None:
 
 
 def _add_dataset(commands: Commands) -> None:
+    """Add ``trap dataset`` with its sub-commands."""
     group = _add_group(commands, "dataset", "list, show, rename, delete and compare the datasets of a database")
     every = _add_command(group, "list", "trap.cli.results:list_datasets", "list the datasets of a database")
-    one = _add_command(group, "show", "trap.cli.results:show_dataset", "show what a dataset holds and left out")
+    one = _add_command(
+        group, "show", "trap.cli.results:show_dataset", "show the contents of a dataset, and the images left out"
+    )
     one.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
     for parser in (every, one):
         _add_database(parser)
         parser.add_argument("--json", action="store_true", help="as JSON, for programs")
     rename = _add_command(group, "rename", "trap.cli.datasets:rename", "give a dataset another description")
-    delete = _add_command(group, "delete", "trap.cli.datasets:delete", "delete a dataset with all that hangs on it")
+    delete = _add_command(
+        group, "delete", "trap.cli.datasets:delete", "delete a dataset with its images and measurements"
+    )
     for parser in (rename, delete):
         parser.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
         _add_database(parser)
     rename.add_argument("description", metavar="NAME", help="its new description")
-    delete.add_argument("-y", "--yes", action="store_true", help="do not ask first")
+    delete.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
     _add_compare(group)
 
 
 def _add_compare(group: Commands) -> None:
+    """Add ``trap dataset compare``."""
     parser = _add_command(
-        group, "compare", "trap.cli.datasets:compare", "tell whether two datasets hold the same catalogue",
-        epilog="exits with 3 if they do not",
+        group, "compare", "trap.cli.datasets:compare", "compare the catalogues of two datasets",
+        epilog="exits with 3 if the catalogues differ",
     )  # fmt: skip
     parser.add_argument("first", type=int, metavar="A", help="number of a dataset")
     parser.add_argument("second", type=int, metavar="B", help="number of another")
     _add_database(parser)
-    parser.add_argument("--other-database", metavar="URL", help="where B is, if not in the same database")
+    parser.add_argument("--other-database", metavar="URL", help="database of B, if it is not the same database")
     parser.add_argument(
-        "--position", type=float, default=0.1, metavar="ARCSEC", help="how far positions may be apart (%(default)s)"
+        "--position", type=float, default=0.1, metavar="ARCSEC", help="tolerance of positions (%(default)s)"
     )
     parser.add_argument(
         "--relative",
         type=float,
         default=1e-6,
         metavar="FRACTION",
-        help="by what flux densities may differ (%(default)s)",
+        help="relative tolerance of flux densities (%(default)s)",
     )
 
 
 def _add_db(commands: Commands) -> None:
-    group = _add_group(commands, "db", "make the tables of a database, bring them up to date, look after it")
-    helps = {"init": "make the tables in an empty database", "upgrade": "bring the tables up to this version"}
+    """Add ``trap db`` with its sub-commands."""
+    group = _add_group(commands, "db", "create, upgrade, check, vacuum, dump or restore a database")
+    helps = {"init": "create the tables in an empty database", "upgrade": "upgrade the tables to this version"}
     for name, help_ in helps.items():
         _add_database(
             _add_command(group, name, "trap.cli.database:upgrade_database", f"{help_}; 'trap run' does it too")
         )
     _add_database(
         _add_command(
-            group, "check", "trap.cli.database:check", "look for anything that no run can have left in a database",
-            epilog="exits with 3 if there is anything",
+            group, "check", "trap.cli.database:check", "check the integrity of a database",
+            epilog="exits with 3 if there is a problem",
         )
     )  # fmt: skip
-    _add_database(
-        _add_command(group, "vacuum", "trap.cli.database:vacuum", "give back the space of what was deleted from it")
+    _add_database(_add_command(group, "vacuum", "trap.cli.database:vacuum", "free the space of deleted rows"))
+    dump = _add_command(
+        group, "dump", "trap.cli.database:dump", "dump a database into a file, with the database's own tools"
     )
-    dump = _add_command(group, "dump", "trap.cli.database:dump", "copy a database into a file, with its own tools")
     dump.add_argument(
         "file",
         nargs="?",
         type=Path,
         default=Path(),
-        help="file to write, or a folder for one that is named by the time",
+        help="file to write, or a folder for a file named by the time",
     )
-    restore = _add_command(group, "restore", "trap.cli.database:restore", "fill an empty database from such a file")
-    restore.add_argument("file", type=Path, help="what 'trap db dump' wrote")
+    restore = _add_command(group, "restore", "trap.cli.database:restore", "restore a dump into an empty database")
+    restore.add_argument("file", type=Path, help="file written by 'trap db dump'")
     for parser in (dump, restore):
         _add_database(parser)
 
 
 def _add_transients(commands: Commands) -> None:
+    """Add ``trap transients``."""
     parser = _add_command(
         commands, "transients", "trap.cli.results:show_transients", "list the transient candidates of a dataset"
     )
@@ -253,72 +290,83 @@ def _add_transients(commands: Commands) -> None:
 
 
 def _add_lightcurve(commands: Commands) -> None:
+    """Add ``trap lightcurve``."""
     parser = _add_command(
         commands, "lightcurve", "trap.cli.results:show_light_curve", "show the light curve of the source at a position"
     )
     parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
     parser.add_argument("ra", type=float, metavar="RA", help="right ascension in degrees, ICRS")
     parser.add_argument("dec", type=float, metavar="DEC", help="declination in degrees, ICRS")
-    parser.add_argument(
-        "--radius", type=float, default=30.0, metavar="ARCSEC", help="how far to look for the source (%(default)s)"
-    )
+    parser.add_argument("--radius", type=float, default=30.0, metavar="ARCSEC", help="search radius (%(default)s)")
     _add_database(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON, for programs")
     form.add_argument("--csv", action="store_true", help="as CSV")
     parser.add_argument(
-        "--limits", action="store_true", help="show instead what each image would have found there: upper limits"
+        "--limits", action="store_true", help="show the upper limit of each image at the position instead"
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it too: .png, .pdf or .svg")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the light curve into a .png, .pdf or .svg file")
     parser.add_argument(
-        "--cutouts", type=Path, metavar="FILE", help="draw what the kept pixels show there, if any were"
+        "--cutouts",
+        type=Path,
+        metavar="FILE",
+        help="plot cut-outs at the position from the pixels kept in the database",
     )
 
 
 def _add_database(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the database."""
     parser.add_argument(
         "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
     )
 
 
 def _add_which_dataset(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose between a new dataset and an existing one."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--dataset", type=int, metavar="ID",
-        help="dataset to extend; by default the one of this description that holds any of the images, or a new one",
+        help="dataset to extend (default: the dataset of this description that holds any of the images, or a new one)",
     )  # fmt: skip
-    which.add_argument("--new-dataset", action="store_true", help="make a new dataset, whatever the database holds")
+    which.add_argument("--new-dataset", action="store_true", help="always create a new dataset")
     parser.add_argument(
-        "--wait", action="store_true", help="wait while another run writes the dataset, instead of ending at once"
+        "--wait", action="store_true", help="wait while another run is writing the dataset instead of failing"
     )
 
 
 def _add_around(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the cluster and the counters of a run."""
     parser.add_argument(
-        "--dask", metavar="tcp://HOST:PORT", help="measure on a Dask cluster, whose workers see the files"
+        "--dask",
+        metavar="tcp://HOST:PORT",
+        help="measure images on a Dask cluster; its workers must see the files under the same paths",
     )
-    parser.add_argument("--metrics", metavar="HOST:PORT", help="serve counters of the run to Prometheus there")
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="address at which counters of the run are served to Prometheus"
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-prefect", action="store_true", help="do without Prefect and its server; same results")
+    """Add the options that choose the runner and the logs."""
     parser.add_argument(
-        "--log-dir", type=Path, metavar="DIR", help="write trap.log (JSON lines) and the settings there"
+        "--no-prefect", action="store_true", help="run without Prefect and its server; the results are the same"
     )
+    parser.add_argument("--log-dir", type=Path, metavar="DIR", help="folder for trap.log (JSON lines) and the settings")
     parser.add_argument("--verbose", action="store_true", help="log every step")
     parser.add_argument("--json-logs", action="store_true", help="log JSON lines, for programs")
 
 
 def _add_survey(parser: argparse.ArgumentParser) -> None:
+    """Add the settings of a simulated survey."""
     parser.add_argument("--timesteps", type=_count, metavar="N", help="number of timesteps")
     parser.add_argument("--bands", type=_count, metavar="N", help="number of frequency bands")
-    parser.add_argument("--size", type=_count, metavar="N", help="columns, and rows, of an image")
-    parser.add_argument("--seed", type=_count, metavar="N", help="another seed makes another sky")
+    parser.add_argument("--size", type=_count, metavar="N", help="width and height of an image, in pixels")
+    parser.add_argument("--seed", type=_count, metavar="N", help="seed of the random numbers")
     parser.add_argument(
-        "--steady", type=_count, metavar="N", help="steady sources; by default drawn from source counts"
+        "--steady", type=_count, metavar="N", help="number of steady sources (default: drawn from source counts)"
     )
-    parser.add_argument("--variables", type=_count, metavar="N", help="sources that vary")
-    parser.add_argument("--transients", type=_count, metavar="N", help="sources that appear")
+    parser.add_argument("--variables", type=_count, metavar="N", help="number of variable sources")
+    parser.add_argument("--transients", type=_count, metavar="N", help="number of transients")
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Which database the environment names, and what becomes of a password: nobody but its library sees it."""
+"""The database that the environment names, and passwords, which are kept out of logs, tables and Prefect."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ _KEY = re.compile(r"(?P<mark>[?&])password=(?P<password>[^&]*)(?P<more>&?)")
 
 
 def without_password(url: str) -> tuple[str, str | None]:
-    """Take the password out of a database URL, from before the host and from the query.
+    """Remove the password from a database URL, both before the host and in the query.
 
     Returns
     -------
-    The URL without it, and the password, decoded; None where there is none. Of several the last
-    counts, as that of the query does for SQLAlchemy.
+    url
+        The URL without the password.
+    password
+        The decoded password; None if the URL has none. If both places hold a password, the query's is returned,
+        as SQLAlchemy does.
     """
     url, from_query = _without_key(url)
     found = _WITH_PASSWORD.fullmatch(url)
@@ -34,7 +37,7 @@ def without_password(url: str) -> tuple[str, str | None]:
 
 
 def _without_key(url: str) -> tuple[str, str | None]:
-    """Take ``password=…`` out of the query; the other keys stay as they are written."""
+    """Remove ``password=…`` from the query; the other keys are unchanged."""
     password = None
     while url.startswith("postgres") and (found := _KEY.search(url)):
         password = unquote_plus(found["password"])
@@ -43,13 +46,13 @@ def _without_key(url: str) -> tuple[str, str | None]:
 
 
 def hide_password(url: str) -> str:
-    """Move a password from a URL to where PostgreSQL's library looks for it, and nobody else does.
+    """Move the password of a URL to the environment variable that PostgreSQL's library reads.
 
-    What is logged, stored, shown by Prefect or listed by ``ps`` then has no password in it.
+    Logs, the database, Prefect and ``ps`` then never show it.
 
     Returns
     -------
-    The URL without it.
+    The URL without the password.
     """
     cleaned, password = without_password(url)
     if password is not None:
@@ -58,36 +61,36 @@ def hide_password(url: str) -> str:
 
 
 def database_of_environment() -> str | None:
-    """Make the URL of the database that TraP's variables name.
+    """Return the URL of the database that TraP's environment variables name.
 
-    They are ``TKP_DBENGINE``, ``…NAME``, ``…USER``, ``…HOST`` and ``…PORT``; as in TraP, user and name default to
-    the system's user, and the host may be the folder of a socket. ``TKP_DBPASSWORD`` goes where PostgreSQL's library
-    looks for a password.
+    The variables are ``TKP_DBENGINE``, ``…NAME``, ``…USER``, ``…HOST`` and ``…PORT``. As in TraP, user and name
+    default to the user of the system, and the host may be the folder of a socket. ``TKP_DBPASSWORD`` is copied to
+    the variable that PostgreSQL's library reads.
 
     Returns
     -------
-    The URL, without a password; None where none of the variables is set.
+    The URL without a password; None if none of the variables is set.
 
     Raises
     ------
     ConfigError
         If the engine is neither postgresql nor sqlite.
     """
-    given = {name: os.environ.get(f"TKP_DB{name}", "") for name in ("ENGINE", "NAME", "USER", "HOST", "PORT")}
-    if not any(given.values()):
+    variables = {name: os.environ.get(f"TKP_DB{name}", "") for name in ("ENGINE", "NAME", "USER", "HOST", "PORT")}
+    if not any(variables.values()):
         return None
-    engine = given["ENGINE"] or "postgresql"
+    engine = variables["ENGINE"] or "postgresql"
     if engine == "sqlite":
-        return f"sqlite:///{given['NAME'] or 'trap.db'}"
+        return f"sqlite:///{variables['NAME'] or 'trap.db'}"
     if engine != "postgresql":
         msg = f"TKP_DBENGINE is {engine!r}; it must be postgresql or sqlite"
         raise ConfigError(msg)
     if os.environ.get("TKP_DBPASSWORD"):
         os.environ["PGPASSWORD"] = os.environ["TKP_DBPASSWORD"]
-    user = given["USER"] or getuser()
-    host, port, name = given["HOST"] or "localhost", given["PORT"] or "5432", given["NAME"] or user
+    user = variables["USER"] or getuser()
+    host, port, name = variables["HOST"] or "localhost", variables["PORT"] or "5432", variables["NAME"] or user
     start, path = f"postgresql://{quote(user, safe='')}@", f"/{quote(name, safe='')}"
     if host.startswith("/"):
-        # The folder of a socket, which has no place before the name.
+        # The folder of a socket cannot stand in the host part of a URL.
         return f"{start}{path}?host={quote(host, safe='')}&port={port}"
     return f"{start}{host}:{port}{path}"

@@ -1,6 +1,6 @@
-"""How to call this program again: what is printed to be typed next must work as it stands.
+"""The command line that calls this program again, for printed hints that can be pasted into a shell.
 
-The bare name does not: ``trap`` is a builtin of the shell, which comes before any program of that name.
+The bare name would not work: ``trap`` is a builtin of the shell, which takes precedence over programs.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _NAME = "trap"
 
 
 def program() -> str:
-    """Path of this program, as short as it can be from the working directory; always with a slash in it.
+    """Return the path of this program, relative to the working directory if that is shorter.
 
-    It is the path that this process was started by, or else that of the program beside the running Python.
+    The path always contains a slash. It is the path that started this process or, failing that, the path of the
+    program next to the running Python interpreter.
     """
     started = Path(sys.argv[0])
     path = started if started.name == _NAME and started.is_file() else Path(sys.executable).with_name(_NAME)
@@ -29,5 +30,5 @@ def program() -> str:
 
 
 def command(*words: object) -> str:
-    """Write a command of this program, to be typed into a shell."""
+    """Return a command line of this program, quoted for a shell."""
     return shlex.join((program(), *map(str, words)))

@@ -1,4 +1,4 @@
-"""A progress bar on long work, where somebody is looking."""
+"""A progress bar for long work at a terminal."""
 
 from __future__ import annotations
 
@@ -6,45 +6,46 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich import progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from trap.typing import Progress
 
 __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[..., None] | None]:
-    """Show a bar on standard error while the block runs; nothing where that is not a terminal.
+def progress_bar(what: str) -> Iterator[Progress | None]:
+    """Show a progress bar on standard error while the block runs, if standard error is a terminal.
 
-    Whatever is written to standard error meanwhile appears above the bar.
+    Text written to standard error during the block appears above the bar.
 
     Parameters
     ----------
     what
-        Name of the things that are counted.
+        Name of the counted items.
 
-    Returns
-    -------
-    A function to be called with the number done, the number in all, and what they are where they are something
-    else; None without a terminal.
+    Yields
+    ------
+    The callback that moves the bar; None if standard error is not a terminal.
     """
     if not sys.stderr.isatty():
         yield None
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
 
-        def advance(done: int, total: int, counted: str = what) -> None:
-            bar.update(task, completed=done, total=total, description=counted)
+        def advance(n_done: int, n_total: int, counted: str = what, /) -> None:
+            bar.update(task, completed=n_done, total=n_total, description=counted)
 
         yield advance

@@ -1,4 +1,4 @@
-"""``trap run``: from settings and images to a dataset, and what to say about it afterwards."""
+"""``trap run``: process images into a dataset, and print a summary."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUNNERS = "trap.runners"
 
 
 def run(arguments: Namespace) -> int:
-    """Process images and print what became of them.
+    """Process images and print a summary.
 
     Returns
     -------
@@ -41,44 +41,44 @@ def run(arguments: Namespace) -> int:
     TrapError
         If the run cannot start, or has to stop.
     KeyboardInterrupt
-        If it is interrupted from the keyboard; says how to go on.
+        If the run is interrupted from the keyboard; the message explains how to continue it.
     """
     config = effective_config(arguments)
     monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
     try:
         summary = process(config, arguments, monitors=monitors)
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(_how_to_go_on(config)) from interrupt
+        raise KeyboardInterrupt(_resume_hint(config)) from interrupt
     print(run_text(summary, config.execution.database, program=program()))
     return int(summary.exit_code)
 
 
 def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPositions | None = None) -> RunSummary:
-    """Run the pipeline as the arguments say: with Prefect or without, logging where they want it.
+    """Run the pipeline with the runner and the logs that the arguments select.
 
     Parameters
     ----------
     config
         All settings; the database URL without a password.
     arguments
-        Those of :func:`trap.cli.parser.make_parser` that choose the runner and the logs.
+        Parsed arguments of :func:`trap.cli.parser.make_parser`; they select the runner and the logs.
     monitors
         Positions to measure in every image.
     """
     runner = find_runner("local" if arguments.no_prefect else "prefect")
     with progress_bar("timesteps") as progress:
-        # After the bar has taken over standard error, so that events appear above it.
+        # The progress bar must own standard error before logging starts, so that events appear above the bar.
         start_logs(config, arguments)
         return runner(config, monitors=monitors, progress=progress)
 
 
 def find_runner(name: str) -> Runner:
-    """Find a way to run the pipeline among those that installed packages offer.
+    """Return the runner of a name among the entry points of installed packages.
 
     Raises
     ------
     ConfigError
-        If none of that name is installed.
+        If no runner of that name is installed.
     """
     found = entry_points(group=RUNNERS, name=name)
     if not found:
@@ -89,7 +89,7 @@ def find_runner(name: str) -> Runner:
 
 
 def effective_config(arguments: Namespace) -> PipelineConfig:
-    """Settings of the file, or the defaults, with the options put over them."""
+    """Return the settings of the file, or the defaults, overridden by the command-line options."""
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
     execution: dict[str, Any] = {"database": database_url(arguments.database, config.execution.database)}
     if getattr(arguments, "images", None) is not None:
@@ -104,15 +104,23 @@ def effective_config(arguments: Namespace) -> PipelineConfig:
     return config.with_options(execution=execution, persistence=persistence)
 
 
-def _how_to_go_on(config: PipelineConfig) -> str:
+def _resume_hint(config: PipelineConfig) -> str:
     if config.persistence.dataset_id != -1:
-        return "what was stored stays, and the same command goes on from there"
+        return "stored timesteps are kept; the same command continues from there"
     listing = command("dataset", "list", "--database", config.execution.database)
-    return f"what was stored stays; to go on, add to the command --dataset and the number that this shows: {listing}"
+    return f"stored timesteps are kept; to continue, add --dataset and the number shown by: {listing}"
 
 
 def start_logs(config: PipelineConfig, arguments: Namespace) -> None:
-    """Send events to where the arguments want them, and keep the settings beside them."""
+    """Configure logging, and write the settings to the folder of the logs.
+
+    Parameters
+    ----------
+    config
+        All settings.
+    arguments
+        Parsed arguments; ``log_dir``, ``verbose`` and ``json_logs`` are used.
+    """
     if arguments.log_dir is not None:
         with reported(arguments.log_dir):
             dump_configs_to_logdir(arguments.log_dir, config)

@@ -1,4 +1,4 @@
-"""``trap simulate``: a survey on disk whose truth is known."""
+"""``trap simulate``: write a survey with known truth."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _SETTINGS = {
 
 
 def survey_config(arguments: Namespace) -> SurveyConfig:
-    """Make the simulator's settings of the arguments that were given; the rest keep their defaults.
+    """Return the simulator's settings; arguments that are None keep their defaults.
 
     Raises
     ------
     ConfigError
-        If a setting is impossible.
+        If the value of a setting is invalid.
     """
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         setting: getattr(arguments, option)
         for option, setting in _SETTINGS.items()
         if getattr(arguments, option, None) is not None
     }
-    return SurveyConfig(**given)
+    return SurveyConfig(**settings)
 
 
 def simulate(arguments: Namespace) -> int:
-    """Write the images and the truth, and say what is in them.
+    """Write the images and the truth, and print a summary.
 
     Raises
     ------
     ConfigError
-        If a setting is impossible, or the directory cannot be written.
+        If the value of a setting is invalid, or the directory cannot be written.
     """
     config = survey_config(arguments)
     with reported(arguments.directory):
