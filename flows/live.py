@@ -19,10 +19,9 @@ from prefect.states import Completed, Failed
 from prefect.utilities.urls import url_for
 
 from flows.pages.artifacts import store_group_table
-from flows.pages.observers import show_run
+from flows.pages.progress import show_run
 from flows.pages.states import group_state
-from flows.service.identity import flow_run_id, resumable, say_where_it_runs
-from flows.service.labels import dataset_name
+from flows.service.identity import dataset_name, flow_run_id, resumable, say_where_it_runs
 from flows.service.log import events_in_run_log, quiet_console
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.server import ensure_server

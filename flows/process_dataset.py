@@ -24,8 +24,7 @@ from prefect.utilities.urls import url_for
 from flows.pages.artifacts import store_summary
 from flows.pages.states import final_state
 from flows.recovery import recover
-from flows.service.identity import flow_run_id, resumable, say_where_it_runs
-from flows.service.labels import dataset_name, dataset_tags
+from flows.service.identity import dataset_name, dataset_tags, flow_run_id, resumable, say_where_it_runs
 from flows.service.log import events_in_run_log, quiet_console
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.server import Server, ensure_server, stop_command

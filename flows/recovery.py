@@ -33,7 +33,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.states import Completed, Crashed, Scheduled
 
-from flows.service.liveness import has_died
+from flows.service.identity import has_died
 from flows.service.log import events_in_run_log
 from flows.tasks.policies import FLOW, GROUP_FLOW, RUN
 

@@ -1,4 +1,4 @@
-"""How far a run is, for its page in Prefect's UI."""
+"""Publish the timesteps of a run to Prefect as they are done: events, progress, pages of new sources."""
 
 from __future__ import annotations
 
@@ -7,15 +7,48 @@ from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from flows.pages.candidates import CandidatePages
+from flows.pages.events import emit_outcome
+
 if TYPE_CHECKING:
     from uuid import UUID
 
     from trap.dataset.outcomes import TimestepOutcome
+    from trap.pipeline import DatasetRun
+    from trap.workers.executors import Executor
 
-__all__ = ["ProgressArtifact"]
+__all__ = ["ProgressArtifact", "show_run"]
 
 SECONDS_BETWEEN = 5.0
 """An update costs some 10 ms here and on the server."""
+
+
+def show_run(dataset: DatasetRun, workers: Executor) -> CandidatePages:
+    """Show every timestep of a run: its events, how far the run is, and the pages of new sources.
+
+    Parameters
+    ----------
+    dataset
+        The run; called within its flow run.
+    workers
+        Draw pictures.
+
+    Returns
+    -------
+    The pages, to be stored now and then.
+    """
+    pages = CandidatePages(dataset, workers)
+
+    def show(outcome: TimestepOutcome) -> None:
+        catalogue = dataset.state.catalogue if outcome.failure is None else None
+        emit_outcome(dataset.dataset_id, outcome, catalogue)
+        if catalogue is not None:
+            pages.collect(outcome, catalogue)
+
+    dataset.observers.append(show)
+    if dataset.plan.timesteps:
+        dataset.observers.append(ProgressArtifact(dataset.dataset_id, len(dataset.plan.timesteps)).observe)
+    return pages
 
 
 class ProgressArtifact:

@@ -13,7 +13,7 @@ from prefect.exceptions import CancelledRun, FailedRun
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pages.artifacts import store_group_table
-from flows.pages.observers import show_run
+from flows.pages.progress import show_run
 from flows.pages.states import group_state
 from flows.tasks.executors import PrefectExecutor
 from flows.tasks.granularity import Granularity, choose_granularity

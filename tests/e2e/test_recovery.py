@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running
 
 from flows.recovery import recover
-from flows.service.liveness import PROCESS, process_labels
+from flows.service.identity import PROCESS, process_labels
 from flows.tasks.policies import FLOW, GROUP_FLOW, RUN
 
 NOW = datetime.now(UTC)
