@@ -19,9 +19,9 @@ from prefect.states import Completed, Failed
 from prefect.utilities.urls import url_for
 
 from flows.pages.artifacts import store_group_table
-from flows.pages.progress import show_run
+from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
-from flows.service.identity import dataset_name, flow_run_id, resumable, say_where_it_runs
+from flows.service.identity import dataset_name, flow_run_id, label_process, resumable
 from flows.service.log import events_in_run_log, quiet_console
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.server import ensure_server
@@ -91,7 +91,7 @@ def live_dataset(
     caller = _caller.get() or _Caller(lambda: False)
     config = resumable(config)
     settings = config.execution
-    say_where_it_runs()
+    label_process()
     stops = StopRequests(flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
     with (
         events_in_run_log(),
@@ -104,7 +104,7 @@ def live_dataset(
         ) as run_,
     ):  # fmt: skip
         log.info("flow_run_started", run=dataset_name(config, run_.tally.dataset_id), ui=_page())
-        pages = show_run(run_.dataset, workers)
+        pages = publish_timesteps(run_.dataset, workers)
         subflow = _group_flow(run_, workers, pages)
         for first in run_.timesteps():
             with suppress(FailedRun, CancelledRun), stops.around_subflow():
@@ -143,7 +143,7 @@ def _group_flow(run_: LiveRun, workers: Workers, pages: CandidatePages) -> Flow[
         pages.store_new()
         if time.monotonic() - renewed > PAGES_SECONDS:
             renewed = time.monotonic()
-            pages.begin_anew()
+            pages.reset()
         _store_lag(run_)
         return group_state(outcomes, len(outcomes))
 

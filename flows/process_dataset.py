@@ -24,7 +24,7 @@ from prefect.utilities.urls import url_for
 from flows.pages.artifacts import store_summary
 from flows.pages.states import final_state
 from flows.recovery import recover
-from flows.service.identity import dataset_name, dataset_tags, flow_run_id, resumable, say_where_it_runs
+from flows.service.identity import dataset_name, dataset_tags, flow_run_id, label_process, resumable
 from flows.service.log import events_in_run_log, quiet_console
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.server import Server, ensure_server, stop_command
@@ -104,7 +104,7 @@ def process_dataset(
     """
     caller = _caller.get() or _Caller(resumable(_of_batch(config, batch)), open_delays=RUN.open_delays)
     settings = caller.config.execution
-    say_where_it_runs()
+    label_process()
     stops = StopRequests(flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
     with (
         events_in_run_log(),

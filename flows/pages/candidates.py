@@ -91,7 +91,7 @@ class CandidatePages:
         for candidate, pictures in self._drawn(self._begin(list(self._shown))):
             self._store_page(candidate, pictures)
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Leave the pages as they are, and have room for as many again: for runs without an end."""
         log.info("candidate_pages", pages=len(self._shown), files=len(self._to_files), neither=self._n_beyond)
         self._shown, self._links, self._to_files, self._n_beyond = {}, {}, [], 0

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from trap.pipeline import DatasetRun
     from trap.workers.executors import Executor
 
-__all__ = ["ProgressArtifact", "show_run"]
+__all__ = ["ProgressArtifact", "publish_timesteps"]
 
 SECONDS_BETWEEN = 5.0
 """An update costs some 10 ms here and on the server."""
 
 
-def show_run(dataset: DatasetRun, workers: Executor) -> CandidatePages:
+def publish_timesteps(dataset: DatasetRun, workers: Executor) -> CandidatePages:
     """Show every timestep of a run: its events, how far the run is, and the pages of new sources.
 
     Parameters

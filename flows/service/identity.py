@@ -29,9 +29,9 @@ __all__ = [
     "dataset_tags",
     "flow_run_id",
     "has_died",
+    "label_process",
     "process_labels",
     "resumable",
-    "say_where_it_runs",
 ]
 
 HOST, PROCESS, ATTEMPT = "trap.host", "trap.process", "trap.attempt"
@@ -73,7 +73,7 @@ def flow_run_id() -> UUID | None:
     return None if context is None or context.flow_run is None else context.flow_run.id
 
 
-def say_where_it_runs() -> None:
+def label_process() -> None:
     """Label the flow run before anything can go wrong, so that it is found if its process dies."""
     run_id = flow_run_id()
     if run_id is not None:

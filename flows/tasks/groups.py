@@ -13,7 +13,7 @@ from prefect.exceptions import CancelledRun, FailedRun
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pages.artifacts import store_group_table
-from flows.pages.progress import show_run
+from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
 from flows.tasks.executors import PrefectExecutor
 from flows.tasks.granularity import Granularity, choose_granularity
@@ -51,7 +51,7 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
     -------
     The pages of the new sources that were found.
     """
-    pages = show_run(dataset, workers)
+    pages = publish_timesteps(dataset, workers)
     pace = Pace(dataset.plan, is_fixed=bool(dataset.config.execution.group_size))
     subflow = _group_flow(dataset, workers, stops, pages, pace)
     for group in pace.groups():
