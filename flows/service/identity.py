@@ -1,16 +1,18 @@
-"""The identity of a flow run: its name and tags, its process, and the dataset that it finds again after a crash.
+"""The identity of a flow run: its name and tags, its process, and its dataset.
 
-The number of a process is given again after it has ended; with the time of its start it is given once.
+People find a run by its name and tags. Other processes on the machine check by its labels whether its process still
+runs. A run that is started again after a crash finds its dataset by its own id.
+
+A process is identified by its number and its start time, since the number is used again after the process has ended.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
@@ -35,32 +37,44 @@ __all__ = [
 ]
 
 HOST, PROCESS, ATTEMPT = "trap.host", "trap.process", "trap.attempt"
+"""Labels of a flow run: name of the machine, ``number:start`` of the process, number of the attempt."""
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+MAX_START_DIFFERENCE = TICKS_PER_SECOND
+"""Largest difference, in clock ticks, of two start times of one process: the time of boot is accurate to a second."""
 MAX_BANDS = 16
-"""More tags than this would hide what they are to show."""
+"""Maximum number of bands among the tags of a run; more would hide the other tags."""
 
 
 def dataset_name(config: PipelineConfig, dataset_id: int) -> str:
-    """Name a run after the description and the number of its dataset, which is -1 as long as it is unknown."""
-    which = f"dataset {dataset_id}" if dataset_id > 0 else config.persistence.dataset_key or "new dataset"
-    return f"{config.persistence.description}, {which}"
+    """Compose the name of a run: the description of its dataset, and the number or else the key.
+
+    Parameters
+    ----------
+    config
+        Settings of the run.
+    dataset_id
+        Number of the dataset; -1 if it is not known yet.
+    """
+    dataset = f"dataset {dataset_id}" if dataset_id > 0 else config.persistence.dataset_key or "new dataset"
+    return f"{config.persistence.description}, {dataset}"
 
 
 def dataset_tags(dataset_id: int, plan: Plan) -> list[str]:
-    """Tag a run with its dataset, and with telescope and bands as the images of its first timestep tell them.
+    """List the tags of a run: its dataset, and the telescope and the bands of its first timestep.
 
     Parameters
     ----------
     dataset_id
         Number of the dataset.
     plan
-        What the run will do.
+        Timesteps of the run, with their images.
     """
     tags = {f"dataset:{dataset_id}"}
     for url in plan.timesteps[0].urls[:MAX_BANDS] if plan.timesteps else ():
         try:
             metadata = Image(url).metadata
         except TrapError:
-            continue  # gone since it was planned: its timestep will say so
+            continue  # The image has disappeared since the run was planned. Its timestep will report that.
         tags.add(f"band:{metadata.freq_eff / 1e6:.6g} MHz")
         if metadata.telescope:
             tags.add(f"telescope:{metadata.telescope}")
@@ -68,21 +82,22 @@ def dataset_tags(dataset_id: int, plan: Plan) -> list[str]:
 
 
 def flow_run_id() -> UUID | None:
-    """Id of the current flow run; None outside any."""
+    """Return the id of the current flow run; None outside of a flow run."""
     context = FlowRunContext.get()
     return None if context is None or context.flow_run is None else context.flow_run.id
 
 
 def label_process() -> None:
-    """Label the flow run before anything can go wrong, so that it is found if its process dies."""
+    """Label the current flow run with its process, so that recovery can detect the death of the process."""
     run_id = flow_run_id()
     if run_id is not None:
         with get_client(sync_client=True) as client:
-            client.update_flow_run_labels(run_id, process_labels(client.read_flow_run(run_id).run_count))
+            attempt = client.read_flow_run(run_id).run_count
+            client.update_flow_run_labels(run_id, process_labels(attempt))
 
 
 def resumable(config: PipelineConfig) -> PipelineConfig:
-    """Give a dataset that is to be new the run as its key: begun again after a crash, it finds what it has made."""
+    """Use the id of the flow run as the key of a new dataset, so that the run finds the dataset again after a crash."""
     settings, run_id = config.persistence, flow_run_id()
     if settings.dataset_id != -1 or settings.dataset_key or run_id is None:
         return config
@@ -90,33 +105,49 @@ def resumable(config: PipelineConfig) -> PipelineConfig:
 
 
 def process_labels(attempt: int) -> dict[str, bool | int | float | str]:
-    """Labels of a flow run that say where its attempt of this number is: this machine, and this process."""
-    return {HOST: socket.gethostname(), PROCESS: f"{os.getpid()}:{_start(os.getpid())}", ATTEMPT: attempt}
+    """Return the labels of an attempt that runs in this process on this machine."""
+    pid = os.getpid()
+    return {HOST: socket.gethostname(), PROCESS: f"{pid}:{_start_ticks(pid)}", ATTEMPT: attempt}
 
 
 def has_died(labels: Mapping[str, object], attempt: int) -> bool:
-    """Tell whether the process of a run is known to have ended.
+    """Return whether the process of a run has certainly ended.
 
-    Of another machine's nothing is known, nor of an attempt that has not said yet where it is.
+    Processes of other machines cannot be checked, nor can an attempt that has not been labelled yet: False.
 
     Parameters
     ----------
     labels
-        Of the run.
+        Labels of the run.
     attempt
         Number of the attempt that is running.
     """
     if labels.get(HOST) != socket.gethostname() or labels.get(ATTEMPT) != attempt:
         return False
-    number, _, start = str(labels.get(PROCESS, "")).partition(":")
-    return number.isdigit() and _start(int(number)) != start
+    pid, _, start = str(labels.get(PROCESS, "")).partition(":")
+    if not pid.isdigit():
+        return False
+    try:
+        current_start = _start_ticks(int(pid))
+    except psutil.AccessDenied:
+        return False
+    if current_start is None:
+        return True
+    # Labels of earlier versions have no start time on systems without /proc.
+    return start.isdigit() and abs(current_start - int(start)) > MAX_START_DIFFERENCE
 
 
-def _start(number: int) -> str:
-    """Start of a process, in clock ticks since that of the machine; empty where there is no such process."""
-    with suppress(OSError):
-        status = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
-        # The second field is the program's name in brackets, which may hold anything.
-        fields = status.rpartition(")")[2].split()
-        return "" if fields[0] in {"Z", "X"} else fields[19]
-    return ""
+def _start_ticks(pid: int) -> int | None:
+    """Return the start time of a process, in clock ticks since boot; None if the process has ended.
+
+    Unlike the time of day, the time since boot does not change when the clock is set. Ticks are the unit of
+    ``/proc/PID/stat``, which earlier versions wrote into the labels.
+    """
+    try:
+        process = psutil.Process(pid)
+        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
+            return None
+        seconds = process.create_time() - psutil.boot_time()
+    except psutil.NoSuchProcess:
+        return None
+    return round(seconds * TICKS_PER_SECOND)

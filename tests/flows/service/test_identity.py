@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
+import psutil
 import pytest
 
-from flows.service.identity import HOST, PROCESS, dataset_name, dataset_tags, has_died, process_labels
+from flows.service.identity import HOST, PROCESS, TICKS_PER_SECOND, dataset_name, dataset_tags, has_died, process_labels
 from trap.config import PipelineConfig
 from trap.run.planning import Plan, Timestep, TimestepGroup
 from trap.simulation.survey import SurveyConfig, simulate_survey
@@ -60,7 +63,28 @@ def test_a_process_that_ended_has_died():
 def test_another_process_with_the_same_number_is_another():
     labels = process_labels(1)
     number, _, start = labels[PROCESS].partition(":")
-    assert has_died(labels | {PROCESS: f"{number}:{int(start) - 1}"}, 1)
+    # psutil's start is accurate to a second, within which no system uses the number of a process again.
+    assert has_died(labels | {PROCESS: f"{number}:{int(start) - 2 * TICKS_PER_SECOND}"}, 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a system without /proc")
+def test_labels_of_earlier_versions_have_the_same_start_time():
+    _, _, start = process_labels(1)[PROCESS].partition(":")
+    # Earlier versions wrote field 22 of this file; the name of the program, field 2, may contain spaces.
+    assert int(start) == int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def test_without_a_start_time_a_process_that_exists_is_alive():
+    assert not has_died(process_labels(1) | {PROCESS: f"{os.getpid()}:"}, 1)
+
+
+def test_a_process_that_cannot_be_read_is_alive(monkeypatch):
+    def deny(pid):
+        raise psutil.AccessDenied(pid)
+
+    labels = process_labels(1)
+    monkeypatch.setattr("flows.service.identity.psutil.Process", deny)
+    assert not has_died(labels, 1)
 
 
 def test_a_process_that_nobody_has_waited_for_has_died():
