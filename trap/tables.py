@@ -1,8 +1,8 @@
-"""Typed tables of equal-length columns: what the stages hand to each other.
+"""Typed tables of equal-length columns, which the stages pass to each other.
 
-A :class:`ColumnTable` is a frozen dataclass whose fields are read-only one-dimensional numpy
-columns, each with one dtype, one unit and one sentence of meaning, stated once and used for the
-documentation, the database and the exports alike.
+A :class:`ColumnTable` is a frozen dataclass whose fields are read-only numpy columns. Each column has
+one dtype, one unit and one sentence of meaning. They are stated once, in the table: the models of the
+database, its documentation and the exported files take them from there.
 """
 
 from __future__ import annotations
@@ -22,34 +22,37 @@ __all__ = ["Column", "ColumnTable", "column"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What one column of a table holds.
+    """Type, unit and meaning of one column of a table.
 
     Parameters
     ----------
     dtype
         Numpy dtype of the column.
     unit
-        Unit as astropy writes it; empty where dimensionless.
+        Unit as astropy writes it; empty if dimensionless.
     doc
-        One sentence: the meaning of a value, and of NaN where it can occur.
+        One sentence: the meaning of a value, and of NaN if it can occur.
+    shape
+        Shape of the value of one row: ``()`` for a number, ``(k,)`` for a column of shape (n, k).
     """
 
     dtype: np.dtype[Any]
     unit: str
     doc: str
+    shape: tuple[int, ...] = ()
 
 
-def column(dtype: DTypeLike, unit: str, doc: str, *, default: float | None = None) -> Any:  # noqa: ANN401 (a dataclass field)
+def column(dtype: DTypeLike, unit: str, doc: str, *, default: float | None = None, shape: tuple[int, ...] = ()) -> Any:  # noqa: ANN401 (a dataclass field)
     """Declare a column of a :class:`ColumnTable`.
 
     Parameters
     ----------
-    dtype, unit, doc
+    dtype, unit, doc, shape
         See :class:`Column`.
     default
-        Value of every row when the column is not given; None makes the column required.
+        Value of every row if the column is not given; None makes the column required.
     """
-    metadata = {"column": Column(np.dtype(dtype), unit, doc)}
+    metadata = {"column": Column(np.dtype(dtype), unit, doc, shape)}
     if default is None:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -59,41 +62,53 @@ def column(dtype: DTypeLike, unit: str, doc: str, *, default: float | None = Non
 class ColumnTable:
     """Base of all tables: equal-length, read-only columns.
 
-    Any array-like is accepted on construction and converted to the declared dtype; a scalar fills
+    The constructor accepts any array-like and converts it to the declared dtype; a scalar fills
     the whole column.
 
     Raises
     ------
     ValueError
-        If a column is not one-dimensional, or the lengths differ.
+        If the rows of a column do not have the declared shape, or the lengths differ.
     """
 
     def __post_init__(self) -> None:
-        values = {name: np.asarray(getattr(self, name), spec.dtype) for name, spec in _columns(type(self)).items()}
-        lengths = {value.size for value in values.values() if value.ndim == 1}
-        if len(lengths) > 1 or any(value.ndim > 1 for value in values.values()):
-            self._refuse(values)
+        specs = _columns(type(self))
+        values = {name: np.asarray(getattr(self, name), spec.dtype) for name, spec in specs.items()}
+        arrays = {name: value for name, value in values.items() if value.ndim}
+        lengths = {len(value) for value in arrays.values()}
+        if len(lengths) > 1 or any(value.shape[1:] != specs[name].shape for name, value in arrays.items()):
+            self._refuse(arrays)
         n_rows = next(iter(lengths), 1)
         # Views, so that freezing a column does not freeze the caller's own array.
-        self._hold(
-            {name: value.view() if value.ndim else np.full(n_rows, value) for name, value in values.items()},
+        self._freeze(
+            {
+                name: value.view() if value.ndim else np.full((n_rows, *specs[name].shape), value)
+                for name, value in values.items()
+            },
         )
 
-    def _refuse(self, values: Mapping[str, NDArray[Any]]) -> NoReturn:
-        shapes = {name: value.shape for name, value in values.items() if value.ndim > 1}
-        msg = f"{type(self).__name__}: columns must be one-dimensional, got {shapes}"
-        if not shapes:
-            lengths = {name: value.size for name, value in values.items() if value.ndim == 1}
-            msg = f"{type(self).__name__}: columns differ in length: {lengths}"
-        raise ValueError(msg)
+    def _refuse(self, arrays: Mapping[str, NDArray[Any]]) -> NoReturn:
+        """Raise the error for columns of wrong shapes, or else of different lengths."""
+        specs = _columns(type(self))
+        wrong = {name: value.shape for name, value in arrays.items() if value.shape[1:] != specs[name].shape}
+        declared = {name: ("n", *specs[name].shape) for name in wrong if specs[name].shape}
+        if declared:
+            msg = f"columns must have the shapes {declared}, got {wrong}".replace("'n'", "n")
+        elif wrong:
+            msg = f"columns must be one-dimensional, got {wrong}"
+        else:
+            msg = f"columns differ in length: { {name: len(value) for name, value in arrays.items()} }"
+        error = f"{type(self).__name__}: {msg}"
+        raise ValueError(error)
 
-    def _hold(self, columns: Mapping[str, NDArray[Any]]) -> None:
+    def _freeze(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Make the columns read-only and set them as the table's."""
         for name, values in columns.items():
             values.flags.writeable = False
             object.__setattr__(self, name, values)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Through the constructor: arrays come out of a pickle writable.
+        # Through the constructor: unpickled arrays are writable.
         return _rebuild, (type(self), dict(self.as_dict()))
 
     def __len__(self) -> int:
@@ -101,7 +116,7 @@ class ColumnTable:
 
     @classmethod
     def columns(cls) -> dict[str, Column]:
-        """Name and :class:`Column` of every column, in order."""
+        """Return the name and the :class:`Column` of every column, in order."""
         return dict(_columns(cls))
 
     @classmethod
@@ -110,45 +125,70 @@ class ColumnTable:
         return cls(**columns)
 
     @classmethod
+    def of_checked(cls, **columns: NDArray[Any]) -> Self:
+        """Make a table of arrays without checking them, for code that makes many small tables.
+
+        Parameters
+        ----------
+        columns
+            Every column, in the declared dtype and shape, all of one length. The arrays become read-only.
+        """
+        table = object.__new__(cls)
+        table._freeze(columns)
+        return table
+
+    @classmethod
     def empty(cls) -> Self:
         """Make a table without rows."""
-        return cls(**{name: np.empty(0, spec.dtype) for name, spec in cls.columns().items()})
+        return cls(**{name: np.empty((0, *spec.shape), spec.dtype) for name, spec in _columns(cls).items()})
 
     @classmethod
     def concatenate(cls, tables: Sequence[Self]) -> Self:
-        """Stack the rows of ``tables`` in the order given; none gives an empty table."""
+        """Stack the rows of ``tables`` in the given order; no tables give an empty table."""
         if not tables:
             return cls.empty()
-        return cls._made_of({name: np.concatenate([getattr(t, name) for t in tables]) for name in _columns(cls)})
+        return cls.of_checked(**{name: np.concatenate([getattr(t, name) for t in tables]) for name in _columns(cls)})
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Self:
-        """Return the rows picked by an index array, a boolean mask or a slice."""
-        return self._made_of({name: getattr(self, name)[rows] for name in _columns(type(self))})
+        """Return the rows that an index array, a boolean mask or a slice selects."""
+        return self.of_checked(**{name: getattr(self, name)[rows] for name in _columns(type(self))})
 
-    @classmethod
-    def _made_of(cls, columns: Mapping[str, NDArray[Any]]) -> Self:
-        """Make a table of columns that are known to be right, and are nobody else's: rows of tables, checked once."""
-        table = object.__new__(cls)
-        table._hold(columns)
-        return table
+    def where(self, condition: NDArray[np.bool_], other: Self) -> Self:
+        """Return a table with these rows where a condition is true, and the rows of another table elsewhere.
+
+        Parameters
+        ----------
+        condition
+            (n,) — whether a row comes from this table.
+        other
+            (n,) — a table of the same type.
+        """
+        return self.of_checked(
+            **{
+                name: np.where(
+                    condition.reshape(-1, *(1 for _ in spec.shape)), getattr(self, name), getattr(other, name)
+                )
+                for name, spec in _columns(type(self)).items()
+            }
+        )
 
     def with_columns(self, **values: ArrayLike) -> Self:
         """Return a copy with some columns replaced."""
         return replace(self, **values)
 
     def as_dict(self) -> Mapping[str, NDArray[Any]]:
-        """Return the columns by name, in order; no copy."""
+        """Return the columns by name, in order, without copying them."""
         return {name: getattr(self, name) for name in _columns(type(self))}
 
 
 def _columns(table: type[ColumnTable]) -> Mapping[str, Column]:
-    # Asked for at every table that is made, tens of times a timestep.
-    if table not in _known_columns:
-        _known_columns[table] = {item.name: item.metadata["column"] for item in fields(table)}
-    return _known_columns[table]
+    # Cached: every new table needs them, and a timestep makes tens of tables.
+    if table not in _columns_of:
+        _columns_of[table] = {item.name: item.metadata["column"] for item in fields(table)}
+    return _columns_of[table]
 
 
-_known_columns: dict[type[ColumnTable], Mapping[str, Column]] = {}
+_columns_of: dict[type[ColumnTable], Mapping[str, Column]] = {}
 
 
 def _rebuild(table: type[ColumnTable], columns: dict[str, NDArray[Any]]) -> ColumnTable:
