@@ -13,8 +13,9 @@ import numpy as np
 from trap import catalogues
 from trap.catalogues import Flag
 from trap.config import SourceExtractionConfig
-from trap.extraction.area import measured_mask
-from trap.extraction.background import Background, estimate_background
+from trap.extraction.background import estimate_background
+from trap.extraction.field import measured_mask
+from trap.extraction.mesh import Background
 from trap.simulation.pixels import noise_transfer, render_noise, render_sources
 
 PAGE = Path(__file__).with_name("extraction.md")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from made_up_survey import Field, sources
 
-from trap.extraction.background import Background
+from trap.extraction.mesh import Background
 from trap.quality import Rejection, RejectReason
 
 MESH = Background(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from trap.catalogues import Flag
-from trap.extraction.background import Background
 from trap.extraction.boxes import read_boxes
+from trap.extraction.mesh import Background
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from flat_sky import sky_of
+from plain_field import field_of
 
 from trap.config import SourceExtractionConfig
 from trap.extraction.deblend import deblend
@@ -12,8 +12,10 @@ CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
 
 
 def deblended(rows, config=CONFIG):
-    sky = sky_of(rows)
-    islands = find_islands(sky, sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold))
+    field = field_of(rows)
+    islands = find_islands(
+        field, field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
+    )
     return islands, deblend(islands, config)
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from trap.catalogues import FitType, Flag, Measurements
 from trap.errors import ImageError
-from trap.extraction.background import Background, estimate_background
+from trap.extraction.background import estimate_background
 from trap.extraction.forced import fit_positions
 from trap.extraction.measure import extract_sources
+from trap.extraction.mesh import Background
 
 NOBODY = Measurements.empty()
 

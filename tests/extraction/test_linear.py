@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from trap.extraction.boxes import PixelBoxes
+from trap.extraction.correlation import beam_correlation
 from trap.extraction.gaussian import Gaussians, gaussian_values
 from trap.extraction.linear import solve_each, solve_peaks, without
-from trap.extraction.noise import beam_correlation
 
 FORM = np.array([0.2, 0.05, 0.3])
 WIDE = FORM / 25

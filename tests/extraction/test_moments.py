@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from flat_sky import sky_of
+from plain_field import field_of
 
 from trap.config import SourceExtractionConfig
 from trap.extraction.celestial import ellipse_axes
@@ -22,8 +22,10 @@ def form_of(semimajor, semiminor, theta):
 
 
 def moments_of(value):
-    sky = sky_of(value)
-    islands = find_islands(sky, sky.heights(analysis=CONFIG.analysis_threshold, detection=CONFIG.detection_threshold))
+    field = field_of(value)
+    islands = find_islands(
+        field, field.threshold_map(analysis=CONFIG.analysis_threshold, detection=CONFIG.detection_threshold)
+    )
     return measure_moments(islands, deblend(islands, CONFIG), BEAM, CONFIG.analysis_threshold)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trap.extraction import background, measure
-from trap.extraction import sky as sky_module
+from trap.extraction import field as field_module
 from trap.extraction.measure import extract_holes, extract_sources
 from trap.extraction.threads import side_by_side
 
@@ -23,7 +23,7 @@ def test_measurements_do_not_depend_on_the_number_of_threads(monkeypatch, sky, c
     image = sky.image(stamped(*field, 20 * sky.rms) + sky.noise(1))
     at_once = extract_sources(image, config).measurements
     monkeypatch.setattr(measure, "PART", 10)
-    monkeypatch.setattr(sky_module, "BAND", 50)
+    monkeypatch.setattr(field_module, "BAND_ROWS", 50)
     monkeypatch.setattr(background, "CHUNK_PIXELS", 5000)
     in_parts = extract_sources(image, config).measurements
     assert len(at_once) > 100

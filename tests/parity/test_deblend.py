@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from flat_sky import sky_of
+from plain_field import field_of
 from scipy.ndimage import gaussian_filter
 
 from trap.kernels.deblend import part_islands
@@ -18,7 +18,7 @@ def test_islands_are_parted_as_by_a_flood_of_objects(seed, width):
     rng = np.random.default_rng(seed)
     smooth = gaussian_filter(rng.normal(size=(60, 70)), width)
     value = (6 + 8 * smooth / smooth.std()).round(1 + seed % 3).astype(np.float32)
-    offsets, flat = connected_pixels(sky_of(value).heights(analysis=3.0, detection=5.0).reached)
+    offsets, flat = connected_pixels(field_of(value).threshold_map(analysis=3.0, detection=5.0).reached)
     y, x = np.divmod(flat, 70)
     values, rms = value.ravel()[flat].astype(float), rng.uniform(0.9, 1.1, flat.size)
     component, counts = part_islands((offsets, x, y, values, rms), 5.0, MIN_RISE, MIN_FLUX_SHARE)

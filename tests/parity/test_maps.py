@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trap.kernels.maps import height_map, interpolate_rows, pixels_at, search_mask
+from trap.kernels.maps import interpolate_rows, pixels_at, search_mask, threshold_classes
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 7), st.sampled_from([0.0, 0.5, 1.0, 2.5, 4.0, 9.0]))
@@ -32,24 +32,24 @@ def test_rows_are_means_of_two_lines():
     assert interpolate_rows(lines, *rows) == pytest.approx(expected, abs=1e-6)
 
 
-def test_heights_are_those_of_the_significance_where_there_is_one():
+def test_threshold_classes_are_those_of_the_significance_where_there_is_one():
     data = np.float32([[4, 0, 1, np.nan], [-3, 5, np.inf, 1], [3, 2.9, 4.9, 5]])
     noise = np.float32([[1, 0, 0, 1], [3, 1, 1, np.nan], [1, 1, 1, 1]])
     mask = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]], bool)
     rows = (np.arange(3), np.arange(3), np.zeros(3, np.float32))
-    heights, *_ = height_map(data, mask, (np.zeros_like(noise), noise), rows, (np.float32(3), np.float32(5)))
-    assert heights.tolist() == [[1, 0, 2, 0], [0, 0, 2, 0], [1, 0, 1, 2]]
+    classes, *_ = threshold_classes(data, mask, (np.zeros_like(noise), noise), rows, (np.float32(3), np.float32(5)))
+    assert classes.tolist() == [[1, 0, 2, 0], [0, 0, 2, 0], [1, 0, 1, 2]]
 
 
-def test_heights_and_pixels_are_those_of_whole_maps():
+def test_threshold_classes_and_pixels_are_those_of_whole_maps():
     rng = np.random.default_rng(3)
     data, mask = rng.normal(scale=4, size=(40, 30)).astype(np.float32), rng.uniform(size=(40, 30)) < 0.2
     levels, rows, level = mesh(rng, data.shape)
     noises, _, _ = mesh(rng, data.shape)
     noise = noises[rows[0]] * (1 - rows[2][:, np.newaxis]) + noises[rows[1]] * rows[2][:, np.newaxis]
-    heights, low, high = height_map(data, mask, (levels, noises), rows, (np.float32(1), np.float32(2)))
+    classes, low, high = threshold_classes(data, mask, (levels, noises), rows, (np.float32(1), np.float32(2)))
     ratio = (data - level) / noise
-    assert np.array_equal(heights, np.where(mask, 0, (ratio >= 1).astype(int) + (ratio >= 2)))
+    assert np.array_equal(classes, np.where(mask, 0, (ratio >= 1).astype(int) + (ratio >= 2)))
     assert (low, high) == pytest.approx((noise[~mask].min(), noise[~mask].max()))
     flat = rng.integers(0, data.size, 50)
     value, rms = pixels_at(data, flat, (levels, noises), rows)
@@ -59,5 +59,5 @@ def test_heights_and_pixels_are_those_of_whole_maps():
 
 def test_noise_of_an_image_that_is_masked_throughout_has_no_range():
     one, rows = np.ones((1, 3), np.float32), (np.zeros(1, int), np.zeros(1, int), np.zeros(1, np.float32))
-    _, *limits = height_map(one, np.ones((1, 3), bool), (one, one), rows, (np.float32(3), np.float32(5)))
+    _, *limits = threshold_classes(one, np.ones((1, 3), bool), (one, one), rows, (np.float32(3), np.float32(5)))
     assert np.isnan(limits).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trap.config import QualityConfig
-from trap.extraction.background import Background
+from trap.extraction.mesh import Background
 from trap.quality.negative import check_negative, count_negative
 
 FLAT = Background(

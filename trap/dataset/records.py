@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from trap.association.entries import CatalogueChanges, LightCurveKey
     from trap.association.noise_history import NoiseTiles
     from trap.catalogues import Associations, FitRequests, NewSources, VarMetrics
-    from trap.extraction.background import Background
     from trap.extraction.measure import Extraction
+    from trap.extraction.mesh import Background
     from trap.images.image import ImageMetadata
 
 __all__ = [

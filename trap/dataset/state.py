@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from trap.catalogues import Measurements
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageRecord, ImageResult, StoredIds, TimestepRecord
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
     from trap.images.image import ImageMetadata
 
 __all__ = ["DatasetState", "EarlierImage", "as_utc64"]

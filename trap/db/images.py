@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 from trap import angles
 from trap.db.bulk import insert_columns, is_among, reserve_ids
 from trap.db.models import FrequencyBand, Image, Rejection, RejectReason, RmsMap, SkyRegion, UnreadableImage
-from trap.extraction.background import Background
+from trap.extraction.mesh import Background
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

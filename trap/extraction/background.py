@@ -6,7 +6,6 @@ the values at any position, or on every pixel, by bilinear interpolation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +14,20 @@ from photutils.background import Background2D
 from scipy import ndimage
 from scipy.special import erf
 
-from trap.extraction.noise import beam_correlation, share_of_mean
-from trap.extraction.sky import Sky
+from trap.extraction.correlation import beam_correlation, share_of_mean
+from trap.extraction.field import threshold_map
+from trap.extraction.mesh import Background
 from trap.extraction.threads import side_by_side
 from trap.kernels.islands import connected_pixels
-from trap.kernels.maps import interpolate_rows
 from trap.kernels.statistics import clipped_moments
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
-    from trap.typing import Array, Map
+    from trap.typing import Array
 
-    Rows = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
-
-__all__ = ["Background", "ClippedStatistics", "estimate_background"]
+__all__ = ["ClippedStatistics", "estimate_background"]
 
 CLIP_SIGMA = 2.0
 """Values this many σ off the median do not count as empty sky (TraP's choice)."""
@@ -44,89 +41,6 @@ SOURCE_SIGMA = (3.0, 5.0)
 """What belongs to a source, and what is one, when sources are kept out of the background, in σ."""
 SAMPLED_FWHM = 4.0
 """Beams as wide as this (pix) are sampled well by every second pixel along each axis."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Background:
-    """Level and noise of the empty sky on a mesh; small, and enough for every later question.
-
-    Parameters
-    ----------
-    mesh_mean, mesh_rms
-        (my, mx) Jy/beam — level and noise in the cells.
-    shape
-        (ny, nx) of the image.
-    origin
-        (x, y) pix — first pixel of the first cell.
-    extent
-        (x, y) pix — one past the last pixel of the last cell, which may be cut short.
-    cell
-        (x, y) pix — size of a cell.
-    correlation
-        (2 m + 1, 2 m + 1) — autocorrelation of the noise at lags -m to m pixels along y and x; None where it
-        was not measured.
-    """
-
-    mesh_mean: NDArray[np.float32]
-    mesh_rms: NDArray[np.float32]
-    shape: tuple[int, int]
-    origin: tuple[int, int]
-    extent: tuple[int, int]
-    cell: tuple[int, int]
-    correlation: Array | None = None
-
-    def mean_at(self, x: ArrayLike, y: ArrayLike) -> Array:
-        """Level at positions (pix), in Jy/beam; the edge cells hold beyond the mesh; NaN at NaN."""
-        return self._at(self.mesh_mean, x, y)
-
-    def rms_at(self, x: ArrayLike, y: ArrayLike) -> Array:
-        """Noise at positions (pix), in Jy/beam; the edge cells hold beyond the mesh; NaN at NaN."""
-        return self._at(self.mesh_rms, x, y)
-
-    def mean_map(self) -> NDArray[np.float32]:
-        """(ny, nx) Jy/beam — level on every pixel."""
-        return interpolate_rows(self._lines(self.mesh_mean), *self._rows())
-
-    def rms_map(self) -> NDArray[np.float32]:
-        """(ny, nx) Jy/beam — noise on every pixel."""
-        return interpolate_rows(self._lines(self.mesh_rms), *self._rows())
-
-    def lines(self) -> tuple[tuple[Map, Map], Rows]:
-        """Level and noise at every column of the mesh's lines, and how each row of the image lies between these."""
-        return (self._lines(self.mesh_mean), self._lines(self.mesh_rms)), self._rows()
-
-    def _at(self, mesh: NDArray[np.float32], x: ArrayLike, y: ArrayLike) -> Array:
-        column, next_column, share_x = self._neighbours(0, np.asarray(x, float))
-        row, next_row, share_y = self._neighbours(1, np.asarray(y, float))
-        lower = mesh[row, column] + share_x * (mesh[row, next_column] - mesh[row, column])
-        upper = mesh[next_row, column] + share_x * (mesh[next_row, next_column] - mesh[next_row, column])
-        return np.asarray(lower + share_y * (upper - lower), float)
-
-    def _lines(self, mesh: Map) -> Map:
-        """(my, nx) — the mesh at every column."""
-        column, next_column, share = self._neighbours(0, np.arange(self.shape[1], dtype=float))
-        lines = mesh[:, column] + share * (mesh[:, next_column] - mesh[:, column])
-        return np.asarray(lines, np.float32)
-
-    def _rows(self) -> Rows:
-        """For every row the line before it, the one after, and the share of the latter."""
-        row, next_row, share = self._neighbours(1, np.arange(self.shape[0], dtype=float))
-        return row, next_row, share.astype(np.float32)
-
-    def _neighbours(self, axis: int, position: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
-        """The cell before each position, the one after, and the share of the latter."""
-        centres = self._centres(axis)
-        following = np.clip(np.searchsorted(centres, position), 1, max(centres.size - 1, 1))
-        before, after = following - 1, np.minimum(following, centres.size - 1)
-        # With a single cell both are the same one, and any share will do.
-        width = np.where(after > before, centres[after] - centres[before], 1.0)
-        return before, after, np.clip((position - centres[before]) / width, 0.0, 1.0)
-
-    def _centres(self, axis: int) -> Array:
-        starts = np.arange(self.origin[axis], self.extent[axis], self.cell[axis])
-        ends = np.minimum(starts + self.cell[axis], self.extent[axis])
-        centres: Array = (starts + ends - 1) / 2
-        return centres
 
 
 def estimate_background(
@@ -213,9 +127,9 @@ def _sources(
         cell=(cell[1], cell[0]) if mean.size > 1 else (nx, ny),
     )
     analysis, detection = SOURCE_SIGMA
-    sky = Sky(data=np.ascontiguousarray(data, np.float32), mask=np.ascontiguousarray(mask), background=first)
-    reached = sky.heights(analysis=analysis, detection=detection).reached
-    _, flat = connected_pixels(reached)
+    pixels = np.ascontiguousarray(data, np.float32)
+    thresholds = threshold_map(pixels, np.ascontiguousarray(mask), first, analysis=analysis, detection=detection)
+    _, flat = connected_pixels(thresholds.reached)
     stands = np.zeros((ny, nx), np.uint8)
     stands.ravel()[flat] = 1
     a, b, c = beam

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.catalogues import Flag
-from trap.extraction.area import is_outside
+from trap.extraction.field import is_outside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
     from trap.images.image import Image
     from trap.typing import Array
 

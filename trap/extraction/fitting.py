@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from trap.config import SourceExtractionConfig
     from trap.extraction.deblend import Components
+    from trap.extraction.field import Field
     from trap.extraction.islands import Islands
-    from trap.extraction.sky import Sky
     from trap.typing import Array
 
 
@@ -56,10 +56,8 @@ class Fits:
 def fit_sources(
     islands: Islands,
     components: Components,
-    sky: Sky,
+    field: Field,
     *,
-    beam: Array,
-    correlation: Array,
     config: SourceExtractionConfig,
 ) -> Fits:
     """Fit the components of all islands, and those that show when these are taken away.
@@ -70,32 +68,27 @@ def fit_sources(
 
     Parameters
     ----------
-    sky
+    field
         With all islands of the image masked, see :func:`~trap.extraction.islands.fitted_pixels`.
-    beam
-        (3,) pix⁻² — coefficients of its exponent.
-    correlation
-        Autocorrelation of the noise, see :mod:`trap.extraction.noise`.
     """
+    beam, correlation = field.beam, field.correlation
     start = measure_moments(islands, components, beam, config.analysis_threshold)
     which = np.arange(len(islands))
-    beams = [fit_jointly(Shape.BEAM, islands, which, components.first, start, sky=sky, beam=beam)]
+    beams = [fit_jointly(Shape.BEAM, islands, which, components.first, start, field=field)]
     if config.deblend_nthresh:
         given = components
-        components, beams = reveal_sources(
-            islands, given, beams[0], sky=sky, beam=beam, correlation=correlation, config=config
-        )
+        components, beams = reveal_sources(islands, given, beams[0], field=field, config=config)
         start = _extended(start, given, components, beams)
     fits = _fits(components, beams, start, correlation)
     if config.force_beam:
         return fits
     free = _fits(
         components,
-        [fit_jointly(Shape.FREE, islands, which, components.first, start, sky=sky, beam=beam)],
+        [fit_jointly(Shape.FREE, islands, which, components.first, start, field=field)],
         start,
         correlation,
     )
-    rms = sky.background.rms_at(free.sources.x, free.sources.y)
+    rms = field.background.rms_at(free.sources.x, free.sources.y)
     is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
     is_point = fits.is_fitted & (
         (_shape_chi_squared(free, rms, beam) < _limit(config.point_like_sigma)) | ~free.is_fitted | is_vague

@@ -15,11 +15,11 @@ from trap.catalogues import FitType, Flag, Measurements
 from trap.errors import ImageError
 from trap.extraction.boxes import PixelBoxes, read_boxes
 from trap.extraction.celestial import HWHM_PER_SIGMA, beam_form, celestial_columns, ellipse_axes, pixel_forms
+from trap.extraction.correlation import beam_correlation
 from trap.extraction.gaussian import Gaussians
 from trap.extraction.joint import core_form
 from trap.extraction.linear import REACH_SIGMA, solve_each, solve_peaks, without
 from trap.extraction.neighbours import FREE_NEIGHBOUR, assign_roles, beam_plane, is_within
-from trap.extraction.noise import beam_correlation
 from trap.extraction.uncertainties import forced_fit_errors
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.config import SourceExtractionConfig
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
     from trap.images.image import Image
     from trap.typing import Array
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
+    from trap.extraction.field import Field
     from trap.extraction.islands import Islands
-    from trap.extraction.sky import Sky
     from trap.typing import Array, Indices
 
     Flags = NDArray[np.bool_]
@@ -44,9 +44,7 @@ def reveal_sources(
     components: Components,
     fit: JointFit,
     *,
-    sky: Sky,
-    beam: Array,
-    correlation: Array,
+    field: Field,
     config: SourceExtractionConfig,
 ) -> tuple[Components, list[JointFit]]:
     """Look for sources in the residuals of beam-shaped fits, until no island shows another.
@@ -64,12 +62,10 @@ def reveal_sources(
     ----------
     fit
         Beam-shaped, of all components of all islands.
-    sky
+    field
         With all islands of the image masked, see :func:`~trap.extraction.islands.fitted_pixels`.
-    beam
-        (3,) pix⁻² — coefficients of its exponent.
-    correlation
-        Autocorrelation of the noise.
+    config
+        Settings of the thresholds.
 
     Returns
     -------
@@ -80,10 +76,10 @@ def reveal_sources(
     """
     fits = [fit]
     while fits[-1].which.size:
-        trial = _with_another(islands, fits[-1], sky, beam)
+        trial = _with_another(islands, fits[-1], field)
         # What is quick to say comes first.
         for is_source in (_is_high, _is_no_ellipse, _is_certain):
-            trial = trial.take(np.flatnonzero(is_source(trial, sky, correlation, config)))
+            trial = trial.take(np.flatnonzero(is_source(trial, field, config)))
         owner, has_pixels = _owners(trial, islands)
         trial = trial.take(np.flatnonzero(has_pixels))
         components = _with_parts(components, islands, trial, owner)
@@ -91,38 +87,38 @@ def reveal_sources(
     return components, fits
 
 
-def _with_another(islands: Islands, fit: JointFit, sky: Sky, beam: Array) -> JointFit:
+def _with_another(islands: Islands, fit: JointFit, field: Field) -> JointFit:
     """Add a source where the residual of an island is the highest, if that stands out, and fit again."""
     some = islands.take(fit.which)
     left = residuals(some.offsets, (some.x, some.y, some.value), fit.first, fit.sources.parameters)
     place = _first_highest(left / some.rms, some.offsets)
     stands_out = np.flatnonzero(left[place] >= TRIAL_SIGMA * some.rms[place])
     place, tried = place[stands_out], fit.take(stands_out)
-    new = np.column_stack([left[place], some.x[place], some.y[place], np.tile(beam, (place.size, 1))])
+    new = np.column_stack([left[place], some.x[place], some.y[place], np.tile(field.beam, (place.size, 1))])
     start = Gaussians.of(np.insert(tried.sources.parameters, tried.first[1:], new, axis=0))
     first = tried.first + np.arange(tried.first.size)
-    return fit_jointly(Shape.BEAM, islands, tried.which, first, start, sky=sky, beam=beam)
+    return fit_jointly(Shape.BEAM, islands, tried.which, first, start, field=field)
 
 
-def _is_high(trial: JointFit, sky: Sky, _: Array, config: SourceExtractionConfig) -> Flags:
+def _is_high(trial: JointFit, field: Field, config: SourceExtractionConfig) -> Flags:
     """(n,) — whether new source and neighbour reach the threshold, and the new one its share of the highest."""
     sources, new, near = trial.sources, *_pairs(trial)
-    reaches = sources.peak >= config.detection_threshold * sky.background.rms_at(sources.x, sources.y)
+    reaches = sources.peak >= config.detection_threshold * field.background.rms_at(sources.x, sources.y)
     highest = np.maximum.reduceat(sources.peak, trial.first[:-1])
     is_high: Flags = reaches[new] & reaches[near] & (sources.peak[new] >= LEAST_SHARE * highest)
     return is_high
 
 
-def _is_certain(trial: JointFit, sky: Sky, correlation: Array, config: SourceExtractionConfig) -> Flags:
+def _is_certain(trial: JointFit, field: Field, config: SourceExtractionConfig) -> Flags:
     """(n,) — whether both reach the threshold in terms of the errors that they have beside each other."""
     sources, new, near = trial.sources, *_pairs(trial)
-    errors = sky.background.rms_at(sources.x, sources.y) * np.sqrt(trial.covariances(correlation)[:, 0, 0])
+    errors = field.background.rms_at(sources.x, sources.y) * np.sqrt(trial.covariances(field.correlation)[:, 0, 0])
     reaches = sources.peak >= config.detection_threshold * errors
     is_certain: Flags = reaches[new] & reaches[near]
     return is_certain
 
 
-def _is_no_ellipse(trial: JointFit, sky: Sky, correlation: Array, _: SourceExtractionConfig) -> Flags:
+def _is_no_ellipse(trial: JointFit, field: Field, _: SourceExtractionConfig) -> Flags:
     """(n,) — whether new source and neighbour fit better than one ellipse in their place."""
     pixels, first, sources = trial.pixels, trial.first, trial.sources
     new, near = (sources.take(rows) for rows in _pairs(trial))
@@ -135,9 +131,9 @@ def _is_no_ellipse(trial: JointFit, sky: Sky, correlation: Array, _: SourceExtra
     ellipse = fit_islands(replace(pixels, value=both), np.ones(len(new), np.intp), _merged(new, near), Shape.FREE)
     remains = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, ellipse.parameters)
     gain = np.add.reduceat(remains**2 - left**2, pixels.offsets[:-1])
-    rms = sky.background.rms_at(new.x, new.y)
+    rms = field.background.rms_at(new.x, new.y)
     # An ellipse that cannot be had is no rival.
-    is_better: Flags = np.isnan(gain) | (gain >= LEAST_GAIN * rms**2 * correlation.sum())
+    is_better: Flags = np.isnan(gain) | (gain >= LEAST_GAIN * rms**2 * field.correlation.sum())
     return is_better
 
 

@@ -17,7 +17,7 @@ from trap.kernels.islands import AT_EDGE, AT_GAP, connected_pixels, fit_footprin
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trap.extraction.sky import Heights, Sky
+    from trap.extraction.field import Field, ThresholdMap
 
 __all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_places"]
 
@@ -75,31 +75,33 @@ def list_places(offsets: NDArray[np.intp], which: NDArray[np.intp]) -> NDArray[n
     return places
 
 
-def find_islands(sky: Sky, heights: Heights) -> Islands:
+def find_islands(field: Field, thresholds: ThresholdMap) -> Islands:
     """Find the connected pixels above the analysis threshold that reach the detection threshold.
 
     They are the segments of photutils' ``detect_sources`` that reach it. Pixels that touch at a corner are connected.
 
     Parameters
     ----------
-    heights
-        Of this sky, for the two thresholds.
+    field
+        The searched field.
+    thresholds
+        Pixels of this field that reach the two thresholds.
 
     Returns
     -------
     Islands
         In the order of their first pixels, row by row.
     """
-    return _listed(sky, *connected_pixels(heights.reached))
+    return _listed(field, *connected_pixels(thresholds.reached))
 
 
-def _listed(sky: Sky, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
-    y, x = np.divmod(flat, sky.data.shape[1])
-    value, rms = sky.pixels(flat)
+def _listed(field: Field, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
+    y, x = np.divmod(flat, field.data.shape[1])
+    value, rms = field.pixels(flat)
     return Islands(offsets=offsets, x=x, y=y, value=value, rms=rms)
 
 
-def flag_islands(islands: Islands, sky: Sky) -> NDArray[np.int32]:
+def flag_islands(islands: Islands, field: Field) -> NDArray[np.int32]:
     """Flag islands that touch the edge of the searched area, or a pixel without a value, searched or not.
 
     Returns
@@ -107,14 +109,14 @@ def flag_islands(islands: Islands, sky: Sky) -> NDArray[np.int32]:
     flags
         (n,) — ``Flag.EDGE`` and ``Flag.MASKED_PIXELS``.
     """
-    bits = touching(islands.offsets, islands.x, islands.y, sky.mask, sky.data)
+    bits = touching(islands.offsets, islands.x, islands.y, field.mask, field.data)
     flags = (bits & AT_EDGE > 0) * int(Flag.EDGE) | (bits & AT_GAP > 0) * int(Flag.MASKED_PIXELS)
     return np.asarray(flags, np.int32)
 
 
 def fitted_pixels(
     islands: Islands,
-    sky: Sky,
+    field: Field,
     *,
     which: NDArray[np.intp],
     first: NDArray[np.intp],
@@ -130,8 +132,8 @@ def fitted_pixels(
 
     Parameters
     ----------
-    sky
-        With all islands of the image masked, see :meth:`Sky.without`: no pixel of one belongs to another's fit.
+    field
+        With all islands of the image masked, see :meth:`Field.without`: no pixel of one belongs to another's fit.
     which
         (n,) — numbers of these islands.
     first
@@ -144,4 +146,4 @@ def fitted_pixels(
         Whether the pixels of the island itself are taken as well.
     """
     pixels = (islands.offsets, islands.x, islands.y)
-    return _listed(sky, *fit_footprints(pixels, sky.mask, which, first, centres, form, keep))
+    return _listed(field, *fit_footprints(pixels, field.mask, which, first, centres, form, keep))

@@ -15,7 +15,7 @@ from trap.kernels.covariance import fit_covariances
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trap.extraction.sky import Sky
+    from trap.extraction.field import Field
     from trap.typing import Array, Indices
 
 
@@ -94,7 +94,7 @@ def core_form(beam: Array) -> Array:
 
 
 def fit_jointly(
-    shape: Shape, islands: Islands, which: Indices, first: Indices, start: Gaussians, *, sky: Sky, beam: Array
+    shape: Shape, islands: Islands, which: Indices, first: Indices, start: Gaussians, *, field: Field
 ) -> JointFit:
     """Fit the components of some islands, those of an island together.
 
@@ -111,15 +111,14 @@ def fit_jointly(
         (n + 1,) — where the components of each start.
     start
         First guesses; their shapes are taken for free fits only.
-    sky
+    field
         With the islands masked, see :func:`trap.extraction.islands.fitted_pixels`.
-    beam
-        (3,) pix⁻² — coefficients of its exponent.
     """
+    beam = field.beam
     if shape is Shape.BEAM:
         start = Gaussians(x=start.x, y=start.y, peak=start.peak, form=np.tile(beam, (len(start), 1)))
     centres, keep = np.column_stack([start.x, start.y]), shape is Shape.FREE
-    pixels = fitted_pixels(islands, sky, which=which, first=first, centres=centres, form=core_form(beam), keep=keep)
+    pixels = fitted_pixels(islands, field, which=which, first=first, centres=centres, form=core_form(beam), keep=keep)
     counts = np.diff(first)
     fitted = fit_islands(pixels, counts, start, shape)
     is_source = _is_plausible(fitted, islands.take(which), counts, beam) & _has_stayed(fitted, start)

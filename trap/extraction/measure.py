@@ -11,16 +11,16 @@ import numpy as np
 
 from trap.catalogues import FitType, Flag, Measurements
 from trap.errors import ImageError
-from trap.extraction.area import measured_mask
-from trap.extraction.background import Background, estimate_background
+from trap.extraction.background import estimate_background
 from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes
 from trap.extraction.deblend import Components, deblend
+from trap.extraction.field import Field, measured_mask
 from trap.extraction.fitting import Fits, fit_sources
 from trap.extraction.gaussian import Gaussians
 from trap.extraction.islands import Islands, find_islands, flag_islands
+from trap.extraction.mesh import Background
 from trap.extraction.moments import peak_correction
-from trap.extraction.noise import beam_correlation, measure_correlation
-from trap.extraction.sky import Sky
+from trap.extraction.noise import measure_correlation
 from trap.extraction.threads import side_by_side
 from trap.extraction.uncertainties import Errors, correlated_errors, gaussian_fit_errors, moments_errors
 from trap.kernels.gaussian import residuals
@@ -74,17 +74,17 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     beam, data = _beam_of(image), image.data
     mask = measured_mask(data, config)
     background = estimate_background(data, mask, config, beam=beam)
-    sky = Sky(data=data, mask=mask, background=background)
-    heights = sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold)
+    field = Field(data=data, mask=mask, background=background, beam=beam)
+    thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
     with ThreadPoolExecutor(1) as thread:
-        correlation = thread.submit(measure_correlation, sky, beam)
-        islands = find_islands(sky, heights)
+        correlation = thread.submit(measure_correlation, field)
+        islands = find_islands(field, thresholds)
         background = replace(background, correlation=correlation.result())
     return Extraction(
-        measurements=_measure(islands, sky, image, background, beam, config),
+        measurements=_measure(islands, replace(field, background=background), image, config),
         background=background,
-        rms_min=heights.rms_min,
-        rms_max=heights.rms_max,
+        rms_min=thresholds.rms_min,
+        rms_max=thresholds.rms_max,
     )
 
 
@@ -106,10 +106,10 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
     ImageError
         If the image has no restoring beam, or cannot be read.
     """
-    beam = _beam_of(image)
-    sky = Sky(data=image.data, mask=measured_mask(image.data, config), background=background).negative()
-    islands = find_islands(sky, sky.heights(analysis=config.analysis_threshold, detection=config.detection_threshold))
-    found = _measure(islands, sky, image, background, beam, config)
+    beam, data = _beam_of(image), image.data
+    field = Field(data=data, mask=measured_mask(data, config), background=background, beam=beam).negative()
+    thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
+    found = _measure(find_islands(field, thresholds), field, image, config)
     turned = {name: -getattr(found, name) for name in ("f_peak", "f_int", "significance", "island")}
     return found.with_columns(**turned)
 
@@ -120,21 +120,18 @@ def _beam_of(image: Image) -> Array:
     return beam_form(image.metadata.beam, image.wcs)
 
 
-def _measure(
-    islands: Islands, sky: Sky, image: Image, background: Background, beam: Array, config: SourceExtractionConfig
-) -> Measurements:
+def _measure(islands: Islands, field: Field, image: Image, config: SourceExtractionConfig) -> Measurements:
     """Measure the sources of all islands, some islands at a time."""
     if not len(islands):
         return Measurements.empty()
-    correlation = beam_correlation(beam) if background.correlation is None else background.correlation
-    empty_sky = sky.without(islands)
+    empty_field = field.without(islands.x, islands.y)
 
     def measured(part: slice, wcs: WCS) -> Measurements:
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         components = deblend(some, config)
-        fits = fit_sources(some, components, empty_sky, beam=beam, correlation=correlation, config=config)
-        found = _described(some, fits, sky, wcs, beam, config)
+        fits = fit_sources(some, components, empty_field, config=config)
+        found = _described(some, fits, field, wcs, config)
         return found.with_columns(island=which[found.island] + 1)
 
     parts = [slice(start, start + PART) for start in range(0, len(islands), PART)]
@@ -142,20 +139,18 @@ def _measure(
     return Measurements.concatenate(side_by_side([partial(measured, part, image.wcs.deepcopy()) for part in parts]))
 
 
-def _described(
-    islands: Islands, fits: Fits, sky: Sky, wcs: WCS, beam: Array, config: SourceExtractionConfig
-) -> Measurements:
+def _described(islands: Islands, fits: Fits, field: Field, wcs: WCS, config: SourceExtractionConfig) -> Measurements:
     """All there is to say of what was fitted, with islands numbered from 0."""
     components, sources = fits.components, fits.sources
     counts = components.counts
-    rms = sky.background.rms_at(sources.x, sources.y)
-    flux, errors = _errors(fits, rms=rms, beam=beam, config=config)
-    chisq, reduced_chisq, significance = _figures(islands, components, sources, beam)
-    flags = np.repeat(flag_islands(islands, sky), counts)
+    rms = field.background.rms_at(sources.x, sources.y)
+    flux, errors = _errors(fits, rms=rms, beam=field.beam, config=config)
+    chisq, reduced_chisq, significance = _figures(islands, components, sources, field.beam)
+    flags = np.repeat(flag_islands(islands, field), counts)
     for flag, holds in (
         (Flag.FIT_FAILED, ~fits.is_fitted),
         (Flag.BLENDED, np.repeat(counts > 1, counts)),
-        (Flag.OUTSIDE, _is_masked(sources, sky.mask)),
+        (Flag.OUTSIDE, _is_masked(sources, field.mask)),
         (Flag.POINT_LIKE, fits.is_beam_shaped & (not config.force_beam)),
     ):
         flags |= np.where(holds, int(flag), 0).astype(np.int32)

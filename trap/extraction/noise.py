@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft, ndimage
 
+from trap.extraction.correlation import beam_correlation
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trap.extraction.sky import Sky
+    from trap.extraction.field import Field
     from trap.typing import Array
 
 
-__all__ = ["beam_correlation", "measure_correlation", "share_of_mean"]
+__all__ = ["measure_correlation"]
 
-LEAST_CORRELATION = 1e-3
-"""Where the table ends: what is less than this by the beam counts as nothing."""
-LARGEST_LAG = 100
-"""Pixels after which the table ends in any case."""
 TILE = 256
 """Side of the parts of the image on which the noise is looked at, in pixels."""
 COARSE = 8
@@ -37,59 +35,23 @@ LEAST_SAMPLES = 300.0
 """Independent patches of noise below which the beam says more about it than they do."""
 
 
-def beam_correlation(beam: Array) -> Array:
-    """Autocorrelation of white noise smoothed with the beam: a Gaussian √2 wider than it.
-
-    Parameters
-    ----------
-    beam
-        (3,) pix⁻² — coefficients of the beam's exponent.
-
-    Returns
-    -------
-    (2 m + 1, 2 m + 1)
-        At lags -m to m pixels along y and x.
-    """
-    a, b, c = beam
-    widest = np.sqrt(max(a, c) / (a * c - b**2))
-    m = int(np.clip(np.ceil(widest * np.sqrt(-4 * np.log(LEAST_CORRELATION))), 2, LARGEST_LAG))
-    v, u = np.mgrid[-m : m + 1, -m : m + 1]
-    table: Array = np.exp(-(a * u**2 + 2 * b * u * v + c * v**2) / 4)
-    return table
-
-
-def share_of_mean(correlation: Array, shape: tuple[int, int]) -> float:
-    """Variance of the mean of a rectangle of pixels, over the variance of a pixel.
-
-    By this share the variance about the rectangle's own mean falls short of that of the noise.
-
-    Parameters
-    ----------
-    shape
-        Rows and columns of the rectangle.
-    """
-    m = correlation.shape[0] // 2
-    pairs_y, pairs_x = (np.maximum(n - np.abs(np.arange(-m, m + 1)), 0) for n in shape)
-    return min(float(pairs_y @ correlation @ pairs_x) / (shape[0] * shape[1]) ** 2, 0.9)
-
-
-def measure_correlation(sky: Sky, beam: Array) -> Array:
+def measure_correlation(field: Field) -> Array:
     """Measure the autocorrelation of the noise where no source shines.
 
     Parameters
     ----------
-    beam
-        (3,) pix⁻² — coefficients of the beam's exponent: for the size of the table, and its values where the
-        image has too little empty sky to tell.
+    field
+        The searched field. Its beam gives the size of the table, and the values if there is too little empty sky.
 
     Returns
     -------
     (2 m + 1, 2 m + 1)
         At lags -m to m pixels along y and x.
     """
+    beam = field.beam
     expected = beam_correlation(beam)
     m = expected.shape[0] // 2
-    sums = [_lag_sums(sky.significance(*tile), beam, m) for tile in _emptiest_tiles(sky)]
+    sums = [_lag_sums(field.significance(*tile), beam, m) for tile in _emptiest_tiles(field)]
     products, pairs = (np.sum(parts, axis=0) for parts in zip(*sums, strict=True))
     variance = products[m, m] / max(pairs[m, m], 1.0)
     if pairs[m, m] < LEAST_SAMPLES * expected.sum() or variance <= 0 or pairs.min() < 1:
@@ -98,16 +60,16 @@ def measure_correlation(sky: Sky, beam: Array) -> Array:
     return measured
 
 
-def _emptiest_tiles(sky: Sky) -> list[tuple[slice, slice]]:
+def _emptiest_tiles(field: Field) -> list[tuple[slice, slice]]:
     """The tiles with the most pixels that count."""
-    ny, nx = sky.data.shape
+    ny, nx = field.data.shape
     tiles = [
         (slice(y, y + TILE), slice(x, x + TILE))
         for y in range(0, max(ny - TILE // 2, 1), TILE)
         for x in range(0, max(nx - TILE // 2, 1), TILE)
     ]
     # A coarse look will do.
-    is_free = np.abs(sky.significance(slice(None, None, COARSE), slice(None, None, COARSE))) < FREE_SIGMA
+    is_free = np.abs(field.significance(slice(None, None, COARSE), slice(None, None, COARSE))) < FREE_SIGMA
     n_good = [
         np.count_nonzero(is_free[tuple(slice(s.start // COARSE, s.stop // COARSE) for s in tile)]) for tile in tiles
     ]

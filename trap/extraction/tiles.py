@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.association.noise_history import NoiseTiles, tile_order, tiles_within
-from trap.extraction.area import is_outside
+from trap.extraction.field import is_outside
 
 if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
     from trap.images.image import Image
 
 __all__ = ["sample_noise"]

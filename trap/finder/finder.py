@@ -19,7 +19,7 @@ from trap.finder.maps import significance_map
 
 if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
     from trap.images.image import Image
 
 __all__ = ["Findings", "find_by_fdr", "find_by_threshold", "findings_of", "with_holes"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from trap.extraction.area import measured_mask
 from trap.extraction.celestial import HWHM_PER_SIGMA, ellipse_axes, pixel_forms
+from trap.extraction.field import measured_mask
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trap.catalogues import Measurements
     from trap.config import SourceExtractionConfig
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
     from trap.images.image import Image
 
 __all__ = ["island_map", "model_map", "residual_map", "significance_map"]

@@ -33,7 +33,7 @@ def connected_pixels(reached: NDArray[np.uint8]) -> tuple[Indices, Indices]:
     Parameters
     ----------
     reached
-        (ny, nx) — as of :func:`trap.kernels.maps.height_map`: 0 outside regions.
+        (ny, nx) — as of :func:`trap.kernels.maps.threshold_classes`: 0 outside regions.
 
     Returns
     -------

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices, Map
 
 
-__all__ = ["IN_ISLAND", "IN_PEAK", "height_map", "interpolate_rows", "pixels_at", "search_mask"]
+__all__ = ["IN_ISLAND", "IN_PEAK", "interpolate_rows", "pixels_at", "search_mask", "threshold_classes"]
 
 IN_ISLAND, IN_PEAK = 1, 2
-"""Values of :func:`height_map`: at or above the lower threshold, or even the upper one."""
+"""Values of :func:`threshold_classes`: at or above the lower threshold, or even the upper one."""
 
 
 @compiled
@@ -57,7 +57,7 @@ def interpolate_rows(lines: Map, before: Indices, after: Indices, share: NDArray
 
 
 @compiled
-def height_map(
+def threshold_classes(
     data: Map,
     mask: NDArray[np.bool_],
     lines: tuple[Map, Map],
@@ -78,14 +78,14 @@ def height_map(
 
     Returns
     -------
-    heights
+    classes
         (ny, nx) — ``IN_ISLAND``, ``IN_PEAK``, or 0: below, masked, or without a noise to compare with.
     lowest, highest
         Noise of what is not masked; NaN where there is none.
     """
     (levels, noises), (before, after, share), (lower, upper) = lines, rows, thresholds
     ny, nx = data.shape
-    heights = np.empty((ny, nx), np.uint8)
+    classes = np.empty((ny, nx), np.uint8)
     lowest, highest = np.float32(np.inf), np.float32(-np.inf)
     for y in range(ny):
         level, next_level = levels[before[y]], levels[after[y]]
@@ -95,10 +95,10 @@ def height_map(
             rms = noise[x] + weight * (next_noise[x] - noise[x])
             ratio = (data[y, x] - (level[x] + weight * (next_level[x] - level[x]))) / rms
             is_seen = not mask[y, x]
-            heights[y, x] = np.uint8(is_seen & (ratio >= lower)) + np.uint8(is_seen & (ratio >= upper))
+            classes[y, x] = np.uint8(is_seen & (ratio >= lower)) + np.uint8(is_seen & (ratio >= upper))
             lowest = min(lowest, rms if is_seen else lowest)
             highest = max(highest, rms if is_seen else highest)
-    return (heights, float(lowest), float(highest)) if lowest <= highest else (heights, np.nan, np.nan)
+    return (classes, float(lowest), float(highest)) if lowest <= highest else (classes, np.nan, np.nan)
 
 
 @compiled
@@ -108,7 +108,7 @@ def pixels_at(
     lines: tuple[Map, Map],
     rows: tuple[Indices, Indices, NDArray[np.float32]],
 ) -> tuple[Array, Array]:
-    """Values less the level of the sky, and noise, of single pixels; the same numbers as in :func:`height_map`.
+    """Values less the level of the sky, and noise, of single pixels; the same numbers as in :func:`threshold_classes`.
 
     Parameters
     ----------

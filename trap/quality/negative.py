@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from trap.extraction.sky import Sky
+from trap.extraction.field import threshold_map
 from trap.quality.reasons import Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import QualityConfig
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
 
 __all__ = ["check_negative", "count_negative"]
 
@@ -37,8 +37,10 @@ def count_negative(data: NDArray[Any], background: Background, mask: NDArray[np.
     if not lowest < -threshold * float(background.mesh_rms.min()):
         # Nothing can be as low as that anywhere, which spares nearly every image the maps.
         return 0
-    upside_down = Sky(data=data, mask=mask | np.isnan(data), background=background).negative()
-    _, number = ndimage.label(upside_down.heights(analysis=threshold, detection=threshold).reached)
+    upside_down = threshold_map(
+        -data, mask | np.isnan(data), background.negative(), analysis=threshold, detection=threshold
+    )
+    _, number = ndimage.label(upside_down.reached)
     return int(number)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
     from trap.dataset.records import ImageRecord
     from trap.dataset.state import DatasetState
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
 
 __all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits", "with_reasons"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trap import quality
 from trap.db import images as stored_images
-from trap.extraction.area import measured_mask
+from trap.extraction.field import measured_mask
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
-    from trap.extraction.background import Background
+    from trap.extraction.mesh import Background
     from trap.images.image import Image
     from trap.quality import Finding, Rejection, RejectReason
 

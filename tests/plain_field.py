@@ -1,15 +1,15 @@
-"""A sky whose every pixel is given: values above a background of nothing, and the noise."""
+"""Fields with given pixels: values above a background of zero, and their noise."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from trap.extraction.background import Background
-from trap.extraction.sky import Sky
+from trap.extraction.field import Field
+from trap.extraction.mesh import Background
 
 
-def sky_of(rows, mask=None, rms=1.0):
-    """Rows of values, True where they do not count, and the noise of all or of each; cells of one pixel."""
+def field_of(rows, mask=None, rms=1.0):
+    """Make a field of rows of values, a mask and the noise. The mesh has cells of one pixel."""
     data = np.array(rows, np.float32)
     ny, nx = data.shape
     background = Background(
@@ -21,4 +21,4 @@ def sky_of(rows, mask=None, rms=1.0):
         cell=(1, 1),
     )
     masked = np.zeros((ny, nx), bool) if mask is None else np.array(mask, bool)
-    return Sky(data=data, mask=masked, background=background)
+    return Field(data=data, mask=masked, background=background, beam=np.array([1.0, 0.0, 1.0]))

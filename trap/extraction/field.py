@@ -1,0 +1,198 @@
+"""The searched part of an image, and its brightness above the background in units of the noise.
+
+Level and noise are never held as maps: both are interpolated from the mesh of the background when they are needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from trap.extraction.correlation import beam_correlation
+from trap.extraction.threads import side_by_side
+from trap.kernels.maps import pixels_at, search_mask, threshold_classes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from trap.config import SourceExtractionConfig
+    from trap.extraction.mesh import Background
+    from trap.typing import Array, Indices, Map
+
+
+__all__ = ["Field", "ThresholdMap", "is_outside", "measured_mask", "threshold_map"]
+
+BAND_ROWS = 1024
+"""Number of rows in the part of an image that one thread works on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ThresholdMap:
+    """Pixels that reach two thresholds.
+
+    Parameters
+    ----------
+    reached
+        (ny, nx) — ``IN_ISLAND`` or ``IN_PEAK`` of :mod:`trap.kernels.maps`, or 0.
+    rms_min, rms_max
+        Jy/beam — lowest and highest noise of the pixels that are not masked; NaN if all are masked.
+    """
+
+    reached: NDArray[np.uint8]
+    rms_min: float
+    rms_max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Field:
+    """An image with the properties that all its sources share: background, beam and correlation of the noise.
+
+    Parameters
+    ----------
+    data
+        (ny, nx) Jy/beam
+    mask
+        (ny, nx) — True where the image is not searched.
+    background
+        Level and noise of the empty sky.
+    beam
+        (3,) pix⁻² — coefficients of the beam's exponent.
+    """
+
+    data: Map
+    mask: NDArray[np.bool_]
+    background: Background
+    beam: Array
+
+    @property
+    def correlation(self) -> Array:
+        """(2 m + 1, 2 m + 1) — autocorrelation of the noise; the beam's unless it was measured."""
+        measured = self.background.correlation
+        return beam_correlation(self.beam) if measured is None else measured
+
+    def threshold_map(self, *, analysis: float, detection: float) -> ThresholdMap:
+        """Find the pixels at or above two thresholds.
+
+        Parameters
+        ----------
+        analysis, detection
+            σ — lower and upper threshold.
+        """
+        return threshold_map(self.data, self.mask, self.background, analysis=analysis, detection=detection)
+
+    def pixels(self, flat: Indices) -> tuple[Array, Array]:
+        """(n,) Jy/beam each — background-subtracted values, and noise, at indices y·nx + x."""
+        return pixels_at(self.data, flat, *self.background.lines())
+
+    def significance(self, rows: slice, columns: slice) -> Map:
+        """Compute value over noise in a part of the image.
+
+        Parameters
+        ----------
+        rows, columns
+            Part of the image; a step selects every n-th pixel.
+
+        Returns
+        -------
+        (n_rows, n_columns)
+            Minus infinity where the image is masked or has no noise.
+        """
+        lines, (before, after, share) = self.background.lines()
+        before, after, share = before[rows], after[rows], share[rows, np.newaxis]
+        level, noise = (one[before, columns] + share * (one[after, columns] - one[before, columns]) for one in lines)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = (self.data[rows, columns] - level) / noise
+        return np.where(self.mask[rows, columns] | np.isnan(ratio), -np.inf, ratio).astype(np.float32)
+
+    def without(self, x: Indices, y: Indices) -> Self:
+        """Mask more pixels.
+
+        Parameters
+        ----------
+        x, y
+            (n,) — their columns and rows.
+        """
+        mask = self.mask.copy()
+        mask[y, x] = True
+        return replace(self, mask=mask)
+
+    def negative(self) -> Self:
+        """Turn the image upside down, so that holes become islands. Sidelobes and Stokes V make holes."""
+        return replace(self, data=-self.data, background=self.background.negative())
+
+
+def threshold_map(
+    data: Map, mask: NDArray[np.bool_], background: Background, *, analysis: float, detection: float
+) -> ThresholdMap:
+    """Find the pixels at or above two thresholds, several bands of rows at once.
+
+    Parameters
+    ----------
+    data
+        (ny, nx) Jy/beam
+    mask
+        (ny, nx) — True where the image is not searched.
+    background
+        Level and noise of the empty sky.
+    analysis, detection
+        σ — lower and upper threshold.
+    """
+    lines, (before, after, share) = background.lines()
+    thresholds = np.float32(analysis), np.float32(detection)
+
+    def of_band(band: slice) -> tuple[NDArray[np.uint8], float, float]:
+        rows = before[band], after[band], share[band]
+        return threshold_classes(data[band], mask[band], lines, rows, thresholds)
+
+    bands = [slice(start, start + BAND_ROWS) for start in range(0, len(data), BAND_ROWS)]
+    reached, lowest, highest = zip(*side_by_side([partial(of_band, band) for band in bands]), strict=True)
+    return ThresholdMap(
+        reached=reached[0] if len(bands) == 1 else np.concatenate(reached),
+        rms_min=float(np.fmin.reduce(lowest)),
+        rms_max=float(np.fmax.reduce(highest)),
+    )
+
+
+def is_outside(x: ArrayLike, y: ArrayLike, shape: tuple[int, int], config: SourceExtractionConfig) -> NDArray[np.bool_]:
+    """Return whether pixels lie in the margin strip or outside the circle (TraP's extraction mask).
+
+    The circle has radius ``extraction_radius_pix`` around the middle ((nx-1)/2, (ny-1)/2) of the
+    image. Pixels exactly on it are outside. Radius 0 means no circle.
+
+    Parameters
+    ----------
+    x, y
+        (...) pix — columns and rows; broadcast against each other.
+    shape
+        (ny, nx) of the image.
+    config
+        Settings of the margin and the radius.
+    """
+    (ny, nx), margin = shape, config.margin
+    x, y = np.asarray(x), np.asarray(y)
+    outside = (x < margin) | (x > nx - 1 - margin) | (y < margin) | (y > ny - 1 - margin)
+    radius = config.extraction_radius_pix
+    if radius > 0:
+        outside = outside | ((x - (nx - 1) / 2) ** 2 + (y - (ny - 1) / 2) ** 2 >= radius**2)
+    return outside
+
+
+def measured_mask(data: NDArray[Any], config: SourceExtractionConfig) -> NDArray[np.bool_]:
+    """Mask the pixels that are not searched: outside the area, or without a finite value.
+
+    Parameters
+    ----------
+    data
+        (ny, nx) Jy/beam
+    config
+        Settings of the margin and the radius.
+
+    Returns
+    -------
+    (ny, nx)
+        True where the image is not searched.
+    """
+    return search_mask(np.asarray(data, np.float32), config.margin, float(config.extraction_radius_pix))
