@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 from trap.config import PipelineConfig
@@ -20,3 +22,27 @@ def test_every_setting_is_on_the_page_with_its_meaning():
         for name, field in settings.annotation.model_fields.items():
             assert f"| `{name}` |" in page
             assert field.description in page
+
+
+def test_default_is_shown_as_it_would_stand_in_a_file(monkeypatch):
+    description = 'Crab "pulsar"\\'
+    config = PipelineConfig().with_options(persistence={"description": description})
+    monkeypatch.setattr("trap.report.settings.PipelineConfig", lambda: config)
+    (shown,) = re.findall(r"\| `description` \| `(.*?)` \|", settings_page())
+    assert tomllib.loads(f"description = {shown}") == {"description": description}
+
+
+def test_page_names_every_setting_that_does_not_affect_the_results():
+    shaping = {(section, key) for section, key, _ in PipelineConfig().science_items()}
+    page = settings_page()
+    head = " ".join(page[: page.index("## ")].split())
+    for section, settings in PipelineConfig.model_fields.items():
+        for name in settings.annotation.model_fields:
+            does_affect = (section, name) in shaping
+            assert does_affect or section == "execution" or f"`{section}.{name}`" in head
+    assert "`execution`" in head
+
+
+def test_page_names_the_place_of_the_settings_in_the_code():
+    (place,) = re.findall(r"from the settings in (\S+);", settings_page())
+    assert (DOCS.parent / place).is_dir()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from trap.config.pipeline import PipelineConfig
 from trap.errors import ConfigError
 
-__all__ = ["load_config", "write_config"]
+if TYPE_CHECKING:
+    from tomlkit.items import Item
+
+__all__ = ["as_toml", "load_config", "write_config"]
 
 
 def load_config(path: str | Path) -> PipelineConfig:
@@ -39,25 +41,40 @@ def load_config(path: str | Path) -> PipelineConfig:
 
 def write_config(config: PipelineConfig) -> str:
     """Write a configuration as TOML, each setting under its description."""
-    lines: list[str] = []
-    for section, field in type(config).model_fields.items():
+    import tomlkit  # noqa: PLC0415 (every worker imports this module, and none writes a file)
+
+    document = tomlkit.document()
+    for section in type(config).model_fields:
         settings = getattr(config, section)
-        lines += [f"# {type(settings).__doc__}", f"[{field.alias or section}]"]
-        for key, item in type(settings).model_fields.items():
-            lines += [f"# {item.description}", f"{key} = {_toml_value(getattr(settings, key))}"]
-        lines.append("")
-    return "\n".join(lines)
+        table = tomlkit.table()
+        for key, field in type(settings).model_fields.items():
+            table.add(tomlkit.comment(str(field.description)))
+            table.add(key, _item(getattr(settings, key)))
+        table.add(tomlkit.nl())
+        document.add(tomlkit.comment(str(type(settings).__doc__)))
+        document.add(section, table)
+        # tomlkit sets a header off from what precedes it, but the comment belongs to the header.
+        table.trivia.indent = ""
+    return document.as_string()
 
 
-def _toml_value(value: Any) -> str:  # noqa: ANN401 (whatever settings hold)
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        # JSON's escapes are those of a TOML basic string, which wants one more: that of DEL.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def as_toml(value: object) -> str:
+    """Return the value of a setting as it stands in a TOML file, on one line."""
+    return _item(value).as_string()
+
+
+def _item(value: Any) -> Item:  # noqa: ANN401 (values of settings, of any type)
+    """Convert the value of a setting to an item of tomlkit; settings within a list become tables on one line."""
+    import tomlkit  # noqa: PLC0415 (as above)
+
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+        array = tomlkit.array()
+        array.extend(_item(entry) for entry in value)
+        return array
     if isinstance(value, BaseModel):
-        items = value.model_dump(mode="json", exclude_none=True).items()
-        return "{" + ", ".join(f"{key} = {_toml_value(item)}" for key, item in items) + "}"
-    return repr(value)
+        table = tomlkit.inline_table()
+        # In JSON's types, among which a date is text: as text it is read back with its time zone.
+        table.update(value.model_dump(mode="json", exclude_none=True))
+        return table
+    item: Item = tomlkit.item(value)
+    return item

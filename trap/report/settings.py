@@ -1,10 +1,11 @@
-"""The settings as a page of documentation, made from the settings themselves."""
+"""The settings as a page of the documentation, generated from their descriptions and defaults."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from trap.config import PipelineConfig
+from trap.config.toml import as_toml
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -15,19 +16,34 @@ __all__ = ["settings_page"]
 _HEAD = """\
 # Configuration
 
-<!-- made by docs/make_configuration.py from the settings in trap/config.py; do not edit -->
+<!-- made by docs/make_configuration.py from the settings in trap/config/; do not edit -->
 
-Settings are read from a TOML file with a table for each section below. `trap config init` writes one with all of them
-and these descriptions; a file may also name only what differs. An unknown name or an impossible value ends a run before
-it starts. Every setting shapes the results, but for those of `execution` and the number and description of the dataset.
-It is frozen with the dataset, to which images can be added with the same settings only."""
+Settings are read from a TOML file with a table for each section below. `trap config init` writes a file with all of
+them and their descriptions; a file needs to name only the settings that differ from the defaults. An unknown name or an
+impossible value ends a run before it starts.
+
+The settings of `execution` do not affect the results, nor do
+{names}. All others do: they are stored with the
+dataset, and images can be added to it only with the same values."""
 
 
 def settings_page() -> str:
     """Write all settings as Markdown: name, default and meaning, section by section."""
     config = PipelineConfig()
     sections = (_section(name, getattr(config, name)) for name in type(config).model_fields)
-    return "\n\n".join([_HEAD, *sections]) + "\n"
+    return "\n\n".join([_HEAD.format(names=_names_without_effect(config)), *sections]) + "\n"
+
+
+def _names_without_effect(config: PipelineConfig) -> str:
+    """List the settings outside `execution` that do not affect the results."""
+    shaping = {(section, key) for section, key, _ in config.science_items()}
+    names = [
+        f"`{section}.{key}`"
+        for section in type(config).model_fields
+        for key in type(getattr(config, section)).model_fields
+        if section != "execution" and (section, key) not in shaping
+    ]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _section(name: str, settings: BaseModel) -> str:
@@ -40,12 +56,4 @@ def _section(name: str, settings: BaseModel) -> str:
 
 def _row(name: str, default: object, field: FieldInfo) -> str:
     meaning = (field.description or "").replace("|", "\\|")
-    return f"| `{name}` | `{_as_toml(default)}` | {meaning} |"
-
-
-def _as_toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_as_toml, value)) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f"| `{name}` | `{as_toml(default)}` | {meaning} |"
