@@ -108,10 +108,10 @@ def take_in_images(
 def _complete_images(folder: IncomingFolder) -> list[Arrival]:
     """Look until no image is left that is still being written; not for ever."""
     begin = time.monotonic()
-    found = folder.look(begin)
+    found = folder.scan(begin)
     while folder.n_waiting and time.monotonic() - begin < folder.settle_seconds + PATIENCE_SECONDS:
         time.sleep(min(1.0, max(folder.settle_seconds, 0.1)))
-        found += folder.look(time.monotonic())
+        found += folder.scan(time.monotonic())
     return found
 
 

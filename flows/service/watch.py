@@ -42,7 +42,7 @@ def watch(folder: IncomingFolder, stop: Event, *, poll_seconds: float = 2.0) -> 
     pause = 0.0
     while not stop.wait(pause):
         begin = time.monotonic()
-        arrivals = folder.look(begin)
+        arrivals = folder.scan(begin)
         if arrivals:
             log.info("images_arrived", n_images=len(arrivals), first=str(arrivals[0].path))
             emit_observation_arrived(folder.folder, arrivals)

@@ -111,7 +111,7 @@ def test_hash_of_an_array_depends_on_its_pixels(make_header, pixels):
 
 
 def test_image_of_an_array_does_not_travel(make_header, pixels):
-    with pytest.raises(TypeError, match="made: what is in memory only cannot be pickled"):
+    with pytest.raises(TypeError, match="made: cannot be pickled, since .* in memory only"):
         pickle.dumps(Image.from_array(pixels, make_header(), url="made"))
 
 
@@ -181,5 +181,17 @@ def test_given_beam_takes_the_place_of_the_headers(write_image, pixels):
     assert other.metadata.beam == beam
     assert image.metadata.beam != beam
     assert np.array_equal(other.data, image.data, equal_nan=True)
-    with pytest.raises(TypeError, match="cannot be pickled as a path"):
+    with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(other)
+
+
+def test_required_beam_is_that_of_the_metadata(image):
+    assert image.require_beam() is image.metadata.beam
+
+
+def test_image_without_a_required_beam_is_an_error_that_names_it(make_header, pixels):
+    header = make_header()
+    del header["BMAJ"]
+    image = Image.from_array(pixels, header, "field.fits")
+    with pytest.raises(ImageError, match=r"^field\.fits: no restoring beam in the header$"):
+        image.require_beam()

@@ -3,7 +3,7 @@
 from trap.config.live import LiveConfig
 from trap.config.pipeline import PipelineConfig
 from trap.config.quality import QualityConfig, QualityLofarConfig
-from trap.config.reading import Given, ReadingConfig
+from trap.config.reading import DEFAULT_READING, Given, ReadingConfig
 from trap.config.sections import (
     AssociationConfig,
     ExecutionConfig,
@@ -14,6 +14,7 @@ from trap.config.sections import (
 from trap.config.toml import load_config, write_config
 
 __all__ = [
+    "DEFAULT_READING",
     "AssociationConfig",
     "ExecutionConfig",
     "Given",

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from trap.config.sections import Count, NotNegative, Positive, Settings
 
-__all__ = ["Given", "ReadingConfig"]
+__all__ = ["DEFAULT_READING", "Given", "ReadingConfig"]
 
 Angle = Annotated[float, Field(allow_inf_nan=False)]
 Moment = Annotated[datetime, AfterValidator(lambda time: time.replace(tzinfo=time.tzinfo or UTC))]
@@ -85,3 +85,7 @@ class ReadingConfig(Settings):
             if given.applies_to(url):
                 values |= given.model_dump(exclude_none=True)
         return Given(**values)
+
+
+DEFAULT_READING = ReadingConfig()
+"""The settings of a file that needs none: its first image and plane, under its own header."""

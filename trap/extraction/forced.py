@@ -12,7 +12,6 @@ import numpy as np
 
 from trap.angles import wrap_ra
 from trap.catalogues import FitType, Flag, Measurements
-from trap.errors import ImageError
 from trap.extraction.boxes import PixelBoxes, read_boxes
 from trap.extraction.celestial import HWHM_PER_SIGMA, beam_form, celestial_columns, ellipse_axes, pixel_forms
 from trap.extraction.correlation import beam_correlation
@@ -81,12 +80,10 @@ def fit_positions(
     ImageError
         If the image has no restoring beam, or cannot be read.
     """
-    if image.metadata.beam is None:
-        raise ImageError("no restoring beam in the header", image.url)
     ra, dec = np.atleast_1d(np.asarray(ra, float)), np.atleast_1d(np.asarray(dec, float))
     # NaN behind the sky of the projection; quiet, as a distortion far off the image need not converge.
     x, y = image.wcs.all_world2pix(ra, dec, 0, quiet=True)
-    beam = beam_form(image.metadata.beam, image.wcs)
+    beam = beam_form(image.require_beam(), image.wcs)
     half = max(SMALLEST_BOX, int(config.box_in_beampix * float(ellipse_axes(beam)[0]) / 2))
     found = _shining_in(_found_sources(image.wcs, neighbours), x, y, half)
     # Boxes of the close ones too: what is measured anew must be seen whole.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import FitType, Flag, Measurements
-from trap.errors import ImageError
 from trap.extraction.background import estimate_background
 from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes
 from trap.extraction.deblend import Components, deblend
@@ -115,9 +114,7 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
 
 
 def _beam_of(image: Image) -> Array:
-    if image.metadata.beam is None:
-        raise ImageError("no restoring beam in the header", image.url)
-    return beam_form(image.metadata.beam, image.wcs)
+    return beam_form(image.require_beam(), image.wcs)
 
 
 def _measure(islands: Islands, field: Field, image: Image, config: SourceExtractionConfig) -> Measurements:

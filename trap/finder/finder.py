@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import Measurements
-from trap.errors import ImageError
 from trap.extraction.measure import extract_holes, extract_sources
 from trap.finder.fdr import fdr_threshold
 from trap.finder.maps import significance_map
@@ -79,9 +78,7 @@ def find_by_fdr(
     analysis_threshold
         σ — down to which pixels belong to an island; None, and at most, the detection threshold (TraP's).
     """
-    beam = image.metadata.beam
-    if beam is None:
-        raise ImageError("no restoring beam in the header", image.url)
+    beam = image.require_beam()
     background = extract_sources(image, config).background
     significance = significance_map(image, background, config)
     # The ellipse at half maximum has ln 2 times the area that the beam integrates to.

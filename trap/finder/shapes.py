@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import FitType
-from trap.errors import ImageError
 from trap.extraction.celestial import beam_form, sky_ellipses
 from trap.finder.deconvolve import Ellipses, deconvolution_errors, deconvolve
 from trap.tables import ColumnTable, column
@@ -67,12 +66,11 @@ def measure_shapes(measurements: Measurements, image: Image, config: SourceExtra
     ImageError
         If the image has no restoring beam.
     """
-    if image.metadata.beam is None:
-        raise ImageError("no restoring beam in the header", image.url)
+    restoring_beam = image.require_beam()
     if not len(measurements):
         return SourceShapes.empty()
     fitted = Ellipses(major=measurements.semimajor, minor=measurements.semiminor, pa=measurements.pa)
-    form = beam_form(image.metadata.beam, image.wcs)
+    form = beam_form(restoring_beam, image.wcs)
     major, minor, pa = sky_ellipses(image.wcs, measurements.x, measurements.y, form)
     beam = Ellipses(major=major, minor=minor, pa=pa)
     errors = _errors(measurements, fitted, beam, config.analysis_threshold)

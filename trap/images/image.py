@@ -1,7 +1,6 @@
-"""An image of the sky: a path that becomes metadata, projection and pixels when they are asked for.
+"""An image of the sky: a path whose metadata, projection and pixels are read on first access.
 
-Nothing is read before it is needed and each thing once; what travels between processes is the
-path alone.
+Each of them is read once and then kept. Between processes only the path and the settings are passed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from trap.config import ReadingConfig
+from trap.config import DEFAULT_READING
+from trap.errors import ImageError
 from trap.images.formats import format_of
 from trap.images.formats.fits import find_image
 from trap.images.headers.planes import choose_plane
@@ -27,30 +27,31 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
 
+    from trap.config import ReadingConfig
     from trap.images.beam import Beam
     from trap.images.formats import Format
 
 __all__ = ["Image", "ImageMetadata", "read_image"]
 
-_FIRST = ReadingConfig()
-_N_KEPT = 256
+MAX_HEADERS = 256
+"""Number of headers that a process keeps."""
 
 
-def read_image(source: str | Path | HDUList, settings: ReadingConfig = _FIRST) -> Image:
-    """Make an image of whatever holds one; of a file nothing is read before it is asked for.
+def read_image(source: str | Path | HDUList, settings: ReadingConfig = DEFAULT_READING) -> Image:
+    """Open an image. Files are read lazily: the header and the pixels are loaded on first access.
 
     Parameters
     ----------
     source
         Path of a FITS file (which may be compressed by gzip or within FITS), of a CASA image table, or of a
-        LOFAR HDF5 image; or the units of a FITS file in memory.
+        LOFAR HDF5 image; or the HDUs of a FITS file in memory, which are read at once.
     settings
-        Which unit and plane, and what holds whatever the header says.
+        HDU and plane to read, and values that replace those of the header.
 
     Raises
     ------
     ImageError
-        If units in memory hold no image.
+        If HDUs in memory hold no image, or one whose header cannot be used.
     """
     if isinstance(source, str | Path):
         return Image(source, settings)
@@ -70,67 +71,82 @@ class Image:
     Parameters
     ----------
     path
-        What holds the image.
+        Path of the image file or folder.
     settings
-        Which unit and plane, and what holds whatever the header says.
+        HDU and plane to read, and values that replace those of the header.
 
     Notes
     -----
-    Everything below raises :class:`~trap.errors.UnreadableImageError` when the file cannot be read
-    and :class:`~trap.errors.ImageError` when its header cannot be used.
+    Every property and method raises :class:`~trap.errors.UnreadableImageError` if the file cannot be
+    read, and :class:`~trap.errors.ImageError` if its header cannot be used.
     """
 
-    def __init__(self, path: str | Path, settings: ReadingConfig = _FIRST) -> None:
+    def __init__(self, path: str | Path, settings: ReadingConfig = DEFAULT_READING) -> None:
         self.path = Path(path)
         self.settings = settings
         self._in_memory = False
 
     @classmethod
-    def from_array(cls, data: ArrayLike, header: Header, url: str = "memory", settings: ReadingConfig = _FIRST) -> Self:
-        """Make an image of pixels in memory; it cannot be pickled.
+    def from_array(
+        cls, data: ArrayLike, header: Header, url: str = "memory", settings: ReadingConfig = DEFAULT_READING
+    ) -> Self:
+        """Create an image from pixels in memory; it cannot be pickled.
 
         Parameters
         ----------
         data
-            (ny, nx), in the unit of the header.
+            (ny, nx) — the pixels, in the unit that the header names.
         header
-            FITS header; the lengths of the axes are taken from the data.
+            FITS header; the lengths of its axes are replaced by the shape of the data.
         url
-            What the image is called.
+            Name of the image, for messages and for the patterns of ``settings.given``.
         settings
-            Of which only what is given counts.
+            Settings of reading; only ``given`` matters here, since the plane is chosen already.
         """
         image, pixels = cls(url, settings), np.asarray(data)
         header = header.copy()
         header["NAXIS2"], header["NAXIS1"] = pixels.shape
         image._in_memory = True
-        # What is in these places already is never read from the path.
+        # These attributes are computed on first access; filled in here, they are never read from the path.
         image.__dict__.update(url=url, header=header, _plane=pixels, content_hash=_hash(pixels, header))
         return image
 
     def with_beam(self, beam: Beam) -> Self:
-        """Take the same image under a restoring beam of the caller's; it cannot be pickled."""
+        """Return a copy of the image with another restoring beam; it cannot be pickled."""
         image = type(self)(self.path, self.settings)
         image.__dict__.update(self.__dict__, metadata=replace(self.metadata, beam=beam), _in_memory=True)
         return image
+
+    def require_beam(self) -> Beam:
+        """Return the restoring beam.
+
+        Raises
+        ------
+        ImageError
+            If the header has none that can be used.
+        """
+        beam = self.metadata.beam
+        if beam is None:
+            raise ImageError("no restoring beam in the header", self.url)
+        return beam
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
     def __reduce__(self) -> tuple[type[Self], tuple[Path, ReadingConfig]]:
         if self._in_memory:
-            msg = f"{self.url}: what is in memory only cannot be pickled as a path"
+            msg = f"{self.url}: cannot be pickled, since its pixels or its beam are in memory only"
             raise TypeError(msg)
         return type(self), (self.path, self.settings)
 
     @cached_property
     def url(self) -> str:
-        """Where the image is."""
+        """Path of the image, or its name if it is in memory."""
         return str(self.path)
 
     @cached_property
     def header(self) -> Header:
-        """FITS header, of which the first two axes are those of the sky; reads no pixel."""
+        """FITS header whose first two axes are longitude and latitude; no pixel is read for it."""
         if not self.path.is_file():
             return self._format.read_header(self.path, self.settings)
         status = self.path.stat()
@@ -138,7 +154,7 @@ class Image:
 
     @cached_property
     def metadata(self) -> ImageMetadata:
-        """What the header says; reads no pixel."""
+        """Time, frequency, beam and geometry of the image, from its header; no pixel is read for them."""
         return read_metadata(self.header, self.url, self.wcs, self.settings.given_for(self.url))
 
     @cached_property
@@ -148,13 +164,13 @@ class Image:
 
     @cached_property
     def data(self) -> NDArray[np.float32]:
-        """(ny, nx) Jy/beam — the pixels; NaN where there is no value."""
+        """(ny, nx) Jy/beam — the pixels; NaN marks a pixel without a value."""
         if self._plane is None:
             return self._as_pixels(self._format.read_plane(self.path, self.settings))
         return self._as_pixels(self._plane)
 
     def cutout(self, rows: slice, columns: slice) -> NDArray[np.float32]:
-        """Pixels of a part of the image, without reading the rest where the file allows it.
+        """Return the pixels of a part of the image; if the file can be mapped, only that part is read.
 
         Parameters
         ----------
@@ -164,7 +180,7 @@ class Image:
         Returns
         -------
         (n_rows, n_columns) Jy/beam
-            A copy; NaN where there is no value.
+            A copy; NaN marks a pixel without a value.
         """
         if "data" in self.__dict__ or self._plane is None:
             return self.data[rows, columns].copy()
@@ -172,27 +188,28 @@ class Image:
 
     @cached_property
     def content_hash(self) -> str:
-        """Hash (128-bit BLAKE2b, hexadecimal) of the whole file: the same file under any name."""
+        """Hash (128-bit BLAKE2b, hexadecimal) of the whole file; the name of the file does not matter."""
         return self._format.hash_content(self.path)
 
     @cached_property
     def pixel_hash(self) -> str:
-        """Hash of the values alone: the same pixels under any header."""
+        """Hash (128-bit BLAKE2b, hexadecimal) of the pixels in Jy/beam; the header does not matter."""
         return hashlib.blake2b(self.data.tobytes(), digest_size=16).hexdigest()
 
     @cached_property
     def _format(self) -> Format:
-        """What reads files of this kind."""
+        """Module that reads this kind of file."""
         return format_of(self.path)
 
     @cached_property
     def _plane(self) -> NDArray[Any] | None:
-        """The pixels as the file holds them, mapped; None where they must be computed."""
+        """Pixels as the file holds them, mapped into memory; None if they must be decompressed or scaled."""
         return self._format.map_plane(self.path, self.settings)
 
     def _as_pixels(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+        """Convert the pixels of a file to float32 in Jy/beam, with NaN for every value that is not finite."""
         with np.errstate(over="ignore"):
-            # A number too large for 32 bits becomes infinite, and so no value, below.
+            # A number too large for 32 bits becomes infinite here, and NaN below.
             pixels = np.array(plane, np.float32, order="C")
         unit = self.settings.given_for(self.url).unit or str(self.header.get("BUNIT", "")).strip()
         factor = jansky_per_unit(unit)
@@ -202,13 +219,14 @@ class Image:
         return pixels
 
 
-@lru_cache(_N_KEPT)
+@lru_cache(MAX_HEADERS)
 def _header_of(path: Path, settings: ReadingConfig, _version: tuple[int, ...]) -> Header:
-    """Header of a file; a process that measured an image soon fits positions in it."""
+    """Read the header of a file, or return the one kept: after an image is measured, positions are fitted in it."""
     return format_of(path).read_header(path, settings)
 
 
 def _hash(pixels: NDArray[Any], header: Header) -> str:
+    """Hash the header and the pixels of an image in memory."""
     digest = hashlib.blake2b(header.tostring().encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).tobytes())
     return digest.hexdigest()

@@ -105,7 +105,7 @@ class IncomingFolder:
         """Do not tell of images that are known already, nor wait for them."""
         self._told.update(known)
 
-    def look(self, now: float) -> list[Arrival]:
+    def scan(self, now: float) -> list[Arrival]:
         """Look at the folder, and return the images that have become complete since the last look.
 
         Parameters

@@ -73,7 +73,7 @@ class FolderSource:
         start = time.monotonic()
         if start < self._next_look:
             return []
-        arrivals = self._folder.look(start)
+        arrivals = self._folder.scan(start)
         # A folder of ten thousand files takes some 50 ms: looking may cost a tenth of a core, and no more.
         self._next_look = start + max(LOOK_SECONDS, 10 * (time.monotonic() - start))
         return [str(arrival.path) for arrival in arrivals]

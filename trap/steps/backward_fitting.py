@@ -15,7 +15,7 @@ import structlog
 
 from trap.association.new_sources import EarlierFluxes
 from trap.catalogues import Association, ExtractType, FitRequests, Measurements
-from trap.config import ReadingConfig
+from trap.config import DEFAULT_READING
 from trap.dataset.records import BackwardFits
 from trap.errors import ImageError
 from trap.images.image import read_image
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trap.config import SourceExtractionConfig
+    from trap.config import ReadingConfig, SourceExtractionConfig
     from trap.dataset.records import ImageRecord
     from trap.dataset.state import DatasetState, EarlierImage
 
@@ -39,8 +39,6 @@ __all__ = [
 ]
 
 log = structlog.get_logger(__name__)
-
-_FIRST = ReadingConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def perform_backward_fits(
     positions: FitRequests,
     image: EarlierImage,
     extraction_params: SourceExtractionConfig,
-    reading: ReadingConfig = _FIRST,
+    reading: ReadingConfig = DEFAULT_READING,
 ) -> Measurements | None:
     """Fit the beam at positions of new sources in an earlier image.
 

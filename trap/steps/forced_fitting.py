@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import Associations, ExtractType, FitRequests, Flag, Measurements
-from trap.config import ReadingConfig
+from trap.config import DEFAULT_READING
 from trap.dataset.state import as_utc64
 from trap.extraction.forced import fit_positions
 from trap.images.image import read_image
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trap.config import SourceExtractionConfig
+    from trap.config import ReadingConfig, SourceExtractionConfig
     from trap.dataset.records import ImageRecord
     from trap.dataset.state import DatasetState
     from trap.extraction.mesh import Background
 
 __all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits", "with_reasons"]
-
-_FIRST = ReadingConfig()
 
 
 def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
@@ -74,7 +72,7 @@ def perform_forced_fits(
     *,
     background: Background,
     neighbours: Measurements,
-    reading: ReadingConfig = _FIRST,
+    reading: ReadingConfig = DEFAULT_READING,
 ) -> Measurements:
     """Fit the beam at fixed positions of an image.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trap.config import PipelineConfig, SourceExtractionConfig, load_config
-from trap.errors import ConfigError, ImageError
+from trap.errors import ConfigError
 from trap.images.beam import Beam
 from trap.images.image import Image
 
@@ -93,8 +93,7 @@ def make_request(arguments: Namespace) -> Request:
         return request
     image = request.image(arguments.detection_image)
     # Now rather than at every image: without it there is nothing to do at all.
-    if image.metadata.beam is None:
-        raise ImageError("no restoring beam in the header of the detection image", image.url)
+    image.require_beam()
     return replace(request, detection_image=image)
 
 

@@ -22,7 +22,7 @@ from astropy.io import fits
 from astropy.units import Unit
 from astropy.utils.exceptions import AstropyUserWarning
 
-from trap.config import ReadingConfig
+from trap.config import DEFAULT_READING
 from trap.errors import ImageError, UnreadableImageError
 from trap.images.formats.files import hash_file, reading
 from trap.images.headers.planes import choose_plane
@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.config import ReadingConfig
+
 __all__ = ["find_image", "hash_content", "map_plane", "read_header", "read_plane", "write_map"]
 
 _N_AXES = 2
 _OF_THE_PIXELS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-_FIRST = ReadingConfig()
 _SIZE_CARD = re.compile(
     rb"(?:HIERARCH +)?(Z?NAXIS\d*|ZTILE\d*|Z?[PG]COUNT|Z?BITPIX|TFIELDS) *= *('?)([^'/]*)", re.IGNORECASE
 )
@@ -53,7 +54,7 @@ _GZIP = b"\x1f\x8b"
 hash_content = hash_file
 
 
-def read_header(path: Path, settings: ReadingConfig = _FIRST) -> fits.Header:
+def read_header(path: Path, settings: ReadingConfig = DEFAULT_READING) -> fits.Header:
     """Read the header of the image in a file; no pixel is read.
 
     Returns
@@ -78,7 +79,7 @@ def read_header(path: Path, settings: ReadingConfig = _FIRST) -> fits.Header:
         return header
 
 
-def read_plane(path: Path, settings: ReadingConfig = _FIRST) -> NDArray[Any]:
+def read_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[Any]:
     """Read a plane of the image in a file: decompressed, scaled, blank pixels as NaN.
 
     Returns
@@ -101,7 +102,7 @@ def read_plane(path: Path, settings: ReadingConfig = _FIRST) -> NDArray[Any]:
             raise UnreadableImageError(msg, str(path)) from error
 
 
-def map_plane(path: Path, settings: ReadingConfig = _FIRST) -> NDArray[Any] | None:
+def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[Any] | None:
     """Map a plane of an image into memory, so that only what is looked at is read.
 
     Returns
@@ -150,7 +151,7 @@ def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) 
     fits.PrimaryHDU(pixels, header).writeto(path, output_verify="silentfix", overwrite=True)
 
 
-def find_image(hdus: fits.HDUList, url: str, settings: ReadingConfig = _FIRST) -> Any:  # noqa: ANN401 (astropy ships no types)
+def find_image(hdus: fits.HDUList, url: str, settings: ReadingConfig = DEFAULT_READING) -> Any:  # noqa: ANN401 (astropy ships no types)
     """Find the unit that the settings name, or the first with two axes or more.
 
     Raises
