@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from trap.cli.parser import make_parser
 from trap.config import PipelineConfig
 from trap.config.parset import config_of_parsets, read_parset
 from trap.errors import ConfigError
@@ -113,6 +116,48 @@ def test_project_of_trap_names_database_and_workers_but_no_password(write):
     assert any(note.startswith("database.password") for note in notes)
     assert not any("secret" in note for note in notes)
     assert any(note.startswith("logging.log_dir") and "--log-dir" in note for note in notes)
+
+
+EVERYTHING_ELSE = """\
+[persistence]
+dataset_id = -1
+[pipeline]
+mode = 'stream'
+hosts = 'localhost'
+ports = '6666'
+[logging]
+log_dir = logs
+debug = True
+colorlog = True
+[image_cache]
+copy_images = True
+[database]
+password = secret
+dump_backup_copy = False
+"""
+
+
+def test_notes_name_commands_and_settings_that_exist(write, capsys):
+    _, notes = config_of_parsets([write("pipeline.cfg", EVERYTHING_ELSE)])
+    text = "\n".join(notes)
+    commands = re.findall(r"'(trap [^']*)'", text)
+    for command in commands:
+        words = [word for word in command.split()[1:] if not word.isupper() and word != "HOST:PORT"]
+        options = [word for word in words if word.startswith("--")]
+        with pytest.raises(SystemExit):
+            make_parser().parse_args([word for word in words if word not in options] + ["--help"])
+        assert set(options) <= set(capsys.readouterr().out.split()), command
+    assert {"trap live --stream HOST:PORT", "trap db dump"} <= set(commands)
+    for section, name in re.findall(r"\b(execution)\.(\w+)", text):
+        assert hasattr(getattr(PipelineConfig(), section), name)
+
+
+def test_notes_name_what_reads_a_stream_and_what_keeps_pixels(write):
+    _, notes = config_of_parsets([write("pipeline.cfg", EVERYTHING_ELSE)])
+    (hosts,) = (note for note in notes if note.startswith("pipeline.hosts"))
+    (pixels,) = (note for note in notes if note.startswith("image_cache.copy_images"))
+    assert "trap live --stream" in hosts
+    assert "execution.keep_pixels" in pixels
 
 
 @pytest.mark.parametrize(

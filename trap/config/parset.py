@@ -1,7 +1,7 @@
-"""TraP's own configuration files: read as they are, and turned into our settings.
+"""Import of TraP's configuration files.
 
-They are INI files whose values are Python literals or plain text. TraP R6 takes a comment behind a value for a
-part of it; here it is one.
+They are INI files whose values are Python literals or plain text. TraP R6 reads a comment behind a value as a
+part of the value; here it is a comment.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ __all__ = ["config_of_parsets", "read_parset"]
 Parset = dict[str, dict[str, Any]]
 
 _COMMENTS = (";", "#")
-_OTHERWISE = {
-    ("persistence", "dataset_id"): "datasets are those of another database; name one with --dataset",
-    ("pipeline", "mode"): "images are files here; 'trap watch' waits for new ones",
-    ("pipeline", "hosts"): "there is no reading from sockets",
-    ("pipeline", "ports"): "there is no reading from sockets",
-    ("logging", "log_dir"): "give it as --log-dir",
-    ("logging", "debug"): "give --verbose",
+_REPLACEMENTS = {
+    ("persistence", "dataset_id"): "the number is that of another database; name a dataset with 'trap run --dataset'",
+    ("pipeline", "mode"): "'trap run' processes files, 'trap live' images as they arrive",
+    ("pipeline", "hosts"): "name the senders of a stream with 'trap live --stream HOST:PORT'",
+    ("pipeline", "ports"): "name the senders of a stream with 'trap live --stream HOST:PORT'",
+    ("logging", "log_dir"): "name the folder with 'trap run --log-dir'",
+    ("logging", "debug"): "use 'trap run --verbose'",
     ("logging", "colorlog"): "colours appear on a terminal and nowhere else",
-    ("image_cache", "copy_images"): "pixels are not stored in the database",
-    ("database", "dump_backup_copy"): "'trap db' makes backups",
-    ("database", "password"): "passwords belong into ~/.pgpass or PGPASSWORD",
+    ("image_cache", "copy_images"): "set execution.keep_pixels to keep pixels as FITS files next to the database",
+    ("database", "dump_backup_copy"): "make a backup with 'trap db dump'",
+    ("database", "password"): "put passwords in ~/.pgpass or PGPASSWORD",
 }
-"""What has no setting here, and what there is instead."""
+"""TraP's settings without a counterpart among the settings here, and their replacements."""
 
 
 def read_parset(path: str | Path) -> Parset:
@@ -42,7 +42,7 @@ def read_parset(path: str | Path) -> Parset:
 
     Returns
     -------
-    For each section its values, with comments stripped and the literals of Python turned into what they are.
+    For each section its values by key: evaluated if they are Python literals, otherwise as text.
 
     Raises
     ------
@@ -51,8 +51,8 @@ def read_parset(path: str | Path) -> Parset:
     """
     path = Path(path)
     folder = path.absolute().parent
-    known = {"cwd": str(folder), "job_name": folder.name, "start_time": ""}
-    parser = configparser.ConfigParser(defaults=known, inline_comment_prefixes=_COMMENTS)
+    defaults = {"cwd": str(folder), "job_name": folder.name, "start_time": ""}
+    parser = configparser.ConfigParser(defaults=defaults, inline_comment_prefixes=_COMMENTS)
     try:
         parser.read_string(path.read_text(encoding="utf-8"), str(path))
         return {
@@ -65,19 +65,19 @@ def read_parset(path: str | Path) -> Parset:
 
 
 def config_of_parsets(paths: Iterable[str | Path]) -> tuple[PipelineConfig, list[str]]:
-    """Turn a job of TraP into settings.
+    """Convert a job of TraP to settings.
 
     Parameters
     ----------
     paths
-        Its ``job_params.cfg``, and perhaps its project's ``pipeline.cfg``.
+        The ``job_params.cfg`` of the job, and optionally the ``pipeline.cfg`` of its project.
 
     Returns
     -------
     config
-        What the files say, and our defaults for all else.
+        The settings of the files; settings that are not in them have their defaults.
     notes
-        What could not be carried over, and why, one line each.
+        One line for each setting that was not imported, with its value and the reason or the replacement.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def config_of_parsets(paths: Iterable[str | Path]) -> tuple[PipelineConfig, list
             place = _place(section, key, value)
             if place is not None:
                 sections.setdefault(place[0], {})[place[1]] = place[2]
-            elif (section, key) not in _TAKEN_TOGETHER:
-                reason = _OTHERWISE.get((section, key), "there is no such setting here")
+            elif (section, key) not in _COMBINED_KEYS:
+                reason = _REPLACEMENTS.get((section, key), "there is no such setting here")
                 shown = "…" if key == "password" else repr(value)
                 notes.append(f"{section}.{key} = {shown}: {reason}")
         if "database" in parset:
@@ -102,18 +102,20 @@ def config_of_parsets(paths: Iterable[str | Path]) -> tuple[PipelineConfig, list
     return PipelineConfig.checked(sections, ", ".join(files)), notes
 
 
-_TAKEN_TOGETHER = {("database", key) for key in ("engine", "database", "user", "host", "port")} | {
+_COMBINED_KEYS = {("database", key) for key in ("engine", "database", "user", "host", "port")} | {
     ("parallelise", "method"),
     ("parallelise", "cores"),
 }
+"""TraP's settings that are imported in another form: as the database URL and the number of workers."""
 
 
 def _own_keys(parser: configparser.ConfigParser, section: str) -> Iterator[str]:
-    """Keys of a section without those of DEFAULT, which only serve the others."""
+    """List the keys of a section without the keys of DEFAULT, which only serve interpolation."""
     return (key for key in parser[section] if key not in parser.defaults())
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 (any literal)
+    """Evaluate a Python literal; return any other text as it is."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -125,10 +127,10 @@ def _items(parset: Parset) -> Iterator[tuple[str, str, Any]]:
 
 
 def _place(section: str, key: str, value: Any) -> tuple[str, str, Any] | None:  # noqa: ANN401 (any literal)
-    """Where a setting of TraP's stands here, and its value; None where it has no place."""
+    """Return the section, the key and the value of a setting of TraP here; None if it has no counterpart."""
     if (section, key) == ("parallelise", "cores"):
         return "execution", "n_workers", value
-    if (section, key) in _OTHERWISE or section in ("execution", "reading"):
+    if (section, key) in _REPLACEMENTS or section in ("execution", "reading"):
         return None
     field = PipelineConfig.model_fields.get(section)
     names: Mapping[str, Any] = getattr(field.annotation, "model_fields", {}) if field is not None else {}
@@ -136,7 +138,7 @@ def _place(section: str, key: str, value: Any) -> tuple[str, str, Any] | None:  
 
 
 def _database_url(values: Mapping[str, Any]) -> str:
-    """URL of TraP's database, which has no defaults of ours to fall back to."""
+    """Return the URL of TraP's database; parts that the file does not name are left out."""
     user, host, port = (str(values.get(key) or "") for key in ("user", "host", "port"))
     place = f"{host}:{port}" if host and port else host
     return f"postgresql://{user}{'@' if user else ''}{place}/{values.get('database') or user}"
