@@ -127,5 +127,5 @@ def test_too_many_sources_are_refused():
 
 
 def test_more_pairs_than_sources_are_refused():
-    with pytest.raises(ConfigError, match="n_close_pairs 3 is more than there are steady sources: 2"):
+    with pytest.raises(ConfigError, match="n_close_pairs 3 is more than the number of steady sources: 2"):
         draw(n_steady=2, n_close_pairs=3)

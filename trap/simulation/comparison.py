@@ -1,8 +1,8 @@
-"""Whether the pipeline finds what was put into a simulated survey, and nothing else.
+"""Compare the results of the pipeline with the truth of a simulated survey.
 
-Injected and recovered are matched by position. The demands are those a user makes of a first run:
-every clear transient is found, nothing that is not there is, and what clearly varies has a higher η
-than everything steady.
+Injected and recovered sources are matched by position. A first run must meet three demands: every
+clear transient is found, no candidate is false, and every clear variable has a higher η than all
+steady sources.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.simulation.survey import Truth
-    from trap.typing import Array, Columns
+    from trap.typing import Array, Columns, Indices
     from trap.variability.constancy import Constancy
 
 
 __all__ = ["Comparison", "Injected", "RecoveredTransient", "RecoveredVariable", "compare", "nearest"]
 
 CLEARLY_ABOVE = 2.0
-"""A transient must be found where its peak is above this many times the detection threshold."""
+"""Peak S/N over the detection threshold above which a transient must be found."""
 CLEAR_MODULATION = 0.3
+"""Modulation from which a variable must stand out in η, if it is bright enough."""
 CLEAR_SNR = 20.0
-"""A variable must stand out in η where its modulation and its mean S/N reach these."""
+"""Mean S/N from which a variable must stand out in η, if its modulation is large enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injected:
-    """What a survey holds: its name there, the form of its light curve, and its position in deg."""
+    """An injected source: its name, the form of its light curve, and its position in deg."""
 
     name: str
     shape: str
@@ -50,15 +51,16 @@ class RecoveredTransient(Injected):
     Parameters
     ----------
     first_timestep
-        Number of the timestep, from 0, in which it is first on.
+        Number of the first timestep with the transient on, from 0.
     peak_snr
-        Its highest S/N, over times and bands.
+        Highest S/N over all timesteps and bands.
     must_be_found
-        Whether that is clearly above the detection threshold.
+        Whether the peak is clearly above the detection threshold.
     found_timestep
-        Timestep of the candidate; None where it was not found.
+        Timestep of the candidate; None if the transient was missed.
     significance
-        Of the measurement that triggered the candidate; None where it was not found.
+        Significance of the measurement that triggered the candidate; None if the transient was
+        missed.
     """
 
     first_timestep: int
@@ -75,13 +77,13 @@ class RecoveredVariable(Injected):
     Parameters
     ----------
     modulation, mean_snr
-        Standard deviation over mean, and mean S/N in its brightest band.
+        Standard deviation over mean, and mean S/N in the brightest band.
     must_stand_out
-        Whether it varies clearly.
+        Whether the source varies clearly.
     v_int, eta_int
-        V and η of the entry; NaN where there is none.
+        V and η of the entry; NaN without an entry.
     rank
-        Place of the entry in η among all, from 1; None where there is none.
+        Rank of the entry among all entries, 1 for the highest η; None without an entry.
     """
 
     modulation: float
@@ -94,20 +96,21 @@ class RecoveredVariable(Injected):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What was injected beside what is recovered.
+    """Injected sources with the recovered ones.
 
     Parameters
     ----------
     transients, variables
-        In the order in which they were injected.
+        Injected sources, in the order of the truth.
     false_candidates
-        (ra, dec, significance) of candidates at which no transient was injected.
+        (ra, dec, significance) of candidates without an injected transient or variable.
     n_entries
-        Entries of the running catalogue.
+        Number of entries in the running catalogue.
     highest_steady_eta
-        η of the entry that varies most of those that should not; NaN where there is none.
+        Highest η of the entries that should be steady; NaN if the catalogue has no such entry.
     steady
-        How the light curves of those compare with constant sources; None where there are none.
+        Comparison of the light curves of these entries with constant sources; None if the catalogue
+        has no such entry.
     """
 
     transients: tuple[RecoveredTransient, ...]
@@ -119,7 +122,7 @@ class Comparison:
 
     @property
     def problems(self) -> list[str]:
-        """What falls short of the demands, in words; empty where nothing does."""
+        """Unmet demands, one sentence each."""
         missed = [t for t in self.transients if t.must_be_found and t.found_timestep is None]
         hidden = [v for v in self.variables if v.must_stand_out and not self._stands_out(v)]
         return [
@@ -136,7 +139,7 @@ class Comparison:
         ]
 
     def _stands_out(self, variable: RecoveredVariable) -> bool:
-        # Nothing steady in the catalogue is NaN, which nothing is below.
+        # The comparison with NaN is false: without steady entries each recovered variable stands out.
         return variable.rank is not None and not variable.eta_int <= self.highest_steady_eta
 
 
@@ -149,43 +152,48 @@ def compare(
     radius: float,
     detection_threshold: float,
 ) -> Comparison:
-    """Match what was recovered to what was injected.
+    """Match recovered entries and candidates to the injected sources.
 
     Parameters
     ----------
     truth
-        What the survey holds.
+        Sources and light curves of the survey.
     entries
-        ``ra``, ``dec`` (deg), ``v_int``, ``eta_int`` and ``eta_p_value`` of every entry of the running
-        catalogue.
+        (n_entries,) each — ``ra``, ``dec`` (deg), ``v_int``, ``eta_int`` and ``eta_p_value`` of the
+        entries of the running catalogue.
     candidates
-        ``ra``, ``dec`` (deg), ``taustart_ts`` (datetime64) and ``significance`` of every transient
-        candidate.
+        (n_candidates,) each — ``ra``, ``dec`` (deg), ``taustart_ts`` (datetime64) and
+        ``significance`` of the transient candidates.
     timesteps
         (n_timesteps,) — start of each timestep of the survey.
     radius
-        deg — within which positions are the same source: a beam.
+        deg — maximum distance of two positions of one source, such as a beam width.
     detection_threshold
-        Significance that the pipeline asked of a detection.
+        σ — the pipeline's detection threshold.
     """
     sources = truth.sources
     kinds, ra, dec = (np.asarray(sources[name]) for name in ("kind", "ra", "dec"))
-    of_entry = nearest(entries["ra"], entries["dec"], ra, dec, radius=radius)
-    of_candidate = nearest(candidates["ra"], candidates["dec"], ra, dec, radius=radius)
+    # Row of the injected source at each entry and candidate; -1 without one.
+    source_of_entry = nearest(entries["ra"], entries["dec"], ra, dec, radius=radius)
+    source_of_candidate = nearest(candidates["ra"], candidates["dec"], ra, dec, radius=radius)
     eta = np.asarray(entries["eta_int"], float)
-    entry_kinds = np.where(of_entry >= 0, kinds[of_entry], "none")
-    # An entry where nothing was injected is the pipeline's invention, and so may not stand out either.
+    entry_kinds = np.where(source_of_entry >= 0, kinds[source_of_entry], "none")
+    # An entry without an injected source is spurious, and must not stand out either.
     is_steady = (entry_kinds != "variable") & (entry_kinds != "transient") & np.isfinite(eta)
     steady = eta[is_steady]
     snr = np.asarray(truth.lightcurves["snr"], float).reshape(len(sources), len(timesteps), -1)
-    is_false = (of_candidate < 0) | (kinds[of_candidate] == "steady")
+    is_false = (source_of_candidate < 0) | (kinds[source_of_candidate] == "steady")
+
+    def candidates_of(row: int) -> Columns:
+        return {name: np.asarray(values)[source_of_candidate == row] for name, values in candidates.items()}
+
     return Comparison(
         transients=tuple(
-            _transient(sources[int(row)], snr[row], candidates, of_candidate == row, timesteps, detection_threshold)
+            _transient(sources[int(row)], snr[row], candidates_of(row), timesteps, detection_threshold)
             for row in np.flatnonzero(kinds == "transient")
         ),
         variables=tuple(
-            _variable(sources[int(row)], snr[row], entries, of_entry == row)
+            _variable(sources[int(row)], snr[row], entries, np.flatnonzero(source_of_entry == row))
             for row in np.flatnonzero(kinds == "variable")
         ),
         false_candidates=tuple(
@@ -199,23 +207,25 @@ def compare(
 
 
 def nearest(ra: Array, dec: Array, ra_of: Array, dec_of: Array, *, radius: float) -> NDArray[np.intp]:
-    """Find for each position the nearest of some others.
+    """Find the nearest reference position of each position.
 
     Parameters
     ----------
     ra, dec
-        (n,) deg
+        (n,) deg — positions.
     ra_of, dec_of
-        (m,) deg — the others.
+        (m,) deg — reference positions.
     radius
-        deg — how far the nearest may be.
+        deg — maximum distance.
 
     Returns
     -------
-    (n,) — row among the others; -1 where none is within the radius.
+    (n,)
+        Rows of the reference positions; -1 if none is within the radius.
     """
     if not len(ra_of):
         return np.full(len(ra), -1)
+    # One row a position, one column a reference position.
     distance = separation(np.asarray(ra)[:, np.newaxis], np.asarray(dec)[:, np.newaxis], ra_of, dec_of)
     row = distance.argmin(axis=1)
     return np.where(distance[np.arange(len(row)), row] <= radius, row, -1)
@@ -225,12 +235,11 @@ def _transient(
     injected: Any,  # noqa: ANN401 (a row of an astropy table)
     snr: Array,
     candidates: Columns,
-    matched: NDArray[np.bool_],
     timesteps: NDArray[np.datetime64],
     detection_threshold: float,
 ) -> RecoveredTransient:
-    rows = np.flatnonzero(matched)
-    first = rows[np.argmin(candidates["taustart_ts"][rows])] if rows.size else None
+    """Put a transient together from its S/N, (n_timesteps, n_bands), and the candidates at its position."""
+    first = int(np.argmin(candidates["taustart_ts"])) if len(candidates["taustart_ts"]) else None
     peak = float(snr.max())
     return RecoveredTransient(
         **_injected(injected),
@@ -246,10 +255,11 @@ def _variable(
     injected: Any,  # noqa: ANN401 (a row of an astropy table)
     snr: Array,
     entries: Columns,
-    matched: NDArray[np.bool_],
+    rows: Indices,
 ) -> RecoveredVariable:
+    """Put a variable together from its S/N, (n_timesteps, n_bands), and the ``rows`` of the entries at its position."""
     eta = np.asarray(entries["eta_int"], float)
-    rows = np.flatnonzero(matched)
+    # If a source has several entries, the one with the highest η counts.
     best = rows[np.argmax(eta[rows])] if rows.size else None
     modulation, mean_snr = float(injected["modulation"]), float(snr.mean(axis=0).max())
     return RecoveredVariable(
@@ -264,6 +274,7 @@ def _variable(
 
 
 def _injected(source: Any) -> dict[str, Any]:  # noqa: ANN401 (a row of an astropy table)
+    """Return the fields of :class:`Injected`."""
     return {
         "name": str(source["name"]),
         "shape": str(source["shape"]),

@@ -1,4 +1,4 @@
-"""What a simulated survey is like: the settings of the simulator."""
+"""The settings of a simulated survey."""
 
 from __future__ import annotations
 
@@ -17,55 +17,57 @@ _MAX_MODULATION = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyConfig:
-    """Settings of a simulated survey: one field, imaged again and again in some bands.
+    """Settings of a simulated survey: one field, imaged repeatedly in one or more bands.
 
-    "Sigma" stands for the noise of an image, so a flux density of 20 sigma is seen at S/N 20.
+    "Sigma" stands for the noise of an image: a source of 20 sigma has S/N 20.
 
     Parameters
     ----------
     seed
-        Of all randomness: the same seed makes the same bytes.
+        Seed of all random numbers. The same seed gives the same bytes.
     n_timesteps, n_bands
-        Number of timesteps, and of images in each.
+        Number of timesteps, and of images in each timestep.
     size
-        Columns, and rows, of an image.
+        pix — width and height of an image.
     centre_ra, centre_dec
-        deg — middle of the field. By default it straddles right ascension 0.
+        deg — centre of the field. The default field straddles right ascension 0.
     pixel_scale_arcsec
         Size of a pixel.
     beam_fwhm_pix, beam_axis_ratio, beam_pa
-        Restoring beam: geometric mean of the two full widths in pixels, their ratio, and the
-        position angle in deg.
+        Restoring beam: geometric mean of its two full widths in pixels, ratio of the longer to the
+        shorter width, and position angle in deg.
     rms
         Jy/beam — noise of every image.
     start, cadence_seconds, duration_seconds
-        Start of the first timestep, time from one to the next, and duration of each.
+        Start of the first timestep, time between the starts of two timesteps, and duration of one.
     frequency_hz, band_spacing_hz, bandwidth_hz
-        Frequency of the first band, distance to the next, and width of each.
+        Frequency of the first band, distance to the next band, and width of each band.
     counts
-        Source counts that the steady sources are drawn from.
+        Source counts from which the steady sources are drawn.
     steady_sigma
         Faintest and brightest steady source in the first band.
     n_steady
         Number of steady sources; None draws it from the counts.
     n_variables, variable_sigma, modulation
-        Number of variables; range of their mean in their faintest band; range of standard
-        deviation over mean, which ends at a half.
+        Number of variables; range of their mean in their faintest band; range of their standard
+        deviation over mean, at most 0.5.
     n_transients, transient_sigma
         Number of transients, and range of their peak in their brightest band.
     n_close_pairs, close_pair_beams
-        Number of steady sources that get a second one beside them, and its distance in beams.
+        Number of steady sources that have a close companion, and its distance in beam widths.
     min_separation_beams
-        Least distance between any two others, in beams.
+        Minimum distance between any two sources, companions excepted, in beam widths.
     flux_scale_jitter
-        Standard deviation of an error of the flux scale that differs by timestep.
+        Standard deviation of the relative error of the flux scale. All images of a timestep share
+        the error.
     astrometric_jitter_arcsec
-        Standard deviation along each axis of a shift of the sky that differs by timestep.
+        Standard deviation, along each axis, of a shift of the sky. All images of a timestep share
+        the shift.
 
     Raises
     ------
     ConfigError
-        If a setting, or a combination, is impossible.
+        If a setting is out of range, or a combination of settings is impossible.
     """
 
     seed: int = 1
@@ -100,7 +102,7 @@ class SurveyConfig:
     astrometric_jitter_arcsec: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_counts_of_things(self)
+        _check_numbers(self)
         for name in ("pixel_scale_arcsec", "beam_fwhm_pix", "rms", "cadence_seconds", "frequency_hz", "bandwidth_hz"):
             if not getattr(self, name) > 0:
                 msg = f"{name} must be positive, got {getattr(self, name)}"
@@ -114,7 +116,7 @@ class SurveyConfig:
             msg = f"modulation must not exceed {_MAX_MODULATION}, so that variables stay positive: {self.modulation[1]}"
             raise ConfigError(msg)
         if self.beam_axis_ratio < 1:
-            msg = f"beam_axis_ratio is that of the longer axis to the shorter, got {self.beam_axis_ratio}"
+            msg = f"beam_axis_ratio is the longer axis over the shorter, at least 1, got {self.beam_axis_ratio}"
             raise ConfigError(msg)
 
     @property
@@ -130,7 +132,7 @@ class SurveyConfig:
 
     @property
     def frequencies_hz(self) -> tuple[float, ...]:
-        """Frequency of each band."""
+        """Frequencies of the bands."""
         return tuple(self.frequency_hz + band * self.band_spacing_hz for band in range(self.n_bands))
 
     @property
@@ -139,10 +141,10 @@ class SurveyConfig:
         return math.radians(self.size * self.pixel_scale) ** 2
 
 
-def _check_counts_of_things(config: SurveyConfig) -> None:
-    """Refuse numbers of things that are too small, one by one and together."""
-    least = {"n_timesteps": 1, "n_bands": 1, "size": 32, "n_variables": 0, "n_transients": 0, "n_close_pairs": 0}
-    for name, minimum in least.items():
+def _check_numbers(config: SurveyConfig) -> None:
+    """Reject numbers of timesteps, bands, pixels and sources that are too small."""
+    minima = {"n_timesteps": 1, "n_bands": 1, "size": 32, "n_variables": 0, "n_transients": 0, "n_close_pairs": 0}
+    for name, minimum in minima.items():
         if getattr(config, name) < minimum:
             msg = f"{name} must be at least {minimum}, got {getattr(config, name)}"
             raise ConfigError(msg)

@@ -1,4 +1,4 @@
-"""How many radio sources of which flux density there are on the real sky."""
+"""Radio source counts: the number of sources on the real sky as a function of flux density."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class SourceCounts:
     coefficients
         a₀, a₁, … for S^2.5 dN/dS in Jy^1.5 sr⁻¹.
     frequency_hz
-        Frequency that the counts hold for.
+        Frequency of the counts.
     flux_min, flux_max
-        Jy — range in which the polynomial is valid; it is never used outside.
+        Jy — validity range of the polynomial. It is not evaluated outside.
     """
 
     coefficients: tuple[float, ...]
@@ -42,40 +42,59 @@ class SourceCounts:
     flux_max: float
 
     def euclidean(self, flux: ArrayLike) -> Array:
-        """S^2.5 dN/dS in Jy^1.5 sr⁻¹ at flux densities in Jy."""
+        """Evaluate S^2.5 dN/dS in Jy^1.5 sr⁻¹ at flux densities in Jy."""
         x = np.log10(np.asarray(flux, float) / _MJY)
         normalised: Array = 10.0 ** polyval(x, np.asarray(self.coefficients))
         return normalised
 
     def number(self, flux_low: float, flux_high: float = np.inf) -> float:
-        """Number of sources per sr between two flux densities in Jy.
+        """Count the sources per sr between two flux densities.
+
+        Parameters
+        ----------
+        flux_low, flux_high
+            Jy — limits. They are narrowed to the validity range of the counts.
 
         Raises
         ------
         ConfigError
-            If the counts are valid nowhere in between; so for :meth:`draw`.
+            If the counts are not valid between the limits.
         """
         return float(self._cumulative(flux_low, flux_high)[1][-1])
 
     def draw(self, rng: np.random.Generator, n: int, flux_low: float, flux_high: float = np.inf) -> Array:
         """Draw flux densities between two limits by inverting the cumulative counts.
 
+        Parameters
+        ----------
+        rng
+            Source of the random numbers.
+        n
+            Number of flux densities.
+        flux_low, flux_high
+            Jy — limits, as for :meth:`number`.
+
         Returns
         -------
         (n,) Jy
+
+        Raises
+        ------
+        ConfigError
+            If the counts are not valid between the limits.
         """
         flux, cumulative = self._cumulative(flux_low, flux_high)
         drawn: Array = np.interp(rng.random(n) * cumulative[-1], cumulative, flux)
         return drawn
 
     def _cumulative(self, flux_low: float, flux_high: float) -> tuple[Array, Array]:
-        """Flux densities in Jy from low to high, and the number per sr below each."""
+        """Return a grid of increasing flux densities in Jy, and the number of sources per sr below each."""
         low, high = max(flux_low, self.flux_min), min(flux_high, self.flux_max)
         if low >= high:
             msg = f"no counts between {flux_low} and {flux_high} Jy: valid from {self.flux_min} to {self.flux_max} Jy"
             raise ConfigError(msg)
         flux = np.geomspace(low, high, _GRID_POINTS)
-        # dN = S dN/dS d(ln S), by the trapezium rule on an even grid of ln S.
+        # dN = S dN/dS d(ln S), integrated by the trapezium rule on an even grid of ln S.
         density = self.euclidean(flux) * flux**-1.5
         steps = (density[1:] + density[:-1]) / 2 * np.diff(np.log(flux))
         return flux, np.concatenate([[0.0], np.cumsum(steps)])

@@ -1,4 +1,4 @@
-"""The pixels of a simulated image: point sources under the beam, and noise as correlated as real noise."""
+"""The pixels of a simulated image: point sources with the shape of the beam, and noise correlated over the beam."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["noise_transfer", "render_noise", "render_sources"]
 
-# Where the beam has fallen to 10⁻¹¹ of its peak.
 _STAMP_FWHMS = 3.0
+"""Half size of the box around a source, in beam widths: the beam has fallen to 10⁻¹¹ of its peak there."""
 _EIGHT_LN2 = 8 * np.log(2)
 
 
 def render_sources(
     x: Array, y: Array, flux: Array, *, beam_form: tuple[float, float, float], shape: tuple[int, int]
 ) -> Array:
-    """Draw point sources: the beam sampled at the centres of the pixels, at the exact positions.
+    """Draw point sources: the beam at their exact positions, sampled at the centres of the pixels.
 
     Parameters
     ----------
@@ -32,17 +32,20 @@ def render_sources(
     flux
         (n,) Jy — flux densities.
     beam_form
-        pixel⁻² — coefficients of :meth:`trap.images.beam.Beam.quadratic_form`.
+        (3,) pix⁻² — coefficients (a, b, c) of :meth:`trap.images.beam.Beam.quadratic_form`.
     shape
-        Rows and columns.
+        Numbers of rows and columns.
 
     Returns
     -------
     (ny, nx) Jy/beam
     """
     a, b, c = beam_form
-    half = int(np.ceil(_STAMP_FWHMS * np.sqrt(_EIGHT_LN2 / _smallest_eigenvalue(a, b, c))))
+    # The smaller eigenvalue of the form belongs to the major axis.
+    smaller_eigenvalue = float((a + c) / 2 - np.hypot((a - c) / 2, b))
+    half = int(np.ceil(_STAMP_FWHMS * np.sqrt(_EIGHT_LN2 / smaller_eigenvalue)))
     steps = np.arange(-half, half + 1)
+    # Axes of the stamps: source, row, column.
     columns = np.rint(x).astype(int)[:, np.newaxis, np.newaxis] + steps
     rows = np.rint(y).astype(int)[:, np.newaxis, np.newaxis] + steps[:, np.newaxis]
     u, v = columns - x[:, np.newaxis, np.newaxis], rows - y[:, np.newaxis, np.newaxis]
@@ -50,24 +53,26 @@ def render_sources(
     inside = (columns >= 0) & (columns < shape[1]) & (rows >= 0) & (rows < shape[0])
     pixels = np.zeros(shape)
     rows, columns = np.broadcast_arrays(rows, columns)
+    # Stamps overlap, so the sum must be unbuffered.
     np.add.at(pixels, (rows[inside], columns[inside]), values[inside])
     return pixels
 
 
 def noise_transfer(beam_form: tuple[float, float, float], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Fourier transform of the beam, normalised so that white noise keeps its variance.
+    """Compute the Fourier transform of the beam, normalised to keep the variance of white noise.
 
     Parameters
     ----------
     beam_form
-        pixel⁻² — coefficients of :meth:`trap.images.beam.Beam.quadratic_form`.
+        (3,) pix⁻² — coefficients (a, b, c) of :meth:`trap.images.beam.Beam.quadratic_form`.
     shape
-        Rows and columns.
+        Numbers of rows and columns.
 
     Returns
     -------
     (ny, nx // 2 + 1)
-        What :func:`render_noise` needs, once for all images of one shape.
+        Non-negative frequencies along x, for :func:`render_noise`. All images of one shape and beam
+        share it.
     """
     a, b, c = beam_form
     covariance = np.linalg.inv(np.array([[a, b], [b, c]]))
@@ -82,18 +87,18 @@ def noise_transfer(beam_form: tuple[float, float, float], shape: tuple[int, int]
 def render_noise(
     rng: np.random.Generator, transfer: NDArray[np.float32], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Draw noise of unit variance, correlated on the scale of the beam.
+    """Draw noise of unit variance that is correlated on the scale of the beam.
 
-    White noise convolved with the beam, by way of the Fourier transform; it wraps at the edges.
+    White noise is convolved with the beam in Fourier space, so the noise is periodic at the edges.
 
     Parameters
     ----------
     rng
-        Source of randomness.
+        Source of the random numbers.
     transfer
-        From :func:`noise_transfer`.
+        (ny, nx // 2 + 1) — from :func:`noise_transfer`.
     shape
-        Rows and columns.
+        Numbers of rows and columns.
 
     Returns
     -------
@@ -102,8 +107,3 @@ def render_noise(
     white = rng.standard_normal(shape, dtype=np.float32)
     noise: NDArray[np.float32] = fft.irfft2(fft.rfft2(white) * transfer, s=shape)
     return noise
-
-
-def _smallest_eigenvalue(a: float, b: float, c: float) -> float:
-    """Of a symmetric 2 by 2 matrix: for a beam, that of its major axis."""
-    return float((a + c) / 2 - np.hypot((a - c) / 2, b))

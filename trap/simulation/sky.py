@@ -1,4 +1,4 @@
-"""The sky of a simulated survey: where its sources are and how bright, timestep by timestep."""
+"""The sky of a simulated survey: positions, spectra and light curves of its sources."""
 
 from __future__ import annotations
 
@@ -24,9 +24,12 @@ __all__ = ["Sky", "draw_sky"]
 
 _COUNTS = {"hopkins2003": HOPKINS_2003, "mandal2021": MANDAL_2021}
 _SPECTRAL_INDEX = (-0.8, 0.2)
-_PLACING_ATTEMPTS = 2000
-# Transients and variables stay clear of the corners, which many settings do not search.
+"""Mean and standard deviation of the spectral indices."""
+_MAX_ATTEMPTS = 2000
+"""Random positions tried for a source before the field counts as full."""
 _INNER_RADIUS = 0.42
+"""Maximum distance of transients and variables from the centre, as a share of the image's width: many settings do not
+search the corners of an image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,14 +38,18 @@ class Sky:
 
     Parameters
     ----------
-    name, kind, shape
-        (n,) — identifier; ``steady``, ``variable`` or ``transient``; form of the light curve.
+    name
+        (n,) — identifiers.
+    kind
+        (n,) — ``steady``, ``variable`` or ``transient``.
+    shape
+        (n,) — forms of the light curves.
     x, y
-        (n,) pix — position; the centre of the first pixel is (0, 0).
+        (n,) pix — positions; the centre of the first pixel is (0, 0).
     spectral_index
         (n,) — α of S ∝ ν^α.
     flux
-        (n, n_timesteps, n_bands) Jy — flux density.
+        (n, n_timesteps, n_bands) Jy — flux densities.
     """
 
     name: NDArray[Any]
@@ -55,20 +62,30 @@ class Sky:
 
 
 def draw_sky(config: SurveyConfig, rng: np.random.Generator) -> Sky:
-    """Draw the sources of a survey.
+    """Draw the sources of a survey: variables first, then transients, steady sources and their companions.
+
+    Parameters
+    ----------
+    config
+        Settings of the survey.
+    rng
+        Source of the random numbers.
 
     Raises
     ------
     ConfigError
-        If there is no room for so many sources.
+        If the field has no room for so many sources.
     """
     shapes = [*_cycle(_VARIABLES, config.n_variables), *_cycle(_TRANSIENTS, config.n_transients)]
     steady = _draw_steady(config, rng)
+    # Special sources are variables and transients; single sources are all but the close companions.
     n_special, n_single = len(shapes), len(shapes) + len(steady) - config.n_close_pairs
-    x, y = _place(config, rng, n_special, n_single)
+    x, y = _draw_positions(config, rng, n_special, n_single)
     x, y = _add_close_pairs(config, rng, x, y, n_special)
     index = rng.normal(*_SPECTRAL_INDEX, len(x))
+    # (n, n_bands) — flux density relative to the first band.
     spectra = (np.array(config.frequencies_hz) / config.frequency_hz) ** index[:, np.newaxis]
+    # (n, n_timesteps) — flux density in the first band.
     curves = np.concatenate(
         [
             _variable_curves(config, rng, spectra[: config.n_variables]),
@@ -89,43 +106,44 @@ def draw_sky(config: SurveyConfig, rng: np.random.Generator) -> Sky:
 
 
 def _draw_steady(config: SurveyConfig, rng: np.random.Generator) -> Array:
-    """Flux densities (n,) in Jy at the first band: those of the close companions come last."""
+    """Draw the flux densities of the steady sources, (n,) in Jy in the first band; close companions come last."""
     counts = _COUNTS[config.counts]
+    # Factor from the first band to the frequency of the counts, for the mean spectral index.
     to_counts = (config.frequency_hz / counts.frequency_hz) ** -_SPECTRAL_INDEX[0]
     low, high = (sigma * config.rms * to_counts for sigma in config.steady_sigma)
     n = config.n_steady
     if n is None:
         n = int(rng.poisson(counts.number(low, high) * config.area_sr))
     if config.n_close_pairs > n:
-        msg = f"n_close_pairs {config.n_close_pairs} is more than there are steady sources: {n}"
+        msg = f"n_close_pairs {config.n_close_pairs} is more than the number of steady sources: {n}"
         raise ConfigError(msg)
     flux: Array = counts.draw(rng, n + config.n_close_pairs, low, high) / to_counts
     return flux
 
 
-def _place(config: SurveyConfig, rng: np.random.Generator, n_inner: int, n: int) -> tuple[Array, Array]:
-    """Positions (n,), (n,) in pixels, none close to another; the first ``n_inner`` well inside."""
+def _draw_positions(config: SurveyConfig, rng: np.random.Generator, n_inner: int, n: int) -> tuple[Array, Array]:
+    """Draw ``n`` positions in pixels that keep their distance; the first ``n_inner`` lie in the inner field."""
     middle, edge = (config.size - 1) / 2, config.beam_fwhm_pix
     separation = config.min_separation_beams * config.beam_fwhm_pix
-    placed = np.empty((n, 2))
-    # One after the other, since each keeps its distance from all before it.
+    positions = np.empty((n, 2))
+    # A loop, since each source keeps its distance from all earlier ones.
     for i in range(n):
-        for _ in range(_PLACING_ATTEMPTS):
+        for _ in range(_MAX_ATTEMPTS):
             position = rng.uniform(edge, config.size - 1 - edge, 2)
-            inside = i >= n_inner or np.hypot(*(position - middle)) < _INNER_RADIUS * config.size
-            if inside and np.all(np.hypot(*(placed[:i] - position).T) > separation):
-                placed[i] = position
+            is_allowed = i >= n_inner or np.hypot(*(position - middle)) < _INNER_RADIUS * config.size
+            if is_allowed and np.all(np.hypot(*(positions[:i] - position).T) > separation):
+                positions[i] = position
                 break
         else:
             msg = f"no room for {n} sources {config.min_separation_beams} beams apart on {config.size}² pixels"
             raise ConfigError(msg)
-    return placed[:, 0], placed[:, 1]
+    return positions[:, 0], positions[:, 1]
 
 
 def _add_close_pairs(
     config: SurveyConfig, rng: np.random.Generator, x: Array, y: Array, n_special: int
 ) -> tuple[Array, Array]:
-    """Append companions beside the first steady sources, in random directions."""
+    """Append a companion of each of the first steady sources, in a random direction."""
     partners = slice(n_special, n_special + config.n_close_pairs)
     angle = rng.uniform(0, 2 * np.pi, config.n_close_pairs)
     distance = config.close_pair_beams * config.beam_fwhm_pix
@@ -134,7 +152,8 @@ def _add_close_pairs(
 
 
 def _variable_curves(config: SurveyConfig, rng: np.random.Generator, spectra: Array) -> Array:
-    """Flux densities (n, n_timesteps) in Jy at the first band."""
+    """Draw light curves of variables, (n, n_timesteps) in Jy in the first band; ``spectra`` is (n, n_bands)."""
+    # The mean is set in the faintest band.
     means = _spread(config.variable_sigma, len(spectra)) * config.rms / spectra.min(axis=1, initial=np.inf)
     curves = np.empty((len(spectra), config.n_timesteps))
     for i, shape in enumerate(_cycle(_VARIABLES, len(spectra))):
@@ -145,77 +164,80 @@ def _variable_curves(config: SurveyConfig, rng: np.random.Generator, spectra: Ar
 
 
 def _transient_curves(config: SurveyConfig, rng: np.random.Generator, spectra: Array) -> Array:
-    """Flux densities (n, n_timesteps) in Jy at the first band; nothing at the first timestep."""
+    """Draw light curves of transients, (n, n_timesteps) in Jy in the first band; zero in the first timestep."""
+    # The peak is set in the brightest band.
     peaks = _spread(config.transient_sigma, len(spectra)) * config.rms / spectra.max(axis=1, initial=0.0)
     curves = np.zeros((len(spectra), config.n_timesteps))
     for i, shape in enumerate(_cycle(_TRANSIENTS, len(spectra))):
         first = int(rng.integers(max(1, config.n_timesteps // 6), max(2, config.n_timesteps * 2 // 3)))
-        n_left = config.n_timesteps - first
-        curves[i, first:] = peaks[i] * _TRANSIENTS[shape](rng, config.n_timesteps)[:n_left]
+        n_remaining = config.n_timesteps - first
+        curves[i, first:] = peaks[i] * _TRANSIENTS[shape](rng, config.n_timesteps)[:n_remaining]
     return curves
 
 
 def _spread(limits: tuple[float, float], n: int) -> Array:
+    """Return ``n`` values from the lower to the upper limit, in equal ratios."""
     return np.geomspace(*limits, n)
 
 
 def _cycle(shapes: dict[str, LightCurve], n: int) -> list[str]:
+    """Return ``n`` names of light curves, each in turn."""
     names = list(shapes)
     return [names[i % len(names)] for i in range(n)]
 
 
 def _names(kinds: NDArray[Any]) -> NDArray[Any]:
-    """S0001, S0002, … V0001 …: first letter of the kind and number within it."""
+    """Name the sources S0001, S0002, … V0001 …: first letter of the kind and number within it."""
     numbers = np.zeros(len(kinds), int)
     for kind in np.unique(kinds):
         numbers[kinds == kind] = np.arange(1, np.count_nonzero(kinds == kind) + 1)
     return np.array([f"{kind[0].upper()}{number:04d}" for kind, number in zip(kinds, numbers, strict=True)])
 
 
-# Variables: any scale and offset, not constant, and bounded to both sides, so that a modulation up
-# to a half leaves them positive.
+# Light curves of variables over n timesteps. Scale and offset are arbitrary. The curves are not constant, and bounded
+# on both sides, so they stay positive with a modulation of at most a half.
 
 
 def _periodic(rng: np.random.Generator, n: int) -> Array:
-    """Two to four turns of a sine, too few to be undersampled."""
+    """Draw two to four periods of a sine, few enough to be well sampled."""
     turns = rng.uniform(2, 4) if n > 8 else 0.5
     sine: Array = np.sin(2 * np.pi * turns * np.arange(n) / n + rng.uniform(0, 1))
     return sine
 
 
 def _flare(rng: np.random.Generator, n: int) -> Array:
-    """Up and down once, over about a sixth of the survey."""
+    """Draw one rise and fall, over about a sixth of the survey."""
     bump: Array = np.exp(-0.5 * ((np.arange(n) - rng.uniform(0.3, 0.7) * n) / (n / 6)) ** 2)
     return bump
 
 
 def _step(rng: np.random.Generator, n: int) -> Array:
-    """From one level to another for good."""
+    """Draw a permanent change from one level to another."""
     return np.where(np.arange(n) < max(1, round(rng.uniform(0.35, 0.65) * n)), 1.0, 0.0)
 
 
 def _drift(rng: np.random.Generator, n: int) -> Array:
-    """Steadily up or down."""
+    """Draw a linear rise or decline."""
     slope: Array = np.arange(n, dtype=float) * rng.choice([-1, 1])
     return slope
 
 
-# Transients: from the first timestep that they are on, with a peak of 1 there.
+# Light curves of transients over n timesteps from their first appearance, where they peak at 1.
 
 
 def _fast(_rng: np.random.Generator, n: int) -> Array:
-    """A single timestep."""
+    """Return an appearance in a single timestep."""
     return np.where(np.arange(n) == 0, 1.0, 0.0)
 
 
 def _lasting(_rng: np.random.Generator, n: int) -> Array:
-    """Fading by a factor e over a quarter of the survey."""
+    """Return a decay by a factor e over a quarter of the survey."""
     fading: Array = np.exp(-np.arange(n) / max(2, n / 4))
     return fading
 
 
 def _recurring(_rng: np.random.Generator, n: int) -> Array:
-    """On for a twelfth of the survey, off for a sixth, and so on."""
+    """Return a source that is on for a twelfth of the survey, off for a sixth, and so on."""
     on = max(1, n // 12)
     return np.where(np.arange(n) % (3 * on) < on, 1.0, 0.0)
 

@@ -1,7 +1,6 @@
-"""A survey that never was: images with known transients and variables, and the truth beside them.
+"""Simulate a survey: images with known transients and variables, and tables of the truth.
 
-What the pipeline finds in it can be compared with what is in it, on any machine, without data from
-anywhere.
+The results of the pipeline can be compared with the truth on any machine, without a download.
 """
 
 from __future__ import annotations
@@ -30,11 +29,12 @@ __all__ = ["Survey", "SurveyConfig", "Truth", "load_truth", "simulate_survey"]
 _SOURCES_FILE = "truth.ecsv"
 _LIGHTCURVES_FILE = "truth_lightcurves.ecsv"
 _IMAGE_PATTERN = "t[0-9]*_b[0-9]*.fits"
+"""Names of the images, as :func:`_write_image` makes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What is in a simulated survey.
+    """The sources of a simulated survey and their light curves.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class Truth:
         One row a source: ``name``, ``kind`` (steady, variable, transient), ``shape`` of the light
         curve, ``ra`` and ``dec`` (deg, ICRS), ``x`` and ``y`` (0-based pixels),
         ``spectral_index``, ``mean_flux`` (Jy; one number a band), ``modulation`` (standard
-        deviation over mean), ``max_snr`` (one number a band) and ``first_timestep`` (that the
-        source is on).
+        deviation over mean), ``max_snr`` (one number a band) and ``first_timestep`` (the first one
+        with a flux density above zero).
     lightcurves
         One row a source, timestep and band: ``name``, ``timestep``, ``band``, ``flux`` (Jy) and
-        ``snr``. Errors of calibration, which the images may have, are not in here.
+        ``snr``. Calibration errors of the images are not included.
     """
 
     sources: Table
@@ -62,9 +62,9 @@ class Survey:
     directory
         Folder of the images and the truth.
     images
-        The files in order of time, and within a timestep of frequency.
+        Image files in order of time and, within a timestep, of frequency.
     truth
-        What is in them.
+        Sources and light curves.
     """
 
     directory: Path
@@ -73,19 +73,19 @@ class Survey:
 
 
 def simulate_survey(directory: str | Path, config: SurveyConfig | None = None) -> Survey:
-    """Make the images of a survey and write them to a folder, with the truth beside them.
+    """Simulate the images of a survey and write them, with the truth, to a folder.
 
     Parameters
     ----------
     directory
-        Made where it does not exist. An earlier simulated survey in it is replaced.
+        Folder, which is made if it does not exist. An earlier simulated survey in it is replaced.
     config
-        What the survey is like; the default takes a few seconds.
+        Settings of the survey. None stands for the defaults, which take a few seconds.
 
     Raises
     ------
     ConfigError
-        If the settings ask for more sources than there is room for.
+        If the field has no room for as many sources as the settings require.
     """
     config = SurveyConfig() if config is None else config
     directory = Path(directory)
@@ -101,25 +101,26 @@ def simulate_survey(directory: str | Path, config: SurveyConfig | None = None) -
 
 
 def load_truth(directory: str | Path) -> Truth:
-    """Read back what is in a simulated survey.
+    """Read the truth of a simulated survey from its folder.
 
     Raises
     ------
     FileNotFoundError
-        If there is no simulated survey in the folder.
+        If the folder does not hold a simulated survey.
     """
     folder = Path(directory)
     return Truth(sources=Table.read(folder / _SOURCES_FILE), lightcurves=Table.read(folder / _LIGHTCURVES_FILE))
 
 
 def _remove_earlier_survey(directory: Path) -> None:
-    """Remove the images of a survey that was simulated into this folder before, and only those."""
+    """Remove the images of an earlier simulated survey. A folder without its truth is not touched."""
     if (directory / _SOURCES_FILE).exists():
         for path in directory.glob(_IMAGE_PATTERN):
             path.unlink()
 
 
 def _write_images(directory: Path, config: SurveyConfig, sky: Sky, rng: np.random.Generator) -> Iterator[Path]:
+    """Write all images and yield their paths, in the order of time and frequency."""
     shape = (config.size, config.size)
     form = config.beam.quadratic_form(-config.pixel_scale, config.pixel_scale)
     transfer = noise_transfer(form, shape)
@@ -134,6 +135,7 @@ def _write_images(directory: Path, config: SurveyConfig, sky: Sky, rng: np.rando
 
 
 def _write_image(directory: Path, config: SurveyConfig, pixels: NDArray[np.floating], timestep: int, band: int) -> Path:
+    """Write one image as a FITS file with four axes: right ascension, declination, frequency, Stokes."""
     path = directory / f"t{timestep:04d}_b{band:02d}.fits"
     planes = pixels[np.newaxis, np.newaxis].astype(np.float32)
     fits.writeto(path, planes, _header(config, timestep, band), overwrite=True)
@@ -141,7 +143,7 @@ def _write_image(directory: Path, config: SurveyConfig, pixels: NDArray[np.float
 
 
 def _header(config: SurveyConfig, timestep: int, band: int) -> fits.Header:
-    """Header of one image; also that of the projection of the whole survey."""
+    """Make the header of one image. The projection is the same for all images of the survey."""
     middle, beam = (config.size + 1) / 2, config.beam
     start = config.start + timedelta(seconds=timestep * config.cadence_seconds)
     axes = [
@@ -162,6 +164,7 @@ def _header(config: SurveyConfig, timestep: int, band: int) -> fits.Header:
 
 
 def _source_table(config: SurveyConfig, sky: Sky) -> Table:
+    """Make the table of sources, see :class:`Truth`."""
     ra, dec = celestial_wcs(_header(config, 0, 0)).all_pix2world(sky.x, sky.y, 0)
     mean = sky.flux.mean(axis=1)
     spread = sky.flux[:, :, 0].std(axis=1, ddof=1) if config.n_timesteps > 1 else np.zeros(len(sky.x))
@@ -185,6 +188,8 @@ def _source_table(config: SurveyConfig, sky: Sky) -> Table:
 
 
 def _lightcurve_table(config: SurveyConfig, sky: Sky) -> Table:
+    """Make the table of light curves, see :class:`Truth`."""
+    # Index of the source, timestep and band of each row.
     source, timestep, band = (index.ravel() for index in np.indices(sky.flux.shape))
     flux = sky.flux.ravel()
     columns = {
