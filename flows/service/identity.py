@@ -150,4 +150,5 @@ def _start_ticks(pid: int) -> int | None:
         seconds = process.create_time() - psutil.boot_time()
     except psutil.NoSuchProcess:
         return None
-    return round(seconds * TICKS_PER_SECOND)
+    ticks: int = round(seconds * TICKS_PER_SECOND)
+    return ticks

@@ -189,7 +189,7 @@ def compare(
 
     return Comparison(
         transients=tuple(
-            _transient(sources[int(row)], snr[row], candidates_of(row), timesteps, detection_threshold)
+            _transient(sources[int(row)], snr[row], candidates_of(int(row)), timesteps, detection_threshold)
             for row in np.flatnonzero(kinds == "transient")
         ),
         variables=tuple(
