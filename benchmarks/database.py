@@ -38,13 +38,16 @@ from trap.db.binary_copy import binary_rows
 from trap.db.engine import make_engine, reading, transaction
 from trap.db.models import Base
 from trap.db.schema import upgrade
+from trap.db.store import Store
 from trap.db.upkeep import vacuum_database
-from trap.steps import persistence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
+
+    from trap.dataset.records import StoredIds, TimestepRecord
+    from trap.dataset.state import DatasetState
 
 N_SOURCES = 1000
 POINTS_PER_ENTRY = 1000
@@ -153,17 +156,17 @@ def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float
     """Store the same timesteps by turns in both, and bare in the first."""
     prepare_bare(empty)
     seconds: dict[str, list[float]] = {"empty": [], "full": [], "bare": [], "indexed": []}
-    store = persistence.store_timestep
+    store_timestep = Store.store_timestep
 
-    def timed(engine: Engine, *given: object) -> object:
+    def timed(store: Store, record: TimestepRecord, state: DatasetState) -> StoredIds | None:
         start = time.perf_counter()
-        ids = store(engine, *given)
-        seconds["empty" if engine is empty else "full"].append(time.perf_counter() - start)
+        ids = store_timestep(store, record, state)
+        seconds["empty" if store.engine is empty else "full"].append(time.perf_counter() - start)
         return ids
 
     datasets = [dataset_maker(engine)() for engine in (empty, full)]
     rows: list[tuple[str, dict[str, Any]]] = []
-    persistence.store_timestep = timed
+    Store.store_timestep = timed  # type: ignore[method-assign]
     try:
         for day, image in enumerate(days(n)):
             for dataset in datasets if day % 2 else reversed(datasets):
@@ -173,7 +176,7 @@ def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float
             for kind in seconds.keys() - {"empty", "full"}:
                 seconds[kind].append(write_bare(empty, rows, kind))
     finally:
-        persistence.store_timestep = store
+        Store.store_timestep = store_timestep  # type: ignore[method-assign]
     # The first timestep makes the catalogue, which happens once.
     return {name: values[2:] for name, values in seconds.items()}
 

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from trap.catalogues import Measurements, MonitorPositions
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageRecord, ImageResult, TimestepRecord
+from trap.db.store import Store
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
 from trap.steps import association, forced_fitting, persistence, varmetric
@@ -121,6 +122,11 @@ class Dataset:
     state: Any
     requests: list[int] = field(default_factory=list)
 
+    @property
+    def store(self) -> Store:
+        """The handle by which a run reads and writes the dataset."""
+        return Store(self.engine, self.id)
+
     def process(
         self, *images: ImageResult, forced: Callable[[FitRequests], Measurements] | None = None
     ) -> tuple[ImageRecord, ...]:
@@ -142,12 +148,12 @@ class Dataset:
             links=self.state.region_links(records),
             metrics=varmetric.summarise_touched(self.state, records),
         )
-        self.state.commit(record, persistence.store_timestep(self.engine, self.id, record, self.state))
+        self.state.commit(record, self.store.store_timestep(record, self.state))
         return records
 
     def reload(self) -> None:
         """Forget the state in memory, as a new run would."""
-        self.state = persistence.load_state(self.engine, self.id, self.config)
+        self.state = self.store.load_state(self.config)
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """Ask the database, in SQL that both kinds understand; ``:dataset`` is this dataset."""
@@ -195,6 +201,6 @@ def dataset_maker(engine: Engine) -> Callable[..., Dataset]:
             ra=np.array([ra for ra, _ in monitors], float), dec=np.array([dec for _, dec in monitors], float), name=""
         )
         dataset_id = persistence.create_dataset(engine, config, positions)
-        return Dataset(engine, config, dataset_id, persistence.load_state(engine, dataset_id, config))
+        return Dataset(engine, config, dataset_id, Store(engine, dataset_id).load_state(config))
 
     return make

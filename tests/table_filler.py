@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from trap.config import PipelineConfig
-from trap.db.datasets import create_dataset
+from trap.db.datasets import insert_dataset
 from trap.db.models import Base
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def fill_dataset(
     n_images
         A multiple of ``stride``, one a timestep; an entry has ``n_images / stride`` points.
     """
-    dataset = create_dataset(connection, config or PipelineConfig())
+    dataset = insert_dataset(connection, config or PipelineConfig())
     per_image, points = n_entries // stride, n_images // stride
     image = f"((n - 1) / {per_image} + 1)"
     entry = f"(((n - 1) % {per_image}) * {stride} + ((n - 1) / {per_image}) % {stride} + 1)"

@@ -19,6 +19,7 @@ from structlog.contextvars import bound_contextvars
 from trap.catalogues import Measurements
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import ImageResult, TimestepRecord, UnreadableImage
+from trap.db.opening import open_dataset
 from trap.images.patterns import expand_patterns
 from trap.retry import call_patiently
 from trap.run.attempts import attempt_timestep
@@ -26,18 +27,17 @@ from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.run.observers import Meters, log_outcome, serving_meters
 from trap.run.planning import make_plan
-from trap.steps import association, backward_fitting, forced_fitting, kept_pixels, late_images, persistence, varmetric
+from trap.steps import association, backward_fitting, forced_fitting, kept_pixels, late_images, varmetric
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import Engine
-
     from trap.catalogues import FitRequests, MonitorPositions
     from trap.config import PipelineConfig
     from trap.dataset.records import BackwardFits, ImageRecord
     from trap.dataset.state import DatasetState
+    from trap.db.store import Store
     from trap.run.look_ahead import Measurer
     from trap.run.observers import Observer
     from trap.run.planning import Plan, Timestep, TimestepGroup
@@ -58,10 +58,8 @@ class DatasetRun:
 
     Parameters
     ----------
-    engine
-        The database; the caller holds the dataset's writer lock.
-    dataset_id
-        The dataset.
+    store
+        The dataset; the caller holds its writer lock.
     config
         All settings.
     plan
@@ -80,16 +78,14 @@ class DatasetRun:
 
     def __init__(
         self,
-        engine: Engine,
-        dataset_id: int,
+        store: Store,
         config: PipelineConfig,
         plan: Plan,
         *,
         progress: Progress | None = None,
         meters: Meters | None = None,
     ) -> None:
-        self.engine = engine
-        self.dataset_id = dataset_id
+        self.store = store
         self.config = config
         self.plan = plan
         self.outcomes: list[TimestepOutcome] = []
@@ -98,13 +94,18 @@ class DatasetRun:
         if progress is not None:
             self.observers.append(lambda _: progress(len(self.outcomes), len(plan.timesteps)))
         self._state: DatasetState | None = None
-        self._hashes: set[str] = persistence.known_contents(engine, dataset_id)
+        self._hashes: set[str] = store.known_contents()
+
+    @property
+    def dataset_id(self) -> int:
+        """Number of the dataset."""
+        return self.store.dataset_id
 
     @property
     def state(self) -> DatasetState:
         """The dataset's state, loaded from the database when it is first needed or after a failure."""
         if self._state is None:
-            self._state = persistence.load_state(self.engine, self.dataset_id, self.config)
+            self._state = self.store.load_state(self.config)
         return self._state
 
     def look_ahead(
@@ -186,8 +187,7 @@ class DatasetRun:
             The timestep, for the record.
         """
         with bound_contextvars(timestep=timestep.taustart_ts.isoformat()):
-            record = partial(persistence.record_failure, self.engine, self.dataset_id)
-            outcome = attempt_timestep(timestep, process, record, self.config.execution)
+            outcome = attempt_timestep(timestep, process, self.store.record_failure, self.config.execution)
             self.outcomes.append(outcome)
             for tell in self.observers:
                 tell(outcome)
@@ -210,7 +210,7 @@ class DatasetRun:
 
     def _process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
         if self._state is None:
-            self._state = executor.call(persistence.load_state, self.engine, self.dataset_id, self.config)
+            self._state = executor.call(self.store.load_state, self.config)
         state = self._state
         results = [ahead.result(url) for url in timestep.urls]
         unreadable = tuple(result for result in results if isinstance(result, UnreadableImage))
@@ -231,7 +231,7 @@ class DatasetRun:
                 backward=backward,
                 pixels=kept_pixels.keep_pixels(images, self.config.execution),
             )
-        ids = executor.call(persistence.store_timestep, self.engine, self.dataset_id, record, state)
+        ids = executor.call(self.store.store_timestep, record, state)
         if ids is None:
             self._state = None  # loaded anew: it was stored, and by an attempt that could not tell the numbers
         else:
@@ -352,26 +352,25 @@ def open_run(
         If the database cannot be used, or another run is writing the dataset.
     """
     urls = expand_patterns(config.execution.images) if images is None else images
-    kept_pixels.pixel_directory(config.execution)  # a setting that is missing is told before anything is made
     with (
-        persistence.open_dataset(config, monitors, urls) as (engine, dataset_id),
-        bound_contextvars(dataset=dataset_id),
+        open_dataset(config, monitors, urls) as store,
+        bound_contextvars(dataset=store.dataset_id),
         serving_meters(config.execution.metrics) as meters,
     ):
         plan = make_plan(
             urls,
-            known_hashes=persistence.known_contents(engine, dataset_id),
-            latest=persistence.latest_timestep(engine, dataset_id),
+            known_hashes=store.known_contents(),
+            latest=store.latest_timestep(),
             config=config,
             progress=progress,
         )
-        persistence.store_unreadable(engine, dataset_id, plan.unreadable)
+        store.store_unreadable(plan.unreadable)
         log.info("run_planned", timesteps=len(plan.timesteps), known=len(plan.known))
-        dataset = DatasetRun(engine, dataset_id, config, plan, progress=progress, meters=meters)
+        dataset = DatasetRun(store, config, plan, progress=progress, meters=meters)
         meters.expect(plan.timesteps)
         yield dataset
         dataset.tell_unmeasured_monitors()
-        varmetric.refresh_varmetric(engine, dataset_id)
+        varmetric.refresh_varmetric(store)
 
 
 def run(

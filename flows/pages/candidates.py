@@ -50,7 +50,7 @@ class CandidatePages:
     """
 
     def __init__(self, dataset: DatasetRun, executor: Executor) -> None:
-        self._engine = dataset.engine
+        self._store = dataset.store
         self._dataset_id = dataset.dataset_id
         self._executor = executor
         self._reading = dataset.config.reading
@@ -109,7 +109,7 @@ class CandidatePages:
 
     def _begin(self, entries: Sequence[int]) -> list[Drawing]:
         """Begin to draw what is new of these, if anything is."""
-        candidates = load_candidates(self._engine, self._dataset_id, entries)
+        candidates = load_candidates(self._store, entries)
         grown = [each for each in candidates if len(each.curve.time) > self._shown.get(int(each.facts["runcat"]), 0)]
         return [(candidate, self._executor.submit(draw_candidate, candidate, self._reading)) for candidate in grown]
 

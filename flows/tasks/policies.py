@@ -100,7 +100,7 @@ def _association_label(_state: object, results: Any) -> str:  # noqa: ANN401
     return time_label(results[0].metadata.taustart_ts) if len(results) else "no images"
 
 
-def _store_label(_engine: object, _dataset: int, record: Any, *_: object) -> str:  # noqa: ANN401
+def _store_label(record: Any, *_: object) -> str:  # noqa: ANN401
     return time_label(record.taustart_ts)
 
 

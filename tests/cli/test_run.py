@@ -98,7 +98,7 @@ def test_same_monitored_positions_are_no_others(images, tmp_path, run_in_process
     assert [run(tmp_path, *words) for _ in range(2)] == [0, 0]
     monitor.write_text("[[0.03, 45.02]]")
     assert run(tmp_path, *words) == 1
-    assert "has its monitored positions" in capsys.readouterr().err
+    assert "has other monitored positions" in capsys.readouterr().err
 
 
 def test_bad_images_are_listed_with_their_reasons(images, tmp_path, run_in_process, capsys):

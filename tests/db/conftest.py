@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
-from trap.db import dataset_state, datasets
+from trap.db import dataset_state, datasets, monitors
 from trap.db.engine import reading, transaction
 
 
@@ -24,13 +24,13 @@ def config():
 
 @pytest.fixture
 def make_dataset(engine, config):
-    def make(*monitors):
+    def make(*watched):
         positions = MonitorPositions.of(
-            ra=np.array([m[0] for m in monitors]), dec=np.array([m[1] for m in monitors]), name="somewhere"
+            ra=np.array([m[0] for m in watched]), dec=np.array([m[1] for m in watched]), name="somewhere"
         )
         with transaction(engine) as connection:
-            number = datasets.create_dataset(connection, config)
-            datasets.add_monitors(connection, number, positions)
+            number = datasets.insert_dataset(connection, config)
+            monitors.add_monitors(connection, number, positions)
             state = dataset_state.load_state(connection, number, config)
         return Dataset(engine, config, number, state)
 

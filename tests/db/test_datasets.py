@@ -9,7 +9,7 @@ import trap
 from trap.catalogues import MonitorPositions
 from trap.config import Given, PipelineConfig
 from trap.dataset.records import UnreadableImage
-from trap.db import datasets
+from trap.db import datasets, monitors, timesteps
 from trap.db.engine import reading, transaction
 from trap.db.models import Base, Config, Dataset, Monitor, Timestep
 from trap.db.overview import dataset_summary, timestep_table, unreadable_table
@@ -25,7 +25,7 @@ def test_settings_come_back_as_they_went_in(engine, ask):
         source_extraction={"force_beam": False, "back_size_x": 17},
     )
     with transaction(engine) as connection:
-        number = datasets.create_dataset(connection, config)
+        number = datasets.insert_dataset(connection, config)
     stored = ask(datasets.stored_config, number)
     assert stored.science_items() == config.science_items()
     assert stored.source_extraction.force_beam is False
@@ -36,7 +36,7 @@ def test_truth_values_come_back_as_such_whichever_they_are(engine, ask):
     for value in (True, False):
         with transaction(engine) as connection:
             config = PipelineConfig().with_options(source_extraction={"force_beam": value})
-            number = datasets.create_dataset(connection, config)
+            number = datasets.insert_dataset(connection, config)
         assert ask(datasets.stored_config, number).source_extraction.force_beam is value
 
 
@@ -49,7 +49,7 @@ def test_what_is_given_for_the_headers_comes_back_as_it_was(engine, ask):
     given = Given(match="lba_*.fits", bmaj=0.02, bmin=0.01, taustart_ts="2021-02-03T04:05:06")
     config = PipelineConfig().with_options(reading={"given": [given.model_dump()]})
     with transaction(engine) as connection:
-        number = datasets.create_dataset(connection, config)
+        number = datasets.insert_dataset(connection, config)
     assert ask(datasets.stored_config, number) == config
 
 
@@ -73,7 +73,7 @@ def test_opening_counts_and_finishing_is_noted(make_dataset, engine, ask):
         datasets.finish_dataset(connection, number, "partial")
     assert ask(datasets.find_dataset, number)["state"] == "partial"
     with transaction(engine) as connection:
-        assert datasets.open_dataset(connection, number) == number
+        assert datasets.reopen_dataset(connection, number) == number
     row = ask(datasets.find_dataset, number)
     assert (row["state"], row["rerun"]) == ("running", 1)
     assert row["process_end_ts"] is not None
@@ -83,41 +83,41 @@ def test_failure_is_recorded_once_with_its_newest_reason(make_dataset, engine, a
     number = make_dataset().id
     for reason in ("first", "second"):
         with transaction(engine) as connection:
-            datasets.record_failure(connection, number, NOON, reason)
+            timesteps.record_failure(connection, number, NOON, reason)
     table = ask(timestep_table, number)
     assert table["state"].tolist() == ["failed"]
     assert table["message"].tolist() == ["second"]
-    assert ask(datasets.latest_timestep, number) is None
+    assert ask(timesteps.latest_timestep, number) is None
 
 
 def test_success_replaces_a_failure_and_no_failure_replaces_a_success(make_dataset, engine, ask):
     number = make_dataset().id
     with transaction(engine) as connection:
-        datasets.record_failure(connection, number, NOON, "at first")
-        datasets.insert_timestep(connection, number, NOON, {"n_images": 2}, {"read": 0.5})
-        datasets.record_failure(connection, number, NOON, "too late")
+        timesteps.record_failure(connection, number, NOON, "at first")
+        timesteps.insert_timestep(connection, number, NOON, {"n_images": 2}, {"read": 0.5})
+        timesteps.record_failure(connection, number, NOON, "too late")
     table = ask(timestep_table, number)
     assert table["state"].tolist() == ["done"]
     assert table["message"].tolist() == [None]
-    assert ask(datasets.latest_timestep, number) == NOON
+    assert ask(timesteps.latest_timestep, number) == NOON
 
 
 def test_timestep_is_stored_only_once(make_dataset, engine):
     number = make_dataset().id
     with transaction(engine) as connection:
-        datasets.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
+        timesteps.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
     with pytest.raises(DatabaseError, match=r"(?i)unique"), transaction(engine) as connection:
-        datasets.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
+        timesteps.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
 
 
 def test_timestep_without_a_readable_image_gives_way_to_one_with(make_dataset, engine, ask):
     number = make_dataset().id
     with transaction(engine) as connection:
-        datasets.insert_timestep(connection, number, NOON, {"n_images": 0}, {})
-    assert ask(datasets.latest_timestep, number) is None
+        timesteps.insert_timestep(connection, number, NOON, {"n_images": 0}, {})
+    assert ask(timesteps.latest_timestep, number) is None
     with transaction(engine) as connection:
-        datasets.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
-    assert ask(datasets.latest_timestep, number) == NOON
+        timesteps.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
+    assert ask(timesteps.latest_timestep, number) == NOON
 
 
 @pytest.mark.parametrize(("fails", "state"), [(False, "done"), (True, "partial")])
@@ -125,7 +125,7 @@ def test_dataset_that_misses_a_timestep_is_partial(make_dataset, engine, ask, fa
     number = make_dataset().id
     with transaction(engine) as connection:
         if fails:
-            datasets.record_failure(connection, number, NOON, "disk full")
+            timesteps.record_failure(connection, number, NOON, "disk full")
         datasets.finish_dataset(connection, number, "done")
     assert ask(datasets.find_dataset, number)["state"] == state
 
@@ -143,8 +143,8 @@ def test_unreadable_files_are_listed_with_their_newest_reason(make_dataset, engi
 def test_monitored_positions_are_added_in_order(make_dataset, engine, ask, config):
     number = make_dataset((1.0, 2.0)).id
     with transaction(engine) as connection:
-        datasets.add_monitors(connection, number, MonitorPositions.of(ra=[3.0], dec=[-4.0], name=["Cas A"]))
-        datasets.add_monitors(connection, number, MonitorPositions.empty())
+        monitors.add_monitors(connection, number, MonitorPositions.of(ra=[3.0], dec=[-4.0], name=["Cas A"]))
+        monitors.add_monitors(connection, number, MonitorPositions.empty())
     with reading(engine) as connection:
         rows = connection.execute(select(Monitor.ra, Monitor.decl, Monitor.name).order_by(Monitor.id)).all()
     assert rows == [(1.0, 2.0, "somewhere"), (3.0, -4.0, "Cas A")]

@@ -9,7 +9,7 @@ from table_filler import fill_dataset
 from trap.dataset.records import KeptPixels
 from trap.db import deletion
 from trap.db.comparison import Side, compare_datasets
-from trap.db.datasets import find_dataset, open_dataset
+from trap.db.datasets import find_dataset, reopen_dataset
 from trap.db.deletion import delete_dataset
 from trap.db.engine import reading, transaction
 from trap.db.kept_pixels import insert_kept_pixels
@@ -83,7 +83,7 @@ def test_interrupted_deletion_takes_no_images_and_goes_on_when_called_again(busy
     with transaction(engine) as connection:
         assert find_dataset(connection, busy.id)["state"] == "deleting"
         with pytest.raises(DatabaseError, match="is being deleted"):
-            open_dataset(connection, busy.id)
+            reopen_dataset(connection, busy.id)
     delete_dataset(engine, busy.id)
     assert rows_left(engine) == set()
 

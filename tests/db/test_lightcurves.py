@@ -7,7 +7,7 @@ import pytest
 from busy_dataset import FIELD
 from made_up_survey import START, sources
 
-from trap.db import lightcurves
+from trap.db import lightcurves, metrics
 from trap.db.engine import transaction
 
 
@@ -67,7 +67,7 @@ def test_entries_near_a_position_come_nearest_first_across_ra_zero(make_dataset,
 
 def test_pieces_of_light_curves_are_never_cut(busy, ask):
     def pieces(connection, n_points):
-        return list(lightcurves.light_curve_points(connection, busy.id, n_points=n_points))
+        return list(metrics.light_curve_points(connection, busy.id, n_points=n_points))
 
     (whole,) = ask(pieces, 10**6)
     small = ask(pieces, 3)
@@ -84,7 +84,7 @@ def test_saved_metrics_replace_the_former_and_leave_the_rest(busy, engine):
     (before,) = busy.rows("SELECT * FROM varmetric WHERE newsource IS NOT NULL")
     columns = {name: [before[name]] for name in ("runcat", "band", "lightcurve_max", "lightcurve_avg")}
     with transaction(engine) as connection:
-        lightcurves.save_varmetric(connection, {**columns, "lightcurve_median": [0.5]})
+        metrics.save_varmetric(connection, {**columns, "lightcurve_median": [0.5]})
     (after,) = busy.rows("SELECT * FROM varmetric WHERE newsource IS NOT NULL")
     assert after == {**before, "lightcurve_median": 0.5}
 

@@ -11,7 +11,6 @@ from trap.db.engine import transaction
 from trap.db.resume import find_resumable
 from trap.db.timesteps import store_timestep
 from trap.errors import DatasetLockedError
-from trap.steps import persistence
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_timestep_stored_by_an_attempt_that_was_cut_off_is_not_stored_again(make
     assert answers[1] is None
 
 
-def test_timestep_after_which_another_run_has_stored_one_is_refused(make_dataset, engine):
+def test_timestep_after_which_another_run_has_stored_one_is_refused(make_dataset):
     dataset = make_dataset()
     dataset.process(FIELD.image(0))
     stale = dataset.state
@@ -81,5 +80,5 @@ def test_timestep_after_which_another_run_has_stored_one_is_refused(make_dataset
         other = replace(other, content_hash=f"{day}, other")
         with pytest.raises(DatasetLockedError, match="another run has written dataset .* nothing of .* is stored"):
             dataset.process(other)
-        dataset.state = persistence.load_state(engine, dataset.id, dataset.config)
+        dataset.reload()
         dataset.state.latest -= timedelta(days=1)

@@ -136,7 +136,7 @@ def test_timestep_that_fails_at_its_last_statement_leaves_nothing_behind(busy, e
         raise DatabaseError("disk full")
 
     with monkeypatch.context() as broken:
-        broken.setattr("trap.db.catalogue.save_metrics", fail)
+        broken.setattr("trap.db.timesteps.save_metrics", fail)
         with pytest.raises(DatabaseError, match="disk full"):
             busy.process(day, forced=forced)
     assert _rows_of_all_tables(engine) == before

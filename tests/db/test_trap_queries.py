@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 @pytest.fixture
 def ask_as_trap(make_dataset, engine, database_url):
     dataset = process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9)))
-    refresh_varmetric(engine, dataset.id)
+    refresh_varmetric(dataset.store)
     url = make_url(database_url)
     connection = psycopg2.connect(host=url.query.get("host", url.host), port=url.port,
                                   user=url.username, password=url.password, dbname=url.database)  # fmt: skip

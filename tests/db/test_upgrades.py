@@ -13,8 +13,8 @@ from trap.db import schema
 from trap.db.comparison import Side, compare_datasets
 from trap.db.engine import make_engine, reading
 from trap.db.models import Base
+from trap.db.store import Store
 from trap.db.upkeep import check_database
-from trap.steps import persistence
 from trap.steps.varmetric import refresh_varmetric
 
 
@@ -22,7 +22,7 @@ from trap.steps.varmetric import refresh_varmetric
 def made(make_dataset, engine):
     """What the newest software has stored."""
     dataset = process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9)))
-    refresh_varmetric(engine, dataset.id)
+    refresh_varmetric(dataset.store)
     return dataset
 
 
@@ -75,8 +75,8 @@ def test_old_dataset_is_gone_on_with_after_the_upgrade(old, made):
     engine = make_engine(old)
     schema.upgrade(engine)
     config = made.config
-    again = Dataset(engine, config, made.id, persistence.load_state(engine, made.id, config))
+    again = Dataset(engine, config, made.id, Store(engine, made.id).load_state(config))
     again.process(FIELD.image(5, sources([122.0, 125.0], [10.0, 10.0])), forced=forced)
-    refresh_varmetric(engine, made.id)
+    refresh_varmetric(again.store)
     assert check_database(engine) == []
     engine.dispose()

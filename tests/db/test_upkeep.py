@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("database_url")  # the database is spoilt
 def test_what_runs_leave_is_sound_and_stays_so_when_vacuumed(busy, engine):
     assert check_database(engine) == []
     vacuum_database(engine)
-    refresh_varmetric(engine, busy.id)
+    refresh_varmetric(busy.store)
     assert check_database(engine) == []
 
 

@@ -21,8 +21,9 @@ from flows.tasks import groups
 from trap import pipeline
 from trap.catalogues import MonitorPositions
 from trap.dataset.outcomes import ExitCode
+from trap.db.store import Store
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, TransientError, WorkerLostError
-from trap.steps import association, persistence
+from trap.steps import association
 from trap.workers.executors import ProcessExecutor
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -131,8 +132,8 @@ def test_without_prefect_the_rows_are_the_same(make_config, granularity, capfd):
 
 @pytest.mark.parametrize(("granularity", "task"), [("image", "store_timestep"), ("timestep", "timestep")])
 def test_a_step_that_fails_once_is_tried_again_and_the_run_completes(api, make_config, monkeypatch, granularity, task):
-    busy = failing(persistence.store_timestep, 1, TransientError("the database is busy"), on=2)
-    monkeypatch.setattr(persistence, "store_timestep", busy)
+    busy = failing(Store.store_timestep, 1, TransientError("the database is busy"), on=2)
+    monkeypatch.setattr(Store, "store_timestep", busy)
     config = make_config(f"busy {granularity}", granularity=granularity)
     summary = run(config)
     assert summary.exit_code is ExitCode.COMPLETE
@@ -209,9 +210,7 @@ def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, mak
     monkeypatch.setattr("flows.tasks.pace.TASK_SECONDS", 1e6)
     broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
     monkeypatch.setattr(association, "associate_extracted_sources", broken)
-    monkeypatch.setattr(
-        persistence, "store_timestep", failing(persistence.store_timestep, 1, TransientError("busy"), on=3)
-    )
+    monkeypatch.setattr(Store, "store_timestep", failing(Store.store_timestep, 1, TransientError("busy"), on=3))
     config = make_config("short steps", granularity="image", group_size=0)
     summary = run(config)
     assert [outcome.failure is None for outcome in summary.outcomes] == [True, True, False, True]
@@ -248,8 +247,8 @@ def test_steps_that_share_tasks_leave_the_same_rows(make_config, monkeypatch):
 def test_a_failure_that_cannot_be_recorded_ends_the_run(api, make_config, monkeypatch):
     broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=1)
     monkeypatch.setattr(association, "associate_extracted_sources", broken)
-    lost = failing(persistence.record_failure, 1, DatabaseError("the database is gone"), on=1)
-    monkeypatch.setattr(persistence, "record_failure", lost)
+    lost = failing(Store.record_failure, 1, DatabaseError("the database is gone"), on=1)
+    monkeypatch.setattr(Store, "record_failure", lost)
     with pytest.raises(DatabaseError, match="the database is gone"):
         run(make_config("gone", granularity="timestep"))
     whole = api.run_of("gone")
@@ -259,8 +258,8 @@ def test_a_failure_that_cannot_be_recorded_ends_the_run(api, make_config, monkey
 def test_a_step_that_does_not_recover_in_time_ends_the_run_and_the_next_one_goes_on(api, make_config, monkeypatch):
     config = make_config("full", granularity="timestep")
     with monkeypatch.context() as patch:
-        full = failing(persistence.store_timestep, 100, TransientError("disk full"), on=2)
-        patch.setattr(persistence, "store_timestep", full)
+        full = failing(Store.store_timestep, 100, TransientError("disk full"), on=2)
+        patch.setattr(Store, "store_timestep", full)
         with pytest.raises(TransientError, match="disk full"):
             run(config)
     whole = api.run_of("full")

@@ -235,7 +235,7 @@ def test_what_could_only_be_stored_too_late_is_left_out_before_any_work_goes_int
         assert (run.n_waiting, run.tally.behind) == (6, 14)
         assert begun == urls[:6]
         assert source.released == urls[6:]
-        with reading(dataset.engine) as connection:
+        with reading(dataset.store.engine) as connection:
             messages = connection.execute(text("SELECT message FROM timestep WHERE state = 'failed'")).scalars().all()
     assert len(messages) == 14
     assert messages[0] == "left out to keep up: 6 timesteps of 2.0 s were waiting"

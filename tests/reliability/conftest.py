@@ -45,5 +45,4 @@ def untroubled(make_config, tmp_path_factory):
 @pytest.fixture
 def impatient(monkeypatch):
     """Let nothing wait for long."""
-    for step in ("persistence", "varmetric"):
-        monkeypatch.setattr(f"trap.steps.{step}.STORE_DELAYS", (0.05, 0.1))
+    monkeypatch.setattr("trap.db.store.STORE_DELAYS", (0.05, 0.1))

@@ -31,13 +31,13 @@ def run(tmp_path_factory):
             dataset.process_group(group, SerialExecutor())
         entries = dataset.state.catalogue.entries["id"]
         new = [int(entries[row]) for image in dataset.summary().images for row in image.new_sources.entry]
-        yield dataset.engine, dataset.dataset_id, new, images
+        yield dataset.store, new, images
 
 
 def test_a_candidate_comes_with_its_light_curve_and_its_best_earlier_image(run):
-    engine, dataset, new, images = run
+    store, new, images = run
     assert len(new) == 1
-    (candidate,) = load_candidates(engine, dataset, new)
+    (candidate,) = load_candidates(store, new)
     assert candidate.facts["runcat"] == new[0]
     first = [str(path) for path in images].index(candidate.facts["url"])
     assert candidate.earlier in {str(path) for path in images[:first]}
@@ -46,14 +46,14 @@ def test_a_candidate_comes_with_its_light_curve_and_its_best_earlier_image(run):
 
 
 def test_what_nobody_asks_for_is_not_loaded(run):
-    engine, dataset, new, _ = run
-    assert load_candidates(engine, dataset, []) == []
-    assert load_candidates(engine, dataset, [max(new) + 1000]) == []
+    store, new, _ = run
+    assert load_candidates(store, []) == []
+    assert load_candidates(store, [max(new) + 1000]) == []
 
 
 def test_numbers_are_written_with_their_units(run):
-    engine, dataset, new, _ = run
-    (candidate,) = load_candidates(engine, dataset, new)
+    store, new, _ = run
+    (candidate,) = load_candidates(store, new)
     lines = dict(candidate_lines(candidate))
     assert lines["flux density"].startswith(f"{1e3 * candidate.facts['f_int']:.4g} ± ")
     assert lines["flux density"].endswith(" mJy")
@@ -61,8 +61,8 @@ def test_numbers_are_written_with_their_units(run):
 
 
 def test_pictures_show_the_light_curve_and_both_images(run):
-    engine, dataset, new, _ = run
-    (candidate,) = load_candidates(engine, dataset, new)
+    store, new, _ = run
+    (candidate,) = load_candidates(store, new)
     pictures = draw_candidate(candidate, PipelineConfig().reading)
     assert pictures.light_curve.startswith(PNG)
     assert pictures.cutouts.startswith(PNG)
@@ -72,8 +72,8 @@ def test_pictures_show_the_light_curve_and_both_images(run):
 
 def test_an_image_that_is_gone_costs_its_cut_out_and_says_so(run, tmp_path):
 
-    engine, dataset, new, _ = run
-    (candidate,) = load_candidates(engine, dataset, new)
+    store, new, _ = run
+    (candidate,) = load_candidates(store, new)
     gone = replace(candidate, facts={**candidate.facts, "url": str(tmp_path / "gone.fits")}, earlier="")
     pictures = draw_candidate(gone, PipelineConfig().reading)
     assert (pictures.cutouts, len(pictures.missing)) == (b"", 1)

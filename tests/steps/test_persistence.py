@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from trap.catalogues import MonitorPositions
 from trap.dataset.state import DatasetState
+from trap.db.opening import open_dataset
 from trap.errors import ConfigError, DatasetLockedError, DatasetNotFoundError
 from trap.images.image import Image
 from trap.quality import Rejection, RejectReason
@@ -38,7 +39,7 @@ def test_old_dataset_refuses_other_settings_and_names_them(engine, config):
 def test_old_dataset_refuses_new_monitored_positions(engine, config):
     made = persistence.create_dataset(engine, config)
     monitors = MonitorPositions.of(ra=[1.0], dec=[2.0], name="m")
-    with pytest.raises(ConfigError, match="has its monitored positions"):
+    with pytest.raises(ConfigError, match="has other monitored positions"):
         persistence.create_dataset(engine, config.with_options(persistence={"dataset_id": made}), monitors)
 
 
@@ -49,15 +50,15 @@ def test_a_key_finds_the_dataset_that_was_made_with_it(database_url, config):
     monitors = MonitorPositions.of(ra=[10.0], dec=[20.0], name=["watched"])
     numbers = []
     for given in (monitors, monitors, None):
-        with persistence.open_dataset(keyed, given) as (_, number):
-            numbers.append(number)
+        with open_dataset(keyed, given) as store:
+            numbers.append(store.dataset_id)
     assert numbers == [numbers[0]] * 3
     others = keyed.with_options(persistence={"dataset_key": "other"})
-    with persistence.open_dataset(others) as (_, number):
-        assert number != numbers[0]
+    with open_dataset(others) as store:
+        assert store.dataset_id != numbers[0]
     with (
         pytest.raises(ConfigError, match="monitored positions"),
-        persistence.open_dataset(keyed, MonitorPositions.of(ra=[11.0], dec=[20.0], name=["watched"])),
+        open_dataset(keyed, MonitorPositions.of(ra=[11.0], dec=[20.0], name=["watched"])),
     ):
         pass
 
@@ -69,9 +70,9 @@ def test_missing_dataset_is_said_to_be_missing(engine, config):
 
 def test_dataset_has_one_writer(database_url, config):
     config = config.with_options(execution={"database": database_url})
-    with persistence.open_dataset(config) as (_, dataset_id):
-        again = config.with_options(persistence={"dataset_id": dataset_id})
-        with pytest.raises(DatasetLockedError), persistence.open_dataset(again):
+    with open_dataset(config) as store:
+        again = config.with_options(persistence={"dataset_id": store.dataset_id})
+        with pytest.raises(DatasetLockedError), open_dataset(again):
             pass
 
 
@@ -84,7 +85,7 @@ def test_dataset_remembers_how_its_run_ended(database_url, engine, config, inter
     config = config.with_options(execution={"database": database_url})
 
     def run():
-        with persistence.open_dataset(config):
+        with open_dataset(config):
             if interruption:
                 raise interruption
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Engine
+    from trap.db.engine import Connection, Engine
 
 __all__ = [
     "check",

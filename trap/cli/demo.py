@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection
 
+    from trap.db.engine import Connection
     from trap.simulation.survey import Survey, SurveyConfig
     from trap.typing import Columns
 

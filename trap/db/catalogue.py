@@ -11,7 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import delete, insert, literal, select
 
 from trap import angles
 from trap.association.entries import NOT_PART
@@ -20,14 +20,11 @@ from trap.db.bulk import given_pairs, insert_columns, is_among, nullable, reserv
 from trap.db.models import (
     AssocSkyRegion,
     AssocXtrSource,
-    ExtractedSource,
-    Image,
     Lineage,
     Monitor,
     NewSource,
     RunningCatalog,
     RunningCatalogFlux,
-    VarMetric,
 )
 from trap.variability.metrics import FLUX_STATISTICS
 
@@ -35,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection, ScalarSelect
+    from sqlalchemy import Connection
 
     from trap.association.entries import CatalogueChanges, Fork
-    from trap.catalogues import Associations, NewSources, VarMetrics
+    from trap.catalogues import Associations, NewSources
     from trap.dataset.records import RegionLinks, TimestepRecord
     from trap.dataset.state import DatasetState
     from trap.typing import Ids
@@ -53,7 +50,6 @@ __all__ = [
     "link_monitors",
     "link_regions",
     "save_fluxes",
-    "save_metrics",
     "update_entries",
 ]
 
@@ -202,48 +198,6 @@ def link_monitors(connection: Connection, state: DatasetState, changes: Catalogu
     fresh = state.monitor_entries >= changes.n_before
     columns = {"id": state.monitors.id[fresh], "runcat": ids[state.monitor_entries[fresh]]}
     update_columns(connection, Monitor, columns)
-
-
-def save_metrics(
-    connection: Connection, metrics: VarMetrics, changes: CatalogueChanges, ids: Ids, bands: Sequence[int]
-) -> None:
-    """Store how much the touched entries vary; the median is NULL until it is worked out anew."""
-    columns = {
-        "runcat": ids[metrics.entry],
-        "band": np.array(bands, np.int64)[metrics.band],
-        "lightcurve_median": None,
-        **{name: nullable(values) for name, values in metrics.as_dict().items() if name not in ("entry", "band")},
-    }
-    upsert_columns(connection, VarMetric, columns, key=("runcat",))
-    _link_candidates(connection, ids[changes.n_before :])
-
-
-def _link_candidates(connection: Connection, entries: Ids) -> None:
-    """Tell new entries' metrics which candidate they are, and how far above the earlier noise."""
-    if not len(entries):
-        return
-
-    def candidate(value: Any) -> ScalarSelect[Any]:  # noqa: ANN401 (any column)
-        return (
-            select(value)
-            .select_from(NewSource)
-            .join(ExtractedSource, ExtractedSource.id == NewSource.trigger_xtrsrc)
-            .join(Image, Image.id == NewSource.previous_limits_image)
-            .where(NewSource.runcat == VarMetric.runcat)
-            .order_by(NewSource.id)
-            .limit(1)
-            .correlate(VarMetric)
-            .scalar_subquery()
-        )
-
-    values = {
-        "newsource": candidate(NewSource.id),
-        "sigma_rms_min": candidate(ExtractedSource.f_int / func.nullif(Image.rms_min, 0.0)),
-        "sigma_rms_max": candidate(ExtractedSource.f_int / func.nullif(Image.rms_max, 0.0)),
-        "sigma_local": candidate(NewSource.sigma_local),
-        "significance": candidate(NewSource.significance),
-    }
-    connection.execute(update(VarMetric).where(is_among(connection, VarMetric.runcat, entries)).values(values))
 
 
 def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:

@@ -17,7 +17,7 @@ from trap.association.noise_history import NoiseTiles
 from trap.catalogues import MonitorPositions
 from trap.dataset.state import DatasetState, EarlierImage
 from trap.db.bulk import read_columns
-from trap.db.datasets import find_dataset, latest_timestep
+from trap.db.datasets import find_dataset
 from trap.db.images import load_background
 from trap.db.measurements import load_found_sources
 from trap.db.models import (
@@ -30,6 +30,7 @@ from trap.db.models import (
     RunningCatalogFlux,
     SkyRegion,
 )
+from trap.db.timesteps import latest_timestep
 from trap.images.bands import Band
 from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion as Region

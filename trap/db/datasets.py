@@ -6,36 +6,29 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import exists, insert, select, update
 
 import trap
 from trap.config import PipelineConfig
 from trap.db.bulk import insert_columns, upsert_columns
-from trap.db.models import Config, Dataset, Image, Monitor, Run, Timestep, UnreadableImage
+from trap.db.models import Config, Dataset, Image, Timestep, UnreadableImage
 from trap.errors import DatabaseError, DatasetNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection, ScalarSelect
+    from sqlalchemy import Connection
 
-    from trap.catalogues import MonitorPositions
     from trap.dataset import records
 
 __all__ = [
-    "add_late_timestep",
-    "add_monitors",
-    "create_dataset",
     "find_dataset",
     "finish_dataset",
-    "has_monitors",
-    "insert_timestep",
-    "latest_timestep",
+    "insert_dataset",
     "number_of_key",
-    "open_dataset",
     "processed_hashes",
-    "record_failure",
     "rename_dataset",
+    "reopen_dataset",
     "store_unreadable",
     "stored_config",
 ]
@@ -50,7 +43,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def create_dataset(connection: Connection, config: PipelineConfig) -> int:
+def insert_dataset(connection: Connection, config: PipelineConfig) -> int:
     """Make a dataset, with the settings that shape its results frozen into it; returns its number.
 
     Raises
@@ -118,7 +111,7 @@ def rename_dataset(connection: Connection, dataset_id: int, description: str) ->
     connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(description=description))
 
 
-def open_dataset(connection: Connection, dataset_id: int) -> int:
+def reopen_dataset(connection: Connection, dataset_id: int) -> int:
     """Open a dataset for more images; returns its number.
 
     Raises
@@ -169,115 +162,11 @@ def processed_hashes(connection: Connection, dataset_id: int) -> set[str]:
     return set(connection.execute(select(Image.content_hash).where(Image.dataset == dataset_id)).scalars())
 
 
-def latest_timestep(connection: Connection, dataset_id: int) -> datetime | None:
-    """Start of the newest timestep that is stored and holds an image; None where there is none."""
-    newest = select(func.max(Timestep.taustart_ts)).where(
-        Timestep.dataset == dataset_id, Timestep.state == "done", Timestep.n_images > 0
-    )
-    return connection.execute(newest).scalar_one()
-
-
-def insert_timestep(
-    connection: Connection,
-    dataset_id: int,
-    taustart_ts: datetime,
-    counts: Mapping[str, int],
-    seconds: Mapping[str, float],
-    *,
-    state: str = "done",
-) -> int:
-    """Record that a timestep is stored; returns its row number.
-
-    It takes the place of a failure recorded before, and of an attempt in which no image could be read.
-
-    Parameters
-    ----------
-    counts
-        By column name, ``n_…``.
-    seconds
-        What each stage took.
-    state
-        'done' or 'late'.
-    """
-    same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
-    connection.execute(delete(Timestep).where(*same, or_(Timestep.state == "failed", Timestep.n_images == 0)))
-    row = insert(Timestep).values(
-        dataset=dataset_id,
-        run=_current_run(dataset_id),
-        taustart_ts=taustart_ts,
-        state=state,
-        stored_ts=datetime.now(UTC),
-        seconds=json.dumps(seconds),
-        **counts,
-    )
-    number: int = connection.execute(row.returning(Timestep.id)).scalar_one()
-    return number
-
-
-def add_late_timestep(
-    connection: Connection,
-    dataset_id: int,
-    taustart_ts: datetime,
-    counts: Mapping[str, int],
-    seconds: Mapping[str, float],
-) -> int:
-    """Record late images: with those of the same time that were stored, or as a timestep of their own.
-
-    Parameters and result are those of :func:`insert_timestep`.
-    """
-    same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
-    grown = update(Timestep).where(*same, Timestep.state != "failed", Timestep.n_images > 0)
-    values = {name: Timestep.__table__.c[name] + n for name, n in counts.items()}
-    number = connection.execute(grown.values(values).returning(Timestep.id)).scalar_one_or_none()
-    if number is None:
-        return insert_timestep(connection, dataset_id, taustart_ts, counts, seconds, state="late")
-    return int(number)
-
-
-def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetime, message: str) -> None:
-    """Record that a timestep failed, and why; a timestep that is stored stays so."""
-    done = select(Timestep.id).where(
-        Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts, Timestep.state != "failed"
-    )
-    if connection.execute(done).first() is not None:
-        return
-    run = connection.execute(select(_current_run(dataset_id))).scalar_one()
-    failure = {
-        "dataset": [dataset_id],
-        "run": run,
-        "taustart_ts": [taustart_ts],
-        "state": "failed",
-        "message": message,
-        "stored_ts": datetime.now(UTC),
-    }
-    upsert_columns(connection, Timestep, failure, key=("dataset", "taustart_ts"))
-
-
 def store_unreadable(connection: Connection, dataset_id: int, files: Sequence[records.UnreadableImage]) -> None:
     """Record files that could not be described; of one that fails again the newest reason is kept."""
     reasons = {file.url: file.reason for file in files}
     columns = {"dataset": dataset_id, "url": list(reasons), "reason": list(reasons.values())}
     upsert_columns(connection, UnreadableImage, columns, key=("dataset", "url"))
-
-
-def has_monitors(connection: Connection, dataset_id: int, monitors: MonitorPositions) -> bool:
-    """Tell whether the monitored positions of a dataset are these, in whatever order."""
-    rows = select(Monitor.ra, Monitor.decl, Monitor.name).where(Monitor.dataset == dataset_id)
-    stored = sorted(tuple(row) for row in connection.execute(rows))
-    given = zip(monitors.ra.tolist(), monitors.dec.tolist(), monitors.name.tolist(), strict=True)
-    return stored == sorted(given)
-
-
-def add_monitors(connection: Connection, dataset_id: int, monitors: MonitorPositions) -> None:
-    """Add positions to be measured in every image of a dataset from now on."""
-    columns = {"dataset": dataset_id, "ra": monitors.ra, "decl": monitors.dec, "name": monitors.name}
-    insert_columns(connection, Monitor, columns)
-
-
-def _current_run(dataset_id: int) -> ScalarSelect[int | None]:
-    """Select the run that is writing a dataset: there is one at most."""
-    running = select(func.max(Run.id)).where(Run.dataset == dataset_id, Run.state == "running")
-    return running.scalar_subquery()
 
 
 def _typed_text(value: Any) -> tuple[str, str]:  # noqa: ANN401 (what is not allowed is refused)

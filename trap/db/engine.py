@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -23,9 +23,17 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Engine
-
-__all__ = ["absolute_url", "database_errors", "is_transient", "make_engine", "reading", "show_url", "transaction"]
+__all__ = [
+    "Connection",
+    "Engine",
+    "absolute_url",
+    "database_errors",
+    "is_transient",
+    "make_engine",
+    "reading",
+    "show_url",
+    "transaction",
+]
 
 BUSY_TIMEOUT_SECONDS = 30
 """How long a writer on SQLite waits for another one; a timestep is stored in well under a second."""

@@ -7,18 +7,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
+from sqlalchemy.engine import make_url
 
 from trap.db.bulk import insert_columns, is_among
 from trap.db.models import ImageData
+from trap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
+    from trap.config import ExecutionConfig
     from trap.dataset.records import KeptPixels
 
-__all__ = ["find_pixels", "find_unshared_pixels", "insert_kept_pixels"]
+__all__ = ["find_pixels", "find_unshared_pixels", "insert_kept_pixels", "pixel_directory"]
+
+
+def pixel_directory(settings: ExecutionConfig) -> Path | None:
+    """Return the folder for kept pixels, or None if no pixels are kept.
+
+    Raises
+    ------
+    ConfigError
+        If pixels are to be kept in a folder that is neither set nor follows from the database.
+    """
+    if settings.keep_pixels == "no":
+        return None
+    if settings.pixel_directory:
+        return Path(settings.pixel_directory).absolute()
+    url = make_url(settings.database)
+    if url.get_backend_name() != "sqlite":
+        msg = "execution.pixel_directory must name a folder for the pixels of a PostgreSQL database"
+        raise ConfigError(msg)
+    return Path(f"{url.database}.pixels").absolute()
 
 
 def insert_kept_pixels(connection: Connection, ids: Sequence[int], kept: Sequence[KeptPixels]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from trap import angles
-from trap.db.bulk import is_among, read_columns, upsert_columns
+from trap.db.bulk import is_among, read_columns
 from trap.db.models import (
     AssocXtrSource,
     ExtractedSource,
@@ -28,7 +28,7 @@ from trap.db.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -42,11 +42,9 @@ __all__ = [
     "LightCurvePoint",
     "entries_near",
     "light_curve",
-    "light_curve_points",
     "lightcurve",
     "newest_transients",
     "runcat_entries",
-    "save_varmetric",
     "transients",
     "variables",
 ]
@@ -112,56 +110,6 @@ def lightcurve(connection: Connection, xtrsrc: int) -> list[LightCurvePoint]:
         .order_by(Image.taustart_ts, FrequencyBand.freq_central, source.id)
     )
     return [LightCurvePoint(*row) for row in connection.execute(rows)]
-
-
-def light_curve_points(connection: Connection, dataset_id: int, *, n_points: int = 500_000) -> Iterator[Columns]:
-    """Read all light curves of a dataset, piece by piece, never cutting one.
-
-    Parameters
-    ----------
-    n_points
-        About how many points to hold in memory at a time.
-
-    Yields
-    ------
-    ``runcat``, ``band``, ``stokes``, ``f_int`` and ``f_int_err`` [Jy], ``taustart_ts``; in order of the
-    first three and of time.
-    """
-    point, source, flux = AssocXtrSource, ExtractedSource, RunningCatalogFlux
-    in_dataset = RunningCatalog.dataset == dataset_id
-    lengths = (
-        select(flux.runcat, func.sum(flux.f_datapoints).label("n"))
-        .join(RunningCatalog, RunningCatalog.id == flux.runcat)
-        .where(in_dataset)
-        .group_by(flux.runcat)
-        .order_by(flux.runcat)
-    )
-    counted = connection.execute(lengths).all()
-    piece = np.cumsum([int(row.n) for row in counted]) // n_points
-    entries = np.array([row.runcat for row in counted], np.int64)
-    for number in np.unique(piece):
-        chosen = entries[piece == number]
-        rows = (
-            select(point.runcat, Image.band, Image.stokes, source.f_int, source.f_int_err, Image.taustart_ts)
-            .join(source, source.id == point.xtrsrc)
-            .join(Image, Image.id == source.image)
-            .join(RunningCatalog, RunningCatalog.id == point.runcat)
-            .where(in_dataset, point.runcat.between(int(chosen[0]), int(chosen[-1])))
-            .order_by(point.runcat, Image.band, Image.stokes, Image.taustart_ts, source.id)
-        )
-        yield read_columns(connection, rows)
-
-
-def save_varmetric(connection: Connection, columns: Mapping[str, Any]) -> None:
-    """Store how much entries vary, in place of what was stored for them before.
-
-    Parameters
-    ----------
-    columns
-        ``runcat`` and any of the columns of table ``varmetric``; with a new entry ``band``,
-        ``lightcurve_max`` and ``lightcurve_avg`` must be among them.
-    """
-    upsert_columns(connection, VarMetric, columns, key=("runcat",))
 
 
 def entries_near(connection: Connection, dataset_id: int, ra: float, dec: float, *, radius: float) -> Columns:

@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, union
 
 from trap.db.bulk import is_among
-from trap.db.datasets import latest_timestep
-from trap.db.models import Dataset, Image, Timestep, UnreadableImage
+from trap.db.models import Dataset, Image, UnreadableImage
 from trap.db.runs import latest_config
-from trap.errors import DatasetLockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
     from trap.config import PipelineConfig
 
-__all__ = ["claim_timestep", "find_resumable"]
+__all__ = ["find_resumable"]
 
 FIND_OR_MAKE_LOCK = 0x74726171
 """Held by whoever looks for a dataset to go on with until it is made: two runs at once must not make two."""
@@ -75,46 +72,3 @@ def _images_of(toml: str | None) -> tuple[str, ...] | None:
     if toml is None:
         return None
     return tuple(tomllib.loads(toml)["execution"]["images"])
-
-
-def claim_timestep(
-    connection: Connection, dataset_id: int, taustart_ts: datetime, *, hashes: Collection[str], latest: datetime | None
-) -> bool:
-    """Make sure that a timestep may be stored after what a run knows; others wait for the transaction's end.
-
-    Parameters
-    ----------
-    hashes
-        Contents of its images.
-    latest
-        Newest timestep that the run knows to be stored.
-
-    Returns
-    -------
-    False if this very timestep is stored: by an attempt whose connection was lost before it heard so.
-
-    Raises
-    ------
-    DatasetLockedError
-        If another run has stored something since.
-    """
-    connection.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update())
-    newest = latest_timestep(connection, dataset_id)
-    if newest is None or (latest is not None and newest <= latest):
-        return True
-    if newest == taustart_ts and _contents(connection, dataset_id, taustart_ts) == set(hashes):
-        return False
-    msg = (
-        f"another run has written dataset {dataset_id} up to {newest.isoformat()} meanwhile; "
-        f"nothing of {taustart_ts.isoformat()} is stored"
-    )
-    raise DatasetLockedError(msg)
-
-
-def _contents(connection: Connection, dataset_id: int, taustart_ts: datetime) -> set[str]:
-    rows = (
-        select(Image.content_hash)
-        .join(Timestep, Timestep.id == Image.timestep)
-        .where(Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
-    )
-    return set(connection.execute(rows).scalars())

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from trap.catalogues import Association, Associations, ExtractType, FitRequests, Measurements, NewSources
 from trap.dataset.records import StoredIds
 from trap.db import catalogue
-from trap.db.datasets import add_late_timestep, insert_timestep, processed_hashes, store_unreadable
+from trap.db.bulk import upsert_columns
+from trap.db.datasets import processed_hashes, store_unreadable
 from trap.db.images import insert_images
 from trap.db.kept_pixels import insert_kept_pixels
 from trap.db.measurements import insert_measurements
-from trap.db.resume import claim_timestep
+from trap.db.metrics import save_metrics
+from trap.db.models import Dataset, Image, Run, Timestep
+from trap.errors import DatasetLockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, ScalarSelect
 
     from trap.dataset.records import TimestepRecord
     from trap.dataset.state import DatasetState
     from trap.typing import Ids
 
 
-__all__ = ["store_late_images", "store_timestep"]
+__all__ = [
+    "add_late_timestep",
+    "claim_timestep",
+    "insert_timestep",
+    "latest_timestep",
+    "record_failure",
+    "store_late_images",
+    "store_timestep",
+]
 
 MAKES_ENTRY = (Association.NEW_SOURCE, Association.MONITOR_FIRST, Association.PART, Association.BLEND)
 """Types of points that are the first of an entry which is no fork."""
@@ -86,7 +100,7 @@ def store_timestep(
     catalogue.insert_lineage(connection, timestep, record.changes, ids)
     catalogue.link_regions(connection, record.links, ids, images.regions)
     catalogue.link_monitors(connection, state, record.changes, ids)
-    catalogue.save_metrics(connection, record.metrics, record.changes, ids, images.bands)
+    save_metrics(connection, record.metrics, record.changes, ids, images.bands)
     return StoredIds(
         images=images.images, entries=ids[record.changes.n_before :], bands=images.bands, regions=images.regions
     )
@@ -106,6 +120,139 @@ def store_late_images(
     entries: Ids = state.catalogue.entries["id"].copy()
     catalogue.link_regions(connection, record.links, entries, images.regions)
     return StoredIds(images=images.images, entries=entries[:0], bands=images.bands, regions=images.regions)
+
+
+def claim_timestep(
+    connection: Connection, dataset_id: int, taustart_ts: datetime, *, hashes: Collection[str], latest: datetime | None
+) -> bool:
+    """Make sure that a timestep may be stored after what a run knows; others wait for the transaction's end.
+
+    Parameters
+    ----------
+    hashes
+        Contents of its images.
+    latest
+        Newest timestep that the run knows to be stored.
+
+    Returns
+    -------
+    False if this very timestep is stored: by an attempt whose connection was lost before it heard so.
+
+    Raises
+    ------
+    DatasetLockedError
+        If another run has stored something since.
+    """
+    connection.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update())
+    newest = latest_timestep(connection, dataset_id)
+    if newest is None or (latest is not None and newest <= latest):
+        return True
+    if newest == taustart_ts and _contents(connection, dataset_id, taustart_ts) == set(hashes):
+        return False
+    msg = (
+        f"another run has written dataset {dataset_id} up to {newest.isoformat()} meanwhile; "
+        f"nothing of {taustart_ts.isoformat()} is stored"
+    )
+    raise DatasetLockedError(msg)
+
+
+def _contents(connection: Connection, dataset_id: int, taustart_ts: datetime) -> set[str]:
+    rows = (
+        select(Image.content_hash)
+        .join(Timestep, Timestep.id == Image.timestep)
+        .where(Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
+    )
+    return set(connection.execute(rows).scalars())
+
+
+def latest_timestep(connection: Connection, dataset_id: int) -> datetime | None:
+    """Start of the newest timestep that is stored and holds an image; None where there is none."""
+    newest = select(func.max(Timestep.taustart_ts)).where(
+        Timestep.dataset == dataset_id, Timestep.state == "done", Timestep.n_images > 0
+    )
+    return connection.execute(newest).scalar_one()
+
+
+def insert_timestep(
+    connection: Connection,
+    dataset_id: int,
+    taustart_ts: datetime,
+    counts: Mapping[str, int],
+    seconds: Mapping[str, float],
+    *,
+    state: str = "done",
+) -> int:
+    """Record that a timestep is stored; returns its row number.
+
+    It takes the place of a failure recorded before, and of an attempt in which no image could be read.
+
+    Parameters
+    ----------
+    counts
+        By column name, ``n_…``.
+    seconds
+        What each stage took.
+    state
+        'done' or 'late'.
+    """
+    same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
+    connection.execute(delete(Timestep).where(*same, or_(Timestep.state == "failed", Timestep.n_images == 0)))
+    row = insert(Timestep).values(
+        dataset=dataset_id,
+        run=_current_run(dataset_id),
+        taustart_ts=taustart_ts,
+        state=state,
+        stored_ts=datetime.now(UTC),
+        seconds=json.dumps(seconds),
+        **counts,
+    )
+    number: int = connection.execute(row.returning(Timestep.id)).scalar_one()
+    return number
+
+
+def add_late_timestep(
+    connection: Connection,
+    dataset_id: int,
+    taustart_ts: datetime,
+    counts: Mapping[str, int],
+    seconds: Mapping[str, float],
+) -> int:
+    """Record late images: with those of the same time that were stored, or as a timestep of their own.
+
+    Parameters and result are those of :func:`insert_timestep`.
+    """
+    same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
+    grown = update(Timestep).where(*same, Timestep.state != "failed", Timestep.n_images > 0)
+    values = {name: Timestep.__table__.c[name] + n for name, n in counts.items()}
+    number = connection.execute(grown.values(values).returning(Timestep.id)).scalar_one_or_none()
+    if number is None:
+        return insert_timestep(connection, dataset_id, taustart_ts, counts, seconds, state="late")
+    return int(number)
+
+
+def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetime, message: str) -> None:
+    """Record that a timestep failed, and why; a timestep that is stored stays so."""
+    done = select(Timestep.id).where(
+        Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts, Timestep.state != "failed"
+    )
+    if connection.execute(done).first() is not None:
+        return
+    run = connection.execute(select(_current_run(dataset_id))).scalar_one()
+    failure = {
+        "dataset": [dataset_id],
+        "run": run,
+        "taustart_ts": [taustart_ts],
+        "state": "failed",
+        "message": message,
+        "stored_ts": datetime.now(UTC),
+    }
+    upsert_columns(connection, Timestep, failure, key=("dataset", "taustart_ts"))
+
+
+def _current_run(dataset_id: int) -> ScalarSelect[int | None]:
+    """Select the run that is writing a dataset: there is one at most."""
+    running = select(func.max(Run.id)).where(Run.dataset == dataset_id, Run.state == "running")
+    return running.scalar_subquery()
 
 
 def _insert_measurements(

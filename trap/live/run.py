@@ -28,7 +28,6 @@ from trap.pipeline import RETRY_DELAYS, open_run
 from trap.retry import call_patiently
 from trap.run.image_measurement import measure_image, warm_up
 from trap.run.look_ahead import LookAhead
-from trap.steps import persistence
 from trap.steps.misc import ImageMetadataForSort
 from trap.workers.pools import Workers, open_workers
 
@@ -159,9 +158,9 @@ class LiveRun:
         self._assembler = Assembler(
             n_images=live.images_per_timestep,
             timeout_seconds=live.timestep_timeout_seconds,
-            latest=persistence.latest_timestep(dataset.engine, dataset.dataset_id),
+            latest=dataset.store.latest_timestep(),
         )
-        self._known = persistence.known_contents(dataset.engine, dataset.dataset_id)
+        self._known = dataset.store.known_contents()
         self._closed: deque[ClosedTimestep] = deque()
         self._behind: dict[datetime, float] = {}
         self._seconds: deque[float] = deque(maxlen=N_LATEST)
@@ -280,7 +279,7 @@ class LiveRun:
         if self.n_waiting * typical <= self._live.max_lag_seconds:
             return False
         reason = f"left out to keep up: {self.n_waiting} timesteps of {typical:.1f} s were waiting"
-        persistence.record_failure(self.dataset.engine, self.dataset.dataset_id, taustart, reason)
+        self.dataset.store.record_failure(taustart, reason)
         while len(self._behind) >= MAX_TOLD:
             del self._behind[next(iter(self._behind))]
         self._behind[taustart] = time.monotonic()

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Engine
-
+    from trap.db.engine import Engine
     from trap.images.incoming import Arrival
 
 __all__ = ["Ledger", "open_ledger"]

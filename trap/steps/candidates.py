@@ -14,16 +14,18 @@ from trap.report.text import sky_position
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Engine
+    from trap.db.store import Store
 
 __all__ = ["Candidate", "Pictures", "candidate_lines", "draw_candidate", "load_candidates"]
 
 
-def load_candidates(engine: Engine, dataset_id: int, entries: Sequence[int]) -> list[Candidate]:
+def load_candidates(store: Store, entries: Sequence[int]) -> list[Candidate]:
     """Load candidates with their light curves so far.
 
     Parameters
     ----------
+    store
+        The dataset.
     entries
         Row numbers of the running catalogue, few enough for a query each.
 
@@ -33,8 +35,8 @@ def load_candidates(engine: Engine, dataset_id: int, entries: Sequence[int]) -> 
     """
     if not entries:
         return []
-    with reading(engine) as connection:
-        found = lightcurves.transients(connection, dataset_id, entries=entries)
+    with reading(store.engine) as connection:
+        found = lightcurves.transients(connection, store.dataset_id, entries=entries)
         earlier = image_urls(connection, found["previous_limits_image"])
         rows = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
         return [

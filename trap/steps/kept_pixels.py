@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy.engine import make_url
 
 from trap.catalogues import ExtractType
 from trap.dataset.records import KeptPixels
-from trap.errors import ConfigError
+from trap.db.kept_pixels import pixel_directory
 from trap.images.image import Image
 from trap.images.kept_pixels import keep_cutouts, keep_image
 
@@ -22,26 +20,7 @@ if TYPE_CHECKING:
     from trap.config import ExecutionConfig
     from trap.dataset.records import ImageRecord
 
-__all__ = ["keep_pixels", "pixel_directory"]
-
-
-def pixel_directory(settings: ExecutionConfig) -> Path | None:
-    """Say where pixels are kept; None where they are not.
-
-    Raises
-    ------
-    ConfigError
-        If they are to be kept, but a folder for them is neither given nor follows from the database.
-    """
-    if settings.keep_pixels == "no":
-        return None
-    if settings.pixel_directory:
-        return Path(settings.pixel_directory).absolute()
-    url = make_url(settings.database)
-    if url.get_backend_name() != "sqlite":
-        msg = "execution.pixel_directory must name a folder for the pixels of a PostgreSQL database"
-        raise ConfigError(msg)
-    return Path(f"{url.database}.pixels").absolute()
+__all__ = ["keep_pixels"]
 
 
 def keep_pixels(images: Sequence[ImageRecord], settings: ExecutionConfig) -> tuple[KeptPixels, ...]:

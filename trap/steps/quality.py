@@ -10,11 +10,10 @@ from trap.db import images as stored_images
 from trap.extraction.field import measured_mask
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
+    from trap.db.engine import Connection
     from trap.extraction.mesh import Background
     from trap.images.image import Image
     from trap.quality import Finding, Rejection, RejectReason

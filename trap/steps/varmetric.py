@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import VarMetrics
-from trap.db.engine import transaction
-from trap.db.lightcurves import light_curve_points, save_varmetric
-from trap.retry import STORE_DELAYS, call_patiently
+from trap.db.metrics import refresh_metrics
 from trap.variability.metrics import (
     FLUX_STATISTICS,
     eta_p_value,
@@ -26,10 +24,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
-    from sqlalchemy import Connection, Engine
 
     from trap.dataset.records import ImageRecord
     from trap.dataset.state import DatasetState
+    from trap.db.engine import Connection
+    from trap.db.store import Store
 
 __all__ = ["execute_store_varmetric", "refresh_varmetric", "summarise_touched"]
 
@@ -107,18 +106,12 @@ def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:
     and inserting the whole table, and failed where a flux density occurred twice; here it is done
     once, at the end of a run, in bounded memory. The transaction is the caller's.
     """
-    for points in light_curve_points(connection, dataset_id):
-        save_varmetric(connection, _summarise(points))
+    refresh_metrics(connection, dataset_id, _summarise)
 
 
-def refresh_varmetric(engine: Engine, dataset_id: int) -> None:
-    """Summarise all light curves of a dataset anew, in a transaction of its own; tried again as those of timesteps."""
-
-    def refresh() -> None:
-        with transaction(engine) as connection:
-            execute_store_varmetric(connection, dataset_id)
-
-    call_patiently(refresh, STORE_DELAYS)
+def refresh_varmetric(store: Store) -> None:
+    """Recompute the metrics of all light curves of a dataset from their stored points, and add their medians."""
+    store.refresh_metrics(_summarise)
 
 
 def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

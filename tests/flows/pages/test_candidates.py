@@ -41,7 +41,7 @@ def stored(monkeypatch):
     monkeypatch.setattr(
         candidates, "create_markdown_artifact", lambda text, key, **_: pages.append((key, text)) or f"id-of-{key}"
     )
-    monkeypatch.setattr(candidates, "load_candidates", lambda _engine, _dataset, entries: list(map(candidate, entries)))
+    monkeypatch.setattr(candidates, "load_candidates", lambda _store, entries: list(map(candidate, entries)))
     monkeypatch.setattr(candidates, "draw_candidate", lambda *_: Pictures(light_curve=b"curve", cutouts=b"cut"))
     monkeypatch.setattr(candidates, "MAX_PAGES", 2)
     monkeypatch.setattr(candidates, "MAX_FILES", 3)
@@ -50,7 +50,7 @@ def stored(monkeypatch):
 
 def dataset(pictures):
     execution = {"pictures": str(pictures)}
-    return SimpleNamespace(engine=None, dataset_id=7, config=PipelineConfig().with_options(execution=execution))
+    return SimpleNamespace(store=None, dataset_id=7, config=PipelineConfig().with_options(execution=execution))
 
 
 def timestep(*entries):

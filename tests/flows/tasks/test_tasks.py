@@ -14,9 +14,10 @@ from prefect.task_engine import TaskRunTimeoutError
 from flows.tasks.policies import POLICIES, TIMESTEP, Policy, time_label
 from flows.tasks.tasks import call_task, is_transient, make_task
 from trap.config import PipelineConfig
+from trap.db.store import Store
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
 from trap.run import image_measurement
-from trap.steps import association, backward_fitting, forced_fitting, persistence
+from trap.steps import association, backward_fitting, forced_fitting
 
 STEPS = {
     step.__name__: step
@@ -24,9 +25,9 @@ STEPS = {
         image_measurement.measure_image,
         forced_fitting.perform_forced_fits,
         backward_fitting.perform_backward_fits,
-        persistence.load_state,
+        Store.load_state,
         association.associate_extracted_sources,
-        persistence.store_timestep,
+        Store.store_timestep,
     )
 }
 
@@ -98,10 +99,10 @@ def test_runs_are_called_after_what_they_work_on():
     labels = [
         POLICIES["measure_image"].label("/far/away/a.fits", config),
         POLICIES["perform_forced_fits"].label([1, 2], "/far/away/a.fits", config, background=None, neighbours=None),
-        POLICIES["load_state"].label(None, 1, config),
+        POLICIES["load_state"].label(config),
         POLICIES["associate_extracted_sources"].label(None, [result]),
         POLICIES["associate_extracted_sources"].label(None, []),
-        POLICIES["store_timestep"].label(None, 1, record, None),
+        POLICIES["store_timestep"].label(record, None),
     ]
     time = "2012-01-01 12:00:00"
     assert labels == ["a.fits", "a.fits, 2 positions", "", time, "no images", time]

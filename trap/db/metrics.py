@@ -1,0 +1,147 @@
+"""Table ``varmetric``: the points that its values are computed from, and its only writers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select, update
+
+from trap.db.bulk import is_among, nullable, read_columns, upsert_columns
+from trap.db.models import (
+    AssocXtrSource,
+    ExtractedSource,
+    Image,
+    NewSource,
+    RunningCatalog,
+    RunningCatalogFlux,
+    VarMetric,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection, ScalarSelect
+
+    from trap.association.entries import CatalogueChanges
+    from trap.catalogues import VarMetrics
+    from trap.typing import Ids
+
+    Columns = dict[str, NDArray[Any]]
+
+__all__ = ["Summarise", "light_curve_points", "refresh_metrics", "save_metrics", "save_varmetric"]
+
+Summarise = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
+"""Function from the points of whole light curves, as :func:`light_curve_points` yields them, to columns of
+``varmetric``."""
+
+
+def refresh_metrics(connection: Connection, dataset_id: int, summarise: Summarise) -> None:
+    """Recompute the variability metrics of all light curves of a dataset from their stored points.
+
+    Parameters
+    ----------
+    connection
+        Connection in a transaction of the caller.
+    dataset_id
+        Number of the dataset.
+    summarise
+        Function from the points of whole light curves to the columns of ``varmetric``; called once for each piece
+        of the dataset.
+    """
+    for points in light_curve_points(connection, dataset_id):
+        save_varmetric(connection, summarise(points))
+
+
+def light_curve_points(connection: Connection, dataset_id: int, *, n_points: int = 500_000) -> Iterator[Columns]:
+    """Read all light curves of a dataset, piece by piece, never cutting one.
+
+    Parameters
+    ----------
+    n_points
+        About how many points to hold in memory at a time.
+
+    Yields
+    ------
+    ``runcat``, ``band``, ``stokes``, ``f_int`` and ``f_int_err`` [Jy], ``taustart_ts``; in order of the
+    first three and of time.
+    """
+    point, source, flux = AssocXtrSource, ExtractedSource, RunningCatalogFlux
+    in_dataset = RunningCatalog.dataset == dataset_id
+    lengths = (
+        select(flux.runcat, func.sum(flux.f_datapoints).label("n"))
+        .join(RunningCatalog, RunningCatalog.id == flux.runcat)
+        .where(in_dataset)
+        .group_by(flux.runcat)
+        .order_by(flux.runcat)
+    )
+    counted = connection.execute(lengths).all()
+    piece = np.cumsum([int(row.n) for row in counted]) // n_points
+    entries = np.array([row.runcat for row in counted], np.int64)
+    for number in np.unique(piece):
+        chosen = entries[piece == number]
+        rows = (
+            select(point.runcat, Image.band, Image.stokes, source.f_int, source.f_int_err, Image.taustart_ts)
+            .join(source, source.id == point.xtrsrc)
+            .join(Image, Image.id == source.image)
+            .join(RunningCatalog, RunningCatalog.id == point.runcat)
+            .where(in_dataset, point.runcat.between(int(chosen[0]), int(chosen[-1])))
+            .order_by(point.runcat, Image.band, Image.stokes, Image.taustart_ts, source.id)
+        )
+        yield read_columns(connection, rows)
+
+
+def save_varmetric(connection: Connection, columns: Mapping[str, Any]) -> None:
+    """Store how much entries vary, in place of what was stored for them before.
+
+    Parameters
+    ----------
+    columns
+        ``runcat`` and any of the columns of table ``varmetric``; with a new entry ``band``,
+        ``lightcurve_max`` and ``lightcurve_avg`` must be among them.
+    """
+    upsert_columns(connection, VarMetric, columns, key=("runcat",))
+
+
+def save_metrics(
+    connection: Connection, metrics: VarMetrics, changes: CatalogueChanges, ids: Ids, bands: Sequence[int]
+) -> None:
+    """Store how much the touched entries vary; the median is NULL until it is worked out anew."""
+    columns = {
+        "runcat": ids[metrics.entry],
+        "band": np.array(bands, np.int64)[metrics.band],
+        "lightcurve_median": None,
+        **{name: nullable(values) for name, values in metrics.as_dict().items() if name not in ("entry", "band")},
+    }
+    upsert_columns(connection, VarMetric, columns, key=("runcat",))
+    _link_candidates(connection, ids[changes.n_before :])
+
+
+def _link_candidates(connection: Connection, entries: Ids) -> None:
+    """Tell new entries' metrics which candidate they are, and how far above the earlier noise."""
+    if not len(entries):
+        return
+
+    def candidate(value: Any) -> ScalarSelect[Any]:  # noqa: ANN401 (any column)
+        return (
+            select(value)
+            .select_from(NewSource)
+            .join(ExtractedSource, ExtractedSource.id == NewSource.trigger_xtrsrc)
+            .join(Image, Image.id == NewSource.previous_limits_image)
+            .where(NewSource.runcat == VarMetric.runcat)
+            .order_by(NewSource.id)
+            .limit(1)
+            .correlate(VarMetric)
+            .scalar_subquery()
+        )
+
+    values = {
+        "newsource": candidate(NewSource.id),
+        "sigma_rms_min": candidate(ExtractedSource.f_int / func.nullif(Image.rms_min, 0.0)),
+        "sigma_rms_max": candidate(ExtractedSource.f_int / func.nullif(Image.rms_max, 0.0)),
+        "sigma_local": candidate(NewSource.sigma_local),
+        "significance": candidate(NewSource.significance),
+    }
+    connection.execute(update(VarMetric).where(is_among(connection, VarMetric.runcat, entries)).values(values))

@@ -1,0 +1,151 @@
+"""A handle of one dataset: each method is one transaction, retried if the database may recover."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from trap.db import dataset_state, datasets, metrics, timesteps
+from trap.db.engine import reading, transaction
+from trap.db.locks import confirm_writer
+from trap.retry import STORE_DELAYS, call_patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Engine
+
+    from trap.config import PipelineConfig
+    from trap.dataset.records import StoredIds, TimestepRecord, UnreadableImage
+    from trap.dataset.state import DatasetState
+    from trap.db.metrics import Summarise
+
+__all__ = ["Store", "retried"]
+
+T = TypeVar("T")
+
+
+class Store:
+    """One dataset of a database.
+
+    Parameters
+    ----------
+    engine
+        An upgraded database.
+    dataset_id
+        Number of the dataset. A caller that writes holds its writer lock, see :func:`trap.db.locks.writing`.
+
+    Attributes
+    ----------
+    engine
+        The database, for queries of :mod:`trap.db.lightcurves` and :mod:`trap.db.overview`.
+    dataset_id
+        Number of the dataset.
+    """
+
+    def __init__(self, engine: Engine, dataset_id: int) -> None:
+        self.engine = engine
+        self.dataset_id = dataset_id
+
+    def load_state(self, config: PipelineConfig) -> DatasetState:
+        """Load the state that the latest stored timestep left behind.
+
+        Parameters
+        ----------
+        config
+            All settings.
+
+        Returns
+        -------
+        A new object; later changes of it are not written back.
+        """
+        with reading(self.engine) as connection:
+            return dataset_state.load_state(connection, self.dataset_id, config)
+
+    def known_contents(self) -> set[str]:
+        """Return the content hashes of all images in the dataset, including rejected ones."""
+        with reading(self.engine) as connection:
+            return datasets.processed_hashes(connection, self.dataset_id)
+
+    def latest_timestep(self) -> datetime | None:
+        """Return the start of the newest stored timestep; None if no timestep is stored."""
+        with reading(self.engine) as connection:
+            return timesteps.latest_timestep(connection, self.dataset_id)
+
+    def store_timestep(self, record: TimestepRecord, state: DatasetState) -> StoredIds | None:
+        """Store a timestep: all of it or nothing. Nothing in memory is changed.
+
+        Parameters
+        ----------
+        record
+            Measurements of the timestep, and the changes that they caused.
+        state
+            State of the dataset after the timestep.
+
+        Returns
+        -------
+        Row numbers of the new rows. None if an earlier attempt stored the timestep but lost its connection before
+        the confirmation arrived: the state must then be loaded again.
+
+        Raises
+        ------
+        TransientError, DatabaseError
+            If the timestep cannot be stored; nothing of it is in the database then.
+        DatasetLockedError
+            If another run writes the dataset.
+        """
+        store = timesteps.store_late_images if record.is_late else timesteps.store_timestep
+
+        def attempt() -> StoredIds | None:
+            confirm_writer(self.engine, self.dataset_id)
+            with transaction(self.engine) as connection:
+                return store(connection, self.dataset_id, record, state)
+
+        return retried(attempt)
+
+    def refresh_metrics(self, summarise: Summarise) -> None:
+        """Recompute the variability metrics of all light curves from their stored points.
+
+        Parameters
+        ----------
+        summarise
+            Function from the points of whole light curves to the columns of ``varmetric``.
+        """
+
+        def attempt() -> None:
+            with transaction(self.engine) as connection:
+                metrics.refresh_metrics(connection, self.dataset_id, summarise)
+
+        retried(attempt)
+
+    def record_failure(self, taustart_ts: datetime, reason: str) -> None:
+        """Record a failed timestep. Not retried: the caller decides what a failing record means.
+
+        Parameters
+        ----------
+        taustart_ts
+            Start of the timestep.
+        reason
+            Message of the error.
+        """
+        with transaction(self.engine) as connection:
+            timesteps.record_failure(connection, self.dataset_id, taustart_ts, reason)
+
+    def store_unreadable(self, files: Sequence[UnreadableImage]) -> None:
+        """Record files whose headers or pixels could not be read.
+
+        Parameters
+        ----------
+        files
+            Paths and reasons.
+        """
+        with transaction(self.engine) as connection:
+            datasets.store_unreadable(connection, self.dataset_id, files)
+
+
+def retried(attempt: Callable[[], T]) -> T:
+    """Call a function that stores something in one transaction; retry it after a transient error.
+
+    All transactions that are retried are retried here.
+    """
+    return call_patiently(attempt, STORE_DELAYS)
