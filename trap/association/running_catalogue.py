@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trap.association.entries import LightCurveKey
     from trap.association.pairs import CandidatePairs
     from trap.images.skyregion import SkyRegion
-    from trap.typing import Indices
+    from trap.typing import Ids, Indices
     from trap.variability.constancy import Constancy
 
 
@@ -55,8 +55,8 @@ class RunningCatalogue:
 
     @property
     def entries(self) -> NDArray[Any]:
-        """(n,) of :data:`ENTRY` — all rows, forked ones included (``active`` tells)."""
-        return self._entries[: self._n]
+        """(n,) of :data:`ENTRY`, read-only — all rows, including forked ones, which are not ``active``."""
+        return _read_only(self._entries[: self._n])
 
     @property
     def light_curves(self) -> tuple[LightCurveKey, ...]:
@@ -64,10 +64,45 @@ class RunningCatalogue:
         return tuple(sorted(self._fluxes))
 
     def fluxes(self, key: LightCurveKey) -> NDArray[Any]:
-        """(n,) of :data:`~trap.variability.metrics.FLUX_STATISTICS` — ``n`` is 0 where there is no point."""
+        """Return the statistics of all entries' light curves in one band and Stokes parameter.
+
+        Returns
+        -------
+        (n,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`, read-only; ``n`` is 0 for an entry without points.
+        """
+        return _read_only(self._curves(key))
+
+    def _curves(self, key: LightCurveKey) -> NDArray[Any]:
+        """Return the writable statistics of a band and Stokes parameter, adding them if they are new."""
         if key not in self._fluxes:
             self._fluxes[key] = np.zeros(len(self._entries), FLUX_STATISTICS)
         return self._fluxes[key][: self._n]
+
+    def assign_ids(self, n_before: int, ids: Ids) -> None:
+        """Record the row numbers that the database gave to new entries.
+
+        Parameters
+        ----------
+        n_before
+            Number of entries that have row numbers already; they come first.
+        ids
+            (n - n_before,) — row numbers of the other entries, in order.
+        """
+        self._entries["id"][n_before : self._n] = ids
+
+    def load_fluxes(self, key: LightCurveKey, rows: Indices, statistics: NDArray[Any]) -> None:
+        """Replace the statistics of light curves by stored values.
+
+        Parameters
+        ----------
+        key
+            Band and Stokes parameter.
+        rows
+            (m,) — entries.
+        statistics
+            (m,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`.
+        """
+        self._curves(key)[rows] = statistics
 
     def positions(self, rows: Indices) -> Positions:
         """Weighted mean positions of some rows, with their errors."""
@@ -350,7 +385,7 @@ class RunningCatalogue:
         de_ruiter_radius: ArrayLike = 0.0,
         distance_arcsec: ArrayLike = 0.0,
     ) -> Associations:
-        curves = self.fluxes(key)
+        curves = self._curves(key)
         columns = {"f_peak": (measured.f_peak, measured.f_peak_err), "f_int": (measured.f_int, measured.f_int_err)}
         picked = {name: (values[measurements], errors[measurements]) for name, (values, errors) in columns.items()}
         add_points(curves, rows, picked)
@@ -366,6 +401,12 @@ class RunningCatalogue:
             eta_int=weighted_eta(now),
             f_datapoints=now["n"],
         )
+
+
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:

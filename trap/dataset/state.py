@@ -205,7 +205,7 @@ class DatasetState:
         self.band_ids, self.region_ids = list(ids.bands), list(ids.regions)
         if record.is_late:
             return
-        self.catalogue.entries["id"][record.changes.n_before :] = ids.entries
+        self.catalogue.assign_ids(record.changes.n_before, ids.entries)
         for image, image_id in zip(record.images, ids.images, strict=True):
             if image.result.rejection is None:
                 self.looks.add(

@@ -119,7 +119,7 @@ def _load_fluxes(connection: Connection, dataset_id: int, state: DatasetState) -
     for number, band in enumerate(state.band_ids):
         for stokes in np.unique(columns["stokes"][columns["band"] == band]).tolist():
             chosen = (columns["band"] == band) & (columns["stokes"] == stokes)
-            state.catalogue.fluxes(LightCurveKey(number, stokes))[entries[chosen]] = statistics[chosen]
+            state.catalogue.load_fluxes(LightCurveKey(number, stokes), entries[chosen], statistics[chosen])
 
 
 def _structured(columns: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], renamed: Mapping[str, str]) -> NDArray[Any]:

@@ -35,7 +35,7 @@ def with_new_sources(state, n):
     state.looks.add(images[0].key, image=1, region=0, rms_range=(1e-4, 3e-4), tiles=None)
     found = sources(np.linspace(122, 124, n), 10.0)
     images = associate_extracted_sources(state, [field.image(1, found)])
-    state.catalogue.entries["id"][:] = np.arange(len(state.catalogue.entries)) + 500
+    state.catalogue.assign_ids(0, np.arange(len(state.catalogue)) + 500)
     return TimestepOutcome(taustart_ts=START, images=images)
 
 
