@@ -26,7 +26,7 @@ from flows.service.log import events_in_run_log, quiet_console
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.server import ensure_server
 from flows.service.stopping import StopRequests
-from flows.tasks.policies import TIMESTEP, time_label
+from flows.tasks.policies import TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
 from trap.config import LiveConfig, PipelineConfig
 from trap.live.run import LiveTally, open_live
@@ -128,9 +128,8 @@ def _group_flow(run_: LiveRun, workers: Workers, pages: CandidatePages) -> Flow[
 
     def process(closed: ClosedTimestep) -> Any:  # noqa: ANN401 (an outcome, which passes through Prefect)
         timestep = closed.timestep
-        label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
-        work = partial(run_.dataset.process_timestep, timestep, run_.ahead, workers)
-        outcome = run_.dataset.attempt(partial(call_task, task, label, work), timestep)
+        in_task = partial(call_task, task, timestep_label(timestep))
+        outcome = run_.dataset.attempt(timestep, run_.ahead, workers, wrap=in_task)
         run_.finish(closed, outcome)
         return outcome
 

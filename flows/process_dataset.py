@@ -5,8 +5,6 @@ The order of the stages is not written here: it is :mod:`trap.pipeline`'s, whate
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -30,19 +28,18 @@ from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.server import Server, ensure_server, stop_command
 from flows.service.stopping import StopRequests
 from flows.tasks.groups import process_groups
-from flows.tasks.policies import FLOW, RUN
+from flows.tasks.policies import FLOW
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.db.engine import is_transient
-from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
+from trap.errors import ConfigError, DatabaseError, DatasetLockedError
 from trap.images.patterns import expand_patterns
 from trap.pipeline import DatasetRun, open_run
+from trap.retry import OPENING_DELAYS, call_with_retries, is_retryable
 from trap.steps.arrivals import open_ledger
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from trap.dataset.outcomes import RunSummary
     from trap.typing import Progress
 
@@ -102,7 +99,7 @@ def process_dataset(
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    caller = _caller.get() or _Caller(resumable(_of_batch(config, batch)), open_delays=RUN.open_delays)
+    caller = _caller.get() or _Caller(resumable(_of_batch(config, batch)), open_delays=OPENING_DELAYS)
     settings = caller.config.execution
     label_process()
     stops = StopRequests(flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
@@ -113,9 +110,10 @@ def process_dataset(
         # A sync flow run with a heartbeat ends at a whole second of its life: half a second lost per group.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
-        dataset = _open_patiently(
+        dataset = call_with_retries(
             lambda: stack.enter_context(open_run(caller.config, monitors=as_table(monitors), progress=caller.progress)),
             caller.open_delays,
+            is_retried=_may_open_later,
         )
         _introduce_run(config, dataset)
         stack.enter_context(stops.finishing_timestep())
@@ -141,22 +139,13 @@ def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
     return config.with_options(execution={"images": images})
 
 
-def _open_patiently(opening: Callable[[], DatasetRun], delays: Sequence[float]) -> DatasetRun:
-    """Open a run; where the database is away or another run writes the dataset, wait for it."""
-    for delay in delays:
-        try:
-            return opening()
-        except (TransientError, DatabaseError) as error:
-            if not _may_open_later(error):
-                raise
-            log.warning("dataset_not_opened", reason=str(error), seconds=delay)
-            time.sleep(delay)
-    return opening()
-
-
 def _may_open_later(error: BaseException) -> bool:
+    """Return whether a dataset may be opened later: the database is away, or another run still writes the dataset."""
+    if isinstance(error, DatasetLockedError) or is_retryable(error):
+        return True
+    # The first connection raises a DatabaseError, whatever its reason: a command line is answered at once.
     cause = error.__cause__
-    return isinstance(error, TransientError | DatasetLockedError) or (cause is not None and is_transient(cause))
+    return isinstance(error, DatabaseError) and cause is not None and is_transient(cause)
 
 
 def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> None:

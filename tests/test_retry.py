@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
-from trap.errors import ImageError, TransientError
-from trap.retry import call_patiently
+from trap.errors import ImageError, TransientError, WorkerLostError
+from trap.retry import call_with_retries, is_retryable
 
 
 def test_patience_ends_with_success_or_with_the_last_error():
@@ -16,8 +18,8 @@ def test_patience_ends_with_success_or_with_the_last_error():
         return outcome
 
     with pytest.raises(TransientError, match="second"):
-        call_patiently(work, [0.0])
-    assert call_patiently(work, [0.0]) == 42
+        call_with_retries(work, [0.0])
+    assert call_with_retries(work, [0.0]) == 42
 
 
 def test_patience_is_for_errors_that_may_pass():
@@ -28,5 +30,36 @@ def test_patience_is_for_errors_that_may_pass():
         raise ImageError("no beam", "a.fits")
 
     with pytest.raises(ImageError):
-        call_patiently(work, [0.0, 0.0])
+        call_with_retries(work, [0.0, 0.0])
     assert len(calls) == 1
+
+
+def test_an_error_that_was_retried_to_no_avail_is_retried_by_no_other_level():
+    calls = []
+
+    def work():
+        calls.append(1)
+        raise TransientError("away")
+
+    with pytest.raises(TransientError, match="away"):
+        call_with_retries(lambda: call_with_retries(work, [0.0, 0.0]), [0.0, 0.0, 0.0])
+    assert len(calls) == 3
+
+
+def test_an_error_that_no_level_within_has_retried_is_retried():
+    calls = []
+
+    def work():
+        calls.append(1)
+        raise TransientError("away")
+
+    with pytest.raises(TransientError) as raised:
+        call_with_retries(lambda: call_with_retries(work, []), [0.0, 0.0, 0.0])
+    assert len(calls) == 4
+    assert raised.value.was_retried
+
+
+def test_the_mark_of_a_retried_error_survives_the_way_from_a_worker():
+    error = WorkerLostError("gone", is_culprit=True)
+    error.was_retried = True
+    assert not is_retryable(pickle.loads(pickle.dumps(error)))

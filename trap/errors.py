@@ -87,7 +87,15 @@ class DatasetLockedError(DatabaseError):
 
 
 class TransientError(TrapError, OSError):
-    """Something outside the data went wrong and may work when tried again."""
+    """Something outside the data went wrong and may work when tried again.
+
+    Attributes
+    ----------
+    was_retried
+        Whether :func:`trap.retry.call_with_retries` has retried it to no avail; no other level retries it then.
+    """
+
+    was_retried: bool = False
 
 
 class WorkerLostError(TransientError):

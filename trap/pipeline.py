@@ -21,7 +21,7 @@ from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import ImageResult, TimestepRecord, UnreadableImage
 from trap.db.opening import open_dataset
 from trap.images.patterns import expand_patterns
-from trap.retry import call_patiently
+from trap.retry import IMAGE_DELAYS, call_with_retries
 from trap.run.attempts import attempt_timestep
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
@@ -38,19 +38,16 @@ if TYPE_CHECKING:
     from trap.dataset.records import BackwardFits, ImageRecord
     from trap.dataset.state import DatasetState
     from trap.db.store import Store
-    from trap.run.look_ahead import Measurer
+    from trap.run.look_ahead import ImageMeasurements
     from trap.run.observers import Observer
     from trap.run.planning import Plan, Timestep, TimestepGroup
     from trap.typing import Progress
     from trap.workers.executors import Executor
 
 
-__all__ = ["RETRY_DELAYS", "DatasetRun", "open_run", "run"]
+__all__ = ["DatasetRun", "open_run", "run"]
 
 log = structlog.get_logger(__name__)
-
-RETRY_DELAYS = (1.0, 5.0, 25.0)
-"""Waiting times [s] of a run without Prefect, whose tasks have their own."""
 
 
 class DatasetRun:
@@ -145,7 +142,7 @@ class DatasetRun:
         group: TimestepGroup,
         executor: Executor,
         *,
-        ahead: Measurer | None = None,
+        ahead: ImageMeasurements | None = None,
         retry_delays: Sequence[float] = (),
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> list[TimestepOutcome]:
@@ -165,35 +162,59 @@ class DatasetRun:
         is_stopped
             Asked before each timestep; where it is true, this one and those after it are left for a later run.
         """
-        measurer = self.look_ahead(executor, group.timesteps) if ahead is None else ahead
+        measurements = self.look_ahead(executor, group.timesteps) if ahead is None else ahead
         outcomes: list[TimestepOutcome] = []
         for timestep in group.timesteps:
             if is_stopped():
                 break
-            work = partial(self.process_timestep, timestep, measurer, executor)
-            outcomes.append(self.attempt(partial(call_patiently, work, retry_delays), timestep))
+            outcomes.append(self.attempt(timestep, measurements, executor, retry_delays=retry_delays))
         return outcomes
 
-    def attempt(self, process: Callable[[], TimestepOutcome], timestep: Timestep) -> TimestepOutcome:
-        """Process one timestep; if it fails for good, record why in the database.
-
-        Raises as :func:`~trap.run.attempts.attempt_timestep` does.
+    def attempt(
+        self,
+        timestep: Timestep,
+        ahead: ImageMeasurements,
+        executor: Executor,
+        *,
+        retry_delays: Sequence[float] = (),
+        wrap: Callable[[Callable[[], TimestepOutcome]], TimestepOutcome] | None = None,
+    ) -> TimestepOutcome:
+        """Process one timestep. If it fails for good, record the reason in the database.
 
         Parameters
         ----------
-        process
-            Calls :meth:`process_timestep`, perhaps more than once.
         timestep
-            The timestep, for the record.
+            The timestep to be processed.
+        ahead
+            Source of the measurements of its images.
+        executor
+            Place where the steps run.
+        retry_delays
+            s — waiting times before the timestep is processed again after an error that may pass and that no step has
+            retried itself.
+        wrap
+            Calls the processing of the timestep, for example within a Prefect task; None calls it directly.
+
+        Returns
+        -------
+        The outcome, which is also appended to ``outcomes`` and passed to the observers.
+
+        Raises
+        ------
+        TrapError
+            As :func:`~trap.run.attempts.attempt_timestep`: if the run has to end.
         """
+        process = partial(self.process_timestep, timestep, ahead, executor)
+        process_with_retries = partial(call_with_retries, process, retry_delays)
+        work = process_with_retries if wrap is None else partial(wrap, process_with_retries)
         with bound_contextvars(timestep=timestep.taustart_ts.isoformat()):
-            outcome = attempt_timestep(timestep, process, self.store.record_failure, self.config.execution)
+            outcome = attempt_timestep(timestep, work, self.store.record_failure, self.config.execution)
             self.outcomes.append(outcome)
-            for tell in self.observers:
-                tell(outcome)
+            for observe in self.observers:
+                observe(outcome)
         return outcome
 
-    def process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
+    def process_timestep(self, timestep: Timestep, ahead: ImageMeasurements, executor: Executor) -> TimestepOutcome:
         """Measure, associate, fit and store the images of one time.
 
         Raises
@@ -208,7 +229,7 @@ class DatasetRun:
             self._state = None
             raise
 
-    def _process_timestep(self, timestep: Timestep, ahead: Measurer, executor: Executor) -> TimestepOutcome:
+    def _process_timestep(self, timestep: Timestep, ahead: ImageMeasurements, executor: Executor) -> TimestepOutcome:
         if self._state is None:
             self._state = executor.call(self.store.load_state, self.config)
         state = self._state
@@ -393,7 +414,7 @@ def run(
         open_run(config, monitors=monitors, progress=progress) as dataset,
         open_workers(settings) as workers,
     ):
-        ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
+        ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=IMAGE_DELAYS)
         for group in dataset.plan.groups:
-            dataset.process_group(group, workers, ahead=ahead, retry_delays=RETRY_DELAYS)
+            dataset.process_group(group, workers, ahead=ahead, retry_delays=IMAGE_DELAYS)
         return dataset.summary()

@@ -20,8 +20,8 @@ from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.states import Cancelled, Crashed, Failed
 
 from flows.tasks.policies import RUN
+from trap import retry
 from trap.errors import TransientError
-from trap.retry import call_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 __all__ = ["StopRequests"]
-
-ASK_DELAYS = (0.5, 1.0, 2.0, 4.0)
-"""Waiting times [s] before the server is asked again why a run was terminated; a worker kills after 30 s."""
 
 
 class StopRequests:
@@ -110,7 +107,7 @@ class StopRequests:
         if self._is_terminated and not self._is_cancelled:
             # What people have cancelled must not count as crashed: it would be begun again.
             with suppress(TransientError):
-                self._is_cancelled = call_patiently(self._is_cancelled_on_server, ASK_DELAYS)
+                self._is_cancelled = retry.call_with_retries(self._is_cancelled_on_server, retry.SERVER_DELAYS)
         if self._is_cancelled:
             return Cancelled(message=f"stopped {progress}; a run of the same dataset goes on from there")
         if self._is_terminated:

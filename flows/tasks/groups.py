@@ -19,11 +19,10 @@ from flows.tasks.executors import PrefectExecutor
 from flows.tasks.granularity import Granularity, choose_granularity
 from flows.tasks.joined import JoinedExecutor
 from flows.tasks.pace import Pace
-from flows.tasks.policies import GROUP_FLOW, POLICIES, TIMESTEP, time_label
+from flows.tasks.policies import GROUP_FLOW, POLICIES, TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
 from trap.errors import TrapError
-from trap.pipeline import RETRY_DELAYS
-from trap.retry import call_patiently
+from trap.retry import IMAGE_DELAYS
 from trap.run.look_ahead import LookAhead
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _group_flow(
     dataset: DatasetRun, workers: Workers, stops: StopRequests, pages: CandidatePages, pace: Pace
 ) -> Flow[[int, str, str, int], State[Any]]:
     """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
-    ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=RETRY_DELAYS)
+    ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=IMAGE_DELAYS)
     # A thread only waits, for a worker or until many calls have been made; some more, for further attempts.
     n_threads = 2 * workers.n_workers + len(POLICIES)
     threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=n_threads))
@@ -116,16 +115,15 @@ def _process_whole_timesteps(
 ) -> list[TimestepOutcome]:
     """Process a group with one task per timestep, or for several that are short; tasks run the steps by themselves."""
     task = make_task("process_timestep", TIMESTEP)
-    of_several = make_task("process_timestep", replace(TIMESTEP, retries=0))  # they are tried again one by one
+    of_several = make_task("process_timestep", replace(TIMESTEP, delays=()))  # they are tried again one by one
     outcomes: list[TimestepOutcome] = []
     for timesteps in tasks:
         if stops.is_stopped():
             break
         if len(timesteps) == 1:
             (timestep,) = timesteps
-            label = f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
-            work = partial(dataset.process_timestep, timestep, ahead, workers)
-            outcomes.append(dataset.attempt(partial(call_task, task, label, work), timestep))
+            in_task = partial(call_task, task, timestep_label(timestep))
+            outcomes.append(dataset.attempt(timestep, ahead, workers, wrap=in_task))
         else:
             first, last = (time_label(timesteps[end].taustart_ts) for end in (0, -1))
             several = partial(_process_several, dataset, timesteps, workers, ahead, stops, outcomes)
@@ -152,8 +150,7 @@ def _process_several(
     for timestep in timesteps:
         if stops.is_stopped():
             break
-        work = partial(dataset.process_timestep, timestep, ahead, workers)
-        outcome = dataset.attempt(partial(call_patiently, work, RETRY_DELAYS), timestep)
+        outcome = dataset.attempt(timestep, ahead, workers, retry_delays=IMAGE_DELAYS)
         outcomes.append(outcome)
         if outcome.failure is not None:
             failed.append(f"{time_label(timestep.taustart_ts)}: {outcome.failure}")

@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 
 from flows.tasks.policies import Policy, policy_of
 from flows.tasks.tasks import make_task
-from trap.retry import call_patiently
+from trap.retry import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ class JoinedExecutor:
         span = self._open.get(name) or self._begin(name, label)
         span.note(label)
         try:
-            result = call_patiently(work, policy_of(name).delays)
+            result = call_with_retries(work, policy_of(name).delays)
         except BaseException as error:
             self._end(name, error)
             raise

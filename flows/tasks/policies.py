@@ -11,14 +11,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["FLOW", "GROUP_FLOW", "POLICIES", "RUN", "TIMESTEP", "Policy", "RunPolicy", "policy_of", "time_label"]
+from trap.retry import HANG_DELAYS, IMAGE_DELAYS
+
+if TYPE_CHECKING:
+    from trap.run.planning import Timestep
+
+__all__ = [
+    "FLOW",
+    "GROUP_FLOW",
+    "POLICIES",
+    "RUN",
+    "TIMESTEP",
+    "Policy",
+    "RunPolicy",
+    "policy_of",
+    "time_label",
+    "timestep_label",
+]
 
 FLOW, GROUP_FLOW = "process-dataset", "timestep-group"
 """Names of the flows that the policies are for: a run, and the groups of timesteps in it."""
-FIRST_DELAY_SECONDS = 2.0
-"""Waiting time before the first retry; it doubles from one to the next."""
 JITTER = 0.5
 """Waiting times vary by half, so that steps that failed together do not come back together."""
 
@@ -29,8 +43,9 @@ class Policy:
 
     Parameters
     ----------
-    retries
-        How often the step is tried again after a :class:`~trap.errors.TransientError` or its time-out.
+    delays
+        s — waiting times, without their jitter, before the task is run again after an error that may pass and that
+        nothing within the task has retried (:func:`trap.retry.is_retryable`), or after its time-out.
     timeout_seconds
         s — after which the step is given up, and what it had begun in the database taken back. None for what
         runs in worker processes: a time-out of Prefect's would end nothing that sits in compiled code, while
@@ -39,14 +54,9 @@ class Policy:
         Tells, from the step's arguments, what a run of it works on.
     """
 
-    retries: int = 0
+    delays: tuple[float, ...] = ()
     timeout_seconds: float | None = None
     label: Callable[..., str] = lambda *_, **__: ""
-
-    @property
-    def delays(self) -> tuple[float, ...]:
-        """Waiting times [s] before the further attempts, without their jitter."""
-        return tuple(FIRST_DELAY_SECONDS * 2**attempt for attempt in range(self.retries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +65,6 @@ class RunPolicy:
 
     Parameters
     ----------
-    open_delays
-        s — waiting times before a database that is away, or a dataset that another run is still writing, is
-        tried again.
     poll_seconds
         s — how often a run asks whether it is to stop; between timesteps only.
     heartbeat_seconds
@@ -71,7 +78,6 @@ class RunPolicy:
         s — waiting time before the first of these; it doubles from one to the next.
     """
 
-    open_delays: tuple[float, ...] = (2.0, 5.0, 10.0, 20.0, 40.0)
     poll_seconds: float = 5.0
     heartbeat_seconds: int = 30
     silence_seconds: int = 120
@@ -82,6 +88,11 @@ class RunPolicy:
 def time_label(moment: datetime) -> str:
     """Write a time in UTC for people, no finer than it is."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+
+
+def timestep_label(timestep: Timestep) -> str:
+    """Return the name of the task of a whole timestep."""
+    return f"timestep {time_label(timestep.taustart_ts)}, {len(timestep.urls)} images"
 
 
 def _image_label(url: str, *_: object, **__: object) -> str:
@@ -105,15 +116,16 @@ def _store_label(record: Any, *_: object) -> str:  # noqa: ANN401
 
 
 POLICIES = {
-    "measure_image": Policy(retries=3, label=_image_label),
-    "perform_forced_fits": Policy(retries=3, label=_fits_label),
-    "perform_backward_fits": Policy(retries=3, label=_backward_label),
-    "load_state": Policy(retries=3, timeout_seconds=600.0),
+    "measure_image": Policy(delays=IMAGE_DELAYS, label=_image_label),
+    "perform_forced_fits": Policy(delays=IMAGE_DELAYS, label=_fits_label),
+    "perform_backward_fits": Policy(delays=IMAGE_DELAYS, label=_backward_label),
+    # A transaction is retried where it is made. Its task sees only one kind of failure by itself, a time-out.
+    "load_state": Policy(delays=HANG_DELAYS, timeout_seconds=600.0),
     # Association changes the survey in memory. Done twice it would add every point twice, so it is never tried again
     # by itself: if it fails, so does its timestep, and the state is loaded anew from the database.
     "associate_extracted_sources": Policy(label=_association_label),
     # One transaction, which leaves nothing behind when it fails, and changes nothing in memory.
-    "store_timestep": Policy(retries=5, timeout_seconds=300.0, label=_store_label),
+    "store_timestep": Policy(delays=HANG_DELAYS, timeout_seconds=300.0, label=_store_label),
 }
 """By the name of the step. One that is not named here is tried once."""
 
@@ -123,7 +135,7 @@ def policy_of(step: str) -> Policy:
     return POLICIES.get(step, Policy())
 
 
-TIMESTEP = Policy(retries=3)
+TIMESTEP = Policy(delays=IMAGE_DELAYS)
 """A whole timestep as one task; every attempt starts from the state that the database holds."""
 
 RUN = RunPolicy()

@@ -17,7 +17,7 @@ from prefect.task_engine import TaskRunTimeoutError
 
 from flows.tasks import policies
 from flows.tasks.policies import Policy
-from trap.errors import TransientError
+from trap.retry import is_retryable
 
 __all__ = ["Work", "call_task", "is_transient", "make_task"]
 
@@ -26,8 +26,9 @@ Work = Callable[[], Any]
 
 
 def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Tell Prefect whether trying again may help: bad data stays bad."""
-    return isinstance(state.result(raise_on_failure=False), TransientError | TaskRunTimeoutError)
+    """Return whether a task may be retried: after a time-out, or an error that may pass and was not retried yet."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, TaskRunTimeoutError) or is_retryable(error)
 
 
 def make_task(name: str, policy: Policy) -> Task[[str, Work], Any]:
@@ -53,7 +54,7 @@ def make_task(name: str, policy: Policy) -> Task[[str, Work], Any]:
         step,
         name=name,
         task_run_name="{label}",
-        retries=policy.retries,
+        retries=len(policy.delays),
         retry_delay_seconds=list(policy.delays),
         retry_jitter_factor=policies.JITTER,
         timeout_seconds=policy.timeout_seconds,

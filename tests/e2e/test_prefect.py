@@ -9,6 +9,7 @@ import signal
 import sqlite3
 from collections import Counter
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,7 @@ import structlog
 
 from flows.process_dataset import run
 from flows.service import server as flows_server
-from flows.tasks import groups
+from flows.tasks import groups, policies
 from trap import pipeline
 from trap.catalogues import MonitorPositions
 from trap.dataset.outcomes import ExitCode
@@ -34,7 +35,9 @@ IMAGES_PER_TIMESTEP = 2
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr("flows.tasks.policies.FIRST_DELAY_SECONDS", 0.05)
+    short = {name: replace(policy, delays=(0.05,) * len(policy.delays)) for name, policy in policies.POLICIES.items()}
+    monkeypatch.setattr(policies, "POLICIES", short)
+    monkeypatch.setattr(groups, "TIMESTEP", replace(policies.TIMESTEP, delays=(0.05,) * len(policies.TIMESTEP.delays)))
     structlog.reset_defaults()  # a test of the command line leaves its own, which prints to where nobody reads
 
 

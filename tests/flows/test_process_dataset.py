@@ -12,8 +12,8 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.pages.states import final_state, group_state
 from flows.process_dataset import (
+    _may_open_later,
     _of_batch,
-    _open_patiently,
     _shown,
     process_dataset,
     run,
@@ -24,6 +24,7 @@ from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError, TransientError
+from trap.retry import call_with_retries
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DONE = TimestepOutcome(taustart_ts=START)
@@ -125,14 +126,14 @@ def test_a_new_dataset_of_a_run_gets_the_run_as_its_key(monkeypatch):
 @pytest.mark.parametrize("error", [TransientError("away"), DatasetLockedError("another run")])
 def test_a_database_that_is_away_and_a_dataset_that_is_written_are_waited_for(error, monkeypatch):
     attempts, waits = [error, error], []
-    monkeypatch.setattr("flows.process_dataset.time.sleep", waits.append)
+    monkeypatch.setattr("trap.retry.time.sleep", waits.append)
 
     def opening():
         if attempts:
             raise attempts.pop()
         return "opened"
 
-    assert _open_patiently(opening, (1.0, 2.0, 3.0)) == "opened"
+    assert call_with_retries(opening, (1.0, 2.0, 3.0), is_retried=_may_open_later) == "opened"
     assert waits == [1.0, 2.0]
 
 
@@ -141,7 +142,7 @@ def test_a_database_that_cannot_be_used_is_not_waited_for():
         raise DatabaseError("no table")
 
     with pytest.raises(DatabaseError, match="no table"):
-        _open_patiently(opening, (1e6,))
+        call_with_retries(opening, (1e6,), is_retried=_may_open_later)
 
 
 def test_a_batch_that_is_not_in_the_ledger_is_refused(tmp_path):

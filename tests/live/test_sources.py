@@ -21,7 +21,7 @@ PIXELS = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(sources, "RECONNECT_SECONDS", 0.02)
+    monkeypatch.setattr(sources, "STREAM_SECONDS", 0.02)
     monkeypatch.setattr(sources, "LOOK_SECONDS", 0.0)
 
 

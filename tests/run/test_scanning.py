@@ -9,6 +9,7 @@ import tracemalloc
 
 import pytest
 
+from trap import retry
 from trap.config import PipelineConfig
 from trap.errors import TransientError
 from trap.run import scanning
@@ -63,7 +64,7 @@ def test_nothing_of_a_header_is_kept(images):
     assert peak < 3e6
 
 
-look_at = scanning._look_at
+read_header = scanning._read_header
 
 
 @pytest.mark.parametrize("culprit", ["hangs", "dies"])
@@ -92,25 +93,25 @@ def dying(urls, settings, *, with_hash):
 
 
 def test_header_that_cannot_be_read_for_a_moment_is_read_again(images, monkeypatch):
-    monkeypatch.setattr(scanning, "RETRY_DELAYS", (0.0, 0.0))
+    monkeypatch.setattr(retry, "HEADER_DELAYS", (0.0, 0.0))
     failures = iter([TransientError("stale file handle")] * 2)
 
     def failing(url, settings, *, with_hash):
         for failure in failures:
             raise failure
-        return look_at(url, settings, with_hash=with_hash)
+        return read_header(url, settings, with_hash=with_hash)
 
-    monkeypatch.setattr(scanning, "_look_at", failing)
+    monkeypatch.setattr(scanning, "_read_header", failing)
     assert not scan(images[:1])[0].problem
 
 
 def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
-    monkeypatch.setattr(scanning, "RETRY_DELAYS", ())
+    monkeypatch.setattr(retry, "HEADER_DELAYS", ())
 
     def failing(url, settings, *, with_hash):
         if url == images[0]:
             raise TransientError("stale file handle")
-        return look_at(url, settings, with_hash=with_hash)
+        return read_header(url, settings, with_hash=with_hash)
 
-    monkeypatch.setattr(scanning, "_look_at", failing)
+    monkeypatch.setattr(scanning, "_read_header", failing)
     assert [description.problem for description in scan(images[:3])] == ["stale file handle", "", ""]

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,8 +23,8 @@ from trap.errors import ImageError, TransientError
 from trap.images.image import read_image
 from trap.live.assembly import Assembler
 from trap.live.sources import open_source
-from trap.pipeline import RETRY_DELAYS, open_run
-from trap.retry import call_patiently
+from trap.pipeline import open_run
+from trap.retry import IMAGE_DELAYS
 from trap.run.image_measurement import measure_image, warm_up
 from trap.run.look_ahead import LookAhead
 from trap.steps.misc import ImageMetadataForSort
@@ -325,7 +324,7 @@ def open_live(
             return workers.submit(measure_image, url, config)
 
         n_images = live.images_per_timestep or USUAL_IMAGES
-        ahead = LookAhead(measure, depth=2 * (n_images + workers.n_workers), retry_delays=RETRY_DELAYS)
+        ahead = LookAhead(measure, depth=2 * (n_images + workers.n_workers), retry_delays=IMAGE_DELAYS)
         run = LiveRun(dataset, live, source, ahead, is_stopped=is_stopped)
         with run.taking_in():
             log.info("live_started", source=live.folder or " ".join(live.streams))
@@ -352,7 +351,6 @@ def run_live(
         open_live(config, live, workers, monitors=monitors, is_stopped=is_stopped) as run,
     ):
         for closed in run.timesteps():
-            work = partial(run.dataset.process_timestep, closed.timestep, run.ahead, workers)
-            outcome = run.dataset.attempt(partial(call_patiently, work, RETRY_DELAYS), closed.timestep)
+            outcome = run.dataset.attempt(closed.timestep, run.ahead, workers, retry_delays=IMAGE_DELAYS)
             run.finish(closed, outcome)
         return run.tally

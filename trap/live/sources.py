@@ -18,6 +18,7 @@ import structlog
 from trap.errors import ConfigError, ImageError
 from trap.images.incoming import IncomingFolder
 from trap.images.stream import read_frame
+from trap.retry import STREAM_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,6 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.1
 CONNECT_SECONDS = 5.0
-RECONNECT_SECONDS = 2.0
 STALL_SECONDS = 30.0
 """Within an image. Between two of them one waits for ever: it is the sender who knows the cadence."""
 TICK_SECONDS = 0.5
@@ -141,7 +141,7 @@ class StreamSource:
                 if (reason := f"{type(error).__name__}: {error}") != told:
                     log.warning("stream_lost", address=address, reason=reason)
                     told = reason
-            self._stopping.wait(RECONNECT_SECONDS)
+            self._stopping.wait(STREAM_SECONDS)
 
     def _read_from(self, address: str) -> None:
         host, _, port = address.rpartition(":")

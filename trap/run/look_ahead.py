@@ -15,7 +15,7 @@ import structlog
 
 from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import WorkerLostError
-from trap.retry import call_patiently
+from trap.retry import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Measured = ImageResult | UnreadableImage
 
-__all__ = ["LookAhead", "Measurer"]
+__all__ = ["ImageMeasurements", "LookAhead"]
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ MAX_LOST_WORKERS = 3
 """An image that has cost so many worker processes is left out: the next one would go the same way."""
 
 
-class Measurer(Protocol):
+class ImageMeasurements(Protocol):
     """Where the measurements of images come from."""
 
     def result(self, url: str) -> ImageResult | UnreadableImage:
@@ -90,7 +90,7 @@ class LookAhead:
         TransientError
             If the image could not be measured, and may be when it is asked for again.
         """
-        return call_patiently(partial(self.attempt, url), self._retry_delays)
+        return call_with_retries(partial(self.attempt, url), self._retry_delays)
 
     def attempt(self, url: str) -> Measured:
         """Wait for the measurements of an image, as :meth:`result`, without trying again."""
@@ -103,7 +103,7 @@ class LookAhead:
             if self._lost_workers[url] < MAX_LOST_WORKERS:
                 raise
             reason = f"measuring it cost {MAX_LOST_WORKERS} worker processes, the last time: {error}"
-            log.warning("image_given_up", url=url, reason=reason)
+            log.warning("image_given_up", image=url, reason=reason)
             return UnreadableImage(url=url, reason=reason)
 
     def _take(self, url: str) -> Result[Measured]:

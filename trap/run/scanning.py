@@ -11,9 +11,9 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from trap import retry
 from trap.errors import ImageError, TransientError, WorkerLostError
 from trap.images.image import read_image
-from trap.retry import call_patiently
 from trap.workers.executors import ProcessExecutor
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Description", "scan_images"]
 
-RETRY_DELAYS = (0.5, 2.0, 8.0)
-"""Waiting times [s] before a header is read again from a file system that failed in a way that may pass."""
 SCANNED_ALONE = 200
 """So many files are read before worker processes would have started."""
 BATCH = 50
@@ -125,14 +123,14 @@ def _collected(
 
 def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> Description:
     try:
-        return call_patiently(partial(_look_at, url, settings, with_hash=with_hash), RETRY_DELAYS)
+        return retry.call_with_retries(partial(_read_header, url, settings, with_hash=with_hash), retry.HEADER_DELAYS)
     except ImageError as error:
         return Description(url, problem=error.message)
     except TransientError as error:
         return Description(url, problem=str(error))
 
 
-def _look_at(url: str, settings: ReadingConfig, *, with_hash: bool) -> Description:
+def _read_header(url: str, settings: ReadingConfig, *, with_hash: bool) -> Description:
     image = read_image(url, settings)
     metadata = image.metadata
     return Description(

@@ -13,6 +13,7 @@ from prefect.states import Cancelling, Running
 
 from flows.service import stopping
 from flows.service.stopping import StopRequests
+from trap import retry
 
 
 class Server:
@@ -108,7 +109,7 @@ def test_a_run_that_is_terminated_because_it_was_cancelled_is_cancelled(monkeypa
 
 
 def test_a_terminated_run_asks_again_whether_it_was_cancelled(monkeypatch, clock):
-    monkeypatch.setattr(stopping, "ASK_DELAYS", (0.0, 0.0))
+    monkeypatch.setattr(retry, "SERVER_DELAYS", (0.0, 0.0))
     away = httpx.ConnectError("away")
     server = Server(monkeypatch, away, away, Cancelling(), away, away, away, away)
     for is_cancelled in (True, False):

@@ -13,7 +13,7 @@ from flows.tasks.policies import Policy
 from trap.errors import TransientError
 from trap.workers.executors import SerialExecutor
 
-STEPS = {"add": Policy(label=lambda *given: "+".join(map(str, given))), "store": Policy(retries=2)}
+STEPS = {"add": Policy(label=lambda *given: "+".join(map(str, given))), "store": Policy(delays=(0.001, 0.002))}
 
 
 class _Future:
@@ -40,7 +40,6 @@ def tasks(monkeypatch):
 
         monkeypatch.setattr(joined, "make_task", Task)
         monkeypatch.setattr(policies, "POLICIES", STEPS)
-        monkeypatch.setattr(policies, "FIRST_DELAY_SECONDS", 0.001)
         yield begun
 
 

@@ -13,6 +13,7 @@ from prefect.task_engine import TaskRunTimeoutError
 
 from flows.tasks.policies import POLICIES, TIMESTEP, Policy, time_label
 from flows.tasks.tasks import call_task, is_transient, make_task
+from trap import retry
 from trap.config import PipelineConfig
 from trap.db.store import Store
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
@@ -49,12 +50,21 @@ def test_bad_data_is_never_tried_again(error):
 
 
 def test_association_is_never_tried_again_by_itself():
-    assert POLICIES["associate_extracted_sources"].retries == 0
+    assert POLICIES["associate_extracted_sources"].delays == ()
 
 
-@pytest.mark.parametrize("policy", [TIMESTEP, *(POLICIES[name] for name in STEPS if not name.startswith("associate"))])
-def test_everything_else_is(policy):
-    assert policy.retries >= 3
+@pytest.mark.parametrize("policy", [TIMESTEP, *(POLICIES[name] for name in STEPS if name.startswith(("me", "per")))])
+def test_measurements_and_fits_are_retried_by_their_tasks(policy):
+    assert policy.delays == retry.IMAGE_DELAYS
+
+
+@pytest.mark.parametrize("step", ["load_state", "store_timestep"])
+def test_a_task_repeats_a_transaction_that_hangs_and_none_that_was_retried_within(step):
+    assert POLICIES[step].delays == retry.HANG_DELAYS
+    error = TransientError("the database is away")
+    error.was_retried = True
+    assert not is_transient(None, None, Failed(data=error))
+    assert is_transient(None, None, Failed(data=TaskRunTimeoutError("late")))
 
 
 def test_only_what_runs_in_this_process_has_a_time_out_of_prefects():
@@ -68,7 +78,7 @@ def test_a_task_does_the_work_it_is_given():
 
 
 def test_a_task_keeps_no_results_and_asks_no_cache():
-    task = make_task("add", Policy(retries=2))
+    task = make_task("add", Policy(delays=(2.0, 4.0)))
     assert (task.name, task.retries, task.persist_result, task.cache_policy) == ("add", 2, False, NO_CACHE)
     assert task.tags == set()
 
@@ -77,9 +87,8 @@ def test_tasks_of_different_steps_have_different_keys():
     assert make_task("add", Policy()).task_key != make_task("subtract", Policy()).task_key
 
 
-def test_waiting_times_double():
-    delays = make_task("add", Policy(retries=3)).retry_delay_seconds
-    assert delays[1] / delays[0] == delays[2] / delays[1] == 2
+def test_a_task_waits_as_long_as_its_policy_says():
+    assert make_task("add", Policy(delays=(2.0, 4.0, 8.0))).retry_delay_seconds == [2.0, 4.0, 8.0]
 
 
 def test_a_task_called_outside_a_flow_raises_what_the_work_raised(monkeypatch):
