@@ -126,9 +126,9 @@ def server() -> Iterator[Server]:
 
 
 def compare(folder: Path, arguments: argparse.Namespace, running: Server) -> None:
-    """Process the same images in three ways, in turn, some times over."""
+    """Process the same images in four ways, in turn, some times over."""
     workers = {"n_workers": arguments.workers}
-    walls: dict[str, list[float]] = {"alone": [], "timestep": [], "image": []}
+    walls: dict[str, list[float]] = {"alone": [], "auto": [], "timestep": [], "image": []}
     servers: dict[str, list[float]] = {name: [] for name in walls}
     for _ in range(arguments.repeats):
         for name, wall in walls.items():
@@ -140,7 +140,7 @@ def compare(folder: Path, arguments: argparse.Namespace, running: Server) -> Non
             servers[name].append(processor_seconds(running.pid or 0) - before)
             n_sources = np.median([len(image.result.measurements) for image in summary.images])
             print(f"{name:9}{wall[-1]:8.1f} s, server {servers[name][-1]:5.1f} s, {n_sources:.0f} sources an image")
-    for name in ("timestep", "image"):
+    for name in ("auto", "timestep", "image"):
         # Of the same round, so that a busy machine weighs on both.
         ratios = np.array(walls[name]) / np.array(walls["alone"]) - 1
         print(f"granularity {name!r}: {100 * np.median(ratios):.1f} % more wall time (median of {len(ratios)} rounds)")
@@ -150,7 +150,7 @@ def campaign(folder: Path, arguments: argparse.Namespace, _running: Server) -> N
     """Process many timesteps of tiny images, and look at the time per timestep and at Prefect's database."""
     empty, before = prefect_megabytes(), prefect_rows()
     moments: list[float] = []
-    config = settings_of(folder, "campaign", n_workers=arguments.workers, granularity="timestep")
+    config = settings_of(folder, "campaign", n_workers=arguments.workers, granularity="auto")
 
     def note(_done: int, _total: int, what: str = "timesteps") -> None:
         if what == "timesteps":

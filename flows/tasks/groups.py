@@ -1,8 +1,8 @@
-"""The groups of a run: each a subflow, in which the steps or whole timesteps are tasks."""
+"""The groups of a run: each is a subflow, in which steps or whole timesteps are tasks."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -16,17 +16,14 @@ from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
 from flows.tasks.executors import PrefectExecutor
-from flows.tasks.granularity import Granularity, choose_granularity
-from flows.tasks.joined import JoinedExecutor
-from flows.tasks.pace import Pace
+from flows.tasks.granularity import Granularity, Pace
 from flows.tasks.policies import GROUP_FLOW, POLICIES, TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
 from trap.errors import TrapError
 from trap.retry import IMAGE_DELAYS
-from trap.run.look_ahead import LookAhead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from prefect.futures import PrefectFuture
     from prefect.task_runners import TaskRunner
@@ -34,26 +31,33 @@ if TYPE_CHECKING:
     from flows.pages.candidates import CandidatePages
     from flows.service.stopping import StopRequests
     from trap.dataset.outcomes import TimestepOutcome
-    from trap.dataset.records import ImageResult, UnreadableImage
     from trap.pipeline import DatasetRun
-    from trap.run.planning import Timestep
-    from trap.workers.executors import Result
+    from trap.run.planning import Timestep, TimestepGroup
     from trap.workers.pools import Workers
 
-__all__ = ["process_groups"]
+__all__ = ["GroupRunner", "process_groups"]
 
 
 def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -> CandidatePages:
-    """Process all groups, each as a subflow, until the plan is done or somebody wants the run to stop.
+    """Process all groups, each as a subflow, until the plan is done or the run is to stop.
+
+    Parameters
+    ----------
+    dataset
+        The run; called within its flow run.
+    workers
+        Worker processes that measure images, fit sources and draw pictures.
+    stops
+        Requests to stop, checked between timesteps.
 
     Returns
     -------
-    The pages of the new sources that were found.
+    The pages of the new sources.
     """
     pages = publish_timesteps(dataset, workers)
-    pace = Pace(dataset.plan, is_fixed=bool(dataset.config.execution.group_size))
-    subflow = _group_flow(dataset, workers, stops, pages, pace)
-    for group in pace.groups():
+    runner = GroupRunner(dataset, workers, stops)
+    subflow = _group_flow(runner, pages)
+    for group in runner.pace.groups():
         if stops.is_stopped():
             break
         first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
@@ -63,25 +67,18 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
     return pages
 
 
-def _group_flow(
-    dataset: DatasetRun, workers: Workers, stops: StopRequests, pages: CandidatePages, pace: Pace
-) -> Flow[[int, str, str, int], State[Any]]:
-    """Make the subflow of a run; the run itself is no parameter, which Prefect would take apart and store."""
-    ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=IMAGE_DELAYS)
-    # A thread only waits, for a worker or until many calls have been made; some more, for further attempts.
-    n_threads = 2 * workers.n_workers + len(POLICIES)
+def _group_flow(runner: GroupRunner, pages: CandidatePages) -> Flow[[int, str, str, int], State[Any]]:
+    """Make the subflow of a run. The run itself is not a parameter: Prefect would traverse and store it."""
+    # A thread only waits, for a worker or until many calls have been made; a few more serve further attempts.
+    n_threads = 2 * runner.n_workers + len(POLICIES)
     threads = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=n_threads))
 
     def timestep_group(number: int, first: str, last: str, images: int) -> State[Any]:  # noqa: ARG001 (for Prefect)
-        """Process consecutive timesteps: images side by side, timesteps in order."""
-        group = pace.group
-        granularity = choose_granularity(dataset.config.execution, dataset.plan, dataset.outcomes, workers.n_workers)
-        with stops.finishing_timestep():
-            if granularity is Granularity.IMAGE:
-                outcomes = _process_step_by_step(dataset, pace, workers, ahead, stops)
-            else:
-                outcomes = _process_whole_timesteps(dataset, pace.tasks(group.timesteps), workers, ahead, stops)
-            store_group_table(dataset.dataset_id, outcomes)
+        """Process consecutive timesteps: images in parallel, timesteps in order."""
+        group, granularity = runner.pace.group, runner.pace.granularity(runner.dataset.outcomes)
+        with runner.stops.finishing_timestep():
+            outcomes = runner.process(group, granularity)
+            store_group_table(runner.dataset.dataset_id, outcomes)
             pages.store_new()
         return group_state(outcomes, len(group.timesteps))
 
@@ -95,65 +92,92 @@ def _group_flow(
     )
 
 
-def _process_step_by_step(
-    dataset: DatasetRun, pace: Pace, workers: Workers, ahead: LookAhead, stops: StopRequests
-) -> list[TimestepOutcome]:
-    """Process a group with tasks for every step; those that measure wait for what began before the group."""
-    seconds, group = pace.task_seconds, pace.group
-    largest = max(len(timestep.urls) for timestep in group.timesteps)
+class GroupRunner:
+    """Process the groups of a run in tasks of the granularity that fits.
 
-    def measure(url: str) -> Result[ImageResult | UnreadableImage]:
-        return steps.submit_work("measure_image", partial(ahead.attempt, url), url)
+    Parameters
+    ----------
+    dataset
+        The run.
+    workers
+        Worker processes; images are measured ahead in them, across the ends of groups.
+    stops
+        Requests to stop, checked between timesteps.
 
-    with JoinedExecutor(workers, seconds) if seconds else nullcontext(PrefectExecutor(workers)) as steps:
-        shown = LookAhead(measure, group.urls, depth=2 * largest)
-        return dataset.process_group(group, steps, ahead=shown, is_stopped=stops.is_stopped)
+    Attributes
+    ----------
+    pace
+        Division of the run into groups and tasks.
+    n_workers
+        Number of worker processes.
+    """
 
+    def __init__(self, dataset: DatasetRun, workers: Workers, stops: StopRequests) -> None:
+        self.dataset = dataset
+        self.stops = stops
+        self.n_workers = workers.n_workers
+        self.pace = Pace(dataset.plan, dataset.config.execution, workers.n_workers)
+        self._workers = workers
+        self._measurements = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=IMAGE_DELAYS)
 
-def _process_whole_timesteps(
-    dataset: DatasetRun, tasks: Iterable[Sequence[Timestep]], workers: Workers, ahead: LookAhead, stops: StopRequests
-) -> list[TimestepOutcome]:
-    """Process a group with one task per timestep, or for several that are short; tasks run the steps by themselves."""
-    task = make_task("process_timestep", TIMESTEP)
-    of_several = make_task("process_timestep", replace(TIMESTEP, delays=()))  # they are tried again one by one
-    outcomes: list[TimestepOutcome] = []
-    for timesteps in tasks:
-        if stops.is_stopped():
-            break
-        if len(timesteps) == 1:
-            (timestep,) = timesteps
-            in_task = partial(call_task, task, timestep_label(timestep))
-            outcomes.append(dataset.attempt(timestep, ahead, workers, wrap=in_task))
-        else:
-            first, last = (time_label(timesteps[end].taustart_ts) for end in (0, -1))
-            several = partial(_process_several, dataset, timesteps, workers, ahead, stops, outcomes)
-            # What failed is in the outcomes, and has made the task fail.
-            with suppress(TimestepsFailedError):
-                call_task(of_several, f"timesteps {first} to {last}, {len(timesteps)} timesteps", several)
-    return outcomes
+    def process(self, group: TimestepGroup, granularity: Granularity) -> list[TimestepOutcome]:
+        """Process the timesteps of a group, within its flow run.
+
+        Parameters
+        ----------
+        group
+            Consecutive timesteps.
+        granularity
+            Unit of work that is a task.
+
+        Returns
+        -------
+        Outcomes of the timesteps that were begun; fewer than the group has if the run is to stop.
+        """
+        if granularity is Granularity.IMAGE:
+            return self._process_step_by_step(group)
+        return self._process_whole_timesteps(group)
+
+    def _process_step_by_step(self, group: TimestepGroup) -> list[TimestepOutcome]:
+        """Process a group with tasks for its steps. Their policies retry; the timestep as a whole is not retried."""
+        with PrefectExecutor(self._workers, self.pace.shared_seconds) as steps:
+            measurements = steps.look_ahead(self._measurements, group)
+            return self.dataset.process_group(group, steps, ahead=measurements, is_stopped=self.stops.is_stopped)
+
+    def _process_whole_timesteps(self, group: TimestepGroup) -> list[TimestepOutcome]:
+        """Process a group with tasks for whole timesteps, which short ones share."""
+        task = make_task("process_timestep", TIMESTEP)
+        shared_task = make_task("process_timestep", replace(TIMESTEP, delays=()))  # retries each timestep within
+        outcomes: list[TimestepOutcome] = []
+        for timesteps in self.pace.tasks(group.timesteps):
+            if self.stops.is_stopped():
+                break
+            if len(timesteps) == 1:
+                (timestep,) = timesteps
+                in_task = partial(call_task, task, timestep_label(timestep))
+                outcomes.append(self.dataset.attempt(timestep, self._measurements, self._workers, wrap=in_task))
+            else:
+                first, last = (time_label(timesteps[end].taustart_ts) for end in (0, -1))
+                label = f"timesteps {first} to {last}, {len(timesteps)} timesteps"
+                # The outcomes hold the failures, which have also made the task fail.
+                with suppress(TimestepsFailedError):
+                    call_task(shared_task, label, partial(self._process_in_one_task, timesteps, outcomes))
+        return outcomes
+
+    def _process_in_one_task(self, timesteps: Sequence[Timestep], outcomes: list[TimestepOutcome]) -> None:
+        """Process timesteps one after the other, and append their outcomes."""
+        failures = []
+        for timestep in timesteps:
+            if self.stops.is_stopped():
+                break
+            outcome = self.dataset.attempt(timestep, self._measurements, self._workers, retry_delays=IMAGE_DELAYS)
+            outcomes.append(outcome)
+            if outcome.failure is not None:
+                failures.append(f"{time_label(timestep.taustart_ts)}: {outcome.failure}")
+        if failures:
+            msg = f"{len(failures)} of {len(timesteps)} timesteps failed; {'; '.join(failures)}"
+            raise TimestepsFailedError(msg)
 
 
 class TimestepsFailedError(TrapError):
     """Some timesteps of a task failed."""
-
-
-def _process_several(
-    dataset: DatasetRun,
-    timesteps: Sequence[Timestep],
-    workers: Workers,
-    ahead: LookAhead,
-    stops: StopRequests,
-    outcomes: list[TimestepOutcome],
-) -> None:
-    """Process timesteps one after the other."""
-    failed = []
-    for timestep in timesteps:
-        if stops.is_stopped():
-            break
-        outcome = dataset.attempt(timestep, ahead, workers, retry_delays=IMAGE_DELAYS)
-        outcomes.append(outcome)
-        if outcome.failure is not None:
-            failed.append(f"{time_label(timestep.taustart_ts)}: {outcome.failure}")
-    if failed:
-        msg = f"{len(failed)} of {len(timesteps)} timesteps failed; {'; '.join(failed)}"
-        raise TimestepsFailedError(msg)

@@ -3,14 +3,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tomllib
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from sqlalchemy import create_engine, text
 
+import trap.live.run
 import trap.pipeline
 from trap.cli import main
+from trap.cli.live import find_live_runner
 from trap.cli.program import program
 from trap.cli.run import find_runner
 from trap.config import load_config
@@ -240,3 +245,18 @@ def test_prefect_runner_is_a_flow_of_ours():
 def test_unknown_runner_is_refused():
     with pytest.raises(ConfigError, match="no runner 'dask' is installed"):
         find_runner("dask")
+
+
+def test_live_runners_are_a_group_of_their_own(monkeypatch):
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = EntryPoints(
+        EntryPoint(name, target, group)
+        for group, targets in project["entry-points"].items()
+        for name, target in targets.items()
+    )
+    monkeypatch.setattr("trap.cli.run.entry_points", lambda **chosen: declared.select(**chosen))
+    assert find_live_runner("local") is trap.live.run.run_live
+    assert find_live_runner("prefect").__module__ == "flows.live"
+    assert find_runner("local") is trap.pipeline.run
+    with pytest.raises(ConfigError, match="no runner 'dask' is installed .*'trap.live_runners'"):
+        find_live_runner("dask")

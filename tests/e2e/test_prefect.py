@@ -19,6 +19,7 @@ import structlog
 from flows.process_dataset import run
 from flows.service import server as flows_server
 from flows.tasks import groups, policies
+from flows.tasks.granularity import Pace
 from trap import pipeline
 from trap.catalogues import MonitorPositions
 from trap.dataset.outcomes import ExitCode
@@ -188,10 +189,11 @@ def test_a_step_that_fails_for_good_fails_its_timestep_and_no_other(api, make_co
 
 def test_short_timesteps_share_a_task_which_fails_with_one_of_them(api, make_config, monkeypatch):
     monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
-    monkeypatch.setattr("flows.tasks.pace.TASK_SECONDS", 1e6)
+    monkeypatch.setattr("flows.tasks.granularity.TASK_SECONDS", 1e6)
     broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
     monkeypatch.setattr(association, "associate_extracted_sources", broken)
-    config = make_config("short", granularity="timestep", group_size=0)
+    monkeypatch.setattr("flows.tasks.granularity.FEW_TIMESTEPS", 0)
+    config = make_config("short", granularity="auto", group_size=0)
     summary = run(config)
     assert summary.exit_code is ExitCode.TIMESTEPS_FAILED
     assert [outcome.failure is None for outcome in summary.outcomes] == [True, True, False, True]
@@ -210,11 +212,11 @@ def test_short_timesteps_share_a_task_which_fails_with_one_of_them(api, make_con
 
 def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, make_config, monkeypatch):
     monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
-    monkeypatch.setattr("flows.tasks.pace.TASK_SECONDS", 1e6)
+    monkeypatch.setattr("flows.tasks.granularity.TASK_SECONDS", 1e6)
     broken = failing(association.associate_extracted_sources, 1, ValueError("no such thing"), on=3)
     monkeypatch.setattr(association, "associate_extracted_sources", broken)
     monkeypatch.setattr(Store, "store_timestep", failing(Store.store_timestep, 1, TransientError("busy"), on=3))
-    config = make_config("short steps", granularity="image", group_size=0)
+    config = make_config("short steps", granularity="auto", group_size=0)
     summary = run(config)
     assert [outcome.failure is None for outcome in summary.outcomes] == [True, True, False, True]
     first, second = api.subflows(api.run_of("short steps"))
@@ -237,8 +239,8 @@ def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, mak
 
 def test_steps_that_share_tasks_leave_the_same_rows(make_config, monkeypatch):
     monkeypatch.setattr("trap.run.planning.MIN_GROUP", 2)
-    monkeypatch.setattr("flows.tasks.pace.TASK_SECONDS", 1e6)
-    config = make_config("shared", granularity="image", group_size=0)
+    monkeypatch.setattr("flows.tasks.granularity.TASK_SECONDS", 1e6)
+    config = make_config("shared", granularity="auto", group_size=0)
     alone = make_config("shared", database=config.execution.database.replace("shared", "unshared"), group_size=0)
     run(config)
     pipeline.run(alone)
@@ -288,7 +290,7 @@ def test_a_run_terminated_while_prefect_begins_a_subflow_stops_as_it_should(
     api, make_config, monkeypatch, is_cancelled
 ):
     config = make_config(f"terminated-{is_cancelled}")
-    choose = groups.choose_granularity
+    choose = Pace.granularity
     calls = itertools.count(1)
 
     def terminate(*given):
@@ -301,7 +303,7 @@ def test_a_run_terminated_while_prefect_begins_a_subflow_stops_as_it_should(
             os.kill(os.getpid(), signal.SIGTERM)
         return choose(*given)
 
-    monkeypatch.setattr(groups, "choose_granularity", terminate)
+    monkeypatch.setattr(Pace, "granularity", terminate)
     summary = run(config)
     assert len(summary.outcomes) == 2
     flow_run = api.run_of(f"terminated-{is_cancelled}%")

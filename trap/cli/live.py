@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pydantic import ValidationError
 
 from trap.cli.program import command
-from trap.cli.run import effective_config, find_runner, start_logs
+from trap.cli.run import effective_config, load_runner, start_logs
 from trap.config import LiveConfig
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
@@ -21,9 +21,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from trap.catalogues import MonitorPositions
+    from trap.config import PipelineConfig
     from trap.live.run import LiveTally
 
-__all__ = ["live", "live_text"]
+__all__ = ["LiveRunner", "find_live_runner", "live", "live_text"]
+
+LIVE_RUNNERS = "trap.live_runners"
+"""Group of the entry points that are a :class:`LiveRunner`."""
+
+
+class LiveRunner(Protocol):
+    """A way to process a stream of images, such as :func:`trap.live.run.run_live`."""
+
+    def __call__(
+        self,
+        config: PipelineConfig,
+        live: LiveConfig,
+        *,
+        monitors: MonitorPositions | None = None,
+        is_stopped: Callable[[], bool] = ...,
+    ) -> LiveTally:
+        """Process images as they arrive, and return the tally of the run."""
 
 
 def live(arguments: Namespace) -> int:
@@ -40,12 +59,23 @@ def live(arguments: Namespace) -> int:
     """
     config, settings = effective_config(arguments), live_config(arguments)
     monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
-    runner: Any = find_runner("local-live" if arguments.no_prefect else "prefect-live")
+    runner = find_live_runner("local" if arguments.no_prefect else "prefect")
     start_logs(config, arguments)
     with stopped_by_signals() as is_stopped:
         tally = runner(config, settings, monitors=monitors, is_stopped=is_stopped)
     print(live_text(tally, config.execution.database))
     return int(tally.exit_code)
+
+
+def find_live_runner(name: str) -> LiveRunner:
+    """Load a way to process a stream of images by its name.
+
+    Raises
+    ------
+    ConfigError
+        If no installed package has a live runner of that name.
+    """
+    return cast("LiveRunner", load_runner(LIVE_RUNNERS, name))
 
 
 def live_config(arguments: Namespace) -> LiveConfig:

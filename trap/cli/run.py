@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trap.cli.database import database_url
 from trap.cli.files import reported
@@ -17,16 +17,24 @@ from trap.steps.misc import dump_configs_to_logdir, setup_logging
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
 
     from trap.catalogues import MonitorPositions
     from trap.dataset.outcomes import RunSummary
+    from trap.typing import Progress
 
-    Runner = Callable[..., RunSummary]
-
-__all__ = ["effective_config", "find_runner", "process", "run", "start_logs"]
+__all__ = ["Runner", "effective_config", "find_runner", "load_runner", "process", "run", "start_logs"]
 
 RUNNERS = "trap.runners"
+"""Group of the entry points that are a :class:`Runner`."""
+
+
+class Runner(Protocol):
+    """A way to process a dataset, such as :func:`trap.pipeline.run`."""
+
+    def __call__(
+        self, config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None
+    ) -> RunSummary:
+        """Process the images that the settings name, and return the summary of the run."""
 
 
 def run(arguments: Namespace) -> int:
@@ -73,19 +81,36 @@ def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPo
 
 
 def find_runner(name: str) -> Runner:
-    """Return the runner of a name among the entry points of installed packages.
+    """Load a way to process a dataset by its name.
 
     Raises
     ------
     ConfigError
-        If no runner of that name is installed.
+        If no installed package has a runner of that name.
     """
-    found = entry_points(group=RUNNERS, name=name)
-    if not found:
-        msg = f"no runner {name!r} is installed (entry points {RUNNERS!r}); install the project again"
+    return cast("Runner", load_runner(RUNNERS, name))
+
+
+def load_runner(group: str, name: str) -> object:
+    """Load a runner among the entry points of installed packages.
+
+    Parameters
+    ----------
+    group
+        Group of entry points; all of a group have the same contract.
+    name
+        Name of the entry point.
+
+    Raises
+    ------
+    ConfigError
+        If no installed package has a runner of that name.
+    """
+    candidates = entry_points(group=group, name=name)
+    if not candidates:
+        msg = f"no runner {name!r} is installed (entry points {group!r}); install the project again"
         raise ConfigError(msg)
-    runner: Runner = next(iter(found)).load()
-    return runner
+    return next(iter(candidates)).load()
 
 
 def effective_config(arguments: Namespace) -> PipelineConfig:

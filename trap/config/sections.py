@@ -134,7 +134,7 @@ class ExecutionConfig(Settings):
     group_size: Count = 0
     """Timesteps in a group, which is a Prefect subflow; 0: at least ten, and as many as take half a minute."""
     granularity: Literal["auto", "image", "timestep"] = "auto"
-    """What is a Prefect task: a step, or a whole timestep; three seconds' worth of short ones, if `group_size` is 0."""
+    """Unit of a Prefect task: each step, or each timestep; with `auto` the cheaper one, and short ones share a task."""
     late_images: Literal["refuse", "store"] = "refuse"
     """Images from before the newest stored timestep: leave them out, or measure and store them unassociated."""
     after_failure: Literal["go on", "stop"] = "go on"
