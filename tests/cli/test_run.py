@@ -254,7 +254,7 @@ def test_live_runners_are_a_group_of_their_own(monkeypatch):
         for group, targets in project["entry-points"].items()
         for name, target in targets.items()
     )
-    monkeypatch.setattr("trap.cli.run.entry_points", lambda **chosen: declared.select(**chosen))
+    monkeypatch.setattr("trap.cli.run.entry_points", declared.select)
     assert find_live_runner("local") is trap.live.run.run_live
     assert find_live_runner("prefect").__module__ == "flows.live"
     assert find_runner("local") is trap.pipeline.run
