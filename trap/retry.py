@@ -110,6 +110,3 @@ def call_with_retries(
     except TransientError as error:
         error.was_retried = error.was_retried or bool(delays)
         raise
-
-
-call_patiently = call_with_retries

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from trap.db import dataset_state, datasets, metrics, timesteps
 from trap.db.engine import reading, transaction
 from trap.db.locks import confirm_writer
-from trap.retry import STORE_DELAYS, call_patiently
+from trap.retry import STORE_DELAYS, call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -148,4 +148,4 @@ def retried(attempt: Callable[[], T]) -> T:
 
     All transactions that are retried are retried here.
     """
-    return call_patiently(attempt, STORE_DELAYS)
+    return call_with_retries(attempt, STORE_DELAYS)
