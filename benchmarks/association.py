@@ -22,7 +22,7 @@ from peer_environments import ROOT, installed
 
 from trap.association.entries import LightCurveKey
 from trap.association.running_catalogue import RunningCatalogue
-from trap.catalogues import Association, Measurements
+from trap.catalogues import AssociationType, Measurements
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageResult, StoredIds, TimestepRecord
 from trap.dataset.state import DatasetState
@@ -191,7 +191,7 @@ def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> No
         points = catalogue.associate(measured, taustart=later, **settings)
         catalogue.null_detections(region, taustart=later, associated=points.entry, expiration=10)
         seconds.append(time.perf_counter() - start)
-        assert (points.type == Association.ONE_TO_ONE).mean() > 0.99  # noqa: S101 (that it does what it is timed for)
+        assert (points.type == AssociationType.ONE_TO_ONE).mean() > 0.99  # noqa: S101 (that it does what it is timed for)
     print(f"{n_detections} detections against {len(catalogue)} entries, {size / len(catalogue):.0f} bytes each")
     print(f"  first timestep: {seconds[0]:.3f} s, median of the ten after it: {np.median(seconds[1:]):.3f} s")
 

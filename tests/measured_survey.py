@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from trap import angles
 from trap.association.noise_history import NoiseTiles, tile_order, tiles_within
-from trap.catalogues import Association, Measurements
+from trap.catalogues import AssociationType, Measurements
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageResult, StoredIds, TimestepRecord
 from trap.dataset.state import DatasetState
@@ -36,8 +36,8 @@ BANDS_HZ = (888e6, 1272e6)
 NOISE = (1e-3, 1.2e-3)
 PIXEL = FWHM / 5
 BLIND = {
-    *(int(Association.FORKED), int(Association.ONE_TO_ONE), int(Association.NEW_SOURCE)),
-    *(int(Association.INHERITED), int(Association.PART), int(Association.BLEND)),
+    *(int(AssociationType.FORKED), int(AssociationType.ONE_TO_ONE), int(AssociationType.NEW_SOURCE)),
+    *(int(AssociationType.INHERITED), int(AssociationType.PART), int(AssociationType.BLEND)),
 }
 CONFIG = PipelineConfig().with_options(
     source_extraction={

@@ -5,7 +5,7 @@ import pytest
 from astropy import units
 
 from trap import catalogues
-from trap.catalogues import Association, ExtractType, FitType, Flag, Measurements
+from trap.catalogues import AssociationType, ExtractType, FitType, Flag, Measurements
 from trap.tables import ColumnTable
 
 TABLES = [
@@ -49,7 +49,7 @@ def test_every_table_may_be_empty(table):
 def test_codes_are_those_in_the_databases_of_trap():
     assert [item.value for item in ExtractType] == [0, 1, 2]
     assert [item.value for item in FitType] == [0, 1]
-    assert {item.name: item.value for item in Association} == {
+    assert {item.name: item.value for item in AssociationType} == {
         "FORKED": 2,
         "ONE_TO_ONE": 3,
         "NEW_SOURCE": 4,

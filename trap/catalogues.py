@@ -1,7 +1,8 @@
-"""The tables that flow between the stages, and the codes that stand in them.
+"""Tables that the stages pass to each other, and the codes in their columns.
 
-Column names, codes and meanings follow TraP's database wherever it has them, so that what is in
-memory, in the database and in an export is called the same.
+Names, codes and meanings of the columns follow TraP's database where it has them, so that a column
+has the same name in memory, in the database and in an exported file. The sentences here are read in
+``docs/database.md`` and in VOTables.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "Association",
+    "AssociationType",
     "Associations",
     "ExtractType",
     "FitRequests",
@@ -32,7 +33,7 @@ __all__ = [
 
 
 class ExtractType(IntEnum):
-    """How a measurement came about (column ``extract_type``)."""
+    """Origin of a measurement (column ``extract_type``)."""
 
     BLIND = 0
     NULL_DETECTION = 1
@@ -40,14 +41,14 @@ class ExtractType(IntEnum):
 
 
 class FitType(IntEnum):
-    """What the numbers of a measurement are from (column ``fit_type``)."""
+    """Method of a measurement (column ``fit_type``)."""
 
     MOMENTS = 0
     GAUSSIAN = 1
 
 
-class Association(IntEnum):
-    """How a measurement joined a catalogue entry (column ``assocxtrsource.type``)."""
+class AssociationType(IntEnum):
+    """Reason why a measurement is a point of an entry's light curve (column ``assocxtrsource.type``)."""
 
     FORKED = 2
     ONE_TO_ONE = 3
@@ -57,18 +58,18 @@ class Association(IntEnum):
     MONITOR_FIRST = 8
     MONITOR = 9
     PART = 10
-    """First point of a part of a blend: a known entry is seen to be several."""
+    """First point of a part of a blend: an image shows a known entry as several sources."""
     BLEND = 11
-    """First point of a blend: known entries are seen as one."""
+    """First point of a blend: an image shows several known entries as one source."""
     BACKWARD = 12
-    """Forced fit in an image earlier than that in which the entry was found."""
+    """Forced fit in an image earlier than the first detection of the entry."""
 
 
 class Flag(IntFlag):
-    """What to know about a measurement before trusting it (column ``flags``)."""
+    """Warnings about a measurement (column ``flags``)."""
 
     FIT_FAILED = 1
-    """The Gaussian fit did not converge: the numbers are from moments, or missing (NaN) from a forced fit."""
+    """The Gaussian fit did not converge: the values are from moments, or NaN for a forced fit."""
     BLENDED = 2
     """Fitted together with other components of one island."""
     EDGE = 4
@@ -78,12 +79,17 @@ class Flag(IntFlag):
     OUTSIDE = 16
     """The position lies outside the measured area: a forced fit has no flux (NaN), a blind one is not associated."""
     POINT_LIKE = 32
-    """The shape was free, but is the restoring beam's as far as the noise lets one tell: that was fitted."""
+    """A fit with a free shape did not differ from the restoring beam by more than the noise: the beam was fitted."""
+
+
+def _codes(codes: type[IntEnum | IntFlag]) -> str:
+    """List numbers and names of codes, as a sentence about a column needs them."""
+    return ", ".join(f"{int(code)} {(code.name or '').lower().replace('_', ' ')}" for code in codes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measurements(ColumnTable):
-    """Sources measured in one image, blind or forced: one row each."""
+    """Sources measured in one image, blind or forced, one per row."""
 
     x: NDArray[np.float64] = column("f8", "pix", "Column of the centre; the centre of the first pixel is 0.")
     y: NDArray[np.float64] = column("f8", "pix", "Row of the centre; the centre of the first pixel is 0.")
@@ -95,25 +101,36 @@ class Measurements(ColumnTable):
     ns_sys_err: NDArray[np.float64] = column(
         "f8", "arcsec", "Systematic position error along north-south.", default=0.0
     )
-    f_peak: NDArray[np.float64] = column("f8", "Jy/beam", "Peak flux density; NaN where it could not be measured.")
+    f_peak: NDArray[np.float64] = column("f8", "Jy/beam", "Peak flux density; NaN if it could not be measured.")
     f_peak_err: NDArray[np.float64] = column("f8", "Jy/beam", "1σ error of the peak flux density.")
-    f_int: NDArray[np.float64] = column("f8", "Jy", "Integrated flux density; NaN where it could not be measured.")
+    f_int: NDArray[np.float64] = column("f8", "Jy", "Integrated flux density; NaN if it could not be measured.")
     f_int_err: NDArray[np.float64] = column("f8", "Jy", "1σ error of the integrated flux density.")
     rms: NDArray[np.float64] = column("f8", "Jy/beam", "Local noise at the position.")
-    significance: NDArray[np.float64] = column("f8", "", "Highest pixel of the island over the local noise there.")
+    significance: NDArray[np.float64] = column(
+        "f8",
+        "",
+        "Highest ratio of pixel value to local noise in the component; for forced fits, peak over local noise.",
+    )
     semimajor: NDArray[np.float64] = column("f8", "arcsec", "Fitted semi-major axis at half maximum.")
     semiminor: NDArray[np.float64] = column("f8", "arcsec", "Fitted semi-minor axis at half maximum.")
     pa: NDArray[np.float64] = column("f8", "deg", "Position angle of the major axis, north through east.")
-    chisq: NDArray[np.float64] = column("f8", "", "Sum of squared residuals over the local noise.", default=np.nan)
-    reduced_chisq: NDArray[np.float64] = column("f8", "", "The same per independent beam area.", default=np.nan)
-    extract_type: NDArray[np.int16] = column("i2", "", "Code of :class:`ExtractType`.", default=0)
-    fit_type: NDArray[np.int16] = column("i2", "", "Code of :class:`FitType`.", default=1)
+    chisq: NDArray[np.float64] = column(
+        "f8",
+        "",
+        "Sum of (residual / local noise)² over the pixels of the component, or of the box of a forced fit.",
+        default=np.nan,
+    )
+    reduced_chisq: NDArray[np.float64] = column(
+        "f8", "", "chisq divided by the number of beam areas that these pixels cover.", default=np.nan
+    )
+    extract_type: NDArray[np.int16] = column("i2", "", f"Origin: {_codes(ExtractType)}.", default=0)
+    fit_type: NDArray[np.int16] = column("i2", "", f"Method: {_codes(FitType)}.", default=1)
     island: NDArray[np.int32] = column("i4", "", "Number of the island within its image; 0 for forced fits.", default=0)
-    flags: NDArray[np.int32] = column("i4", "", "Bits of :class:`Flag`.", default=0)
+    flags: NDArray[np.int32] = column("i4", "", f"Sum of warnings: {_codes(Flag)}.", default=0)
 
     @property
     def uncertainty_ew(self) -> NDArray[np.float64]:
-        """(n,) deg — total 1σ position error along east-west: fit and systematics in quadrature."""
+        """(n,) deg — total 1σ position error along east-west: fit and systematic error in quadrature."""
         total: NDArray[np.float64] = np.hypot(self.ew_fit_err, self.ew_sys_err / 3600.0)
         return total
 
@@ -141,9 +158,9 @@ class Measurements(ColumnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MonitorPositions(ColumnTable):
-    """Positions that the user wants measured in every image."""
+    """Positions that are measured in every image at the user's request."""
 
-    id: NDArray[np.int64] = column("i8", "", "Row of table ``monitor``; 0 before it is stored.", default=0)
+    id: NDArray[np.int64] = column("i8", "", "Row of table monitor; 0 before it is stored.", default=0)
     ra: NDArray[np.float64] = column("f8", "deg", "Right ascension, ICRS.")
     dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.")
     name: NDArray[Any] = column("U100", "", "Name for people; may be empty.")
@@ -151,11 +168,15 @@ class MonitorPositions(ColumnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FitRequests(ColumnTable):
-    """Positions of one image at which a forced fit is wanted."""
+    """Positions of forced fits in one image."""
 
     ra: NDArray[np.float64] = column("f8", "deg", "Right ascension, ICRS.")
     dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.")
-    kind: NDArray[np.int16] = column("i2", "", "Why: ``ExtractType.NULL_DETECTION`` or ``MONITORED``.")
+    kind: NDArray[np.int16] = column(
+        "i2",
+        "",
+        f"Reason: {int(ExtractType.NULL_DETECTION)} null detection, {int(ExtractType.MONITORED)} monitored.",
+    )
     target: NDArray[np.int64] = column(
         "i8", "", "Row of the running catalogue (null detection), or of the monitored positions (monitored)."
     )
@@ -167,12 +188,18 @@ class Associations(ColumnTable):
 
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
     measurement: NDArray[np.int64] = column("i8", "", "Row of the image's measurements.")
-    type: NDArray[np.int16] = column("i2", "", "Code of :class:`Association`.")
-    de_ruiter_radius: NDArray[np.float64] = column("f8", "", "Distance in units of its error; 0 where not matched.")
-    distance_arcsec: NDArray[np.float64] = column("f8", "arcsec", "Great-circle distance to the entry; 0 where new.")
-    v_int: NDArray[np.float64] = column("f8", "", "V of the integrated flux density up to this point, in its band.")
-    eta_int: NDArray[np.float64] = column("f8", "", "η of the integrated flux density up to this point, in its band.")
-    f_datapoints: NDArray[np.int32] = column("i4", "", "Number of flux points up to this one, in its band.")
+    type: NDArray[np.int16] = column("i2", "", f"Type of association: {_codes(AssociationType)}.")
+    de_ruiter_radius: NDArray[np.float64] = column(
+        "f8", "", "De Ruiter radius: distance_arcsec in units of its error; 0 if not matched by position."
+    )
+    distance_arcsec: NDArray[np.float64] = column(
+        "f8", "arcsec", "Distance from the entry's position before this point; 0 if not matched by position."
+    )
+    v_int: NDArray[np.float64] = column(
+        "f8", "", "V of the integrated flux density in this band up to this point; NaN if the mean is zero."
+    )
+    eta_int: NDArray[np.float64] = column("f8", "", "η of the integrated flux density in this band up to this point.")
+    f_datapoints: NDArray[np.int32] = column("i4", "", "Number of flux points in this band up to this one.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -180,51 +207,77 @@ class NewSources(ColumnTable):
     """Transient candidates of one image: new entries that an earlier image should have shown."""
 
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
-    measurement: NDArray[np.int64] = column("i8", "", "Row of the measurement that triggered it.")
-    newsource_type: NDArray[np.int16] = column("i2", "", "1 above the limit at the worst noise too (likely), else 0.")
-    previous_limits_image: NDArray[np.int64] = column("i8", "", "Row of table ``image``: the best earlier look.")
+    measurement: NDArray[np.int64] = column("i8", "", "Row of the measurement that triggered the candidate.")
+    newsource_type: NDArray[np.int16] = column(
+        "i2", "", "1 (likely) if the peak exceeds the limit of the earlier image at its highest noise too, else 0."
+    )
+    previous_limits_image: NDArray[np.int64] = column(
+        "i8", "", "Row of table image: the most sensitive earlier image of the position."
+    )
     sigma_rms_min: NDArray[np.float64] = column(
-        "f8", "", "Integrated flux density over the lowest noise of that image."
+        "f8", "", "Integrated flux density of the candidate over the lowest noise of the earlier image."
     )
     sigma_rms_max: NDArray[np.float64] = column(
-        "f8", "", "Integrated flux density over the highest noise of that image."
+        "f8", "", "Integrated flux density of the candidate over the highest noise of the earlier image."
     )
     sigma_local: NDArray[np.float64] = column(
-        "f8", "", "Peak flux density over the best earlier noise at the position; NaN where that is not known."
+        "f8",
+        "",
+        "Peak flux density of the candidate over the lowest earlier noise at its position; NaN if that is unknown.",
     )
-    n_looks: NDArray[np.int32] = column("i4", "", "Earlier images of the band that looked at the position.")
-    significance: NDArray[np.float64] = column(
-        "f8", "", "Of its being new, in sigma: against a steady source that all earlier looks missed."
+    n_looks: NDArray[np.int32] = column("i4", "", "Number of earlier images of the band that cover the position.")
+    newness: NDArray[np.float64] = column(
+        "f8", "", "Significance in σ of the source being new, against a steady source that all earlier images missed."
     )
     upper_limit: NDArray[np.float64] = column(
-        "f8", "Jy/beam", "Detection threshold times the best earlier noise at the position."
+        "f8", "Jy/beam", "Detection threshold times the lowest earlier noise at the position; NaN if that is unknown."
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VarMetrics(ColumnTable):
-    """How each touched entry varies: one row per entry, from its brightest band of the latest timestep."""
+    """Variability of every entry with a new point: one row per entry, for its brightest band of the latest timestep.
+
+    :func:`trap.variability.metrics.light_curve_metrics` computes the metrics of single light curves; the
+    database has a column for each column of this table.
+    """
 
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
-    band: NDArray[np.int64] = column("i8", "", "Number of the band among the survey's bands.")
-    v_int: NDArray[np.float64] = column("f8", "", "V of the integrated flux density; NaN where its mean is zero.")
-    eta_int: NDArray[np.float64] = column("f8", "", "η of the integrated flux density.")
+    band: NDArray[np.int64] = column("i8", "", "Number of the band among the bands of the dataset.")
+    v_int: NDArray[np.float64] = column(
+        "f8",
+        "",
+        "V of the integrated flux density, its standard deviation over its mean; NaN if the mean is zero.",
+    )
+    eta_int: NDArray[np.float64] = column(
+        "f8", "", "η of the integrated flux density, the reduced χ² of a constant source."
+    )
     lightcurve_max: NDArray[np.float64] = column("f8", "Jy", "Highest integrated flux density, forced fits included.")
     lightcurve_avg: NDArray[np.float64] = column("f8", "Jy", "Mean integrated flux density, forced fits included.")
-    lightcurve_wavg: NDArray[np.float64] = column("f8", "Jy", "The same, weighted by 1/σ².")
-    f_datapoints: NDArray[np.int32] = column("i4", "", "Number of flux points, forced fits included.")
-    v_peak: NDArray[np.float64] = column("f8", "", "V of the peak flux density.")
+    lightcurve_wavg: NDArray[np.float64] = column(
+        "f8", "Jy", "Mean integrated flux density weighted by 1/σ², forced fits included."
+    )
+    f_datapoints: NDArray[np.int32] = column("i4", "", "Number of flux points in the band, forced fits included.")
+    v_peak: NDArray[np.float64] = column("f8", "", "V of the peak flux density; NaN if its mean is zero.")
     eta_peak: NDArray[np.float64] = column("f8", "", "η of the peak flux density.")
     eta_p_value: NDArray[np.float64] = column(
-        "f8", "", "Probability of so high an η_int if the source is constant; NaN for one point."
+        "f8", "", "Probability of an η_int at least as high if the source is constant; NaN for one point."
     )
     modulation: NDArray[np.float64] = column(
-        "f8", "", "Relative scatter of the integrated flux density beyond its errors; NaN for one point."
+        "f8",
+        "",
+        "Relative scatter of the integrated flux density beyond its errors; NaN for one point, or a mean ≤ 0.",
     )
-    modulation_err: NDArray[np.float64] = column("f8", "", "Its 1σ error.")
-    vs_max: NDArray[np.float64] = column("f8", "", "Largest step from the mean before, over its error; signed.")
-    m_max: NDArray[np.float64] = column("f8", "", "That step over the mean of before and after.")
+    modulation_err: NDArray[np.float64] = column("f8", "", "1σ error of modulation.")
+    vs_max: NDArray[np.float64] = column(
+        "f8",
+        "",
+        "Largest step of the integrated flux density from the mean before it, over the error of the step; signed.",
+    )
+    m_max: NDArray[np.float64] = column(
+        "f8", "", "The step of vs_max over the average of the new flux density and the mean before it."
+    )
     spectral_index: NDArray[np.float64] = column(
-        "f8", "", "α of S ∝ ν^α through the weighted means of all bands; NaN for one band."
+        "f8", "", "α of S ∝ ν^α, fitted to the weighted mean flux densities of all bands; NaN for one band."
     )
-    spectral_index_err: NDArray[np.float64] = column("f8", "", "Its 1σ error.")
+    spectral_index_err: NDArray[np.float64] = column("f8", "", "1σ error of spectral_index.")

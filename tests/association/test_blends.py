@@ -7,7 +7,7 @@ import pytest
 from made_up_survey import Field, sources
 
 from trap.association.entries import Descent
-from trap.catalogues import Association
+from trap.catalogues import AssociationType
 
 FIELD = Field()
 BEAM = 0.06
@@ -42,7 +42,7 @@ def test_two_components_seen_as_one_and_as_two_again(make_dataset):
     south, blend, north = dataset.entries()
     assert [entry["is_blend"] for entry in (south, blend, north)] == [False, True, False]
     assert south["blend"] == north["blend"] == blend["id"]
-    assert dataset.types() == [[4, 3], [Association.BLEND], [4, 3]]
+    assert dataset.types() == [[4, 3], [AssociationType.BLEND], [4, 3]]
     assert dataset.requests == [0, 0, 0]
     assert dataset.column("SELECT MAX(eta_int) FROM varmetric") == [0.0]
     assert dataset.rows("SELECT * FROM newsource") == []
@@ -50,7 +50,7 @@ def test_two_components_seen_as_one_and_as_two_again(make_dataset):
 
 def test_one_component_seen_as_two_and_as_one_again(make_dataset):
     dataset = process(make_dataset, one(), pair(), one())
-    assert dataset.types() == [[Association.PART], [4, 3], [Association.PART]]
+    assert dataset.types() == [[AssociationType.PART], [4, 3], [AssociationType.PART]]
     assert dataset.requests == [0, 0, 0]
     assert dataset.column("SELECT MAX(eta_int) FROM varmetric") == [0.0]
     assert dataset.rows("SELECT * FROM newsource") == []
@@ -124,7 +124,7 @@ def test_components_of_unknown_islands_are_forks_as_in_trap(make_dataset):
 def test_bright_blend_need_not_be_described_exactly(make_dataset):
     # The sum of the fits is 2 % off, which is twenty times its error.
     dataset = process(make_dataset, pair((0.5, 1.0)), one(1.47))
-    assert dataset.types() == [[4], [Association.BLEND], [4]]
+    assert dataset.types() == [[4], [AssociationType.BLEND], [4]]
 
 
 def test_variable_beside_a_faint_source_is_no_blend(make_dataset):

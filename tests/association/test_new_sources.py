@@ -132,7 +132,7 @@ def test_noisier_looks_count_for_less(looks):
     made = make_looks("significance")
     for image, rms in enumerate((1e-3, 2e-3, 2e-3)):
         made.add(KEY, image=image, region=0, rms_range=(rms, rms), tiles=tiles(rms))
-    (new,) = find(made, 0.03, ra=9.5).significance
+    (new,) = find(made, 0.03, ra=9.5).newness
     # Twice the noise is 1/64 of a look.
     (expected,) = significance_of_newness([0.03], [5e-4], threshold=10.0, rms=[1e-3], n_looks=[1 + 2 / 64])
     assert new == pytest.approx(expected, rel=1e-4)

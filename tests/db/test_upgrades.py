@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from busy_dataset import FIELD, forced, process_busy_days
 from made_up_survey import Dataset, sources
-from sqlalchemy import MetaData, select, text
+from sqlalchemy import Column, MetaData, Table, select, text
 
 from trap.cli import main
 from trap.db import schema
@@ -16,6 +16,9 @@ from trap.db.models import Base
 from trap.db.store import Store
 from trap.db.upkeep import check_database
 from trap.steps.varmetric import refresh_varmetric
+
+NAMES_TODAY = {"significance": "newness"}
+"""Columns of the earlier versions that have another name today."""
 
 
 @pytest.fixture
@@ -29,9 +32,21 @@ def made(make_dataset, engine):
 @pytest.fixture
 def old(empty_database_url, made):
     """A database at the first schema version, with as much of that as it can hold."""
-    engine = make_engine(empty_database_url)
+    _make_at("0001", empty_database_url, made)
+    return empty_database_url
+
+
+@pytest.fixture
+def before_newness(empty_database_url, made):
+    """A database at the last version in which the newness of candidates was called their significance."""
+    _make_at("0008", empty_database_url, made)
+    return empty_database_url
+
+
+def _make_at(version, url, made):
+    engine = make_engine(url)
     with schema._migrating(engine) as connection:
-        command.upgrade(schema._alembic_config(connection), "0001")
+        command.upgrade(schema._alembic_config(connection), version)
         schema._store_constants(connection)
     tables = MetaData()
     tables.reflect(engine)
@@ -47,14 +62,15 @@ def old(empty_database_url, made):
                 if name not in {"alembic_version", "rejectreason", "version"}:
                     _copy(source, target, name, table)
     engine.dispose()
-    return empty_database_url
 
 
 def _copy(source, target, name, table):
     today = Base.metadata.tables[name]
-    rows = source.execute(select(*(today.c[column.name] for column in table.columns))).mappings().all()
+    columns = [today.c[NAMES_TODAY.get(column.name, column.name)].label(column.name) for column in table.columns]
+    rows = source.execute(select(*columns)).mappings().all()
     if rows:
-        target.execute(today.insert(), [dict(row) for row in rows])
+        typed = Table(name, MetaData(), *(Column(c.name, c.element.type) for c in columns))
+        target.execute(typed.insert(), [dict(row) for row in rows])
     if target.dialect.name == "postgresql":
         target.execute(text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), (SELECT max(id) + 1 FROM {name}))"))
 
@@ -78,5 +94,18 @@ def test_old_dataset_is_gone_on_with_after_the_upgrade(old, made):
     again = Dataset(engine, config, made.id, Store(engine, made.id).load_state(config))
     again.process(FIELD.image(5, sources([122.0, 125.0], [10.0, 10.0])), forced=forced)
     refresh_varmetric(again.store)
+    assert check_database(engine) == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("table", ["newsource", "varmetric"])
+def test_significance_of_candidates_is_kept_as_their_newness(before_newness, made, table):
+    engine = make_engine(before_newness)
+    schema.upgrade(engine)
+    query = text(f"SELECT id, newness FROM {table} WHERE newness IS NOT NULL ORDER BY id")
+    with reading(engine) as upgraded, reading(made.engine) as newest:
+        rows = upgraded.execute(query).all()
+        assert rows
+        assert rows == newest.execute(query).all()
     assert check_database(engine) == []
     engine.dispose()

@@ -126,6 +126,15 @@ def test_blended_sources_are_two_with_their_own_fluxes(sky, config):
     assert found.island.tolist() == [1, 1]
 
 
+def test_significance_is_the_highest_pixel_of_the_component_not_of_the_island(sky, config):
+    data = sky.noise(10) + sky.sources([100, 106.0], [80, 80], [0.2, 0.1])
+    found = extract_sources(sky.image(data), config).measurements
+    assert found.island.tolist() == [1, 1]
+    # The centres are whole pixels, 6 pixels apart: the highest pixels are the peaks.
+    pixels = data[found.y.round().astype(int), found.x.round().astype(int)]
+    assert found.significance == pytest.approx(pixels / found.rms, rel=0.02)
+
+
 def test_island_of_one_pixel_is_measured(sky, config):
     # Two thresholds that meet just below the peak leave one pixel.
     data = sky.noise(11) + sky.sources([100], [80], [0.02])

@@ -15,7 +15,7 @@ TRANSIENTS = {
     "det_sigma": np.array([57.8, 9.5]),
     "sigma_local": np.array([61.2, np.nan]),
     "n_looks": np.array([7, 0]),
-    "significance": np.array([12.5, 3.75]),
+    "newness": np.array([12.5, 3.75]),
     "newsource_type": np.array([1, 0]),
     "v_int": np.array([1.7, np.nan]),
     "eta_int": np.array([597.0, 22.0]),

@@ -13,7 +13,7 @@ from measured_survey import BANDS_HZ, BLIND, NOISE, make_sky, noise_at, run_surv
 from scipy.stats import chi2, kstest
 
 from trap.association.entries import LightCurveKey
-from trap.catalogues import Association
+from trap.catalogues import AssociationType
 from trap.variability.metrics import eta_p_value, weighted_eta
 
 N_TIMES = 200
@@ -127,4 +127,4 @@ def test_parts_of_blends_do_not_vary(outcome, blind):
 def test_every_null_detection_belongs_to_a_source_that_was_there_before(outcome):
     for points in outcome.points.values():
         times = [p[0] for p in points if p[3] in BLIND]
-        assert min(p[0] for p in points if p[3] == Association.NULL_DETECTION or p[3] in BLIND) == min(times)
+        assert min(p[0] for p in points if p[3] == AssociationType.NULL_DETECTION or p[3] in BLIND) == min(times)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from trap.catalogues import Association
+from trap.catalogues import AssociationType
 from trap.config import PipelineConfig
 from trap.db.engine import make_engine
 from trap.pipeline import open_run
@@ -71,9 +71,9 @@ JOIN image i ON i.id = e.image WHERE r.dataset = :dataset ORDER BY r.wm_ra, r.wm
 
 def test_new_source_is_measured_in_the_latest_earlier_images_and_reads_zero_there(config, images):
     points = rows(config, POINTS, process(config, images))
-    first = {p["wm_ra"]: p["taustart_ts"] for p in points if p["type"] == Association.NEW_SOURCE}
+    first = {p["wm_ra"]: p["taustart_ts"] for p in points if p["type"] == AssociationType.NEW_SOURCE}
     times = sorted({p["taustart_ts"] for p in points})
-    backward = [p for p in points if p["type"] == Association.BACKWARD]
+    backward = [p for p in points if p["type"] == AssociationType.BACKWARD]
     assert backward
     for ra, start in first.items():
         mine = [p for p in backward if p["wm_ra"] == ra]
@@ -115,11 +115,11 @@ def test_image_that_is_gone_or_another_one_by_now_is_passed_over(config, images,
     copies[1].write_bytes(copies[-1].read_bytes())
     process(config, copies[2:], dataset)
     times = sorted({p["taustart_ts"] for p in rows(config, POINTS, dataset)})
-    backward = [p for p in rows(config, POINTS, dataset) if p["type"] == Association.BACKWARD]
+    backward = [p for p in rows(config, POINTS, dataset) if p["type"] == AssociationType.BACKWARD]
     assert backward
     assert not {p["taustart_ts"] for p in backward} & set(times[:2])
 
 
 def test_none_are_made_unless_asked_for(config, images):
     dataset = process(config.with_options(transient_search={"backward_fits": 0}), images)
-    assert Association.BACKWARD not in {p["type"] for p in rows(config, POINTS, dataset)}
+    assert AssociationType.BACKWARD not in {p["type"] for p in rows(config, POINTS, dataset)}

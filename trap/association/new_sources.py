@@ -237,7 +237,7 @@ class EarlierLooks:
             sigma_rms_max=new.f_int / best["rms_max"],
             sigma_local=peak / local["rms"],
             n_looks=local["n"],
-            significance=significance,
+            newness=significance,
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
         ).take(passed)
 

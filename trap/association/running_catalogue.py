@@ -16,7 +16,7 @@ from trap.association.blends import Known, resolve_blends
 from trap.association.entries import ENTRY, NOT_PART, CatalogueChanges, Descent, Fork, Kin
 from trap.association.pairs import Positions, find_pairs
 from trap.association.sky_index import SkyIndex
-from trap.catalogues import Association, Associations, Measurements
+from trap.catalogues import Associations, AssociationType, Measurements
 from trap.variability.constancy import compare_with_constant
 from trap.variability.metrics import FLUX_STATISTICS, add_points, eta_p_value, modulation_v, weighted_eta
 
@@ -184,7 +184,7 @@ class RunningCatalogue:
             measured,
             np.concatenate([pairs.measurement, unmatched]),
             key,
-            types=np.concatenate([np.where(forked, Association.FORKED, Association.ONE_TO_ONE), kinds]),
+            types=np.concatenate([np.where(forked, AssociationType.FORKED, AssociationType.ONE_TO_ONE), kinds]),
             de_ruiter_radius=np.concatenate([pairs.de_ruiter_radius, none]),
             distance_arcsec=np.concatenate([pairs.distance * 3600.0, none]),
         )
@@ -242,13 +242,13 @@ class RunningCatalogue:
         self, rows: Indices, measured: Measurements, measurements: Indices, key: LightCurveKey
     ) -> Associations:
         """Add forced fits at entries that were not detected: fluxes only, the position stays."""
-        return self._add_points(rows, measured, measurements, key, types=Association.NULL_DETECTION)
+        return self._add_points(rows, measured, measurements, key, types=AssociationType.NULL_DETECTION)
 
     def add_backward_fits(
         self, rows: Indices, measured: Measurements, measurements: Indices, key: LightCurveKey
     ) -> Associations:
         """Add forced fits in an earlier image at entries that are new now."""
-        return self._add_points(rows, measured, measurements, key, types=Association.BACKWARD)
+        return self._add_points(rows, measured, measurements, key, types=AssociationType.BACKWARD)
 
     def add_monitored(
         self, rows: Indices, measured: Measurements, measurements: Indices, key: LightCurveKey, *, first: bool
@@ -256,7 +256,7 @@ class RunningCatalogue:
         """Add forced fits at monitored positions to the light curves of their entries."""
         if not first:
             self._entries["datapoints"][rows] += 1
-        kind = Association.MONITOR_FIRST if first else Association.MONITOR
+        kind = AssociationType.MONITOR_FIRST if first else AssociationType.MONITOR
         return self._add_points(rows, measured, measurements, key, types=kind)
 
     def create_monitored(
@@ -298,14 +298,14 @@ class RunningCatalogue:
 
         Returns the type of the first point of each.
         """
-        kinds = np.full(len(new), int(Association.NEW_SOURCE))
+        kinds = np.full(len(new), int(AssociationType.NEW_SOURCE))
         row_of = dict(zip(measurements.tolist(), range(len(new)), strict=True))
         # Blends that become known are few.
         for part, blend in zip(*found.parts, strict=True):
-            kinds[row_of[int(part)]] = Association.PART
+            kinds[row_of[int(part)]] = AssociationType.PART
             self._make_part(int(new[row_of[int(part)]]), int(blend), Descent.PART)
         for measurement, parts in found.merges:
-            kinds[row_of[measurement]] = Association.BLEND
+            kinds[row_of[measurement]] = AssociationType.BLEND
             for part in parts:
                 self._make_part(part, int(new[row_of[measurement]]), Descent.BLEND)
         return kinds

@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, literal, select
 
 from trap import angles
 from trap.association.entries import NOT_PART
-from trap.catalogues import Association
+from trap.catalogues import AssociationType
 from trap.db.bulk import given_pairs, insert_columns, is_among, nullable, reserve_ids, update_columns, upsert_columns
 from trap.db.models import (
     AssocSkyRegion,
@@ -26,7 +26,8 @@ from trap.db.models import (
     RunningCatalog,
     RunningCatalogFlux,
 )
-from trap.variability.metrics import FLUX_STATISTICS
+from trap.db.models.base import stored_names
+from trap.variability.metrics import FLUX_COLUMNS, FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +157,7 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
         "previous_limits_image": new_sources.previous_limits_image,
         "newsource_type": new_sources.newsource_type,
         "n_looks": new_sources.n_looks,
-        **{name: nullable(getattr(new_sources, name)) for name in ("sigma_local", "significance", "upper_limit")},
+        **{name: nullable(getattr(new_sources, name)) for name in ("sigma_local", "newness", "upper_limit")},
     }
     insert_columns(connection, NewSource, columns)
 
@@ -208,7 +209,7 @@ def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
         select(
             pairs.c.second,
             point.xtrsrc,
-            literal(int(Association.INHERITED)),
+            literal(int(AssociationType.INHERITED)),
             *(point.distance_arcsec, point.r, point.v_int, point.eta_int, point.f_datapoints),
         )
         .join(pairs, pairs.c.first == point.runcat)
@@ -217,7 +218,7 @@ def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
     names = ["runcat", "xtrsrc", "type", "distance_arcsec", "r", "v_int", "eta_int", "f_datapoints"]
     connection.execute(insert(point).from_select(names, points))
     names = ["trigger_xtrsrc", "previous_limits_image", "newsource_type"]
-    names += ["sigma_local", "n_looks", "significance", "upper_limit"]
+    names += ["sigma_local", "n_looks", "newness", "upper_limit"]
     candidates = (
         select(pairs.c.second, *(getattr(candidate, name) for name in names))
         .join(pairs, pairs.c.first == candidate.runcat)
@@ -259,20 +260,15 @@ def _entry_columns(entries: NDArray[Any], ids: Ids) -> dict[str, Any]:
 
 
 def _flux_columns(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Columns of flux statistics: the state itself, and TraP's averages of it."""
     n = statistics["n"]
-    names = ("max_f_int", "err2_f_int", "vs_f_int", "m_f_int")
-    columns: dict[str, NDArray[Any]] = {"f_datapoints": n, **{name: statistics[name] for name in names}}
+    columns = {stored: statistics[name] for name, stored in stored_names(RunningCatalogFlux, FLUX_COLUMNS).items()}
     for q in ("f_peak", "f_int"):
         mean, m2, wsum, wmean, wm2 = (statistics[f"{name}_{q}"] for name in ("mean", "m2", "wsum", "wmean", "wm2"))
         columns |= {
-            f"avg_{q}": mean,
             f"avg_{q}_sq": m2 / n + mean**2,
             f"avg_{q}_weight": wsum / n,
             f"avg_weighted_{q}": wsum * wmean / n,
             f"avg_weighted_{q}_sq": (wm2 + wsum * wmean**2) / n,
-            f"m2_{q}": m2,
-            f"wsum_{q}": wsum,
-            f"wmean_{q}": wmean,
-            f"wm2_{q}": wm2,
         }
     return columns

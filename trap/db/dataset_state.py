@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import exists, func, select
 
-from trap.association.entries import ENTRY, NOT_PART, LightCurveKey
+from trap.association.entries import ENTRY, ENTRY_COLUMNS, NOT_PART, LightCurveKey
 from trap.association.noise_history import NoiseTiles
 from trap.catalogues import MonitorPositions
 from trap.dataset.state import DatasetState, EarlierImage
@@ -30,12 +30,13 @@ from trap.db.models import (
     RunningCatalogFlux,
     SkyRegion,
 )
+from trap.db.models.base import stored_names
 from trap.db.timesteps import latest_timestep
 from trap.images.bands import Band
 from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion as Region
 from trap.quality import HistoryKey
-from trap.variability.metrics import FLUX_STATISTICS
+from trap.variability.metrics import FLUX_COLUMNS, FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load_state"]
 
-NAMES_OF_ENTRY = {"wm_dec": "wm_decl", "avg_dec_err": "avg_decl_err"}
-NAMES_OF_FLUX = {"n": "f_datapoints", "mean_f_peak": "avg_f_peak", "mean_f_int": "avg_f_int"}
+NAMES_OF_ENTRY = {"id": "id", "blend": "blend", **stored_names(RunningCatalog, ENTRY_COLUMNS)}
+NAMES_OF_FLUX = stored_names(RunningCatalogFlux, FLUX_COLUMNS)
 
 
 def load_state(connection: Connection, dataset_id: int, config: PipelineConfig) -> DatasetState:
@@ -93,7 +94,7 @@ def _load_regions(connection: Connection, dataset_id: int, state: DatasetState) 
 
 def _load_entries(connection: Connection, dataset_id: int, state: DatasetState) -> None:
     table = RunningCatalog.__table__
-    wanted = [table.c[NAMES_OF_ENTRY.get(name, name)] for name in ENTRY.names or () if name != "active"]
+    wanted = [table.c[NAMES_OF_ENTRY[name]] for name in ENTRY.names or () if name != "active"]
     stored = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
     columns = read_columns(connection, stored)
     entries = _structured({name: columns[name] for name in columns if name != "blend"}, ENTRY, NAMES_OF_ENTRY)
@@ -107,7 +108,7 @@ def _load_entries(connection: Connection, dataset_id: int, state: DatasetState) 
 
 def _load_fluxes(connection: Connection, dataset_id: int, state: DatasetState) -> None:
     table = RunningCatalogFlux.__table__
-    wanted = [table.c[NAMES_OF_FLUX.get(name, name)] for name in FLUX_STATISTICS.names or ()]
+    wanted = [table.c[NAMES_OF_FLUX[name]] for name in FLUX_STATISTICS.names or ()]
     rows = (
         select(table.c.runcat, table.c.band, table.c.stokes, *wanted)
         .join(RunningCatalog, RunningCatalog.id == table.c.runcat)

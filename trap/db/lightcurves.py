@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from trap import angles
+from trap.catalogues import VarMetrics
 from trap.db.bulk import is_among, read_columns
 from trap.db.models import (
     AssocXtrSource,
@@ -70,7 +71,7 @@ def light_curve(connection: Connection, entry: int) -> Columns:
     -------
     ``taustart_ts`` (UTC), ``tau_time`` [s], ``band``, ``stokes``, ``freq_central`` [Hz], flux densities
     ``f_int`` [Jy] and ``f_peak`` [Jy/beam] with errors, local ``rms`` [Jy/beam], ``det_sigma``, position
-    ``ra``, ``decl`` [deg], ``type`` (:class:`~trap.catalogues.Association`), ``extract_type``
+    ``ra``, ``decl`` [deg], ``type`` (:class:`~trap.catalogues.AssociationType`), ``extract_type``
     (:class:`~trap.catalogues.ExtractType`), ``flags``, ``v_int`` and ``eta_int`` up to the point,
     ``f_datapoints``, ``xtrsrc``, ``image`` and its ``url``.
     """
@@ -161,7 +162,7 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
     ``band`` and ``freq_central`` [Hz] of the detection, its flux densities with errors and its
     ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and ``sigma_rms_max`` (over
     the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the position) and
-    ``n_looks`` (earlier images that looked there), ``significance`` (of its being new, in σ), ``upper_limit``
+    ``n_looks`` (earlier images that looked there), ``newness`` (significance of its being new, in σ), ``upper_limit``
     (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
     ``previous_limits_image``, ``image`` and its ``url``.
     """
@@ -184,7 +185,7 @@ def _candidates(dataset_id: int) -> Select[Any]:
             *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, FrequencyBand.freq_central),
             *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
             *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
-            *(candidate.sigma_local, candidate.n_looks, candidate.significance, candidate.upper_limit),
+            *(candidate.sigma_local, candidate.n_looks, candidate.newness, candidate.upper_limit),
             *(metric.v_int, metric.eta_int),
             *(entry.datapoints, candidate.previous_limits_image, source.image, Image.url),
         )
@@ -219,11 +220,9 @@ def variables(
 
     Returns
     -------
-    ``runcat``, ``wm_ra`` and ``wm_decl`` [deg], ``v_int``, ``eta_int``, ``band``, ``eta_p_value``,
-    ``modulation`` and ``modulation_err``, ``vs_max`` and ``m_max`` of the largest step, ``spectral_index`` and
-    ``spectral_index_err`` (see table ``varmetric``), ``freq_central`` [Hz],
-    ``f_datapoints``, ``lightcurve_max``, ``lightcurve_avg`` and ``lightcurve_median`` [Jy], ``newsource``
-    (None if it is no candidate), ``mon_src``.
+    ``runcat``, ``wm_ra`` and ``wm_decl`` [deg], ``band``, all metrics of :class:`~trap.catalogues.VarMetrics`,
+    ``freq_central`` [Hz], ``f_datapoints``, ``lightcurve_median`` [Jy], ``newsource`` (None if it is no
+    candidate), ``mon_src``.
     """
     metric, entry, flux = VarMetric, RunningCatalog, RunningCatalogFlux
     # Metrics of early versions do not count points. Those are counted entry by entry, in order of the index on η:
@@ -232,11 +231,10 @@ def variables(
     n_points = func.coalesce(metric.f_datapoints, counted.correlate(metric).scalar_subquery())
     rows = (
         select(
-            *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.v_int, metric.eta_int, metric.band),
-            *(metric.eta_p_value, metric.modulation, metric.modulation_err, metric.vs_max, metric.m_max),
-            *(metric.spectral_index, metric.spectral_index_err),
+            *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.band),
+            *(getattr(metric, name) for name in VarMetrics.columns() if name not in ("entry", "band", "f_datapoints")),
             *(FrequencyBand.freq_central, n_points.label("f_datapoints")),
-            *(metric.lightcurve_max, metric.lightcurve_avg, metric.lightcurve_median, metric.newsource, entry.mon_src),
+            *(metric.lightcurve_median, metric.newsource, entry.mon_src),
         )
         .join(entry, entry.id == metric.runcat)
         .outerjoin(FrequencyBand, FrequencyBand.id == metric.band)

@@ -142,6 +142,6 @@ def _link_candidates(connection: Connection, entries: Ids) -> None:
         "sigma_rms_min": candidate(ExtractedSource.f_int / func.nullif(Image.rms_min, 0.0)),
         "sigma_rms_max": candidate(ExtractedSource.f_int / func.nullif(Image.rms_max, 0.0)),
         "sigma_local": candidate(NewSource.sigma_local),
-        "significance": candidate(NewSource.significance),
+        "newness": candidate(NewSource.newness),
     }
     connection.execute(update(VarMetric).where(is_among(connection, VarMetric.runcat, entries)).values(values))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from sqlalchemy import delete, func, insert, or_, select, update
 
-from trap.catalogues import Association, Associations, ExtractType, FitRequests, Measurements, NewSources
+from trap.catalogues import Associations, AssociationType, ExtractType, FitRequests, Measurements, NewSources
 from trap.dataset.records import StoredIds
 from trap.db import catalogue
 from trap.db.bulk import upsert_columns
@@ -44,7 +44,7 @@ __all__ = [
     "store_timestep",
 ]
 
-MAKES_ENTRY = (Association.NEW_SOURCE, Association.MONITOR_FIRST, Association.PART, Association.BLEND)
+MAKES_ENTRY = (AssociationType.NEW_SOURCE, AssociationType.MONITOR_FIRST, AssociationType.PART, AssociationType.BLEND)
 """Types of points that are the first of an entry which is no fork."""
 
 _Rows = TypeVar("_Rows", Associations, NewSources)

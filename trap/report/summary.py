@@ -133,7 +133,7 @@ def transients_table(transients: Columns) -> str:
             "sigma": number(transients["det_sigma"][i], 3),
             "over earlier noise": number(transients["sigma_local"][i], 3),
             "looks": str(transients["n_looks"][i]),
-            "new by sigma": number(transients["significance"][i], 3),
+            "new by sigma": number(transients["newness"][i], 3),
             "candidate": "likely" if transients["newsource_type"][i] == 1 else "possible",
             "V": number(transients["v_int"][i], 3),
             "η": number(transients["eta_int"][i], 3),

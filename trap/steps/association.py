@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from trap.catalogues import Association, Associations, FitRequests, Flag, Measurements, NewSources
+from trap.catalogues import Associations, AssociationType, FitRequests, Flag, Measurements, NewSources
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
 from trap.steps.quality import reject_against_history
@@ -72,7 +72,7 @@ def _associate_image(state: DatasetState, number: int, result: ImageResult) -> I
         search_radius=_search_radius(metadata, settings),
         max_radius=settings.deruiter_radius,
     )
-    new = associations.take(associations.type == Association.NEW_SOURCE)
+    new = associations.take(associations.type == AssociationType.NEW_SOURCE)
     return ImageRecord(
         result=result,
         key=key,

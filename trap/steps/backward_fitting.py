@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from trap.association.new_sources import EarlierFluxes
-from trap.catalogues import Association, ExtractType, FitRequests, Measurements
+from trap.catalogues import AssociationType, ExtractType, FitRequests, Measurements
 from trap.config import DEFAULT_READING
 from trap.dataset.records import BackwardFits
 from trap.errors import ImageError
@@ -65,7 +65,7 @@ def get_backward_requests(state: DatasetState, images: Sequence[ImageRecord]) ->
     """
     catalogue = state.catalogue
     points = [image.associations for image in images]
-    new = np.concatenate([np.empty(0, np.int64), *(p.entry[p.type == Association.NEW_SOURCE] for p in points)])
+    new = np.concatenate([np.empty(0, np.int64), *(p.entry[p.type == AssociationType.NEW_SOURCE] for p in points)])
     new = new[catalogue.entries["active"][new]]
     entries = catalogue.entries[new]
     requests = []
@@ -151,7 +151,7 @@ def judge_again(
 
 
 def _judge_image(state: DatasetState, image: ImageRecord, backward: Sequence[BackwardFits]) -> ImageRecord:
-    new = image.associations.take(image.associations.type == Association.NEW_SOURCE)
+    new = image.associations.take(image.associations.type == AssociationType.NEW_SOURCE)
     fits = [one for one in backward if one.key == image.key]
     if not len(new) or not fits:
         return image

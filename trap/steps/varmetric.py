@@ -10,9 +10,8 @@ from trap.catalogues import VarMetrics
 from trap.db.metrics import refresh_metrics
 from trap.variability.metrics import (
     FLUX_STATISTICS,
-    eta_p_value,
+    light_curve_metrics,
     medians,
-    modulation_index,
     modulation_v,
     weighted_eta,
     whole_light_curves,
@@ -61,26 +60,13 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
     for number, image in enumerate(images):
         chosen = numbers == number
         curves[chosen] = state.catalogue.fluxes(image.key)[entries[chosen]]
-    modulation, modulation_err = modulation_index(curves)
     index, index_err = _spectral_indices(state, entries)
     return VarMetrics(
         entry=entries,
         band=np.array([image.key.band for image in images], np.int64)[numbers],
-        v_int=modulation_v(curves),
-        eta_int=weighted_eta(curves),
-        lightcurve_max=curves["max_f_int"],
-        lightcurve_avg=curves["mean_f_int"],
-        lightcurve_wavg=curves["wmean_f_int"],
-        f_datapoints=curves["n"],
-        v_peak=modulation_v(curves, "f_peak"),
-        eta_peak=weighted_eta(curves, "f_peak"),
-        eta_p_value=eta_p_value(curves),
-        modulation=modulation,
-        modulation_err=modulation_err,
-        vs_max=curves["vs_f_int"],
-        m_max=curves["m_f_int"],
         spectral_index=index,
         spectral_index_err=index_err,
+        **light_curve_metrics(curves),
     )
 
 

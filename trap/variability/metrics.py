@@ -1,17 +1,23 @@
-"""How much a light curve varies: V and η, streamed point by point and exact to a two-pass sum.
+"""Variability of light curves: V and η, streamed point by point and exact to a two-pass sum.
 
 For n flux densities I with errors σ and weights w = 1/σ² (Swinbank et al. 2015, sect. 4.6):
 
     V = s / Ī,                  s² = Σ (I − Ī)² / (n − 1)
     η = Σ w (I − ξ)² / (n − 1), ξ = Σ w I / Σ w
 
-TraP keeps ⟨I⟩ and ⟨I²⟩ and subtracts, which cancels catastrophically for bright steady sources.
-Here the sums of squared deviations themselves are updated (Welford 1962; West 1979 for weights),
-so a constant source gives exactly zero, and the cost of a point does not depend on how many came
-before.
+TraP stores ⟨I⟩ and ⟨I²⟩ and subtracts, which cancels catastrophically for bright steady sources.
+Here the sums of squared deviations themselves are updated (Welford 1962; West 1979 for weights), so
+that a constant source has a V and η of exactly zero, and the cost of a point does not depend on the
+number of points before it.
 
-Beside these stand the modulation index without the part that errors explain, how probable an η is
-of a constant source, and the largest step of the light curve, each with its own function.
+Further metrics are the modulation index corrected for errors, the probability of η for a constant
+source, and the largest step of the light curve.
+
+A new metric takes a function here, called in :func:`light_curve_metrics`; a column of
+:class:`trap.catalogues.VarMetrics`; and a migration that adds the column to table ``varmetric``. A
+metric that needs a sum over the points also takes an entry in :data:`FLUX_COLUMNS`, which
+:func:`add_points` updates; the same migration adds its column to ``runningcatalog_flux``, with
+default 0.
 """
 
 from __future__ import annotations
@@ -20,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import chdtrc
+
+from trap.tables import Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +38,11 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "FLUX_COLUMNS",
     "FLUX_STATISTICS",
     "add_points",
     "eta_p_value",
+    "light_curve_metrics",
     "medians",
     "modulation_index",
     "modulation_v",
@@ -40,18 +50,38 @@ __all__ = [
     "whole_light_curves",
 ]
 
-_MOMENTS = [("mean", "f8"), ("m2", "f8"), ("wsum", "f8"), ("wmean", "f8"), ("wm2", "f8")]
 
-FLUX_STATISTICS = np.dtype(
-    [
-        ("n", "i4"),
-        *[(f"{name}_{q}", kind) for q in ("f_peak", "f_int") for name, kind in _MOMENTS],
-        *[(f"{name}_f_int", "f8") for name in ("max", "err2", "vs", "m")],
-    ]
-)
-"""State of one light curve: ``n`` points and, for f_peak [Jy/beam] and f_int [Jy], the mean,
-``m2`` = Σ (I − mean)², ``wsum`` = Σ w, the weighted mean ``wmean`` and ``wm2`` = Σ w (I − wmean)²;
-for f_int also the highest, ``err2`` = Σ σ², and ``vs`` and ``m`` of its largest step."""
+_DOUBLE = np.dtype("f8")
+
+
+def _moments(name: str, meaning: str, unit: str, squared: str, weight: str) -> dict[str, Column]:
+    """Describe the streamed moments of one kind of flux density: I, with weights w = 1/σ²."""
+    return {
+        f"mean_{name}": Column(_DOUBLE, unit, f"Mean {meaning} flux density I."),
+        f"m2_{name}": Column(_DOUBLE, squared, f"Sum of squared deviations of I from its mean, {meaning}."),
+        f"wsum_{name}": Column(_DOUBLE, weight, f"Sum of the weights w = 1/σ², {meaning}."),
+        f"wmean_{name}": Column(_DOUBLE, unit, f"Mean of I weighted by w, {meaning}."),
+        f"wm2_{name}": Column(
+            _DOUBLE, "", f"Weighted sum of squared deviations of I from its weighted mean, {meaning}."
+        ),
+    }
+
+
+FLUX_COLUMNS: Mapping[str, Column] = {
+    "n": Column(np.dtype("i4"), "", "Number of flux points, forced fits included."),
+    **_moments("f_peak", "peak", "Jy/beam", "Jy2/beam2", "beam2/Jy2"),
+    **_moments("f_int", "integrated", "Jy", "Jy2", "Jy-2"),
+    "max_f_int": Column(_DOUBLE, "Jy", "Highest integrated flux density."),
+    "err2_f_int": Column(_DOUBLE, "Jy2", "Sum of the squared errors of the integrated flux density."),
+    "vs_f_int": Column(_DOUBLE, "", "Largest step of the integrated flux density over its error, as vs_max."),
+    "m_f_int": Column(_DOUBLE, "", "The same step over the average of the two flux densities, as m_max."),
+}
+"""Statistics of a light curve that are updated with every point, in the order of :data:`FLUX_STATISTICS`.
+
+Table ``runningcatalog_flux`` stores them to the last bit, and takes units and sentences from here."""
+
+FLUX_STATISTICS = np.dtype([(name, spec.dtype) for name, spec in FLUX_COLUMNS.items()])
+"""State of one light curve: a record of :data:`FLUX_COLUMNS`."""
 
 
 def add_points(statistics: NDArray[Any], rows: Indices, fluxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:
@@ -62,7 +92,7 @@ def add_points(statistics: NDArray[Any], rows: Indices, fluxes: Mapping[str, tup
     statistics
         (n_curves,) of :data:`FLUX_STATISTICS`.
     rows
-        (m,) — the light curves that get a point; each at most once.
+        (m,) — rows of the light curves that get a point; each at most once.
     fluxes
         ``{"f_peak": (values, errors), "f_int": (values, errors)}``, (m,) Jy; errors positive.
     """
@@ -77,26 +107,28 @@ def add_points(statistics: NDArray[Any], rows: Indices, fluxes: Mapping[str, tup
 
 
 def _add_step(statistics: NDArray[Any], rows: Indices, n: NDArray[np.int32], values: Array, errors: Array) -> None:
-    """Compare each new point with the mean of those before, and keep the step if it is the largest so far.
+    """Compare each new point with the weighted mean before it, and store the step if it is the largest so far.
 
-    Vs = ΔI / σ(ΔI) and m = ΔI / mean of the two, as Mooley et al. (2016, eq. 1 and 3) of two epochs.
-    They compare all pairs of epochs, at a cost that grows with the square of their number.
+    Vs = ΔI / σ(ΔI) and m = ΔI / average of the two, as Mooley et al. (2016, eq. 1 and 3) define them for
+    two epochs. They compare all pairs of epochs, at a cost that grows with the square of their number.
     """
-    later = n > 1
+    has_earlier = n > 1
     before = statistics["wmean_f_int"][rows]
-    error = np.sqrt(errors**2 + 1 / np.where(later, statistics["wsum_f_int"][rows], 1.0))
-    vs = np.where(later, (values - before) / error, 0.0)
-    largest = np.abs(vs) > np.abs(statistics["vs_f_int"][rows])
-    middle = (values + before) / 2
-    # Of fluxes that cancel there is no mean; a forced fit may be negative.
-    m = np.divide(values - before, middle, out=np.full(len(vs), np.nan), where=middle != 0)
-    statistics["vs_f_int"][rows] = np.where(largest, vs, statistics["vs_f_int"][rows])
-    statistics["m_f_int"][rows] = np.where(largest, m, statistics["m_f_int"][rows])
+    # The weights of a first point are still zero; its step is set to 0 below.
+    variance_before = 1 / np.where(has_earlier, statistics["wsum_f_int"][rows], 1.0)
+    vs = np.where(has_earlier, (values - before) / np.sqrt(errors**2 + variance_before), 0.0)
+    is_largest = np.abs(vs) > np.abs(statistics["vs_f_int"][rows])
+    average = (values + before) / 2
+    # Flux densities of forced fits may be negative and cancel; m is then undefined.
+    m = np.divide(values - before, average, out=np.full(len(vs), np.nan), where=average != 0)
+    statistics["vs_f_int"][rows] = np.where(is_largest, vs, statistics["vs_f_int"][rows])
+    statistics["m_f_int"][rows] = np.where(is_largest, m, statistics["m_f_int"][rows])
 
 
 def _add_quantity(
     statistics: NDArray[Any], rows: Indices, n: NDArray[np.int32], quantity: str, values: Array, errors: Array
 ) -> None:
+    """Update the moments of one kind of flux density, plain ones (Welford 1962) and weighted ones (West 1979)."""
     mean, wmean = statistics[f"mean_{quantity}"], statistics[f"wmean_{quantity}"]
     deviation = values - mean[rows]
     mean[rows] += deviation / n
@@ -111,7 +143,7 @@ def _add_quantity(
 
 
 def modulation_v(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
-    """V of each light curve: 0 for one point, NaN where the mean flux density is exactly zero.
+    """Compute V of each light curve: 0 for one point, NaN if the mean flux density is exactly zero.
 
     Parameters
     ----------
@@ -122,7 +154,7 @@ def modulation_v(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
 
     Returns
     -------
-    (n,) dimensionless; negative where the mean flux density is.
+    (n,) dimensionless; negative if the mean flux density is negative.
     """
     scatter = np.sqrt(statistics[f"m2_{quantity}"] / np.maximum(statistics["n"] - 1, 1))
     mean = statistics[f"mean_{quantity}"]
@@ -133,7 +165,7 @@ def modulation_v(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
 
 
 def weighted_eta(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
-    """η of each light curve, the reduced χ² of a constant source; 0 for one point.
+    """Compute η of each light curve, the reduced χ² of a constant source; 0 for one point.
 
     Parameters
     ----------
@@ -141,15 +173,26 @@ def weighted_eta(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
         (n,) of :data:`FLUX_STATISTICS`, n ≥ 1 points each.
     quantity
         ``f_int`` or ``f_peak``.
+
+    Returns
+    -------
+    (n,) dimensionless
     """
     eta: Array = statistics[f"wm2_{quantity}"] / np.maximum(statistics["n"] - 1, 1)
     return eta
 
 
 def eta_p_value(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
-    """Tell how probable an η at least as high is if the source is constant and its errors are right.
+    """Compute the probability of an η at least as high if the source is constant and its errors are right.
 
     (n - 1) η then follows χ² with n - 1 degrees of freedom (Swinbank et al. 2015, sect. 4.6).
+
+    Parameters
+    ----------
+    statistics
+        (n,) of :data:`FLUX_STATISTICS`.
+    quantity
+        ``f_int`` or ``f_peak``.
 
     Returns
     -------
@@ -161,14 +204,19 @@ def eta_p_value(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
 
 
 def modulation_index(statistics: NDArray[Any]) -> tuple[Array, Array]:
-    """Relative scatter of each light curve beyond what its errors explain, and the error of that.
+    """Compute the relative scatter of each light curve beyond its errors, and the 1σ error of that scatter.
 
     With the mean squared error σ² and s as in V (Vaughan et al. 2003, eq. 8 to 11 and B2):
 
         F² = (s² − σ²) / Ī²,   err(F²)² = 2/n (σ²/Ī²)² + 4/n (σ²/Ī²) F²,   err(F) = err(F²) / 2F
 
-    Where F² is negative, F is given as 0. Its error is not taken beyond √err(F²), which it would
-    exceed where F is close to 0.
+    If F² is negative, F is 0. The error of F is limited to √err(F²), since err(F) diverges as F
+    approaches 0.
+
+    Parameters
+    ----------
+    statistics
+        (n,) of :data:`FLUX_STATISTICS`.
 
     Returns
     -------
@@ -185,11 +233,41 @@ def modulation_index(statistics: NDArray[Any]) -> tuple[Array, Array]:
     return index, np.where(usable, np.minimum(linear, np.sqrt(error)), np.nan)
 
 
-def whole_light_curves(curve: NDArray[np.intp], values: Array, errors: Array) -> NDArray[Any]:
-    """Make the statistics of whole light curves at once, in two passes.
+def light_curve_metrics(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Compute all metrics of single light curves.
 
-    What streaming arrives at, computed the other way: it repairs, checks, and costs what the
-    history costs.
+    Parameters
+    ----------
+    statistics
+        (n,) of :data:`FLUX_STATISTICS`, n ≥ 1 points each.
+
+    Returns
+    -------
+    Columns of :class:`trap.catalogues.VarMetrics`, (n,) each.
+    """
+    modulation, modulation_err = modulation_index(statistics)
+    return {
+        "v_int": modulation_v(statistics),
+        "eta_int": weighted_eta(statistics),
+        "lightcurve_max": statistics["max_f_int"],
+        "lightcurve_avg": statistics["mean_f_int"],
+        "lightcurve_wavg": statistics["wmean_f_int"],
+        "f_datapoints": statistics["n"],
+        "v_peak": modulation_v(statistics, "f_peak"),
+        "eta_peak": weighted_eta(statistics, "f_peak"),
+        "eta_p_value": eta_p_value(statistics),
+        "modulation": modulation,
+        "modulation_err": modulation_err,
+        "vs_max": statistics["vs_f_int"],
+        "m_max": statistics["m_f_int"],
+    }
+
+
+def whole_light_curves(curve: NDArray[np.intp], values: Array, errors: Array) -> NDArray[Any]:
+    """Compute the statistics of whole light curves at once, in two passes.
+
+    The result equals the streamed statistics. It serves to repair and to check them, at a cost that
+    grows with the length of the light curves.
 
     Parameters
     ----------
@@ -200,7 +278,7 @@ def whole_light_curves(curve: NDArray[np.intp], values: Array, errors: Array) ->
 
     Returns
     -------
-    (n_curves,) of :data:`FLUX_STATISTICS`, with those of the integrated flux density only.
+    (n_curves,) of :data:`FLUX_STATISTICS`, filled for the integrated flux density only.
     """
     weights = errors**-2.0
     n = np.bincount(curve)
@@ -217,7 +295,7 @@ def whole_light_curves(curve: NDArray[np.intp], values: Array, errors: Array) ->
 
 
 def medians(curve: NDArray[np.intp], values: Array) -> Array:
-    """Median of each light curve; of an even number of points, the mean of the middle two.
+    """Compute the median of each light curve; for an even number of points, the mean of the middle two.
 
     Parameters
     ----------
