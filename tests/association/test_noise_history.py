@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy_healpix import HEALPix
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +76,19 @@ def test_positions_are_answered_in_order():
     history.add(KEY, image=2, tiles=image(50.0, 0.0, 2e-3))
     best = history.best(KEY, [50.0, 10.0, 90.0], [0.0, 0.0, 0.0])
     assert list(best["image"]) == [2, 1, 0]
+
+
+@given(
+    st.floats(0, 359.99),
+    st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, 0.0, 90.0])),
+    st.integers(0, 9),
+    st.floats(0.1, 10),
+)
+def test_all_tiles_that_healpix_finds_around_a_circle_are_listed(ra, dec, order, n_tiles):
+    radius = min(n_tiles * 58.6 / 2**order, 180.0)
+    expected = HEALPix(nside=2**order, order="nested").cone_search_lonlat(ra * u.deg, dec * u.deg, radius * u.deg)
+    tiles, tile_ra, tile_dec = tiles_within(order, ra, dec, radius)
+    assert np.isin(expected, tiles).all()
+    assert tiles_at(order, tile_ra, tile_dec).tolist() == tiles.tolist()
+    # No others than neighbours are listed beside them.
+    assert len(tiles) <= 2 * len(expected) + 30

@@ -10,16 +10,20 @@ same to it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units
 from astropy_healpix import HEALPix
 
+from trap.angles import separation
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.association.entries import LightCurveKey
+    from trap.typing import Array
 
 __all__ = ["DEPTH_POWER", "LOOKED", "NoiseHistory", "NoiseTiles", "tile_order", "tiles_at", "tiles_within"]
 
@@ -33,6 +37,10 @@ DEPTH_POWER = 6
 RESOLUTION_DEG = 58.6323
 """Mean side of a tile of order 0; it halves with every order."""
 FINEST = 20
+COARSE_STEPS = 5
+"""Number of orders by which tiles that are searched around a circle are coarser than the tiles that are listed."""
+N_CIRCLES = 16
+"""Number of circles whose tiles are kept: images of a pointing have the same one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,12 +72,43 @@ def tiles_at(order: int, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
     return np.asarray(_grid(order).lonlat_to_healpix(np.asarray(ra) * units.deg, np.asarray(dec) * units.deg), np.int64)
 
 
-def tiles_within(order: int, ra: float, dec: float, radius: float) -> tuple[NDArray[np.int64], Any, Any]:
-    """Tiles that overlap a circle [deg], ascending, with right ascension and declination of their centres."""
-    grid = _grid(order)
-    tiles = np.sort(grid.cone_search_lonlat(ra * units.deg, dec * units.deg, min(radius, 180.0) * units.deg))
-    lon, lat = grid.healpix_to_lonlat(tiles)
-    return np.asarray(tiles, np.int64), lon.to_value(units.deg), lat.to_value(units.deg)
+@lru_cache(N_CIRCLES)
+def tiles_within(order: int, ra: float, dec: float, radius: float) -> tuple[NDArray[np.int64], Array, Array]:
+    """List the tiles that overlap a circle, and some of their neighbours.
+
+    The search takes a time that grows with the square of the number of tiles. Therefore coarser tiles are searched
+    around the circle, and their subdivisions listed. Images of one pointing share the list.
+
+    Parameters
+    ----------
+    order
+        HEALPix order of the tiles.
+    ra, dec
+        deg — centre of the circle, ICRS.
+    radius
+        deg — of the circle.
+
+    Returns
+    -------
+    tile
+        (n,) — numbers of the tiles, nested, ascending.
+    ra, dec
+        (n,) deg — their centres. All three arrays are read-only.
+    """
+    # The largest tiles have irregular shapes, and are few.
+    steps = COARSE_STEPS if order > COARSE_STEPS else 0
+    # Within two sides of the circle lie all tiles that a search without subdivision would list.
+    reach = radius + 2 * RESOLUTION_DEG / 2**order if steps else radius
+    coarse = _grid(order - steps).cone_search_lonlat(ra * units.deg, dec * units.deg, min(reach, 180.0) * units.deg)
+    tiles = (np.sort(coarse)[:, np.newaxis] * 4**steps + np.arange(4**steps)).ravel()
+    lon, lat = (angle.to_value(units.deg) for angle in _grid(order).healpix_to_lonlat(tiles))
+    if steps:
+        is_near = separation(ra, dec, lon, lat) <= reach
+        tiles, lon, lat = tiles[is_near], lon[is_near], lat[is_near]
+    arrays = np.asarray(tiles, np.int64), lon, lat
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
 
 
 def _grid(order: int) -> HEALPix:
