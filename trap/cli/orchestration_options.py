@@ -22,29 +22,36 @@ def add_orchestration_commands(make_parser: MakeParser) -> None:
     Parameters
     ----------
     make_parser
-        Makes the parser of a command from its name, its handler and one sentence.
+        Function that returns the parser of a command, given its name, its handler and a sentence of help.
     """
-    deploy = make_parser("deploy", HANDLER, "make the deployments, their work pool and automations on a Prefect server")
+    deploy = make_parser("deploy", HANDLER, "create the deployments, work pool and automations on a Prefect server")
     _add_installation(deploy)
     deploy.add_argument(
-        "--type", choices=("process", "docker", "kubernetes"), default="process", help="kind of work pool (%(default)s)"
+        "--type",
+        choices=("process", "docker", "kubernetes"),
+        default="process",
+        help="kind of work pool (default: %(default)s)",
     )
     deploy.add_argument("--pool", metavar="NAME", help="name of the work pool; default: its kind")
     deploy.add_argument("--image", metavar="NAME", help="container image of the runs, for docker and kubernetes")
     deploy.set_defaults(command="deploy")
 
-    watch = make_parser("watch", HANDLER, "tell Prefect of new images in a folder as soon as they are complete")
+    watch = make_parser("watch", HANDLER, "report new images in a folder to Prefect as soon as they are complete")
     watch.add_argument("folder", type=Path, help="folder in which images arrive, with its subfolders")
-    watch.add_argument("--pattern", nargs="+", default=["*.fits"], metavar="NAME", help="names of images (%(default)s)")
+    watch.add_argument(
+        "--pattern", nargs="+", default=["*.fits"], metavar="NAME",
+        help="names of images, as shell patterns (default: *.fits)",
+    )  # fmt: skip
     watch.add_argument(
         "--settle", type=float, default=5.0, metavar="SECONDS",
-        help="an image is complete when it has not changed for so long (%(default)s); image.fits.done says so at once",
+        help="time without a change after which an image is complete (default: %(default)g);"
+        " a file IMAGE.done marks it as complete at once",
     )  # fmt: skip
     watch.set_defaults(command="watch", config=None, database=None)
 
     ui = make_parser("ui", HANDLER, "start a Prefect server here, serve the deployments, and open its pages")
     _add_installation(ui)
-    ui.add_argument("--no-browser", action="store_true", help="only say where the pages are")
+    ui.add_argument("--no-browser", action="store_true", help="print the address of the pages instead of opening them")
     ui.set_defaults(command="ui")
 
 
@@ -54,6 +61,12 @@ def _add_installation(parser: argparse.ArgumentParser) -> None:
         "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
     )
     parser.add_argument(
-        "--incoming", type=Path, default=Path("incoming"), metavar="DIR", help="folder in which images arrive"
+        "--incoming",
+        type=Path,
+        default=Path("incoming"),
+        metavar="DIR",
+        help="folder in which images arrive (default: %(default)s)",
     )
-    parser.add_argument("--every", type=float, metavar="SECONDS", help="how often a schedule looks there; default: 900")
+    parser.add_argument(
+        "--every", type=float, metavar="SECONDS", help="interval of the schedule that scans it (default: 900)"
+    )

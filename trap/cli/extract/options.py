@@ -24,6 +24,23 @@ files are named after the image, as in FIELD.csv, and replace earlier ones:
 exit codes: 0 all images were searched; 1 could not start; 2 wrong arguments; 3 images were left out
 """
 
+FINDER_DEFAULTS: dict[str, float] = {
+    "detection_threshold": 10.0,
+    "analysis_threshold": 3.0,
+    "back_size_x": 64,
+    "back_size_y": 64,
+    "margin": 0,
+    "extraction_radius_pix": 0.0,
+    "force_beam": False,
+    "box_in_beampix": 10.0,
+    "ew_sys_err": 0.0,
+    "ns_sys_err": 0.0,
+}
+"""PySE's settings, used without a settings file; others have the defaults of the pipeline."""
+
+DEFAULT_ALPHA = 0.01
+"""Share of false pixels that ``--fdr`` allows."""
+
 PRODUCTS = {
     "csv": "table as CSV",
     "votable": "table as VOTable, with units and UCDs",
@@ -55,14 +72,29 @@ def add_extract_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("search")
+    group = parser.add_argument_group("search", "with --config the defaults are the values of that file")
     group.add_argument(
-        "--detection-threshold", type=float, metavar="SIGMA", help="what the highest pixel must reach (10)"
-    )
-    group.add_argument("--analysis-threshold", type=float, metavar="SIGMA", help="how far down an island reaches (3)")
-    group.add_argument("--grid", type=int, metavar="PIXELS", help="cells of the background and noise mesh (64)")
-    group.add_argument("--margin", type=int, metavar="PIXELS", help="strip along the edges that is not searched (0)")
-    group.add_argument("--radius", type=float, metavar="PIXELS", help="circle around the centre that is; 0: all (0)")
+        "--detection-threshold", type=float, metavar="SIGMA",
+        help=_with_default("significance that the highest pixel of a source must reach", "detection_threshold"),
+    )  # fmt: skip
+    group.add_argument(
+        "--analysis-threshold", type=float, metavar="SIGMA",
+        help=_with_default("significance down to which pixels belong to an island", "analysis_threshold"),
+    )  # fmt: skip
+    group.add_argument(
+        "--grid", type=int, metavar="PIXELS",
+        help=_with_default("width and height of a cell of the background and noise mesh", "back_size_x"),
+    )  # fmt: skip
+    group.add_argument(
+        "--margin", type=int, metavar="PIXELS",
+        help=_with_default("width of the strip along the edges that is not searched", "margin"),
+    )  # fmt: skip
+    group.add_argument(
+        "--radius", type=float, metavar="PIXELS",
+        help=_with_default(
+            "radius of the circle around the centre that is searched; 0: the whole image", "extraction_radius_pix"
+        ),
+    )  # fmt: skip
     group.add_argument("--negative", action="store_true", help="look for negative sources too: holes, or Stokes V")
     deblend = group.add_mutually_exclusive_group()
     deblend.add_argument("--deblend", action="store_true", help="part islands that hold several sources (default)")
@@ -77,7 +109,12 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         "--fixed-positions", metavar="JSON|FILE",
         help="'[[RA, DEC], …]' in degrees, or a file: JSON, CSV or VOTable with columns ra and dec",
     )  # fmt: skip
-    parser.add_argument("--alpha", type=float, metavar="SHARE", help="of false pixels, with --fdr (0.01)")
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        metavar="SHARE",
+        help=f"share of false pixels that --fdr allows (default: {DEFAULT_ALPHA:g})",
+    )
 
 
 def _add_measurement(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +122,16 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
     shape = group.add_mutually_exclusive_group()
     shape.add_argument("--force-beam", action="store_true", help="give every source the shape of the beam")
     shape.add_argument("--free", action="store_true", help="fit the shapes too (default)")
-    group.add_argument("--box", type=float, metavar="N", help="side of a position's box, in beam semi-major axes (10)")
+    group.add_argument(
+        "--box", type=float, metavar="N",
+        help=_with_default("side of the box that is fitted at a position, in beam semi-major axes", "box_in_beampix"),
+    )  # fmt: skip
     for name, help_ in (("bmaj", "major axis, FWHM"), ("bmin", "minor axis, FWHM"), ("bpa", "position angle")):
         group.add_argument(
             f"--{name}", type=float, metavar="DEG", help=f"{help_} of the beam; all three replace the header's"
         )
+
+
+def _with_default(text: str, setting: str) -> str:
+    """Add the default of a setting to the help text of its option."""
+    return f"{text} (default: {FINDER_DEFAULTS[setting]:g})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from trap.cli.extract.options import DEFAULT_ALPHA, FINDER_DEFAULTS
 from trap.config import PipelineConfig, SourceExtractionConfig, load_config
 from trap.errors import ConfigError
 from trap.images.beam import Beam
@@ -16,21 +17,6 @@ if TYPE_CHECKING:
     from trap.catalogues import MonitorPositions
 
 __all__ = ["Request", "make_request"]
-
-FINDER_DEFAULTS: dict[str, Any] = {
-    "detection_threshold": 10.0,
-    "analysis_threshold": 3.0,
-    "back_size_x": 64,
-    "back_size_y": 64,
-    "margin": 0,
-    "extraction_radius_pix": 0.0,
-    "force_beam": False,
-    "ew_sys_err": 0.0,
-    "ns_sys_err": 0.0,
-}
-"""PySE's, where they are not the pipeline's; a settings file brings its own."""
-
-DEFAULT_ALPHA = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
