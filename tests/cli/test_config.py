@@ -10,7 +10,7 @@ def test_init_writes_the_defaults_with_their_meanings(tmp_path, capsys):
     file = tmp_path / "trap.toml"
     assert main(["config", "init", str(file)]) == 0
     assert load_config(file) == PipelineConfig()
-    assert "# Significance that the highest pixel of an island must reach" in file.read_text()
+    assert "# Significance that the highest pixel of a source must reach" in file.read_text()
     assert str(file) in capsys.readouterr().out
 
 

@@ -44,8 +44,8 @@ def test_empty_list_is_no_positions(tmp_path):
         ("[[NaN, 2]]", "ra must be a number of degrees, got NaN"),
         ([[400, 2]], "ra must be between -360 and 360 degrees, got 400"),
         ([[1, -91]], "dec must be between -90 and 90 degrees, got -91"),
-        ([{"name": 7, "ra": 1, "dec": 2}], "a name is text of at most 100 characters, got 7"),
-        ([{"name": "x" * 101, "ra": 1, "dec": 2}], "a name is text of at most 100 characters"),
+        ([{"name": 7, "ra": 1, "dec": 2}], "a name must be text of at most 100 characters, got 7"),
+        ([{"name": "x" * 101, "ra": 1, "dec": 2}], "a name must be text of at most 100 characters"),
     ],
 )
 def test_what_is_no_position_is_refused_with_file_and_value(tmp_path, content, complaint):

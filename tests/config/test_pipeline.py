@@ -70,8 +70,8 @@ def test_every_setting_is_described():
         assert settings.__doc__, section
         for name, item in settings.model_fields.items():
             assert item.description, f"{section}.{name}"
-            # A description is one comment line of the file.
-            assert "\n" not in item.description, f"{section}.{name}"
+            # A description is one paragraph, in a comment of the file and in a cell of the page.
+            assert "\n\n" not in item.description, f"{section}.{name}"
 
 
 # TOML
@@ -94,7 +94,12 @@ def test_any_text_and_any_number_survive_toml(description, sigma):
 
 def test_written_configuration_explains_every_setting():
     text = write_config(PipelineConfig())
-    assert "# Significance that the highest pixel of an island must reach, in σ.\ndetection_threshold = 8.0\n" in text
+    assert "\n# Width of a cell of the background and noise mesh, in pixels." in text
+    for settings in PipelineConfig.model_fields.values():
+        for name, item in settings.annotation.model_fields.items():
+            (comment,) = re.findall(rf"((?:^#.*\n)+){name} = ", text, re.MULTILINE)
+            assert " ".join(comment.replace("# ", "").split()) == " ".join(item.description.split())
+            assert len(max(comment.splitlines(), key=len)) <= 120
     for section in PipelineConfig.model_fields:
         assert f"\n[{section}]\n" in text
 

@@ -1,4 +1,4 @@
-"""The settings: one frozen model per stage, all of them together, in and out as TOML."""
+"""The settings: a frozen model for each stage, read from and written to TOML files."""
 
 from trap.config.live import LiveConfig
 from trap.config.pipeline import PipelineConfig

@@ -1,4 +1,4 @@
-"""The settings of live mode: where images come from, and how long one waits for whom."""
+"""The settings of live mode: the image source, and how long to wait for late images."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,34 +10,38 @@ __all__ = ["LiveConfig"]
 
 
 class LiveConfig(Settings):
-    """A stream of images that is processed as it comes; nothing here changes the result of an image."""
+    """Source and pace of images that are processed as they arrive; the measurements in an image do not depend on it."""
 
     folder: str = ""
-    """Folder in which images arrive; it is looked at again and again."""
+    """Folder where images arrive; it is scanned repeatedly."""
     patterns: tuple[str, ...] = ("*.fits",)
-    """Names of images in that folder, as in a shell."""
+    """Names of images in that folder, as shell patterns."""
     settle_seconds: NotNegative = 2.0
-    """Time for which a file must not change to be taken as complete, where no marker FILE.done says so."""
+    """Time, in s, without a change after which a file is complete. A marker file FILE.done completes it at once."""
     streams: tuple[Annotated[Address, Field(min_length=1)], ...] = ()
-    """Addresses (host:port) that send images as TraP's stream does; instead of a folder."""
+    """Addresses (HOST:PORT) of senders in the format of TraP's stream; they take the place of the folder."""
     pixel_order: Literal["x-fastest", "y-fastest"] = "x-fastest"
-    """Order of the pixels in a stream: as in a FITS file, or transposed, as TraP's own emulator sent them."""
+    """Order of the pixels in a stream: `"x-fastest"` as in a FITS file, or `"y-fastest"` as TraP's own emulator sends
+    them."""
     spool: str = "trap-stream"
-    """Folder for the images of a stream."""
+    """Folder for the images of a stream, which are stored as files."""
     keep_timesteps: Count = 100
-    """Timesteps whose images stay in the spool; older files are deleted. 0 keeps all."""
+    """Number of the latest timesteps whose images stay in that folder; older files are deleted. 0 keeps all."""
     images_per_timestep: Count = 0
-    """Images that make a timestep complete; 0 takes the most that one of the latest ten had."""
+    """Number of images that complete a timestep. 0 uses the largest number that one of the latest ten timesteps
+    had."""
     timestep_timeout_seconds: Positive = 10.0
-    """Time after its first image at which a timestep is closed, whoever is missing."""
+    """Time, in s, after its first image at which a timestep is closed, even if images are missing. A larger value
+    waits longer for late images, and increases the lag if images are missing."""
     max_lag_seconds: Positive = 60.0
-    """Timesteps that could only be stored later than this after their images came are left out."""
+    """Largest time, in s, between the arrival of the last image of a timestep and its storage. Timesteps that would
+    exceed it are left out, so that the lag stays bounded."""
     idle_seconds: NotNegative = 0.0
-    """Time without a new image after which the run ends; 0 goes on until it is stopped."""
+    """Time, in s, without a new image after which the run ends. 0 continues until the run is stopped."""
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
         if bool(self.folder) == bool(self.streams):
-            msg = f"images come from a folder or from streams: folder {self.folder!r}, streams {list(self.streams)}"
+            msg = f"name either a folder or streams; got folder {self.folder!r} and streams {list(self.streams)}"
             raise ValueError(msg)
         return self

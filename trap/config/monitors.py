@@ -1,4 +1,4 @@
-"""Positions that the user wants measured, whether or not a source is seen there."""
+"""Monitored positions: measured in every image, whether or not a source is detected there."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["load_monitors", "parse_positions"]
 
 NAME_LENGTH = 100
+"""Largest number of characters in the name of a position, as the database stores it."""
 VOTABLE_SUFFIXES = (".vot", ".votable", ".xml")
 
 
@@ -31,14 +32,14 @@ def load_monitors(path: str | Path) -> MonitorPositions:
     Parameters
     ----------
     path
-        By its suffix a CSV file (``.csv``) or a VOTable (``.vot``, ``.votable``, ``.xml``) with columns
-        ``ra`` and ``dec``, which may have a ``name`` and anything else besides; otherwise JSON, see
-        :func:`parse_positions`. Degrees, ICRS.
+        A CSV file (``.csv``) or a VOTable (``.vot``, ``.votable``, ``.xml``) with columns ``ra`` and
+        ``dec`` in degrees, ICRS, and optionally ``name``; other columns are ignored. A file with any
+        other suffix is JSON, see :func:`parse_positions`.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read or an item is not a position; the message names file and value.
+        If the file cannot be read or an item is not a position; the message names the file and the value.
     """
     suffix = Path(path).suffix.lower()
     read = _from_csv if suffix == ".csv" else _from_votable if suffix in VOTABLE_SUFFIXES else _from_json
@@ -47,7 +48,7 @@ def load_monitors(path: str | Path) -> MonitorPositions:
     except ConfigError as error:
         msg = f"{path}: {error}"
         raise ConfigError(msg) from None
-    # What astropy and csv say of a file in the wrong format is an error of many kinds.
+    # For a file in the wrong format, astropy and csv raise errors of many types.
     except (OSError, ValueError, csv.Error, IndexError) as error:
         msg = f"{path}: cannot read the positions to monitor: {' '.join(str(error).split())}"
         raise ConfigError(msg) from error
@@ -59,13 +60,13 @@ def parse_positions(text: str) -> MonitorPositions:
     Parameters
     ----------
     text
-        A list of ``[ra, dec]`` pairs, as TraP's, or of objects ``{"name": …, "ra": …, "dec": …}``, whose
-        name may be left out; degrees, ICRS.
+        A list of ``[ra, dec]`` pairs, as in TraP, or of objects ``{"name": …, "ra": …, "dec": …}``, where
+        the name is optional; degrees, ICRS.
 
     Raises
     ------
     ConfigError
-        If it is not JSON, or an item is not a position.
+        If the text is not JSON, or an item is not a position.
     """
     try:
         items = json.loads(text)
@@ -75,7 +76,7 @@ def parse_positions(text: str) -> MonitorPositions:
     if not isinstance(items, list):
         msg = f"must be a JSON list of positions, got {type(items).__name__}"
         raise ConfigError(msg)
-    return _collected(_position(item) for item in items)
+    return _to_table(_position(item) for item in items)
 
 
 def _from_json(path: Path) -> MonitorPositions:
@@ -88,12 +89,13 @@ def _from_csv(path: Path) -> MonitorPositions:
         reader = csv.DictReader(file, skipinitialspace=True)
         columns = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
         _check_columns(columns)
-        return _collected(_row({key: row[name] for key, name in columns.items()}) for row in reader)
+        return _to_table(_row({key: row[name] for key, name in columns.items()}) for row in reader)
 
 
 def _from_votable(path: Path) -> MonitorPositions:
+    """Read positions from the first table of a VOTable."""
     with warnings.catch_warnings():
-        # Tables that break the letter of the standard are common and harmless.
+        # Small violations of the standard are common and harmless.
         warnings.simplefilter("ignore", AstropyWarning)
         warnings.simplefilter("ignore", VOTableSpecWarning)
         table = parse_single_table(path).to_table()
@@ -104,29 +106,30 @@ def _from_votable(path: Path) -> MonitorPositions:
         if unit is not None and str(unit) != "deg":
             msg = f"column {columns[name]} must be in deg, got {unit}"
             raise ConfigError(msg)
-    return _collected(_row({key: row[name] for key, name in columns.items()}) for row in table)
+    return _to_table(_row({key: row[name] for key, name in columns.items()}) for row in table)
 
 
 def _check_columns(columns: Iterable[str]) -> None:
-    found = list(columns)
-    if not {"ra", "dec"} <= set(found):
-        msg = f"must have columns ra and dec, got {', '.join(found) or 'none'}"
+    names = list(columns)
+    if not {"ra", "dec"} <= set(names):
+        msg = f"must have columns ra and dec, got {', '.join(names) or 'none'}"
         raise ConfigError(msg)
 
 
 def _row(values: dict[str, Any]) -> tuple[str, float, float]:
-    """A position from the cells of a table."""
+    """Convert the cells of a row to a position: name, right ascension and declination."""
     numbers = []
-    for which in ("ra", "dec"):
+    for column in ("ra", "dec"):
         try:
-            numbers.append(float(values[which]))
+            numbers.append(float(values[column]))
         except (TypeError, ValueError):
-            msg = f"{which} must be a number of degrees, got {values[which]!r}"
+            msg = f"{column} must be a number of degrees, got {values[column]!r}"
             raise ConfigError(msg) from None
     return _position({"name": str(values.get("name") or ""), "ra": numbers[0], "dec": numbers[1]})
 
 
-def _collected(positions: Iterable[tuple[str, float, float]]) -> MonitorPositions:
+def _to_table(positions: Iterable[tuple[str, float, float]]) -> MonitorPositions:
+    """Collect positions in a table."""
     rows = list(positions)
     if not rows:
         return MonitorPositions.empty()
@@ -134,7 +137,8 @@ def _collected(positions: Iterable[tuple[str, float, float]]) -> MonitorPosition
     return MonitorPositions.of(ra=ra, dec=dec, name=names)
 
 
-def _position(item: Any) -> tuple[str, float, float]:  # noqa: ANN401 (whatever the file holds)
+def _position(item: Any) -> tuple[str, float, float]:  # noqa: ANN401 (any value of JSON)
+    """Check an item of a list of positions; return its name, right ascension in [0, 360) and declination."""
     if isinstance(item, dict) and {"ra", "dec"} <= item.keys() <= {"name", "ra", "dec"}:
         name, ra, dec = item.get("name", ""), item["ra"], item["dec"]
     elif isinstance(item, list) and len(item) == 2:
@@ -143,16 +147,17 @@ def _position(item: Any) -> tuple[str, float, float]:  # noqa: ANN401 (whatever 
         msg = f'must be [ra, dec] or {{"name": …, "ra": …, "dec": …}}, got {json.dumps(item)}'
         raise ConfigError(msg)
     if not isinstance(name, str) or len(name) > NAME_LENGTH:
-        msg = f"a name is text of at most {NAME_LENGTH} characters, got {json.dumps(name)}"
+        msg = f"a name must be text of at most {NAME_LENGTH} characters, got {json.dumps(name)}"
         raise ConfigError(msg)
     return name, _degrees("ra", ra, -360.0, 360.0) % 360.0, _degrees("dec", dec, -90.0, 90.0)
 
 
-def _degrees(which: str, value: Any, low: float, high: float) -> float:  # noqa: ANN401
+def _degrees(name: str, value: Any, low: float, high: float) -> float:  # noqa: ANN401 (as above)
+    """Check an angle of a position; return it in degrees."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        msg = f"{which} must be a number of degrees, got {json.dumps(value)}"
+        msg = f"{name} must be a number of degrees, got {json.dumps(value)}"
         raise ConfigError(msg)
     if not low <= value <= high:
-        msg = f"{which} must be between {low:g} and {high:g} degrees, got {value}"
+        msg = f"{name} must be between {low:g} and {high:g} degrees, got {value}"
         raise ConfigError(msg)
     return float(value)

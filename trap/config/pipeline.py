@@ -1,4 +1,4 @@
-"""All settings of a run together: changed by copy, compared, and hashed."""
+"""All settings of a run: they are changed by copying, compared, and hashed."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class PipelineConfig(Settings):
     execution: ExecutionConfig = ExecutionConfig()
 
     def with_options(self, **sections: dict[str, Any]) -> Self:
-        """Return a copy with some settings changed, validated anew.
+        """Return a validated copy with some settings changed.
 
         Parameters
         ----------
         sections
-            For each section a dict of the settings to change.
+            Settings to change: for each section a dict of values by name.
 
         Raises
         ------
@@ -54,14 +54,15 @@ class PipelineConfig(Settings):
 
     @classmethod
     def checked(cls, values: dict[str, Any], source: str) -> Self:
-        """Make the settings of values by section and key, checked.
+        """Create settings from values by section and name, and check them.
 
         Parameters
         ----------
         values
-            For each section a dict of its settings.
+            Values of settings: for each section a dict of values by name. Settings that are missing have their
+            defaults.
         source
-            Where the values are from: a file, for the message.
+            Origin of the values, such as the path of a file, for the message of an error.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class PipelineConfig(Settings):
             raise ConfigError(msg) from error
 
     def science_items(self) -> list[tuple[str, str, Any]]:
-        """List (section, key, value) of every setting that shapes the results."""
+        """List section, name and value of every setting that affects the results."""
         # Written in place: mypy widens a variable to a type that pydantic does not take.
         shaping = self.model_dump(
             mode="json", exclude={"execution": True, "persistence": {"dataset_id", "dataset_key", "description"}}
@@ -87,7 +88,7 @@ class PipelineConfig(Settings):
         return [(section, key, value) for section, items in shaping.items() for key, value in items.items()]
 
     def differences(self, other: PipelineConfig) -> list[str]:
-        """Tell, setting by setting, how the results of another configuration would differ."""
+        """List the settings that affect the results and differ from another configuration, with both values."""
         pairs = zip(self.science_items(), other.science_items(), strict=True)
         return [
             f"{section}.{key} is {value!r}, there {there!r}"
@@ -97,5 +98,5 @@ class PipelineConfig(Settings):
 
     @property
     def science_hash(self) -> str:
-        """Hash of every setting that shapes the results: equal hashes, equal method."""
+        """Hash of every setting that affects the results; equal hashes mean equal methods."""
         return hashlib.sha256(repr(self.science_items()).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The settings of quality control: limits, and what becomes of an image that a check speaks against."""
+"""The settings of quality control: limits, and the effect of each check on an image that fails it."""
 
 from typing import Annotated, Literal
 
@@ -15,74 +15,82 @@ Sky = Literal["CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter", "Moon"]
 
 
 class QualityConfig(Settings):
-    """Which images are good enough to be searched; each check rejects, warns, or is off."""
+    """Which images are searched for sources. A check that an image fails rejects it, warns, or is off."""
 
     rms_est_history: Annotated[int, Field(ge=2)] = 100
-    """Number of latest accepted images of a band and telescope that a new image's noise is compared with."""
+    """Number of the latest accepted images of the same band, Stokes parameter and telescope whose noise is compared
+    with the noise of a new image. With fewer images there is no comparison."""
     rms_est_max: Positive = 100.0
-    """Largest acceptable noise, in Jy/beam."""
+    """Upper limit of the noise, in Jy/beam. A larger value accepts noisier images."""
     rms_est_min: NotNegative = 0.0
-    """Noise must be larger than this, in Jy/beam."""
+    """Lower limit of the noise, in Jy/beam; images whose noise is equal to it are rejected too."""
     rms_rej_sigma: Positive = 3.0
-    """Noise this many standard deviations off the history rejects an image."""
+    """Largest difference between the noise of an image and the mean noise of earlier images, in standard deviations of
+    these. A larger value accepts more images."""
     oversampled_x: Positive = 30.0
-    """Largest acceptable beam semi-axis, in pixels."""
+    """Largest semi-axis of the beam (half width at half maximum), in pixels."""
     elliptical_x: Annotated[float, Field(ge=1)] = 2.0
-    """Largest acceptable axis ratio of the beam."""
+    """Largest axis ratio of the beam; 1 accepts circular beams only."""
     max_nan_share: Share = 0.99
-    """Largest acceptable share of pixels without a value."""
+    """Largest fraction of pixels without a value, from 0 to 1."""
     max_asymmetry: Factor = 1.3
-    """Largest acceptable ratio of the noise above the median to that below it, or the other way round."""
+    """Largest ratio between the noise above and below the median, whichever is larger; Gaussian noise has 1. The limit
+    is wider for small images, where chance alone makes a difference."""
     max_negative: Count = 10
-    """Largest acceptable number of negative sources at the detection threshold, in an image of Stokes I."""
+    """Largest number of negative sources at the detection threshold, in an image of Stokes I."""
     beam_jump: Factor = 1.5
-    """A beam axis that differs by this factor from the median of the band and telescope is a jump."""
+    """Largest factor between a beam axis and its median in earlier images of the same band, Stokes parameter and
+    telescope."""
     jump_history: Annotated[int, Field(ge=1)] = 10
-    """Number of accepted images from which on jumps of beam and frequency are noticed."""
+    """Number of earlier accepted images from which jumps of the beam and of the frequency are reported. With fewer
+    images there is no comparison."""
     bright_sources: tuple[Sky, ...] = ("CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter")
-    """What no image may be near to; Moon can be added."""
+    """Sources that must be farther from an image than quality_lofar.min_separation; Moon can be added. Empty checks
+    none."""
     max_age_days: NotNegative = 0.0
-    """Images that started longer ago than this are stale, for live observations; 0 takes images of any age."""
+    """Largest time, in days, since the start of an image, for live observations; older images fail check_stale. 0
+    sets no limit."""
     check_flat: Action = "reject"
-    """All pixels are the same."""
+    """Effect on images whose pixels all have the same value."""
     check_nan: Action = "reject"
-    """No pixel, or too few, have a value."""
+    """Effect on images without any value, or with a larger fraction of pixels without one than max_nan_share."""
     check_rms: Action = "reject"
-    """The noise is outside its limits."""
+    """Effect on images whose noise is not between rms_est_min and rms_est_max."""
     check_beam: Action = "reject"
-    """There is no beam, or it is undersampled, oversampled or too elliptical."""
+    """Effect on images without a beam, or with a beam that is undersampled, oversampled or too elliptical."""
     check_rms_history: Action = "reject"
-    """The noise is far from that of earlier images."""
+    """Effect on images whose noise differs too much from earlier images (rms_rej_sigma)."""
     check_lofar: Action = "reject"
-    """LOFAR: no duration, or noise far from theory."""
+    """Effect on LOFAR images without a duration, or whose noise is outside the limits of quality_lofar."""
     check_bright_source: Action = "reject"
-    """LOFAR: a bright source is near."""
+    """Effect on LOFAR images near one of bright_sources."""
     check_bright_source_elsewhere: Action = "warn"
-    """The same with any other telescope."""
+    """Effect on images of other telescopes near one of bright_sources."""
     check_psf: Action = "reject"
-    """It is a point-spread function, not the sky."""
+    """Effect on images of a point-spread function instead of the sky."""
     check_date: Action = "reject"
-    """It was taken before there was radio astronomy."""
+    """Effect on images that start before 1931, when radio astronomy began."""
     check_stale: Action = "warn"
-    """It starts in the future, or too long ago."""
+    """Effect on images that start in the future, or earlier than max_age_days ago."""
     check_asymmetry: Action = "warn"
-    """The noise is not Gaussian: too different above and below the median."""
+    """Effect on images whose noise is not Gaussian (max_asymmetry)."""
     check_negative: Action = "warn"
-    """There are too many negative sources."""
+    """Effect on images with more negative sources than max_negative."""
     check_beam_jump: Action = "warn"
-    """The beam is unlike that of earlier images."""
+    """Effect on images whose beam differs too much from earlier images (beam_jump)."""
     check_frequency_jump: Action = "warn"
-    """The frequency is in no band, long after the last new one."""
+    """Effect on images outside all bands, at least jump_history images after the last new band of the telescope."""
     check_repeated: Action = "warn"
-    """The pixels are those of an earlier image under another date."""
+    """Effect on images with the pixels of an earlier image, but another header."""
 
 
 class QualityLofarConfig(Settings):
-    """Checks of images that say which LOFAR stations made them."""
+    """Limits for images whose headers name their LOFAR stations, and the distance to bright sources."""
 
     low_bound: NotNegative = 1.0
-    """Smallest acceptable noise, in units of the theoretical one."""
+    """Smallest noise, in units of the theoretical noise."""
     high_bound: Positive = 80.0
-    """Largest acceptable noise, in units of the theoretical one."""
+    """Largest noise, in units of the theoretical noise."""
     min_separation: NotNegative = 10.0
-    """Smallest acceptable distance to a bright source, with any telescope, in deg."""
+    """Smallest distance to one of quality.bright_sources, in deg, for images of any telescope. 0 accepts any
+    distance."""

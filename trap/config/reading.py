@@ -1,4 +1,4 @@
-"""How image files are read, and what is known of them that their headers do not say."""
+"""The settings of reading: the plane of a file, and values that override its header."""
 
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -12,32 +12,32 @@ from trap.config.sections import Count, NotNegative, Positive, Settings
 __all__ = ["DEFAULT_READING", "Given", "ReadingConfig"]
 
 Angle = Annotated[float, Field(allow_inf_nan=False)]
-Moment = Annotated[datetime, AfterValidator(lambda time: time.replace(tzinfo=time.tzinfo or UTC))]
+Start = Annotated[datetime, AfterValidator(lambda start: start.replace(tzinfo=start.tzinfo or UTC))]
 
 
 class Given(Settings):
-    """What holds for some images, whatever their headers say or leave out; TraP's names for it."""
+    """Values for some images that override their headers; the names are TraP's."""
 
     match: str = "*"
-    """Pattern of the images' names, or of their whole paths."""
-    taustart_ts: Moment | None = None
-    """Start of the observation; UTC where no time zone is named."""
+    """Shell pattern of the names of the images, or of their whole paths."""
+    taustart_ts: Start | None = None
+    """Start of the observation; in UTC unless it has a time zone."""
     tau_time: NotNegative | None = None
-    """Duration, in s."""
+    """Duration of the observation, in s."""
     freq_eff: Positive | None = None
-    """Frequency, in Hz."""
+    """Central frequency, in Hz."""
     freq_bw: Positive | None = None
     """Bandwidth, in Hz."""
     bmaj: Positive | None = None
-    """Major axis of the restoring beam (full width at half maximum), in deg; bmin is needed with it."""
+    """Major axis of the restoring beam (full width at half maximum), in deg; it requires bmin."""
     bmin: Positive | None = None
-    """Its minor axis, in deg."""
+    """Minor axis of the restoring beam (full width at half maximum), in deg; it requires bmaj."""
     bpa: Angle | None = None
-    """Its position angle, north through east, in deg."""
+    """Position angle of the restoring beam, north through east, in deg."""
     telescope: str | None = None
     """Name of the telescope."""
     unit: str | None = None
-    """Unit of the pixels."""
+    """Unit of the pixels, such as mJy/beam."""
     antenna_set: str | None = None
     """LOFAR: antenna set, such as HBA_DUAL; with the five settings below the theoretical noise is checked."""
     subbands: Count | None = None
@@ -54,7 +54,7 @@ class Given(Settings):
     @model_validator(mode="after")
     def _check_beam(self) -> Self:
         if (self.bmaj is None) != (self.bmin is None):
-            msg = f"a beam is bmaj and bmin, got bmaj {self.bmaj} and bmin {self.bmin}"
+            msg = f"a beam needs both bmaj and bmin, got bmaj {self.bmaj} and bmin {self.bmin}"
             raise ValueError(msg)
         if self.bmaj is not None and self.bmin is not None and self.bmin > self.bmaj:
             msg = f"bmin {self.bmin} deg is larger than bmaj {self.bmaj} deg"
@@ -62,24 +62,26 @@ class Given(Settings):
         return self
 
     def applies_to(self, url: str) -> bool:
-        """Tell whether the pattern matches the path of an image, or the last part of it."""
+        """Return whether the pattern matches the path of an image, or the last part of the path."""
         return fnmatchcase(url, self.match) or fnmatchcase(PurePath(url).name, self.match)
 
 
 class ReadingConfig(Settings):
-    """How image files are read, and what holds for them whatever their headers say."""
+    """Which image and plane of a file are read, and values that override the header."""
 
     hdu: str = ""
-    """FITS unit that holds the image, by name or number (0 is the first); empty takes the first with two axes."""
+    """HDU of a FITS file that holds the image, by name or number (0 is the first). Empty: the first HDU with two axes
+    or more."""
     stokes: str = ""
-    """Stokes parameter taken from a cube, such as I or V; empty takes the first."""
+    """Stokes parameter to read from a cube, such as I or V. Empty: the first of the cube."""
     channel: Count = 0
-    """Plane taken along the frequency axis of a cube; 0 is the first."""
+    """Number of the plane to read along the frequency axis of a cube; 0 is the first."""
     given: tuple[Given, ...] = ()
-    """Tables [[reading.given]] of what holds for the images that match a pattern; later ones win."""
+    """Tables [[reading.given]] of values for the images that match a pattern. If several match, the values of
+    later tables override earlier ones."""
 
     def given_for(self, url: str) -> Given:
-        """Put together all that is given for one image; the later of two that match wins."""
+        """Merge the values of all patterns that match an image; later patterns have precedence."""
         values: dict[str, Any] = {}
         for given in self.given:
             if given.applies_to(url):
@@ -88,4 +90,4 @@ class ReadingConfig(Settings):
 
 
 DEFAULT_READING = ReadingConfig()
-"""The settings of a file that needs none: its first image and plane, under its own header."""
+"""Default settings of reading: the first image and plane of a file, with the values of its header."""

@@ -1,7 +1,7 @@
 """The settings of each stage: frozen, with TraP's names and defaults.
 
 The docstring below a field is its only description: the commented configuration file, the Prefect
-form and the documentation are all made from it.
+form and the documentation are generated from it. It may take several lines, but is one paragraph.
 """
 
 from typing import Annotated, Literal, Self
@@ -24,65 +24,83 @@ Address = Annotated[str, Field(pattern=r"^([^\s:]+:\d{1,5})?$")]
 
 
 class Settings(BaseModel):
-    """What all settings share: frozen, nothing unknown, descriptions from the docstrings."""
+    """Base of all settings: frozen, without unknown fields, described by the docstrings of the fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
 class PersistenceConfig(Settings):
-    """What is written down, and how images are described."""
+    """The dataset that stores the results, and how its images are grouped in time, frequency and on the sky."""
 
     description: Annotated[str, Field(max_length=100)] = "TraP dataset"
-    """Name of the dataset, for people."""
+    """Name of the dataset, as lists and reports show it."""
     dataset_id: Annotated[int, Field(ge=-1)] = 0
-    """Dataset to extend; -1 makes a new one, 0 goes on with the one of these images and this description, if any."""
+    """Number of the dataset to extend. -1 creates a new dataset; 0 extends the dataset with this description that
+    holds any of the images, and creates a new one if there is none."""
     dataset_key: Annotated[str, Field(max_length=200)] = ""
-    """Key of the dataset to extend, or to make if there is none yet: for programs, which do not know its number."""
+    """Key of the dataset to extend; a dataset with this key is created if the database holds none. For programs that
+    start runs without the number of the dataset. Empty: the dataset has no key."""
     rms_est_sigma: Positive = 4.0
-    """Clip level of the noise estimate for the quality check, in σ."""
+    """Clip level, in σ, of the noise estimate for the quality checks. Pixels farther from the median are excluded,
+    repeatedly; a larger value keeps more of the sources' pixels, and so gives a higher noise."""
     rms_est_fraction: Annotated[int, Field(ge=2)] = 8
-    """Divisor f of that estimate's region: the central square of side 2·⌊n/f⌋ pixels."""
+    """Divisor f that sets the region of this noise estimate: the central 2·⌊n/f⌋ pixels along an axis of n pixels. A
+    larger value uses a smaller region."""
     bandwidth_max: NotNegative = 0.0
-    """Replaces the image's bandwidth when bands are assigned, in Hz; 0 uses the image's own."""
+    """Bandwidth, in Hz, of every image when images are assigned to frequency bands; it replaces the bandwidth of the
+    header. 0 uses the bandwidth of the header."""
     band_tolerance: NotNegative = 0.0
-    """Gap between two frequency intervals that still makes them one band, in Hz."""
+    """Largest gap, in Hz, between the frequency interval of an image and a band that the image still belongs to. A
+    larger value makes fewer bands; 0 requires the intervals to overlap."""
     timestep_tolerance: NotNegative = 0.0
-    """Images that start within this time of a timestep's first belong to it, in s."""
+    """Largest difference, in s, between the start times of an image and of the first image of its timestep. A larger
+    value makes fewer timesteps; 0 requires equal start times."""
     region_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Pointings this close to a sky region, in radii, belong to it; 0 makes one of each (TraP)."""
+    """Largest difference between the pointing of an image and the sky region that the image belongs to, as a fraction
+    of the radius of the region. A larger value makes fewer regions; 0 makes one for each pointing, as TraP does."""
 
 
 class SourceExtractionConfig(Settings):
-    """How sources are found and measured, blind and forced."""
+    """How sources are detected and measured, by blind extraction and by forced fits."""
 
     detection_threshold: Positive = 8.0
-    """Significance that the highest pixel of an island must reach, in σ."""
+    """Significance that the highest pixel of a source must reach, in σ. A larger value finds fewer sources, with fewer
+    false ones among them."""
     analysis_threshold: Positive = 3.0
-    """Significance down to which pixels belong to an island, in σ."""
+    """Significance down to which pixels belong to an island, in σ; at most the detection threshold. A larger value
+    makes smaller islands, and merges fewer sources into one island."""
     back_size_x: Annotated[int, Field(ge=4)] = 50
-    """Width of a cell of the background and noise mesh, in pixels."""
+    """Width of a cell of the background and noise mesh, in pixels. A larger cell averages over more of the image and
+    follows changes of the background and the noise less closely."""
     back_size_y: Annotated[int, Field(ge=4)] = 50
-    """Height of a cell of the background and noise mesh, in pixels."""
+    """Height of a cell of the background and noise mesh, in pixels; see back_size_x."""
     margin: Count = 10
-    """Strip along the edges that is not searched, in pixels."""
+    """Width of the strip along the edges of an image that is not searched, in pixels. 0 searches up to the edges."""
     extraction_radius_pix: NotNegative = 250.0
-    """Radius of the circle around the image's centre that is searched, in pixels; 0 searches all."""
+    """Radius of the circle around the centre of an image that is searched, in pixels. 0 searches the whole image."""
     deblend_nthresh: Annotated[int, Field(ge=0, le=300)] = 32
-    """0 leaves islands whole; any other number parts those that hold several sources, trying every level."""
+    """Switch for deblending: 0 measures each island as one source, any other number splits islands that hold several
+    sources. The number itself has no effect, since all levels are tried; TraP's is a number of levels."""
     force_beam: bool = True
-    """Give every source the shape of the restoring beam; otherwise only those whose shape noise explains."""
+    """Fit every source with the shape of the restoring beam. If false, shapes are fitted too, except in islands whose
+    shapes noise explains (see point_like_sigma)."""
     point_like_sigma: NotNegative = 3.0
-    """Without force_beam: a shape as close to the beam as this, in σ, becomes the beam's; 0 keeps free shapes."""
+    """If force_beam is false: an island is fitted with the beam shape if no shape in it differs from the beam by this
+    significance, in σ. A larger value gives more sources the beam shape; 0 keeps all shapes that could be fitted."""
     errors: Literal["autocorrelation", "condon"] = "autocorrelation"
-    """Errors of fits: from the autocorrelation of the image's own noise, or by Condon's (1997) formulas."""
+    """Errors of fits: `"autocorrelation"` takes the correlation of the noise from the image itself, `"condon"` uses
+    the formulas of Condon (1997)."""
     box_in_beampix: Positive = 10.0
-    """Side of the box of a forced fit, in beam semi-major axes (half widths at half maximum)."""
+    """Side of the box around the position of a forced fit, in beam semi-major axes (half widths at half maximum)."""
     ew_sys_err: NotNegative = 10.0
-    """Systematic position error along east-west, in arcsec."""
+    """Systematic position error along east-west, in arcsec, added in quadrature to the error of each fit. A larger
+    value associates sources over larger distances."""
     ns_sys_err: NotNegative = 10.0
-    """Systematic position error along north-south, in arcsec."""
+    """Systematic position error along north-south, in arcsec, added in quadrature to the error of each fit. A larger
+    value associates sources over larger distances."""
     expiration: Count = 10
-    """Forced fits after which an entry without a blind detection is no longer fitted."""
+    """Number of timesteps without a blind detection after which forced fits of a source end. 0 makes no forced fits
+    of sources that are not detected."""
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> Self:
@@ -95,59 +113,76 @@ class SourceExtractionConfig(Settings):
 
 
 class AssociationConfig(Settings):
-    """Which measurements are the same source as which catalogue entry."""
+    """How the sources of an image are matched with the running catalogue."""
 
     deruiter_radius: Positive = 5.68
-    """Largest distance of a pair in units of its position error (dimensionless)."""
+    """Largest de Ruiter radius of a match: the distance of source and catalogue entry divided by its error
+    (dimensionless). A larger value matches sources over larger distances, more of them by chance."""
     beamwidths_limit: Positive = 3.0
-    """Largest distance of a pair, in beam semi-major axes (half widths at half maximum)."""
+    """Largest distance of a match, in beam semi-major axes (half widths at half maximum). A larger value
+    matches sources over larger distances if their position errors are large."""
     search_radius_floor_arcsec: NotNegative = 0.0
-    """Pairs as close as this are considered however small the beam is: the ionosphere shifts sources, not beams."""
+    """Smallest value of this largest distance, in arcsec, for images with a small beam: the ionosphere shifts sources
+    by angles that do not depend on the beam. 0 sets no lower limit."""
 
 
 class TransientSearchConfig(Settings):
-    """Which new entries are transient candidates."""
+    """Which new catalogue entries become transient candidates."""
 
     new_source_test: Literal["significance", "position", "image"] = "significance"
-    """How a new source must differ from one that earlier images missed: see the next two settings."""
+    """Test of a new source that earlier images missed: `"significance"` against a steady source,
+    `"position"` against the lowest earlier rms at its position, or `"image"` against the lowest earlier rms anywhere
+    in an image (TraP)."""
     new_source_significance: NotNegative = 4.0
-    """"significance": by so many σ, against a steady source that every earlier look at its position missed."""
+    """For `"significance"`: minimum significance, in σ, against a steady source missed by all earlier images. A larger
+    value gives fewer candidates."""
     new_source_sigma_margin: NotNegative = 1.0
-    """"position", "image": so many σ above the threshold at the best earlier noise there, or (TraP) of all images."""
+    """For `"position"` and `"image"`: margin above the detection threshold, in units of the lowest earlier rms at the
+    position, or anywhere in the image (TraP). A larger value gives fewer candidates."""
     backward_fits: Count = 0
-    """Earlier images of its band in which a new source is measured, the latest first; 0 measures none."""
+    """Number of earlier images where a new source is measured by forced fits, the latest images of its band first. 0
+    makes none."""
 
 
 class ExecutionConfig(Settings):
-    """Where and how the work is done; nothing here changes a result."""
+    """Where and how a run works; these settings do not affect the results."""
 
     database: str = "sqlite:///trap.db"
-    """Database URL: sqlite:///file.db, or postgresql://user@host/name."""
+    """URL of the database: sqlite:///FILE or postgresql://USER@HOST/NAME. Put passwords in ~/.pgpass or
+    PGPASSWORD."""
     images: tuple[str, ...] = ()
     """Images to process: paths or glob patterns."""
     n_workers: Count = 0
-    """Processes that measure images; 0 takes one per core."""
+    """Number of processes that measure images. 0 starts one per core."""
     image_timeout_seconds: Positive = 600.0
-    """Time after which a worker that hangs on one image is ended."""
+    """Time, in s, after which a process that hangs on an image is ended; the image is retried."""
     run_timeout_seconds: NotNegative = 0.0
-    """Time after which a Prefect run stops before its next timestep, for a later run to go on; 0 sets no limit."""
+    """Time, in s, after which a Prefect run stops before its next timestep; another run can continue it. 0 sets no
+    limit."""
     group_size: Count = 0
-    """Timesteps in a group, which is a Prefect subflow; 0: at least ten, and as many as take half a minute."""
+    """Number of timesteps in a group, which is a Prefect subflow. 0 chooses it: at least ten, and as many as half a
+    minute allows."""
     granularity: Literal["auto", "image", "timestep"] = "auto"
-    """Unit of a Prefect task: each step, or each timestep; with `auto` the cheaper one, and short ones share a task."""
+    """Unit of work in a Prefect task: `"image"` makes each step of an image a task, `"timestep"` each timestep.
+    `"auto"` chooses by the time that timesteps take, and lets short steps or timesteps share tasks of about three
+    seconds."""
     late_images: Literal["refuse", "store"] = "refuse"
-    """Images from before the newest stored timestep: leave them out, or measure and store them unassociated."""
+    """Images from before the newest stored timestep: `"refuse"` leaves them out, `"store"` measures and stores them
+    without association."""
     after_failure: Literal["go on", "stop"] = "go on"
-    """When a timestep fails for a reason that stays: take the next ones, or end, so that it can be made up in order."""
+    """After a timestep failed for a lasting reason: `"go on"` continues with the next one, `"stop"` ends the run, so
+    that the timestep can be processed in its order later."""
     wait_for_dataset: bool = False
-    """Wait for another run that is writing the dataset; otherwise end at once."""
+    """Wait if another run is writing the dataset. If false, the run ends at once."""
     keep_pixels: Literal["no", "cutouts", "images"] = "no"
-    """Keep beside the database, as FITS: nothing, cut-outs around candidates and monitored positions, or all pixels."""
+    """Pixels that are kept next to the database, as FITS files: none, cut-outs around candidates and monitored
+    positions, or whole images."""
     pixel_directory: str = ""
-    """Folder for kept pixels; empty: that of an SQLite file with .pixels added. PostgreSQL needs a name."""
+    """Folder for kept pixels. Empty: the path of an SQLite file with .pixels added; a PostgreSQL database needs a
+    folder."""
     dask: Annotated[str, Field(pattern=r"^(tcp|tls|ucx)://\S+$|^$")] = ""
-    """Address (tcp://host:port) of a Dask cluster that measures images in place of processes here; empty: none."""
+    """Address (tcp://HOST:PORT) of a Dask cluster that measures the images. Empty: processes on this machine do."""
     metrics: Address = ""
-    """Address (host:port) at which counters of the run are served to Prometheus; empty serves none."""
+    """Address (HOST:PORT) at which counters of the run are served to Prometheus. Empty serves none."""
     pictures: str = "trap-pictures"
-    """Folder for the pictures of new sources beyond those that Prefect's pages show."""
+    """Folder for the pictures of new sources without a page in Prefect; the number of pages per run is limited."""

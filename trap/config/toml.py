@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from tomlkit.items import Item
 
 __all__ = ["as_toml", "load_config", "write_config"]
+
+COMMENT_WIDTH = 110
+"""Largest number of characters in a line of a description."""
 
 
 def load_config(path: str | Path) -> PipelineConfig:
@@ -40,7 +44,7 @@ def load_config(path: str | Path) -> PipelineConfig:
 
 
 def write_config(config: PipelineConfig) -> str:
-    """Write a configuration as TOML, each setting under its description."""
+    """Write a configuration as TOML, with the description of each setting above it."""
     import tomlkit  # noqa: PLC0415 (every worker imports this module, and none writes a file)
 
     document = tomlkit.document()
@@ -48,12 +52,13 @@ def write_config(config: PipelineConfig) -> str:
         settings = getattr(config, section)
         table = tomlkit.table()
         for key, field in type(settings).model_fields.items():
-            table.add(tomlkit.comment(str(field.description)))
+            for line in textwrap.wrap(str(field.description), COMMENT_WIDTH):
+                table.add(tomlkit.comment(line))
             table.add(key, _item(getattr(settings, key)))
         table.add(tomlkit.nl())
         document.add(tomlkit.comment(str(type(settings).__doc__)))
         document.add(section, table)
-        # tomlkit sets a header off from what precedes it, but the comment belongs to the header.
+        # tomlkit puts a blank line above a header, but the comment there belongs to the header.
         table.trivia.indent = ""
     return document.as_string()
 

@@ -55,5 +55,5 @@ def _section(name: str, settings: BaseModel) -> str:
 
 
 def _row(name: str, default: object, field: FieldInfo) -> str:
-    meaning = (field.description or "").replace("|", "\\|")
+    meaning = " ".join((field.description or "").split()).replace("|", "\\|")
     return f"| `{name}` | `{as_toml(default)}` | {meaning} |"
