@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from check_inputs import image_input
 
 from trap.config import QualityConfig
 from trap.images.beam import Beam
 from trap.quality.beams import check_beam, check_beam_axes
 
 
-def header(beam=Beam(bmaj=0.05, bmin=0.04, bpa=30.0), deltax=-0.01, deltay=0.01):  # noqa: B008 (a frozen value)
-    return SimpleNamespace(beam=beam, deltax=deltax, deltay=deltay)
+def image(beam=Beam(bmaj=0.05, bmin=0.04, bpa=30.0), deltax=-0.01, deltay=0.01):  # noqa: B008 (a frozen value)
+    return image_input(beam=beam, deltax=deltax, deltay=deltay)
 
 
 @pytest.mark.parametrize(
@@ -47,21 +46,21 @@ def test_sizes_in_the_comment_have_two_decimals_or_an_exponent():
 
 
 def test_image_without_a_beam_does_not_pass():
-    verdict = check_beam(header(beam=None), QualityConfig())
+    verdict = check_beam(image(beam=None))
     assert (verdict.passed, verdict.comment) == (False, "no restoring beam in the header")
 
 
 def test_good_beam_passes():
-    assert check_beam(header(), QualityConfig()).passed
+    assert check_beam(image()).passed
 
 
 def test_beam_is_sampled_along_the_coarser_side_of_oblong_pixels():
     # Pixels of 0.01 by 1 deg: 5 of them along x, and a twentieth along y, which TraP's formula does not see.
-    verdict = check_beam(header(deltay=1.0), QualityConfig())
+    verdict = check_beam(image(deltay=1.0))
     assert verdict.comment.startswith("Beam undersampled")
 
 
 @pytest.mark.parametrize("bpa", [0.0, 30.0, 90.0, 140.0])
 def test_axes_on_square_pixels_are_traps(bpa):
     beam = Beam(bmaj=0.05, bmin=0.04, bpa=bpa)
-    assert check_beam(header(beam=beam), QualityConfig()).comment == "bmaj=2.50 and bmin=2.00 (pixels)"
+    assert check_beam(image(beam=beam)).comment == "bmaj=2.50 and bmin=2.00 (pixels)"

@@ -9,6 +9,7 @@ import pytest
 from astropy.coordinates import SkyCoord, get_body
 from astropy.time import Time
 from astropy.utils import iers
+from check_inputs import image_input
 from erfa import ErfaWarning
 
 from trap.quality.bright import bright_position, check_bright_source
@@ -17,11 +18,18 @@ TRAPS = ("CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter")
 TIME = datetime(2012, 4, 6, 3, 42, 1, tzinfo=UTC)
 
 
+def check(ra, dec, time, *, names, min_separation):
+    image = image_input(
+        centre_ra=ra, centre_dec=dec, taustart_ts=time, bright_sources=names, limit_min_separation=min_separation
+    )
+    return check_bright_source(image)
+
+
 @pytest.mark.parametrize(
     ("ra", "dec", "near"), [(212.836, 52.2025, None), (90.0, 0.0, None), (0.0, 0.0, "Sun"), (351.0, 40.0, "CasA")]
 )
 def test_pointings_near_a_bright_source_are_those_of_trap(ra, dec, near):
-    verdict = check_bright_source(ra, dec, TIME, names=TRAPS, min_separation=20.0)
+    verdict = check(ra, dec, TIME, names=TRAPS, min_separation=20.0)
     assert verdict.passed is (near is None)
     if near:
         assert verdict.comment.endswith(f"degrees from {near}, at least 20")
@@ -45,13 +53,13 @@ def test_sun_is_at_the_solstice_in_june():
 
 def test_moon_counts_only_where_it_is_named():
     moon = bright_position("Moon", TIME)
-    assert check_bright_source(*moon, TIME, names=TRAPS, min_separation=5.0).passed
-    assert not check_bright_source(*moon, TIME, names=(*TRAPS, "Moon"), min_separation=5.0).passed
-    assert check_bright_source(*moon, TIME, names=(), min_separation=5.0).passed
+    assert check(*moon, TIME, names=TRAPS, min_separation=5.0).passed
+    assert not check(*moon, TIME, names=(*TRAPS, "Moon"), min_separation=5.0).passed
+    assert check(*moon, TIME, names=(), min_separation=5.0).passed
 
 
 def test_where_all_are_far_the_nearest_is_named():
-    verdict = check_bright_source(187.7059, 12.3911 + 11.0, TIME, names=TRAPS, min_separation=10.0)
+    verdict = check(187.7059, 12.3911 + 11.0, TIME, names=TRAPS, min_separation=10.0)
     assert verdict.comment == "Pointing is 11.00 degrees from VirA, at least 10"
 
 

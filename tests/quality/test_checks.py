@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
+import pkgutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from made_up_survey import Field
+from check_inputs import GOOD, NOW, earlier_input, image_input, source_input
 
-from trap.config import PipelineConfig
+import trap.quality
+from trap.config import QualityConfig
 from trap.images.beam import Beam
 from trap.images.metadata import LofarStations
 from trap.quality import (
     AcceptedImages,
     HistoryKey,
-    Look,
     RejectReason,
-    check_alone,
-    check_among_earlier,
+    check_against_earlier,
+    check_image,
     check_sources,
     first_rejection,
 )
+from trap.quality.checks import all_checks
+from trap.quality.records import Check
 
 STATIONS = LofarStations(antenna_set="HBA", ncore=40, nremote=10, nintl=0, subbands=10, subbandwidth=2e5)
-GOOD = replace(Field().image(0).metadata, centre_ra=212.836, centre_dec=52.2025)
-NOISE = np.random.default_rng(4).normal(size=(100, 100))
 POLARISED = np.random.default_rng(5).normal(size=(2, 400, 400))
-CONFIG = PipelineConfig()
-NOW = GOOD.taustart_ts + timedelta(days=1)
 EVERY = ["flat", "nan", "rms", "beam", "bright_source", "psf", "asymmetry", "date", "stale"]
-
-
-def look(data=NOISE, rms=1.0, config=CONFIG, **changes):
-    return Look(data=data, rms=rms, metadata=replace(GOOD, **changes), config=config, now=NOW)
 
 
 def failures(findings):
@@ -41,14 +36,14 @@ def failures(findings):
 
 
 def test_good_image_passes_every_check_and_each_says_its_figures():
-    findings = check_alone(look())
+    findings = check_image(image_input())
     assert [finding.check for finding in findings] == EVERY
     assert failures(findings) == []
     assert all(finding.comment for finding in findings)
 
 
 def test_lofar_is_checked_in_traps_order():
-    findings = check_alone(look(rms=5e-3, lofar=STATIONS))
+    findings = check_image(image_input(rms=5e-3, lofar=STATIONS))
     assert [finding.check for finding in findings][:7] == [
         *("flat", "nan", "tau_time", "lofar_noise", "beam", "bright_source", "rms")
     ]
@@ -75,12 +70,12 @@ def test_lofar_is_checked_in_traps_order():
     ],
 )
 def test_each_fault_is_found_by_its_own_check(changes, check, reason, action):
-    failed = [finding for finding in check_alone(look(**changes)) if not finding.passed]
+    failed = [finding for finding in check_image(image_input(**changes)) if not finding.passed]
     assert [(finding.check, finding.reason, finding.action) for finding in failed] == [(check, reason, action)]
 
 
 def test_every_fault_is_listed_and_the_first_is_the_reason():
-    findings = check_alone(look(data=np.ones((9, 9)), rms=0.0, beam=None))
+    findings = check_image(image_input(data=np.ones((9, 9)), rms=0.0, beam=None))
     assert failures(findings) == ["flat", "rms", "beam"]
     assert first_rejection(findings).reason is RejectReason.FLAT
 
@@ -88,29 +83,28 @@ def test_every_fault_is_listed_and_the_first_is_the_reason():
 @pytest.mark.parametrize("check", EVERY)
 def test_every_check_can_be_switched_off(check):
     setting = "check_bright_source_elsewhere" if check == "bright_source" else f"check_{check}"
-    findings = check_alone(look(config=CONFIG.with_options(quality={setting: "off"})))
+    findings = check_image(image_input(**{setting: "off"}))
     assert [finding.check for finding in findings] == [name for name in EVERY if name != check]
 
 
 def test_check_that_warns_rejects_nothing():
-    config = CONFIG.with_options(quality={"check_rms": "warn"})
-    findings = check_alone(look(rms=0.0, config=config))
+    findings = check_image(image_input(rms=0.0, check_rms="warn"))
     assert failures(findings) == ["rms"]
     assert first_rejection(findings) is None
 
 
 def test_negative_sources_count_in_stokes_i_alone():
-    (finding,) = check_sources(11, GOOD, CONFIG)
+    (finding,) = check_sources(source_input(11))
     assert (finding.passed, finding.reason) == (False, RejectReason.NEGATIVE)
-    assert check_sources(11, replace(GOOD, stokes=4), CONFIG) == ()
-    assert check_sources(11, GOOD, CONFIG.with_options(quality={"check_negative": "off"})) == ()
+    assert check_sources(source_input(11, stokes=4)) == ()
+    assert check_sources(source_input(11, check_negative="off")) == ()
 
 
 def test_image_is_compared_with_those_before_it():
-    key, earlier = HistoryKey(0, 1, ""), AcceptedImages(CONFIG.quality)
-    common = {"key": key, "earlier": earlier, "config": CONFIG, "pixel_hash": "ab"}
+    key, earlier = HistoryKey(0, 1, ""), AcceptedImages(QualityConfig())
+    common = {"key": key, "earlier": earlier, "pixel_hash": "ab"}
     names = ["rms_history", "beam_jump", "frequency_jump", "repeated"]
-    assert [finding.check for finding in check_among_earlier(GOOD, rms=1.0, **common)] == names
+    assert [finding.check for finding in check_against_earlier(earlier_input(**common))] == names
     for _ in range(10):
         earlier.remember(
             key,
@@ -120,6 +114,23 @@ def test_image_is_compared_with_those_before_it():
             url="a.fits",
             start=GOOD.taustart_ts,
         )
-    assert failures(check_among_earlier(GOOD, rms=1.0, **common)) == ["beam_jump", "repeated"]
-    off = CONFIG.with_options(quality={f"check_{name}": "off" for name in names})
-    assert check_among_earlier(GOOD, rms=1.0, **common | {"config": off}) == ()
+    assert failures(check_against_earlier(earlier_input(**common))) == ["beam_jump", "repeated"]
+    off = {f"check_{name}": "off" for name in names}
+    assert check_against_earlier(earlier_input(**common, **off)) == ()
+
+
+def test_every_check_of_the_room_is_listed():
+    names = (f"trap.quality.{item.name}" for item in pkgutil.iter_modules(trap.quality.__path__))
+    modules = map(pkgutil.resolve_name, names)
+    records = [value for module in modules for value in vars(module).values() if isinstance(value, Check)]
+    assert {id(record) for record in records} == {id(record) for record in all_checks()}
+
+
+def test_every_switch_belongs_to_a_check():
+    switches = {name for name in QualityConfig.model_fields if name.startswith("check_")}
+    assert switches == {check.setting for check in all_checks()}
+
+
+def test_check_without_its_setting_cannot_be_made():
+    with pytest.raises(ValueError, match=r"check x: there is no setting quality.check_x"):
+        replace(all_checks()[0], name="x", setting="check_x")

@@ -5,24 +5,29 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from check_inputs import image_input
 
 from trap.quality.dates import check_date, check_stale
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 
 
+def stale(start, max_age_days):
+    return check_stale(image_input(taustart_ts=start, now=NOW, max_age_days=max_age_days))
+
+
 @pytest.mark.parametrize(("year", "passes"), [(1858, False), (1930, False), (1931, True), (2099, True)])
 def test_there_was_no_radio_astronomy_before_1931(year, passes):
-    assert check_date(datetime(year, 1, 1, tzinfo=UTC)).passed is passes
+    assert check_date(image_input(taustart_ts=datetime(year, 1, 1, tzinfo=UTC))).passed is passes
 
 
 @pytest.mark.parametrize(
     ("age", "limit", "passes"), [(9000, 0, True), (5.1, 5, False), (4.9, 5, True), (-0.9, 0, True), (-1.1, 0, False)]
 )
 def test_images_of_the_future_and_old_ones_are_stale(age, limit, passes):
-    assert check_stale(NOW - timedelta(days=age), NOW, limit).passed is passes
+    assert stale(NOW - timedelta(days=age), limit).passed is passes
 
 
 def test_figures_say_how_long_ago():
-    assert check_stale(NOW - timedelta(days=2), NOW, 0).comment == "start 2026-01-08 00:00:00, 2.0 days ago"
-    assert check_stale(NOW + timedelta(days=2), NOW, 0).comment.endswith("2.0 days ahead: in the future")
+    assert stale(NOW - timedelta(days=2), 0).comment == "start 2026-01-08 00:00:00, 2.0 days ago"
+    assert stale(NOW + timedelta(days=2), 0).comment.endswith("2.0 days ahead: in the future")

@@ -6,42 +6,52 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from check_inputs import earlier_input
 
 from trap.config import QualityConfig
 from trap.images.beam import Beam
-from trap.quality.history import (
-    AcceptedImages,
-    HistoryKey,
-    check_beam_jump,
-    check_frequency_jump,
-    check_repeated,
-    check_rms_history,
-)
+from trap.quality import AcceptedImages, HistoryKey
+from trap.quality.history import check_beam_jump, check_frequency_jump, check_repeated, check_rms_history
 
 HISTORY = np.tile([0.9, 1.1], 5)  # mean 1, standard deviation 0.1
+KEY = HistoryKey(0, 1, "")
+
+
+def after(rms_history, rms, **settings):
+    """An image of some noise after images of the noise in a history."""
+    earlier = AcceptedImages(QualityConfig(rms_est_history=100))
+    for value in rms_history:
+        remember(earlier, KEY, rms=float(value))
+    return earlier_input(rms=rms, earlier=earlier, **settings)
 
 
 @pytest.mark.parametrize(("rms", "passes"), [(1.0, True), (1.29, True), (1.31, False), (0.71, True), (0.69, False)])
 def test_rms_far_from_the_history_is_rejected(rms, passes):
-    config = QualityConfig(rms_est_history=10, rms_rej_sigma=3)
-    assert check_rms_history(rms, HISTORY, config).passed is passes
+    assert check_rms_history(after(HISTORY, rms, rms_est_history=10, rms_rej_sigma=3)).passed is passes
 
 
 def test_short_history_rejects_nothing():
-    assert check_rms_history(1e6, HISTORY, QualityConfig(rms_est_history=11)).passed
+    assert check_rms_history(after(HISTORY, 1e6, rms_est_history=11)).passed
 
 
 def test_only_the_latest_of_the_history_count():
     history = np.concatenate([np.full(50, 77.0), HISTORY])
-    assert not check_rms_history(77.0, history, QualityConfig(rms_est_history=10)).passed
+    assert not check_rms_history(after(history, 77.0, rms_est_history=10)).passed
 
 
 def test_history_of_equal_values_accepts_that_value():
     history = np.full(10, 0.1)
-    assert check_rms_history(0.1, history, QualityConfig(rms_est_history=10)).passed
+    assert check_rms_history(after(history, 0.1, rms_est_history=10)).passed
 
 
-BEAMS = np.array([[0.05, 0.04], [0.05, 0.04], [0.5, 0.4]])
+BEAMS = [Beam(bmaj=0.05, bmin=0.04, bpa=0), Beam(bmaj=0.05, bmin=0.04, bpa=0), Beam(bmaj=0.5, bmin=0.4, bpa=0)]
+
+
+def after_beams(beam, **settings):
+    earlier = AcceptedImages(QualityConfig())
+    for one in BEAMS:
+        remember(earlier, KEY, beam=one)
+    return earlier_input(beam=beam, earlier=earlier, **settings)
 
 
 @pytest.mark.parametrize(
@@ -49,24 +59,30 @@ BEAMS = np.array([[0.05, 0.04], [0.05, 0.04], [0.5, 0.4]])
     [(0.05, 0.04, True), (0.074, 0.04, True), (0.076, 0.04, False), (0.05, 0.026, False), (0.034, 0.03, True)],
 )
 def test_beam_is_compared_with_the_median_of_both_axes(bmaj, bmin, passes):
-    config = QualityConfig(beam_jump=1.5, jump_history=3)
-    assert check_beam_jump(Beam(bmaj=bmaj, bmin=bmin, bpa=0), BEAMS, config).passed is passes
+    image = after_beams(Beam(bmaj=bmaj, bmin=bmin, bpa=0), beam_jump=1.5, jump_history=3)
+    assert check_beam_jump(image).passed is passes
 
 
 def test_beam_is_compared_with_nothing_at_first():
-    assert check_beam_jump(Beam(bmaj=9, bmin=9, bpa=0), BEAMS, QualityConfig(jump_history=4)).passed
+    assert check_beam_jump(after_beams(Beam(bmaj=9, bmin=9, bpa=0), jump_history=4)).passed
 
 
 @pytest.mark.parametrize(("is_new", "since", "passes"), [(False, 99, True), (True, 4, True), (True, 5, False)])
 def test_new_band_is_a_jump_only_after_a_while_without_one(is_new, since, passes):
-    verdict = check_frequency_jump(1.4e9, since, QualityConfig(jump_history=5), is_new=is_new)
+    earlier = AcceptedImages(QualityConfig())
+    remember(earlier, KEY, n=since + 1)
+    key = KEY._replace(band=-1) if is_new else KEY
+    verdict = check_frequency_jump(earlier_input(key=key, earlier=earlier, freq_eff=1.4e9, jump_history=5))
     assert verdict.passed is passes
     assert verdict.comment.startswith("1400 MHz is in ")
 
 
 def test_repeated_pixels_name_their_first_holder():
-    assert check_repeated(None).passed
-    assert check_repeated("a.fits of 2020-01-01 00:00:00").comment == "the same pixels as a.fits of 2020-01-01 00:00:00"
+    earlier = AcceptedImages(QualityConfig())
+    assert check_repeated(earlier_input(pixel_hash="ab", earlier=earlier)).passed
+    remember(earlier, KEY, pixel_hash="ab")
+    verdict = check_repeated(earlier_input(pixel_hash="ab", earlier=earlier))
+    assert verdict.comment == "the same pixels as a.fits of 2020-01-01 00:00:00"
 
 
 def remember(accepted, key, n=1, **changes):

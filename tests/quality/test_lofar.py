@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
+from check_inputs import image_input
 
-from trap.config import QualityLofarConfig
 from trap.images.metadata import LofarStations
 from trap.quality.lofar import check_noise, check_tau_time, station_area, theoretical_noise
 
@@ -65,15 +64,13 @@ def test_areas_of_high_band_stations_are_those_published(mhz, areas):
 )
 def test_where_there_is_no_theory_every_noise_passes(freq, made_of):
     assert theoretical_noise(freq, 3600, made_of) is None
-    metadata = SimpleNamespace(freq_eff=freq, tau_time=3600, lofar=made_of)
-    assert check_noise(1e9, metadata, QualityLofarConfig()).passed
+    assert check_noise(image_input(rms=1e9, freq_eff=freq, tau_time=3600, lofar=made_of)).passed
 
 
 @pytest.mark.parametrize(("ratio", "passes"), [(0.99, False), (1.01, True), (79, True), (81, False), (math.nan, False)])
 def test_noise_far_from_theory_does_not_pass(ratio, passes):
-    metadata = SimpleNamespace(freq_eff=150e6, tau_time=3600.0, lofar=stations())
     noise = ratio * theoretical_noise(150e6, 3600, stations())
-    verdict = check_noise(noise, metadata, QualityLofarConfig())
+    verdict = check_noise(image_input(rms=noise, freq_eff=150e6, tau_time=3600.0, lofar=stations()))
     assert verdict.passed is passes
     assert "times the theoretical noise 0.000417787 Jy/beam" in verdict.comment
 
@@ -85,5 +82,5 @@ def test_longer_observations_are_deeper():
 
 
 def test_unknown_duration_does_not_pass():
-    assert check_tau_time(SimpleNamespace(tau_time=0.0)).comment == "tau_time is 0"
-    assert check_tau_time(SimpleNamespace(tau_time=1.0)).passed
+    assert check_tau_time(image_input(tau_time=0.0)).comment == "tau_time is 0"
+    assert check_tau_time(image_input(tau_time=1.0)).passed

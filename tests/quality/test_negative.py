@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from check_inputs import source_input
 
-from trap.config import QualityConfig
 from trap.extraction.mesh import Background
 from trap.quality.negative import check_negative, count_negative
 
@@ -48,5 +48,5 @@ def test_pixels_without_a_value_do_not_count():
 
 
 def test_number_has_a_limit():
-    assert check_negative(3, QualityConfig(max_negative=3)).passed
-    assert not check_negative(4, QualityConfig(max_negative=3)).passed
+    assert check_negative(source_input(3, max_negative=3)).passed
+    assert not check_negative(source_input(4, max_negative=3)).passed

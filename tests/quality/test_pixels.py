@@ -1,11 +1,12 @@
-"""What pixels tell; the figures of the noise are TraP's own."""
+"""Checks of pixels. The expected noise is TraP's own."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from check_inputs import image_input
 
-from trap.config import QualityConfig
+from trap.images.beam import Beam
 from trap.quality.pixels import check_asymmetry, check_flat, check_nan, check_psf, check_rms, rms_qc
 
 
@@ -55,19 +56,19 @@ def test_rms_of_an_image_smaller_than_the_fraction_uses_all_of_it():
 def test_flat_image_does_not_pass(gap):
     data = np.full((5, 5), 2.0)
     data[1, 1] = np.nan if gap else 2.0
-    assert not check_flat(data).passed
-    assert check_flat(data).comment == "all pixels are 2"
+    assert not check_flat(image_input(data)).passed
+    assert check_flat(image_input(data)).comment == "all pixels are 2"
 
 
 def test_image_without_a_value_is_not_called_flat():
-    assert check_flat(np.full((5, 5), np.nan)).passed
+    assert check_flat(image_input(np.full((5, 5), np.nan))).passed
 
 
 @pytest.mark.parametrize(("n_missing", "passes"), [(0, True), (50, True), (51, False), (100, False)])
 def test_share_of_pixels_without_a_value_has_a_limit(n_missing, passes):
     data = np.arange(100.0).reshape(10, 10)
     data.ravel()[:n_missing] = np.nan
-    verdict = check_nan(data, QualityConfig(max_nan_share=0.5))
+    verdict = check_nan(image_input(data, max_nan_share=0.5))
     assert verdict.passed is passes
     assert verdict.comment == (
         "no pixel has a finite value"
@@ -80,7 +81,7 @@ def test_share_of_pixels_without_a_value_has_a_limit(n_missing, passes):
     ("rms", "passes"), [(0.5, False), (0.5001, True), (1.9999, True), (2.0, False), (np.nan, False), (np.inf, False)]
 )
 def test_rms_must_lie_strictly_between_its_limits(rms, passes):
-    verdict = check_rms(rms, QualityConfig(rms_est_min=0.5, rms_est_max=2.0))
+    verdict = check_rms(image_input(rms=rms, rms_est_min=0.5, rms_est_max=2.0))
     assert verdict.passed is passes
     assert verdict.comment.startswith("RMS value within" if passes else "RMS value not within min and max")
 
@@ -88,37 +89,44 @@ def test_rms_must_lie_strictly_between_its_limits(rms, passes):
 # Noise that is not Gaussian
 
 
+def independent(data, *, beam=None, **changes):
+    """An image whose pixels have independent noise, or one of a beam on pixels of 1 deg."""
+    return image_input(data, beam=beam, deltax=-1.0, deltay=1.0, **changes)
+
+
 def test_gaussian_noise_is_symmetric():
     data = np.random.default_rng(1).normal(5.0, 2.0, (300, 300))
-    assert check_asymmetry(data, QualityConfig(max_asymmetry=1.02)).passed
+    assert check_asymmetry(independent(data, max_asymmetry=1.02)).passed
 
 
 def test_sources_do_not_make_noise_asymmetric():
     rng = np.random.default_rng(1)
     data = rng.normal(0.0, 1.0, (300, 300))
     data.ravel()[rng.choice(data.size, 900, replace=False)] += 50.0
-    assert check_asymmetry(data, QualityConfig(max_asymmetry=1.05)).passed
+    assert check_asymmetry(independent(data, max_asymmetry=1.05)).passed
 
 
 def test_polarised_intensity_is_told_by_its_noise():
     # Of Rayleigh noise, whose median is √(2 ln 2): the mean square above it is 2 - 4 m ∫… = 1.44² that below.
     q, u = np.random.default_rng(1).normal(size=(2, 300, 300))
-    verdict = check_asymmetry(np.hypot(q, u), QualityConfig())
+    verdict = check_asymmetry(independent(np.hypot(q, u)))
     assert not verdict.passed
     assert float(verdict.comment.split(": ")[1].split(",")[0]) == pytest.approx(1.44, abs=0.02)
 
 
 def test_chance_in_a_small_image_is_no_asymmetry():
     # 64² pixels of noise that is the same over 25 of them: 164 values, whose ratio chance takes to 1.3 and beyond.
-    rng, most = np.random.default_rng(6), QualityConfig(max_asymmetry=1.0001)
+    rng = np.random.default_rng(6)
     fields = [np.kron(rng.normal(size=(13, 13)), np.ones((5, 5)))[:64, :64] for _ in range(200)]
-    assert all(check_asymmetry(data, most, beam_area_pix=25.0).passed for data in fields)
-    assert not all(check_asymmetry(data, most).passed for data in fields)
+    # A Gaussian beam of full width w covers π w² / (4 ln 2) pixels.
+    beam = Beam(bmaj=np.sqrt(25 * 4 * np.log(2) / np.pi), bmin=np.sqrt(25 * 4 * np.log(2) / np.pi), bpa=0.0)
+    assert all(check_asymmetry(independent(data, beam=beam, max_asymmetry=1.0001)).passed for data in fields)
+    assert not all(check_asymmetry(independent(data, max_asymmetry=1.0001)).passed for data in fields)
 
 
 @pytest.mark.parametrize("data", [np.full((9, 9), np.nan), np.zeros((9, 9)), np.eye(9)])
 def test_image_without_noise_has_no_asymmetry(data):
-    assert check_asymmetry(data, QualityConfig()).passed
+    assert check_asymmetry(independent(data)).passed
 
 
 # Point-spread functions
@@ -137,14 +145,20 @@ WIDTH = 2.355 / (2 * np.pi * 0.06)
 """Full width of the Gaussian whose transform the baselines sample."""
 
 
+def of_width(data):
+    """An image under a beam of that width on pixels of 0.01 deg."""
+    beam = Beam(bmaj=WIDTH * 0.01, bmin=WIDTH * 0.01, bpa=0.0)
+    return image_input(data, beam=beam, deltax=-0.01, deltay=0.01)
+
+
 def test_point_spread_function_is_told():
-    verdict = check_psf(point_spread(), WIDTH)
+    verdict = check_psf(of_width(point_spread()))
     assert not verdict.passed
     assert verdict.comment == "peak 1 at pixel (100, 100), sidelobes symmetric about it to 1.000"
 
 
 def test_point_spread_function_away_from_the_middle_is_told():
-    assert not check_psf(np.roll(point_spread(), (30, -20), (0, 1)), WIDTH).passed
+    assert not check_psf(of_width(np.roll(point_spread(), (30, -20), (0, 1)))).passed
 
 
 @pytest.mark.parametrize(
@@ -158,4 +172,4 @@ def test_point_spread_function_away_from_the_middle_is_told():
     ],
 )
 def test_sky_is_no_point_spread_function(data):
-    assert check_psf(data, WIDTH).passed
+    assert check_psf(of_width(data)).passed

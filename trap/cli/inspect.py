@@ -16,7 +16,7 @@ from trap.dataset.state import DatasetState
 from trap.errors import ImageError, TransientError
 from trap.images.image import read_image
 from trap.images.patterns import expand_patterns
-from trap.quality import check_among_earlier, first_rejection
+from trap.quality import EarlierInput, check_against_earlier, first_rejection
 from trap.report.export import as_json
 from trap.report.text import MISSING, moment, number, sky_position, text_table
 from trap.steps.persistence import extract_metadatas
@@ -145,14 +145,15 @@ def _compared(looks: Sequence[Inspection], config: PipelineConfig) -> list[Inspe
         result = looks[i].result
         if result is None:
             continue
-        findings = check_among_earlier(
-            result.metadata,
+        image = EarlierInput(
+            metadata=result.metadata,
+            config=config,
             rms=result.rms_qc,
             pixel_hash=result.pixel_hash,
             key=state.history_key(result.metadata),
             earlier=state.accepted,
-            config=config,
         )
+        findings = check_against_earlier(image)
         compared[i] = replace(looks[i], findings=(*looks[i].findings, *findings))
         if compared[i].is_usable:
             state.light_curve_key(result.metadata)

@@ -20,7 +20,7 @@ from trap.association.sky_regions import SkyRegions
 from trap.catalogues import MonitorPositions
 from trap.dataset.records import RegionLinks
 from trap.images.bands import Band, band_of, find_band
-from trap.quality.history import AcceptedImages, HistoryKey
+from trap.quality import AcceptedImages, HistoryKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

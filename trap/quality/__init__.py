@@ -1,20 +1,23 @@
-"""Whether an image is good enough to be searched, and if not, why."""
+"""Quality control: whether an image is good enough to be searched, and the reason if it is not."""
 
-from trap.quality.checks import Look, check_alone, check_among_earlier, check_sources
-from trap.quality.history import AcceptedImages, HistoryKey
+from trap.quality.accepted import AcceptedImages, HistoryKey
+from trap.quality.checks import check_against_earlier, check_image, check_sources
 from trap.quality.negative import count_negative
 from trap.quality.pixels import rms_qc
 from trap.quality.reasons import Finding, Rejection, RejectReason, first_rejection
+from trap.quality.records import EarlierInput, ImageInput, SourceInput
 
 __all__ = [
     "AcceptedImages",
+    "EarlierInput",
     "Finding",
     "HistoryKey",
-    "Look",
+    "ImageInput",
     "RejectReason",
     "Rejection",
-    "check_alone",
-    "check_among_earlier",
+    "SourceInput",
+    "check_against_earlier",
+    "check_image",
     "check_sources",
     "count_negative",
     "first_rejection",

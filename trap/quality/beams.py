@@ -1,4 +1,4 @@
-"""Whether the restoring beam is one that sources can be fitted with."""
+"""Whether sources can be fitted with the restoring beam."""
 
 from __future__ import annotations
 
@@ -7,41 +7,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.quality.reasons import Verdict
+from trap.quality.reasons import RejectReason, Verdict
+from trap.quality.records import Check
 
 if TYPE_CHECKING:
     from trap.config import QualityConfig
-    from trap.images.metadata import ImageMetadata
+    from trap.quality.records import ImageInput
 
-__all__ = ["check_beam", "check_beam_axes"]
+__all__ = ["BEAM", "check_beam", "check_beam_axes"]
 
 
-def check_beam(metadata: ImageMetadata, config: QualityConfig) -> Verdict:
-    """See whether there is a beam, and one that :func:`check_beam_axes` takes.
+def check_beam(image: ImageInput) -> Verdict:
+    """Check that there is a beam, and its axes by :func:`check_beam_axes`.
 
-    Its axes are those that it has on the grid of pixels, whatever their shape; where these are square, they are
-    TraP's.
+    The axes are measured on the grid of pixels, whatever the shape of a pixel. On square pixels they equal TraP's.
     """
+    metadata = image.metadata
     if metadata.beam is None:
         return Verdict(False, "no restoring beam in the header")
     a, b, c = metadata.beam.quadratic_form(metadata.deltax, metadata.deltay)
+    # Eigenvalues of the quadratic form: the smaller one belongs to the longer axis.
     mean, difference = (a + c) / 2, math.hypot((a - c) / 2, b)
-    semimajor, semiminor = (_half_width(value) for value in (mean - difference, mean + difference))
-    return check_beam_axes(semimajor, semiminor, config)
+    semimajor, semiminor = _half_width(mean - difference), _half_width(mean + difference)
+    return check_beam_axes(semimajor, semiminor, image.config.quality)
 
 
-def _half_width(curvature: float) -> float:
-    """Half width at half maximum in pixels of exp(-½ curvature r²)."""
-    return math.sqrt(2 * math.log(2) / curvature) if curvature > 0 else math.inf
+BEAM = Check(
+    name="beam",
+    setting="check_beam",
+    reason=RejectReason.BEAM,
+    fails_if="there is no beam, or it is undersampled, oversampled or too elliptical",
+    function=check_beam,
+)
 
 
 def check_beam_axes(semimajor_pix: float, semiminor_pix: float, config: QualityConfig) -> Verdict:
-    """See whether a beam is undersampled, oversampled or too elliptical.
+    """Check that a beam is neither undersampled nor oversampled, and not too elliptical.
 
     Parameters
     ----------
     semimajor_pix, semiminor_pix
         pix — half widths at half maximum.
+    config
+        Limits, ``oversampled_x`` and ``elliptical_x``.
     """
     longest, shortest = max(semimajor_pix, semiminor_pix), min(semimajor_pix, semiminor_pix)
     sizes = f"bmaj={_two_decimals(semimajor_pix)} and bmin={_two_decimals(semiminor_pix)} (pixels)"
@@ -56,6 +64,11 @@ def check_beam_axes(semimajor_pix: float, semiminor_pix: float, config: QualityC
     else:
         return Verdict(True, sizes)
     return Verdict(False, f"{problem}: {sizes}")
+
+
+def _half_width(curvature: float) -> float:
+    """Return the half width at half maximum, in pixels, of exp(-½ curvature r²)."""
+    return math.sqrt(2 * math.log(2) / curvature) if curvature > 0 else math.inf
 
 
 def _two_decimals(value: float) -> str:

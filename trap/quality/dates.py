@@ -1,47 +1,61 @@
-"""Whether an image was taken when its header says."""
+"""Whether the date of an image can be right."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from trap.quality.reasons import Verdict
+from trap.quality.reasons import RejectReason, Verdict
+from trap.quality.records import Check
 
-__all__ = ["check_date", "check_stale"]
+if TYPE_CHECKING:
+    from trap.quality.records import ImageInput
+
+__all__ = ["DATE", "STALE", "check_date", "check_stale"]
 
 _FIRST_RADIO_ASTRONOMY = datetime(1931, 1, 1, tzinfo=UTC)
-_CLOCKS = timedelta(days=1)
-"""Clocks and time zones that are wrong make no more of a difference than this."""
+_CLOCK_ERROR = timedelta(days=1)
+"""Largest difference that wrong clocks and time zones explain."""
 
 
-def check_date(start: datetime) -> Verdict:
-    """See whether there was radio astronomy then: dates that were never set are those of a zero."""
+def check_date(image: ImageInput) -> Verdict:
+    """Check that there was radio astronomy at the start: a date that was never set is usually a zero point."""
+    start = image.metadata.taustart_ts
     comment = f"start {_text(start)}"
     if start < _FIRST_RADIO_ASTRONOMY:
         return Verdict(False, f"{comment}, before there was radio astronomy")
     return Verdict(True, comment)
 
 
-def check_stale(start: datetime, now: datetime, max_age_days: float) -> Verdict:
-    """See whether an image starts in the future, or too long ago.
+DATE = Check(
+    name="date",
+    setting="check_date",
+    reason=RejectReason.DATE,
+    fails_if="the image starts before 1931",
+    function=check_date,
+)
 
-    Parameters
-    ----------
-    start
-        Of the image.
-    now
-        When it is looked at.
-    max_age_days
-        d — 0 takes images of any age.
-    """
-    age = now - start
-    comment = (
-        f"start {_text(start)}, {abs(age) / timedelta(days=1):.1f} days {'ago' if age >= timedelta(0) else 'ahead'}"
-    )
-    if age < -_CLOCKS:
+
+def check_stale(image: ImageInput) -> Verdict:
+    """Check that an image starts neither in the future nor more than ``max_age_days`` ago; 0 allows any age."""
+    start, max_age_days = image.metadata.taustart_ts, image.config.quality.max_age_days
+    age = image.now - start
+    days = f"{abs(age) / timedelta(days=1):.1f} days {'ago' if age >= timedelta(0) else 'ahead'}"
+    comment = f"start {_text(start)}, {days}"
+    if age < -_CLOCK_ERROR:
         return Verdict(False, f"{comment}: in the future")
     if max_age_days and age > timedelta(days=max_age_days):
         return Verdict(False, f"{comment}, at most {max_age_days:g}")
     return Verdict(True, comment)
+
+
+STALE = Check(
+    name="stale",
+    setting="check_stale",
+    reason=RejectReason.DATE,
+    fails_if="the image starts in the future, or more than `max_age_days` ago",
+    function=check_stale,
+)
 
 
 def _text(time: datetime) -> str:

@@ -1,7 +1,7 @@
-"""How noisy a LOFAR image must be at least, from its stations, its bandwidth and its duration.
+"""Theoretical noise of a LOFAR image, from its stations, its bandwidth and its duration.
 
-After Nijboer, Pandey-Pommier & de Bruyn (2009), "LOFAR imaging capabilities and system sensitivity", as TraP has
-it. Unlike TraP's, the term of pairs of remote stations has their own SEFD twice.
+The formulas are from Nijboer, Pandey-Pommier & de Bruyn (2009), "LOFAR imaging capabilities and system sensitivity", as
+in TraP. One term differs from TraP's: pairs of remote stations are weighted with the SEFD of a remote station twice.
 """
 
 from __future__ import annotations
@@ -11,29 +11,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.quality.reasons import Verdict
+from trap.quality.reasons import RejectReason, Verdict
+from trap.quality.records import Check, has_duration, has_values
 
 if TYPE_CHECKING:
-    from trap.config import QualityLofarConfig
-    from trap.images.metadata import ImageMetadata, LofarStations
+    from trap.images.metadata import LofarStations
+    from trap.quality.records import ImageInput
     from trap.typing import Array
 
-
-__all__ = ["check_noise", "check_tau_time", "station_area", "theoretical_noise"]
+__all__ = ["NOISE", "TAU_TIME", "check_noise", "check_tau_time", "station_area", "theoretical_noise"]
 
 _LIGHT_SPEED = 299_792_458.0
 _BOLTZMANN = 1.380649e-23
-_LOWEST_BAND_METRES = 3.0
-"""Above this wavelength the low-band dipoles observe, below it the high-band tiles."""
+_MAX_HIGH_BAND_WAVELENGTH = 3.0
+"""Wavelength in m above which the low-band dipoles observe; at shorter ones the high-band tiles do."""
 _HBA_DIPOLE_AREA = 1.5625
+"""Largest effective area of a dipole in a high-band tile, in m²."""
 _HBA_DIPOLES_PER_TILE = 16
 _HBA_TILES = {"core": 24, "remote": 48, "international": 96}
-_HIGHEST_MHZ = 300.0
+_MAX_MHZ = 300.0
+"""Highest frequency of the theory."""
 _INSTRUMENT_MHZ = (0.0, 10.0, 40.0, 50.0, 55.0, 60.0, 70.0, 80.0, 90.0, 110.0)
 _INSTRUMENT_SHARES = (0.0, 0.1, 0.7, 0.85, 0.9, 0.85, 0.6, 0.3, 0.0, 0.0)
-"""Temperature of the instrument in units of that of the sky; above them 200 K from 120 MHz on."""
+"""Temperature of the instrument, in units of the sky's, at those frequencies. From 120 MHz it is 200 K."""
 
-# Distance in m from each dipole of the low-band field to the nearest other: from the public antenna positions of
+# Distances in m from each dipole of the low-band field to its nearest neighbour, from the public antenna positions of
 # stations CS001, RS106 and DE601.
 _CORE_INNER = """
     2.55 2.55 2.55 2.55 2.55 2.55 2.55 3.6 3.34 3.26 3.49 3.19 3.19 3.51 3.42 3.18 3.59 3.66 4.32 3.23 3.23 3.38
@@ -70,23 +72,26 @@ _LBA_DISTANCES = {
 }
 
 
-def check_tau_time(metadata: ImageMetadata) -> Verdict:
-    """See whether the duration is known."""
-    if metadata.tau_time == 0:
+def check_tau_time(image: ImageInput) -> Verdict:
+    """Check that the duration of the observation is known."""
+    tau_time = image.metadata.tau_time
+    if tau_time == 0:
         return Verdict(False, "tau_time is 0")
-    return Verdict(True, f"tau_time is {metadata.tau_time:g} s")
+    return Verdict(True, f"tau_time is {tau_time:g} s")
 
 
-def check_noise(rms: float, metadata: ImageMetadata, config: QualityLofarConfig) -> Verdict:
-    """Compare the noise of an image with theory.
+TAU_TIME = Check(
+    name="tau_time",
+    setting="check_lofar",
+    reason=RejectReason.TAU_TIME,
+    fails_if="LOFAR: the duration is not known",
+    function=check_tau_time,
+)
 
-    Parameters
-    ----------
-    rms
-        Jy/beam — noise of the image.
-    metadata
-        Of an image that names its stations.
-    """
+
+def check_noise(image: ImageInput) -> Verdict:
+    """Compare the noise of an image with the theoretical noise of its stations."""
+    metadata, limits, rms = image.metadata, image.config.quality_lofar, image.rms
     stations = metadata.lofar
     theory = None if stations is None else theoretical_noise(metadata.freq_eff, metadata.tau_time, stations)
     if stations is None or theory is None:
@@ -94,40 +99,52 @@ def check_noise(rms: float, metadata: ImageMetadata, config: QualityLofarConfig)
         return Verdict(True, f"no theory for {antenna_set} at {metadata.freq_eff / 1e6:g} MHz")
     ratio = rms / theory
     comment = f"rms {rms:g} is {ratio:.3g} times the theoretical noise {theory:g} Jy/beam"
-    if ratio < config.low_bound:
-        return Verdict(False, f"{comment}, below {config.low_bound:g}")
-    if not ratio <= config.high_bound:
-        return Verdict(False, f"{comment}, above {config.high_bound:g}")
+    if ratio < limits.low_bound:
+        return Verdict(False, f"{comment}, below {limits.low_bound:g}")
+    # A ratio that is NaN fails here.
+    if not ratio <= limits.high_bound:
+        return Verdict(False, f"{comment}, above {limits.high_bound:g}")
     return Verdict(True, comment)
 
 
+NOISE = Check(
+    name="lofar_noise",
+    setting="check_lofar",
+    reason=RejectReason.RMS,
+    fails_if="LOFAR: the noise is far from theory (`quality_lofar.low_bound`, `high_bound`)",
+    function=check_noise,
+    needs=(has_values, has_duration),
+)
+
+
 def theoretical_noise(freq_eff: float, tau_time: float, stations: LofarStations) -> float | None:
-    """Noise of an image whose weights cost no sensitivity.
+    """Compute the noise of an image with natural weights, which cost no sensitivity.
 
     Parameters
     ----------
     freq_eff
-        Hz
+        Hz — effective frequency.
     tau_time
-        s
+        s — duration of the observation.
     stations
         Number and kind of the stations, and the bandwidth.
 
     Returns
     -------
     float or None
-        Jy/beam; None where there is no theory: above 300 MHz, for an unknown set of antennas, or where there is
-        not one baseline, no bandwidth or no time.
+        Jy/beam; None if there is no theory: above 300 MHz, for an unknown set of antennas, or without any baseline,
+        bandwidth or time.
     """
     kinds = {"core": stations.ncore, "remote": stations.nremote, "international": stations.nintl}
     bandwidth = stations.subbands * stations.subbandwidth
     areas = {kind: station_area(kind, freq_eff, stations.antenna_set) for kind in kinds}
-    if freq_eff > _HIGHEST_MHZ * 1e6 or any(area is None for area in areas.values()):
+    if freq_eff > _MAX_MHZ * 1e6 or any(area is None for area in areas.values()):
         return None
     temperature = _system_temperature(freq_eff)
-    # Jy: the system equivalent flux density of a station of each kind.
+    # System equivalent flux density, in Jy, of a station of each kind.
     sefd = {kind: 2 * _BOLTZMANN * temperature / area * 1e26 for kind, area in areas.items() if area}
     names = list(kinds)
+    # Sensitivities of all baselines add as 1 / (SEFD of one station × SEFD of the other).
     among = sum(n * (n - 1) / 2 / sefd[kind] ** 2 for kind, n in kinds.items())
     between = sum(
         kinds[one] * kinds[other] / (sefd[one] * sefd[other]) for i, one in enumerate(names) for other in names[i + 1 :]
@@ -137,21 +154,21 @@ def theoretical_noise(freq_eff: float, tau_time: float, stations: LofarStations)
 
 
 def station_area(kind: str, freq_eff: float, antenna_set: str) -> float | None:
-    """Effective area of a station.
+    """Compute the effective area of a station.
 
     Parameters
     ----------
     kind
         ``core``, ``remote`` or ``international``.
     freq_eff
-        Hz
+        Hz — frequency.
     antenna_set
-        Any name that begins with HBA, or one of the sets of low-band antennas.
+        Name that begins with HBA, or the name of a set of low-band antennas.
 
     Returns
     -------
     float or None
-        m²; None for a set of low-band antennas whose dipoles are not known.
+        m²; None for a set of low-band antennas whose dipole positions are not known.
     """
     wavelength = _LIGHT_SPEED / freq_eff
     if not antenna_set.upper().startswith("LBA"):
@@ -165,14 +182,14 @@ def station_area(kind: str, freq_eff: float, antenna_set: str) -> float | None:
 
 
 def _dipole_area(wavelength: float, distance: Array) -> Array:
-    """Effective areas in m² of dipoles whose nearest neighbours are so far (m)."""
-    is_low = wavelength > _LOWEST_BAND_METRES
+    """Return effective areas, in m², of dipoles from the distances to their nearest neighbours, in m."""
+    is_low = wavelength > _MAX_HIGH_BAND_WAVELENGTH
     largest = math.pi * distance**2 / 4 if is_low else np.full_like(distance, _HBA_DIPOLE_AREA)
     return np.minimum(wavelength**2 / 3, largest)
 
 
 def _system_temperature(freq_eff: float) -> float:
-    """Temperature in K of the sky and the instrument together."""
+    """Return the temperature, in K, of the sky and the instrument together."""
     sky = 60.0 * float((_LIGHT_SPEED / freq_eff) ** 2.55)
     shares = [share * sky for share in _INSTRUMENT_SHARES]
-    return sky + float(np.interp(freq_eff / 1e6, (*_INSTRUMENT_MHZ, 120.0, _HIGHEST_MHZ), (*shares, 200.0, 200.0)))
+    return sky + float(np.interp(freq_eff / 1e6, (*_INSTRUMENT_MHZ, 120.0, _MAX_MHZ), (*shares, 200.0, 200.0)))

@@ -1,69 +1,81 @@
-"""What the pixels alone tell of an image: whether they are the sky, and what the noise is like."""
+"""Checks of the pixels of an image: whether they show the sky, and whether the noise is acceptable."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.stats import sigma_clip
 
-from trap.quality.reasons import Verdict
+from trap.quality.reasons import RejectReason, Verdict
+from trap.quality.records import Check, has_beam, has_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trap.config import QualityConfig
+    from trap.quality.records import ImageInput
+    from trap.typing import Array
 
-__all__ = ["check_asymmetry", "check_flat", "check_nan", "check_psf", "check_rms", "rms_qc"]
+__all__ = [
+    "ASYMMETRY",
+    "FLAT",
+    "NAN",
+    "PSF",
+    "RMS",
+    "check_asymmetry",
+    "check_flat",
+    "check_nan",
+    "check_psf",
+    "check_rms",
+    "rms_qc",
+]
 
 _CLIP_SIGMA = 4.0
-_MOST_PIXELS = 1 << 14
-"""As many pixels tell the asymmetry of noise to a percent."""
+_MAX_PIXELS = 1 << 14
+"""Number of pixels from which the asymmetry of noise follows to a percent."""
 _CHANCE_SIGMA = 5.0
-"""The error of the ratio is about one over the square root of the number of independent values."""
-_NORMALISED = 0.02
-"""A point-spread function is 1 at its peak; this far it may be off."""
+"""Allowance for chance, in units of the ratio's error: one over the square root of the number of independent values."""
+_PEAK_TOLERANCE = 0.02
+"""Largest difference between 1 and the peak of a point-spread function."""
 _ANNULUS = (3.0, 8.0)
-"""Between these distances from the peak, in widths of the beam, the sidelobes are compared."""
-_SYMMETRIC = 0.9
-"""Correlation of the sidelobes with themselves turned by 180°. LOFAR's with wide-field effects have 0.97, real
-images of the sky up to 0.2."""
-_LEAST_SIDELOBES = 1e-3
-_LEAST_ANNULUS = 50
+"""Distances from the peak, in beam widths, between which the sidelobes are compared."""
+_MIN_SYMMETRY = 0.9
+"""Correlation, above which an image is a point-spread function, of the sidelobes with themselves turned by 180°.
+LOFAR's point-spread functions with wide-field effects have 0.97, real images of the sky up to 0.2."""
+_MIN_SIDELOBES = 1e-3
+"""Smallest standard deviation of sidelobes, as a share of the peak."""
+_MIN_ANNULUS_PIXELS = 50
 
 
 def rms_qc(data: NDArray[Any], *, sigma: float, fraction: int) -> float:
-    """Noise in the middle of an image, clipped about the median (TraP's ``rms_qc``).
+    """Measure the noise in the central region of an image by clipping about the median (TraP's ``rms_qc``).
 
     Parameters
     ----------
     data
-        (ny, nx) Jy/beam — pixels without a finite value are left out. (TraP gives up on the
-        whole image for a single one.)
+        (ny, nx) Jy/beam — pixels. Those without a finite value are left out. (In TraP a single one of them made the
+        noise of the whole image NaN.)
     sigma
-        Values farther than this many standard deviations from the median are clipped, again and
-        again until none is.
+        Number of standard deviations from the median beyond which values are clipped. Clipping is repeated until no
+        value is removed.
     fraction
-        f: the region is the central one of side 2·⌊n/f⌋ pixels on each axis.
+        f, where the central region has sides of 2·⌊n/f⌋ pixels.
 
     Returns
     -------
     float
-        Jy/beam — root mean square about the median of what is left; NaN where the region holds
-        no finite value.
+        Jy/beam — root mean square of the remaining values about their median; NaN if no value remains, as happens
+        only in a region without finite values, or with ``sigma`` below √2.
     """
     region = data[tuple(_central(size, fraction) for size in data.shape)]
     values = _clipped(region[np.isfinite(region)].astype(float), sigma)
     return float(np.sqrt(np.mean((values - np.median(values)) ** 2))) if values.size else float("nan")
 
 
-def _clipped(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Values without those far from the median, clipped again and again."""
-    while values.size:
-        kept = values[np.abs(values - np.median(values)) <= sigma * values.std()]
-        if kept.size in (0, values.size):
-            break
-        values = kept
-    return values
+def _clipped(values: Array, sigma: float) -> Array:
+    """Return finite values without outliers from the median, clipping until no value is removed."""
+    clipped: Array = sigma_clip(values, sigma, maxiters=None, cenfunc="median", stdfunc="std", masked=False)
+    return clipped
 
 
 def _central(size: int, fraction: int) -> slice:
@@ -72,9 +84,9 @@ def _central(size: int, fraction: int) -> slice:
     return slice(middle - half, middle + half) if half else slice(None)
 
 
-def check_flat(data: NDArray[Any]) -> Verdict:
-    """See whether the pixels differ; those without a value do not count."""
-    values = data[np.isfinite(data)]
+def check_flat(image: ImageInput) -> Verdict:
+    """Check that the finite pixels are not all the same."""
+    values = image.data[np.isfinite(image.data)]
     if not values.size:
         return Verdict(True, "no pixel has a value")
     low, high = float(values.min()), float(values.max())
@@ -83,84 +95,142 @@ def check_flat(data: NDArray[Any]) -> Verdict:
     return Verdict(True, f"pixels from {low:g} to {high:g} Jy/beam")
 
 
-def check_nan(data: NDArray[Any], config: QualityConfig) -> Verdict:
-    """See how many pixels have no value."""
+FLAT = Check(
+    name="flat",
+    setting="check_flat",
+    reason=RejectReason.FLAT,
+    fails_if="all pixels are the same",
+    function=check_flat,
+)
+
+
+def check_nan(image: ImageInput) -> Verdict:
+    """Check that no more than the share ``max_nan_share`` of the pixels is without a value."""
+    data, max_share = image.data, image.config.quality.max_nan_share
     share = 1.0 - float(np.isfinite(data).mean()) if data.size else 1.0
     if share == 1:
         return Verdict(False, "no pixel has a finite value")
-    comment = f"{share:.2%} of the pixels without a value, at most {config.max_nan_share:.2%}"
-    return Verdict(share <= config.max_nan_share, comment)
+    comment = f"{share:.2%} of the pixels without a value, at most {max_share:.2%}"
+    return Verdict(share <= max_share, comment)
 
 
-def check_rms(rms: float, config: QualityConfig) -> Verdict:
-    """See whether the noise is strictly between its limits; NaN is not."""
+NAN = Check(
+    name="nan",
+    setting="check_nan",
+    reason=RejectReason.NAN,
+    fails_if="no pixel has a value, or a larger share than `max_nan_share` has none",
+    function=check_nan,
+)
+
+
+def check_rms(image: ImageInput) -> Verdict:
+    """Check that the noise lies strictly between its limits; NaN fails."""
+    rms, config = image.rms, image.config.quality
     figures = f"{rms:g}, {config.rms_est_min:g} and {config.rms_est_max:g} Jy/beam"
     if config.rms_est_min < rms < config.rms_est_max:
         return Verdict(True, f"RMS value within min and max: {figures}")
     return Verdict(False, f"RMS value not within min and max: {figures}")
 
 
-def check_asymmetry(data: NDArray[Any], config: QualityConfig, *, beam_area_pix: float = 1.0) -> Verdict:
-    """Compare the noise above the median with that below it, after clipping.
+RMS = Check(
+    name="rms",
+    setting="check_rms",
+    reason=RejectReason.RMS,
+    fails_if="the noise of the central region is outside `rms_est_min` and `rms_est_max`",
+    function=check_rms,
+    needs=(has_values,),
+)
 
-    Gaussian noise gives 1, a polarised intensity (Rayleigh noise) 1.44. Bright sources that are poorly cleaned
-    raise it too. In a small image chance makes more of a difference than the limit, which is widened by that.
 
-    Parameters
-    ----------
-    data
-        (ny, nx) Jy/beam
-    beam_area_pix
-        pix — area within which noise is the same.
+def check_asymmetry(image: ImageInput) -> Verdict:
+    """Compare the noise above the median with the noise below it, after clipping.
+
+    The ratio is 1 for Gaussian noise and 1.44 for a polarised intensity (Rayleigh noise). Bright sources that are
+    poorly cleaned raise it too. In a small image chance alone can exceed the limit, so the limit is widened by
+    ``_CHANCE_SIGMA`` / √n, where n is the number of beam areas with a value.
     """
-    values = data[np.isfinite(data)]
-    values = _clipped(values[:: max(1, values.size // _MOST_PIXELS)].astype(float), _CLIP_SIGMA)
-    offsets = values - np.median(values) if values.size else values
-    above, below = (float(np.sqrt(np.mean(side**2))) if side.size else 0.0 for side in (_up(offsets), _up(-offsets)))
+    data, metadata = image.data, image.metadata
+    is_finite = np.isfinite(data)
+    values = data[is_finite]
+    n_finite = values.size
+    sample = values[:: max(1, n_finite // _MAX_PIXELS)].astype(float)
+    clipped = _clipped(sample, _CLIP_SIGMA)
+    offsets = clipped - np.median(clipped) if clipped.size else clipped
+    above, below = _rms_of(offsets[offsets > 0]), _rms_of(offsets[offsets < 0])
     if not (above > 0 and below > 0):
         return Verdict(True, "no noise on both sides of the median")
-    n_independent = max(1.0, np.count_nonzero(np.isfinite(data)) / max(1.0, beam_area_pix))
-    limit = config.max_asymmetry + _CHANCE_SIGMA / np.sqrt(n_independent)
+    # Noise is the same within the area of a beam.
+    beam_area = 1.0 if metadata.beam is None else metadata.beam.area_pixels(metadata.deltax, metadata.deltay)
+    n_independent = max(1.0, n_finite / max(1.0, beam_area))
+    limit = image.config.quality.max_asymmetry + _CHANCE_SIGMA / np.sqrt(n_independent)
     comment = f"noise {above:g} above and {below:g} below the median: {above / below:.2f}, limit {limit:.2f}"
     return Verdict(bool(max(above / below, below / above) <= limit), comment)
 
 
-def _up(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
-    return offsets[offsets > 0]
+ASYMMETRY = Check(
+    name="asymmetry",
+    setting="check_asymmetry",
+    reason=RejectReason.NOT_GAUSSIAN,
+    fails_if="the noise above and below the median differs by more than the factor `max_asymmetry`",
+    function=check_asymmetry,
+    needs=(has_values,),
+)
 
 
-def check_psf(data: NDArray[Any], width_pix: float) -> Verdict:
-    """See whether an image is a point-spread function.
+def _rms_of(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
 
-    That is the Fourier transform of a real weighting: 1 at its peak, and the same when turned by 180° about it.
+
+def check_psf(image: ImageInput) -> Verdict:
+    """Check that an image is not a point-spread function.
+
+    A point-spread function is the Fourier transform of a real weighting: it is 1 at its peak, and symmetric about it.
+    """
+    data, metadata = image.data, image.metadata
+    if metadata.beam is None:
+        return Verdict(True, "no beam")
+    if not image.any_finite:
+        return Verdict(True, "no pixel has a value")
+    row, column = (int(index) for index in np.unravel_index(int(np.nanargmax(data)), data.shape))
+    peak = float(data[row, column])
+    if abs(peak - 1) > _PEAK_TOLERANCE:
+        return Verdict(True, f"peak {peak:g}, not 1")
+    width_pix = 2 * metadata.beam.semi_axes_pixels(metadata.deltax, metadata.deltay)[0]
+    correlation = _symmetry(data, row, column, width_pix)
+    comment = f"peak {peak:g} at pixel ({column}, {row}), sidelobes symmetric about it to {correlation:.3f}"
+    # An unknown correlation, NaN, passes.
+    return Verdict(not correlation > _MIN_SYMMETRY, comment)
+
+
+PSF = Check(
+    name="psf",
+    setting="check_psf",
+    reason=RejectReason.POINT_SPREAD,
+    fails_if="the peak is 1 and the sidelobes are the same when turned by 180°",
+    function=check_psf,
+    needs=(has_values, has_beam),
+)
+
+
+def _symmetry(data: NDArray[Any], row: int, column: int, width_pix: float) -> float:
+    """Correlate the annulus around a pixel with itself turned by 180°; NaN if it has too few pixels or no sidelobes.
 
     Parameters
     ----------
     data
-        (ny, nx) Jy/beam
+        (ny, nx) Jy/beam — pixels.
+    row, column
+        Array indices of the centre.
     width_pix
         pix — full width of the beam at half maximum.
     """
-    if not np.isfinite(data).any():
-        return Verdict(True, "no pixel has a value")
-    row, column = (int(place) for place in np.unravel_index(int(np.nanargmax(data)), data.shape))
-    peak = float(data[row, column])
-    if abs(peak - 1) > _NORMALISED:
-        return Verdict(True, f"peak {peak:g}, not 1")
-    correlation = _symmetry(data, row, column, width_pix)
-    comment = f"peak {peak:g} at pixel ({column}, {row}), sidelobes symmetric about it to {correlation:.3f}"
-    return Verdict(not correlation > _SYMMETRIC, comment)
-
-
-def _symmetry(data: NDArray[Any], row: int, column: int, width_pix: float) -> float:
-    """Correlation of what is around a pixel with itself turned by 180°; NaN where there is too little of it."""
     ny, nx = data.shape
     reach = min(int(np.ceil(_ANNULUS[1] * width_pix)), row, column, ny - 1 - row, nx - 1 - column)
     part = data[row - reach : row + reach + 1, column - reach : column + reach + 1].astype(float)
     y, x = np.indices(part.shape) - reach
     turned = part[::-1, ::-1]
-    chosen = (np.hypot(x, y) > _ANNULUS[0] * width_pix) & np.isfinite(part) & np.isfinite(turned)
-    one, other = part[chosen], turned[chosen]
-    if one.size < _LEAST_ANNULUS or one.std() < _LEAST_SIDELOBES:
+    in_annulus = (np.hypot(x, y) > _ANNULUS[0] * width_pix) & np.isfinite(part) & np.isfinite(turned)
+    one, other = part[in_annulus], turned[in_annulus]
+    if one.size < _MIN_ANNULUS_PIXELS or one.std() < _MIN_SIDELOBES:
         return float("nan")
     return float(np.corrcoef(one, other)[0, 1])

@@ -1,10 +1,10 @@
-"""Why images are not searched, and what a check says of an image."""
+"""The reasons for leaving an image out, and the results of its checks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,55 +15,45 @@ __all__ = ["Finding", "RejectReason", "Rejection", "Verdict", "first_rejection"]
 
 
 class RejectReason(IntEnum):
-    """Why an image is not searched (rows of table ``rejectreason``); up to FLAT they are TraP's."""
+    """A reason for leaving an image out: its number and its sentence in table ``rejectreason``.
 
-    RMS = 0
-    BEAM = 1
-    BRIGHT_SOURCE = 2
-    TAU_TIME = 3
-    NAN = 4
-    FLAT = 5
-    POINT_SPREAD = 6
-    DATE = 7
-    NOT_GAUSSIAN = 8
-    NEGATIVE = 9
-    BEAM_JUMP = 10
-    FREQUENCY_JUMP = 11
-    REPEATED = 12
+    The reasons up to FLAT are TraP's. A number is never used again for another reason.
+    """
 
-    @property
-    def description(self) -> str:
-        """The sentence that stands in the database."""
-        return _DESCRIPTIONS[self]
+    RMS = 0, "RMS invalid"
+    BEAM = 1, "beam invalid"
+    BRIGHT_SOURCE = 2, "bright source near"
+    TAU_TIME = 3, "tau_time invalid"
+    NAN = 4, "contains NaN"
+    FLAT = 5, "data is flat"
+    POINT_SPREAD = 6, "point-spread function"
+    DATE = 7, "date invalid"
+    NOT_GAUSSIAN = 8, "noise not Gaussian"
+    NEGATIVE = 9, "negative sources"
+    BEAM_JUMP = 10, "beam unlike earlier ones"
+    FREQUENCY_JUMP = 11, "frequency unlike earlier ones"
+    REPEATED = 12, "pixels of an earlier image"
 
+    description: str
 
-_DESCRIPTIONS = {
-    RejectReason.RMS: "RMS invalid",
-    RejectReason.BEAM: "beam invalid",
-    RejectReason.BRIGHT_SOURCE: "bright source near",
-    RejectReason.TAU_TIME: "tau_time invalid",
-    RejectReason.NAN: "contains NaN",
-    RejectReason.FLAT: "data is flat",
-    RejectReason.POINT_SPREAD: "point-spread function",
-    RejectReason.DATE: "date invalid",
-    RejectReason.NOT_GAUSSIAN: "noise not Gaussian",
-    RejectReason.NEGATIVE: "negative sources",
-    RejectReason.BEAM_JUMP: "beam unlike earlier ones",
-    RejectReason.FREQUENCY_JUMP: "frequency unlike earlier ones",
-    RejectReason.REPEATED: "pixels of an earlier image",
-}
+    def __new__(cls, code: int, description: str) -> Self:
+        """Make a member from its number and its sentence."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.description = description
+        return member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """The first check that an image fails.
+    """The first check that an image fails and whose setting is "reject".
 
     Parameters
     ----------
     reason
-        Which check.
+        Reason of the check.
     comment
-        The values that failed it, for people.
+        Values that failed the check, as text.
     """
 
     reason: RejectReason
@@ -77,7 +67,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check comes to: whether the image passes, and the figures that decided it, for people."""
+    """The result of a check: whether the image passes, and the deciding values as text."""
 
     passed: bool
     comment: str
@@ -85,20 +75,20 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check says of one image.
+    """The result of one check of one image, with the action that the settings demand.
 
     Parameters
     ----------
     check
-        Its name; the setting ``check_…`` of that name is its switch.
+        Name of the check.
     reason
-        What it speaks of.
+        Reason for which the image is left out if it fails.
     passed
-        Whether the image is good in this respect.
+        Whether the image passes.
     comment
-        The figures that decided it, for people.
+        Values that decided the result, as text.
     action
-        What becomes of an image that does not pass.
+        Value of the check's setting: whether a failure rejects the image or is a warning.
     """
 
     check: str
@@ -109,12 +99,12 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """Reason and figures in one line."""
+        """Reason and values in one line."""
         return f"{self.reason.description}: {self.comment}"
 
 
 def first_rejection(findings: Iterable[Finding]) -> Rejection | None:
-    """Return the first finding that rejects the image; None where none does."""
+    """Return the first finding that rejects the image; None if no finding does."""
     for finding in findings:
         if not finding.passed and finding.action == "reject":
             return Rejection(reason=finding.reason, comment=finding.comment)

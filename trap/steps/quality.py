@@ -1,4 +1,4 @@
-"""Quality: which images are not searched, and the record of why."""
+"""Quality control of images before the search, after it, and against earlier images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["examine", "examine_sources", "reject_against_history", "reject_check
 def examine(
     accessor: Image, rms_qc: float, job_config: PipelineConfig, *, now: datetime | None = None
 ) -> tuple[Finding, ...]:
-    """Check an image by itself: its pixels, its noise, its beam, its date, and where it looks.
+    """Check an image by itself: its pixels, its noise, its beam, its date and its pointing.
 
     Parameters
     ----------
@@ -35,60 +35,100 @@ def examine(
     job_config
         All settings.
     now
-        When the image is looked at; by default when this is called.
+        Time of the check, UTC; None is the present.
 
     Returns
     -------
-    One finding a check, in the order in which the first that fails is recorded.
+    tuple of Finding
+        A finding for each check that is made. The first that rejects the image is its recorded rejection.
     """
-    look = quality.Look(
+    image = quality.ImageInput(
         data=accessor.data, rms=rms_qc, metadata=accessor.metadata, config=job_config, now=now or datetime.now(UTC)
     )
-    return quality.check_alone(look)
+    return quality.check_image(image)
 
 
 def examine_sources(accessor: Image, background: Background, job_config: PipelineConfig) -> tuple[Finding, ...]:
-    """Check what there is in an image besides sources: artefacts that are negative."""
-    settings = job_config.source_extraction
-    mask = measured_mask(accessor.data, settings)
-    n_negative = quality.count_negative(accessor.data, background, mask, settings.detection_threshold)
-    return quality.check_sources(n_negative, accessor.metadata, job_config)
+    """Check an image for artefacts that are negative, after its background is known.
 
-
-def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> Rejection | None:
-    """Say what first speaks against an image by itself.
-
-    TraP made only the first of these checks here and the others in the database; it took a nested
-    dict of settings. For parameters see :func:`examine`.
+    Parameters
+    ----------
+    accessor
+        The image; its pixels are read.
+    background
+        Level and noise of the background.
+    job_config
+        All settings.
 
     Returns
     -------
-    The first reason against the image, or None.
+    tuple of Finding
+        A finding for each check that is made.
+    """
+    settings = job_config.source_extraction
+    mask = measured_mask(accessor.data, settings)
+    n_negative = quality.count_negative(accessor.data, background, mask, settings.detection_threshold)
+    image = quality.SourceInput(metadata=accessor.metadata, config=job_config, n_negative=n_negative)
+    return quality.check_sources(image)
+
+
+def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> Rejection | None:
+    """Return the first reason to reject an image by itself, or None.
+
+    TraP's function of this name took a nested dict of settings and made some of these checks in the database.
+
+    Parameters
+    ----------
+    accessor
+        The image; its pixels are read.
+    rms_qc
+        Jy/beam — noise of the central region.
+    job_config
+        All settings.
     """
     return quality.first_rejection(examine(accessor, rms_qc, job_config))
 
 
 def reject_against_history(result: ImageResult, state: DatasetState) -> ImageResult:
-    """Compare an image with the latest accepted ones of its band, Stokes parameter and telescope.
+    """Compare an image with the latest accepted images of its band, Stokes parameter and telescope.
+
+    Parameters
+    ----------
+    result
+        The measured image. It is returned unchanged if it is rejected already.
+    state
+        State of the dataset, with the values of its accepted images.
 
     Returns
     -------
-    The image with what speaks against it, rejected if any of that is a reason to; what rejected it
-    before stays.
+    ImageResult
+        The image with the findings that it fails, and rejected if one of them rejects it.
     """
     if result.rejection is not None:
         return result
-    findings = quality.check_among_earlier(
-        result.metadata,
+    image = quality.EarlierInput(
+        metadata=result.metadata,
+        config=state.config,
         rms=result.rms_qc,
         pixel_hash=result.pixel_hash,
         key=state.history_key(result.metadata),
         earlier=state.accepted,
-        config=state.config,
     )
-    return result.found(findings)
+    return result.found(quality.check_against_earlier(image))
 
 
 def reject_image(connection: Connection, image_id: int, reason: RejectReason, comment: str) -> None:
-    """Record why a stored image is rejected; within the caller's transaction (TraP committed at once)."""
+    """Record the rejection of a stored image within the caller's transaction; TraP committed at once.
+
+    Parameters
+    ----------
+    connection
+        Connection of the caller's transaction.
+    image_id
+        Row number of the image.
+    reason
+        Reason of the rejection.
+    comment
+        Values that led to it, as text.
+    """
     stored_images.reject(connection, image_id, reason, comment)

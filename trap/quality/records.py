@@ -1,0 +1,196 @@
+"""The record of a quality check, and the inputs of the three kinds of check.
+
+A check is a function from an input to a :class:`~trap.quality.reasons.Verdict`. Its :class:`Check` stands below the
+function and holds everything else about it: name, setting, reason, description and needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from trap.config import QualityConfig
+from trap.quality.reasons import Finding, RejectReason, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from trap.config import PipelineConfig
+    from trap.config.quality import Action
+    from trap.images.metadata import ImageMetadata
+    from trap.quality.accepted import AcceptedImages, HistoryKey
+
+__all__ = [
+    "Check",
+    "CheckInput",
+    "EarlierInput",
+    "ImageInput",
+    "SourceInput",
+    "has_beam",
+    "has_duration",
+    "has_values",
+    "is_stokes_i",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckInput:
+    """The part of a check's input that all checks share.
+
+    Parameters
+    ----------
+    metadata
+        Values of the image's header.
+    config
+        All settings.
+    """
+
+    metadata: ImageMetadata
+    config: PipelineConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageInput(CheckInput):
+    """The input of checks of an image by itself, before its sources are extracted.
+
+    Parameters
+    ----------
+    data
+        (ny, nx) Jy/beam — pixels, NaN where they are missing.
+    rms
+        Jy/beam — noise of the central region; NaN if that region has no finite pixel.
+    now
+        Time of the check, UTC.
+    """
+
+    data: NDArray[Any]
+    rms: float
+    now: datetime
+    any_finite: bool = field(init=False)
+    """Whether any pixel is finite. Computed once, since several checks need it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "any_finite", bool(np.isfinite(self.data).any()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceInput(CheckInput):
+    """The input of checks of the sources that were extracted from an image.
+
+    Parameters
+    ----------
+    n_negative
+        Number of negative sources at the detection threshold.
+    """
+
+    n_negative: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EarlierInput(CheckInput):
+    """The input of checks that compare an image with the accepted images before it.
+
+    Parameters
+    ----------
+    rms
+        Jy/beam — noise of the central region.
+    pixel_hash
+        Hash of the pixels; empty if it was not computed.
+    key
+        Group of images that the image is compared with.
+    earlier
+        Values of the accepted images of the dataset.
+    """
+
+    rms: float
+    pixel_hash: str
+    key: HistoryKey
+    earlier: AcceptedImages
+
+
+Input = TypeVar("Input", bound=CheckInput)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Generic[Input]):
+    """A quality check: everything about it in one record.
+
+    Parameters
+    ----------
+    name
+        Name in reports and in the documentation.
+    setting
+        Name of the setting in ``[quality]`` that makes the check reject, warn, or be off.
+    reason
+        Reason that is recorded if the check rejects an image.
+    fails_if
+        Condition that fails the check, as Markdown for the table in docs/images.md.
+    function
+        Function that checks an image.
+    needs
+        Conditions without which the check is skipped.
+
+    Raises
+    ------
+    ValueError
+        If there is no setting of that name.
+    """
+
+    name: str
+    setting: str
+    reason: RejectReason
+    fails_if: str
+    function: Callable[[Input], Verdict]
+    needs: tuple[Callable[[Input], bool], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.setting not in QualityConfig.model_fields:
+            msg = f"check {self.name}: there is no setting quality.{self.setting}"
+            raise ValueError(msg)
+
+    @property
+    def default(self) -> Action:
+        """Default value of the check's setting."""
+        action: Action = QualityConfig.model_fields[self.setting].default
+        return action
+
+    def run(self, image: Input) -> Finding | None:
+        """Check an image; None if the check is off or the image lacks a need.
+
+        Parameters
+        ----------
+        image
+            Input of the check.
+        """
+        action: Action = getattr(image.config.quality, self.setting)
+        if action == "off" or not all(is_met(image) for is_met in self.needs):
+            return None
+        verdict = self.function(image)
+        return Finding(
+            check=self.name, reason=self.reason, passed=verdict.passed, comment=verdict.comment, action=action
+        )
+
+
+def has_values(image: ImageInput) -> bool:
+    """Return whether any pixel is finite."""
+    return image.any_finite
+
+
+def has_beam(image: CheckInput) -> bool:
+    """Return whether the header has a restoring beam."""
+    return image.metadata.beam is not None
+
+
+def has_duration(image: CheckInput) -> bool:
+    """Return whether the header has the duration of the observation."""
+    return image.metadata.tau_time != 0
+
+
+def is_stokes_i(image: CheckInput) -> bool:
+    """Return whether the image is of Stokes I, where all sources are positive."""
+    return image.metadata.stokes == 1
