@@ -1,4 +1,7 @@
-"""Our deployments, as prefect.yaml describes them, made for a work pool or served from this process."""
+"""The deployments of prefect.yaml, created for a work pool or served from this process.
+
+The files are read from the checkout or, in an installed package, from the copies in ``flows/installed``.
+"""
 
 from __future__ import annotations
 
@@ -19,50 +22,50 @@ from prefect.events import DeploymentTriggerTypes
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 from prefect.runner.storage import LocalStorage
-from prefect.schedules import Cron, Interval
+from prefect.schedules import Cron, Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
+from prefect.utilities.collections import deep_merge
 from pydantic import TypeAdapter
 
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from prefect.deployments.runner import RunnerDeployment
-    from prefect.runner.storage import LocalStorage
-from prefect.schedules import Schedule
 
 __all__ = ["DeploymentOptions", "deploy", "load_deployments", "serve_here"]
 
 log = structlog.get_logger(__name__)
 
-HERE = Path(__file__).parents[1]
-IN_CONTAINER = Path("/app")
-"""Working folder in the image that deployments/Dockerfile makes."""
+PACKAGE = Path(__file__).parents[1]
+CONTAINER_FOLDER = Path("/app")
+"""Working folder in the container image of deployments/Dockerfile."""
+PREFECT_YAML = "prefect.yaml"
+AUTOMATIONS_YAML = "deployments/automations.yaml"
 TRIGGERS: TypeAdapter[list[DeploymentTriggerTypes]] = TypeAdapter(list[DeploymentTriggerTypes])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentOptions:
-    """What differs from one installation to the next.
+    """Properties of an installation.
 
     Parameters
     ----------
     config
-        Settings of the runs: their defaults in the form, and what incoming images are processed with.
+        Settings of the runs: the defaults of the form, and the settings for incoming images.
     incoming
-        Folder in which images arrive.
+        Folder of incoming images.
     every_seconds
-        s — time between two scheduled looks for incoming images; None leaves what prefect.yaml says.
+        s — interval between two scheduled scans of that folder; None for the interval in prefect.yaml.
     pool
         Name of the work pool.
     pool_type
         ``process``, ``docker`` or ``kubernetes``.
     image
-        Container image of the runs, for the latter two.
+        Container image of the runs, for ``docker`` and ``kubernetes``; None for the image in the file of the pool.
     folder
-        Where processes work. Without one, Prefect would copy all that is in the worker's folder for every run.
+        Working folder of the runs in a ``process`` pool. If a deployment has none, Prefect copies the whole folder of the
+        worker for each run.
     """
 
     config: PipelineConfig = field(default_factory=PipelineConfig)
@@ -75,18 +78,18 @@ class DeploymentOptions:
 
 
 def load_deployments(options: DeploymentOptions) -> list[RunnerDeployment]:
-    """Make the deployments of prefect.yaml, with the settings of an installation.
+    """Load the deployments of prefect.yaml with the settings of an installation.
 
     Parameters
     ----------
     options
         The installation.
     """
-    return [_deployment(described, options) for described in _read_yaml("prefect.yaml")["deployments"]]
+    return [_deployment(entry, options) for entry in _read_yaml(PREFECT_YAML)["deployments"]]
 
 
 def deploy(options: DeploymentOptions) -> list[str]:
-    """Make the work pool, the deployments and the automations on the server; again, it brings them up to date.
+    """Create the work pool, the deployments and the automations on the server, or update existing ones.
 
     Parameters
     ----------
@@ -100,104 +103,105 @@ def deploy(options: DeploymentOptions) -> list[str]:
     Raises
     ------
     ConfigError
-        If there is no such type of work pool.
+        If the type of the work pool is unknown.
     """
-    described = _read_pool(options.pool_type)
+    pool = _read_pool(options.pool_type)
     deployments = load_deployments(options)
+    folder = options.folder if options.pool_type == "process" else CONTAINER_FOLDER
     with get_client(sync_client=True) as client:
-        _make_pool(client, options, described.get("base_job_template", {}))
-        for made in deployments:
-            made.job_variables = _merged(described.get("job_variables", {}), made.job_variables)
-            made.storage = LocalStorage(str(options.folder if options.pool_type == "process" else IN_CONTAINER))
-            if options.image is not None:
-                made.job_variables["image"] = options.image
-            made.apply(work_pool_name=options.pool)
-            log.info("deployment_made", name=made.full_name, pool=options.pool)
-        for automation in _read_yaml("deployments/automations.yaml")["automations"]:
-            _make_automation(client, AutomationCore.model_validate(automation))
-    return [made.full_name for made in deployments]
+        _ensure_pool(client, options, pool.get("base_job_template", {}))
+        for deployment in deployments:
+            variables: dict[str, Any] = deep_merge(pool.get("job_variables", {}), deployment.job_variables)
+            deployment.job_variables = variables if options.image is None else variables | {"image": options.image}
+            deployment.storage = LocalStorage(str(folder))
+            deployment.apply(work_pool_name=options.pool)
+            log.info("deployment_made", name=deployment.full_name, pool=options.pool)
+        _replace_automations(client)
+    return [deployment.full_name for deployment in deployments]
 
 
 def serve_here(options: DeploymentOptions) -> None:
-    """Make the deployments and the automations, and run in this process's children what is due, until interrupted.
+    """Create the deployments and the automations, and run due flows in child processes until interrupted.
 
     Parameters
     ----------
     options
-        The installation; its work pool is not needed.
+        The installation; its work pool is not used.
     """
     deployments = load_deployments(options)
-    for made in deployments:
-        made.storage = LocalStorage(str(options.folder))
-        os.environ |= made.job_variables["env"]  # children of this process get it, as those of a worker would
-        made.work_pool_name = made.work_queue_name = None
-        made.job_variables = {}
+    for deployment in deployments:
+        deployment.storage = LocalStorage(str(options.folder))
+        # A worker would set these variables for its child processes.
+        os.environ |= deployment.job_variables["env"]
+        deployment.work_pool_name = deployment.work_queue_name = None
+        deployment.job_variables = {}
     with get_client(sync_client=True) as client:
-        for automation in _read_yaml("deployments/automations.yaml")["automations"]:
-            _make_automation(client, AutomationCore.model_validate(automation))
+        _replace_automations(client)
     serve(*deployments, print_starting_message=False)
 
 
-def _deployment(described: dict[str, Any], options: DeploymentOptions) -> RunnerDeployment:
-    pool = described["work_pool"]
-    every_seconds = options.every_seconds if "incoming" in described.get("parameters", {}) else None
-    made: RunnerDeployment = _flow_of(described["entrypoint"]).to_deployment(
-        name=described["name"],
-        description=described["description"],
-        tags=described["tags"],
-        parameters=_parameters(described.get("parameters", {}), options),
-        schedules=[_schedule(one, every_seconds) for one in described.get("schedules", [])],
-        triggers=TRIGGERS.validate_python(described.get("triggers", [])),
-        concurrency_limit=_limit(described.get("concurrency_limit")),
+def _deployment(entry: dict[str, Any], options: DeploymentOptions) -> RunnerDeployment:
+    """Build a deployment from its entry in prefect.yaml."""
+    pool = entry["work_pool"]
+    every_seconds = options.every_seconds if "incoming" in entry.get("parameters", {}) else None
+    deployment: RunnerDeployment = _load_flow(entry["entrypoint"]).to_deployment(
+        name=entry["name"],
+        description=entry["description"],
+        tags=entry["tags"],
+        parameters=_parameters(entry.get("parameters", {}), options),
+        schedules=[_schedule(schedule, every_seconds) for schedule in entry.get("schedules", [])],
+        triggers=TRIGGERS.validate_python(entry.get("triggers", [])),
+        concurrency_limit=_concurrency_limit(entry.get("concurrency_limit")),
         work_pool_name=options.pool,
         work_queue_name=pool["work_queue_name"],
         job_variables=deepcopy(pool["job_variables"]),
-        # Found by the name of the module, wherever the project is installed; no code is copied.
+        # The flow is imported by the name of its module, wherever the project is installed. No code is copied.
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    return made
+    return deployment
 
 
-def _flow_of(entrypoint: str) -> Any:  # noqa: ANN401 (a flow of whatever parameters)
-    """Find the flow of an entrypoint such as ``flows/sensor.py:take_in_images``."""
+def _load_flow(entrypoint: str) -> Any:  # noqa: ANN401 (flows differ in their parameters)
+    """Import the flow of an entrypoint such as ``flows/sensor.py:take_in_images``."""
     path, _, name = entrypoint.partition(":")
     return resolve_name(f"{path.removesuffix('.py').replace('/', '.')}:{name}")
 
 
-def _parameters(described: dict[str, Any], options: DeploymentOptions) -> dict[str, Any]:
-    """Put the settings of the installation over those of prefect.yaml."""
-    parameters = deepcopy(described)
+def _parameters(defaults: dict[str, Any], options: DeploymentOptions) -> dict[str, Any]:
+    """Override the parameters in prefect.yaml with the settings of the installation."""
+    parameters = deepcopy(defaults)
     if "config" in parameters:
-        given = options.config.model_dump(mode="json", exclude_defaults=True)
-        parameters["config"] = _merged(parameters["config"], given)
+        settings = options.config.model_dump(mode="json", exclude_defaults=True)
+        parameters["config"] = deep_merge(parameters["config"], settings)
     if "incoming" in parameters:
         parameters["incoming"]["folder"] = str(options.incoming)
     return parameters
 
 
-def _schedule(described: dict[str, Any], every_seconds: float | None) -> Schedule:
-    if "cron" in described:
-        return Cron(described["cron"], timezone=described.get("timezone"), slug=described["slug"])
-    seconds = described["interval"] if every_seconds is None else every_seconds
-    return Interval(seconds, slug=described["slug"])
+def _schedule(entry: dict[str, Any], every_seconds: float | None) -> Schedule:
+    if "cron" in entry:
+        return Cron(entry["cron"], timezone=entry.get("timezone"), slug=entry["slug"])
+    seconds = entry["interval"] if every_seconds is None else every_seconds
+    return Interval(seconds, slug=entry["slug"])
 
 
-def _limit(described: dict[str, Any] | None) -> ConcurrencyLimitConfig | None:
-    return None if described is None else ConcurrencyLimitConfig.model_validate(described)
+def _concurrency_limit(entry: dict[str, Any] | None) -> ConcurrencyLimitConfig | None:
+    return None if entry is None else ConcurrencyLimitConfig.model_validate(entry)
 
 
-def _make_pool(client: SyncPrefectClient, options: DeploymentOptions, template: dict[str, Any]) -> None:
-    """Make the work pool if it is not there; one that is stays as people may have changed it."""
+def _ensure_pool(client: SyncPrefectClient, options: DeploymentOptions, template: dict[str, Any]) -> None:
+    """Create the work pool if it is missing. An existing pool is not changed, since users may have edited it."""
     try:
         client.read_work_pool(options.pool)
     except ObjectNotFound:
-        whole = _merged(_default_template(client, options.pool_type), template)
-        client.create_work_pool(WorkPoolCreate(name=options.pool, type=options.pool_type, base_job_template=whole))
+        job_template = deep_merge(_default_template(client, options.pool_type), template)
+        pool = WorkPoolCreate(name=options.pool, type=options.pool_type, base_job_template=job_template)
+        client.create_work_pool(pool)
         log.info("work_pool_made", name=options.pool, type=options.pool_type)
 
 
 def _default_template(client: SyncPrefectClient, pool_type: str) -> dict[str, Any]:
-    """Ask the server for Prefect's own template of a type of work pools."""
+    """Request Prefect's default job template of a type of work pool."""
     collections = client.request(
         "GET", "/collections/views/{view}", path_params={"view": "aggregate-worker-metadata"}
     ).json()
@@ -206,47 +210,43 @@ def _default_template(client: SyncPrefectClient, pool_type: str) -> dict[str, An
             if worker["type"] == pool_type:
                 template: dict[str, Any] = worker["default_base_job_configuration"]
                 return template
-    msg = f"the Prefect server knows no work pools of type {pool_type!r}"
+    msg = f"the Prefect server has no work pools of type {pool_type!r}"
     raise ConfigError(msg)
 
 
-def _make_automation(client: SyncPrefectClient, automation: AutomationCore) -> None:
-    for old in client.read_automations_by_name(automation.name):
-        client.delete_automation(old.id)
-    client.create_automation(automation)
-    log.info("automation_made", name=automation.name)
+def _replace_automations(client: SyncPrefectClient) -> None:
+    """Create the automations of automations.yaml, in place of existing ones of the same names."""
+    for entry in _read_yaml(AUTOMATIONS_YAML)["automations"]:
+        automation = AutomationCore.model_validate(entry)
+        for previous in client.read_automations_by_name(automation.name):
+            client.delete_automation(previous.id)
+        client.create_automation(automation)
+        log.info("automation_made", name=automation.name)
 
 
 def _read_pool(pool_type: str) -> dict[str, Any]:
-    name = f"deployments/{pool_type}.yaml"
-    if not _is_there(name):
-        msg = f"no work pools of type {pool_type!r} are described in deployments/: process, docker or kubernetes"
+    """Read the description of a type of work pool."""
+    path = _find_file(f"deployments/{pool_type}.yaml")
+    if path is None:
+        msg = f"unknown type of work pool {pool_type!r}: process, docker or kubernetes"
         raise ConfigError(msg)
-    return _read_yaml(name)
-
-
-def _is_there(name: str) -> bool:
-    return any((folder / name).is_file() for folder in _folders())
+    return _load_yaml(path)
 
 
 def _read_yaml(name: str) -> dict[str, Any]:
-    """Read a file of the checkout, or what an installed wheel holds of it."""
-    for folder in _folders():
-        if (folder / name).is_file():
-            content: dict[str, Any] = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-            return content
-    msg = f"{name} is missing beside {HERE}; install the project again"
-    raise ConfigError(msg)
+    path = _find_file(name)
+    if path is None:
+        msg = f"{name} is missing from {PACKAGE.parent} and from the installed package; install the project again"
+        raise ConfigError(msg)
+    return _load_yaml(path)
 
 
-def _folders() -> Sequence[Path]:
-    return HERE.parent, HERE / "installed"
+def _find_file(name: str) -> Path | None:
+    """Find a file in the checkout, or its copy in an installed package."""
+    paths = (folder / name for folder in (PACKAGE.parent, PACKAGE / "installed"))
+    return next((path for path in paths if path.is_file()), None)
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay settings over others, dict by dict; anything else, lists too, is replaced as a whole."""
-    merged = deepcopy(below)
-    for key, value in above.items():
-        is_nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if is_nested else deepcopy(value)
-    return merged
+def _load_yaml(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content

@@ -147,7 +147,7 @@ def _start_ticks(pid: int) -> int | None:
         process = psutil.Process(pid)
         if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
             return None
-        seconds = process.create_time() - psutil.boot_time()
+        seconds: float = process.create_time() - psutil.boot_time()
     except psutil.NoSuchProcess:
         return None
     ticks: int = round(seconds * TICKS_PER_SECOND)

@@ -1,8 +1,8 @@
-"""The Prefect server that runs report to: the one that is configured, or a local one in the background.
+"""The Prefect server of the runs: the configured one, or a local one in the background.
 
-Prefect's way for those who have none is a server for the length of one run, which costs every run
-some 20 s. A background server costs that once; later runs find it. It listens on this machine only,
-keeps its data in SQLite under Prefect's home, and is stopped by ``prefect server stop``.
+Without a server, Prefect starts a temporary one for each run, which takes some 20 s. A background server is started
+once and is used by all later runs. It listens on this machine only, keeps its data in SQLite under Prefect's home, and
+is stopped by ``prefect server stop``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 import structlog
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, get_current_settings
@@ -37,52 +38,63 @@ __all__ = ["Server", "ServerError", "ensure_server", "stop_command", "stop_serve
 log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
-LOCK = "trap-server.lock"
 PORT = 4200
+LOCK_FILE = "trap-server.lock"
+"""Held by a process that searches, starts or stops the server of a Prefect home."""
+PID_FILE = "server.pid"
+"""Process number of the server; ``prefect server stop`` reads the same file."""
+RECORD_FILE = "trap-server.json"
+"""Address and process number of the server."""
+LOG_FILE = "trap-server.log"
+"""Output of the server."""
 START_SECONDS = 300.0
-"""The first start makes Prefect's database; on a busy machine with two cores that takes half a minute."""
+"""Time limit of a start. The first one creates Prefect's database: half a minute on a busy machine with two cores."""
 STOP_SECONDS = 30.0
-MAX_SAID = 1000
+"""Time limit of a stop, and of the first answer of a server whose process exists."""
+HEALTH_SECONDS = 5.0
+"""Time limit of a health check."""
+MAX_OUTPUT = 1000
+"""Maximum number of characters of the server's output in an error message."""
 
 SERVER_SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    # One write per event keeps a core busy with 25 tasks a second; in batches the same takes a third of it.
+    # With one write per event, 25 tasks per second occupy a core. Writing in batches takes a third of that.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
-    # Events are three quarters of what the database grows by, and those of tasks say what their states say.
+    # Events make up three quarters of the growth of the database. The events of tasks repeat the states of tasks.
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": json.dumps(
         {f"prefect.task-run.{state}": 120 for state in ("Pending", "Running", "Completed", "Failed", "AwaitingRetry")}
     ),
     "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_BATCH_SIZE": "1000",
-    # A writer waits for the one before it; on a busy machine the usual ten seconds end in errors for the runs.
+    # Writers of SQLite wait for each other. On a busy machine, the default of ten seconds causes errors in the runs.
     "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
     "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
 }
-"""Of a server that we start; what is set in the environment goes before."""
+"""Settings of a server started here. Variables of the environment take precedence."""
 
 
 class ServerError(TrapError, ConnectionError):
-    """There is no Prefect server to report to."""
+    """No Prefect server is available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A Prefect server that answers.
+    """A Prefect server that responds.
 
     Parameters
     ----------
     api_url
-        As in ``PREFECT_API_URL``.
+        Address of the API, as in ``PREFECT_API_URL``.
     pid
-        Process of a local background server; None for one that somebody else runs.
+        Process number of a local background server; None for a configured server.
     """
 
     api_url: str
@@ -90,151 +102,160 @@ class Server:
 
     @property
     def ui_url(self) -> str:
-        """Where a browser finds it."""
+        """Address of the pages for a browser."""
         return self.api_url.removesuffix("/api")
 
 
 def ensure_server() -> Server:
-    """Find the Prefect server to report to, or start one in the background.
+    """Find the Prefect server of the runs, or start one in the background.
 
     Returns
     -------
-    The server of ``PREFECT_API_URL`` or of the Prefect profile; without these, a local one.
+    The server of ``PREFECT_API_URL`` or of the Prefect profile; if neither is set, a local one.
 
     Raises
     ------
     ServerError
-        If the configured server does not answer, or none can be started.
+        If the configured server does not respond, or no local one can be started.
     """
-    configured = PREFECT_API_URL.value()
-    if configured:
-        _check_configured(configured)
-        return Server(configured)
+    configured_url = PREFECT_API_URL.value()
+    if configured_url:
+        _check_configured(configured_url)
+        return Server(configured_url)
     _bypass_proxy()
-    home = _home()
-    with _only_one(home / LOCK):
-        server = _running(home)
+    home = _prefect_home()
+    with _file_lock(home / LOCK_FILE):
+        server = _find_local_server(home)
         if server is None:
             log.info("prefect_server_starting", home=str(home))
-            # Two that start under different homes would find the same port free, and one server answer for both.
-            with _only_one(Path(tempfile.gettempdir()) / f"trap-server-{os.getuid()}.lock"):
-                server = _start(home)
+            # Servers of two homes that start at the same time would find the same port free, and one of them would
+            # answer the health checks of both.
+            with _file_lock(Path(tempfile.gettempdir()) / f"trap-server-{os.getuid()}.lock"):
+                server = _start_server(home)
     return server
 
 
 def stop_server() -> bool:
-    """Stop the local background server, and wait until it is gone.
+    """Stop the local background server, and wait for its end.
 
     Returns
     -------
-    Whether there was one.
+    Whether a server was running.
     """
-    home = _home()
-    with _only_one(home / LOCK):
+    home = _prefect_home()
+    with _file_lock(home / LOCK_FILE):
         pid = _read_pid(home)
-        if pid is None or not _is_server(pid):
-            _forget(home)
+        if pid is None or not _is_prefect_server(pid):
+            _remove_records(home)
             return False
         os.kill(pid, signal.SIGTERM)
-        if not _wait_until(lambda: not _is_server(pid), STOP_SECONDS):
+        if not _wait_until(lambda: not _is_prefect_server(pid), STOP_SECONDS):
             os.kill(pid, signal.SIGKILL)
-        _forget(home)
+        _remove_records(home)
         return True
 
 
 def stop_command() -> str:
-    """What to type to stop the local background server."""
+    """Return the shell command that stops the local background server."""
     prefect = Path(sys.executable).parent / "prefect"
     home = os.environ.get("PREFECT_HOME")
-    where = f"PREFECT_HOME={shlex.quote(home)} " if home else ""
-    return f"{where}{shlex.quote(str(prefect))} server stop"
+    variable = f"PREFECT_HOME={shlex.quote(home)} " if home else ""
+    return f"{variable}{shlex.quote(str(prefect))} server stop"
 
 
 def _check_configured(url: str) -> None:
+    """Raise an error with the possible remedies if the configured server does not respond."""
     with get_client(sync_client=True) as client:
         problem = client.api_healthcheck()
     if problem is not None:
         msg = (
             f"the Prefect server at {url} does not answer ({problem}); start it, correct PREFECT_API_URL (or the "
-            "profile that holds it), or run without a server: --no-prefect"
+            "Prefect profile that sets it), or run without a server: --no-prefect"
         )
         raise ServerError(msg) from problem
 
 
 def _bypass_proxy() -> None:
-    """Keep Prefect's client from asking a proxy of the environment for what is on this machine."""
+    """Exclude this machine from the proxy of the environment, for Prefect's client."""
     hosts = os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",")
     if HOST not in hosts:
         os.environ["NO_PROXY"] = ",".join(filter(None, [*hosts, HOST]))
 
 
-def _home() -> Path:
+def _prefect_home() -> Path:
     home = get_current_settings().home
     home.mkdir(parents=True, exist_ok=True)
     return home
 
 
 @contextmanager
-def _only_one(place: Path) -> Iterator[None]:
-    """Let one process at a time look for a server, or start one."""
-    with place.open("w") as lock:
+def _file_lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock, after waiting for other processes that hold it."""
+    with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _running(home: Path) -> Server | None:
-    """Find the background server of this home; what a dead one left behind is removed."""
+def _find_local_server(home: Path) -> Server | None:
+    """Find the background server of a home, and remove the records of one that has ended."""
     pid = _read_pid(home)
-    if pid is None or not _is_server(pid):
-        _forget(home)
+    if pid is None or not _is_prefect_server(pid):
+        _remove_records(home)
         return None
-    known = _read_state(home)
-    # One that was started by hand listens where Prefect's settings say, which we can only assume.
-    url = known.api_url if known is not None and known.pid == pid else _api_url(PORT)
-    if _wait_until(lambda: _answers(url), STOP_SECONDS):
+    record = _read_record(home)
+    # A server that was started by hand has no record. The default address is assumed.
+    url = record.api_url if record is not None and record.pid == pid else _api_url(PORT)
+    if _wait_until(lambda: _is_healthy(url), STOP_SECONDS):
         return Server(url, pid)
     msg = (
         f"a Prefect server runs in the background (process {pid}), but does not answer at {url}; "
-        f"set PREFECT_API_URL to where it listens, or stop it: {stop_command()}"
+        f"set PREFECT_API_URL to its address, or stop it: {stop_command()}"
     )
     raise ServerError(msg)
 
 
-def _start(home: Path) -> Server:
+def _start_server(home: Path) -> Server:
+    """Start a background server, wait until it responds, and record its address for later runs."""
     port = _free_port()
-    url, server_log = _api_url(port), home / "trap-server.log"
-    # Not Prefect's own --background: that writes its log into a pipe that nobody reads, and dies of it.
+    url, log_file = _api_url(port), home / LOG_FILE
+    pid = _launch(port, log_file)
+    (home / PID_FILE).write_text(str(pid))
+    _wait_until(lambda: _is_healthy(url) or not _is_prefect_server(pid), START_SECONDS)
+    if not _is_healthy(url):
+        _remove_records(home)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        output = " ".join(log_file.read_text(errors="replace").split())[-MAX_OUTPUT:]
+        msg = f"no Prefect server could be started at {url}; its output: {output or 'none'}"
+        raise ServerError(msg)
+    server = Server(url, pid)
+    (home / RECORD_FILE).write_text(json.dumps(asdict(server)))
+    return server
+
+
+def _launch(port: int, log_file: Path) -> int:
+    """Launch the process of a server, detached from this one, and return its number."""
+    # Prefect's own option --background writes the log into a pipe that is never read; the server ends when it is full.
     command = [sys.executable, "-m", "prefect", "--no-prompt", "server", "start"]
-    # The host and port go through the environment: the pages of the UI are told them from there.
+    # The pages of the UI get the address of the API from these variables, not from options of the command.
     environment = {
         **SERVER_SETTINGS,
         **os.environ,
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
     }
-    # Its own session: an interrupt at the terminal is for the run, not for the server. And nobody's child.
-    started = subprocess.run(  # noqa: S603 (our own command)
-        ["/bin/sh", "-c", '"$@" >"$0" 2>&1 & echo $!', str(server_log), *command],
+    # A session of its own protects the server from an interrupt at the terminal, which is meant for the run. The shell
+    # ends at once, so that the server is not a child of the run.
+    shell = subprocess.run(  # noqa: S603 (our own command)
+        ["/bin/sh", "-c", '"$@" >"$0" 2>&1 & echo $!', str(log_file), *command],
         env=environment,
-        cwd=home,
+        cwd=log_file.parent,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,
         check=True,
     )
-    pid = int(started.stdout)
-    (home / "server.pid").write_text(str(pid))  # where `prefect server stop` looks for it
-    _wait_until(lambda: _answers(url) or not _is_server(pid), START_SECONDS)
-    if not _answers(url):
-        _forget(home)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        said = " ".join(server_log.read_text(errors="replace").split())[-MAX_SAID:]
-        msg = f"no Prefect server could be started at {url}; it said: {said or 'nothing'}"
-        raise ServerError(msg)
-    server = Server(url, pid)
-    (home / "trap-server.json").write_text(json.dumps(asdict(server)))
-    return server
+    return int(shell.stdout)
 
 
 def _api_url(port: int) -> str:
@@ -242,7 +263,7 @@ def _api_url(port: int) -> str:
 
 
 def _free_port() -> int:
-    """Prefect's usual port, or any that is free."""
+    """Return Prefect's default port if it is free, or else any free port."""
     for port in (PORT, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.bind((HOST, port))
@@ -251,16 +272,17 @@ def _free_port() -> int:
     raise ServerError(msg)
 
 
-def _answers(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health", timeout=5.0, trust_env=False).is_success
+        return httpx.get(f"{url}/health", timeout=HEALTH_SECONDS, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
 
-def _wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
+def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until a condition holds; return whether it did within the time limit."""
     deadline = time.monotonic() + seconds
-    while not is_so():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
@@ -268,32 +290,27 @@ def _wait_until(is_so: Callable[[], bool], seconds: float) -> bool:
 
 
 def _read_pid(home: Path) -> int | None:
-    """Process of the background server, from Prefect's own file."""
     with suppress(OSError, ValueError):
-        return int((home / "server.pid").read_text())
+        return int((home / PID_FILE).read_text())
     return None
 
 
-def _read_state(home: Path) -> Server | None:
+def _read_record(home: Path) -> Server | None:
     with suppress(OSError, ValueError, TypeError):
-        return Server(**json.loads((home / "trap-server.json").read_text()))
+        return Server(**json.loads((home / RECORD_FILE).read_text()))
     return None
 
 
-def _forget(home: Path) -> None:
-    for name in ("server.pid", "trap-server.json"):
+def _remove_records(home: Path) -> None:
+    for name in (PID_FILE, RECORD_FILE):
         (home / name).unlink(missing_ok=True)
 
 
-def _is_server(pid: int) -> bool:
-    """Tell whether a process is a Prefect server; after a restart of the machine its number is another's."""
+def _is_prefect_server(pid: int) -> bool:
+    """Return whether a process is a Prefect server of this user; its number may belong to another program now."""
     try:
-        os.kill(pid, 0)
-    except OSError:
+        process = psutil.Process(pid)
+        is_ours, command = process.uids().real == os.getuid(), " ".join(process.cmdline())
+    except psutil.Error:  # the process has ended, or must not be read
         return False
-    try:
-        # Empty for a process that has ended and that nobody has asked about.
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-    except FileNotFoundError:
-        return not Path("/proc/self").exists()
-    return b"prefect.server" in words or b"prefect --no-prompt server start" in words
+    return is_ours and ("prefect.server" in command or "prefect --no-prompt server start" in command)

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from prefect.events.schemas.automations import AutomationCore
 from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.collections import deep_merge
 
 from flows.sensor import IncomingImages
 from flows.service import deployments
@@ -114,7 +115,7 @@ def test_variables_of_a_pool_are_those_that_its_workers_know(kind):
 
 
 def test_jobs_of_a_cluster_keep_all_that_prefect_puts_into_them_and_get_the_images():
-    ours = deployments._merged(worker_template("kubernetes"), deployments._read_pool("kubernetes")["base_job_template"])
+    ours = deep_merge(worker_template("kubernetes"), deployments._read_pool("kubernetes")["base_job_template"])
     (theirs,) = worker_template("kubernetes")["job_configuration"]["job_manifest"]["spec"]["template"]["spec"][
         "containers"
     ]
@@ -130,9 +131,9 @@ def test_another_kind_of_pool_is_refused():
         deployments._read_pool("nomad")
 
 
-def test_laying_over_replaces_lists_and_joins_dicts():
+def test_merging_replaces_lists_and_joins_dicts():
     below = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
-    assert deployments._merged(below, {"a": {"c": [3]}, "e": 2}) == {"a": {"b": 1, "c": [3]}, "d": 1, "e": 2}
+    assert deep_merge(below, {"a": {"c": [3]}, "e": 2}) == {"a": {"b": 1, "c": [3]}, "d": 1, "e": 2}
     assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
 
 

@@ -54,7 +54,7 @@ def test_a_server_that_runs_is_stopped(home):
     code = "import time; time.sleep(600)  # to be taken for prefect.server"
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         try:
-            assert server._wait_until(lambda: server._is_server(process.pid), 10)
+            assert server._wait_until(lambda: server._is_prefect_server(process.pid), 10)
             (home / "server.pid").write_text(str(process.pid))
             assert stop_server()
             assert process.wait() == -signal.SIGTERM
@@ -79,14 +79,14 @@ def test_what_a_dead_server_left_behind_does_not_prevent_a_new_one(home, monkeyp
         assert not (folder / "server.pid").exists()
         return new
 
-    monkeypatch.setattr(server, "_start", start)
+    monkeypatch.setattr(server, "_start_server", start)
     assert ensure_server() == new
 
 
 def test_a_server_that_runs_but_does_not_answer_is_not_replaced(home, impostor, monkeypatch):
     (home / "server.pid").write_text(str(impostor))
-    monkeypatch.setattr(server, "_is_server", lambda _: True)
-    monkeypatch.setattr(server, "_answers", lambda _: False)
+    monkeypatch.setattr(server, "_is_prefect_server", lambda _: True)
+    monkeypatch.setattr(server, "_is_healthy", lambda _: False)
     monkeypatch.setattr(server, "STOP_SECONDS", 0.0)
     with pytest.raises(ServerError, match="does not answer"):
         ensure_server()
@@ -100,9 +100,9 @@ def test_two_at_once_start_one_server(home, monkeypatch):
         (folder / "server.pid").write_text(str(os.getpid()))
         return Server("http://127.0.0.1:2/api", os.getpid())
 
-    monkeypatch.setattr(server, "_start", start)
-    monkeypatch.setattr(server, "_is_server", lambda _: True)
-    monkeypatch.setattr(server, "_answers", lambda _: True)
+    monkeypatch.setattr(server, "_start_server", start)
+    monkeypatch.setattr(server, "_is_prefect_server", lambda _: True)
+    monkeypatch.setattr(server, "_is_healthy", lambda _: True)
 
     def look():
         with temporary_settings({PREFECT_HOME: home}):
@@ -131,7 +131,7 @@ def test_servers_of_different_homes_start_one_after_the_other(tmp_path, monkeypa
             found[name] = ensure_server().api_url
 
     found = {}
-    monkeypatch.setattr(server, "_start", start)
+    monkeypatch.setattr(server, "_start_server", start)
     threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
     for thread in threads:
         thread.start()
