@@ -1,1 +1,1 @@
-"""The Prefect server, its deployments, and the identity of runs."""
+"""Services around the runs: the Prefect server, its deployments, and the identity, log and end of a run."""

@@ -1,4 +1,4 @@
-"""What `trap deploy`, `trap watch` and `trap ui` do; the command line finds them as entry points."""
+"""The commands `trap deploy`, `trap watch` and `trap ui`, which the command line loads by their entry points."""
 
 from __future__ import annotations
 
@@ -30,14 +30,18 @@ __all__ = ["deploy_all", "show_ui", "watch_folder"]
 
 
 def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
-    """Make the work pool, the deployments and the automations on the server, and say how to go on.
+    """Create the work pool, the deployments and the automations on the server, and print the next steps.
 
     Parameters
     ----------
     config
         Settings of the runs.
     arguments
-        Those of ``trap deploy``.
+        Arguments of ``trap deploy``.
+
+    Returns
+    -------
+    Exit code.
     """
     options = replace(
         _options(config, arguments),
@@ -49,18 +53,24 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
         names = deploy(options)
     print(f"deployed: {', '.join(names)}")
     print(f"form: {server.ui_url}/deployments")
-    print(f"to run them: prefect worker start --pool {options.pool} --type {options.pool_type}")
-    print(f"to be told of new images at once: trap watch {options.incoming}")
+    print(f"start a worker: prefect worker start --pool {options.pool} --type {options.pool_type}")
+    print(f"process new images at once: trap watch {options.incoming}")
     return 0
 
 
 def watch_folder(_config: PipelineConfig, arguments: Namespace) -> int:
-    """Tell the server of images that arrive, until interrupted or terminated.
+    """Report new images to the server, until interrupted or terminated.
 
     Parameters
     ----------
+    _config
+        Settings of the runs; not used.
     arguments
-        Those of ``trap watch``.
+        Arguments of ``trap watch``.
+
+    Returns
+    -------
+    Exit code.
     """
     folder = IncomingFolder(arguments.folder, tuple(arguments.pattern), arguments.settle)
     with _server(), _until_terminated() as stop:
@@ -69,19 +79,23 @@ def watch_folder(_config: PipelineConfig, arguments: Namespace) -> int:
 
 
 def show_ui(config: PipelineConfig, arguments: Namespace) -> int:
-    """Serve the deployments from here, watch the folder of incoming images, and open the pages of the server.
+    """Serve the deployments from this process, watch the folder of incoming images, and open the pages of the server.
 
     Parameters
     ----------
     config
         Settings of the runs.
     arguments
-        Those of ``trap ui``.
+        Arguments of ``trap ui``.
+
+    Returns
+    -------
+    Exit code.
     """
     options = _options(config, arguments)
     options.incoming.mkdir(parents=True, exist_ok=True)
     with _server() as server:
-        for line in _what_to_look_at(server, options.incoming):
+        for line in _introduction(server, options.incoming):
             print(line, flush=True)
         if not arguments.no_browser:
             webbrowser.open(f"{server.ui_url}/deployments")
@@ -96,12 +110,13 @@ def show_ui(config: PipelineConfig, arguments: Namespace) -> int:
     return 0
 
 
-def _what_to_look_at(server: Server, incoming: Path) -> Iterator[str]:
+def _introduction(server: Server, incoming: Path) -> Iterator[str]:
+    """Yield the lines that introduce the pages of the server."""
     yield f"{server.ui_url}/deployments: process-dataset/manual, 'Run' > 'Custom run' shows the form of all settings"
     yield f"{server.ui_url}/runs: every run, with its groups of timesteps, logs and artifacts"
-    yield f"{server.ui_url}/automations: what starts by itself; put images into {incoming}"
+    yield f"{server.ui_url}/automations: automatic runs; images in {incoming} are processed as they arrive"
     if server.pid is not None:
-        yield f"the server goes on running when this ends; stop it with: {stop_command()}"
+        yield f"the server keeps running after this command ends; stop it with: {stop_command()}"
 
 
 def _options(config: PipelineConfig, arguments: Namespace) -> DeploymentOptions:
@@ -114,7 +129,7 @@ def _options(config: PipelineConfig, arguments: Namespace) -> DeploymentOptions:
 
 @contextmanager
 def _server() -> Iterator[Server]:
-    """Find the server and let everything here, and every child, report to it."""
+    """Find or start the server, and make this process and its children report to it."""
     server = ensure_server()
     os.environ["PREFECT_API_URL"] = server.api_url
     with temporary_settings({PREFECT_API_URL: server.api_url}):
@@ -125,9 +140,10 @@ def _server() -> Iterator[Server]:
 def _until_terminated() -> Iterator[threading.Event]:
     """Set an event when the process is interrupted or terminated."""
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous_handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)

@@ -64,8 +64,8 @@ class DeploymentOptions:
     image
         Container image of the runs, for ``docker`` and ``kubernetes``; None for the image in the file of the pool.
     folder
-        Working folder of the runs in a ``process`` pool. If a deployment has none, Prefect copies the whole folder of the
-        worker for each run.
+        Working folder of the runs in a ``process`` pool. If a deployment has none, Prefect copies the whole folder of
+        the worker for each run.
     """
 
     config: PipelineConfig = field(default_factory=PipelineConfig)

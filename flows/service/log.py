@@ -1,7 +1,7 @@
-"""The pipeline's events, also in the log of the Prefect run that they belong to.
+"""Forwarding of the pipeline's log events to the log of the current Prefect run.
 
-Prefect's own lines say what its states say already, and tracebacks of what the pipeline reports in
-its own words; at a terminal they would drown it.
+At a terminal, Prefect's own log lines are hidden: they repeat the states of runs, and print tracebacks of errors that
+the pipeline has logged already.
 """
 
 from __future__ import annotations
@@ -27,35 +27,38 @@ if TYPE_CHECKING:
 __all__ = ["events_in_run_log", "quiet_console"]
 
 RUN_LOGGER = "trap"
-SAID_OTHERWISE = {"event", "level", "timestamp", "exception", "flow_run_id", "task_run_id"}
-FORMAT = "TRAP_LOG_FORMAT"
-"""Where a worker runs the flow nobody gives options: ``json`` in this variable asks for JSON lines."""
-RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+"""Logger of the forwarded lines."""
+SEPARATE_FIELDS = {"event", "level", "timestamp", "exception", "flow_run_id", "task_run_id"}
+"""Fields of an event that Prefect's log shows elsewhere than among the facts of the line."""
+FORMAT_VARIABLE = "TRAP_LOG_FORMAT"
+"""Environment variable for flows that a worker runs, without command line options: ``json`` selects JSON lines."""
+PREFECT_RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+"""Prefect's loggers of the states of runs."""
 
 
 @contextmanager
 def events_in_run_log() -> Iterator[None]:
-    """Send events to the log of the current flow or task run too, without printing them twice."""
+    """Forward log events to the log of the current flow or task run, without printing them twice."""
     logger = logging.getLogger(RUN_LOGGER)
-    before = logger.level, logger.propagate
+    level, propagate = logger.level, logger.propagate
     handler = APILogHandler()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
-        with _seen_by(_add_run_ids, _forward):
+        with _leading_processors(_add_run_ids, _forward):
             yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 @contextmanager
-def _seen_by(*first: Processor) -> Iterator[None]:
-    """Let processors see every event; where nobody has said how events are printed, that is decided here."""
+def _leading_processors(*first: Processor) -> Iterator[None]:
+    """Apply processors to every event before all others; configure the log if the program has not done so."""
     if not structlog.is_configured():
-        configure_logging(json_lines=os.environ.get(FORMAT, "").lower() == "json", extra=first)
+        configure_logging(json_lines=os.environ.get(FORMAT_VARIABLE, "").lower() == "json", extra=first)
         try:
             yield
         finally:
@@ -70,7 +73,7 @@ def _seen_by(*first: Processor) -> Iterator[None]:
 
 
 def _add_run_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the flow run and the task run in which an event happens, by which logs are found again."""
+    """Add the ids of the current flow run and task run to an event, so that it can be searched by them."""
     task, flow = TaskRunContext.get(), FlowRunContext.get()
     if task is not None:
         event["task_run_id"] = str(task.task_run.id)
@@ -81,11 +84,11 @@ def _add_run_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def _forward(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Say an event in one line (and a traceback below it, if there is one) to Prefect."""
-    said = format_exc_info(logger, method, merge_contextvars(logger, method, dict(event)))
-    traceback = said.get("exception", "")
-    facts = (f"{key}={value}" for key, value in said.items() if key not in SAID_OTHERWISE)
-    text = " ".join([str(said["event"]), *facts])
+    """Send an event to Prefect as one line, followed by its traceback if it has one; return it unchanged."""
+    fields = format_exc_info(logger, method, merge_contextvars(logger, method, dict(event)))
+    traceback = fields.get("exception", "")
+    facts = (f"{key}={value}" for key, value in fields.items() if key not in SEPARATE_FIELDS)
+    text = " ".join([str(fields["event"]), *facts])
     level = logging.getLevelNamesMapping().get(method.upper(), logging.ERROR)
     logging.getLogger(RUN_LOGGER).log(level, "%s", f"{text}\n{traceback}".rstrip())
     return event
@@ -93,22 +96,22 @@ def _forward(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 @contextmanager
 def quiet_console() -> Iterator[None]:
-    """Show only Prefect's warnings at the terminal, and nothing of the runs' own loggers.
+    """Print only Prefect's warnings and errors at the terminal, except for the log lines of its runs.
 
-    Whoever sets ``PREFECT_LOGGING_LEVEL`` sees all that it asks for.
+    If ``PREFECT_LOGGING_LEVEL`` is set, nothing is hidden.
     """
     if "PREFECT_LOGGING_LEVEL" in os.environ:
         yield
         return
     consoles = [handler for handler in logging.getLogger().handlers if isinstance(handler, PrefectConsoleHandler)]
     for console in consoles:
-        console.addFilter(_is_of_interest)
+        console.addFilter(_is_shown)
     try:
         yield
     finally:
         for console in consoles:
-            console.removeFilter(_is_of_interest)
+            console.removeFilter(_is_shown)
 
 
-def _is_of_interest(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING and not record.name.startswith(RUN_LOGGERS)
+def _is_shown(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING and not record.name.startswith(PREFECT_RUN_LOGGERS)

@@ -1,4 +1,7 @@
-"""Monitored positions as parameters of a flow, which must be JSON, and as the pipeline's table."""
+"""Conversion of monitored positions between parameters of a flow and the table of the pipeline.
+
+Parameters of a flow must be representable in JSON, and their descriptions appear in Prefect's form.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ class MonitoredPosition(BaseModel):
     dec: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
     """Declination, ICRS, in degrees."""
     name: Annotated[str, Field(max_length=100)] = ""
-    """Name for people."""
+    """Name of the position, for display."""
 
 
 def as_table(monitors: Sequence[MonitoredPosition] | None) -> MonitorPositions | None:
-    """Make the pipeline's table of parameters; None if there are none."""
+    """Convert parameters of a flow to the table of the pipeline; None if there are no positions."""
     if not monitors:
         return None
     return MonitorPositions.of(
@@ -37,7 +40,7 @@ def as_table(monitors: Sequence[MonitoredPosition] | None) -> MonitorPositions |
 
 
 def as_parameter(monitors: MonitorPositions | None) -> list[MonitoredPosition]:
-    """Make parameters of the pipeline's table."""
+    """Convert the table of the pipeline to parameters of a flow."""
     if monitors is None:
         return []
     rows = zip(monitors.ra, monitors.dec, monitors.name, strict=True)

@@ -1,8 +1,8 @@
-"""Why a run is to stop, asked between timesteps, where nothing is half done.
+"""Requests to stop a run: cancellation, SIGTERM, and the time limit of the run.
 
-A run that somebody cancels, whose worker is shut down or whose time is over finishes the timestep in
-hand and leaves the others to a later run. Whoever cannot wait so long kills it, and loses that timestep
-only: it is stored whole or not at all.
+They are checked between timesteps. After a request, the run completes the current timestep and leaves the others to a
+later run. A run that is killed instead loses its current timestep only, since a timestep is
+stored as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ __all__ = ["StopRequests"]
 
 
 class StopRequests:
-    """Whether a run is to stop before its next timestep: cancelled, terminated, or out of time.
+    """The requests to stop one run before its next timestep: cancellation, termination, and its time limit.
 
     Parameters
     ----------
     flow_run_id
-        The run, whose state on the server is asked for now and then; None asks nobody.
+        Id of the run. The state of the run is read from the server at intervals; None for a run without a server.
     run_timeout_seconds
-        s — how long the run may take; 0 sets no limit.
+        s — time limit of the run, from the creation of this object; 0 sets no limit.
     clock
-        s — a clock that only goes forward.
+        s — a monotonic clock.
     """
 
     def __init__(
@@ -54,30 +54,30 @@ class StopRequests:
         self._flow_run_id = flow_run_id
         self._run_timeout_seconds = run_timeout_seconds
         self._clock = clock
-        self._begin = self._asked = clock()
+        self._start_time = self._last_check = clock()
         self._is_terminated = False
         self._is_cancelled = False
 
     def is_stopped(self) -> bool:
-        """Tell whether the run is to stop now."""
+        """Return whether the run is to stop now. The state on the server is read at most every few seconds."""
         now = self._clock()
-        if self._is_terminated or now - self._asked >= RUN.poll_seconds:
-            self._asked = now
-            with suppress(TransientError):  # a server that is away for a moment is no reason to stop
+        if self._is_terminated or now - self._last_check >= RUN.poll_seconds:
+            self._last_check = now
+            with suppress(TransientError):  # a server that cannot be reached for a moment is no reason to stop
                 self._is_cancelled = self._is_cancelled or self._is_cancelled_on_server()
         return self._is_cancelled or self._is_terminated or self._is_out_of_time(now)
 
     @contextmanager
     def finishing_timestep(self) -> Iterator[None]:
-        """Take SIGTERM as a request to stop after the timestep in hand.
+        """Treat SIGTERM as a request to stop after the current timestep.
 
-        However often it comes: a worker sends it to the process and to its group. Who cannot wait kills.
-        Prefect puts its own handler in place while it begins and ends a subflow, see :meth:`around_subflow`.
+        The signal may arrive several times, since a worker sends it to the process and to its process group. While
+        Prefect starts or ends a subflow, its own handler is installed instead; see :meth:`around_subflow`.
         """
         if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread gets signals
+            yield  # signals are handled in the main thread only
             return
-        before = signal.getsignal(signal.SIGTERM)
+        previous_handler = signal.getsignal(signal.SIGTERM)
 
         def terminate(_number: int, _frame: object) -> None:
             self._is_terminated = True
@@ -86,42 +86,44 @@ class StopRequests:
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous_handler)
 
     @contextmanager
     def around_subflow(self) -> Iterator[None]:
-        """Take SIGTERM for the same request where Prefect ends a subflow with it, or was about to begin one."""
+        """Treat Prefect's ``TerminationSignal``, raised while a subflow starts or ends, as a stop request."""
         try:
             yield
         except TerminationSignal:
             self._is_terminated = True
 
     def final_state(self, progress: str) -> State[Any] | None:
-        """State of a run that was stopped; None if it was not.
+        """Return the state of a run that was stopped; None if no stop was requested.
 
         Parameters
         ----------
         progress
-            How far it came, for the message.
+            Number of completed timesteps, in words, for the message of the state.
         """
         if self._is_terminated and not self._is_cancelled:
-            # What people have cancelled must not count as crashed: it would be begun again.
+            # A cancelled run must not be marked as crashed, since recovery would start it again.
             with suppress(TransientError):
                 self._is_cancelled = retry.call_with_retries(self._is_cancelled_on_server, retry.SERVER_DELAYS)
         if self._is_cancelled:
-            return Cancelled(message=f"stopped {progress}; a run of the same dataset goes on from there")
+            return Cancelled(message=f"stopped {progress}; a later run of the dataset continues from there")
         if self._is_terminated:
-            # Not by the will of people: as after any other death of the process, the run is taken up again.
+            # The run was not cancelled by a user, so recovery starts it again, as after a crash of its process.
             return Crashed(message=f"terminated {progress}")
         if self._is_out_of_time(self._clock()):
-            limit = f"{self._run_timeout_seconds:g} s"
-            return Failed(name="TimedOut", message=f"stopped after {limit} {progress}; a later run goes on from there")
+            limit = f"its time limit of {self._run_timeout_seconds:g} s"
+            message = f"stopped at {limit}, {progress}; a later run of the dataset continues from there"
+            return Failed(name="TimedOut", message=message)
         return None
 
     def _is_out_of_time(self, now: float) -> bool:
-        return 0 < self._run_timeout_seconds <= now - self._begin
+        return 0 < self._run_timeout_seconds <= now - self._start_time
 
     def _is_cancelled_on_server(self) -> bool:
+        """Return whether the state of the run on the server is Cancelling or Cancelled."""
         if self._flow_run_id is None:
             return False
         try:
@@ -130,6 +132,6 @@ class StopRequests:
         except ObjectNotFound:
             return False
         except httpx.HTTPError as error:
-            msg = f"the Prefect server does not say whether the run is cancelled: {error}"
+            msg = f"the state of the run cannot be read from the Prefect server: {error}"
             raise TransientError(msg) from error
         return state is not None and (state.is_cancelling() or state.is_cancelled())

@@ -1,7 +1,7 @@
-"""Watch a folder, and tell Prefect when images have come completely.
+"""Watch a folder and emit an event to Prefect when images in it are complete.
 
-Nothing depends on the watcher being there: the schedules of the sensor find the same images, only later.
-When it starts it tells of all that lies there; the sensor knows what of that is new.
+The watcher is optional: the scheduled runs of the sensor find the same images, only later. Its first event contains all
+images in the folder; the sensor selects the new ones.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ __all__ = ["watch"]
 
 log = structlog.get_logger(__name__)
 
-LOOKING_SHARE = 0.1
-"""Most of the time is left between looks, however long one takes: a folder with 100,000 images takes a second."""
+MAX_SCAN_SHARE = 0.1
+"""Maximum fraction of the time spent on scans. A scan of a folder with 100,000 images takes a second."""
 
 
 def watch(folder: IncomingFolder, stop: Event, *, poll_seconds: float = 2.0) -> None:
-    """Look at a folder again and again, and emit an event for the images of each look.
+    """Scan a folder repeatedly, and emit one event for the new images of each scan.
 
     Parameters
     ----------
     folder
-        What to look at.
+        Folder of incoming images.
     stop
-        Ends the watching when it is set.
+        Event that ends the function when it is set.
     poll_seconds
-        s — time between two looks, at least.
+        s — minimum pause between two scans.
     """
     log.info("watching", folder=str(folder.folder), patterns=list(folder.patterns))
     pause = 0.0
@@ -46,4 +46,4 @@ def watch(folder: IncomingFolder, stop: Event, *, poll_seconds: float = 2.0) -> 
         if arrivals:
             log.info("images_arrived", n_images=len(arrivals), first=str(arrivals[0].path))
             emit_observation_arrived(folder.folder, arrivals)
-        pause = max(poll_seconds, (time.monotonic() - begin) / LOOKING_SHARE)
+        pause = max(poll_seconds, (time.monotonic() - begin) / MAX_SCAN_SHARE)

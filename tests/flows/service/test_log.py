@@ -8,7 +8,7 @@ import logging
 import pytest
 import structlog
 
-from flows.service.log import _forward, _is_of_interest, events_in_run_log, quiet_console
+from flows.service.log import _forward, _is_shown, events_in_run_log, quiet_console
 from trap.log import configure_logging
 
 
@@ -75,7 +75,7 @@ def test_forwarding_changes_nothing_for_who_comes_after(run_log):
     ],
 )
 def test_only_what_the_pipeline_does_not_say_itself_reaches_the_terminal(name, level, shown):
-    assert _is_of_interest(logging.LogRecord(name, level, "", 0, "", (), None)) is shown
+    assert _is_shown(logging.LogRecord(name, level, "", 0, "", (), None)) is shown
 
 
 def test_the_terminal_is_as_before_afterwards(monkeypatch):

@@ -68,7 +68,7 @@ def test_a_cancelled_run_stops_and_says_how_far_it_came(monkeypatch, clock):
     state = stops.final_state("after 3 of 4 timesteps")
     assert (state.is_cancelled(), state.message) == (
         True,
-        "stopped after 3 of 4 timesteps; a run of the same dataset goes on from there",
+        "stopped after 3 of 4 timesteps; a later run of the dataset continues from there",
     )
 
 
@@ -130,4 +130,7 @@ def test_a_run_stops_when_its_time_is_over(clock):
     assert stops.is_stopped()
     state = stops.final_state("after 7 of 9 timesteps")
     assert (state.type.value, state.name) == ("FAILED", "TimedOut")
-    assert state.message == "stopped after 60 s after 7 of 9 timesteps; a later run goes on from there"
+    assert (
+        state.message
+        == "stopped at its time limit of 60 s, after 7 of 9 timesteps; a later run of the dataset continues from there"
+    )
