@@ -1,1 +1,1 @@
-"""Pages, events and progress on the Prefect server."""
+"""Artifacts, events, progress and states of runs on the Prefect server."""

@@ -1,4 +1,4 @@
-"""What a run leaves to be read in Prefect's pages: a table per group, a summary per dataset."""
+"""Artifacts on the pages of a run: a table of the images of each group, and a summary of the dataset."""
 
 from __future__ import annotations
 
@@ -20,34 +20,44 @@ if TYPE_CHECKING:
     from trap.dataset.outcomes import RunSummary, TimestepOutcome
     from trap.dataset.records import ImageRecord
 
-__all__ = ["group_table", "store_group_table", "store_summary", "summary_text"]
+__all__ = ["group_table", "markdown_table", "store_group_table", "store_summary", "summary_text"]
 
-MAX_LINES = 50
-"""Longer lists are cut: an artifact is read by people and kept in Prefect's database."""
+MAX_ROWS = 50
+"""Maximum number of rows of a table in a summary, which is stored in Prefect's database."""
 N_VARIABLES = 10
+"""Number of light curves in the table of the most variable sources."""
 
 Cell = str | int | float
 
 
 def store_group_table(dataset_id: int, outcomes: Sequence[TimestepOutcome]) -> None:
-    """Keep the table of a group's images with its flow run."""
+    """Store the table of a group's images as an artifact of the current flow run.
+
+    Parameters
+    ----------
+    dataset_id
+        Number of the dataset.
+    outcomes
+        Outcomes of the timesteps of the group.
+    """
     rows = group_table(outcomes)
-    # A table without rows is refused.
+    # Prefect rejects a table without rows.
     if rows:
-        create_table_artifact(rows, key=f"dataset-{dataset_id}-images", description="The images of this group.")
+        create_table_artifact(rows, key=f"dataset-{dataset_id}-images", description="Images of this group")
 
 
 def group_table(outcomes: Iterable[TimestepOutcome]) -> list[dict[str, Cell]]:
-    """List the images of some timesteps: what became of each, its noise, its sources, its time.
+    """List the images of some timesteps: status, noise, numbers of sources, and duration of each stage.
 
     Returns
     -------
-    One row per image, or per timestep that failed; all with the same keys.
+    One row per image, and one per failed timestep; all rows have the same keys.
     """
     return [row for outcome in outcomes for row in _rows(outcome)]
 
 
 def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
+    """Yield the rows of a timestep: its failure, and its stored, unreadable and duplicate images."""
     time = time_label(outcome.taustart_ts)
     if outcome.failure is not None:
         yield _row(time, "", "timestep failed", reason=outcome.failure)
@@ -67,10 +77,11 @@ def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
     for file in outcome.unreadable:
         yield _row(time, file.url, "unreadable", reason=file.reason)
     for url in outcome.duplicates:
-        yield _row(time, url, "already known")
+        yield _row(time, url, "duplicate")
 
 
 def _row(time: str, url: str, status: str, *, reason: str = "", rms: Cell = "", **numbers: Cell) -> dict[str, Cell]:
+    """Return a row with all columns; a number that is missing becomes an empty cell."""
     columns = ("blind", "forced", "new", "read [s]", "quality [s]", "extraction [s]")
     return {
         "time": time,
@@ -83,26 +94,33 @@ def _row(time: str, url: str, status: str, *, reason: str = "", rms: Cell = "", 
 
 
 def _rounded(value: float) -> Cell:
-    """Four significant digits; empty where there is no value, which JSON could not say."""
+    """Round to four significant digits. NaN and infinity become empty cells, since JSON cannot represent them."""
     return float(f"{value:.4g}") if math.isfinite(value) else ""
 
 
 def store_summary(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> None:
-    """Keep the summary of a run with its flow run."""
-    create_markdown_artifact(
-        summary_text(summary, catalogue, pages), key=f"dataset-{summary.dataset_id}", description="What this run did."
-    )
-
-
-def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> str:
-    """Describe a run in Markdown: counts, what was left out and why, the most variable sources.
+    """Store the summary of a run as an artifact of the current flow run.
 
     Parameters
     ----------
+    summary, catalogue, pages
+        As for :func:`summary_text`.
+    """
+    text = summary_text(summary, catalogue, pages)
+    create_markdown_artifact(text, key=f"dataset-{summary.dataset_id}", description="Summary of this run")
+
+
+def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> str:
+    """Describe a run in Markdown: counts, failures, images that were left out, new and variable sources.
+
+    Parameters
+    ----------
+    summary
+        Summary of the run.
     catalogue
-        The dataset's, for its sources; None if no timestep was processed.
+        Running catalogue of the dataset; None if no timestep was processed.
     pages
-        Where the pages of the new sources are, in Markdown.
+        Links to the pages of the new sources, in Markdown; empty if there are none.
     """
     accepted = sum(image.result.rejection is None for image in summary.images)
     counts: dict[str, Cell] = {
@@ -110,42 +128,46 @@ def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages:
         "timesteps failed": len(summary.failures),
         "images accepted": accepted,
         "images left out": len(summary.left_out),
-        "images known before": len(summary.already_known),
+        "images already in the dataset": len(summary.already_known),
         "sources": 0 if catalogue is None else int(np.count_nonzero(catalogue.entries["active"])),
         "new-source candidates": sum(len(image.new_sources) for image in summary.images),
     }
-    parts = [f"# Dataset {summary.dataset_id}", _table(("of", "number"), counts.items())]
+    parts = [f"# Dataset {summary.dataset_id}", markdown_table(("quantity", "number"), counts.items())]
     failed = [(time_label(outcome.taustart_ts), str(outcome.failure)) for outcome in summary.failures]
     if failed:
-        parts += ["## Timesteps that failed", _table(("time", "reason"), failed)]
+        parts += ["## Failed timesteps", markdown_table(("time [UTC]", "reason"), failed)]
     if summary.left_out:
         kinds = Counter(reason.split(":")[0] for _, reason in summary.left_out)
-        parts += ["## Images left out", _table(("why", "images"), kinds.most_common())]
-        parts += [_table(("image", "reason"), summary.left_out)]
+        parts += ["## Images left out", markdown_table(("reason", "images"), kinds.most_common())]
+        parts += [markdown_table(("image", "reason"), summary.left_out)]
     candidates = list(_candidates(summary.images))
     if candidates:
-        parts += ["## New-source candidates", _table(("time", "RA", "Dec", "flux density [Jy]", "σ"), candidates)]
+        header = ["time [UTC]", "RA [°]", "Dec [°]", "flux density [Jy]", "S/N at the lowest earlier noise"]
+        parts += ["## New-source candidates", markdown_table(header, candidates)]
         parts += [pages] if pages else []
     variables = [] if catalogue is None else top_variables(catalogue)
     if variables:
-        parts += ["## Most variable sources", _table(("RA", "Dec", "band", "points", "η", "V"), variables)]
+        header = ["RA [°]", "Dec [°]", "band", "points", "η", "V"]
+        parts += ["## Most variable sources", markdown_table(header, variables)]
     return "\n\n".join(parts)
 
 
 def _candidates(images: Iterable[ImageRecord]) -> Iterator[tuple[Cell, ...]]:
+    """Yield the new sources of images: time, RA, Dec, flux density, S/N at the lowest earlier noise."""
     for image in images:
-        new, measured = image.new_sources, image.measurements
-        for row, sigma in zip(new.measurement, new.sigma_rms_min, strict=True):
-            time = time_label(image.result.metadata.taustart_ts)
-            position = f"{measured.ra[row]:.5f}", f"{measured.dec[row]:+.5f}"
-            yield time, *position, f"{measured.f_int[row]:.4g}", f"{sigma:.1f}"
+        new, measurements = image.new_sources, image.measurements
+        time = time_label(image.result.metadata.taustart_ts)
+        for row, sigma_rms_min in zip(new.measurement, new.sigma_rms_min, strict=True):
+            ra, dec = f"{measurements.ra[row]:.5f}", f"{measurements.dec[row]:+.5f}"
+            yield time, ra, dec, f"{measurements.f_int[row]:.4g}", f"{sigma_rms_min:.1f}"
 
 
 def top_variables(catalogue: RunningCatalogue) -> list[tuple[Cell, ...]]:
-    """List the light curves of highest η: RA, Dec, band, points, η, V."""
+    """List the light curves with the highest η: RA, Dec, band, number of points, η, V."""
     ranked: list[tuple[float, tuple[Cell, ...]]] = []
+    entries = catalogue.entries
     for key in catalogue.light_curves:
-        curves, entries = catalogue.fluxes(key), catalogue.entries
+        curves = catalogue.fluxes(key)
         rows = np.flatnonzero(entries["active"] & (curves["n"] > 1))
         eta, v = weighted_eta(curves[rows]), modulation_v(curves[rows])
         for best in np.argsort(-eta)[:N_VARIABLES]:
@@ -155,13 +177,22 @@ def top_variables(catalogue: RunningCatalogue) -> list[tuple[Cell, ...]]:
     return [line for _, line in sorted(ranked, key=lambda item: -item[0])[:N_VARIABLES]]
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
-    rows = [tuple(line) for line in lines]
-    shown = [head, ["---"] * len(head), *rows[:MAX_LINES]]
-    text = "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in shown)
-    return text if len(rows) <= MAX_LINES else f"{text}\n\n… and {len(rows) - MAX_LINES} more"
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Format a table in Markdown. Rows beyond the maximum number are counted below it.
+
+    Parameters
+    ----------
+    header
+        Titles of the columns.
+    rows
+        Values of each row.
+    """
+    body = [tuple(row) for row in rows]
+    lines = [header, ["---"] * len(header), *body[:MAX_ROWS]]
+    text = "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+    return text if len(body) <= MAX_ROWS else f"{text}\n\n… and {len(body) - MAX_ROWS} more"
 
 
 def _cell(value: object) -> str:
-    """A bar or a line break in a message would break the table."""
+    """Escape the text of a cell: a bar or a line break in a message would break the table."""
     return " ".join(str(value).split()).replace("|", "\\|")

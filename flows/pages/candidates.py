@@ -1,8 +1,7 @@
-"""A page for every new source: its numbers, its light curve and what the images show, as pictures.
+"""Pages of new sources: a table of properties, the light curve and cut-outs of the images, as figures.
 
-Pages are kept in Prefect's database, so there are so many of them in a run and no more; the pictures of
-further candidates become files, and what is beyond those is counted. All three are said in the
-summary of the run.
+Pages are stored in Prefect's database, so a run creates a limited number of them. The figures of further candidates are
+written to files, up to another limit; candidates beyond it are counted only. The summary of the run lists all three.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prefect.artifacts import create_markdown_artifact
 
+from flows.pages.artifacts import markdown_table
 from trap.errors import TransientError, TrapError
 from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
 
@@ -33,20 +33,22 @@ __all__ = ["CandidatePages", "page_text"]
 log = structlog.get_logger(__name__)
 
 MAX_PAGES = 12
-"""Of some 60 kB each, twice: when a source is found, and at the end of the run."""
+"""Maximum number of pages of a run. Each is stored twice, when a source is found and at the end, with some 60 kB."""
 MAX_FILES = 500
+"""Maximum number of candidates of a run whose figures are written to files."""
 PICTURES = ("light_curve", "cutouts")
+"""Names of the figures of a candidate."""
 
 
 class CandidatePages:
-    """The pages of one run.
+    """The pages of the new sources of one run.
 
     Parameters
     ----------
     dataset
-        Where candidates and their light curves are; its settings say where pictures go that have no page.
+        The run, with the database of the candidates and the settings: ``execution.pictures`` is the folder of files.
     executor
-        Draws; the figures of a source take a worker half a second.
+        Executor that draws the figures: half a second per source and worker.
     """
 
     def __init__(self, dataset: DatasetRun, executor: Executor) -> None:
@@ -55,66 +57,81 @@ class CandidatePages:
         self._executor = executor
         self._reading = dataset.config.reading
         self._folder = Path(dataset.config.execution.pictures).absolute() / f"dataset-{dataset.dataset_id}"
-        self._shown: dict[int, int] = {}  # entry: points on its page
+        self._n_points: dict[int, int] = {}  # entries with a page: number of points in the light curve on it
         self._links: dict[int, str] = {}
-        self._to_files: list[int] = []
-        self._pages: list[Drawing] = []
-        self._files: list[int] = []
-        self._n_beyond = 0
+        self._entries_in_files: list[int] = []
+        self._pending_pages: list[Drawing] = []
+        self._pending_files: list[int] = []
+        self._n_omitted = 0
 
     def collect(self, outcome: TimestepOutcome, catalogue: RunningCatalogue) -> None:
-        """Take note of the candidates of a timestep that was stored, and begin to draw their pages meanwhile."""
+        """Add the candidates of a timestep, and start to draw their pages in the background.
+
+        Parameters
+        ----------
+        outcome
+            Outcome of a timestep that has been stored.
+        catalogue
+            Running catalogue of the dataset, with the entries of the candidates.
+        """
         new = [int(entry) for image in outcome.images for entry in catalogue.entries["id"][image.new_sources.entry]]
         if not new:
             return
-        pages = new[: MAX_PAGES - len(self._shown)]
-        files = new[len(pages) :][: MAX_FILES - len(self._to_files)]
-        self._n_beyond += len(new) - len(pages) - len(files)
-        self._shown |= dict.fromkeys(pages, 0)
-        self._to_files += files
-        self._files += files
+        for_pages = new[: MAX_PAGES - len(self._n_points)]
+        remaining = new[len(for_pages) :]
+        for_files = remaining[: MAX_FILES - len(self._entries_in_files)]
+        self._n_omitted += len(remaining) - len(for_files)
+        self._n_points |= dict.fromkeys(for_pages, 0)
+        self._entries_in_files += for_files
+        self._pending_files += for_files
         try:
-            self._pages += self._begin(pages)
+            self._pending_pages += self._start_drawing(for_pages)
         except TransientError as error:
-            log.warning("candidates_not_drawn", sources=pages, reason=str(error))
+            log.warning("candidates_not_drawn", sources=for_pages, reason=str(error))
 
     def store_new(self) -> None:
-        """Make the pages, or else the files, of what was collected since the last time, in the current flow run."""
-        pages, files, self._pages, self._files = self._pages, self._files, [], []
-        for candidate, pictures in self._drawn(pages):
+        """Store the pages and write the files of the candidates added since the last call, in the current flow run."""
+        pages, self._pending_pages = self._pending_pages, []
+        files, self._pending_files = self._pending_files, []
+        for candidate, pictures in self._finished(pages):
             self._store_page(candidate, pictures)
-        for candidate, pictures in self._drawn(self._begin(files)):
+        for candidate, pictures in self._finished(self._start_drawing(files)):
             self._write_files(candidate, pictures)
 
     def store_again(self) -> None:
-        """Make the pages anew whose light curves have grown since, at the end of the run."""
-        for candidate, pictures in self._drawn(self._begin(list(self._shown))):
+        """Store the pages again whose light curves have new points, at the end of the run."""
+        for candidate, pictures in self._finished(self._start_drawing(list(self._n_points))):
             self._store_page(candidate, pictures)
 
     def reset(self) -> None:
-        """Leave the pages as they are, and have room for as many again: for runs without an end."""
-        log.info("candidate_pages", pages=len(self._shown), files=len(self._to_files), neither=self._n_beyond)
-        self._shown, self._links, self._to_files, self._n_beyond = {}, {}, [], 0
+        """Reset the limits, in a run without an end. Existing pages remain as they are."""
+        log.info(
+            "candidate_pages", pages=len(self._n_points), files=len(self._entries_in_files), neither=self._n_omitted
+        )
+        self._n_points, self._links, self._entries_in_files, self._n_omitted = {}, {}, [], 0
 
     @property
     def text(self) -> str:
-        """Where the pages and the files are, in Markdown; empty if there are none."""
+        """Links to the pages, and the folder of the files, in Markdown; empty if there are none."""
         links = ", ".join(f"[{entry}]({link})" for entry, link in self._links.items())
         parts = [f"Pages with pictures: {links}."] if links else []
-        if self._to_files:
-            parts.append(f"Pictures of {len(self._to_files)} more are in `{self._folder}`.")
-        if self._n_beyond:
-            parts.append(f"{self._n_beyond} more have neither; `trap transients {self._dataset_id}` lists all.")
+        if self._entries_in_files:
+            parts.append(f"Pictures of {len(self._entries_in_files)} more are in `{self._folder}`.")
+        if self._n_omitted:
+            parts.append(f"{self._n_omitted} more have neither; `trap transients {self._dataset_id}` lists all.")
         return " ".join(parts)
 
-    def _begin(self, entries: Sequence[int]) -> list[Drawing]:
-        """Begin to draw what is new of these, if anything is."""
-        candidates = load_candidates(self._store, entries)
-        grown = [each for each in candidates if len(each.curve.time) > self._shown.get(int(each.facts["runcat"]), 0)]
-        return [(candidate, self._executor.submit(draw_candidate, candidate, self._reading)) for candidate in grown]
+    def _start_drawing(self, entries: Sequence[int]) -> list[Drawing]:
+        """Submit the figures of candidates whose light curves have points that their pages do not show."""
+        drawings: list[Drawing] = []
+        for candidate in load_candidates(self._store, entries):
+            n_shown = self._n_points.get(int(candidate.facts["runcat"]), 0)
+            if len(candidate.curve.time) > n_shown:
+                drawings.append((candidate, self._executor.submit(draw_candidate, candidate, self._reading)))
+        return drawings
 
-    def _drawn(self, drawings: Sequence[Drawing]) -> Iterator[tuple[Candidate, Pictures]]:
-        """Wait for drawings; a candidate that cannot be drawn is no reason to lose a run."""
+    def _finished(self, drawings: Sequence[Drawing]) -> Iterator[tuple[Candidate, Pictures]]:
+        """Wait for drawings; one that fails is logged and skipped, since it is no reason to end a run."""
         for candidate, pictures in drawings:
             try:
                 yield candidate, pictures.result()
@@ -122,16 +139,18 @@ class CandidatePages:
                 log.warning("candidate_not_drawn", source=int(candidate.facts["runcat"]), reason=str(error))
 
     def _store_page(self, candidate: Candidate, pictures: Pictures) -> None:
+        """Store a page as an artifact of the current flow run, and keep its link."""
         entry = int(candidate.facts["runcat"])
-        self._shown[entry] = len(candidate.curve.time)
-        page = create_markdown_artifact(
+        self._n_points[entry] = len(candidate.curve.time)
+        artifact_id = create_markdown_artifact(
             page_text(candidate, pictures),
             key=f"dataset-{self._dataset_id}-source-{entry}",
             description=f"New source {entry} of dataset {self._dataset_id}",
         )
-        self._links[entry] = f"/artifacts/artifact/{page}"
+        self._links[entry] = f"/artifacts/artifact/{artifact_id}"
 
     def _write_files(self, candidate: Candidate, pictures: Pictures) -> None:
+        """Write the figures of a candidate as PNG files; a failure is logged."""
         entry = int(candidate.facts["runcat"])
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -143,18 +162,18 @@ class CandidatePages:
 
 
 def page_text(candidate: Candidate, pictures: Pictures) -> str:
-    """Write the page of a candidate in Markdown, with the pictures in it.
+    """Format the page of a candidate in Markdown, with its figures embedded.
 
     Parameters
     ----------
     candidate
-        What is known of it.
+        Properties and light curve of the candidate.
     pictures
-        Its figures.
+        Figures of the candidate.
     """
-    numbers = "\n".join(f"| {name} | {value} |" for name, value in candidate_lines(candidate))
     title = f"# New source {int(candidate.facts['runcat'])}"
-    parts = [f"{title}\n\n| | |\n|---|---|\n{numbers}", _picture("light curve", pictures.light_curve)]
+    table = markdown_table(("property", "value"), candidate_lines(candidate))
+    parts = [title, table, _picture("light curve", pictures.light_curve)]
     if pictures.cutouts:
         parts.append(_picture("cut-outs", pictures.cutouts))
     parts += [f"*Not shown: {reason}*" for reason in pictures.missing]

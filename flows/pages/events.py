@@ -1,4 +1,7 @@
-"""Events that the pipeline tells Prefect of, for automations to act on and people to be notified by."""
+"""Events of the pipeline on the Prefect server, for automations and notifications.
+
+The names of events, resources and payload fields are public: automations match them, and docs/live.md lists them.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,20 @@ IMAGE_REJECTED = "trap.image.rejected"
 TIMESTEP_FAILED = "trap.timestep.failed"
 
 MAX_NAMES = 100
-"""An event is to be small; who acts on it looks at the folder."""
+"""Maximum number of file names in an event, which is to be small. Its folder contains all images."""
 MAX_REASON = 2000
+"""Maximum number of characters of a reason."""
 MAX_CANDIDATES = 100
-"""So many new sources in one image are an error of that image; what is beyond them is counted in the last event."""
+"""Maximum number of events for the new sources of an image; the last one counts the others. More are an image error."""
 
 
 def emit_observation_arrived(folder: Path, arrivals: Sequence[Arrival]) -> None:
-    """Tell that images have come completely: one event for all that were seen at one look.
+    """Emit one event for all images of a scan that have become complete.
 
     Parameters
     ----------
     folder
-        The folder that is watched.
+        The watched folder.
     arrivals
         The images, at least one.
     """
@@ -58,59 +62,57 @@ def emit_observation_arrived(folder: Path, arrivals: Sequence[Arrival]) -> None:
 
 
 def emit_outcome(dataset_id: int, outcome: TimestepOutcome, catalogue: RunningCatalogue | None) -> None:
-    """Tell of a timestep that failed, of every image that gave nothing, and of every new-source candidate.
+    """Emit events for a failed timestep, for every image without measurements, and for every new-source candidate.
 
     Parameters
     ----------
     dataset_id
-        The dataset; every event is about it or about a part of it.
+        Number of the dataset, which is a related resource of every event.
     outcome
-        What became of a timestep.
+        Outcome of a timestep.
     catalogue
-        The dataset's, with the row numbers of the candidates; None if the timestep failed.
+        Running catalogue of the dataset, with the candidates of the timestep; None if the timestep failed.
     """
     dataset, time = f"trap.dataset.{dataset_id}", outcome.taustart_ts.isoformat()
     if outcome.failure is not None:
-        _emit(
-            TIMESTEP_FAILED,
-            f"{dataset}.timestep.{time}",
-            time,
-            dataset,
-            {"time": time, "reason": outcome.failure[:MAX_REASON]},
-        )
+        payload = {"time": time, "reason": outcome.failure[:MAX_REASON]}
+        _emit(TIMESTEP_FAILED, f"{dataset}.timestep.{time}", time, dataset, payload)
     for url, reason in outcome.left_out:
-        facts = {"time": time, "image": url, "reason": reason}
-        _emit(IMAGE_REJECTED, f"{dataset}.image.{Path(url).name}", Path(url).name, dataset, facts)
+        name = Path(url).name
+        payload = {"time": time, "image": url, "reason": reason}
+        _emit(IMAGE_REJECTED, f"{dataset}.image.{name}", name, dataset, payload)
     for image in outcome.images:
         if catalogue is not None and len(image.new_sources):
             _emit_candidates(dataset, image, catalogue)
 
 
 def _emit_candidates(dataset: str, image: ImageRecord, catalogue: RunningCatalogue) -> None:
-    new, measured = image.new_sources, image.measurements
+    """Emit an event for each new source of an image, up to the maximum number."""
+    new, measurements, metadata = image.new_sources, image.measurements, image.result.metadata
     n_more = len(new) - MAX_CANDIDATES
     for number in range(min(len(new), MAX_CANDIDATES)):
-        row, entry = int(new.measurement[number]), catalogue.entries[int(new.entry[number])]
-        ra, dec = float(measured.ra[row]), float(measured.dec[row])
-        facts: dict[str, Any] = {
-            "source": int(entry["id"]),
+        entry_id = int(catalogue.entries["id"][new.entry[number]])
+        row = int(new.measurement[number])
+        ra, dec = float(measurements.ra[row]), float(measurements.dec[row])
+        payload: dict[str, Any] = {
+            "source": entry_id,
             "ra": ra,
             "dec": dec,
-            "f_int_jy": float(measured.f_int[row]),
-            "f_int_err_jy": float(measured.f_int_err[row]),
+            "f_int_jy": float(measurements.f_int[row]),
+            "f_int_err_jy": float(measurements.f_int_err[row]),
             "sigma": float(new.sigma_rms_min[number]),
             "likely": bool(new.newsource_type[number]),
-            "time": image.result.metadata.taustart_ts.isoformat(),
-            "freq_hz": image.result.metadata.freq_eff,
-            "image": image.result.metadata.url,
+            "time": metadata.taustart_ts.isoformat(),
+            "freq_hz": metadata.freq_eff,
+            "image": metadata.url,
         }
         if number == MAX_CANDIDATES - 1 and n_more > 0:
-            facts["n_more_in_image"] = n_more
-        _emit(TRANSIENT_DETECTED, f"{dataset}.source.{entry['id']}", f"{ra:.4f} {dec:+.4f}", dataset, facts)
+            payload["n_more_in_image"] = n_more
+        _emit(TRANSIENT_DETECTED, f"{dataset}.source.{entry_id}", f"{ra:.4f} {dec:+.4f}", dataset, payload)
 
 
 def _emit(event: str, resource: str, name: str, dataset: str, payload: dict[str, Any]) -> None:
-    """Emit an event; Prefect adds the run that it is emitted in."""
+    """Emit an event about a part of a dataset. Prefect adds the current run to the related resources."""
     emit_event(
         event=event,
         resource={"prefect.resource.id": resource, "prefect.resource.name": name},

@@ -1,4 +1,4 @@
-"""Publish the timesteps of a run to Prefect as they are done: events, progress, pages of new sources."""
+"""Publication of each timestep of a run to Prefect: events, progress, and pages of new sources."""
 
 from __future__ import annotations
 
@@ -19,68 +19,70 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressArtifact", "publish_timesteps"]
 
-SECONDS_BETWEEN = 5.0
-"""An update costs some 10 ms here and on the server."""
+MIN_UPDATE_SECONDS = 5.0
+"""Minimum time between two updates of the progress. Each costs some 10 ms here and on the server."""
 
 
 def publish_timesteps(dataset: DatasetRun, workers: Executor) -> CandidatePages:
-    """Show every timestep of a run: its events, how far the run is, and the pages of new sources.
+    """Publish each timestep of a run to Prefect: events, progress and candidate pages.
+
+    Call it within the flow run.
 
     Parameters
     ----------
     dataset
-        The run; called within its flow run.
+        The run, to whose observers the publication is added.
     workers
-        Draw pictures.
+        Executor that draws the figures of new sources.
 
     Returns
     -------
-    The pages, to be stored now and then.
+    Pages of the new sources, which the caller stores at intervals.
     """
     pages = CandidatePages(dataset, workers)
 
-    def show(outcome: TimestepOutcome) -> None:
+    def publish(outcome: TimestepOutcome) -> None:
         catalogue = dataset.state.catalogue if outcome.failure is None else None
         emit_outcome(dataset.dataset_id, outcome, catalogue)
         if catalogue is not None:
             pages.collect(outcome, catalogue)
 
-    dataset.observers.append(show)
+    dataset.observers.append(publish)
     if dataset.plan.timesteps:
         dataset.observers.append(ProgressArtifact(dataset.dataset_id, len(dataset.plan.timesteps)).observe)
     return pages
 
 
 class ProgressArtifact:
-    """A bar that is moved on now and then, and at the end.
+    """A progress bar on the page of a run, updated at intervals and at the end of the run.
 
-    Made within the flow run that shows it.
+    Create it within the flow run.
 
     Parameters
     ----------
     dataset_id
-        The dataset.
+        Number of the dataset.
     n_timesteps
-        All that are to be done.
+        Number of timesteps in the plan of the run.
     """
 
     def __init__(self, dataset_id: int, n_timesteps: int) -> None:
         self._n_timesteps = n_timesteps
         self._n_done = self._n_failed = self._n_candidates = 0
-        made = create_progress_artifact(
+        artifact_id = create_progress_artifact(
             self._percent, key=f"dataset-{dataset_id}-progress", description=self._description
         )
-        self._id = cast("UUID", made)  # Prefect declares it as possibly awaitable
-        self._updated = time.monotonic()
+        self._id = cast("UUID", artifact_id)  # Prefect declares a type that includes awaitables
+        self._last_update = time.monotonic()
 
     def observe(self, outcome: TimestepOutcome) -> None:
-        """Count a timestep, and show it if the last update is some time ago."""
+        """Count a timestep, and update the bar if the last update is long enough ago or this is the last timestep."""
         self._n_done += 1
         self._n_failed += outcome.failure is not None
         self._n_candidates += sum(len(image.new_sources) for image in outcome.images)
-        if time.monotonic() - self._updated >= SECONDS_BETWEEN or self._n_done == self._n_timesteps:
+        if time.monotonic() - self._last_update >= MIN_UPDATE_SECONDS or self._n_done == self._n_timesteps:
             update_progress_artifact(self._id, self._percent, self._description)
-            self._updated = time.monotonic()
+            self._last_update = time.monotonic()
 
     @property
     def _percent(self) -> float:

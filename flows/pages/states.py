@@ -1,4 +1,7 @@
-"""What the states of runs say of them: what failed, what was left out, and why."""
+"""The final states of runs and of their groups: the result, with the number and the reasons of failures.
+
+Prefect's automations and the list of runs depend on them; the artifacts have the details.
+"""
 
 from __future__ import annotations
 
@@ -18,39 +21,42 @@ if TYPE_CHECKING:
 __all__ = ["final_state", "group_state"]
 
 MAX_MESSAGE = 500
+"""Maximum number of characters of a message."""
 
 
 def group_state(outcomes: Sequence[TimestepOutcome], n_planned: int) -> State[Any]:
-    """State of a group of timesteps: Failed where some failed, Cancelled where some were left for a later run.
+    """Return the state of a group of timesteps: Failed if one failed, Cancelled if the group was stopped early.
 
     Parameters
     ----------
     outcomes
-        Of the timesteps that were processed.
+        Outcomes of the timesteps that were processed.
     n_planned
-        How many the group has.
+        Number of timesteps in the group.
     """
     failures = [outcome for outcome in outcomes if outcome.failure is not None]
     if failures:
         return Failed(message=_failure_message(failures, len(outcomes)))
     if len(outcomes) < n_planned:
         return Cancelled(message=f"stopped after {len(outcomes)} of {n_planned} timesteps")
-    return Completed(message=f"{len(outcomes)} timesteps, {sum(len(outcome.images) for outcome in outcomes)} images")
+    n_images = sum(len(outcome.images) for outcome in outcomes)
+    return Completed(message=f"{len(outcomes)} timesteps, {n_images} images")
 
 
 def final_state(summary: RunSummary) -> State[Any]:
-    """State of a run that came to its end: Partial where images were left out, Failed where timesteps failed."""
+    """Return the state of a run that ended: Failed if timesteps failed, Partial if images were left out."""
     if summary.failures:
         return Failed(message=_failure_message(summary.failures, len(summary.outcomes)))
     n_images = len(summary.images)
     if summary.left_out:
         url, reason = summary.left_out[0]
-        message = f"{len(summary.left_out)} images left out, the first: {url}: {reason}"
+        message = f"{len(summary.left_out)} images left out; the first: {url}: {reason}"
         return Completed(name="Partial", message=message[:MAX_MESSAGE])
-    known = f", {len(summary.already_known)} known before" if summary.already_known else ""
-    return Completed(message=f"{len(summary.outcomes)} timesteps, {n_images} images{known}")
+    already_known = f", {len(summary.already_known)} already in the dataset" if summary.already_known else ""
+    return Completed(message=f"{len(summary.outcomes)} timesteps, {n_images} images{already_known}")
 
 
 def _failure_message(failures: Sequence[TimestepOutcome], n_timesteps: int) -> str:
+    """Compose a message from the time and the reason of each failure, shortened to the maximum length."""
     reasons = "; ".join(f"{time_label(outcome.taustart_ts)}: {outcome.failure}" for outcome in failures)
     return f"{len(failures)} of {n_timesteps} timesteps failed: {reasons}"[:MAX_MESSAGE]

@@ -1,8 +1,8 @@
 """Requests to stop a run: cancellation, SIGTERM, and the time limit of the run.
 
 They are checked between timesteps. After a request, the run completes the current timestep and leaves the others to a
-later run. A run that is killed instead loses its current timestep only, since a timestep is
-stored as a whole or not at all.
+later run. A run that is killed instead loses its current timestep only, since a timestep is stored as a whole or not
+at all.
 """
 
 from __future__ import annotations

@@ -332,7 +332,7 @@ def test_a_second_run_adds_nothing_and_says_so(api, make_config):
     second = run(config.with_options(persistence={"dataset_id": first.dataset_id, "description": "again, later"}))
     assert (second.outcomes, len(second.already_known), second.exit_code) == ((), 8, ExitCode.COMPLETE)
     assert rows(config) | {"dataset": None} == before  # which counts its runs
-    assert "8 known before" in api.run_of("again, later")["state"]["message"]
+    assert "8 already in the dataset" in api.run_of("again, later")["state"]["message"]
 
 
 def test_what_keeps_a_run_from_starting_is_raised_as_it_is(make_config, capfd):

@@ -57,7 +57,7 @@ def test_a_run_with_failed_timesteps_has_failed():
 
 def test_a_run_in_order_is_completed():
     state = final_state(summary(DONE, known=("old.fits",)))
-    assert (state.name, state.message) == ("Completed", "1 timesteps, 0 images, 1 known before")
+    assert (state.name, state.message) == ("Completed", "1 timesteps, 0 images, 1 already in the dataset")
 
 
 def test_messages_stay_short():

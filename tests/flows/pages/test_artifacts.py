@@ -50,7 +50,7 @@ def summary(outcomes):
 def test_group_table_has_a_row_for_every_image_and_every_failure(outcomes):
     rows = group_table(outcomes)
     statuses = [row["status"] for row in rows]
-    assert statuses == ["accepted", "rejected", "unreadable", "already known", "timestep failed"]
+    assert statuses == ["accepted", "rejected", "unreadable", "duplicate", "timestep failed"]
     assert len({tuple(row) for row in rows}) == 1
     assert (rows[0]["blind"], rows[0]["new"], rows[0]["extraction [s]"]) == (2, 0, 0.2)
     assert rows[-1]["reason"] == "ValueError: bad"
@@ -70,7 +70,11 @@ def test_summary_counts_and_names_what_was_left_out(summary, state):
     text = summary_text(summary, state.catalogue)
     lines = dict(line.strip("| ").split(" | ", 1) for line in text.splitlines() if line.count("|") == 3)
     assert (lines["timesteps"], lines["timesteps failed"]) == ("2", "1")
-    assert (lines["images accepted"], lines["images left out"], lines["images known before"]) == ("1", "2", "2")
+    assert (lines["images accepted"], lines["images left out"], lines["images already in the dataset"]) == (
+        "1",
+        "2",
+        "2",
+    )
     assert lines["sources"] == "2"
     assert "truncated" in lines["/in/torn.fits"]
 

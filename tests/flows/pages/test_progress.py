@@ -34,7 +34,7 @@ def test_the_end_is_shown_and_not_every_step(shown):
 
 
 def test_after_some_time_a_step_is_shown(shown, monkeypatch):
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(progress, "MIN_UPDATE_SECONDS", 0.0)
     bar = ProgressArtifact(1, 3)
     bar.observe(DONE)
     bar.observe(FAILED)
