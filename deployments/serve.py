@@ -1,7 +1,7 @@
-"""Run the deployments on this machine without a worker: `python deployments/serve.py [trap.toml]`, until interrupted.
+"""Serve the deployments on this machine without a worker, until interrupted: `python deployments/serve.py [trap.toml]`.
 
-The same as `trap ui --no-browser`, for a service manager: the server of PREFECT_API_URL, or a local one that is
-started; what is due runs in children of this process, and images that arrive in ./incoming are noticed.
+The script is `trap ui --no-browser` for a service manager. It uses the server of PREFECT_API_URL or starts a local one,
+runs due flows in child processes, and watches ./incoming for new images.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Events of the pipeline on the Prefect server, for automations and notifications.
 
-The names of events, resources and payload fields are public: automations match them, and docs/live.md lists them.
+The names of events, resources and payload fields are public: automations match them, and docs/live.md describes them.
 """
 
 from __future__ import annotations
