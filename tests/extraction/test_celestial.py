@@ -7,7 +7,7 @@ import pytest
 
 from trap.angles import separation
 from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes, pixel_forms
-from trap.extraction.uncertainties import ErrorColumns
+from trap.extraction.uncertainties import AxisErrors
 from trap.images.beam import Beam
 
 ONE = np.array([1.0])
@@ -16,7 +16,7 @@ ONE = np.array([1.0])
 def described(image, x, y, form, major_err=0.0, minor_err=0.0):
     x, y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
     forms = np.tile(form, (x.size, 1))
-    axes = ErrorColumns(
+    axes = AxisErrors(
         peak=x, integrated=x, major=np.full(x.size, float(major_err)), minor=np.full(x.size, float(minor_err))
     )
     return celestial_columns(image.wcs, x, y, form=forms, position_cov=axes.turned(forms).position)

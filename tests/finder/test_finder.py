@@ -6,9 +6,8 @@ from real_images import DATA, needs_real_images
 
 from trap.catalogues import Flag
 from trap.errors import ImageError
-from trap.finder.finder import find_by_fdr, find_by_threshold, with_holes
+from trap.finder.finder import find_by_fdr, find_by_threshold, measure_detected_in, measure_positions, with_holes
 from trap.finder.maps import significance_map
-from trap.finder.positions import measure_detected_in, measure_positions
 from trap.images.image import Image
 
 

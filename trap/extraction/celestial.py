@@ -1,8 +1,8 @@
-"""From pixels to the sky: positions, ellipses and their errors, through the image's full projection.
+"""From pixels to the sky: positions, ellipses and their errors, through the full projection of the image.
 
-An ellipse is carried as the three coefficients (a, b, c) of the exponent of a Gaussian,
-exp(-½ (a u² + 2 b u v + c v²)) at the offset (u, v) from its centre. In that form it goes through
-any linear map, so rotated, sheared and non-square pixels need no case of their own.
+An ellipse is represented by the three coefficients (a, b, c) of the exponent of a Gaussian,
+exp(-½ (a u² + 2 b u v + c v²)) at the offset (u, v) from its centre. Such a form can be transformed
+by any linear map, so rotated, sheared and non-square pixels need no special cases.
 """
 
 from __future__ import annotations
@@ -21,17 +21,38 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 
-__all__ = ["HWHM_PER_SIGMA", "beam_form", "celestial_columns", "ellipse_axes", "pixel_forms", "sky_ellipses"]
+__all__ = [
+    "HWHM_PER_SIGMA",
+    "beam_form",
+    "celestial_columns",
+    "ellipse_axes",
+    "largest_eigenvalue",
+    "pixel_forms",
+    "sky_ellipses",
+    "wrap_position_angle",
+]
 
 HWHM_PER_SIGMA = float(np.sqrt(2 * np.log(2)))
 """Half width at half maximum of a Gaussian over its standard deviation."""
 
 
 def beam_form(beam: Beam, wcs: WCS) -> Array:
-    """(3,) pix⁻² — coefficients of the restoring beam's exponent in pixels.
+    """Express the restoring beam in pixels.
 
-    Taken at the reference position of the projection, as the beam is one shape in the projected
-    image: the one that it was restored with.
+    The beam has one shape in the projected image, with which the image was restored. Its shape is
+    computed at the reference position of the projection.
+
+    Parameters
+    ----------
+    beam
+        Restoring beam on the sky.
+    wcs
+        Projection of the image.
+
+    Returns
+    -------
+    (3,) pix⁻²
+        Coefficients (a, b, c) of the exponent.
     """
     # With increments of one degree the axes are east and north themselves.
     on_sky = np.array([beam.quadratic_form(1.0, 1.0)])
@@ -39,8 +60,21 @@ def beam_form(beam: Beam, wcs: WCS) -> Array:
     return form
 
 
+def largest_eigenvalue(form: ArrayLike) -> Array:
+    """Compute the largest eigenvalue of forms, which is 1/σ² along the minor axis.
+
+    Parameters
+    ----------
+    form
+        (..., 3) — coefficients (a, b, c).
+    """
+    a, b, c = np.moveaxis(np.asarray(form, float), -1, 0)
+    eigenvalue: Array = (a + c) / 2 + np.hypot((a - c) / 2, b)
+    return eigenvalue
+
+
 def ellipse_axes(form: ArrayLike) -> tuple[Array, Array, Array]:
-    """Semi-axes at half maximum and the direction of the major one.
+    """Compute the semi-axes at half maximum, and the direction of the major axis.
 
     Parameters
     ----------
@@ -50,14 +84,13 @@ def ellipse_axes(form: ArrayLike) -> tuple[Array, Array, Array]:
     Returns
     -------
     semimajor, semiminor
-        (...) — in the unit whose inverse square the coefficients have.
+        (...) — in the unit whose inverse square is the unit of the coefficients.
     angle
         (...) rad — from the first axis towards the second, in (-π/2, π/2].
     """
     a, b, c = np.moveaxis(np.asarray(form, float), -1, 0)
-    middle, half_range = (a + c) / 2, np.hypot((a - c) / 2, b)
-    largest = middle + half_range
-    # The product of the eigenvalues is the determinant: no cancellation in elongated shapes.
+    largest = largest_eigenvalue(form)
+    # The product of the eigenvalues is the determinant. Their difference would cancel in elongated shapes.
     smallest = (a * c - b**2) / largest
     return HWHM_PER_SIGMA / np.sqrt(smallest), HWHM_PER_SIGMA / np.sqrt(largest), np.arctan2(-2 * b, c - a) / 2
 
@@ -68,7 +101,7 @@ def celestial_columns(wcs: WCS, x: Array, y: Array, *, form: Array, position_cov
     Parameters
     ----------
     wcs
-        Projection; array indices are its pixels with origin 0.
+        Projection of the image; array indices are its pixels with origin 0.
     x, y
         (n,) pix — centres.
     form
@@ -84,35 +117,44 @@ def celestial_columns(wcs: WCS, x: Array, y: Array, *, form: Array, position_cov
     """
     ra, dec = wcs.all_pix2world(x, y, 0)
     to_sky = _jacobians(wcs, x, y)
-    semimajor, semiminor, angle = ellipse_axes(_transformed(form, np.asarray(np.linalg.inv(to_sky), float)))
+    semimajor, semiminor, pa = _sky_axes(form, to_sky)
     xx, xy, yy = position_cov.T
-    east, north = (
-        np.sqrt(step[:, 0] ** 2 * xx + 2 * step[:, 0] * step[:, 1] * xy + step[:, 1] ** 2 * yy)
-        for step in (to_sky[:, 0], to_sky[:, 1])
-    )
+
+    def error_along(gradient: Array) -> Array:
+        """Propagate the position errors to a direction with the given gradient, (n, 2) deg/pix."""
+        along_x, along_y = gradient[:, 0], gradient[:, 1]
+        error: Array = np.sqrt(along_x**2 * xx + 2 * along_x * along_y * xy + along_y**2 * yy)
+        return error
+
     return {
         "ra": wrap_ra(ra),
         "dec": dec,
-        "ew_fit_err": east,
-        "ns_fit_err": north,
-        "semimajor": semimajor * 3600,
-        "semiminor": semiminor * 3600,
-        # The angle runs from east to north, the position angle from north to east.
-        "pa": _wrapped(90 - np.degrees(angle)),
+        "ew_fit_err": error_along(to_sky[:, 0]),
+        "ns_fit_err": error_along(to_sky[:, 1]),
+        "semimajor": semimajor,
+        "semiminor": semiminor,
+        "pa": pa,
     }
 
 
 def pixel_forms(wcs: WCS, x: Array, y: Array, *, semimajor: Array, semiminor: Array, pa: Array) -> Array:
-    """(n, 3) pix⁻² — coefficients of Gaussians described on the sky, undoing :func:`celestial_columns`.
+    """Express Gaussians on the sky in pixels: the inverse of :func:`sky_ellipses`.
 
     Parameters
     ----------
+    wcs
+        Projection of the image.
     x, y
         (n,) pix — centres.
     semimajor, semiminor
         (n,) arcsec — semi-axes at half maximum.
     pa
         (n,) deg — position angle of the major axis, north through east.
+
+    Returns
+    -------
+    (n, 3) pix⁻²
+        Coefficients of the exponents.
     """
     along, across = (HWHM_PER_SIGMA * 3600 / semimajor) ** 2, (HWHM_PER_SIGMA * 3600 / semiminor) ** 2
     sin, cos = np.sin(np.radians(pa)), np.cos(np.radians(pa))
@@ -123,14 +165,16 @@ def pixel_forms(wcs: WCS, x: Array, y: Array, *, semimajor: Array, semiminor: Ar
 
 
 def sky_ellipses(wcs: WCS, x: Array, y: Array, form: Array) -> tuple[Array, Array, Array]:
-    """Axes on the sky of Gaussians in pixels.
+    """Compute the axes on the sky of Gaussians in pixels.
 
     Parameters
     ----------
+    wcs
+        Projection of the image.
     x, y
         (n,) pix — centres.
     form
-        (n, 3) pix⁻² — coefficients of the exponents; (3,) for one shape everywhere.
+        (n, 3) pix⁻² — coefficients of the exponents; (3,) for one shape at all positions.
 
     Returns
     -------
@@ -139,14 +183,26 @@ def sky_ellipses(wcs: WCS, x: Array, y: Array, form: Array) -> tuple[Array, Arra
     pa
         (n,) deg — position angle of the major axis in [0, 180), north through east.
     """
-    to_pixels = np.asarray(np.linalg.inv(_jacobians(wcs, x, y)), float)
-    semimajor, semiminor, angle = ellipse_axes(_transformed(np.broadcast_to(form, (len(x), 3)), to_pixels))
+    return _sky_axes(np.broadcast_to(form, (len(x), 3)), _jacobians(wcs, x, y))
+
+
+def wrap_position_angle(angle: Array) -> Array:
+    """Wrap position angles in deg to [0, 180)."""
+    wrapped = np.mod(angle, 180.0)
+    # A tiny negative angle rounds up to exactly 180.
+    return np.where(wrapped >= 180.0, 0.0, wrapped)
+
+
+def _sky_axes(form: Array, to_sky: Array) -> tuple[Array, Array, Array]:
+    """Compute semi-axes in arcsec and position angles in deg from forms in pixels and the local Jacobians."""
+    to_pixels = np.asarray(np.linalg.inv(to_sky), float)
+    semimajor, semiminor, angle = ellipse_axes(_transformed(form, to_pixels))
     # The angle runs from east to north, the position angle from north to east.
-    return semimajor * 3600, semiminor * 3600, _wrapped(90 - np.degrees(angle))
+    return semimajor * 3600, semiminor * 3600, wrap_position_angle(90 - np.degrees(angle))
 
 
 def _jacobians(wcs: WCS, x: Array, y: Array) -> Array:
-    """(n, 2, 2) deg/pix — true angles to the east and to the north per step along x and y."""
+    """Compute the true angles to the east and north per step along x and y: (n, [east, north], [x, y]) deg/pix."""
     steps = []
     for step_x, step_y in ((0.5, 0.0), (0.0, 0.5)):
         ahead = wcs.all_pix2world(x + step_x, y + step_y, 0)
@@ -155,15 +211,8 @@ def _jacobians(wcs: WCS, x: Array, y: Array) -> Array:
     return np.stack(steps, axis=-1)
 
 
-def _wrapped(angle: Array) -> Array:
-    """Position angles in [0, 180)."""
-    wrapped = np.mod(angle, 180.0)
-    # A tiny negative angle rounds up to exactly 180.
-    return np.where(wrapped >= 180.0, 0.0, wrapped)
-
-
 def _transformed(form: Array, matrices: Array) -> Array:
-    """(n, 3) — coefficients in the coordinates that the (n, 2, 2) matrices turn into the present ones."""
+    """Transform forms (n, 3) to new coordinates; the (n, 2, 2) matrices map the new coordinates to the present ones."""
     a, b, c = form.T
     matrix = np.stack([np.stack([a, b], -1), np.stack([b, c], -1)], -2)
     turned = np.swapaxes(matrices, -1, -2) @ matrix @ matrices

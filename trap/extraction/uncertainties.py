@@ -1,10 +1,10 @@
-"""How far a measurement may be off: 1σ errors of peaks, fluxes and positions.
+"""1σ errors of peaks, flux densities and positions.
 
 Noise in a radio image is correlated over the beam, so errors do not shrink with the number of
-pixels. What a fit may be off by follows from the noise and its autocorrelation as measured in the
-image itself; Condon's (1997) formulas, which interpolate, are there for comparison.
+pixels. The errors of a fit follow from the noise and its autocorrelation, both measured in the image
+itself. Condon's (1997) formulas, which interpolate, are available for comparison.
 
-Unlike TraP's, no flux density is corrected for a noise bias: that correction, p' = p - σ²/p,
+Unlike in TraP, flux densities are not corrected for a noise bias: the correction, p' = p - σ²/p,
 diverges at low S/N.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "ErrorColumns",
+    "AxisErrors",
     "Errors",
     "correlated_errors",
     "forced_fit_errors",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ErrorColumns:
+class AxisErrors:
     """1σ errors of Gaussians.
 
     Parameters
@@ -53,9 +53,9 @@ class ErrorColumns:
     major: Array
     minor: Array
 
-    def where(self, condition: NDArray[np.bool_], other: ErrorColumns) -> ErrorColumns:
+    def where(self, condition: NDArray[np.bool_], other: AxisErrors) -> AxisErrors:
         """Take these rows where ``condition`` holds, and those of ``other`` elsewhere."""
-        return ErrorColumns(
+        return AxisErrors(
             peak=np.where(condition, self.peak, other.peak),
             integrated=np.where(condition, self.integrated, other.integrated),
             major=np.where(condition, self.major, other.major),
@@ -103,31 +103,34 @@ class Errors:
 
 
 def correlated_errors(covariance: Array, sources: Gaussians, flux: Array, *, rms: Array) -> Errors:
-    """Errors from the covariance of the fitted parameters.
+    """Compute errors from the covariance of the fitted parameters.
 
     Parameters
     ----------
     covariance
-        (n, 6, 6) — of peak, x, y, a, b, c, for noise of 1 Jy/beam; zero for what was not free.
+        (n, 6, 6) — covariance of peak, x, y, a, b, c for noise of 1 Jy/beam; zero for fixed
+        parameters.
+    sources
+        (n,) — fitted Gaussians.
     flux
-        (n,) Jy — F ∝ peak / √(a c - b²).
+        (n,) Jy — integrated flux densities, F ∝ peak / √(a c - b²).
     rms
         (n,) Jy/beam — local noise.
     """
     a, b, c = sources.form.T
     determinant = a * c - b**2
-    nothing = np.zeros_like(a)
-    # dF/F
-    slope = np.column_stack(
-        [1 / sources.peak, nothing, nothing, -c / (2 * determinant), b / determinant, -a / (2 * determinant)]
+    zero = np.zeros_like(a)
+    # d(ln F) by peak, x, y, a, b, c.
+    gradient = np.column_stack(
+        [1 / sources.peak, zero, zero, -c / (2 * determinant), b / determinant, -a / (2 * determinant)]
     )
-    share = np.einsum("ni,nij,nj->n", slope, covariance, slope)
-    place = np.column_stack([covariance[:, 1, 1], covariance[:, 1, 2], covariance[:, 2, 2]])
+    relative_variance = np.einsum("ni,nij,nj->n", gradient, covariance, gradient)
+    position_cov = np.column_stack([covariance[:, 1, 1], covariance[:, 1, 2], covariance[:, 2, 2]])
     with np.errstate(invalid="ignore"):
         return Errors(
             peak=rms * np.sqrt(covariance[:, 0, 0]),
-            integrated=rms * np.abs(flux) * np.sqrt(share),
-            position=rms[:, np.newaxis] ** 2 * place,
+            integrated=rms * np.abs(flux) * np.sqrt(relative_variance),
+            position=rms[:, np.newaxis] ** 2 * position_cov,
         )
 
 
@@ -139,37 +142,35 @@ def gaussian_fit_errors(
     axes: tuple[Array, Array],
     beam_axes: tuple[float, float],
     is_beam_shaped: NDArray[np.bool_] | bool = False,
-) -> ErrorColumns:
-    """Errors of a fit in which everything is free: Condon (1997), eq. 21, with the ρ of eq. 41.
+) -> AxisErrors:
+    """Compute the errors of a fit with all parameters free: Condon (1997), eq. 21, with the ρ of eq. 41.
 
-    Position errors are Condon's, which TraP (after NVSS, eq. 25) takes √2 larger.
+    Position errors are Condon's. TraP's are √2 larger (after NVSS, eq. 25).
 
     Parameters
     ----------
     peak, flux
-        (n,) Jy/beam and Jy
+        (n,) Jy/beam and Jy — peaks and integrated flux densities.
     rms
         (n,) Jy/beam — local noise.
     axes
         (n,) pix each — fitted semi-axes at half maximum, major and minor.
     beam_axes
-        pix — those of the beam.
+        pix — semi-axes of the beam at half maximum.
     is_beam_shaped
         (n,) — whether the shape was fixed, so that the integrated flux density has the relative error of the peak.
     """
-    (a, b), (beam_a, beam_b) = axes, beam_axes
+    a, b = axes
 
-    def rho(major_power: float, minor_power: float) -> Array:
-        # Half widths of source over full widths of beam: the factor 1/4 of Condon's ρ².
-        smoothing = (1 + (beam_a / a) ** 2) ** major_power * (1 + (beam_b / b) ** 2) ** minor_power
-        squared: Array = a * b / (4 * beam_a * beam_b) * smoothing * (peak / rms) ** 2
+    def rho(powers: tuple[float, float]) -> Array:
+        squared: Array = condon_rho_squared(axes, beam_axes, powers) * (peak / rms) ** 2
         return np.sqrt(squared)
 
-    rho_major, rho_minor, rho_peak = rho(2.5, 0.5), rho(0.5, 2.5), rho(1.5, 1.5)
-    shape_share = np.where(is_beam_shaped, 0.0, 2 / rho_major**2 + 2 / rho_minor**2)
-    return ErrorColumns(
+    rho_major, rho_minor, rho_peak = rho(MAJOR_AXIS_POWERS), rho(MINOR_AXIS_POWERS), rho(PEAK_POWERS)
+    axes_variance = np.where(is_beam_shaped, 0.0, 2 / rho_major**2 + 2 / rho_minor**2)
+    return AxisErrors(
         peak=np.sqrt(2) * np.abs(peak) / rho_peak,
-        integrated=np.abs(flux) * _flux_error_share(2 / rho_peak**2, shape_share, axes, beam_axes),
+        integrated=np.abs(flux) * _relative_flux_error(2 / rho_peak**2, axes_variance, axes, beam_axes),
         major=a / (np.sqrt(np.log(2)) * rho_major),
         minor=b / (np.sqrt(np.log(2)) * rho_minor),
     )
@@ -184,60 +185,108 @@ def moments_errors(
     beam_axes: tuple[float, float],
     threshold: Array,
     peak_variance: float,
-) -> ErrorColumns:
-    """Errors of a measurement by moments, as TraP takes them (TF §5.8; Spreeuw 2010).
+) -> AxisErrors:
+    """Compute the errors of a measurement by moments, as in TraP (TF §5.8; Spreeuw 2010).
 
-    Position errors without the factor √2, as in :func:`gaussian_fit_errors`.
+    Position errors lack TraP's factor √2, as in :func:`gaussian_fit_errors`.
 
     Parameters
     ----------
-    peak, flux, rms, axes, beam_axes
-        See :func:`gaussian_fit_errors`.
+    peak, flux
+        (n,) Jy/beam and Jy — peaks and integrated flux densities.
+    rms
+        (n,) Jy/beam — local noise.
+    axes
+        (n,) pix each — semi-axes at half maximum, major and minor.
+    beam_axes
+        pix — semi-axes of the beam at half maximum.
     threshold
         (n,) Jy/beam — analysis threshold, positive.
     peak_variance
         V_max of :func:`trap.extraction.moments.peak_correction`.
     """
     (a, b), (beam_a, beam_b) = axes, beam_axes
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = peak / threshold
-        # Mean of the part above the threshold in the logarithm; its limit where there is next to none.
-        height = np.where(np.abs(ratio - 1) > 1e-6, (peak - threshold) / np.log(ratio), peak)
+    height = logarithmic_mean(peak, threshold)
     rho_squared = 4 * a * b / (np.log(2) * beam_a * beam_b) * (height / rms) ** 2
     peak_err = np.sqrt(rms**2 + peak_variance * peak**2)
-    return ErrorColumns(
+    return AxisErrors(
         peak=peak_err,
-        integrated=np.abs(flux) * _flux_error_share((peak_err / peak) ** 2, 4 / rho_squared, axes, beam_axes),
+        integrated=np.abs(flux) * _relative_flux_error((peak_err / peak) ** 2, 4 / rho_squared, axes, beam_axes),
         major=a / np.sqrt(np.log(2) * rho_squared),
         minor=b / np.sqrt(np.log(2) * rho_squared),
     )
 
 
-def _flux_error_share(
-    peak_share_squared: Array, axes_share_squared: Array, axes: tuple[Array, Array], beam_axes: tuple[float, float]
+def condon_rho_squared(
+    axes: tuple[Array, Array], beam_axes: tuple[float, float] | tuple[Array, Array], powers: tuple[float, float]
 ) -> Array:
-    """σ_F/F from the relative variances of the peak and of the two axes: Condon (1997), eq. 35."""
-    (a, b), (beam_a, beam_b) = axes, beam_axes
-    return np.sqrt(peak_share_squared + beam_a * beam_b / (a * b) * axes_share_squared)
-
-
-def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: tuple[float, float]) -> ErrorColumns:
-    """Errors of a beam-shaped fit at a given position.
-
-    The position has no error of its own; as TraP does, it is given that of a free fit to a source
-    of the same S/N (:func:`gaussian_fit_errors` × √2), and of S/N 1 where there is none.
+    """Compute ρ² of Condon (1997), eq. 41, for a fit of S/N 1; ρ is proportional to the S/N.
 
     Parameters
     ----------
-    peak, rms
-        (n,) Jy/beam
+    axes
+        (n,) each — fitted semi-axes at half maximum, major and minor.
+    beam_axes
+        Semi-axes of the beam at half maximum, in the same unit.
+    powers
+        Exponents of the major and the minor term: ``MAJOR_AXIS_POWERS``, ``MINOR_AXIS_POWERS`` or
+        ``PEAK_POWERS``.
+    """
+    (a, b), (beam_a, beam_b) = axes, beam_axes
+    major_power, minor_power = powers
+    smoothing = (1 + (beam_a / a) ** 2) ** major_power * (1 + (beam_b / b) ** 2) ** minor_power
+    # Half widths of the source over full widths of the beam give the factor 1/4 of Condon's ρ².
+    rho_squared: Array = a * b / (4 * beam_a * beam_b) * smoothing
+    return rho_squared
+
+
+def logarithmic_mean(peak: Array, threshold: Array | float) -> Array:
+    """Average the brightness between threshold and peak evenly in its logarithm (Spreeuw 2010).
+
+    Parameters
+    ----------
+    peak
+        (n,) — peaks.
+    threshold
+        (n,), or one for all — thresholds, in the same unit.
+
+    Returns
+    -------
+    (n,)
+        (peak - threshold) / (ln peak - ln threshold), or its limit, the peak, if both are nearly equal.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = peak / threshold
+        return np.where(np.abs(ratio - 1) > 1e-6, (peak - threshold) / np.log(ratio), peak)
+
+
+def _relative_flux_error(
+    peak_variance: Array, axes_variance: Array, axes: tuple[Array, Array], beam_axes: tuple[float, float]
+) -> Array:
+    """Compute σ_F/F from the relative variances of the peak and of the two axes: Condon (1997), eq. 35."""
+    (a, b), (beam_a, beam_b) = axes, beam_axes
+    return np.sqrt(peak_variance + beam_a * beam_b / (a * b) * axes_variance)
+
+
+def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: tuple[float, float]) -> AxisErrors:
+    """Compute the errors of a beam-shaped fit at a given position.
+
+    The position is fixed. As in TraP, it gets the position error of a free fit to a source of the
+    same S/N (:func:`gaussian_fit_errors` × √2), or of S/N 1 for a fainter source.
+
+    Parameters
+    ----------
+    peak
+        (n,) Jy/beam — fitted peaks.
+    rms
+        (n,) Jy/beam — local noise.
     variance
-        (n,) — of the peak, in units of rms².
+        (n,) — variance of the peak, in units of rms².
     beam_axes
         pix — semi-axes of the beam at half maximum.
     """
     peak_err = rms * np.sqrt(variance)
     per_axis = 1.0 / (np.sqrt(np.log(2)) * np.maximum(np.abs(peak) / rms, 1.0))
-    return ErrorColumns(
+    return AxisErrors(
         peak=peak_err, integrated=peak_err, major=beam_axes[0] * per_axis, minor=beam_axes[1] * per_axis
     )

@@ -1,1 +1,1 @@
-"""The source finder on its own: thresholds, false discovery rate, shapes, maps and products of single images."""
+"""The stand-alone source finder: thresholds, false discovery rates, shapes, maps and products of single images."""

@@ -1,4 +1,4 @@
-"""Images made of an extraction: what was taken for noise, for islands and for sources, and what is left."""
+"""Maps of an extraction: significance, islands, model and residuals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from trap.extraction.celestial import HWHM_PER_SIGMA, ellipse_axes, pixel_forms
 from trap.extraction.field import measured_mask
+from trap.extraction.gaussian import REACH_SIGMA
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -21,12 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["island_map", "model_map", "residual_map", "significance_map"]
 
-REACH_SIGMA = 6.0
-"""Where a Gaussian ends, in its own σ: at 1.5e-8 of its peak (TraP's residual maps, too)."""
-
 
 def significance_map(image: Image, background: Background, config: SourceExtractionConfig) -> NDArray[np.float32]:
-    """(ny, nx) — brightness above the background over the local noise; NaN where the image is not searched."""
+    """Compute the brightness above the background over the local noise.
+
+    Parameters
+    ----------
+    image
+        Image of the extraction.
+    background
+        Background level and noise of the image.
+    config
+        Extraction settings, which define the searched area.
+
+    Returns
+    -------
+    (ny, nx) σ
+        NaN outside the searched area.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         significance = (image.data - background.mean_map()) / background.rms_map()
     significance[measured_mask(image.data, config)] = np.nan
@@ -34,22 +47,22 @@ def significance_map(image: Image, background: Background, config: SourceExtract
 
 
 def island_map(significance: NDArray[np.float32], *, detection: float, analysis: float) -> NDArray[np.int32]:
-    """Number the islands: connected pixels above the analysis threshold that reach the detection threshold.
+    """Number the islands: connected pixels above the analysis threshold, one of them above the detection threshold.
 
     Parameters
     ----------
     significance
-        (ny, nx) — from :func:`significance_map`.
+        (ny, nx) σ — from :func:`significance_map`.
     detection, analysis
         σ — the two thresholds.
 
     Returns
     -------
     (ny, nx)
-        0 outside islands, else 1, 2, … in the order of their first pixels, row by row: the column
-        ``island`` of the measurements.
+        0 outside islands. Islands are numbered 1, 2, … in the order of their first pixels, row by row,
+        like the column ``island`` of the measurements.
     """
-    # Both thresholds are inclusive; NaN is above neither.
+    # Both thresholds are inclusive. NaN is above neither.
     labels, n_labels = ndimage.label(significance >= analysis, structure=np.ones((3, 3)))
     is_kept = np.zeros(n_labels + 1, bool)
     is_kept[labels[significance >= detection]] = True
@@ -58,16 +71,16 @@ def island_map(significance: NDArray[np.float32], *, detection: float, analysis:
 
 
 def model_map(measurements: Measurements, wcs: WCS, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Draw the measured sources, each in a box that reaches to 6 σ.
+    """Draw the measured sources, each in a box that reaches to 6 σ (as in TraP's residual maps).
 
     Parameters
     ----------
     measurements
-        Rows without a flux density are left out.
+        Sources to draw. Rows without a flux density are skipped.
     wcs
         Projection of the image.
     shape
-        (ny, nx) of the image.
+        Numbers of rows and columns of the image.
 
     Returns
     -------
@@ -75,23 +88,40 @@ def model_map(measurements: Measurements, wcs: WCS, shape: tuple[int, int]) -> N
     """
     model = np.zeros(shape)
     columns = (measurements.x, measurements.y, measurements.f_peak, measurements.semimajor, measurements.semiminor)
-    drawn = measurements.take(np.asarray(np.isfinite(columns).all(axis=0)))
-    forms = pixel_forms(wcs, drawn.x, drawn.y, semimajor=drawn.semimajor, semiminor=drawn.semiminor, pa=drawn.pa)
+    sources = measurements.take(np.asarray(np.isfinite(columns).all(axis=0)))
+    forms = pixel_forms(
+        wcs, sources.x, sources.y, semimajor=sources.semimajor, semiminor=sources.semiminor, pa=sources.pa
+    )
     reach = np.ceil(REACH_SIGMA / HWHM_PER_SIGMA * ellipse_axes(forms)[0]).astype(int)
-    # One by one, as each has a box of its own.
-    for x, y, peak, (a, b, c), half in zip(drawn.x, drawn.y, drawn.f_peak, forms, reach, strict=True):
-        rows, columns_ = _box(y, half, shape[0]), _box(x, half, shape[1])
-        u, v = np.arange(columns_.start, columns_.stop) - x, (np.arange(rows.start, rows.stop) - y)[:, np.newaxis]
-        model[rows, columns_] += peak * np.exp(-(a * u**2 + 2 * b * u * v + c * v**2) / 2)
+    # A loop, as the boxes differ in size.
+    for x, y, peak, (a, b, c), half in zip(sources.x, sources.y, sources.f_peak, forms, reach, strict=True):
+        x_box, y_box = _box(x, half, shape[1]), _box(y, half, shape[0])
+        u, v = np.arange(x_box.start, x_box.stop) - x, (np.arange(y_box.start, y_box.stop) - y)[:, np.newaxis]
+        model[y_box, x_box] += peak * np.exp(-(a * u**2 + 2 * b * u * v + c * v**2) / 2)
     return model.astype(np.float32)
 
 
 def residual_map(image: Image, background: Background, model: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(ny, nx) Jy/beam — the image without its background and its sources; NaN where it has no value."""
+    """Subtract the background and the sources from an image.
+
+    Parameters
+    ----------
+    image
+        Image of the extraction.
+    background
+        Background level of the image.
+    model
+        (ny, nx) Jy/beam — sources, from :func:`model_map`.
+
+    Returns
+    -------
+    (ny, nx) Jy/beam
+        NaN in pixels without a value.
+    """
     return np.asarray(image.data - background.mean_map() - model, np.float32)
 
 
 def _box(centre: float, half: int, size: int) -> slice:
-    """The part of an axis that a source reaches; empty where it lies beyond the ends."""
+    """Return the range of pixels along an axis that a source reaches; empty if it lies off the image."""
     middle = round(centre)
     return slice(min(max(middle - half, 0), size), max(min(middle + half + 1, size), 0))

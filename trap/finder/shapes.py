@@ -1,7 +1,7 @@
-"""How well the shapes of sources are known, and what is left of them without the beam.
+"""Errors of fitted shapes, and shapes deconvolved from the beam.
 
-Made from a finished table of measurements, for those who ask about shapes: the pipeline itself
-follows point sources.
+They are computed from a finished table of measurements. The pipeline follows point sources and does
+not need them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ import numpy as np
 
 from trap.catalogues import FitType
 from trap.extraction.celestial import beam_form, sky_ellipses
+from trap.extraction.uncertainties import (
+    MAJOR_AXIS_POWERS,
+    MINOR_AXIS_POWERS,
+    condon_rho_squared,
+    logarithmic_mean,
+)
 from trap.finder.deconvolve import Ellipses, deconvolution_errors, deconvolve
 from trap.tables import ColumnTable, column
 
@@ -28,38 +34,47 @@ if TYPE_CHECKING:
 __all__ = ["SourceShapes", "fit_shape_errors", "measure_shapes", "moments_shape_errors"]
 
 SAME_SHAPE = 1e-6
-"""Relative difference of axes up to which a shape is the beam's, given to the source and not measured."""
+"""Relative difference of axes up to which a shape counts as the beam's, and so as not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceShapes(ColumnTable):
     """Errors of fitted shapes, and shapes deconvolved from the beam: one row per measurement."""
 
-    semimajor_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semimajor; NaN where it is the beam's.")
-    semiminor_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semiminor; NaN where it is the beam's.")
-    pa_err: NDArray[np.float64] = column("f8", "deg", "1σ error of pa, at most 90; NaN where it is the beam's.")
+    semimajor_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semimajor; NaN if the shape is the beam's.")
+    semiminor_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semiminor; NaN if the shape is the beam's.")
+    pa_err: NDArray[np.float64] = column("f8", "deg", "1σ error of pa, at most 90; NaN if the shape is the beam's.")
     semimajor_dc: NDArray[np.float64] = column(
         "f8", "arcsec", "Deconvolved semi-major axis at half maximum; 0 if unresolved."
     )
-    semimajor_dc_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semimajor_dc; NaN where not known.")
+    semimajor_dc_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semimajor_dc; NaN if unknown.")
     semiminor_dc: NDArray[np.float64] = column(
         "f8", "arcsec", "Deconvolved semi-minor axis at half maximum; 0 if unresolved."
     )
-    semiminor_dc_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semiminor_dc; NaN where not known.")
+    semiminor_dc_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semiminor_dc; NaN if unknown.")
     pa_dc: NDArray[np.float64] = column("f8", "deg", "Position angle of the deconvolved major axis; 0 if unresolved.")
-    pa_dc_err: NDArray[np.float64] = column("f8", "deg", "1σ error of pa_dc, at most 90; NaN where not known.")
-    n_unresolved: NDArray[np.int16] = column("i2", "", "Axes, 0 to 2, that are no longer than the beam's.")
+    pa_dc_err: NDArray[np.float64] = column("f8", "deg", "1σ error of pa_dc, at most 90; NaN if unknown.")
+    n_unresolved: NDArray[np.int16] = column("i2", "", "Number of axes, 0 to 2, that are no longer than the beam's.")
 
 
 def measure_shapes(measurements: Measurements, image: Image, config: SourceExtractionConfig) -> SourceShapes:
-    """Deconvolve the sources of an image from the beam as it is seen at each of them.
+    """Deconvolve the sources of an image from the beam, and compute the errors of their shapes.
+
+    The beam is one shape in the projected image, so its shape on the sky differs between the sources.
 
     Parameters
     ----------
     measurements
-        Of this image, from a blind extraction or at given positions.
+        Measurements of the image, from a blind extraction or at given positions.
+    image
+        Image of the measurements.
     config
-        With which they were measured.
+        Extraction settings of the measurements.
+
+    Returns
+    -------
+    SourceShapes
+        One row a measurement.
 
     Raises
     ------
@@ -91,7 +106,7 @@ def measure_shapes(measurements: Measurements, image: Image, config: SourceExtra
 
 
 def fit_shape_errors(shape: Ellipses, beam: Ellipses, *, signal_to_noise: Array) -> Ellipses:
-    """Errors of the shape of a Gaussian fit: Condon (1997), eq. 21, with the ρ of eq. 41.
+    """Compute the errors of the shape of a Gaussian fit: Condon (1997), eq. 21, with the ρ of eq. 41.
 
     Parameters
     ----------
@@ -103,57 +118,61 @@ def fit_shape_errors(shape: Ellipses, beam: Ellipses, *, signal_to_noise: Array)
     Returns
     -------
     errors
-        (n,) — axes in the same unit, angle in deg.
+        (n,) — 1σ errors: axes in the same unit, angle in deg.
     """
-    (a, b), (beam_a, beam_b) = (shape.major, shape.minor), (beam.major, beam.minor)
+    axes, beam_axes = (shape.major, shape.minor), (beam.major, beam.minor)
 
-    def rho(major_power: float, minor_power: float) -> Array:
-        smoothing = (1 + (beam_a / a) ** 2) ** major_power * (1 + (beam_b / b) ** 2) ** minor_power
-        root: Array = np.sqrt(a * b / (4 * beam_a * beam_b) * smoothing) * signal_to_noise
+    def rho(powers: tuple[float, float]) -> Array:
+        root: Array = np.sqrt(condon_rho_squared(axes, beam_axes, powers)) * signal_to_noise
         return root
 
-    return _from_rho(shape, rho(2.5, 0.5), rho(0.5, 2.5))
+    return _errors_from_rho(shape, rho(MAJOR_AXIS_POWERS), rho(MINOR_AXIS_POWERS))
 
 
 def moments_shape_errors(shape: Ellipses, beam: Ellipses, *, signal_to_noise: Array, threshold: float) -> Ellipses:
-    """Errors of a shape from moments, as TraP takes them (TF §5.8; Spreeuw 2010).
+    """Compute the errors of a shape from moments, as in TraP (TF §5.8; Spreeuw 2010).
 
     Parameters
     ----------
-    shape, beam, signal_to_noise
-        See :func:`fit_shape_errors`.
+    shape, beam
+        (n,) — semi-axes at half maximum of source and beam, in one unit.
+    signal_to_noise
+        (n,) — peak over local noise.
     threshold
-        Analysis threshold, in σ.
+        σ — analysis threshold.
+
+    Returns
+    -------
+    errors
+        (n,) — 1σ errors: axes in the same unit, angle in deg.
     """
-    ratio = signal_to_noise / threshold
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Mean height above the threshold in the logarithm; its limit where there is next to nothing above.
-        height = np.where(np.abs(ratio - 1) > 1e-6, (signal_to_noise - threshold) / np.log(ratio), signal_to_noise)
+    height = logarithmic_mean(signal_to_noise, threshold)
     rho = 2 * np.sqrt(shape.major * shape.minor / (np.log(2) * beam.major * beam.minor)) * height
-    return _from_rho(shape, rho, rho)
+    return _errors_from_rho(shape, rho, rho)
 
 
-def _from_rho(shape: Ellipses, rho_major: Array, rho_minor: Array) -> Ellipses:
+def _errors_from_rho(shape: Ellipses, rho_major: Array, rho_minor: Array) -> Ellipses:
+    """Compute the errors of axes and angle from the ρ of the two axes: Condon (1997), eq. 21."""
     a, b = shape.major, shape.minor
     with np.errstate(divide="ignore", invalid="ignore"):
         angle = np.degrees(2 * a * b / (a**2 - b**2) / rho_minor)
-    # A right angle says all there is to say of an axis without a direction.
+    # An undefined position angle gets the largest meaningful error, 90 deg.
     angle = np.where(angle >= 0, np.minimum(angle, 90.0), 90.0)
     return Ellipses(major=np.sqrt(2) * a / rho_major, minor=np.sqrt(2) * b / rho_minor, pa=angle)
 
 
 def _errors(measurements: Measurements, fitted: Ellipses, beam: Ellipses, threshold: float) -> Ellipses:
-    """Errors of each shape by what it was measured with; NaN where it was not measured at all."""
+    """Compute the errors of each shape for its kind of measurement; NaN if the shape is the beam's."""
     signal_to_noise = np.abs(measurements.f_peak) / measurements.rms
     from_fit = fit_shape_errors(fitted, beam, signal_to_noise=signal_to_noise)
     from_moments = moments_shape_errors(fitted, beam, signal_to_noise=signal_to_noise, threshold=threshold)
     is_fit = measurements.fit_type == FitType.GAUSSIAN
-    is_own = (np.abs(fitted.major - beam.major) > SAME_SHAPE * beam.major) | (
+    is_measured = (np.abs(fitted.major - beam.major) > SAME_SHAPE * beam.major) | (
         np.abs(fitted.minor - beam.minor) > SAME_SHAPE * beam.minor
     )
 
-    def chosen(name: str) -> Array:
+    def combined(name: str) -> Array:
         error = np.where(is_fit, getattr(from_fit, name), getattr(from_moments, name))
-        return np.where(is_own & np.isfinite(error), error, np.nan)
+        return np.where(is_measured & np.isfinite(error), error, np.nan)
 
-    return Ellipses(major=chosen("major"), minor=chosen("minor"), pa=chosen("pa"))
+    return Ellipses(major=combined("major"), minor=combined("minor"), pa=combined("pa"))

@@ -10,7 +10,14 @@ from trap.cli.extract.request import Request, make_request
 from trap.cli.files import reported
 from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError
-from trap.finder.finder import Findings, find_by_fdr, find_by_threshold, with_holes
+from trap.finder.finder import (
+    Detections,
+    find_by_fdr,
+    find_by_threshold,
+    measure_detected_in,
+    measure_positions,
+    with_holes,
+)
 from trap.finder.shapes import measure_shapes
 from trap.images.patterns import expand_patterns
 from trap.report.export import as_json
@@ -88,15 +95,10 @@ def _tried(path: str, request: Request) -> Extracted | str:
         return error.strerror or str(error)
 
 
-def _find(image: Image, request: Request) -> Findings:
-    # Forced fits take a while to import.
+def _find(image: Image, request: Request) -> Detections:
     if request.positions is not None:
-        from trap.finder.positions import measure_positions
-
         return measure_positions(image, request.positions.ra, request.positions.dec, request.config)
     if request.detection_image is not None:
-        from trap.finder.positions import measure_detected_in
-
         return measure_detected_in(request.detection_image, image, request.config)
     if request.alpha is not None:
         found = find_by_fdr(image, request.config, alpha=request.alpha, analysis_threshold=request.analysis_threshold)

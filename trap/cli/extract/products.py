@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trap.finder.finder import Findings
+    from trap.finder.finder import Detections
     from trap.finder.shapes import SourceShapes
     from trap.images.image import Image
 
@@ -45,7 +45,7 @@ class Extracted:
     """
 
     image: Image
-    findings: Findings
+    findings: Detections
     shapes: SourceShapes
     names: Sequence[str] = ()
     has_holes: bool = False
