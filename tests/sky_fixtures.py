@@ -15,6 +15,12 @@ from trap.images.image import Image
 PIXEL_DEG = 2.0 / 3600
 
 
+def gaussian_values(u, v, form):
+    """Gaussians of peak 1 at offsets (u, v) from their centres; ``form`` is (..., 3)."""
+    a, b, c = np.moveaxis(form, -1, 0)
+    return np.exp(-(a * u * u + 2 * b * u * v + c * v * v) / 2)
+
+
 @dataclass
 class Sky:
     """A sky to be imaged; the beam in pixels (FWHM) and degrees (position angle)."""

@@ -10,11 +10,12 @@ import pytest
 from trap.catalogues import FitType, Flag, Measurements
 from trap.errors import ImageError
 from trap.extraction.background import estimate_background
-from trap.extraction.forced import fit_positions
+from trap.extraction.forced import assign_roles, beam_plane, fit_positions, is_within
 from trap.extraction.measure import extract_sources
 from trap.extraction.mesh import Background
 
-NOBODY = Measurements.empty()
+NO_SOURCES = np.empty((0, 2))
+NO_MEASUREMENTS = Measurements.empty()
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def flat_background(sky):
 def fit(config, flat_background):
     """Fit at pixel positions."""
 
-    def fitted(image, x, y, neighbours=NOBODY, background=None, config=config):
+    def fitted(image, x, y, neighbours=NO_MEASUREMENTS, background=None, config=config):
         ra, dec = image.wcs.all_pix2world(np.atleast_1d(x), np.atleast_1d(y), 0)
         return fit_positions(
             image, ra, dec, background=background or flat_background(), neighbours=neighbours, config=config
@@ -133,7 +134,7 @@ def test_position_off_the_image_has_no_flux_and_says_so(sky, config, flat_backgr
         [ra, 150.0],
         [dec, -30.0],
         background=flat_background(),
-        neighbours=NOBODY,
+        neighbours=NO_MEASUREMENTS,
         config=config,
     )
     assert fitted.flags.tolist() == [Flag.OUTSIDE, 0]
@@ -202,4 +203,50 @@ def test_image_without_a_beam_is_an_error(sky, config, flat_background):
     del header["BMAJ"]
     image = type(sky.image(np.zeros((4, 4)))).from_array(sky.noise(40), header)
     with pytest.raises(ImageError, match="no restoring beam"):
-        fit_positions(image, [150.0], [-30.0], background=flat_background(), neighbours=NOBODY, config=config)
+        fit_positions(image, [150.0], [-30.0], background=flat_background(), neighbours=NO_MEASUREMENTS, config=config)
+
+
+def places(*x):
+    return np.array([[value, 0.0] for value in x])
+
+
+def test_beam_is_round_in_its_plane():
+    # Half maximum lies √(2 ln 2) away in every direction.
+    a, b, c = 0.5, 0.1, 0.3
+    angle = np.linspace(0, 6, 13)
+    u, v = np.cos(angle), np.sin(angle)
+    reach = np.sqrt(2 * np.log(2) / (a * u**2 + 2 * b * u * v + c * v**2))
+    plane = beam_plane(reach * u, reach * v, np.array([a, b, c]))
+    assert np.hypot(*plane.T) == pytest.approx(np.sqrt(2 * np.log(2)))
+
+
+def test_what_is_nan_is_near_nothing():
+    points = np.array([[0.0, 0.0], [np.nan, 0.0], [9.0, 9.0]])
+    assert is_within(points, np.array([[0.1, 0.0], [np.nan, np.nan]]), 1.0).tolist() == [True, False, False]
+    assert not is_within(points, NO_SOURCES, 1.0).any()
+
+
+def test_positions_apart_all_lead():
+    roles = assign_roles(places(0, 2, 4), NO_SOURCES)
+    assert roles.is_leader.tolist() == [True, True, True]
+    assert roles.shared.size == 0
+
+
+def test_of_coinciding_positions_the_earlier_leads():
+    # The third is near the second, which follows and so stands in nobody's way.
+    roles = assign_roles(places(0, 1, 2), NO_SOURCES)
+    assert roles.is_leader.tolist() == [True, False, True]
+    assert roles.shared.tolist() == [[1, 0], [1, 2]]
+
+
+def test_position_on_a_found_source_follows_it():
+    roles = assign_roles(places(0, 9), places(0.5))
+    assert roles.is_leader.tolist() == [False, True]
+    # Sources are numbered with the found ones first.
+    assert roles.shared.tolist() == [[0, 0]]
+
+
+def test_found_sources_near_a_leader_are_measured_anew():
+    roles = assign_roles(places(0, 50), places(3, 5, 50.1, 53))
+    assert roles.is_leader.tolist() == [True, False]
+    assert roles.is_free.tolist() == [True, False, False, False]

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sky_fixtures import gaussian_values
 
-from trap.extraction.gaussian import Gaussians, Shape, fit_islands, gaussian_values
+from trap.extraction.gaussian import Gaussians, Shape, fit_islands
 from trap.extraction.islands import Islands
 
 TRUTH = np.array([[2.0, 10.3, 12.6, 0.20, 0.05, 0.12], [1.5, 15.8, 9.1, 0.15, -0.04, 0.22]])

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sky_fixtures import gaussian_values
 
 from trap.extraction.boxes import PixelBoxes
 from trap.extraction.correlation import beam_correlation
-from trap.extraction.gaussian import Gaussians, gaussian_values
-from trap.extraction.linear import solve_each, solve_peaks, without
+from trap.extraction.gaussian import Gaussians
+from trap.extraction.linear import solve_each, solve_peaks, subtract_sources
 
 FORM = np.array([0.2, 0.05, 0.3])
 WIDE = FORM / 25
@@ -51,7 +52,7 @@ def solved(pixels, value, sources, *, core=WIDE, spring=0.0):
 def test_sources_are_taken_from_the_pixels_there_are():
     pixels = pixels_of(keep=slice(None, None, 3))
     sources = sources_at([20.3, -1.0, 59.5, 500.0], [25.6, 10.0, 49.9, -500.0], peak=2.0)
-    left = without(pixels, np.ones(pixels.flat.size), sources)
+    left = subtract_sources(pixels, np.ones(pixels.flat.size), sources)
     assert left == pytest.approx(1 - 2 * images_of(pixels, sources).sum(axis=1), abs=1e-7)
 
 

@@ -55,7 +55,7 @@ def test_covariances_are_those_of_dense_matrices(parameters, n_free):
 def test_sample_of_the_pixels_of_a_large_island_tells_the_same(wide):
     wide = np.array(wide)
     y, x = (a.ravel() for a in np.mgrid[10:66, 10:66])
-    assert x.size > 2 * covariance.MOST_PIXELS
+    assert x.size > 2 * covariance.MAX_PIXELS
     offsets, first = np.array([0, x.size]), np.array([0, len(wide)])
     found = fit_covariances(offsets, (x, y), first, wide, 6, CORRELATION)
     for block, expected in zip(found, twin(x, y, wide, 6), strict=True):

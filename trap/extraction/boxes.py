@@ -1,4 +1,4 @@
-"""The pixels around given positions, each of them once, read as small cut-outs of the image."""
+"""The pixels around given positions, read as small cut-outs of the image."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["PixelBoxes", "read_boxes"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PixelBoxes:
-    """Square boxes around positions, as a list of pixels and, for each box, its places in that list.
+    """Square boxes around positions: a list of pixels, each once, and the places of each box in the list.
 
-    Only pixels that count are in the list: those in the searched area that have a value.
+    The list holds the pixels of the searched area that have a value.
 
     Parameters
     ----------
@@ -39,9 +39,10 @@ class PixelBoxes:
     value
         (n_pixels,) Jy/beam — background-subtracted brightness.
     offsets, members
-        Places in the list of the pixels of box i: ``members[offsets[i]:offsets[i + 1]]``.
+        (n + 1,) and (n_members,) — ``members[offsets[i]:offsets[i + 1]]`` are the places in the list of
+        the pixels of box i.
     has_centre
-        (n,) — whether the pixel at the middle of the box counts.
+        (n,) — whether the pixel at the centre of the box is in the list.
     flags
         (n,) — ``Flag.EDGE`` and ``Flag.MASKED_PIXELS``.
     """
@@ -58,7 +59,7 @@ class PixelBoxes:
 
     @property
     def box(self) -> NDArray[np.intp]:
-        """(n_members,) — index of the box that each member belongs to."""
+        """(n_members,) — index of the box of each member."""
         return np.repeat(np.arange(len(self.has_centre)), np.diff(self.offsets))
 
 
@@ -69,24 +70,30 @@ def read_boxes(
 
     Parameters
     ----------
+    image
+        Image, which is read in cut-outs.
     x, y
-        (n,) pix — positions; one that is NaN or off the image has an empty box.
+        (n,) pix — positions. The box of a position that is NaN or off the image is empty.
     half
-        pix — the boxes have 2 · half + 1 pixels along each side, less at the edges.
+        pix — the boxes have 2 · half + 1 pixels along each side, fewer at the edges of the image.
     background
-        Subtracted from the pixels.
+        Background, which is subtracted from the pixels.
+    config
+        Extraction settings, which define the searched area.
     """
-    # Off the image is as far off as can be: a position far behind the sky need not fit an integer.
     ny, nx = background.shape
-    is_on = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
-    columns, rows = (np.round(np.where(is_on, p, 0)).astype(np.intp) for p in (x, y))
+    is_on_image = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
+    # Other positions are replaced first: they may be too large for an integer.
+    columns, rows = (np.round(np.where(is_on_image, p, 0)).astype(np.intp) for p in (x, y))
     flats, values = [np.empty(0, np.intp)], [np.empty(0, np.float32)]
     sizes, has_centre, flags = (np.zeros(x.size, dtype) for dtype in (np.intp, bool, np.int32))
-    for i in np.flatnonzero(is_on):  # Each is a read of its own.
+    # A loop, as each box is a read of its own.
+    for i in np.flatnonzero(is_on_image):
         flat, value, has_centre[i], flags[i] = _read_box(image, columns[i], rows[i], half, (ny, nx), config)
         flats.append(flat)
         values.append(value)
         sizes[i] = flat.size
+    # Boxes overlap: the list holds each pixel once, and the boxes refer to it.
     flat, first, members = np.unique(np.concatenate(flats), return_index=True, return_inverse=True)
     y_pixel, x_pixel = np.divmod(flat, nx)
     return PixelBoxes(
@@ -105,15 +112,16 @@ def read_boxes(
 def _read_box(
     image: Image, column: int, row: int, half: int, shape: tuple[int, int], config: SourceExtractionConfig
 ) -> tuple[NDArray[np.intp], NDArray[Any], bool, int]:
-    """Indices and values of the pixels that count, whether the middle one does, and flags."""
+    """Read one box: indices and values of its pixels, whether its central pixel is among them, and its flags."""
     ny, nx = shape
     rows = np.arange(max(0, row - half), min(ny, row + half + 1))
     columns = np.arange(max(0, column - half), min(nx, column + half + 1))
     pixels = image.cutout(slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     outside = is_outside(columns, rows[:, np.newaxis], shape, config)
     has_value = np.isfinite(pixels)
-    counts = has_value & ~outside
-    is_cut = counts.size < (2 * half + 1) ** 2 or bool(outside.any())
-    flags = is_cut * int(Flag.EDGE) | bool((~has_value & ~outside).any()) * int(Flag.MASKED_PIXELS)
+    is_valid = has_value & ~outside
+    is_cut = pixels.size < (2 * half + 1) ** 2 or bool(outside.any())
+    has_gap = bool((~has_value & ~outside).any())
+    flags = is_cut * int(Flag.EDGE) | has_gap * int(Flag.MASKED_PIXELS)
     flat = rows[:, np.newaxis] * nx + columns
-    return flat[counts], pixels[counts], bool(counts[row - rows[0], column - columns[0]]), flags
+    return flat[is_valid], pixels[is_valid], bool(is_valid[row - rows[0], column - columns[0]]), flags

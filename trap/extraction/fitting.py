@@ -114,7 +114,7 @@ def _fits(components: Components, fits: list[JointFit], start: Gaussians, correl
     for fit in fits:
         rows = list_places(components.first, fit.which)
         parameters[rows], covariance[rows] = fit.sources.parameters, fit.covariances(correlation)
-    sources = Gaussians.of(parameters)
+    sources = Gaussians.from_parameters(parameters)
     is_fitted = np.isfinite(sources.peak)
     return Fits(
         components=components,
@@ -133,7 +133,7 @@ def _extended(start: Gaussians, given: Components, components: Components, fits:
     parameters[list_places(components.first, same)] = start.take(list_places(given.first, same)).parameters
     for fit in fits[1:]:
         parameters[list_places(components.first, fit.which)] = fit.sources.parameters
-    return Gaussians.of(parameters)
+    return Gaussians.from_parameters(parameters)
 
 
 def _shape_chi_squared(free: Fits, rms: Array, beam: Array) -> Array:

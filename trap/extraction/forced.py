@@ -1,24 +1,29 @@
-"""How bright an image is at given positions, whether or not a source was found there.
+"""Forced fits: the flux density of an image at given positions, with or without a visible source.
 
-The beam is fitted at the exact position, its peak being all that is free. Whatever else shines into
-the fit is part of the model: the sources found blindly, and the other positions asked for.
+The beam is fitted at the exact position with a free peak. The model includes all other sources whose
+flux reaches the fitted pixels: the sources of the blind extraction, and the other given positions.
+
+Positions and sources are compared in units of the beam's σ in their direction, which is the distance
+in a plane with a round beam. Whatever coincides for the beam is not solved together: a position that
+coincides with a source, or with an earlier position, follows it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from trap.angles import wrap_ra
 from trap.catalogues import FitType, Flag, Measurements
 from trap.extraction.boxes import PixelBoxes, read_boxes
 from trap.extraction.celestial import HWHM_PER_SIGMA, beam_form, celestial_columns, ellipse_axes, pixel_forms
 from trap.extraction.correlation import beam_correlation
-from trap.extraction.gaussian import Gaussians
+from trap.extraction.gaussian import REACH_SIGMA, Gaussians
 from trap.extraction.joint import core_form
-from trap.extraction.linear import REACH_SIGMA, solve_each, solve_peaks, without
-from trap.extraction.neighbours import FREE_NEIGHBOUR, assign_roles, beam_plane, is_within
+from trap.extraction.linear import solve_each, solve_peaks, subtract_sources
 from trap.extraction.uncertainties import forced_fit_errors
 
 if TYPE_CHECKING:
@@ -28,16 +33,49 @@ if TYPE_CHECKING:
     from trap.config import SourceExtractionConfig
     from trap.extraction.mesh import Background
     from trap.images.image import Image
-    from trap.typing import Array
+    from trap.typing import Array, Indices
 
 
-__all__ = ["fit_positions"]
+__all__ = ["Roles", "assign_roles", "beam_plane", "fit_positions", "is_within"]
 
-SMALLEST_BOX = 2
-"""Half side of a box in pixels, however small the beam."""
-FOUND_SPRING, TARGET_SPRING = 1e-3, 1e-9
-"""What holds a found source near its own measurement, and a position near zero, relative to the pixels: keeps the
-solution regular."""
+MIN_HALF_BOX = 2
+"""Minimum half side of a box, in pixels."""
+SOURCE_SPRING, TARGET_SPRING = 1e-3, 1e-9
+"""Weights, relative to the pixels, of the blind measurement of a source, and of a peak of zero at a position. They keep
+the system regular."""
+COINCIDENT = HWHM_PER_SIGMA
+"""Distance, in σ of the beam, below which two positions are one source to the beam: half a beam width."""
+FREE_NEIGHBOUR = 4.0
+"""Distance, in σ of the beam, below which a source is fitted again with a position: 1.7 beam widths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Roles:
+    """Roles of the positions (targets) and the detected sources in a fit.
+
+    Parameters
+    ----------
+    is_leader
+        (n_targets,) — whether a target has its own Gaussian in the joint solution. The other targets
+        coincide with a source or a leader, and are measured after it.
+    is_free
+        (n_sources,) — whether a source is fitted again, since it is close to a leader.
+    shared
+        (n_pairs, 2) — pairs of a target that is not a leader, and a source or leader that it coincides
+        with: index of the target, and index among all sources followed by all targets.
+    """
+
+    is_leader: NDArray[np.bool_]
+    is_free: NDArray[np.bool_]
+    shared: Indices
+
+
+class _Solution(NamedTuple):
+    """Fitted peaks of the targets, their variances in units of the noise squared, and the residuals of all pixels."""
+
+    peak: Array
+    variance: Array
+    residual: Array
 
 
 def fit_positions(
@@ -51,29 +89,30 @@ def fit_positions(
 ) -> Measurements:
     """Measure an image at given positions.
 
-    Positions and the found sources around them are solved together, by linear least squares, on the pixels that a
-    beam-shaped blind fit takes, within boxes of side ``box_in_beampix`` beam semi-major axes. What the beam cannot
-    tell apart is not solved together: a position within half a beam width of a found source measures that source,
-    one that near to another position (the earlier leads) measures the same again, and all else is subtracted from
-    both.
+    Positions and the detected sources around them are solved together, by linear least squares, on the pixels that a
+    beam-shaped blind fit uses, within boxes of side ``box_in_beampix`` beam semi-major axes. Sources that the beam
+    cannot separate are not solved together: a position within half a beam width of a detected source measures that
+    source, and a position as close to an earlier position measures the same again. All other sources are subtracted.
 
     Parameters
     ----------
     image
-        Read through small cut-outs only.
+        Image, which is read in small cut-outs.
     ra, dec
         (n,) deg — positions, ICRS.
     background
-        Of this image; where the autocorrelation of its noise is not known, the beam's is taken.
+        Background of this image. If it lacks the autocorrelation of the noise, that of the beam is used.
     neighbours
-        The sources found blindly in this image.
+        Blind measurements of this image.
+    config
+        Extraction settings.
 
     Returns
     -------
     Measurements
-        (n,) — row i is position i, with the beam's shape and ``significance`` the peak over the
-        noise. NaN and ``Flag.OUTSIDE`` where the position is not on the image, not in its searched
-        area, or on a pixel without a value. ``extract_type`` is left for the caller to set.
+        (n,) — row i is position i, with the beam's shape; ``significance`` is the peak over the
+        noise. NaN and ``Flag.OUTSIDE`` if the position is off the image, outside the searched
+        area, or on a pixel without a value. The caller sets ``extract_type``.
 
     Raises
     ------
@@ -81,21 +120,15 @@ def fit_positions(
         If the image has no restoring beam, or cannot be read.
     """
     ra, dec = np.atleast_1d(np.asarray(ra, float)), np.atleast_1d(np.asarray(dec, float))
-    # NaN behind the sky of the projection; quiet, as a distortion far off the image need not converge.
+    # NaN beyond the horizon of the projection. Quiet, as a distortion far off the image need not converge.
     x, y = image.wcs.all_world2pix(ra, dec, 0, quiet=True)
     beam = beam_form(image.require_beam(), image.wcs)
-    half = max(SMALLEST_BOX, int(config.box_in_beampix * float(ellipse_axes(beam)[0]) / 2))
-    found = _shining_in(_found_sources(image.wcs, neighbours), x, y, half)
-    # Boxes of the close ones too: what is measured anew must be seen whole.
-    is_close = is_within(beam_plane(found.x, found.y, beam), beam_plane(x, y, beam), FREE_NEIGHBOUR)
-    boxes = read_boxes(
-        image,
-        np.concatenate([x, found.x[is_close]]),
-        np.concatenate([y, found.y[is_close]]),
-        half=half,
-        background=background,
-        config=config,
-    )
+    half = max(MIN_HALF_BOX, int(config.box_in_beampix * float(ellipse_axes(beam)[0]) / 2))
+    sources = _reaching(_gaussians(image.wcs, neighbours), x, y, half)
+    # Close sources are fitted again, so their boxes are needed too.
+    is_close = is_within(beam_plane(sources.x, sources.y, beam), beam_plane(x, y, beam), FREE_NEIGHBOUR)
+    box_x, box_y = np.concatenate([x, sources.x[is_close]]), np.concatenate([y, sources.y[is_close]])
+    boxes = read_boxes(image, box_x, box_y, half=half, background=background, config=config)
     rms = background.rms_at(x, y)
     is_measured = boxes.has_centre[: x.size] & np.isfinite(rms)
     columns: dict[str, Any] = {name: np.full(x.size, np.nan) for name in Measurements.columns()}
@@ -106,8 +139,11 @@ def fit_positions(
             x=x[is_measured], y=y[is_measured], peak=np.zeros(n_measured), form=np.tile(beam, (n_measured, 1))
         )
         correlation = beam_correlation(beam) if background.correlation is None else background.correlation
-        measured = _measure(image.wcs, boxes, targets, is_measured, rms[is_measured], found, beam, correlation)
-        for name, values in measured.items():
+        solution = _solve(boxes, targets, sources, beam, correlation)
+        squares, n_pixels = _sums_of_boxes(boxes, solution.residual, is_measured)
+        fitted = _fit_columns(image.wcs, targets, solution, beam, rms[is_measured])
+        fitted |= _chi_squared_columns(squares, n_pixels, beam, rms[is_measured])
+        for name, values in fitted.items():
             columns[name][is_measured] = values
     columns |= {
         "ew_sys_err": config.ew_sys_err,
@@ -120,80 +156,152 @@ def fit_positions(
     return Measurements.of(**columns)
 
 
-def _found_sources(wcs: WCS, neighbours: Measurements) -> Gaussians:
-    """The Gaussians of a table of measurements, in pixels."""
-    shapes = (neighbours.x, neighbours.y, neighbours.f_peak, neighbours.semimajor, neighbours.semiminor, neighbours.pa)
-    good = neighbours.take(np.logical_and.reduce([np.isfinite(column) for column in shapes]))
-    form = pixel_forms(wcs, good.x, good.y, semimajor=good.semimajor, semiminor=good.semiminor, pa=good.pa)
-    return Gaussians(x=good.x, y=good.y, peak=good.f_peak, form=form)
+def beam_plane(x: Array, y: Array, beam: Array) -> Array:
+    """Transform positions to the plane in which the beam is round with σ = 1.
+
+    Parameters
+    ----------
+    x, y
+        (n,) pix — positions.
+    beam
+        (3,) pix⁻² — coefficients of the beam's exponent.
+
+    Returns
+    -------
+    (n, 2)
+    """
+    root = np.linalg.cholesky(np.array([[beam[0], beam[1]], [beam[1], beam[2]]]))
+    places: Array = np.column_stack([x, y]) @ root
+    return places
 
 
-def _shining_in(found: Gaussians, x: Array, y: Array, half: int) -> Gaussians:
-    """Those found sources that reach into any of the boxes."""
-    semimajor, *_ = ellipse_axes(found.form)
-    reach = np.sqrt(2) * (half + 1) + REACH_SIGMA / HWHM_PER_SIGMA * semimajor.max(initial=0.0)
-    near = is_within(np.column_stack([found.x, found.y]), np.column_stack([x, y]), float(reach))
-    return found.take(near)
+def is_within(points: Array, others: Array, distance: float) -> NDArray[np.bool_]:
+    """Return whether any other point is near a point. NaN is near nothing.
+
+    Parameters
+    ----------
+    points
+        (n, 2) — points in a plane.
+    others
+        (m, 2) — other points.
+    distance
+        Distance, exclusive, up to which two points are near each other.
+
+    Returns
+    -------
+    (n,)
+    """
+    others = others[np.isfinite(others).all(axis=1)]
+    is_near: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
+    if not others.size:
+        return np.zeros(len(points), bool)
+    is_near[is_near] = cKDTree(others).query(points[is_near])[0] < distance
+    return is_near
 
 
-def _measure(
-    wcs: WCS,
-    boxes: PixelBoxes,
-    targets: Gaussians,
-    is_measured: NDArray[np.bool_],
-    noise: Array,
-    found: Gaussians,
-    beam: Array,
-    correlation: Array,
-) -> dict[str, Array]:
-    """Columns of the positions that can be measured."""
-    peak, variance, residual = _solve(boxes, targets, found, beam, correlation)
-    semimajor, semiminor, _ = (float(value) for value in ellipse_axes(beam))
-    errors = forced_fit_errors(peak, rms=noise, variance=variance, beam_axes=(semimajor, semiminor))
-    sky = celestial_columns(
-        wcs, targets.x, targets.y, form=targets.form, position_cov=errors.turned(targets.form).position
+def assign_roles(targets: Array, sources: Array) -> Roles:
+    """Assign the roles of positions and detected sources from their distances.
+
+    Parameters
+    ----------
+    targets
+        (n_targets, 2) — positions, from :func:`beam_plane`. The earlier one of two coinciding positions
+        leads.
+    sources
+        (n_sources, 2) — detected sources, from :func:`beam_plane`.
+    """
+    is_leader = ~is_within(targets, sources, COINCIDENT)
+    pairs = cKDTree(targets).query_pairs(COINCIDENT, output_type="ndarray")
+    # In the order of the later target of each pair: the roles of all earlier targets are final by then.
+    for earlier, later in pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]:
+        is_leader[later] &= not is_leader[earlier]
+    followers = np.flatnonzero(~is_leader)
+    # Followers keep their place among the targets, but far off: no target follows them.
+    possible = np.concatenate([sources, np.where(is_leader[:, np.newaxis], targets, 1e9)])
+    near = cKDTree(targets[followers]).sparse_distance_matrix(cKDTree(possible), COINCIDENT, output_type="ndarray")
+    return Roles(
+        is_leader=is_leader,
+        is_free=is_within(sources, targets[is_leader], FREE_NEIGHBOUR),
+        shared=np.column_stack([followers[near["i"]], near["j"]]),
     )
-    # The positions are those asked for, to the last bit.
-    del sky["ra"], sky["dec"]
-    n_boxes = len(boxes.has_centre)
-    n = is_measured.size
-    squares = np.bincount(boxes.box, weights=residual[boxes.members] ** 2, minlength=n_boxes)[:n][is_measured]
-    n_pixels = np.bincount(boxes.box, minlength=n_boxes)[:n][is_measured]
-    chisq = squares / noise**2
-    return sky | {
-        "f_peak": peak,
-        "f_peak_err": errors.peak,
-        # The shape being the beam's, a Jy/beam at the peak is a Jy in all.
-        "f_int": peak,
-        "f_int_err": errors.integrated,
-        "rms": noise,
-        "significance": peak / noise,
-        "chisq": chisq,
-        "reduced_chisq": chisq * np.pi * semimajor * semiminor / n_pixels,
-    }
 
 
-def _solve(
-    boxes: PixelBoxes, targets: Gaussians, found: Gaussians, beam: Array, correlation: Array
-) -> tuple[Array, Array, Array]:
-    """Peaks of the targets, their variances in units of the noise squared, and the residuals of all pixels."""
-    roles = assign_roles(beam_plane(targets.x, targets.y, beam), beam_plane(found.x, found.y, beam))
-    leaders, free, core = targets.take(roles.is_leader), found.take(roles.is_free), core_form(beam)
-    spring = np.repeat([TARGET_SPRING, FOUND_SPRING], [len(leaders), len(free)])
-    residual = without(boxes, boxes.value, found)
-    solved = leaders.joined(free)
-    solution, solution_variance = solve_peaks(
+def _gaussians(wcs: WCS, measurements: Measurements) -> Gaussians:
+    """Express measurements as Gaussians in pixels. Rows without a shape or flux density are skipped."""
+    m = measurements
+    is_complete = np.logical_and.reduce([np.isfinite(v) for v in (m.x, m.y, m.f_peak, m.semimajor, m.semiminor, m.pa)])
+    m = m.take(is_complete)
+    form = pixel_forms(wcs, m.x, m.y, semimajor=m.semimajor, semiminor=m.semiminor, pa=m.pa)
+    return Gaussians(x=m.x, y=m.y, peak=m.f_peak, form=form)
+
+
+def _reaching(sources: Gaussians, x: Array, y: Array, half: int) -> Gaussians:
+    """Select the sources that reach into any of the boxes around positions."""
+    semimajor, *_ = ellipse_axes(sources.form)
+    reach = np.sqrt(2) * (half + 1) + REACH_SIGMA / HWHM_PER_SIGMA * semimajor.max(initial=0.0)
+    is_near = is_within(np.column_stack([sources.x, sources.y]), np.column_stack([x, y]), float(reach))
+    return sources.take(is_near)
+
+
+def _solve(boxes: PixelBoxes, targets: Gaussians, sources: Gaussians, beam: Array, correlation: Array) -> _Solution:
+    """Fit the leaders together with the free sources, then each follower with its own sources added back."""
+    roles = assign_roles(beam_plane(targets.x, targets.y, beam), beam_plane(sources.x, sources.y, beam))
+    leaders, free, core = targets.take(roles.is_leader), sources.take(roles.is_free), core_form(beam)
+    n_leaders = len(leaders)
+
+    # Free sources are subtracted as measured blindly, so their solution is a correction of that measurement.
+    residual = subtract_sources(boxes, boxes.value, sources)
+    solved = Gaussians.concatenate([leaders, free])
+    spring = np.repeat([TARGET_SPRING, SOURCE_SPRING], [n_leaders, len(free)])
+    solved_peak, solved_variance = solve_peaks(
         boxes, residual, solved, core=core, spring=spring, correlation=correlation
     )
-    residual = without(boxes, residual, solved.with_peak(solution))
-    peak, variance, found_peak = np.zeros(len(targets)), np.zeros(len(targets)), found.peak.copy()
-    peak[roles.is_leader], variance[roles.is_leader] = (a[: len(leaders)] for a in (solution, solution_variance))
-    found_peak[roles.is_free] += solution[len(leaders) :]
+    residual = subtract_sources(boxes, residual, solved.with_columns(peak=solved_peak))
+    peak, variance, source_peak = np.zeros(len(targets)), np.zeros(len(targets)), sources.peak.copy()
+    peak[roles.is_leader], variance[roles.is_leader] = solved_peak[:n_leaders], solved_variance[:n_leaders]
+    source_peak[roles.is_free] += solved_peak[n_leaders:]
 
     followers = np.flatnonzero(~roles.is_leader)
-    all_sources = found.with_peak(found_peak).joined(targets.with_peak(peak))
-    shared = (np.searchsorted(followers, roles.shared[:, 0]), all_sources.take(roles.shared[:, 1]))
+    # In the order of the second index of `shared`.
+    model = Gaussians.concatenate([sources.with_columns(peak=source_peak), targets.with_columns(peak=peak)])
+    shared = (np.searchsorted(followers, roles.shared[:, 0]), model.take(roles.shared[:, 1]))
     peak[followers], variance[followers] = solve_each(
         boxes, residual, targets.take(followers), shared, core=core, correlation=correlation
     )
-    return peak, variance, residual
+    return _Solution(peak, variance, residual)
+
+
+def _sums_of_boxes(boxes: PixelBoxes, residual: Array, is_measured: NDArray[np.bool_]) -> tuple[Array, Indices]:
+    """Sum the squared residuals (Jy/beam)², and count the pixels, in the box of each measured position."""
+    n_boxes, n_positions = len(boxes.has_centre), is_measured.size
+    squares = np.bincount(boxes.box, weights=residual[boxes.members] ** 2, minlength=n_boxes)
+    n_pixels = np.bincount(boxes.box, minlength=n_boxes)
+    # The boxes of the positions come first, then the boxes of sources.
+    return squares[:n_positions][is_measured], n_pixels[:n_positions][is_measured]
+
+
+def _fit_columns(wcs: WCS, targets: Gaussians, solution: _Solution, beam: Array, rms: Array) -> dict[str, Array]:
+    """Make the columns of shapes, flux densities and errors of the measured positions."""
+    semimajor, semiminor, _ = (float(value) for value in ellipse_axes(beam))
+    peak = solution.peak
+    errors = forced_fit_errors(peak, rms=rms, variance=solution.variance, beam_axes=(semimajor, semiminor))
+    position_cov = errors.turned(targets.form).position
+    columns = celestial_columns(wcs, targets.x, targets.y, form=targets.form, position_cov=position_cov)
+    # The given positions are kept to the last bit.
+    del columns["ra"], columns["dec"]
+    return columns | {
+        "f_peak": peak,
+        "f_peak_err": errors.peak,
+        # For the beam's shape, peak (Jy/beam) and integrated flux density (Jy) are one number.
+        "f_int": peak,
+        "f_int_err": errors.integrated,
+        "rms": rms,
+        "significance": peak / rms,
+    }
+
+
+def _chi_squared_columns(squares: Array, n_pixels: Indices, beam: Array, rms: Array) -> dict[str, Array]:
+    """Make the columns of χ², and of χ² per beam area, of the measured positions."""
+    semimajor, semiminor, _ = (float(value) for value in ellipse_axes(beam))
+    chisq = squares / rms**2
+    return {"chisq": chisq, "reduced_chisq": chisq * np.pi * semimajor * semiminor / n_pixels}

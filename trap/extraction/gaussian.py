@@ -1,4 +1,4 @@
-"""Gaussians fitted to islands: all components of an island together, by least squares."""
+"""Elliptical Gaussians, and their least-squares fits to islands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from trap.kernels.gaussian import fit_gaussians
+from trap.kernels.gaussian import MAX_EXPONENT, fit_gaussians
+from trap.tables import ColumnTable, column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 
-__all__ = ["Gaussians", "Shape", "fit_islands", "gaussian_values"]
+__all__ = ["REACH_SIGMA", "Gaussians", "Shape", "fit_islands"]
 
+REACH_SIGMA = float(np.sqrt(MAX_EXPONENT))
+"""Radius, in its own σ, at which a Gaussian is cut off: at 1.5e-8 of its peak."""
 TOLERANCE = 1e-6
 """Relative change of the sum of squares at which a fit has converged."""
 
 
 class Shape(Enum):
-    """What a fit leaves free; the value is the number of parameters of a component."""
+    """Free parameters of a fit; the value is the number of them in a component."""
 
     BEAM = 3
     """Peak and position; the shape is the restoring beam's."""
@@ -33,96 +36,47 @@ class Shape(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Gaussians:
-    """Elliptical Gaussians peak · exp(-½ (a u² + 2 b u v + c v²)), at (u, v) from their centres.
+class Gaussians(ColumnTable):
+    """Elliptical Gaussians peak · exp(-½ (a u² + 2 b u v + c v²)), at the offset (u, v) from their centres."""
 
-    Parameters
-    ----------
-    x, y
-        (n,) pix — centres; the centre of the first pixel is 0.
-    peak
-        (n,) Jy/beam
-    form
-        (n, 3) pix⁻² — the coefficients a, b, c.
-    """
-
-    x: Array
-    y: Array
-    peak: Array
-    form: Array
-
-    def __len__(self) -> int:
-        return len(self.x)
+    x: Array = column("f8", "pix", "Column of the centre; the centre of the first pixel is 0.")
+    y: Array = column("f8", "pix", "Row of the centre; the centre of the first pixel is 0.")
+    peak: Array = column("f8", "Jy/beam", "Peak.")
+    form: Array = column("f8", "pix-2", "Coefficients a, b, c of the exponent.", shape=(3,))
 
     @classmethod
-    def of(cls, parameters: Array) -> Self:
-        """Take Gaussians from a table (n, 6) of peak, x, y, a, b, c."""
-        return cls(peak=parameters[:, 0], x=parameters[:, 1], y=parameters[:, 2], form=parameters[:, 3:])
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Make Gaussians of an array (n, 6) of peak, x, y, a, b, c."""
+        peak, x, y = parameters[:, 0], parameters[:, 1], parameters[:, 2]
+        return cls.of_checked(x=x, y=y, peak=peak, form=parameters[:, 3:])
 
     @property
     def parameters(self) -> Array:
-        """(n, 6) — peak, x, y, a, b, c."""
+        """(n, 6) — a new array of peak, x, y, a, b, c, as the kernels use it."""
         return np.column_stack([self.peak, self.x, self.y, self.form])
-
-    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
-        """Take these rows."""
-        return type(self)(x=self.x[rows], y=self.y[rows], peak=self.peak[rows], form=self.form[rows])
-
-    def with_peak(self, peak: Array) -> Self:
-        """Give them other peaks."""
-        return type(self)(x=self.x, y=self.y, peak=peak, form=self.form)
-
-    def joined(self, others: Self) -> Self:
-        """Put others behind these."""
-        return self.of(np.concatenate([self.parameters, others.parameters]))
-
-    def where(self, condition: NDArray[np.bool_], other: Self) -> Self:
-        """Take these rows where ``condition`` holds, and those of ``other`` elsewhere."""
-        return type(self)(
-            x=np.where(condition, self.x, other.x),
-            y=np.where(condition, self.y, other.y),
-            peak=np.where(condition, self.peak, other.peak),
-            form=np.where(condition[:, np.newaxis], self.form, other.form),
-        )
-
-
-def gaussian_values(u: Array, v: Array, form: Array) -> Array:
-    """Gaussians of peak 1 at offsets from their centres.
-
-    Parameters
-    ----------
-    u, v
-        (...) pix
-    form
-        (..., 3) pix⁻² — broadcast against the offsets.
-    """
-    a, b, c = np.moveaxis(form, -1, 0)
-    # A form on its way through a fit need not be positive definite; the bound keeps it finite.
-    values: Array = np.exp(np.minimum(-(a * u * u + 2 * b * u * v + c * v * v) / 2, 1.0))
-    return values
 
 
 def fit_islands(islands: Islands, counts: NDArray[np.intp], start: Gaussians, shape: Shape) -> Gaussians:
-    """Fit the components of every island to its pixels, all pixels with equal weight.
+    """Fit the components of each island jointly to its pixels, all pixels with equal weight.
 
     Parameters
     ----------
     islands
-        The pixels, island by island.
+        Pixels, island by island.
     counts
-        (n_islands,) — components of each island.
+        (n_islands,) — number of components of each island.
     start
-        (n,) first guesses, in the order of the islands; their peaks must not be zero. With
+        (n,) — first guesses, in the order of the islands. Their peaks must not be zero. With
         ``Shape.BEAM`` their forms are kept.
     shape
-        What is free.
+        Free parameters.
 
     Returns
     -------
     Gaussians
-        (n,) — NaN where the fit did not converge, or is no ellipse.
+        (n,) — NaN if the fit did not converge, or is not an ellipse.
     """
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
     pixels = islands.x, islands.y, islands.value
     fitted = fit_gaussians(islands.offsets, pixels, first, start.parameters, shape.value, TOLERANCE)
-    return Gaussians.of(fitted)
+    return Gaussians.from_parameters(fitted)

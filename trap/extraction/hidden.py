@@ -95,7 +95,7 @@ def _with_another(islands: Islands, fit: JointFit, field: Field) -> JointFit:
     stands_out = np.flatnonzero(left[place] >= TRIAL_SIGMA * some.rms[place])
     place, tried = place[stands_out], fit.take(stands_out)
     new = np.column_stack([left[place], some.x[place], some.y[place], np.tile(field.beam, (place.size, 1))])
-    start = Gaussians.of(np.insert(tried.sources.parameters, tried.first[1:], new, axis=0))
+    start = Gaussians.from_parameters(np.insert(tried.sources.parameters, tried.first[1:], new, axis=0))
     first = tried.first + np.arange(tried.first.size)
     return fit_jointly(Shape.BEAM, islands, tried.which, first, start, field=field)
 
@@ -126,7 +126,7 @@ def _is_no_ellipse(trial: JointFit, field: Field, _: SourceExtractionConfig) -> 
     # The two are put back.
     both, one_each = left, np.arange(len(new) + 1)
     for source in (new, near):
-        hole = source.with_peak(-source.peak).parameters
+        hole = source.with_columns(peak=-source.peak).parameters
         both = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, hole)
     ellipse = fit_islands(replace(pixels, value=both), np.ones(len(new), np.intp), _merged(new, near), Shape.FREE)
     remains = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, ellipse.parameters)

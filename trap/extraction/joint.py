@@ -122,7 +122,7 @@ def fit_jointly(
     counts = np.diff(first)
     fitted = fit_islands(pixels, counts, start, shape)
     is_source = _is_plausible(fitted, islands.take(which), counts, beam) & _has_stayed(fitted, start)
-    sources = Gaussians.of(np.where(is_source[:, np.newaxis], fitted.parameters, np.nan))
+    sources = Gaussians.from_parameters(np.where(is_source[:, np.newaxis], fitted.parameters, np.nan))
     return JointFit(shape=shape, which=which, first=first, sources=sources, pixels=pixels)
 
 

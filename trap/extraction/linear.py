@@ -1,4 +1,4 @@
-"""Peaks of Gaussians whose places and shapes are known, all of them at once, by linear least squares."""
+"""Linear least-squares fits of the peaks of Gaussians with fixed positions and shapes."""
 
 from __future__ import annotations
 
@@ -15,55 +15,77 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices
 
 
-__all__ = ["REACH_SIGMA", "solve_each", "solve_peaks", "without"]
+__all__ = ["solve_each", "solve_peaks", "subtract_sources"]
 
-REACH_SIGMA = 6.0
-"""Where a Gaussian ends, in its own σ: at 1.5e-8 of its peak."""
-LEAST_OVERLAP = 1e-6
-"""Correlation of two Gaussians below which they are solved apart."""
+MIN_OVERLAP = 1e-6
+"""Correlation of two Gaussians from which they are solved together."""
 
 
-def without(pixels: PixelBoxes, value: Array, sources: Gaussians) -> Array:
-    """(n_pixels,) Jy/beam — what is left of the pixels when sources are taken away."""
-    parameters = sources.parameters
-    parameters[:, 0] *= -1
-    return add_gaussians(pixels.flat, pixels.nx, value, parameters)
+def subtract_sources(pixels: PixelBoxes, value: Array, sources: Gaussians) -> Array:
+    """Subtract sources from the values of pixels.
+
+    Parameters
+    ----------
+    pixels
+        Positions of the pixels.
+    value
+        (n_pixels,) Jy/beam — values of the pixels.
+    sources
+        (n,) — sources, each cut off where its pixels are not in the list.
+
+    Returns
+    -------
+    (n_pixels,) Jy/beam
+    """
+    return add_gaussians(pixels.flat, pixels.nx, value, _negative(sources))
 
 
 def solve_peaks(
     pixels: PixelBoxes, value: Array, sources: Gaussians, *, core: Array, spring: Array, correlation: Array
 ) -> tuple[Array, Array]:
-    """Least-squares peaks of sources that shine into each other.
+    """Fit the peaks of overlapping sources jointly.
+
+    Sources that do not overlap, directly or through others, are solved separately, in groups.
 
     Parameters
     ----------
+    pixels
+        Positions of the pixels.
     value
-        (n_pixels,) Jy/beam
+        (n_pixels,) Jy/beam — values of the pixels.
     sources
-        Places and shapes.
+        (n,) — positions and shapes. Their peaks are ignored.
     core
-        (3,) pix⁻² — (a, b, c): of each source the pixels where a u² + 2 b u v + c v² ≤ 1 take part.
+        (3,) pix⁻² — (a, b, c): the pixels with a u² + 2 b u v + c v² ≤ 1 about a source are fitted.
     spring
-        (n,) — pulls a peak towards zero, as a share of its weight; keeps the system regular.
+        (n,) — weight of a peak of zero, relative to the weight of the pixels; keeps the system regular.
     correlation
-        Autocorrelation of the noise, see :mod:`trap.extraction.noise`.
+        (2 m + 1, 2 m + 1) — autocorrelation of the noise, see :mod:`trap.extraction.noise`.
 
     Returns
     -------
-    peak, variance
-        (n,) Jy/beam, and in units of the noise squared.
+    peak
+        (n,) Jy/beam
+    variance
+        (n,) — variance of the peak, in units of the noise squared.
     """
-    group = link_gaussians(sources.parameters, LEAST_OVERLAP)
-    order, n_groups = np.argsort(group, kind="stable"), int(group.max(initial=-1)) + 1
+    group = link_gaussians(sources.parameters, MIN_OVERLAP)
+    n_groups = int(group.max(initial=-1)) + 1
+    order = np.argsort(group, kind="stable")
+    first_source = np.searchsorted(group[order], np.arange(n_groups + 1))
+
+    # The pixels of a group, each once and in the order of the image: group and pixel share one sorted number.
     offsets, places = core_pixels(pixels.flat, pixels.nx, np.column_stack([sources.x, sources.y]), core)
-    # Each pixel once in its group, in the order of the image.
     n_pixels = max(pixels.flat.size, 1)
-    own_group, own = np.divmod(np.unique(np.repeat(group, np.diff(offsets)) * n_pixels + places), n_pixels)
-    starts = [np.searchsorted(numbers, np.arange(n_groups + 1)) for numbers in (own_group, group[order])]
-    lists = (pixels.x[own], pixels.y[own], value[own])
-    solved = fit_peaks(starts[0], lists, starts[1], sources.parameters[order], spring[order], correlation)
+    group_of_place = np.repeat(group, np.diff(offsets))
+    pixel_group, place = np.divmod(np.unique(group_of_place * n_pixels + places), n_pixels)
+    first_pixel = np.searchsorted(pixel_group, np.arange(n_groups + 1))
+
+    fitted_pixels = (pixels.x[place], pixels.y[place], value[place])
     peak, variance = np.empty(order.size), np.empty(order.size)
-    peak[order], variance[order] = solved
+    peak[order], variance[order] = fit_peaks(
+        first_pixel, fitted_pixels, first_source, sources.parameters[order], spring[order], correlation
+    )
     return peak, variance
 
 
@@ -76,18 +98,43 @@ def solve_each(
     core: Array,
     correlation: Array,
 ) -> tuple[Array, Array]:
-    """Peaks of sources one by one, each with some of what was taken away put back for it alone.
+    """Fit the peak of each source separately, after adding back the neighbours listed for it in ``shared``.
 
     Parameters
     ----------
+    pixels
+        Positions of the pixels.
+    value
+        (n_pixels,) Jy/beam — values of the pixels.
+    sources
+        (n,) — positions and shapes. Their peaks are ignored.
     shared
-        (m,) and m rows — for which source, increasing, and what.
+        (m,) increasing indices into ``sources``, and the m Gaussians to add back for them.
+    core
+        (3,) pix⁻² — (a, b, c): the pixels with a u² + 2 b u v + c v² ≤ 1 about a source are fitted.
+    correlation
+        (2 m + 1, 2 m + 1) — autocorrelation of the noise, see :mod:`trap.extraction.noise`.
+
+    Returns
+    -------
+    peak
+        (n,) Jy/beam
+    variance
+        (n,) — variance of the peak, in units of the noise squared.
     """
+    target, neighbours = shared
     offsets, places = core_pixels(pixels.flat, pixels.nx, np.column_stack([sources.x, sources.y]), core)
-    whose, back = shared
-    one_each = np.arange(len(sources) + 1)
-    holes = back.parameters
-    holes[:, 0] *= -1
-    lists = (pixels.x[places], pixels.y[places], value[places])
-    whole = residuals(offsets, lists, np.searchsorted(whose, one_each), holes)
-    return fit_peaks(offsets, (*lists[:2], whole), one_each, sources.parameters, np.zeros(len(sources)), correlation)
+    x, y = pixels.x[places], pixels.y[places]
+    first = np.arange(len(sources) + 1)
+    first_neighbour = np.searchsorted(target, first)
+    # Subtracting negative Gaussians adds the neighbours back.
+    restored = residuals(offsets, (x, y, value[places]), first_neighbour, _negative(neighbours))
+    spring = np.zeros(len(sources))
+    return fit_peaks(offsets, (x, y, restored), first, sources.parameters, spring, correlation)
+
+
+def _negative(sources: Gaussians) -> Array:
+    """Return the (n, 6) parameters of sources with the opposite sign."""
+    parameters = sources.parameters
+    parameters[:, 0] *= -1
+    return parameters

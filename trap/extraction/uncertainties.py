@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.extraction.celestial import ellipse_axes
+from trap.tables import ColumnTable, column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,40 +28,26 @@ if TYPE_CHECKING:
 __all__ = [
     "AxisErrors",
     "Errors",
+    "condon_rho_squared",
     "correlated_errors",
     "forced_fit_errors",
     "gaussian_fit_errors",
+    "logarithmic_mean",
     "moments_errors",
 ]
 
+MAJOR_AXIS_POWERS, MINOR_AXIS_POWERS, PEAK_POWERS = (2.5, 0.5), (0.5, 2.5), (1.5, 1.5)
+"""Exponents (α, β) of ρ² for the errors along the two axes, and of the peak: Condon (1997), eq. 41."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AxisErrors:
-    """1σ errors of Gaussians.
+class AxisErrors(ColumnTable):
+    """1σ errors of Gaussians, with the errors of the position along the axes of the ellipses."""
 
-    Parameters
-    ----------
-    peak
-        (n,) Jy/beam
-    integrated
-        (n,) Jy
-    major, minor
-        (n,) pix — of the position, along the major and the minor axis.
-    """
-
-    peak: Array
-    integrated: Array
-    major: Array
-    minor: Array
-
-    def where(self, condition: NDArray[np.bool_], other: AxisErrors) -> AxisErrors:
-        """Take these rows where ``condition`` holds, and those of ``other`` elsewhere."""
-        return AxisErrors(
-            peak=np.where(condition, self.peak, other.peak),
-            integrated=np.where(condition, self.integrated, other.integrated),
-            major=np.where(condition, self.major, other.major),
-            minor=np.where(condition, self.minor, other.minor),
-        )
+    peak: Array = column("f8", "Jy/beam", "1σ error of the peak.")
+    integrated: Array = column("f8", "Jy", "1σ error of the integrated flux density.")
+    major: Array = column("f8", "pix", "1σ error of the position along the major axis.")
+    minor: Array = column("f8", "pix", "1σ error of the position along the minor axis.")
 
     def turned(self, form: Array) -> Errors:
         """Turn the position errors from the axes of the ellipses to x and y.
@@ -72,34 +59,17 @@ class AxisErrors:
         """
         *_, angle = ellipse_axes(form)
         major, minor, cos, sin = self.major**2, self.minor**2, np.cos(angle), np.sin(angle)
-        along_x, across = major * cos**2 + minor * sin**2, (major - minor) * sin * cos
-        position = np.column_stack([along_x, across, major * sin**2 + minor * cos**2])
-        return Errors(peak=self.peak, integrated=self.integrated, position=position)
+        xx, xy, yy = major * cos**2 + minor * sin**2, (major - minor) * sin * cos, major * sin**2 + minor * cos**2
+        return Errors(peak=self.peak, integrated=self.integrated, position=np.column_stack([xx, xy, yy]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Errors:
-    """1σ errors of Gaussians.
+class Errors(ColumnTable):
+    """1σ errors of Gaussians, with the covariance of the position along x and y."""
 
-    Parameters
-    ----------
-    peak, integrated
-        (n,) Jy/beam and Jy
-    position
-        (n, 3) pix² — variance of x, covariance of x and y, variance of y.
-    """
-
-    peak: Array
-    integrated: Array
-    position: Array
-
-    def where(self, condition: NDArray[np.bool_], other: Errors) -> Errors:
-        """Take these rows where ``condition`` holds, and those of ``other`` elsewhere."""
-        return Errors(
-            peak=np.where(condition, self.peak, other.peak),
-            integrated=np.where(condition, self.integrated, other.integrated),
-            position=np.where(condition[:, np.newaxis], self.position, other.position),
-        )
+    peak: Array = column("f8", "Jy/beam", "1σ error of the peak.")
+    integrated: Array = column("f8", "Jy", "1σ error of the integrated flux density.")
+    position: Array = column("f8", "pix2", "Variance of x, covariance of x and y, variance of y.", shape=(3,))
 
 
 def correlated_errors(covariance: Array, sources: Gaussians, flux: Array, *, rms: Array) -> Errors:
@@ -287,6 +257,4 @@ def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: tu
     """
     peak_err = rms * np.sqrt(variance)
     per_axis = 1.0 / (np.sqrt(np.log(2)) * np.maximum(np.abs(peak) / rms, 1.0))
-    return AxisErrors(
-        peak=peak_err, integrated=peak_err, major=beam_axes[0] * per_axis, minor=beam_axes[1] * per_axis
-    )
+    return AxisErrors(peak=peak_err, integrated=peak_err, major=beam_axes[0] * per_axis, minor=beam_axes[1] * per_axis)

@@ -7,12 +7,13 @@ angles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trap.extraction.celestial import wrap_position_angle
+from trap.tables import ColumnTable, column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,20 +29,12 @@ rounding errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ellipses:
-    """Shapes, or the 1σ errors of shapes.
+class Ellipses(ColumnTable):
+    """Shapes, or the 1σ errors of shapes. The axes of all rows have one unit and one kind (full or half)."""
 
-    Parameters
-    ----------
-    major, minor
-        (n,) — axes, all of one unit and one kind (full or half).
-    pa
-        (n,) deg — position angle of the major axis, north through east.
-    """
-
-    major: Array
-    minor: Array
-    pa: Array
+    major: Array = column("f8", "", "Major axis.")
+    minor: Array = column("f8", "", "Minor axis.")
+    pa: Array = column("f8", "deg", "Position angle of the major axis, north through east.")
 
 
 def deconvolve(fitted: Ellipses, beam: Ellipses) -> tuple[Ellipses, NDArray[np.int16]]:
@@ -102,7 +95,7 @@ def deconvolution_errors(fitted: Ellipses, errors: Ellipses, beam: Ellipses) -> 
     major, minor, pa = (np.zeros(len(fitted.major)) for _ in range(3))
     for name in ("major", "minor", "pa"):
         for sign in (-1.0, 1.0):
-            moved = replace(fitted, **{name: getattr(fitted, name) + sign * getattr(errors, name)})
+            moved = fitted.with_columns(**{name: getattr(fitted, name) + sign * getattr(errors, name)})
             other, _ = deconvolve(moved, beam)
             major += (other.major - source.major) ** 2 / 2
             minor += (other.minor - source.minor) ** 2 / 2

@@ -41,19 +41,15 @@ SAME_SHAPE = 1e-6
 class SourceShapes(ColumnTable):
     """Errors of fitted shapes, and shapes deconvolved from the beam: one row per measurement."""
 
-    semimajor_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semimajor; NaN if the shape is the beam's.")
-    semiminor_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semiminor; NaN if the shape is the beam's.")
-    pa_err: NDArray[np.float64] = column("f8", "deg", "1σ error of pa, at most 90; NaN if the shape is the beam's.")
-    semimajor_dc: NDArray[np.float64] = column(
-        "f8", "arcsec", "Deconvolved semi-major axis at half maximum; 0 if unresolved."
-    )
-    semimajor_dc_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semimajor_dc; NaN if unknown.")
-    semiminor_dc: NDArray[np.float64] = column(
-        "f8", "arcsec", "Deconvolved semi-minor axis at half maximum; 0 if unresolved."
-    )
-    semiminor_dc_err: NDArray[np.float64] = column("f8", "arcsec", "1σ error of semiminor_dc; NaN if unknown.")
-    pa_dc: NDArray[np.float64] = column("f8", "deg", "Position angle of the deconvolved major axis; 0 if unresolved.")
-    pa_dc_err: NDArray[np.float64] = column("f8", "deg", "1σ error of pa_dc, at most 90; NaN if unknown.")
+    semimajor_err: Array = column("f8", "arcsec", "1σ error of semimajor; NaN if the shape is the beam's.")
+    semiminor_err: Array = column("f8", "arcsec", "1σ error of semiminor; NaN if the shape is the beam's.")
+    pa_err: Array = column("f8", "deg", "1σ error of pa, at most 90; NaN if the shape is the beam's.")
+    semimajor_dc: Array = column("f8", "arcsec", "Deconvolved semi-major axis at half maximum; 0 if unresolved.")
+    semimajor_dc_err: Array = column("f8", "arcsec", "1σ error of semimajor_dc; NaN if unknown.")
+    semiminor_dc: Array = column("f8", "arcsec", "Deconvolved semi-minor axis at half maximum; 0 if unresolved.")
+    semiminor_dc_err: Array = column("f8", "arcsec", "1σ error of semiminor_dc; NaN if unknown.")
+    pa_dc: Array = column("f8", "deg", "Position angle of the deconvolved major axis; 0 if unresolved.")
+    pa_dc_err: Array = column("f8", "deg", "1σ error of pa_dc, at most 90; NaN if unknown.")
     n_unresolved: NDArray[np.int16] = column("i2", "", "Number of axes, 0 to 2, that are no longer than the beam's.")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["design_of", "fit_covariances", "products", "sandwich"]
 
-MOST_PIXELS = 1500
+MAX_PIXELS = 1500
 """Pixels of an island that are each paired with all around them; of larger islands an even sample is."""
 
 
@@ -100,7 +100,7 @@ def products(
     """
     starts, component, slopes = design
     n_free, reach = len(free), correlation.shape[0] // 2
-    if n_components == 1 and starts.size - 1 == slopes.shape[0] <= MOST_PIXELS:
+    if n_components == 1 and starts.size - 1 == slopes.shape[0] <= MAX_PIXELS:
         return _products_of_one(x, y, slopes, correlation, free)
     n = n_components * n_free
     normal, noise, seen = np.zeros((n, n)), np.zeros((n, n)), np.empty(n)
@@ -111,7 +111,7 @@ def products(
                 for p in range(len(free)):
                     for q in range(len(free)):
                         normal[row + p, column + q] += slopes[entry, p] * slopes[other, q]
-    step = max(1, x.size // MOST_PIXELS)
+    step = max(1, x.size // MAX_PIXELS)
     low = 0
     for i in range(0, x.size, step):
         seen.fill(0.0)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     Pixels = tuple[Indices, Indices, Array]
 
-__all__ = ["FURTHEST", "copy_table", "fit_gaussians", "invert", "residuals", "slopes_at", "strongest_components"]
+__all__ = ["MAX_EXPONENT", "copy_table", "fit_gaussians", "invert", "residuals", "slopes_at", "strongest_components"]
 
-FURTHEST = 36.0
+MAX_EXPONENT = 36.0
 """Exponent (twice over) at which a Gaussian ends: 1.5e-8 of its peak."""
 NARROWEST = 50.0
 """Largest a + c of a fit (pix⁻²): a σ of 0.14 pixels lies between the pixels."""
@@ -138,7 +138,7 @@ def slopes_at(x: float, y: float, parameters: Array, n_free: int, slopes: Array,
         peak, a, b, c = parameters[k, 0], parameters[k, 3], parameters[k, 4], parameters[k, 5]
         u, v = x - parameters[k, 1], y - parameters[k, 2]
         exponent = a * u * u + 2 * b * u * v + c * v * v
-        if exponent > FURTHEST:
+        if exponent > MAX_EXPONENT:
             continue
         unit = np.exp(-exponent / 2)
         here = peak * unit
@@ -195,7 +195,7 @@ def _normal_equations_of_one(pixels: Pixels, parameters: Array, normal: Array, g
         u, v = x[i] - x0, y[i] - y0
         slope_x, slope_y = a * u + b * v, b * u + c * v
         exponent = u * slope_x + v * slope_y
-        unit = np.exp(-exponent / 2) if exponent <= FURTHEST else 0.0
+        unit = np.exp(-exponent / 2) if exponent <= MAX_EXPONENT else 0.0
         here = peak * unit
         residual = value[i] - here
         slope_x *= here

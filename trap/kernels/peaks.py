@@ -8,7 +8,7 @@ import numpy as np
 
 from trap.kernels.compiled import compiled
 from trap.kernels.covariance import design_of, products, sandwich
-from trap.kernels.gaussian import FURTHEST, invert
+from trap.kernels.gaussian import MAX_EXPONENT, invert
 
 if TYPE_CHECKING:
     from trap.typing import Array, Indices
@@ -114,14 +114,14 @@ def add_gaussians(flat: Indices, nx: int, value: Array, parameters: Array) -> Ar
     for i in range(parameters.shape[0]):
         peak, x, y, a, b, c = parameters[i]
         determinant = a * c - b * b
-        reach_x, reach_y = np.sqrt(FURTHEST * c / determinant), np.sqrt(FURTHEST * a / determinant)
+        reach_x, reach_y = np.sqrt(MAX_EXPONENT * c / determinant), np.sqrt(MAX_EXPONENT * a / determinant)
         left, right = max(np.ceil(x - reach_x), 0.0), min(np.floor(x + reach_x), nx - 1.0)
         for row in range(int(max(np.ceil(y - reach_y), 0.0)), int(np.floor(y + reach_y)) + 1):
             k = np.searchsorted(flat, row * nx + int(left))
             while k < flat.size and flat[k] <= row * nx + int(right):
                 u, v = flat[k] - row * nx - x, row - y
                 exponent = a * u * u + 2 * b * u * v + c * v * v
-                if exponent <= FURTHEST:
+                if exponent <= MAX_EXPONENT:
                     result[k] += peak * np.exp(-exponent / 2)
                 k += 1
     return result
