@@ -1,4 +1,4 @@
-"""Which Gaussian describes each source, from which pixels, and what its parameters may be off by."""
+"""Fit a Gaussian to each component of the islands: with the shape of the beam, or with a free shape."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Fits", "fit_sources"]
 
-LEAST_SIGNIFICANCE = 3.0
-"""Peak of a free fit over its error, below which the shape is that of the noise along an island."""
+MIN_SIGNIFICANCE = 3.0
+"""Peak of a free fit over its error, below which the fit follows the noise along an island."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fits:
-    """What was fitted to each component.
+    """The Gaussians of all components, and the errors of their parameters.
 
     Parameters
     ----------
     components
-        Of all islands; those too that only the fits have shown.
+        Components of all islands, with the sources revealed by the fits.
     sources
-        (n,) — the Gaussians; from moments where no fit held.
-    is_fitted, is_beam_shaped
-        (n,) — whether they are from a fit, and whether that had the beam's shape.
+        (n,) — Gaussians; from moments if the fit failed.
+    is_fitted
+        (n,) — whether the Gaussian is a fit.
+    is_beam_shaped
+        (n,) — whether the Gaussian is a fit with the beam's shape.
     covariance
-        (n, 6, 6) — of peak, x, y, a, b, c for noise of 1 Jy/beam; zero for what was not free, NaN where unknown.
+        (n, 6, 6) — covariance of peak, x, y, a, b, c for noise of 1 Jy/beam; zero for fixed parameters, NaN if
+        unknown.
     """
 
     components: Components
@@ -60,56 +63,56 @@ def fit_sources(
     *,
     config: SourceExtractionConfig,
 ) -> Fits:
-    """Fit the components of all islands, and those that show when these are taken away.
+    """Fit the components of all islands, and the sources that appear in their residuals.
 
-    With ``force_beam`` all have the beam's shape. Without it the shape is free, but an island
-    in which no component's shape differs from the beam's by more than noise explains, or can be had, is given the
-    beam's after all: a free shape follows the noise, and its flux density reads 3 to 4 % too much at S/N 7 to 20.
+    With ``force_beam`` all sources have the beam's shape. Otherwise shapes are free. If no component of an island is
+    significantly resolved, or no free fit converges, the island is fitted with the beam shape instead: a free shape
+    follows the noise, and its flux density is 3 to 4 % too high at S/N 7 to 20.
 
     Parameters
     ----------
+    islands, components
+        Islands of the image and their components.
     field
-        With all islands of the image masked, see :func:`~trap.extraction.islands.fitted_pixels`.
+        Image, with all its islands masked, see :func:`~trap.extraction.islands.fitted_pixels`.
+    config
+        Extraction settings.
     """
     beam, correlation = field.beam, field.correlation
     start = measure_moments(islands, components, beam, config.analysis_threshold)
     which = np.arange(len(islands))
     beams = [fit_jointly(Shape.BEAM, islands, which, components.first, start, field=field)]
     if config.deblend_nthresh:
-        given = components
-        components, beams = reveal_sources(islands, given, beams[0], field=field, config=config)
-        start = _extended(start, given, components, beams)
-    fits = _fits(components, beams, start, correlation)
+        blind_components = components
+        components, beams = reveal_sources(islands, blind_components, beams[0], field=field, config=config)
+        start = _extended(start, blind_components, components, beams)
+    beam_fits = _combined(components, beams, start, correlation)
     if config.force_beam:
-        return fits
-    free = _fits(
-        components,
-        [fit_jointly(Shape.FREE, islands, which, components.first, start, field=field)],
-        start,
-        correlation,
-    )
-    rms = field.background.rms_at(free.sources.x, free.sources.y)
-    is_vague = ~(free.sources.peak > LEAST_SIGNIFICANCE * rms * np.sqrt(free.covariance[:, 0, 0]))
-    is_point = fits.is_fitted & (
-        (_shape_chi_squared(free, rms, beam) < _limit(config.point_like_sigma)) | ~free.is_fitted | is_vague
-    )
+        return beam_fits
+    free = fit_jointly(Shape.FREE, islands, which, components.first, start, field=field)
+    free_fits = _combined(components, [free], start, correlation)
+    rms = field.background.rms_at(free_fits.sources.x, free_fits.sources.y)
+    is_vague = ~(free_fits.sources.peak > MIN_SIGNIFICANCE * rms * np.sqrt(free_fits.covariance[:, 0, 0]))
+    is_unresolved = _shape_chi_squared(free_fits, rms, beam) < _max_chi_squared(config.point_like_sigma)
+    is_point = beam_fits.is_fitted & (is_unresolved | ~free_fits.is_fitted | is_vague)
+    # An island has the beam's shape if that is right for all its components.
     all_points = np.repeat(np.logical_and.reduceat(is_point, components.first[:-1]), components.counts)
     return Fits(
         components=components,
-        sources=fits.sources.where(all_points, free.sources),
-        is_fitted=all_points | free.is_fitted,
+        sources=beam_fits.sources.where(all_points, free_fits.sources),
+        is_fitted=all_points | free_fits.is_fitted,
         is_beam_shaped=all_points,
-        covariance=np.where(all_points[:, np.newaxis, np.newaxis], fits.covariance, free.covariance),
+        covariance=np.where(all_points[:, np.newaxis, np.newaxis], beam_fits.covariance, free_fits.covariance),
     )
 
 
-def _limit(sigma: float) -> float:
-    """χ² of three degrees of freedom that chance exceeds as rarely as a normal variable so many σ."""
+def _max_chi_squared(sigma: float) -> float:
+    """Return the χ² of three degrees of freedom with the probability of a deviation of ``sigma`` σ."""
     return float(chdtri(3, 2 * ndtr(-sigma)))
 
 
-def _fits(components: Components, fits: list[JointFit], start: Gaussians, correlation: Array) -> Fits:
-    """Put fits together, each of some islands, with the first guess where there is no source in them."""
+def _combined(components: Components, fits: list[JointFit], start: Gaussians, correlation: Array) -> Fits:
+    """Combine fits of some islands each; a later fit replaces an earlier one, and the first guess a failed one."""
     parameters, covariance = np.empty((len(start), 6)), np.empty((len(start), 6, 6))
     for fit in fits:
         rows = list_places(components.first, fit.which)
@@ -125,24 +128,24 @@ def _fits(components: Components, fits: list[JointFit], start: Gaussians, correl
     )
 
 
-def _extended(start: Gaussians, given: Components, components: Components, fits: list[JointFit]) -> Gaussians:
-    """First guesses of all components: the beams fitted in islands that hold more of them than they had."""
-    is_same = given.counts == components.counts
+def _extended(start: Gaussians, blind: Components, components: Components, fits: list[JointFit]) -> Gaussians:
+    """Extend the first guesses of the ``blind`` components by the fits of the islands with revealed sources."""
     parameters = np.empty((components.counts.sum(), 6))
-    same = np.flatnonzero(is_same)
-    parameters[list_places(components.first, same)] = start.take(list_places(given.first, same)).parameters
+    same = np.flatnonzero(blind.counts == components.counts)
+    parameters[list_places(components.first, same)] = start.take(list_places(blind.first, same)).parameters
+    # The first fit has the blind components only.
     for fit in fits[1:]:
         parameters[list_places(components.first, fit.which)] = fit.sources.parameters
     return Gaussians.from_parameters(parameters)
 
 
 def _shape_chi_squared(free: Fits, rms: Array, beam: Array) -> Array:
-    """(n,) — how far the fitted shapes are from the beam's, in terms of their errors; infinite where unknown."""
+    """Compute χ² (n,) of the hypothesis that sources have the beam's shape; infinite if the errors are unknown."""
     chi_squared = np.full(len(free.sources), np.inf)
-    known = free.is_fitted & np.isfinite(free.covariance).all(axis=(1, 2))
-    difference = (free.sources.form[known] - beam) / rms[known, np.newaxis]
-    covariance = free.covariance[known, 3:, 3:]
-    # In units of the beam's coefficients, of which the matrix has the squares.
+    is_known = free.is_fitted & np.isfinite(free.covariance).all(axis=(1, 2))
+    # Differences and covariances of a, b, c in units of the beam's a, for a well-scaled matrix.
+    difference = (free.sources.form[is_known] - beam) / rms[is_known, np.newaxis]
+    covariance = free.covariance[is_known, 3:, 3:]
     solved = np.linalg.solve(covariance / beam[0] ** 2, difference[:, :, np.newaxis] / beam[0])[:, :, 0]
-    chi_squared[known] = (difference / beam[0] * solved).sum(axis=1)
+    chi_squared[is_known] = (difference / beam[0] * solved).sum(axis=1)
     return chi_squared

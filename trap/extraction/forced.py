@@ -101,7 +101,7 @@ def fit_positions(
     ra, dec
         (n,) deg — positions, ICRS.
     background
-        Background of this image. If it lacks the autocorrelation of the noise, that of the beam is used.
+        Background of this image. Without a measured autocorrelation of the noise, the beam's is used.
     neighbours
         Blind measurements of this image.
     config
@@ -157,7 +157,7 @@ def fit_positions(
 
 
 def beam_plane(x: Array, y: Array, beam: Array) -> Array:
-    """Transform positions to the plane in which the beam is round with σ = 1.
+    """Transform positions to a plane where the beam is round with σ = 1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Joint fits of the components of islands: to which pixels, and whether what comes out is a source."""
+"""Joint fits of the components of islands: selection of the pixels, fit, and rejection of implausible results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from trap.extraction.celestial import ellipse_axes
+from trap.extraction.celestial import ellipse_axes, largest_eigenvalue
 from trap.extraction.gaussian import Gaussians, Shape, fit_islands
 from trap.extraction.islands import Islands, fitted_pixels, list_places
 from trap.kernels.covariance import fit_covariances
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 __all__ = ["JointFit", "core_form", "fit_jointly"]
 
 CORE_SIGMA = 1.6
-"""Radius, in σ of the beam, of the ellipse about a point source that is fitted whatever its pixels' values."""
-CORE_RADIUS = 1.5
-"""The same in pixels at the least, along any direction, for beams of few pixels."""
-CORE_PIXELS = 14.0
-"""Its least area: a free fit with fewer than twice its six parameters would follow any noise."""
-SMALLEST_FIT = 0.5
-"""A fit with a minor axis below this share of the beam's follows a noise peak, not a source."""
+"""Radius of the core, in σ of the beam: the ellipse about a source whose pixels are fitted whatever their values."""
+MIN_CORE_RADIUS = 1.5
+"""Minimum radius of the core in pixels, along any direction, for beams of few pixels."""
+MIN_CORE_PIXELS = 14.0
+"""Minimum area of the core in pixels: with fewer than twice its six parameters a free fit would follow any noise."""
+MIN_AXIS_RATIO = 0.5
+"""Minor axis of a fit over the beam's, below which the fit follows a noise peak."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JointFit:
-    """Some islands, and what was fitted to them.
+    """Fits of the components of some islands.
 
     Parameters
     ----------
     shape
-        What was free.
+        Free parameters.
     which
         (n,) — numbers of the islands.
     first
-        (n + 1,) — where the components of each start.
+        (n + 1,) — components of the i-th of these islands are ``first[i]`` to ``first[i + 1]``.
     sources
-        The components; NaN where the fit did not converge, or found no source.
+        (n_components,) — Gaussians; NaN if the fit did not converge, or is implausible.
     pixels
-        (n islands) — what they were fitted to.
+        (n,) islands — fitted pixels.
     """
 
     shape: Shape
@@ -56,7 +56,7 @@ class JointFit:
     pixels: Islands
 
     def take(self, rows: Indices) -> Self:
-        """Take some of the islands."""
+        """Return the fits of some of the islands, by their rows in ``which``."""
         return type(self)(
             shape=self.shape,
             which=self.which[rows],
@@ -66,9 +66,17 @@ class JointFit:
         )
 
     def covariances(self, correlation: Array) -> Array:
-        """(n_components, 6, 6) — of peak, x, y, a, b, c in noise of 1 Jy/beam; zero for what was not free.
+        """Compute the covariances of peak, x, y, a, b, c for noise of 1 Jy/beam.
 
-        NaN where the fit found no source. ``correlation`` is the autocorrelation of the noise.
+        Parameters
+        ----------
+        correlation
+            (2 m + 1, 2 m + 1) — autocorrelation of the noise.
+
+        Returns
+        -------
+        (n_components, 6, 6)
+            Zero for fixed parameters, NaN for a failed fit.
         """
         n_free, pixels = self.shape.value, self.pixels
         covariance = np.zeros((len(self.sources), 6, 6))
@@ -79,40 +87,48 @@ class JointFit:
 
 
 def core_form(beam: Array) -> Array:
-    """(3,) pix⁻² — the ellipse of pixels about a source that are fitted in any case: a u² + 2 b u v + c v² ≤ 1.
+    """Define the core of a source, the ellipse of pixels that are always fitted: a u² + 2 b u v + c v² ≤ 1.
 
     Parameters
     ----------
     beam
-        (3,) pix⁻² — coefficients of its exponent.
+        (3,) pix⁻² — coefficients of the beam's exponent.
+
+    Returns
+    -------
+    (3,) pix⁻²
+        Coefficients a, b, c of the ellipse.
     """
     a, b, c = beam
-    largest = (a + c) / 2 + np.hypot((a - c) / 2, b)
-    radius = max(CORE_SIGMA, CORE_RADIUS * np.sqrt(largest), np.sqrt(CORE_PIXELS * np.sqrt(a * c - b**2) / np.pi))
-    scaled: Array = beam / radius**2
-    return scaled
+    # Radii in σ of the beam, which is 1/√(largest eigenvalue) along the minor axis.
+    radius_of_width = MIN_CORE_RADIUS * np.sqrt(largest_eigenvalue(beam))
+    radius_of_area = np.sqrt(MIN_CORE_PIXELS * np.sqrt(a * c - b**2) / np.pi)
+    form: Array = beam / max(CORE_SIGMA, radius_of_width, radius_of_area) ** 2
+    return form
 
 
 def fit_jointly(
     shape: Shape, islands: Islands, which: Indices, first: Indices, start: Gaussians, *, field: Field
 ) -> JointFit:
-    """Fit the components of some islands, those of an island together.
+    """Fit the components of some islands, all components of an island together.
 
-    A fit finds no source where that is not positive, off its island, smaller than the beam or larger than the island,
-    or more than its own width from where it started, as happens in a crowd.
+    A fit fails if it is not positive, off its island, smaller than the beam, larger than the island, or more than its
+    own width from its first guess, as happens in a crowd.
 
     Parameters
     ----------
     shape
-        What is free. With ``Shape.FREE`` all pixels of an island take part, beside those around its components.
-    islands, which
-        Islands, and the (n,) numbers of those that are fitted.
+        Free parameters. With ``Shape.FREE`` all pixels of an island are fitted, with the cores of its components.
+    islands
+        Islands of the image.
+    which
+        (n,) — numbers of the islands to fit.
     first
-        (n + 1,) — where the components of each start.
+        (n + 1,) — components of the i-th of these islands are ``first[i]`` to ``first[i + 1]``.
     start
-        First guesses; their shapes are taken for free fits only.
+        (n_components,) — first guesses. Their shapes are used in free fits only.
     field
-        With the islands masked, see :func:`trap.extraction.islands.fitted_pixels`.
+        Image, with all its islands masked, see :func:`trap.extraction.islands.fitted_pixels`.
     """
     beam = field.beam
     if shape is Shape.BEAM:
@@ -127,22 +143,24 @@ def fit_jointly(
 
 
 def _has_stayed(fitted: Gaussians, start: Gaussians) -> NDArray[np.bool_]:
-    """Whether fits are centred within the width of what they started from."""
+    """Return whether fits are centred within a full width at half maximum of their first guesses."""
     u, v = fitted.x - start.x, fitted.y - start.y
     a, b, c = start.form.T
+    # In units of σ, a full width is √(8 ln 2).
     stayed: NDArray[np.bool_] = a * u**2 + 2 * b * u * v + c * v**2 < 8 * np.log(2)
     return stayed
 
 
 def _is_plausible(fitted: Gaussians, islands: Islands, counts: Indices, beam: Array) -> NDArray[np.bool_]:
-    """Whether fits are positive, centred on their island (give or take a beam) and of a size it can have."""
+    """Return whether fits are positive, centred within a beam of their island, and neither too small nor too large."""
     semimajor, semiminor, _ = ellipse_axes(fitted.form)
     beam_major, beam_minor, _ = ellipse_axes(beam)
     start = islands.offsets[:-1]
+    # Extent of the island, the larger of its two sides, and room of a beam around it.
     size = np.zeros(len(fitted))
     inside = np.isfinite(fitted.peak) & (fitted.peak > 0)
     for centre, pixel in ((fitted.x, islands.x), (fitted.y, islands.y)):
         low, high = np.repeat([np.minimum.reduceat(pixel, start), np.maximum.reduceat(pixel, start)], counts, axis=1)
         inside &= (centre >= low - 2 * beam_major) & (centre <= high + 2 * beam_major)
         size = np.maximum(size, high - low)
-    return inside & (semiminor > SMALLEST_FIT * beam_minor) & (semimajor < 2 * (size + beam_major))
+    return inside & (semiminor > MIN_AXIS_RATIO * beam_minor) & (semimajor < 2 * (size + beam_major))

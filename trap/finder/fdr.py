@@ -19,7 +19,7 @@ __all__ = ["correlation_factor", "fdr_threshold"]
 
 
 def correlation_factor(beam_area: float) -> float:
-    """Compute C_n = Σ 1/i, i = 1 … n, the factor by which correlated noise makes the test stricter.
+    """Compute C_n = Σ 1/i, i = 1 … n, which makes the test stricter for correlated noise.
 
     Hopkins et al. (2002), eq. 4, after Benjamini & Yekutieli (2001). A pixel is correlated with about
     n pixels, the area of the ellipse whose axes are the full widths of the beam at half maximum

@@ -47,7 +47,7 @@ def significance_map(image: Image, background: Background, config: SourceExtract
 
 
 def island_map(significance: NDArray[np.float32], *, detection: float, analysis: float) -> NDArray[np.int32]:
-    """Number the islands: connected pixels above the analysis threshold, one of them above the detection threshold.
+    """Assign numbers to islands: connected pixels above the analysis threshold, one of them above the detection one.
 
     Parameters
     ----------
