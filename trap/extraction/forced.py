@@ -274,7 +274,7 @@ def _solve(boxes: PixelBoxes, targets: Gaussians, sources: Gaussians, beam: Arra
 def _sums_of_boxes(boxes: PixelBoxes, residual: Array, is_measured: NDArray[np.bool_]) -> tuple[Array, Indices]:
     """Sum the squared residuals (Jy/beam)², and count the pixels, in the box of each measured position."""
     n_boxes, n_positions = len(boxes.has_centre), is_measured.size
-    squares = np.bincount(boxes.box, weights=residual[boxes.members] ** 2, minlength=n_boxes)
+    squares: Array = np.bincount(boxes.box, weights=residual[boxes.members] ** 2, minlength=n_boxes).astype(float)
     n_pixels = np.bincount(boxes.box, minlength=n_boxes)
     # The boxes of the positions come first, then the boxes of sources.
     return squares[:n_positions][is_measured], n_pixels[:n_positions][is_measured]

@@ -194,7 +194,7 @@ class Image:
     @cached_property
     def pixel_hash(self) -> str:
         """Hash (128-bit BLAKE2b, hexadecimal) of the pixels in Jy/beam; the header does not matter."""
-        return hashlib.blake2b(np.ascontiguousarray(self.data), digest_size=16).hexdigest()
+        return hashlib.blake2b(np.ascontiguousarray(self.data).data, digest_size=16).hexdigest()
 
     @cached_property
     def _format(self) -> Format:
