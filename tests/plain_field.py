@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trap.extraction.field import Field
+from trap.extraction.islands import find_islands, segment_image
 from trap.extraction.mesh import Background
 
 
@@ -22,3 +23,8 @@ def field_of(rows, mask=None, rms=1.0):
     )
     masked = np.zeros((ny, nx), bool) if mask is None else np.array(mask, bool)
     return Field(data=data, mask=masked, background=background, beam=np.array([1.0, 0.0, 1.0]))
+
+
+def islands_of(field, *, analysis=3.0, detection=5.0):
+    """Find the islands of a field, by the thresholds in σ."""
+    return find_islands(field, segment_image(field.threshold_map(analysis=analysis, detection=detection)))

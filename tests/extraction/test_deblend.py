@@ -2,20 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_field import field_of
+from plain_field import field_of, islands_of
 
 from trap.config import SourceExtractionConfig
 from trap.extraction.deblend import deblend
-from trap.extraction.islands import find_islands
 
 CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
 
 
 def deblended(rows, config=CONFIG):
-    field = field_of(rows)
-    islands = find_islands(
-        field, field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
-    )
+    islands = islands_of(field_of(rows), analysis=config.analysis_threshold, detection=config.detection_threshold)
     return islands, deblend(islands, config)
 
 

@@ -1,21 +1,14 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from photutils.segmentation import detect_sources
-from plain_field import field_of
+from plain_field import field_of, islands_of
 
 from trap.catalogues import Flag
-from trap.extraction.islands import find_islands, fitted_pixels, flag_islands
-from trap.kernels.islands import connected_pixels
-
-
-def islands_of(field, *, analysis=3.0):
-    return find_islands(field, field.threshold_map(analysis=analysis, detection=5.0))
+from trap.extraction.islands import find_islands, fitted_pixels, flag_islands, segment_image
 
 
 def pixel_sets(islands):
@@ -114,14 +107,57 @@ def test_fit_may_keep_the_island_beyond_its_surroundings():
     assert fitted_to(field_of(rows), [[3.0, 1.0]], keep=False) == [all_near | {(x, 1) for x in range(1, 6)}]
 
 
+def expected_islands(significance):
+    """Flat indices of photutils' segments above the analysis threshold that reach the detection threshold."""
+    if not (significance >= 3.0).any():  # photutils warns when it finds nothing
+        return []
+    segments = detect_sources(significance, np.nextafter(np.float32(3.0), np.float32(0.0)), n_pixels=1, connectivity=8)
+    regions = [np.flatnonzero(segments.data == label) for label in segments.labels]
+    return [flat.tolist() for flat in regions if significance.ravel()[flat].max() >= 5.0]
+
+
+def check_islands(rows, mask=None):
+    significance = np.where(np.zeros(np.shape(rows), bool) if mask is None else mask, 0, np.float32(rows))
+    field = field_of(rows, mask)
+    expected = expected_islands(np.nan_to_num(significance))
+    segments = segment_image(field.threshold_map(analysis=3.0, detection=5.0))
+    assert segments.labels.tolist() == list(range(1, len(expected) + 1))
+    assert [np.flatnonzero(segments.data == label).tolist() for label in segments.labels] == expected
+    islands = find_islands(field, segments)
+    flat = islands.y * field.data.shape[1] + islands.x
+    assert [flat[islands.pixels(i)].tolist() for i in range(len(islands))] == expected
+    # Their numbers are those of the first pixels, row by row.
+    assert (np.diff(flat[islands.offsets[:-1]]) > 0).all()
+    assert islands.value.tolist() == field.data.ravel()[flat].tolist()
+    return len(expected)
+
+
 @given(st.lists(st.lists(st.sampled_from([0.0, 3.0, 5.0]), min_size=6, max_size=6), min_size=1, max_size=6))
 def test_islands_of_any_form_are_the_segments_of_photutils_that_have_a_peak(rows):
-    significance = np.array(rows, np.float32)
-    reached = field_of(rows).threshold_map(analysis=3.0, detection=5.0).reached
-    expected = []
-    if reached.any():  # photutils warns when it finds nothing
-        segments = detect_sources(significance, 2.9, n_pixels=1, connectivity=8)
-        regions = [np.flatnonzero(segments.data == label).tolist() for label in segments.labels]
-        expected = sorted(pixels for pixels in regions if significance.ravel()[pixels].max() >= 5.0)
-    offsets, flat = connected_pixels(reached)
-    assert [flat[start:end].tolist() for start, end in pairwise(offsets)] == expected
+    check_islands(rows)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.2, 0.35, 0.45, 1.0])
+def test_islands_of_masked_images_with_gaps_are_the_segments_of_photutils_that_have_a_peak(share):
+    rng = np.random.default_rng(5)
+    rows = np.where(rng.uniform(size=(90, 130)) < share, rng.choice([3.0, 6.0], (90, 130), p=[0.7, 0.3]), 0.0)
+    rows[rng.uniform(size=rows.shape) < 0.02] = np.nan
+    n_islands = check_islands(rows, rng.uniform(size=rows.shape) < 0.05)
+    assert (n_islands > 0) == (share > 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_islands"),
+    [
+        (np.full((40, 30), 7.0), 1),
+        (np.full((40, 30), 4.0), 0),
+        (np.full((40, 30), np.nan), 0),
+        (np.zeros((40, 30)), 0),
+        (np.full((1, 1), 5.0), 1),
+        (np.where(np.indices((40, 30)).sum(axis=0) % 2, 5.0, 0.0), 1),
+        (np.where((np.indices((40, 30)) % 2 == 0).all(axis=0), 5.0, 0.0), 300),
+    ],
+    ids=["full", "weak", "nan", "empty", "pixel", "chessboard", "single pixels"],
+)
+def test_islands_of_uniform_images_are_the_segments_of_photutils_that_have_a_peak(rows, n_islands):
+    assert check_islands(rows) == n_islands

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_field import field_of
+from plain_field import field_of, islands_of
 
 from trap.config import SourceExtractionConfig
 from trap.extraction.celestial import ellipse_axes
 from trap.extraction.deblend import deblend
-from trap.extraction.islands import find_islands
 from trap.extraction.moments import measure_moments, peak_correction
 
 CONFIG = SourceExtractionConfig(detection_threshold=5, analysis_threshold=3)
@@ -22,10 +21,7 @@ def form_of(semimajor, semiminor, theta):
 
 
 def moments_of(value):
-    field = field_of(value)
-    islands = find_islands(
-        field, field.threshold_map(analysis=CONFIG.analysis_threshold, detection=CONFIG.detection_threshold)
-    )
+    islands = islands_of(field_of(value), analysis=CONFIG.analysis_threshold, detection=CONFIG.detection_threshold)
     return measure_moments(islands, deblend(islands, CONFIG), BEAM, CONFIG.analysis_threshold)
 
 

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from plain_field import field_of
 
 from trap.catalogues import Measurements
-from trap.extraction.measure import extract_sources
+from trap.extraction.measure import extract_sources, searched_field
 from trap.finder.maps import island_map, model_map, residual_map, significance_map
 
 
@@ -63,7 +64,7 @@ def test_significance_has_no_value_where_nothing_is_searched(image, config):
 
 def test_islands_are_numbered_as_in_the_table(image, config):
     extraction = extract_sources(image, config)
-    labels = island_map(significance_map(image, extraction.background, config), detection=5.0, analysis=3.0)
+    labels = island_map(searched_field(image, extraction.background, config), detection=5.0, analysis=3.0)
     found = extraction.measurements
     assert labels[np.rint(found.y).astype(int), np.rint(found.x).astype(int)].tolist() == found.island.tolist()
     assert labels.max() == found.island.max() == 2
@@ -81,4 +82,5 @@ def test_islands_by_hand():
     )
     # Corners connect, both limits are inclusive, and the lower left never reaches 5.
     expected = [[1, 0, 1, 1, 0], [0, 1, 0, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 2]]
-    assert island_map(significance, detection=5.0, analysis=3.0).tolist() == expected
+    field = field_of(significance, np.isnan(significance))
+    assert island_map(field, detection=5.0, analysis=3.0).tolist() == expected

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_field import field_of
+from plain_field import field_of, islands_of
 from scipy.ndimage import gaussian_filter
 
 from trap.kernels.deblend import part_islands
-from trap.kernels.islands import connected_pixels
 
 NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
 MIN_FLUX_SHARE, MIN_RISE = 0.005, 1.0
@@ -18,9 +17,9 @@ def test_islands_are_parted_as_by_a_flood_of_objects(seed, width):
     rng = np.random.default_rng(seed)
     smooth = gaussian_filter(rng.normal(size=(60, 70)), width)
     value = (6 + 8 * smooth / smooth.std()).round(1 + seed % 3).astype(np.float32)
-    offsets, flat = connected_pixels(field_of(value).threshold_map(analysis=3.0, detection=5.0).reached)
-    y, x = np.divmod(flat, 70)
-    values, rms = value.ravel()[flat].astype(float), rng.uniform(0.9, 1.1, flat.size)
+    islands = islands_of(field_of(value))
+    offsets, x, y, values = islands.offsets, islands.x, islands.y, islands.value
+    rms = rng.uniform(0.9, 1.1, x.size)
     component, counts = part_islands((offsets, x, y, values, rms), 5.0, MIN_RISE, MIN_FLUX_SHARE)
     assert counts.max() > 1
     for i in range(offsets.size - 1):

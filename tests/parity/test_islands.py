@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from trap.kernels.islands import AT_EDGE, AT_GAP, connected_pixels, fit_footprints, touching
+from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, peak_regions, segment_pixels, touching
 from trap.kernels.maps import IN_PEAK
 
 
@@ -15,14 +15,21 @@ def as_lists(offsets, flat):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.35, 0.45, 0.9])
-def test_regions_are_those_of_scipy_in_the_order_of_the_image(share):
+def test_marked_pixels_are_those_of_the_regions_of_scipy_that_hold_a_peak(share):
     rng = np.random.default_rng(5)
-    reached = np.where(rng.uniform(size=(90, 130)) < share, rng.choice([1, IN_PEAK], (90, 130), p=[0.7, 0.3]), 0)
-    labels, n_labels = ndimage.label(reached, np.ones((3, 3)))
-    regions = [np.flatnonzero(labels == label + 1) for label in range(n_labels)]
-    expected = sorted(flat.tolist() for flat in regions if (reached.ravel()[flat] == IN_PEAK).any())
-    assert as_lists(*connected_pixels(reached.astype(np.uint8))) == expected
-    assert expected
+    classes = np.where(rng.uniform(size=(90, 130)) < share, rng.choice([1, IN_PEAK], (90, 130), p=[0.7, 0.3]), 0)
+    labels, _ = ndimage.label(classes, np.ones((3, 3)))
+    expected = np.isin(labels, labels[classes == IN_PEAK])
+    assert np.array_equal(peak_regions(classes.astype(np.uint8)), expected)
+    assert expected.any()
+
+
+def test_pixels_of_a_segment_are_listed_in_the_order_of_the_image():
+    rng = np.random.default_rng(6)
+    labels = rng.permuted(np.arange(60 * 70) % 12).reshape(60, 70).astype(np.int32)
+    expected = [np.flatnonzero(labels == label + 1).tolist() for label in range(11)]
+    assert as_lists(*segment_pixels(labels, 11)) == expected
+    assert as_lists(*segment_pixels(np.zeros((5, 7), np.int32), 0)) == []
 
 
 def test_touching_is_looked_up_in_all_eight_directions():
@@ -50,7 +57,8 @@ def test_touching_is_looked_up_in_all_eight_directions():
 def test_footprints_are_ellipses_without_what_belongs_to_others(keep):
     rng = np.random.default_rng(4)
     ny, nx = 40, 50
-    offsets, flat = connected_pixels(np.where(rng.uniform(size=(ny, nx)) < 0.2, IN_PEAK, 0).astype(np.uint8))
+    labels, n_labels = ndimage.label(rng.uniform(size=(ny, nx)) < 0.2, np.ones((3, 3)))
+    offsets, flat = segment_pixels(labels, n_labels)
     y, x = np.divmod(flat, nx)
     taken = rng.uniform(size=(ny, nx)) < 0.1
     taken[y, x] = True

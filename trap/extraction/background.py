@@ -18,7 +18,7 @@ from trap.extraction.correlation import beam_correlation, share_of_mean
 from trap.extraction.field import threshold_map
 from trap.extraction.mesh import Background
 from trap.extraction.threads import side_by_side
-from trap.kernels.islands import connected_pixels
+from trap.kernels.islands import peak_regions
 from trap.kernels.statistics import clipped_moments
 
 if TYPE_CHECKING:
@@ -129,9 +129,7 @@ def _sources(
     analysis, detection = SOURCE_SIGMA
     pixels = np.ascontiguousarray(data, np.float32)
     thresholds = threshold_map(pixels, np.ascontiguousarray(mask), first, analysis=analysis, detection=detection)
-    _, flat = connected_pixels(thresholds.reached)
-    stands = np.zeros((ny, nx), np.uint8)
-    stands.ravel()[flat] = 1
+    stands = peak_regions(thresholds.reached).view(np.uint8)
     a, b, c = beam
     half_y, half_x = (int(np.ceil(np.sqrt(2 * np.log(2) * part / (a * c - b**2)))) for part in (a, c))
     grown: NDArray[np.bool_] = ndimage.maximum_filter(stands, (2 * half_y + 1, 2 * half_x + 1)).view(bool)

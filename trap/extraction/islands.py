@@ -1,7 +1,7 @@
-"""Where the image rises above its noise: islands of connected pixels.
+"""Islands of connected pixels above the noise: photutils' segments, and lists of their pixels.
 
-From here on nothing looks at the image any more. The pixels of all islands lie in flat lists, those
-of island i from ``offsets[i]`` to ``offsets[i + 1]``, ready for code that takes all islands at once.
+Deblending and fitting work on the lists alone. The pixels of all islands stand in flat arrays, island by island, so
+that one call of a kernel processes all of them.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from photutils.segmentation import SegmentationImage, detect_sources
 
 from trap.catalogues import Flag
-from trap.kernels.islands import AT_EDGE, AT_GAP, connected_pixels, fit_footprints, touching
+from trap.kernels.islands import AT_EDGE, AT_GAP, fit_footprints, peak_regions, segment_pixels, touching
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.field import Field, ThresholdMap
 
-__all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_places"]
+__all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_places", "segment_image"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,27 +76,49 @@ def list_places(offsets: NDArray[np.intp], which: NDArray[np.intp]) -> NDArray[n
     return places
 
 
-def find_islands(field: Field, thresholds: ThresholdMap) -> Islands:
-    """Find the connected pixels above the analysis threshold that reach the detection threshold.
+def segment_image(thresholds: ThresholdMap) -> SegmentationImage:
+    """Segment an image: label its islands by photutils.
 
-    They are the segments of photutils' ``detect_sources`` that reach it. Pixels that touch at a corner are connected.
+    An island is a segment of pixels above the analysis threshold that reaches the detection threshold. Pixels that
+    touch at a corner are connected.
+
+    Parameters
+    ----------
+    thresholds
+        Pixels of the image that reach the two thresholds.
+
+    Returns
+    -------
+    SegmentationImage
+        Labels are 1, 2, … in the order of the islands' first pixels, row by row.
+    """
+    # Pixels of lesser segments are left out first: dropping their labels afterwards takes longer than finding these.
+    is_in_island = peak_regions(thresholds.reached)
+    if not is_in_island.any():
+        # photutils returns None, with a warning.
+        return SegmentationImage(np.zeros(is_in_island.shape, np.int32))
+    return detect_sources(is_in_island.view(np.uint8), 0, n_pixels=1, connectivity=8)
+
+
+def find_islands(field: Field, segments: SegmentationImage) -> Islands:
+    """List the pixels of segments, with their values and noise.
 
     Parameters
     ----------
     field
         The searched field.
-    thresholds
-        Pixels of this field that reach the two thresholds.
+    segments
+        Of this field, with labels from 1 without a gap.
 
     Returns
     -------
     Islands
-        In the order of their first pixels, row by row.
+        In the order of the labels.
     """
-    return _listed(field, *connected_pixels(thresholds.reached))
+    return _islands_at(field, *segment_pixels(segments.data, segments.n_labels))
 
 
-def _listed(field: Field, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
+def _islands_at(field: Field, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
     y, x = np.divmod(flat, field.data.shape[1])
     value, rms = field.pixels(flat)
     return Islands(offsets=offsets, x=x, y=y, value=value, rms=rms)
@@ -146,4 +169,4 @@ def fitted_pixels(
         Whether the pixels of the island itself are taken as well.
     """
     pixels = (islands.offsets, islands.x, islands.y)
-    return _listed(field, *fit_footprints(pixels, field.mask, which, first, centres, form, keep))
+    return _islands_at(field, *fit_footprints(pixels, field.mask, which, first, centres, form, keep))

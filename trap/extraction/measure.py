@@ -16,7 +16,7 @@ from trap.extraction.deblend import Components, deblend
 from trap.extraction.field import Field, measured_mask
 from trap.extraction.fitting import Fits, fit_sources
 from trap.extraction.gaussian import Gaussians
-from trap.extraction.islands import Islands, find_islands, flag_islands
+from trap.extraction.islands import Islands, find_islands, flag_islands, segment_image
 from trap.extraction.mesh import Background
 from trap.extraction.moments import peak_correction
 from trap.extraction.noise import measure_correlation
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 
-__all__ = ["Extraction", "extract_holes", "extract_sources"]
+__all__ = ["Extraction", "extract_holes", "extract_sources", "searched_field"]
 
 PART = 2000
 """Islands that a thread takes at a time; fewer are not worth one. Pipelines measure small images side by side."""
@@ -77,7 +77,7 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
     with ThreadPoolExecutor(1) as thread:
         correlation = thread.submit(measure_correlation, field)
-        islands = find_islands(field, thresholds)
+        islands = find_islands(field, segment_image(thresholds))
         background = replace(background, correlation=correlation.result())
     return Extraction(
         measurements=_measure(islands, replace(field, background=background), image, config),
@@ -105,16 +105,36 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
     ImageError
         If the image has no restoring beam, or cannot be read.
     """
-    beam, data = _beam_of(image), image.data
-    field = Field(data=data, mask=measured_mask(data, config), background=background, beam=beam).negative()
+    field = searched_field(image, background, config).negative()
     thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
-    found = _measure(find_islands(field, thresholds), field, image, config)
+    found = _measure(find_islands(field, segment_image(thresholds)), field, image, config)
     turned = {name: -getattr(found, name) for name in ("f_peak", "f_int", "significance", "island")}
     return found.with_columns(**turned)
 
 
 def _beam_of(image: Image) -> Array:
     return beam_form(image.require_beam(), image.wcs)
+
+
+def searched_field(image: Image, background: Background, config: SourceExtractionConfig) -> Field:
+    """Describe the searched part of an image whose background is measured.
+
+    Parameters
+    ----------
+    image
+        The image; its pixels are read.
+    background
+        Its level and noise.
+    config
+        Settings of the margin and the radius.
+
+    Raises
+    ------
+    ImageError
+        If the image has no restoring beam, or cannot be read.
+    """
+    data = image.data
+    return Field(data=data, mask=measured_mask(data, config), background=background, beam=_beam_of(image))
 
 
 def _measure(islands: Islands, field: Field, image: Image, config: SourceExtractionConfig) -> Measurements:

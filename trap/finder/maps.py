@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from trap.extraction.celestial import HWHM_PER_SIGMA, ellipse_axes, pixel_forms
 from trap.extraction.field import measured_mask
 from trap.extraction.gaussian import REACH_SIGMA
+from trap.extraction.islands import segment_image
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from trap.catalogues import Measurements
     from trap.config import SourceExtractionConfig
+    from trap.extraction.field import Field
     from trap.extraction.mesh import Background
     from trap.images.image import Image
 
@@ -46,13 +47,13 @@ def significance_map(image: Image, background: Background, config: SourceExtract
     return significance
 
 
-def island_map(significance: NDArray[np.float32], *, detection: float, analysis: float) -> NDArray[np.int32]:
-    """Assign numbers to islands: connected pixels above the analysis threshold, one of them above the detection one.
+def island_map(field: Field, *, detection: float, analysis: float) -> NDArray[np.int32]:
+    """Number the islands: photutils' segments above the analysis threshold that reach the detection threshold.
 
     Parameters
     ----------
-    significance
-        (ny, nx) σ — from :func:`significance_map`.
+    field
+        The searched field.
     detection, analysis
         σ — the two thresholds.
 
@@ -62,12 +63,8 @@ def island_map(significance: NDArray[np.float32], *, detection: float, analysis:
         0 outside islands. Islands are numbered 1, 2, … in the order of their first pixels, row by row,
         like the column ``island`` of the measurements.
     """
-    # Both thresholds are inclusive. NaN is above neither.
-    labels, n_labels = ndimage.label(significance >= analysis, structure=np.ones((3, 3)))
-    is_kept = np.zeros(n_labels + 1, bool)
-    is_kept[labels[significance >= detection]] = True
-    numbers = np.where(is_kept, np.cumsum(is_kept), 0)
-    return np.asarray(numbers[labels], np.int32)
+    labels: NDArray[np.int32] = segment_image(field.threshold_map(analysis=analysis, detection=detection)).data
+    return labels
 
 
 def model_map(measurements: Measurements, wcs: WCS, shape: tuple[int, int]) -> NDArray[np.float32]:

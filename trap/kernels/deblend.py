@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.kernels.compiled import compiled
+from trap.kernels.unions import find_root
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,7 +132,7 @@ def _flood(
             if first < 0:
                 first = highest = other
                 continue
-            one, two = _root(absorbed, basin_of[first]), _root(absorbed, basin_of[other])
+            one, two = find_root(absorbed, basin_of[first]), find_root(absorbed, basin_of[other])
             _meet(one, two, value[pixel], limits, (absorbed, lake, n_in_lake), (peak, noise, flux))
             if value[other] > value[highest]:
                 highest = other
@@ -139,17 +140,9 @@ def _flood(
             absorbed[pixel] = pixel
             basin_of[pixel] = pixel
         else:
-            basin_of[pixel] = _root(absorbed, basin_of[highest])
+            basin_of[pixel] = find_root(absorbed, basin_of[highest])
         flux[basin_of[pixel]] += value[pixel]
     return _number(absorbed, basin_of, peak, component)
-
-
-@compiled
-def _root(parent: Indices, start: int) -> int:
-    while parent[start] != start:
-        parent[start] = parent[parent[start]]
-        start = parent[start]
-    return start
 
 
 @compiled
@@ -163,7 +156,7 @@ def _meet(
 ) -> None:
     """Join the lakes of two basins; their basins stay apart only if both lakes are sources."""
     absorbed, lake, n_in_lake = trees
-    lake_one, lake_two = _root(lake, one), _root(lake, two)
+    lake_one, lake_two = find_root(lake, one), find_root(lake, two)
     if lake_one == lake_two:
         return
     is_source_two = n_in_lake[lake_two] > 1 or _is_source(two, saddle, limits, heights)
@@ -175,7 +168,7 @@ def _meet(
     weak, into = (one, two) if is_source_two else (two, one)
     peak, noise, flux = heights
     absorbed[weak] = into
-    lake[weak] = _root(lake, into)
+    lake[weak] = find_root(lake, into)
     flux[into] += flux[weak]
     if peak[weak] > peak[into]:
         peak[into], noise[into] = peak[weak], noise[weak]
@@ -206,5 +199,5 @@ def _number(absorbed: Indices, basin_of: Indices, peak: Array, component: Indice
         number[highest] = n
         n += 1
     for pixel in range(basin_of.size):
-        component[pixel] = number[_root(absorbed, basin_of[pixel])]
+        component[pixel] = number[find_root(absorbed, basin_of[pixel])]
     return n

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices
 
 
-__all__ = ["AT_EDGE", "AT_GAP", "connected_pixels", "fit_footprints", "touching"]
+__all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "peak_regions", "segment_pixels", "touching"]
 
 AT_EDGE, AT_GAP = 1, 2
 """Bits of :func:`touching`."""
@@ -24,98 +24,79 @@ NEAR, OWN = 1, 2
 
 
 @compiled
-def connected_pixels(reached: NDArray[np.uint8]) -> tuple[Indices, Indices]:
-    """List the pixels of those connected regions of which one reaches the upper threshold.
+def peak_regions(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Mark the pixels above a lower threshold that are connected to a pixel above an upper one.
 
-    Pixels that touch at a corner are connected. A row falls into runs of pixels; a run joins those of the row before
-    that it touches (Rosenfeld & Pfaltz 1966, with the sets as trees), so that no image of labels is needed.
+    Regions are filled outwards from their peaks. Pixels that touch at a corner are connected.
 
     Parameters
     ----------
-    reached
-        (ny, nx) — as of :func:`trap.kernels.maps.threshold_classes`: 0 outside regions.
+    classes
+        (ny, nx) — from :func:`trap.kernels.maps.threshold_classes`.
+
+    Returns
+    -------
+    (ny, nx)
+        True for the pixels of regions that hold a pixel of the class ``IN_PEAK``.
+    """
+    ny, nx = classes.shape
+    is_marked = np.zeros((ny, nx), np.bool_)
+    # Marked pixels whose neighbours are not examined yet.
+    waiting = np.empty(1024, np.intp)
+    for y in range(ny):
+        for x in range(nx):
+            if classes[y, x] != IN_PEAK or is_marked[y, x]:
+                continue
+            is_marked[y, x] = True
+            waiting[0], n_waiting = y * nx + x, 1
+            while n_waiting:
+                n_waiting -= 1
+                row = waiting[n_waiting] // nx
+                column = waiting[n_waiting] - row * nx
+                if n_waiting + 8 > waiting.size:
+                    waiting = np.concatenate((waiting, np.empty_like(waiting)))
+                for i in range(max(row - 1, 0), min(row + 2, ny)):
+                    for k in range(max(column - 1, 0), min(column + 2, nx)):
+                        if classes[i, k] and not is_marked[i, k]:
+                            is_marked[i, k] = True
+                            waiting[n_waiting] = i * nx + k
+                            n_waiting += 1
+    return is_marked
+
+
+@compiled
+def segment_pixels(labels: NDArray[np.int32], n_labels: int) -> tuple[Indices, Indices]:
+    """List the pixels of all segments, segment by segment.
+
+    Parameters
+    ----------
+    labels
+        (ny, nx) — 0 outside segments, otherwise 1 to ``n_labels``.
+    n_labels
+        Number of segments.
 
     Returns
     -------
     offsets, flat
-        (n + 1,) and (n_pixels,) — where each region starts, and the indices y·nx + x; regions in the order of
-        their first pixels, pixels in that of the image.
+        (n_labels + 1,) and (n_pixels,) — the start of each segment, and the indices y·nx + x; the pixels of a segment
+        are in the order of the image.
     """
-    runs, is_peak, parent = _runs(reached)
-    n_runs = parent.size
-    sizes, is_kept = np.zeros(n_runs, np.intp), np.zeros(n_runs, np.bool_)
-    for run in range(n_runs):
-        root = _root(parent, run)
-        sizes[root] += runs[run, 1] - runs[run, 0]
-        is_kept[root] |= is_peak[run]
-    # A root is the first run of its region.
-    start, offsets, n = np.zeros(n_runs, np.intp), np.zeros(n_runs + 1, np.intp), 0
-    for run in range(n_runs):
-        if parent[run] == run and is_kept[run]:
-            start[run] = offsets[n]
-            n += 1
-            offsets[n] = offsets[n - 1] + sizes[run]
-    flat = np.empty(offsets[n], np.intp)
-    for run in range(n_runs):
-        root = _root(parent, run)
-        if is_kept[root]:
-            for place in range(runs[run, 0], runs[run, 1]):
-                flat[start[root]] = place
-                start[root] += 1
-    return offsets[: n + 1].copy(), flat
-
-
-@compiled
-def _runs(reached: NDArray[np.uint8]) -> tuple[Indices, NDArray[np.bool_], Indices]:
-    """First index and one past the last of every run, whether it has a peak, and an earlier run of its region."""
-    ny, nx = reached.shape
-    runs, is_peak, parent = np.empty((1024, 2), np.intp), np.empty(1024, np.bool_), np.empty(1024, np.intp)
-    n, above, row_start = 0, 0, 0
+    ny, nx = labels.shape
+    offsets = np.zeros(n_labels + 1, np.intp)
     for y in range(ny):
-        # Runs of the row before are those from above to row_start.
-        above, row_start, x = row_start, n, 0
-        touched = above
-        while x < nx:
-            if not reached[y, x]:
-                x += 1
-                continue
-            if n == parent.size:
-                runs = np.concatenate((runs, np.empty_like(runs)))
-                is_peak, parent = (
-                    np.concatenate((is_peak, np.empty_like(is_peak))),
-                    np.concatenate((parent, np.empty_like(parent))),
-                )
-            first = x
-            is_peak[n], parent[n] = False, n
-            while x < nx and reached[y, x]:
-                is_peak[n] |= reached[y, x] == IN_PEAK
-                x += 1
-            runs[n, 0], runs[n, 1] = y * nx + first, y * nx + x
-            # In the row above, from the corner before the first pixel to the corner after the last.
-            left, right = (y - 1) * nx + max(first - 1, 0), (y - 1) * nx + min(x, nx - 1)
-            while touched < row_start and runs[touched, 1] <= left:
-                touched += 1
-            other = touched
-            while other < row_start and runs[other, 0] <= right:
-                _join(parent, n, other)
-                other += 1
-            n += 1
-    return runs[:n].copy(), is_peak[:n].copy(), parent[:n].copy()
-
-
-@compiled
-def _root(parent: Indices, run: int) -> int:
-    """The first run of a region; on the way, runs are hung onto their grandparents."""
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
-    return run
-
-
-@compiled
-def _join(parent: Indices, one: int, other: int) -> None:
-    first, second = _root(parent, one), _root(parent, other)
-    parent[max(first, second)] = min(first, second)
+        for x in range(nx):
+            if labels[y, x]:
+                offsets[labels[y, x]] += 1
+    for i in range(n_labels):
+        offsets[i + 1] += offsets[i]
+    flat, places = np.empty(offsets[n_labels], np.intp), offsets[:-1].copy()
+    for y in range(ny):
+        for x in range(nx):
+            if labels[y, x]:
+                segment = labels[y, x] - 1
+                flat[places[segment]] = y * nx + x
+                places[segment] += 1
+    return offsets, flat
 
 
 @compiled
@@ -170,7 +151,7 @@ def fit_footprints(
     Returns
     -------
     offsets, flat
-        As of :func:`connected_pixels`.
+        As of :func:`segment_pixels`.
     """
     offsets, x, y = islands
     ny, nx = taken.shape

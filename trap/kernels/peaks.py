@@ -9,6 +9,7 @@ import numpy as np
 from trap.kernels.compiled import compiled
 from trap.kernels.covariance import design_of, products, sandwich
 from trap.kernels.gaussian import MAX_EXPONENT, invert
+from trap.kernels.unions import find_root
 
 if TYPE_CHECKING:
     from trap.typing import Array, Indices
@@ -41,23 +42,15 @@ def link_gaussians(parameters: Array, least_overlap: float) -> Indices:
             xx, xy, yy = inverse[i] + inverse[j]
             u, v = parameters[i, 1] - parameters[j, 1], parameters[i, 2] - parameters[j, 2]
             if yy * u * u - 2 * xy * u * v + xx * v * v < limit * (xx * yy - xy * xy):
-                parent[_root(parent, i)] = _root(parent, j)
+                parent[find_root(parent, i)] = find_root(parent, j)
     n_groups = 0
     for i in range(n):
-        root = _root(parent, i)
+        root = find_root(parent, i)
         if number[root] < 0:
             number[root] = n_groups
             n_groups += 1
         number[i] = number[root]
     return number
-
-
-@compiled
-def _root(parent: Indices, start: int) -> int:
-    while parent[start] != start:
-        parent[start] = parent[parent[start]]
-        start = parent[start]
-    return start
 
 
 @compiled

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.cli.files import reported
+from trap.extraction.measure import searched_field
 from trap.finder.maps import island_map, model_map, residual_map, significance_map
 from trap.images.formats.fits import write_map
 from trap.report.export import as_csv, as_rows
@@ -181,12 +182,12 @@ def _residual(path: Path, extracted: Extracted) -> None:
 def _islands(path: Path, extracted: Extracted) -> None:
     # On the pixels of the detection image, where that is another one.
     findings, image = extracted.findings, extracted.findings.detected_in
-    significance = significance_map(image, findings.detection_background, findings.config)
+    field = searched_field(image, findings.detection_background, findings.config)
     threshold = findings.detection_threshold
     limits = {"detection": threshold, "analysis": min(findings.config.analysis_threshold, threshold)}
-    labels = island_map(significance, **limits)
+    labels = island_map(field, **limits)
     if extracted.has_holes:
-        labels -= island_map(-significance, **limits)
+        labels -= island_map(field.negative(), **limits)
     _write_map(path, labels, image, "")
 
 
