@@ -1,4 +1,4 @@
-"""How a kernel is compiled: once for all runs, and without holding up other threads."""
+"""Compilation of kernels: once for all runs, and without blocking other threads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 def compiled(function: _Function) -> _Function:
-    """Compile a function when it is first called; the machine code is kept on disk beside the module.
+    """Compile a function on its first call, and cache the machine code on disk next to the module.
 
-    Division by zero gives infinity or NaN, as in numpy. Not parallel: images are, in processes.
+    Division by zero gives infinity or NaN, as in numpy. Kernels are serial: the processes of the pipeline work on
+    several images at once.
     """
     return cast("_Function", njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -1,4 +1,4 @@
-"""How far fitted parameters may be off in noise that is correlated from pixel to pixel."""
+"""Covariances of fitted parameters, in noise that is correlated from pixel to pixel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["design_of", "fit_covariances", "products", "sandwich"]
 
 MAX_PIXELS = 1500
-"""Pixels of an island that are each paired with all around them; of larger islands an even sample is."""
+"""Maximum number of pixels of an island that are all paired with their neighbours. In larger islands an even sample of
+about this many pixels is."""
 
 
 @compiled
@@ -28,21 +29,27 @@ def fit_covariances(
     n_free: int,
     correlation: Array,
 ) -> Array:
-    """Covariances of least-squares parameters: (JᵀJ)⁻¹ Jᵀ C J (JᵀJ)⁻¹, for noise of unit variance.
+    """Compute the covariances of least-squares parameters, (JᵀJ)⁻¹ Jᵀ C J (JᵀJ)⁻¹, for noise of unit variance.
 
     Parameters
     ----------
-    offsets, pixels
-        (n_islands + 1,) and x, y — the pixels that were fitted, in each island in the order of the image.
-    first, parameters, n_free
-        As of :func:`trap.kernels.gaussian.fit_gaussians`; islands with NaN are left out.
+    offsets
+        (n_islands + 1,) — pixels of island i are ``offsets[i]`` to ``offsets[i + 1]``.
+    pixels
+        (n_pixels,) each — columns and rows (pix) of the fitted pixels, row by row within an island.
+    first
+        (n_islands + 1,) — components of island i are ``first[i]`` to ``first[i + 1]``.
+    parameters
+        (n_components, 6) — fitted peak, x, y, a, b, c. Islands with NaN are skipped.
+    n_free
+        Number of free parameters of a component: 1, 3 or 6.
     correlation
-        (2 m + 1, 2 m + 1) — autocorrelation C of the noise at lags -m to m along y and x; nothing beyond.
+        (2 m + 1, 2 m + 1) — autocorrelation C of the noise at lags -m to m along y and x; zero at larger lags.
 
     Returns
     -------
     (n_components, n_free, n_free)
-        Of the parameters of each component, the others of its island being free too; NaN where there is none.
+        Covariance of the parameters of each component, all components of its island being free; NaN without a fit.
     """
     x, y = pixels
     result = np.full((parameters.shape[0], n_free, n_free), np.nan)
@@ -51,6 +58,7 @@ def fit_covariances(
         if np.isnan(parameters[rows]).any():
             continue
         design, n_components = design_of(x[own], y[own], parameters[rows], n_free), first[i + 1] - first[i]
+        # Three calls, as the number of free parameters is part of the type of the tuple, see products.
         if n_free == 1:
             normal, noise = products(x[own], y[own], design, n_components, correlation, (0,))
         elif n_free == 3:
@@ -66,11 +74,30 @@ def fit_covariances(
 
 @compiled
 def design_of(x: Indices, y: Indices, parameters: Array, n_free: int) -> tuple[Indices, Indices, Array]:
-    """J without its zeros: for each pixel where its entries start, whose they are, and (n, n_free) derivatives."""
+    """Compute the design matrix J of an island without its zeros.
+
+    Parameters
+    ----------
+    x, y
+        (n_pixels,) pix — columns and rows.
+    parameters
+        (n_components, 6) — peak, x, y, a, b, c.
+    n_free
+        Number of free parameters of a component: 1, 3 or 6.
+
+    Returns
+    -------
+    starts
+        (n_pixels + 1,) — entries of pixel i are ``starts[i]`` to ``starts[i + 1]``.
+    component
+        (n_entries,) — component of each entry.
+    slopes
+        (n_entries, n_free) — its derivatives at the pixel.
+    """
     n = parameters.shape[0]
     here, active = np.empty((n, 6)), np.empty(n, np.intp)
     starts = np.zeros(x.size + 1, np.intp)
-    # Of many components few reach a pixel.
+    # Few of many components reach a pixel. The room for four a pixel is doubled if that is not enough.
     component, slopes = np.empty(4 * x.size, np.intp), np.empty((4 * x.size, n_free))
     for i in range(x.size):
         n_active, _ = slopes_at(x[i], y[i], parameters, n_free, here, active)
@@ -94,16 +121,33 @@ def products(
     correlation: Array,
     free: tuple[int, ...],
 ) -> tuple[Array, Array]:
-    """JᵀJ and Jᵀ C J, with a row and a column for each free parameter of each component.
+    """Compute JᵀJ and Jᵀ C J of an island.
 
-    There are as many of these as ``free`` has members: the length of a tuple is known when loops are compiled.
+    Parameters
+    ----------
+    x, y
+        (n_pixels,) pix — columns and rows, row by row.
+    design
+        Design matrix J, from :func:`design_of`.
+    n_components
+        Number of components.
+    correlation
+        (2 m + 1, 2 m + 1) — autocorrelation C of the noise at lags -m to m along y and x; zero at larger lags.
+    free
+        Zeros, as many as a component has free parameters. The length of a tuple is known to the compiler, which
+        unrolls the loops over it.
+
+    Returns
+    -------
+    normal, noise
+        (n, n) each, with n = n_components · n_free — JᵀJ and Jᵀ C J. A component has ``n_free`` consecutive rows.
     """
     starts, component, slopes = design
     n_free, reach = len(free), correlation.shape[0] // 2
     if n_components == 1 and starts.size - 1 == slopes.shape[0] <= MAX_PIXELS:
         return _products_of_one(x, y, slopes, correlation, free)
     n = n_components * n_free
-    normal, noise, seen = np.zeros((n, n)), np.zeros((n, n)), np.empty(n)
+    normal, noise, smoothed = np.zeros((n, n)), np.zeros((n, n)), np.empty(n)
     for i in range(x.size):
         for entry in range(starts[i], starts[i + 1]):
             for other in range(starts[i], starts[i + 1]):
@@ -114,9 +158,10 @@ def products(
     step = max(1, x.size // MAX_PIXELS)
     low = 0
     for i in range(0, x.size, step):
-        seen.fill(0.0)
-        # Each pair once: pixels come in the order of the image, and what lies before is added by symmetry below,
-        # unless only a sample of the pixels is paired.
+        # Row i of C J.
+        smoothed.fill(0.0)
+        # If all pixels are paired, each pair is summed once, at its earlier pixel, and the transpose is added below. If
+        # a sample of the pixels is paired, the earlier pixels must be visited too: low is the first one within reach.
         while step > 1 and y[low] < y[i] - reach:
             low += 1
         for j in range(low if step > 1 else i, x.size):
@@ -125,31 +170,34 @@ def products(
                 break
             if 0 <= dx <= 2 * reach:
                 weight = correlation[dy, dx]
+                # The transpose doubles the pair of a pixel with itself.
                 if j == i and step == 1:
                     weight /= 2
                 for entry in range(starts[j], starts[j + 1]):
                     row = component[entry] * n_free
                     for q in range(len(free)):
-                        seen[row + q] += weight * slopes[entry, q]
+                        smoothed[row + q] += weight * slopes[entry, q]
         for entry in range(starts[i], starts[i + 1]):
             row = component[entry] * n_free
             for p in range(len(free)):
                 for q in range(n):
-                    noise[row + p, q] += slopes[entry, p] * seen[q]
-    half = step / 2 if step > 1 else 1.0
-    return normal, half * (noise + noise.T)
+                    noise[row + p, q] += slopes[entry, p] * smoothed[q]
+    # A sampled pixel stands for `step` pixels, and both halves of its pairs are in the sum.
+    factor = step / 2 if step > 1 else 1.0
+    return normal, factor * (noise + noise.T)
 
 
 @compiled
 def _products_of_one(
     x: Indices, y: Indices, slopes: Array, correlation: Array, free: tuple[int, ...]
 ) -> tuple[Array, Array]:
-    """The same of a single component that reaches all pixels, as most do."""
+    """Do the same, faster, for a single component that reaches all pixels, as most do."""
     n, reach = len(free), correlation.shape[0] // 2
-    normal, noise, seen = np.zeros((n, n)), np.zeros((n, n)), np.empty(n)
+    normal, noise, smoothed = np.zeros((n, n)), np.zeros((n, n)), np.empty(n)
     for i in range(x.size):
         for q in range(len(free)):
-            seen[q] = slopes[i, q] / 2
+            # The transpose doubles the pair of the pixel with itself.
+            smoothed[q] = slopes[i, q] / 2
         for j in range(i + 1, x.size):
             dx, dy = x[j] - x[i] + reach, y[j] - y[i] + reach
             if dy > 2 * reach:
@@ -157,17 +205,29 @@ def _products_of_one(
             if 0 <= dx <= 2 * reach:
                 weight = correlation[dy, dx]
                 for q in range(len(free)):
-                    seen[q] += weight * slopes[j, q]
+                    smoothed[q] += weight * slopes[j, q]
         for p in range(len(free)):
             for q in range(len(free)):
                 normal[p, q] += slopes[i, p] * slopes[i, q]
-                noise[p, q] += slopes[i, p] * seen[q]
+                noise[p, q] += slopes[i, p] * smoothed[q]
     return normal, noise + noise.T
 
 
 @compiled
 def sandwich(block: Array, noise: Array) -> Array:
-    """Rows of the inverse, times the noise, times the same rows."""
+    """Multiply some rows B of the inverse with the noise N: B N Bᵀ.
+
+    Parameters
+    ----------
+    block
+        (n_free, n) — rows B of (JᵀJ)⁻¹ that belong to one component.
+    noise
+        (n, n) — N = Jᵀ C J.
+
+    Returns
+    -------
+    (n_free, n_free)
+    """
     n_free, n = block.shape
     result = np.zeros((n_free, n_free))
     for p in range(n_free):

@@ -1,7 +1,8 @@
-"""Least-squares fits of elliptical Gaussians, all islands in one call, the components of an island jointly.
+"""Least-squares fits of elliptical Gaussians: all islands in one call, the components of an island jointly.
 
-A component has the parameters (peak, x, y, a, b, c) of peak · exp(-½ (a u² + 2 b u v + c v²)). The first
-``n_free`` of them are fitted: all 6, the 3 of a source of known shape, or the peak alone.
+A component has the parameters (peak, x, y, a, b, c) of peak · exp(-½ (a u² + 2 b u v + c v²)), where (u, v) is the
+offset of a pixel from its centre (x, y). The first ``n_free`` of them are fitted: all 6, the 3 of a source with a fixed
+shape, or the peak alone.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices
 
     Pixels = tuple[Indices, Indices, Array]
+    """(n_pixels,) each — columns x and rows y in pixels, and values in Jy/beam."""
 
 __all__ = ["MAX_EXPONENT", "copy_table", "fit_gaussians", "invert", "residuals", "slopes_at", "strongest_components"]
 
 MAX_EXPONENT = 36.0
-"""Exponent (twice over) at which a Gaussian ends: 1.5e-8 of its peak."""
-NARROWEST = 50.0
-"""Largest a + c of a fit (pix⁻²): a σ of 0.14 pixels lies between the pixels."""
-MOST_STEPS = 100
-"""Steps of a fit, refused ones too, after which it has failed; a good one takes five to ten."""
-LARGEST_DAMPING = 1e9
-"""Damping at which a step no longer changes anything: the lowest point is reached."""
+"""a u² + 2 b u v + c v² at which a Gaussian is cut off: at 6 σ, 1.5e-8 of its peak."""
+MAX_CURVATURE = 50.0
+"""Maximum a + c of a fit (pix⁻²): a source with a σ of 0.14 pixels fits between the pixels."""
+MAX_STEPS = 100
+"""Steps, accepted or rejected, after which a fit has failed. A good fit needs five to ten."""
+MAX_DAMPING = 1e9
+"""Damping at which steps are too small to change anything, so that the minimum is reached."""
 
 
 @compiled
@@ -37,19 +39,23 @@ def fit_gaussians(
 
     Parameters
     ----------
-    offsets, pixels
-        (n_islands + 1,) and x, y, value — pixels of island i are ``offsets[i]`` to ``offsets[i + 1]``.
+    offsets
+        (n_islands + 1,) — pixels of island i are ``offsets[i]`` to ``offsets[i + 1]``.
+    pixels
+        (n_pixels,) each — columns, rows (pix) and values (Jy/beam).
     first
-        (n_islands + 1,) — its components are ``first[i]`` to ``first[i + 1]``.
+        (n_islands + 1,) — components of island i are ``first[i]`` to ``first[i + 1]``.
     start
-        (n_components, 6) — first guess; what is not free stays.
+        (n_components, 6) — first guesses of peak, x, y, a, b, c. Fixed parameters keep them.
+    n_free
+        Number of free parameters of a component: 1, 3 or 6.
     tolerance
         Relative change of the sum of squares at which a fit has converged.
 
     Returns
     -------
     (n_components, 6)
-        NaN where a fit did not converge, or had fewer pixels than free parameters.
+        NaN if the fit of an island did not converge, or had fewer pixels than free parameters.
     """
     x, y, value = pixels
     result = np.full(start.shape, np.nan)
@@ -65,7 +71,10 @@ def fit_gaussians(
 
 @compiled
 def _descend(pixels: Pixels, parameters: Array, n_free: int, tolerance: float) -> bool:
-    """Fit one island in place; return whether it converged."""
+    """Fit the (n_components, 6) parameters of one island in place; return whether the fit converged.
+
+    All arrays are made once, and reused in each step.
+    """
     n = parameters.shape[0] * n_free
     normal, gradient, trial_normal, trial_gradient = np.zeros((n, n)), np.zeros(n), np.zeros((n, n)), np.zeros(n)
     work, step, trial = np.empty((n, n)), np.empty(n), parameters.copy()
@@ -73,7 +82,7 @@ def _descend(pixels: Pixels, parameters: Array, n_free: int, tolerance: float) -
     power = np.sum(pixels[2] ** 2)
     cost = _normal_equations(pixels, parameters, n_free, normal, gradient, slopes, active)
     damping = 1e-3
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         is_allowed = _solve_damped(normal, gradient, damping, work, step)
         if is_allowed:
             for k in range(parameters.shape[0]):
@@ -82,11 +91,12 @@ def _descend(pixels: Pixels, parameters: Array, n_free: int, tolerance: float) -
             is_allowed = _are_ellipses(trial)
         if is_allowed:
             trial_cost = _normal_equations(pixels, trial, n_free, trial_normal, trial_gradient, slopes, active)
-            # A strongly damped step changes little wherever it starts from.
+            # Strongly damped steps change little, at the minimum or not.
             has_converged = abs(cost - trial_cost) <= tolerance * cost and damping < 1.0
             if trial_cost <= cost:
                 copy_table(trial, parameters)
                 cost = trial_cost
+                # Swapped, so that the next trial overwrites the old equations.
                 normal, trial_normal = trial_normal, normal
                 gradient, trial_gradient = trial_gradient, gradient
                 if has_converged or cost <= 1e-24 * power:
@@ -96,14 +106,22 @@ def _descend(pixels: Pixels, parameters: Array, n_free: int, tolerance: float) -
             if has_converged:
                 return True
         damping *= 10
-        if damping > LARGEST_DAMPING:
+        if damping > MAX_DAMPING:
             return is_allowed
     return False
 
 
 @compiled
 def copy_table(source: Array, target: Array) -> None:
-    """Copy (n, m) numbers; an assignment of slices takes ten times as long to compile."""
+    """Copy a table, which compiles ten times faster than an assignment of slices.
+
+    Parameters
+    ----------
+    source
+        (n, m) — numbers to copy.
+    target
+        (n, m) — overwritten.
+    """
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
             target[i, j] = source[i, j]
@@ -111,27 +129,38 @@ def copy_table(source: Array, target: Array) -> None:
 
 @compiled
 def _are_ellipses(parameters: Array) -> bool:
+    """Return whether all components (n, 6) are ellipses that are not too narrow."""
     for k in range(parameters.shape[0]):
         a, b, c = parameters[k, 3], parameters[k, 4], parameters[k, 5]
-        if not (a > 0 and a * c > b * b and a + c < NARROWEST and np.isfinite(parameters[k, 0])):
+        if not (a > 0 and a * c > b * b and a + c < MAX_CURVATURE and np.isfinite(parameters[k, 0])):
             return False
     return True
 
 
 @compiled
 def slopes_at(x: float, y: float, parameters: Array, n_free: int, slopes: Array, active: Indices) -> tuple[int, float]:
-    """Derivatives at one pixel, of those components that reach it.
+    """Compute the derivatives, at one pixel, of the components that reach it.
 
     Parameters
     ----------
+    x, y
+        pix — column and row of the pixel.
     parameters
-        (n, 6)
-    slopes, active
-        (n, 6) and (n,) — filled from the front: derivatives, and which component they are of.
+        (n, 6) — components of its island.
+    n_free
+        Number of free parameters of a component: 1, 3 or 6.
+    slopes
+        (n, 6) — overwritten: row m holds the derivatives of the m-th component that reaches the pixel, by its first
+        ``n_free`` parameters.
+    active
+        (n,) — overwritten: number of the m-th component that reaches the pixel.
 
     Returns
     -------
-    n_active, model
+    n_active
+        Number of components that reach the pixel, and of rows in ``slopes`` and ``active``.
+    model
+        Jy/beam — sum of the components.
     """
     n_active, model = 0, 0.0
     for k in range(parameters.shape[0]):
@@ -160,7 +189,10 @@ def slopes_at(x: float, y: float, parameters: Array, n_free: int, slopes: Array,
 def _normal_equations(
     pixels: Pixels, parameters: Array, n_free: int, normal: Array, gradient: Array, slopes: Array, active: Indices
 ) -> float:
-    """Fill the lower half of JᵀJ, and Jᵀr; return the sum of squares."""
+    """Fill the lower half of JᵀJ (n, n), and Jᵀr (n,), with n the free parameters of all components; return Σ r².
+
+    ``slopes`` and ``active`` are work arrays for :func:`slopes_at`.
+    """
     if parameters.shape[0] == 1 and n_free == 3:
         return _normal_equations_of_one(pixels, parameters[0], normal, gradient)
     normal.fill(0.0)
@@ -171,6 +203,7 @@ def _normal_equations(
         n_active, model = slopes_at(x[i], y[i], parameters, n_free, slopes, active)
         residual = value[i] - model
         cost += residual * residual
+        # Blocks of earlier active components lie left of the diagonal; of its own block the lower half is filled.
         for m in range(n_active):
             row = active[m] * n_free
             for p in range(n_free):
@@ -187,7 +220,7 @@ def _normal_equations(
 
 @compiled
 def _normal_equations_of_one(pixels: Pixels, parameters: Array, normal: Array, gradient: Array) -> float:
-    """Do the same for peak and place of a single component, which most islands are."""
+    """Do the same, faster, for peak and position of a single component, which most islands are."""
     peak, x0, y0, a, b, c = parameters
     cost = sum_0 = sum_1 = sum_2 = n_00 = n_10 = n_11 = n_20 = n_21 = n_22 = 0.0
     x, y, value = pixels
@@ -218,12 +251,15 @@ def _normal_equations_of_one(pixels: Pixels, parameters: Array, normal: Array, g
 
 @compiled
 def _solve_damped(normal: Array, gradient: Array, damping: float, work: Array, step: Array) -> bool:
-    """Solve (N + damping · diag N) step = gradient by Cholesky; return whether it could be done."""
+    """Solve (N + damping · diag N) step = gradient by Cholesky's method; return whether a solution exists.
+
+    ``work`` (n, n) and ``step`` (n,) are overwritten.
+    """
     n = gradient.size
     for i in range(n):
         if not normal[i, i] > 0:
             return False
-    # With unit diagonal, whatever the units of the parameters.
+    # Scaled to a unit diagonal, which makes the solution independent of the units of the parameters.
     for i in range(n):
         for j in range(i):
             work[i, j] = normal[i, j] / np.sqrt(normal[i, i] * normal[j, j])
@@ -239,7 +275,7 @@ def _solve_damped(normal: Array, gradient: Array, damping: float, work: Array, s
 
 @compiled
 def _factorise(matrix: Array) -> bool:
-    """Turn the lower half of a matrix into its Cholesky factor; return whether it is positive definite."""
+    """Replace the lower half of a matrix by its Cholesky factor; return whether it is positive definite."""
     for j in range(matrix.shape[0]):
         for i in range(j, matrix.shape[0]):
             total = matrix[i, j]
@@ -256,7 +292,7 @@ def _factorise(matrix: Array) -> bool:
 
 @compiled
 def _substitute(factor: Array, right: Array) -> None:
-    """Solve L Lᵀ x = right in place."""
+    """Solve L Lᵀ x = right in place, first L z = right, then Lᵀ x = z."""
     n = right.size
     for i in range(n):
         for k in range(i):
@@ -270,7 +306,7 @@ def _substitute(factor: Array, right: Array) -> None:
 
 @compiled
 def invert(matrix: Array) -> Array:
-    """Inverse of a symmetric matrix of which the lower half is given; NaN where it is not positive definite."""
+    """Invert a symmetric matrix (n, n) from its lower half; NaN if it is not positive definite."""
     n = matrix.shape[0]
     scale, factor, inverse = np.empty(n), np.empty((n, n)), np.zeros((n, n))
     for i in range(n):
@@ -292,7 +328,23 @@ def invert(matrix: Array) -> Array:
 
 @compiled
 def residuals(offsets: Indices, pixels: Pixels, first: Indices, parameters: Array) -> Array:
-    """(n_pixels,) — values less all components of their island; the arguments as of :func:`fit_gaussians`."""
+    """Subtract from each pixel all components of its island.
+
+    Parameters
+    ----------
+    offsets
+        (n_islands + 1,) — pixels of island i are ``offsets[i]`` to ``offsets[i + 1]``.
+    pixels
+        (n_pixels,) each — columns, rows (pix) and values (Jy/beam).
+    first
+        (n_islands + 1,) — components of island i are ``first[i]`` to ``first[i + 1]``.
+    parameters
+        (n_components, 6) — peak, x, y, a, b, c.
+
+    Returns
+    -------
+    (n_pixels,) Jy/beam
+    """
     x, y, value = pixels
     result = value.copy()
     for i in range(offsets.size - 1):
@@ -306,7 +358,24 @@ def residuals(offsets: Indices, pixels: Pixels, first: Indices, parameters: Arra
 
 @compiled
 def strongest_components(offsets: Indices, x: Indices, y: Indices, first: Indices, parameters: Array) -> Indices:
-    """(n_pixels,) — number, within its island, of the component that is the brightest at each pixel."""
+    """Find the brightest component at each pixel.
+
+    Parameters
+    ----------
+    offsets
+        (n_islands + 1,) — pixels of island i are ``offsets[i]`` to ``offsets[i + 1]``.
+    x, y
+        (n_pixels,) pix — columns and rows.
+    first
+        (n_islands + 1,) — components of island i are ``first[i]`` to ``first[i + 1]``.
+    parameters
+        (n_components, 6) — peak, x, y, a, b, c.
+
+    Returns
+    -------
+    (n_pixels,)
+        Number of the component within the island of the pixel, from 0.
+    """
     result = np.zeros(x.size, np.intp)
     for i in range(offsets.size - 1):
         for pixel in range(offsets[i], offsets[i + 1]):
@@ -314,7 +383,7 @@ def strongest_components(offsets: Indices, x: Indices, y: Indices, first: Indice
             for k in range(first[i], first[i + 1]):
                 u, v = x[pixel] - parameters[k, 1], y[pixel] - parameters[k, 2]
                 a, b, c = parameters[k, 3], parameters[k, 4], parameters[k, 5]
-                # In the logarithm, which has no end.
+                # In logarithms, which do not underflow far from the centre.
                 height = np.log(parameters[k, 0]) - (a * u * u + 2 * b * u * v + c * v * v) / 2
                 if height > highest:
                     highest, result[pixel] = height, k - first[i]

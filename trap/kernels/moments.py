@@ -1,4 +1,4 @@
-"""Sums over the pixels of components: brightness, place and extent."""
+"""Sums over the pixels of components: brightness, position and extent."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ __all__ = ["component_moments"]
 
 @compiled
 def component_moments(pixels: tuple[Indices, Indices, Array, Array], number: Indices, n: int) -> Array:
-    """Sum up the pixels of each component.
+    """Compute the moments of each component.
 
     Parameters
     ----------
     pixels
-        x, y, value, rms.
+        (n_pixels,) each — columns, rows (pix), values and noise (Jy/beam).
     number
-        (n_pixels,) — component of each, 0 to n - 1; none without a pixel.
+        (n_pixels,) — component of each pixel, 0 to n - 1. Each component must have a pixel.
+    n
+        Number of components.
 
     Returns
     -------
     (n, 9)
-        Mean x and y, second central moments xx, xy, yy, highest value, noise there, highest value over noise,
-        and number of pixels; all means weighted with the value.
+        Columns 0, 1: mean x and y (pix); 2 to 4: second central moments xx, xy, yy (pix²); 5: highest value (Jy/beam);
+        6: noise there (Jy/beam); 7: highest value over noise; 8: number of pixels. Means are weighted with the value.
     """
     x, y, value, rms = pixels
     result, flux = np.zeros((n, 9)), np.zeros(n)
@@ -48,6 +50,7 @@ def component_moments(pixels: tuple[Indices, Indices, Array, Array], number: Ind
     for k in range(n):
         result[k, 0] /= flux[k]
         result[k, 1] /= flux[k]
+    # A second pass for the central moments, since the difference of mean squares would lose digits.
     for i in range(x.size):
         row = result[number[i]]
         u, v = x[i] - row[0], y[i] - row[1]
