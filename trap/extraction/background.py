@@ -14,6 +14,7 @@ from photutils.background import Background2D
 from scipy import ndimage
 from scipy.special import erf
 
+from trap.extraction.celestial import largest_eigenvalue
 from trap.extraction.correlation import beam_correlation, share_of_mean
 from trap.extraction.field import threshold_map
 from trap.extraction.mesh import Background
@@ -103,9 +104,8 @@ def estimate_background(
 def _step(beam: Array) -> int:
     """Every which pixel is looked at: more would tell nothing that is new."""
     # The longest axis of the form is the beam's shortest.
-    a, b, c = beam
-    largest = (a + c) / 2 + np.hypot((a - c) / 2, b)
-    return 2 if np.sqrt(8 * np.log(2) / largest) >= SAMPLED_FWHM else 1
+    min_fwhm = np.sqrt(8 * np.log(2) / largest_eigenvalue(beam))
+    return 2 if min_fwhm >= SAMPLED_FWHM else 1
 
 
 def _sources(
