@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trap.live.assembly import Assembler
-from trap.steps.misc import ImageMetadataForSort
+from trap.steps.misc import ImageMetadataForSort, group_per_timestep
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -90,3 +92,67 @@ def test_at_the_end_nothing_stays_open(assembler):
         assembler.add(image(second), 100.0)
     assert urls(assembler.close_all()) == [("t1b0",), ("t2b0",), ("t3b0",)]
     assert assembler.n_open == 0
+
+
+def tolerant(**options):
+    return Assembler(n_images=2, timeout_seconds=10.0, tolerance_seconds=5.0, **options)
+
+
+@pytest.mark.parametrize("order", [(0, 4, 7), (7, 4, 0), (4, 0, 7)])
+def test_images_whose_starts_lie_within_the_tolerance_form_a_timestep_as_in_batch_mode(order):
+    assembler = tolerant()
+    for second in order:
+        assembler.add(image(second), 100.0)
+    closed = assembler.close(200.0)
+    assert urls(closed) == [("t0b0", "t4b0"), ("t7b0",)]
+    batch = group_per_timestep([image(second) for second in order], 5.0)
+    assert [(each.timestep.taustart_ts, list(each.timestep.urls)) for each in closed] == batch
+
+
+@given(
+    st.permutations(range(12)),
+    st.lists(st.integers(0, 60), min_size=12, max_size=12),
+    st.integers(0, 12),
+)
+def test_any_order_of_arrival_gives_the_timesteps_of_batch_mode(order, seconds, tolerance):
+    images = [image(seconds[n], n) for n in order]
+    assembler = Assembler(n_images=100, timeout_seconds=10.0, tolerance_seconds=tolerance)
+    for each in images:
+        assembler.add(each, 100.0)
+    closed = [(each.timestep.taustart_ts, list(each.timestep.urls)) for each in assembler.close(110.0)]
+    assert closed == group_per_timestep(images, tolerance)
+
+
+def test_a_file_that_is_written_again_is_in_its_timestep_once():
+    assembler = tolerant()
+    for now in (100.0, 101.0):
+        assembler.add(image(0), now)
+    (closed,) = assembler.close(111.0)
+    assert closed.timestep.urls == ("t0b0",)
+
+
+def test_an_image_within_the_tolerance_of_a_closed_timestep_is_late():
+    assembler = tolerant()
+    assembler.add(image(0), 100.0)
+    assembler.close(110.0)
+    assert not assembler.add(image(5), 111.0)
+    assert assembler.add(image(6), 111.0)
+
+
+def test_an_image_within_the_tolerance_of_an_open_timestep_is_not_the_first_of_a_new_one():
+    assembler = tolerant()
+    assembler.add(image(20), 100.0)
+    assert [assembler.is_new(image(second).timestamp) for second in (14, 15, 20, 25, 26)] == [
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_images_of_a_timestep_are_ordered_by_frequency_stokes_and_start():
+    assembler = tolerant()
+    for name, second in (("b", 3), ("a", 0)):
+        assembler.add(ImageMetadataForSort(name, START + timedelta(seconds=second), 1e8, 1), 100.0)
+    assert urls(assembler.close(100.0)) == [("a", "b")]

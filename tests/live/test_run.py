@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from trap.config import LiveConfig, PipelineConfig
 from trap.dataset.outcomes import ExitCode, TimestepOutcome
 from trap.db.engine import make_engine, reading
+from trap.errors import ConfigError
 from trap.images.stream import write_frame
 from trap.live import run as live
 from trap.live import sources
@@ -260,3 +261,45 @@ def test_a_run_without_an_end_keeps_numbers_and_not_what_they_count():
     for number in range(500):
         tally.leave_out(str(number), "late")
     assert len(tally.told) == 100
+
+
+def test_bands_that_start_within_the_tolerance_are_a_timestep_as_in_batch_mode(images, config, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, path in enumerate(images):
+        shutil.copy(path, folder)
+        start = START + timedelta(hours=number // N_BANDS, seconds=2 * (number % N_BANDS))
+        fits.setval(folder / path.name, "DATE-OBS", value=start.replace(tzinfo=None).isoformat())
+    config = config.with_options(persistence={"timestep_tolerance": 5.0})
+    tally = run_live(config, from_folder(folder))
+    assert (tally.stored, tally.incomplete, tally.left_out) == (N_TIMESTEPS, 0, 0)
+    together = config.with_options(
+        execution={"database": f"sqlite:///{tmp_path / 'batch.db'}", "images": (f"{folder}/*.fits",)}
+    )
+    with open_run(together) as dataset:
+        for group in dataset.plan.groups:
+            dataset.process_group(group, SerialExecutor())
+    assert len(measured(config)) > 10
+    assert measured(config) == measured(together)
+
+
+def test_a_timestep_that_is_left_out_to_keep_up_is_left_out_with_all_images_within_the_tolerance(config):
+    config = config.with_options(persistence={"timestep_tolerance": 5.0})
+    settings = LiveConfig(folder=".", images_per_timestep=1, max_lag_seconds=10.0)
+    with open_run(config, images=()) as dataset:
+        run = LiveRun(dataset, settings, Slow([]), LookAhead(lambda _: Future(), depth=1))
+        run._behind[START] = 0.0
+        assert [run._is_behind(START + timedelta(seconds=second)) for second in (-6, -5, 0, 5, 6)] == [
+            False,
+            True,
+            True,
+            True,
+            False,
+        ]
+
+
+def test_storing_late_images_is_refused_before_anything_is_made(config, tmp_path):
+    late = config.with_options(execution={"late_images": "store"})
+    with pytest.raises(ConfigError, match="late_images = 'store' does not apply to live mode"):
+        run_live(late, from_folder(tmp_path))
+    assert not list(tmp_path.glob("*.db"))

@@ -1,12 +1,14 @@
-"""Which images of a stream make a timestep, and when one does not wait any longer."""
+"""The assembly of a stream of images into timesteps, which are closed in order of time."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trap.run.planning import Timestep
+from trap.steps.misc import split_into_timesteps
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,21 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["Assembler", "ClosedTimestep"]
 
 N_LATEST = 10
-"""Timesteps that say how many images the next one is to have."""
+"""Number of latest timesteps from whose sizes the size of the next timestep is predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedTimestep:
-    """A timestep that waits for nobody any more.
+    """A timestep that takes no more images.
 
     Parameters
     ----------
     timestep
         Its images, lowest frequency first.
     arrived
-        s — when the last of them came, on the clock of who asks.
+        s — arrival of its last image, on the clock of the caller.
     is_complete
-        Whether it was closed because all were there, and not by the clock.
+        Whether it has all expected images; False if it was closed by the time-out.
     """
 
     timestep: Timestep
@@ -38,82 +40,109 @@ class ClosedTimestep:
     is_complete: bool
 
 
-@dataclass(slots=True)
-class _Open:
-    first: float
-    last: float
-    images: list[ImageMetadataForSort] = field(default_factory=list)
-
-
 class Assembler:
-    """Puts images that come in any order into timesteps, which it closes in order of time.
+    """Assemble images that arrive in any order into timesteps, and close these in order of time.
 
-    A timestep is closed when it is complete or when its time is over, but never before an earlier
-    one: association needs them in order. What comes for a time that is closed is too late.
+    Images belong to a timestep by the rule of batch mode: they start within the tolerance of its first image. The open
+    images are split into timesteps again whenever an image arrives, so the order of arrival does not matter. A timestep
+    is closed when it is complete or when its time-out has passed, but never before an earlier one, since association
+    is ordered in time. An image of a closed timestep, or of an earlier time, is late.
 
     Parameters
     ----------
     n_images
-        How many complete a timestep; 0 takes the most that one of the latest ten had.
+        Number of images of a complete timestep; 0 expects the largest number among the latest ten timesteps.
     timeout_seconds
-        From its first image until it is closed.
+        s — time from the arrival of its first image until a timestep is closed.
+    tolerance_seconds
+        s — largest difference between the starts of the first and of any other image of a timestep.
     latest
-        Time up to which nothing can be added; None if the dataset is new.
+        Newest timestep of the dataset; None if the dataset is new.
     """
 
-    def __init__(self, *, n_images: int, timeout_seconds: float, latest: datetime | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        n_images: int,
+        timeout_seconds: float,
+        tolerance_seconds: float = 0.0,
+        latest: datetime | None = None,
+    ) -> None:
         self.latest = latest
         self._n_images = n_images
         self._timeout = timeout_seconds
-        self._open: dict[datetime, _Open] = {}
+        self._tolerance = tolerance_seconds
+        self._open: list[tuple[datetime, list[ImageMetadataForSort]]] = []
+        self._arrived: dict[str, float] = {}
         self._sizes: deque[int] = deque(maxlen=N_LATEST)
 
     @property
     def n_open(self) -> int:
-        """Timesteps that still wait for images."""
+        """Number of timesteps that wait for images."""
         return len(self._open)
 
     def is_new(self, time: datetime) -> bool:
-        """Tell whether an image of this time would be the first of its timestep."""
-        return time not in self._open
+        """Return whether an image that starts at this time would belong to none of the open timesteps."""
+        return not any(self._are_together(time, start) for start, _ in self._open)
 
     def add(self, image: ImageMetadataForSort, now: float) -> bool:
-        """Put an image into its timestep.
+        """Add an image to its timestep.
+
+        Parameters
+        ----------
+        image
+            The image.
+        now
+            s — time of its arrival.
 
         Returns
         -------
-        False if it comes too late.
+        Whether the image was added; False if it is late.
         """
-        if self.latest is not None and image.timestamp <= self.latest:
+        # The tolerance ends a closed timestep as it ends one in batch mode.
+        if self.latest is not None and image.timestamp <= self.latest + timedelta(seconds=self._tolerance):
             return False
-        waiting = self._open.setdefault(image.timestamp, _Open(now, now))
-        waiting.images.append(image)
-        waiting.last = now
+        self._arrived[image.url] = now
+        # A file that was written again replaces its first version.
+        open_images = [each for _, images in self._open for each in images if each.url != image.url]
+        self._open = split_into_timesteps([*open_images, image], self._tolerance)
         return True
 
     def close(self, now: float) -> list[ClosedTimestep]:
-        """Close what is complete or has waited long enough, in order of time."""
+        """Close the timesteps that are complete or timed out, in order of time.
+
+        Parameters
+        ----------
+        now
+            s — the current time.
+        """
         closed = []
-        for time in sorted(self._open):
-            waiting = self._open[time]
-            is_complete = len(waiting.images) >= self._expected > 0
-            if not is_complete and now - waiting.first < self._timeout:
+        while self._open:
+            _, images = self._open[0]
+            is_complete = len(images) >= self._expected > 0
+            first_arrival = min(self._arrived[image.url] for image in images)
+            if not is_complete and now - first_arrival < self._timeout:
                 break
-            closed.append(self._close(time, is_complete=is_complete))
+            closed.append(self._close_first(is_complete=is_complete))
         return closed
 
     def close_all(self) -> list[ClosedTimestep]:
-        """Close everything: no more images will come."""
-        return [self._close(time, is_complete=False) for time in sorted(self._open)]
+        """Close all timesteps: no more images will arrive."""
+        return [self._close_first(is_complete=False) for _ in range(len(self._open))]
 
     @property
     def _expected(self) -> int:
         return self._n_images or max(self._sizes, default=0)
 
-    def _close(self, time: datetime, *, is_complete: bool) -> ClosedTimestep:
-        waiting = self._open.pop(time)
-        self._sizes.append(len(waiting.images))
-        self.latest = time
-        ordered = sorted(waiting.images, key=lambda image: (image.frequency, image.stokes))
-        timestep = Timestep(time, tuple(image.url for image in ordered))
-        return ClosedTimestep(timestep=timestep, arrived=waiting.last, is_complete=is_complete)
+    def _are_together(self, time: datetime, start: datetime) -> bool:
+        return abs(time - start) <= timedelta(seconds=self._tolerance)
+
+    def _close_first(self, *, is_complete: bool) -> ClosedTimestep:
+        """Close the earliest timestep."""
+        start, images = self._open[0]
+        self._open = self._open[1:]
+        self._sizes.append(len(images))
+        self.latest = start
+        last_arrival = max(self._arrived.pop(image.url) for image in images)
+        timestep = Timestep(start, tuple(image.url for image in images))
+        return ClosedTimestep(timestep=timestep, arrived=last_arrival, is_complete=is_complete)

@@ -14,12 +14,13 @@ import time
 from collections import deque
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from trap.dataset.outcomes import ExitCode
-from trap.errors import ImageError, TransientError
+from trap.errors import ConfigError, ImageError, TransientError
 from trap.images.image import read_image
 from trap.live.assembly import Assembler
 from trap.live.sources import open_source
@@ -157,6 +158,7 @@ class LiveRun:
         self._assembler = Assembler(
             n_images=live.images_per_timestep,
             timeout_seconds=live.timestep_timeout_seconds,
+            tolerance_seconds=dataset.config.persistence.timestep_tolerance,
             latest=dataset.store.latest_timestep(),
         )
         self._known = dataset.store.known_contents()
@@ -269,8 +271,12 @@ class LiveRun:
             self._source.release([url])
 
     def _is_behind(self, taustart: datetime) -> bool:
-        """Tell whether a timestep is left out; that is decided once, with its first image."""
-        if taustart in self._behind:
+        """Return whether an image belongs to a timestep that is left out to keep up.
+
+        The first image of a timestep decides for the whole timestep, and the decision is recorded in the database.
+        """
+        tolerance = timedelta(seconds=self.dataset.config.persistence.timestep_tolerance)
+        if any(abs(taustart - start) <= tolerance for start in self._behind):
             return True
         if not self._assembler.is_new(taustart) or not self._seconds:
             return False
@@ -312,10 +318,16 @@ def open_live(
     Raises
     ------
     ConfigError
-        If the source cannot be opened, or the settings differ from those of the dataset.
+        If the source cannot be opened, late images are to be stored, or the settings differ from those of the dataset.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
+    if config.execution.late_images == "store":
+        msg = (
+            "execution.late_images = 'store' does not apply to live mode, which leaves late images out; "
+            "set it to 'refuse', and store late images by a later run that is not live"
+        )
+        raise ConfigError(msg)
     with closing(open_source(live)) as source, open_run(config, images=(), monitors=monitors) as dataset:
         for started in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
             started.result()

@@ -23,6 +23,7 @@ __all__ = [
     "group_per_timestep",
     "load_job_config",
     "setup_logging",
+    "split_into_timesteps",
 ]
 
 log = structlog.get_logger(__name__)
@@ -121,13 +122,33 @@ def group_per_timestep(
     -------
     The time of the first image of each group, and the images.
     """
+    return [(start, [image.url for image in images]) for start, images in split_into_timesteps(metadatas, tolerance)]
+
+
+def split_into_timesteps(
+    images: Iterable[ImageMetadataForSort], tolerance: float
+) -> list[tuple[datetime, list[ImageMetadataForSort]]]:
+    """Split images into timesteps; the rule of batch mode and of live mode.
+
+    Parameters
+    ----------
+    images
+        Images in any order.
+    tolerance
+        s — images that start within this time of the first image of a timestep belong to it.
+
+    Returns
+    -------
+    In order of time: the start of the first image of each timestep, and the images of the timestep, ordered by
+    frequency, Stokes parameter and start.
+    """
     groups: list[list[ImageMetadataForSort]] = []
-    for image in sorted(metadatas, key=lambda item: item.timestamp):
+    for image in sorted(images, key=lambda item: item.timestamp):
         if not groups or image.timestamp - groups[-1][0].timestamp > timedelta(seconds=tolerance):
             groups.append([])
         groups[-1].append(image)
-    return [(group[0].timestamp, [image.url for image in sorted(group, key=_place)]) for group in groups]
+    return [(group[0].timestamp, sorted(group, key=_order_in_timestep)) for group in groups]
 
 
-def _place(image: ImageMetadataForSort) -> tuple[float, int, datetime]:
+def _order_in_timestep(image: ImageMetadataForSort) -> tuple[float, int, datetime]:
     return image.frequency, image.stokes, image.timestamp
