@@ -59,8 +59,12 @@ class Store:
         -------
         A new object; later changes of it are not written back.
         """
-        with reading(self.engine) as connection:
-            return dataset_state.load_state(connection, self.dataset_id, config)
+
+        def attempt() -> DatasetState:
+            with reading(self.engine) as connection:
+                return dataset_state.load_state(connection, self.dataset_id, config)
+
+        return retried(attempt)
 
     def known_contents(self) -> set[str]:
         """Return the content hashes of all images in the dataset, including rejected ones."""
@@ -144,7 +148,7 @@ class Store:
 
 
 def retried(attempt: Callable[[], T]) -> T:
-    """Call a function that stores something in one transaction; retry it after a transient error.
+    """Call a function that makes one transaction; retry it after a transient error.
 
     All transactions that are retried are retried here.
     """
