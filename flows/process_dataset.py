@@ -31,12 +31,12 @@ from flows.tasks.groups import process_groups
 from flows.tasks.policies import FLOW
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
+from trap.db.arrivals import open_ledger
 from trap.db.engine import is_transient
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError
 from trap.images.patterns import expand_patterns
 from trap.pipeline import DatasetRun, open_run
 from trap.retry import OPENING_DELAYS, call_with_retries, is_retryable
-from trap.steps.arrivals import open_ledger
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 It is started by the event that images arrived, by its schedules, and by the end of the run before. Which
 of these, and how often, makes no difference: what is handed over stands in the ledger of
-:mod:`trap.steps.arrivals`, and a dataset gets its next run when the one before has ended. Images that
+:mod:`trap.db.arrivals`, and a dataset gets its next run when the one before has ended. Images that
 come meanwhile go together into that one, since a dataset takes its images in order of time.
 """
 
@@ -24,9 +24,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.service.log import events_in_run_log
 from flows.tasks.policies import RUN
 from trap.config import PipelineConfig
+from trap.db.arrivals import Ledger, open_ledger
 from trap.errors import ConfigError
 from trap.images.incoming import IncomingFolder
-from trap.steps.arrivals import Ledger, open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,8 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.pages.artifacts import markdown_table
 from trap.errors import TransientError, TrapError
-from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
+from trap.report.candidates import candidate_lines, draw_candidate
+from trap.steps.candidates import load_candidates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from trap.association.running_catalogue import RunningCatalogue
     from trap.dataset.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
-    from trap.steps.candidates import Candidate, Pictures
+    from trap.report.candidates import Candidate, Pictures
     from trap.workers.executors import Executor, Result
 
     Drawing = tuple[Candidate, Result[Pictures]]

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trap.db.arrivals import batch_name
+from trap.db.arrivals import batch_name, open_ledger
 from trap.errors import DatabaseError
 from trap.images.incoming import Arrival
-from trap.steps.arrivals import open_ledger
 
 A, B, C = (Arrival(Path(f"/in/{name}.fits"), 10, 1_000) for name in "abc")
 

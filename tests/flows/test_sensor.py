@@ -12,8 +12,8 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Sched
 from flows import sensor
 from flows.sensor import IncomingImages, take_in_images
 from trap.config import PipelineConfig
+from trap.db.arrivals import open_ledger
 from trap.errors import ConfigError
-from trap.steps.arrivals import open_ledger
 
 
 class Deployment:

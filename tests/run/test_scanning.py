@@ -11,6 +11,7 @@ import pytest
 
 from trap import retry
 from trap.config import PipelineConfig
+from trap.dataset.records import UnreadableImage
 from trap.errors import TransientError
 from trap.run import scanning
 from trap.run.scanning import scan_images
@@ -39,13 +40,15 @@ def test_many_are_described_as_few_are(images, monkeypatch):
     told = []
     assert scan(images, with_hash=True, progress=lambda *counts: told.append(counts)) == alone
     assert [description.url for description in alone] == images
-    assert [bool(description.problem) for description in alone] == ["_a" in url for url in images]
+    assert [isinstance(image, UnreadableImage) for image in alone] == ["_a" in url for url in images]
     assert told == [(n, 9, "headers") for n in (2, 4, 6, 8, 9)]
 
 
 def test_content_is_hashed_only_on_request(images):
-    assert {description.content_hash for description in scan(images)} == {""}
-    assert len({description.content_hash for description in scan(images, with_hash=True)}) == 9
+    for with_hash, n in ((False, 1), (True, 8)):
+        found = [image for image in scan(images, with_hash=with_hash) if not isinstance(image, UnreadableImage)]
+        assert len({image.content_hash for image in found}) == n
+        assert all(bool(image.content_hash) == with_hash for image in found)
 
 
 def test_nothing_of_a_header_is_kept(images):
@@ -75,7 +78,7 @@ def test_file_that_ends_its_worker_costs_itself_alone(images, monkeypatch, culpr
     monkeypatch.setattr(scanning, "describe_images", hanging if culprit == "hangs" else dying)
     descriptions = scan(images, patient)
     assert [description.url for description in descriptions] == images
-    problems = {description.url[-13:]: description.problem for description in descriptions if description.problem}
+    problems = {image.url[-13:]: image.reason for image in descriptions if isinstance(image, UnreadableImage)}
     assert set(problems) == {"0002_b00.fits", "/t0004_a.fits"}
     assert ("hanging was ended after 3 s" if culprit == "hangs" else "died") in problems["0002_b00.fits"[-13:]]
 
@@ -102,7 +105,7 @@ def test_header_that_cannot_be_read_for_a_moment_is_read_again(images, monkeypat
         return read_header(url, settings, with_hash=with_hash)
 
     monkeypatch.setattr(scanning, "_read_header", failing)
-    assert not scan(images[:1])[0].problem
+    assert not isinstance(scan(images[:1])[0], UnreadableImage)
 
 
 def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
@@ -114,4 +117,4 @@ def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
         return read_header(url, settings, with_hash=with_hash)
 
     monkeypatch.setattr(scanning, "_read_header", failing)
-    assert [description.problem for description in scan(images[:3])] == ["stale file handle", "", ""]
+    assert [getattr(image, "reason", "") for image in scan(images[:3])] == ["stale file handle", "", ""]

@@ -9,8 +9,9 @@ import pytest
 
 from trap.config import PipelineConfig
 from trap.pipeline import open_run
+from trap.report.candidates import candidate_lines, draw_candidate
 from trap.simulation.survey import SurveyConfig, simulate_survey
-from trap.steps.candidates import candidate_lines, draw_candidate, load_candidates
+from trap.steps.candidates import load_candidates
 from trap.workers.executors import SerialExecutor
 
 PNG = b"\x89PNG"

@@ -10,7 +10,8 @@ from made_up_survey import NOTHING, Field, sources
 
 from trap.catalogues import ExtractType, FitRequests, Flag, MonitorPositions
 from trap.dataset.state import DatasetState
-from trap.steps import association, forced_fitting, source_extraction
+from trap.extraction.measure import extract_sources
+from trap.steps import association, forced_fitting
 
 FIELD = Field()
 
@@ -41,7 +42,7 @@ def test_null_detections_come_before_monitored_positions(config):
 
 
 def test_fits_have_a_row_per_request_and_a_flag_where_there_is_no_sky(image, config):
-    extraction = source_extraction.extract_sources(image, config.source_extraction)
+    extraction = extract_sources(image, config.source_extraction)
     found = extraction.measurements.take(extraction.measurements.flags & Flag.OUTSIDE == 0)
     brightest = int(np.argmax(found.f_peak))
     asked = requests([found.ra[brightest], found.ra[brightest]], [found.dec[brightest], -60.0])
@@ -63,7 +64,7 @@ def test_no_requests_touch_no_file(config):
 
 
 def test_extraction_travels_between_processes(image, config):
-    extraction = source_extraction.extract_sources(image, config.source_extraction)
+    extraction = extract_sources(image, config.source_extraction)
     copy = pickle.loads(pickle.dumps(extraction))
     assert (copy.measurements.f_peak == extraction.measurements.f_peak).all()
     assert len(extraction.measurements) > 0

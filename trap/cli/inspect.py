@@ -14,14 +14,13 @@ from trap.dataset.outcomes import ExitCode
 from trap.dataset.records import ImageResult
 from trap.dataset.state import DatasetState
 from trap.errors import ImageError, TransientError
+from trap.extraction.measure import extract_sources
 from trap.images.image import read_image
 from trap.images.patterns import expand_patterns
-from trap.quality import EarlierInput, check_against_earlier, first_rejection
+from trap.quality import EarlierInput, check_against_earlier, first_rejection, rms_qc
 from trap.report.export import as_json
 from trap.report.text import MISSING, moment, number, sky_position, text_table
-from trap.steps.persistence import extract_metadatas
 from trap.steps.quality import examine, examine_sources
-from trap.steps.source_extraction import extract_sources
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -116,12 +115,13 @@ def inspect_image(path: str, config: PipelineConfig) -> Inspection:
 
 def _inspect(image: Image, config: PipelineConfig) -> Inspection:
     settings = config.persistence
-    ((metadata, rms_qc),) = extract_metadatas([image], settings.rms_est_sigma, settings.rms_est_fraction)
-    findings = examine(image, rms_qc, config)
+    metadata = image.metadata
+    noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
+    findings = examine(image, noise, config)
     result = ImageResult(
         metadata=metadata,
         content_hash="",
-        rms_qc=rms_qc,
+        rms_qc=noise,
         rejection=None,
         measurements=Measurements.empty(),
         background=None,

@@ -1,12 +1,14 @@
-"""Which arrived images have been handed to a run: the ledger by which each of them is taken once.
+"""Ledger of arrived images: each image is handed to one run, once.
 
-Images are written down before their run is asked for, under a name that makes asking twice the same as
-asking once. Whatever ends the program in between, the next one asks for the latest batch again.
+A batch of images is recorded before its run is requested, under a name that depends on the images alone, so that a
+second request for the same batch starts no second run. If a program dies between the two, its successor requests the
+latest batch again.
 """
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,72 +16,144 @@ from typing import TYPE_CHECKING
 from sqlalchemy import or_, select
 
 from trap.db.bulk import insert_columns
+from trap.db.engine import make_engine, reading, transaction
 from trap.db.models import Arrival
-from trap.images import incoming as arrivals
+from trap.db.schema import upgrade
+from trap.images import incoming
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Engine
 
-__all__ = ["batch_images", "batch_name", "latest_batch", "take_arrivals", "taken_arrivals"]
+__all__ = ["Ledger", "batch_name", "open_ledger"]
 
 
-def taken_arrivals(connection: Connection, dataset_key: str) -> dict[str, set[arrivals.Arrival]]:
-    """Return the images that have been taken, for a dataset and for those whose keys continue its key after a slash.
+class Ledger:
+    """Record of the images that have been handed to runs. Each method is one transaction.
 
-    Returns
-    -------
-    By the key of their dataset; of each image every writing of it.
+    Parameters
+    ----------
+    engine
+        An upgraded database.
     """
-    is_wanted = or_(
-        Arrival.dataset_key == dataset_key, Arrival.dataset_key.startswith(f"{dataset_key}/", autoescape=True)
-    )
-    taken: dict[str, set[arrivals.Arrival]] = {}
-    for row in connection.execute(select(Arrival.dataset_key, Arrival.url, Arrival.version).where(is_wanted)):
-        taken.setdefault(row.dataset_key, set()).add(arrivals.Arrival.of_version(Path(row.url), row.version))
-    return taken
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def taken(self, dataset_key: str) -> dict[str, set[incoming.Arrival]]:
+        """Return the images taken for a dataset, and for the datasets whose keys continue its key after a slash.
+
+        Parameters
+        ----------
+        dataset_key
+            Key of the dataset.
+
+        Returns
+        -------
+        By dataset key; an image that was written several times is in the set once for each version.
+        """
+        belongs = or_(
+            Arrival.dataset_key == dataset_key, Arrival.dataset_key.startswith(f"{dataset_key}/", autoescape=True)
+        )
+        taken: dict[str, set[incoming.Arrival]] = {}
+        with reading(self._engine) as connection:
+            for row in connection.execute(select(Arrival.dataset_key, Arrival.url, Arrival.version).where(belongs)):
+                image = incoming.Arrival.of_version(Path(row.url), row.version)
+                taken.setdefault(row.dataset_key, set()).add(image)
+        return taken
+
+    def take(self, dataset_key: str, images: Sequence[incoming.Arrival]) -> str:
+        """Record that images are handed to one run. If two programs take the same image, the second one fails.
+
+        Parameters
+        ----------
+        dataset_key
+            Key of the dataset that the images go into.
+        images
+            At least one image; none of them taken before.
+
+        Returns
+        -------
+        The name of the batch.
+
+        Raises
+        ------
+        DatabaseError
+            If one of the images has been taken already.
+        """
+        batch = batch_name(dataset_key, images)
+        columns = {
+            "dataset_key": dataset_key,
+            "url": [str(image.path) for image in images],
+            "version": [image.version for image in images],
+            "batch": batch,
+            "taken_ts": datetime.now(UTC),
+        }
+        with transaction(self._engine) as connection:
+            insert_columns(connection, Arrival, columns)
+        return batch
+
+    def latest_batch(self, dataset_key: str) -> str | None:
+        """Return the name of the latest batch of a dataset; None before the first.
+
+        Parameters
+        ----------
+        dataset_key
+            Key of the dataset.
+        """
+        latest = select(Arrival.batch).where(Arrival.dataset_key == dataset_key).order_by(Arrival.id.desc()).limit(1)
+        with reading(self._engine) as connection:
+            return connection.execute(latest).scalar_one_or_none()
+
+    def images(self, batch: str) -> list[Path]:
+        """Return the images of a batch in the order in which they were taken; empty if the batch does not exist.
+
+        Parameters
+        ----------
+        batch
+            Name of the batch.
+        """
+        urls = select(Arrival.url).where(Arrival.batch == batch).order_by(Arrival.id)
+        with reading(self._engine) as connection:
+            return [Path(url) for url in connection.execute(urls).scalars()]
 
 
-def take_arrivals(connection: Connection, dataset_key: str, images: Sequence[arrivals.Arrival]) -> str:
-    """Write down that images are handed to one run.
+@contextmanager
+def open_ledger(database: str) -> Iterator[Ledger]:
+    """Open the ledger of a database; missing tables are created.
+
+    Parameters
+    ----------
+    database
+        URL of the database.
+
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be used.
+    """
+    engine = make_engine(database)
+    try:
+        upgrade(engine)
+        yield Ledger(engine)
+    finally:
+        engine.dispose()
+
+
+def batch_name(dataset_key: str, images: Sequence[incoming.Arrival]) -> str:
+    """Derive the name of a batch from its dataset and its images. The order of the images does not matter.
 
     Parameters
     ----------
     dataset_key
-        The dataset that they go into.
+        Key of the dataset.
     images
-        At least one, none of them taken.
+        Images of the batch.
 
     Returns
     -------
-    The name of the batch.
+    32 hexadecimal digits.
     """
-    batch = batch_name(dataset_key, images)
-    columns = {
-        "dataset_key": dataset_key,
-        "url": [str(image.path) for image in images],
-        "version": [image.version for image in images],
-        "batch": batch,
-        "taken_ts": datetime.now(UTC),
-    }
-    insert_columns(connection, Arrival, columns)
-    return batch
-
-
-def batch_name(dataset_key: str, images: Sequence[arrivals.Arrival]) -> str:
-    """Name a batch after its dataset and its images, whatever their order."""
-    told = [dataset_key, *(f"{image.path}:{image.version}" for image in sorted(images))]
-    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:32]
-
-
-def latest_batch(connection: Connection, dataset_key: str) -> str | None:
-    """Return the name of the batch of a dataset that was taken last; None before the first."""
-    latest = select(Arrival.batch).where(Arrival.dataset_key == dataset_key).order_by(Arrival.id.desc()).limit(1)
-    return connection.execute(latest).scalar_one_or_none()
-
-
-def batch_images(connection: Connection, batch: str) -> list[Path]:
-    """Return the images of a batch, in the order in which they were taken."""
-    images = select(Arrival.url).where(Arrival.batch == batch).order_by(Arrival.id)
-    return [Path(url) for url in connection.execute(images).scalars()]
+    parts = [dataset_key, *(f"{image.path}:{image.version}" for image in sorted(images))]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -16,8 +16,11 @@ from trap.catalogues import Measurements
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import ImageError
+from trap.extraction.measure import extract_sources
+from trap.extraction.tiles import sample_noise
 from trap.images.image import Image, read_image
-from trap.steps import persistence, quality, source_extraction
+from trap.quality import rms_qc
+from trap.steps import quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,16 +53,16 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
     seconds: dict[str, float] = {}
     with _timed(seconds, "read"):
         content_hash = image.content_hash
-        ((metadata, rms_qc),) = persistence.extract_metadatas(
-            [image], config.persistence.rms_est_sigma, config.persistence.rms_est_fraction
-        )
+        metadata = image.metadata
+        settings = config.persistence
+        noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
     with _timed(seconds, "quality"):
-        findings = quality.examine(image, rms_qc, config)
+        findings = quality.examine(image, noise, config)
         pixel_hash = "" if config.quality.check_repeated == "off" else image.pixel_hash
     result = ImageResult(
         metadata=metadata,
         content_hash=content_hash,
-        rms_qc=rms_qc,
+        rms_qc=noise,
         rejection=None,
         measurements=Measurements.empty(),
         background=None,
@@ -71,8 +74,8 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
     if result.rejection is not None:
         return result
     with _timed(seconds, "extraction"):
-        extraction = source_extraction.extract_sources(image, config.source_extraction)
-        tiles = source_extraction.sample_noise(image, extraction.background, config.source_extraction)
+        extraction = extract_sources(image, config.source_extraction)
+        tiles = sample_noise(image, extraction.background, config.source_extraction)
         about_sources = quality.examine_sources(image, extraction.background, config)
     return result.with_extraction(extraction, tiles).found(about_sources)
 

@@ -111,14 +111,14 @@ def make_plan(
     known: list[str] = []
     late: list[str] = []
     for image in scan_images(list(urls), config, with_hash=bool(known_hashes), progress=progress):
-        if image.timestamp is None:
-            unreadable.append(UnreadableImage(url=image.url, reason=image.problem))
+        if isinstance(image, UnreadableImage):
+            unreadable.append(image)
         elif image.content_hash in known_hashes:
             known.append(image.url)
         elif refuses_late and newest is not None and image.timestamp <= newest:
             late.append(image.url)
         else:
-            described.append(ImageMetadataForSort(image.url, image.timestamp, image.frequency, image.stokes))
+            described.append(image)
     timesteps = [
         Timestep(taustart, tuple(group), is_late=newest is not None and taustart <= newest)
         for taustart, group in group_per_timestep(described, tolerance)

@@ -9,23 +9,24 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from trap import retry
+from trap.dataset.records import UnreadableImage
 from trap.errors import ImageError, TransientError, WorkerLostError
 from trap.images.image import read_image
+from trap.steps.misc import ImageMetadataForSort
 from trap.workers.executors import ProcessExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
 
     from trap.config import PipelineConfig, ReadingConfig
     from trap.typing import Progress
     from trap.workers.executors import Result
 
 
-__all__ = ["Description", "scan_images"]
+__all__ = ["ScannedImage", "scan_images"]
 
 SCANNED_ALONE = 200
 """So many files are read before worker processes would have started."""
@@ -33,28 +34,13 @@ BATCH = 50
 BATCHES_PER_WORKER = 2
 
 
-class Description(NamedTuple):
-    """What a plan needs to know of an image; of one that cannot be described, why.
-
-    Parameters
-    ----------
-    frequency
-        Hz
-    content_hash
-        Empty where it was not asked for.
-    """
-
-    url: str
-    problem: str = ""
-    timestamp: datetime | None = None
-    frequency: float = 0.0
-    stokes: int = 1
-    content_hash: str = ""
+ScannedImage = ImageMetadataForSort | UnreadableImage
+"""Place of an image in the plan, or the reason why it has none."""
 
 
 def scan_images(
     urls: Sequence[str], config: PipelineConfig, *, with_hash: bool, progress: Progress | None = None
-) -> Iterator[Description]:
+) -> Iterator[ScannedImage]:
     """Describe images by their headers, in the order given.
 
     Parameters
@@ -80,16 +66,16 @@ def scan_images(
         yield from descriptions
 
 
-def describe_images(urls: Sequence[str], settings: ReadingConfig, *, with_hash: bool) -> list[Description]:
+def describe_images(urls: Sequence[str], settings: ReadingConfig, *, with_hash: bool) -> list[ScannedImage]:
     """Describe some images, one after the other; a step for worker processes."""
     return [_describe(url, settings, with_hash=with_hash) for url in urls]
 
 
-def _scan_side_by_side(urls: Sequence[str], config: PipelineConfig, *, with_hash: bool) -> Iterator[list[Description]]:
+def _scan_side_by_side(urls: Sequence[str], config: PipelineConfig, *, with_hash: bool) -> Iterator[list[ScannedImage]]:
     settings = config.execution
     with ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers:
 
-        def submit(batch: list[str]) -> Result[list[Description]]:
+        def submit(batch: list[str]) -> Result[list[ScannedImage]]:
             return workers.submit(describe_images, batch, config.reading, with_hash=with_hash)
 
         waiting = (list(batch) for batch in _batches(urls))
@@ -105,35 +91,35 @@ def _batches(urls: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _collected(
-    batch: list[str], result: Result[list[Description]], submit: Callable[[list[str]], Result[list[Description]]]
-) -> list[Description]:
+    batch: list[str], result: Result[list[ScannedImage]], submit: Callable[[list[str]], Result[list[ScannedImage]]]
+) -> list[ScannedImage]:
     """Wait for a batch; if its worker hung or died, try the images one by one, so that only the culprit is lost."""
     try:
         return result.result()
     except WorkerLostError:
         single = [(url, submit([url])) for url in batch]
-    descriptions = []
+    descriptions: list[ScannedImage] = []
     for url, promise in single:
         try:
             descriptions += promise.result()
         except WorkerLostError as error:
-            descriptions.append(Description(url, problem=str(error)))
+            descriptions.append(UnreadableImage(url=url, reason=str(error)))
     return descriptions
 
 
-def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> Description:
+def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> ScannedImage:
     try:
         return retry.call_with_retries(partial(_read_header, url, settings, with_hash=with_hash), retry.HEADER_DELAYS)
     except ImageError as error:
-        return Description(url, problem=error.message)
+        return UnreadableImage(url=url, reason=error.message)
     except TransientError as error:
-        return Description(url, problem=str(error))
+        return UnreadableImage(url=url, reason=str(error))
 
 
-def _read_header(url: str, settings: ReadingConfig, *, with_hash: bool) -> Description:
+def _read_header(url: str, settings: ReadingConfig, *, with_hash: bool) -> ImageMetadataForSort:
     image = read_image(url, settings)
     metadata = image.metadata
-    return Description(
+    return ImageMetadataForSort(
         url,
         timestamp=metadata.taustart_ts,
         frequency=metadata.freq_eff,

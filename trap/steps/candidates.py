@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trap.db import lightcurves
 from trap.db.engine import reading
 from trap.db.images import image_urls
-from trap.report.candidates import Candidate, Pictures, candidate_lines, draw_candidate
+from trap.report.candidates import Candidate
 from trap.report.plots import LightCurve
 from trap.report.text import sky_position
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trap.db.store import Store
 
-__all__ = ["Candidate", "Pictures", "candidate_lines", "draw_candidate", "load_candidates"]
+__all__ = ["load_candidates"]
 
 
 def load_candidates(store: Store, entries: Sequence[int]) -> list[Candidate]:

@@ -30,12 +30,27 @@ log = structlog.get_logger(__name__)
 
 
 class ImageMetadataForSort(NamedTuple):
-    """What decides the order of images: when, at which frequency [Hz], which Stokes parameter."""
+    """Place of an image in the order of a dataset.
+
+    Parameters
+    ----------
+    url
+        Path of the image.
+    timestamp
+        Start of the observation.
+    frequency
+        Hz
+    stokes
+        Stokes parameter, as FITS numbers it.
+    content_hash
+        Hash of the content; empty if the content was not read.
+    """
 
     url: str
     timestamp: datetime
     frequency: float
     stokes: int = 1
+    content_hash: str = ""
 
 
 def load_job_config(pipe_config: str | Path) -> PipelineConfig:

@@ -1,25 +1,41 @@
-"""Source extraction: the blind search of one image."""
+"""TraP's ``source_extraction`` step: the blind search of one image.
+
+TraP's interface, kept for scripts written for TraP. The pipeline itself calls
+:func:`trap.extraction.measure.extract_sources`, whose result also holds the background mesh for later forced fits.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from trap.extraction.measure import Extraction
-from trap.extraction.measure import extract_sources as measure_sources
-from trap.extraction.tiles import sample_noise
+from trap.extraction import measure
 
 if TYPE_CHECKING:
+    from trap.catalogues import Measurements
     from trap.config import SourceExtractionConfig
     from trap.images.image import Image
 
-__all__ = ["Extraction", "extract_sources", "sample_noise"]
+__all__ = ["ExtractionResults", "extract_sources"]
 
 
-def extract_sources(accessor: Image, extraction_params: SourceExtractionConfig) -> Extraction:
-    """Find and measure the sources of an image.
+class ExtractionResults(NamedTuple):
+    """Sources of one image, and the range of its noise.
 
-    TraP took a dict of parameters and returned lists of eighteen numbers; here they are settings
-    and a table. The background mesh comes back as well, so that forced fits need not make it again.
+    Parameters
+    ----------
+    sources
+        Measured sources, island by island. TraP had a list of lists of eighteen numbers.
+    rms_min, rms_max
+        Jy/beam — lowest and highest noise of the searched area; NaN if no pixel was searched.
+    """
+
+    sources: Measurements
+    rms_min: float
+    rms_max: float
+
+
+def extract_sources(accessor: Image, extraction_params: SourceExtractionConfig) -> ExtractionResults:
+    """Find and measure the sources of an image. TraP took a dict of parameters.
 
     Parameters
     ----------
@@ -30,6 +46,12 @@ def extract_sources(accessor: Image, extraction_params: SourceExtractionConfig) 
 
     Returns
     -------
-    Measurements, background mesh, and the extremes of the noise in the searched area.
+    Sources, and the lowest and highest noise.
+
+    Raises
+    ------
+    ImageError
+        If the image has no restoring beam, or cannot be read.
     """
-    return measure_sources(accessor, extraction_params)
+    extraction = measure.extract_sources(accessor, extraction_params)
+    return ExtractionResults(extraction.measurements, extraction.rms_min, extraction.rms_max)
