@@ -1,4 +1,4 @@
-"""What became of a run: its timesteps, what was left out and why, and the exit code that says so."""
+"""Outcome of a run: its timesteps, the images left out with their reasons, and the exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ExitCode", "RunSummary", "TimestepOutcome"]
 
 
 class ExitCode(IntEnum):
-    """How ``trap run`` ends."""
+    """Exit code of ``trap run``."""
 
     COMPLETE = 0
     """Every image was processed, or was in the dataset already."""
@@ -30,22 +30,24 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimestepOutcome:
-    """What became of one timestep.
+    """Outcome of one timestep.
 
     Parameters
     ----------
+    taustart_ts
+        Start of the timestep.
     images
-        Stored images, rejected ones included; empty if the timestep failed.
+        Stored images, including rejected ones; empty if the timestep failed.
     unreadable
         Images whose pixels could not be read.
     duplicates
-        Images whose content the dataset already holds.
+        Paths of images whose content is in the dataset already.
     failure
-        Why the timestep failed; nothing of it is in the database then.
+        Reason of a failure; nothing of a failed timestep is in the database. None if the timestep is stored.
     is_late
         Whether a later timestep was stored before, so that these images are in no light curve.
     seconds
-        Wall time from its turn to its end, with all attempts; images measured ahead cost none of it.
+        s — wall time of the timestep with all attempts, without the images that were measured ahead of it.
     """
 
     taustart_ts: datetime
@@ -58,33 +60,33 @@ class TimestepOutcome:
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
-        """Images that gave no measurements, each with its reason, and whatever else speaks against it."""
+        """Images without measurements, each with the reason and with the other findings against it."""
         rejected = [(i.result.metadata.url, i.result.against) for i in self.images if i.result.rejection]
         return [*((file.url, f"unreadable: {file.reason}") for file in self.unreadable), *rejected]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What a run did, and everything that it left out.
+    """Everything that a run did, and everything that it left out.
 
     Parameters
     ----------
     dataset_id
-        The dataset that was made or extended.
+        Number of the dataset that was created or extended.
     outcomes
-        Of the timesteps, in order.
+        Outcomes of the timesteps, in order.
     unreadable
-        Files that could not even be described.
+        Files whose headers could not be read.
     known
-        Images that the dataset held before.
+        Paths of images that the dataset held before.
     late
-        Images refused because the dataset already goes beyond their time.
+        Paths of images refused because a later timestep is in the dataset.
     constancy
-        How the light curves of the dataset compare with constant sources; None where there are none.
+        Comparison of the light curves of the dataset with constant sources; None without light curves.
     monitors, unmeasured_monitors
-        Number of monitored positions, and of those that no image of the dataset has measured so far.
+        Number of monitored positions, and of positions that no image of the dataset has measured so far.
     watch
-        Lines for people: where what ran can be looked at, and how to stop what was started for it.
+        Lines for the terminal: pages that show the run, and the command that stops a server started for it.
     """
 
     dataset_id: int
@@ -99,12 +101,12 @@ class RunSummary:
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
-        """All images that were stored, in order."""
+        """All stored images, in order."""
         return tuple(image for outcome in self.outcomes for image in outcome.images)
 
     @property
     def unassociated(self) -> tuple[ImageRecord, ...]:
-        """Images that came late, and were stored without being associated."""
+        """Late images, which were stored without association."""
         return tuple(image for outcome in self.outcomes if outcome.is_late for image in outcome.images)
 
     @property
@@ -114,25 +116,25 @@ class RunSummary:
 
     @property
     def left_out(self) -> list[tuple[str, str]]:
-        """Images that gave no measurements, each with its reason, and whatever else speaks against it."""
+        """Images without measurements, each with the reason and with the other findings against it."""
         files = [(file.url, f"unreadable: {file.reason}") for file in self.unreadable]
         late = [(url, "not later than the newest timestep of the dataset") for url in self.late]
         return [*files, *(item for outcome in self.outcomes for item in outcome.left_out), *late]
 
     @property
     def doubtful(self) -> list[tuple[str, str]]:
-        """Images that were taken although a check spoke against them, each with what it said."""
+        """Images that were used in spite of findings against them, each with these findings."""
         accepted = (image.result for image in self.images if image.result.rejection is None)
         return [(result.metadata.url, result.against) for result in accepted if result.findings]
 
     @property
     def already_known(self) -> tuple[str, ...]:
-        """Images whose content the dataset held before, or got twice."""
+        """Images whose content the dataset held before, or received twice."""
         return (*self.known, *(url for outcome in self.outcomes for url in outcome.duplicates))
 
     @property
     def exit_code(self) -> ExitCode:
-        """The worst that happened."""
+        """Exit code for the worst outcome."""
         if self.failures:
             return ExitCode.TIMESTEPS_FAILED
         return ExitCode.IMAGES_LEFT_OUT if self.left_out else ExitCode.COMPLETE

@@ -1,4 +1,4 @@
-"""What becomes of an image and of a timestep: the values that stages return and that are stored."""
+"""Results of images and timesteps: the values that stages return and that are stored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableImage:
-    """A file that could not even be described, and why."""
+    """A file whose header or pixels could not be read.
+
+    Parameters
+    ----------
+    url
+        Path of the file.
+    reason
+        Message of the error.
+    """
 
     url: str
     reason: str
@@ -45,30 +53,34 @@ class UnreadableImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageResult:
-    """One image, measured: everything that the rest of a run needs of its pixels.
+    """Measurements of one image: everything that the rest of a run needs of its pixels.
 
-    Small and picklable, so that it travels between processes at no cost.
+    Small and picklable, so that it travels between processes at little cost.
 
     Parameters
     ----------
+    metadata
+        Values read from the header.
+    content_hash
+        Hash of the content of the file.
     rms_qc
-        Jy/beam — noise of the central region, for the quality history; NaN if there is none.
+        Jy/beam — noise of the central region, for the quality history; NaN if it cannot be measured.
     rejection
-        Why the image is not used, or None. A rejected image has no measurements.
-    findings
-        All that checks say against the image, whether or not it is a reason to reject it.
-    pixel_hash
-        Hash of the values of the pixels; may be empty.
+        Reason for which the image is not used, or None. A rejected image has no measurements.
     measurements
         Blind measurements.
     background
         Coarse mesh of background and noise; None for a rejected image.
     rms_min, rms_max
-        Jy/beam — extremes of the noise in the searched area; NaN for a rejected image.
+        Jy/beam — lowest and highest noise in the searched area; NaN for a rejected image.
     noise_tiles
-        The noise on tiles of the sky; None for a rejected image.
+        Noise on tiles of the sky; None for a rejected image.
+    findings
+        All failed checks, including failures that do not reject the image.
+    pixel_hash
+        Hash of the values of the pixels; empty if it was not needed.
     seconds
-        Time spent in each stage.
+        s — time spent in each stage, by stage.
     """
 
     metadata: ImageMetadata
@@ -86,19 +98,33 @@ class ImageResult:
 
     @property
     def against(self) -> str:
-        """All that speaks against the image, in one line; first what it is rejected for."""
+        """All failed checks in one line, beginning with the reason for rejection."""
         first = [] if self.rejection is None else [self.rejection.text]
         return "; also ".join(dict.fromkeys([*first, *(finding.text for finding in self.findings)]))
 
     def found(self, findings: Sequence[Finding]) -> ImageResult:
-        """Return the same image with what checks say of it; what speaks for it is not kept."""
+        """Return the same image with the findings of further checks. Passed checks are not kept.
+
+        Parameters
+        ----------
+        findings
+            Results of the checks; the first failure that rejects images rejects this one.
+        """
         against = tuple(finding for finding in findings if not finding.passed)
         result = replace(self, findings=(*self.findings, *against))
         rejection = first_rejection(against)
         return result if rejection is None else result.rejected(rejection)
 
     def with_extraction(self, extraction: Extraction, noise_tiles: NoiseTiles) -> ImageResult:
-        """Return the same image with what was found in it."""
+        """Return the same image with the results of source extraction.
+
+        Parameters
+        ----------
+        extraction
+            Measurements, background and range of the noise.
+        noise_tiles
+            Noise on tiles of the sky.
+        """
         return replace(
             self,
             noise_tiles=noise_tiles,
@@ -109,7 +135,13 @@ class ImageResult:
         )
 
     def rejected(self, rejection: Rejection) -> ImageResult:
-        """Return the same image as one that is not used."""
+        """Return the same image as a rejected one, without measurements.
+
+        Parameters
+        ----------
+        rejection
+            Reason.
+        """
         return replace(
             self,
             rejection=rejection,
@@ -123,26 +155,26 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
-    """One image as it is stored: its result, and what it changed.
+    """One image as it is stored: its result, and the changes that it made.
 
     Parameters
     ----------
     result
-        What was measured blindly.
+        Result of the blind measurement.
     key
-        Number of the band among the survey's bands, and Stokes parameter.
+        Number of the band among the bands of the dataset, and Stokes parameter.
     region
-        Number of its sky region among the survey's regions.
+        Number of the sky region among the regions of the dataset.
     measurements
-        Blind measurements that can be used, followed by the forced ones, which have no flux density
-        where none could be measured.
+        Usable blind measurements, followed by the forced ones. A forced fit that failed has no flux density.
     associations, new_sources
-        Rows refer to ``measurements`` and to the running catalogue.
+        New points of light curves and new transient candidates; rows refer to ``measurements`` and to the running
+        catalogue.
     forced
-        What the forced measurements were asked for, in their order.
+        Requests of the forced measurements, in the same order.
     n_dropped
-        Blind measurements left out because a flux density or an error is not finite, or because the
-        centre of the source is not in the searched area.
+        Number of blind measurements left out because a flux density or an error is not finite, or because the centre
+        of the source is outside the searched area.
     """
 
     result: ImageResult
@@ -156,34 +188,34 @@ class ImageRecord:
 
     @property
     def n_requested(self) -> int:
-        """Forced fits asked for."""
+        """Number of requested forced fits."""
         return len(self.forced)
 
     @property
     def forced_measurements(self) -> Measurements:
-        """A row per forced fit asked for."""
+        """Forced measurements, one row per request."""
         return self.measurements.take(slice(len(self.measurements) - len(self.forced), None))
 
     @property
     def n_fitted(self) -> int:
-        """Forced fits that gave a flux density."""
+        """Number of forced fits with a flux density."""
         return int(self.forced_measurements.is_measured.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackwardFits:
-    """What sources that are new in a timestep were in one earlier image.
+    """Forced fits in one earlier image of sources that are new in a timestep.
 
     Parameters
     ----------
     image
-        Database id of the earlier image.
+        Row number of the earlier image.
     key
-        Its band and Stokes parameter.
+        Band and Stokes parameter of the earlier image.
     measurements
-        A row per new source, without flux density where none could be measured.
+        One row per new source; a fit that failed has no flux density.
     associations
-        Rows refer to ``measurements`` and to the running catalogue.
+        New points of light curves; rows refer to ``measurements`` and to the running catalogue.
     targets
         (n,) — running-catalogue row of each measurement.
     """
@@ -197,14 +229,14 @@ class BackwardFits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionLinks:
-    """Which entries lie in which sky regions, newly known in a timestep.
+    """New links between entries of the running catalogue and the sky regions that cover them.
 
     Parameters
     ----------
     entry, region
         (n,) — rows of the running catalogue, numbers of sky regions.
     distance
-        (n,) deg — from the region's centre; NaN for the region of first detection.
+        (n,) deg — distance of the entry from the centre of the region; NaN for the region of first detection.
     """
 
     entry: NDArray[np.intp]
@@ -214,7 +246,7 @@ class RegionLinks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptPixels:
-    """What was kept of the pixels of an image.
+    """File with kept pixels of an image.
 
     Parameters
     ----------
@@ -223,9 +255,9 @@ class KeptPixels:
     header
         Header of the image, as text.
     path
-        Where the pixels are.
+        Path of the file.
     kind
-        'images' or 'cutouts'.
+        'images' for all pixels, 'cutouts' for pixels around sources.
     """
 
     image: int
@@ -236,22 +268,28 @@ class KeptPixels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimestepRecord:
-    """Everything of one timestep that is stored, in one transaction; the survey has the rest.
+    """Everything of one timestep that is stored, in one transaction, besides the state of the dataset.
 
     Parameters
     ----------
+    taustart_ts
+        Start of the timestep.
+    images
+        Images, lowest frequency first.
+    unreadable
+        Files that could not be read.
     changes
-        Which rows of the survey's running catalogue were made, changed and forked.
+        Rows of the running catalogue that were created, updated and forked.
     links
-        Which entries lie in which sky regions, newly known.
+        New links between entries and sky regions.
     metrics
-        Summaries of the light curves that got a point.
+        Summaries of the light curves that have new points.
     backward
-        What the new sources were before.
+        Fits of the new sources in earlier images.
     is_late
-        Whether a later timestep was stored before: then there are neither changes nor metrics.
+        Whether a later timestep was stored before; a late timestep has neither changes nor metrics.
     pixels
-        What was kept of the images' pixels.
+        Files with kept pixels of the images.
     """
 
     taustart_ts: datetime
@@ -266,22 +304,22 @@ class TimestepRecord:
 
     @property
     def n_accepted(self) -> int:
-        """Images that were not rejected."""
+        """Number of images that were not rejected."""
         return sum(image.result.rejection is None for image in self.images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredIds:
-    """Database ids that storing a timestep gave out.
+    """Row numbers that a stored timestep received.
 
     Parameters
     ----------
     images
-        In the order of the record's images.
+        Numbers of the images, in the order of the record.
     entries
-        (n_created,) — of every running-catalogue row made in the timestep, forked ones included.
+        (n_created,) — numbers of all running-catalogue rows created in the timestep, including forked ones.
     bands, regions
-        Of all bands and regions of the survey, in order.
+        Numbers of all bands and regions of the dataset, in order.
     """
 
     images: tuple[int, ...]

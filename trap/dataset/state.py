@@ -1,7 +1,7 @@
-"""What a dataset remembers between timesteps: catalogue, bands, sky regions, looks and noise.
+"""State of a dataset between timesteps: catalogue, bands, sky regions, earlier looks and noise history.
 
-A survey is loaded from the database when a run begins, and again after a timestep failed, so that
-going on after a failure and extending a dataset are the same thing.
+The state is loaded from the database when a run begins, and again after a failed timestep: resuming after a failure
+and extending a dataset are the same operation.
 """
 
 from __future__ import annotations
@@ -37,24 +37,30 @@ __all__ = ["DatasetState", "EarlierImage", "as_utc64"]
 
 
 def as_utc64(moment: datetime) -> np.datetime64:
-    """Convert an aware time to a numpy time in UTC, with microseconds."""
+    """Convert an aware time to a numpy time in UTC, in microseconds."""
     return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierImage:
-    """What must be known of an image to measure it once more.
+    """An accepted image that is kept for fits of later new sources.
 
     Parameters
     ----------
     id
-        In the database.
+        Row number of the image.
+    url
+        Path of the image.
+    taustart_ts
+        Start of the image.
+    key
+        Band and Stokes parameter.
     region
-        Number of its sky region among the survey's regions.
+        Number of its sky region among the regions of the dataset.
     background
-        Its mesh of background and noise.
+        Mesh of background and noise.
     sources
-        What was found in it.
+        Blind measurements of the image.
     """
 
     id: int
@@ -68,21 +74,34 @@ class EarlierImage:
 
 @dataclass(slots=True)
 class DatasetState:
-    """The state of one dataset, in memory.
+    """State of one dataset in memory.
 
     Parameters
     ----------
+    config
+        All settings.
+    catalogue
+        Running catalogue.
     bands, regions
-        In order of appearance; everything else refers to them by number. Those at the end that
-        have no id yet are not in the database yet.
+        Bands and sky regions in order of appearance; all other tables refer to them by number. Those at the end without
+        an id are not in the database yet.
+    band_ids, region_ids
+        Row numbers of the bands and regions that are in the database.
     accepted_bands, accepted_regions
-        Numbers of those that hold an accepted image; the others are there for the record, and take none.
-    accepted
-        What the latest accepted images were like, for the quality checks.
+        Numbers of bands and regions with an accepted image; only these are matched with later images.
+    monitors
+        Monitored positions.
     monitor_entries
         (n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit.
     latest
-        Start of the latest stored timestep.
+        Start of the latest stored timestep; None before the first.
+
+    Attributes
+    ----------
+    looks
+        Earlier looks at each position, for the test of new sources.
+    accepted
+        Properties of the latest accepted images, for the quality checks.
     """
 
     config: PipelineConfig
@@ -105,10 +124,21 @@ class DatasetState:
         self.accepted = AcceptedImages(self.config.quality)
 
     def light_curve_key(self, metadata: ImageMetadata, *, is_accepted: bool = True) -> LightCurveKey:
-        """Find, or make, the band of an image; with its Stokes parameter.
+        """Find or add the band of an image.
 
-        A band that only rejected images made takes no other: which images share a light curve must not depend
-        on images that are in none.
+        Images are matched with bands of accepted images only, so that rejected images have no influence on which images
+        share a light curve.
+
+        Parameters
+        ----------
+        metadata
+            Metadata of the image.
+        is_accepted
+            Whether the image is accepted; its band then takes later images.
+
+        Returns
+        -------
+        Number of the band, and Stokes parameter.
         """
         band = self._band(metadata)
         number = self._known_band(band)
@@ -121,7 +151,7 @@ class DatasetState:
         return LightCurveKey(number, metadata.stokes)
 
     def history_key(self, metadata: ImageMetadata) -> HistoryKey:
-        """Find which earlier images an image is compared with; makes no band."""
+        """Return the key of the earlier images that an image is compared with. No band is added."""
         number = self._known_band(self._band(metadata))
         return HistoryKey(-1 if number is None else number, metadata.stokes, metadata.telescope)
 
@@ -129,16 +159,27 @@ class DatasetState:
         return band_of(metadata.freq_eff, metadata.freq_bw, bandwidth_max=self.config.persistence.bandwidth_max)
 
     def _known_band(self, band: Band) -> int | None:
-        """Number of the band of accepted images that an image's own belongs to."""
+        """Return the number of the accepted band that contains a band; None if no accepted band does."""
         numbers = sorted(self.accepted_bands)
         bands = [self.bands[number] for number in numbers]
-        found = find_band(bands, band, tolerance=self.config.persistence.band_tolerance)
-        return None if found is None else numbers[found]
+        position = find_band(bands, band, tolerance=self.config.persistence.band_tolerance)
+        return None if position is None else numbers[position]
 
     def region_number(self, metadata: ImageMetadata, *, is_accepted: bool = True) -> int:
-        """Find, or make, the sky region of an image: one with nearly the same centre and radius.
+        """Find or add the sky region of an image: a region with nearly the same centre and radius.
 
-        As with bands, a region that only rejected images made takes no other.
+        Images are matched with regions of accepted images only, as with bands.
+
+        Parameters
+        ----------
+        metadata
+            Metadata of the image.
+        is_accepted
+            Whether the image is accepted; its region then takes later images.
+
+        Returns
+        -------
+        Number of the region.
         """
         region = metadata.sky_region(self.config.source_extraction.extraction_radius_pix)
         tolerance = self.config.persistence.region_tolerance
@@ -153,7 +194,7 @@ class DatasetState:
         return number
 
     def remember(self, result: ImageResult) -> None:
-        """Add an accepted image, whose band is known, to what later ones are compared with."""
+        """Add an accepted image to the history that later images are compared with. Its band must exist."""
         metadata = result.metadata
         self.accepted.remember(
             self.history_key(metadata),
@@ -166,23 +207,31 @@ class DatasetState:
 
     @property
     def earlier_images(self) -> list[EarlierImage]:
-        """The latest accepted images of each band and Stokes parameter that new sources are measured in."""
+        """Latest accepted images of each band and Stokes parameter, for fits of new sources."""
         return [image for _, images in sorted(self._earlier.items()) for image in images]
 
     def remember_image(self, image: EarlierImage) -> None:
-        """Add an accepted image to those that new sources are measured in; the settings say how many are kept."""
-        kept = deque[EarlierImage](maxlen=self.config.transient_search.backward_fits)
-        self._earlier.setdefault(image.key, kept).append(image)
+        """Add an accepted image to the images that new sources are fitted in.
+
+        Of each band and Stokes parameter the latest ``transient_search.backward_fits`` images are kept.
+        """
+        images = deque[EarlierImage](maxlen=self.config.transient_search.backward_fits)
+        self._earlier.setdefault(image.key, images).append(image)
 
     def region_links(self, images: Sequence[ImageRecord]) -> RegionLinks:
-        """Link the entries made in this timestep to all regions, and its new regions to all entries.
+        """Link the entries created in this timestep to all regions, and its new regions to all entries.
 
         Parameters
         ----------
         images
-            The timestep's images, associated.
+            Associated images of the timestep.
+
+        Returns
+        -------
+        Links in order of region, then entry.
         """
         n_before, entries = self.catalogue.changes.n_before, self.catalogue.entries
+        # The region of its first detection covers an entry by definition: that link has no distance.
         first_region = np.full(len(entries) - n_before, -1)
         for rows, image, _ in self.catalogue.changes.created:
             first_region[rows - n_before] = images[image].region
@@ -191,7 +240,7 @@ class DatasetState:
         position, number, distance = self.regions.covering(entries["wm_ra"][new], entries["wm_dec"][new])
         other = number != own[position]
         parts = [(new, own, np.full(len(new), np.nan)), (new[position[other]], number[other], distance[other])]
-        # A region that is known has its older entries already.
+        # Regions stored before are linked to the older entries already.
         for fresh in range(len(self.region_ids), len(self.regions)):
             rows, apart = self.catalogue.within(self.regions[fresh])
             older = (rows < n_before) & ~entries["mon_src"][rows]
@@ -201,7 +250,15 @@ class DatasetState:
         return RegionLinks(entry=entry[order], region=region[order], distance=distance[order])
 
     def commit(self, record: TimestepRecord, ids: StoredIds) -> None:
-        """Take over what the database gave a stored timestep: ids, and its images as earlier looks."""
+        """Complete the state after a timestep was stored: row numbers, and its accepted images as earlier looks.
+
+        Parameters
+        ----------
+        record
+            The stored timestep.
+        ids
+            Row numbers of its new rows.
+        """
         self.band_ids, self.region_ids = list(ids.bands), list(ids.regions)
         if record.is_late:
             return
@@ -219,6 +276,7 @@ class DatasetState:
         self.latest = record.taustart_ts
 
     def _remember(self, image: ImageRecord, image_id: int) -> None:
+        """Add an accepted image to the images that new sources are fitted in, if it was searched."""
         if image.result.background is not None:
             self.remember_image(
                 EarlierImage(
