@@ -61,13 +61,8 @@ def scanned(plan):
         (lambda c, _: lightcurves.light_curve(c, 17), "Only Scan using uq_assocxtrsource|sqlite_autoindex_assoc"),
         (lambda c, d: lightcurves.entries_near(c, d, 180.0, 10.0, radius=0.01), "ix_runningcatalog_dataset_wm_decl"),
         (lambda c, dataset: lightcurves.variables(c, dataset, min_eta=1.0, limit=100), "ix_varmetric_eta_int"),
-        # SQLite walks a table in order of its key without naming an index; it would name the sorting.
-        (
-            lambda c, dataset: lightcurves.newest_transients(c, dataset, limit=10),
-            r"Backward using pk_newsource|^SCAN newsource(?![\s\S]*TEMP B-TREE)",
-        ),
     ],
-    ids=["light curve of an entry", "sources near a position", "top of eta and V", "newest transients"],
+    ids=["light curve of an entry", "sources near a position", "top of eta and V"],
 )  # fmt: skip
 def test_query_is_answered_by_an_index(large, engine, ask, index):
     for plan in plans(engine, lambda connection: ask(connection, large)):

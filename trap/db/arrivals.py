@@ -107,7 +107,7 @@ class Ledger:
             return connection.execute(latest).scalar_one_or_none()
 
     def images(self, batch: str) -> list[Path]:
-        """Return the images of a batch in the order in which they were taken; empty if the batch does not exist.
+        """Return the images of a batch, in order of taking; empty if the batch does not exist.
 
         Parameters
         ----------

@@ -1,8 +1,7 @@
-"""The running catalogue in the database: entries, their flux statistics, light curves and forks.
+"""The running catalogue in the database: entries, flux statistics, light curves and forks.
 
-The state in memory is the truth; what is stored is that state to the last bit, and beside it the
-averages that TraP's users look at. Forks are the one thing done in SQL: the clones inherit points
-that are in the database only.
+The state in memory is authoritative. It is stored to the last bit, together with the averages that TraP's users query.
+Only forks are executed in SQL, since clones inherit points that are in the database alone.
 """
 
 from __future__ import annotations
@@ -58,12 +57,20 @@ __all__ = [
 def insert_entries(
     connection: Connection, dataset_id: int, state: DatasetState, changes: CatalogueChanges, references: Ids
 ) -> Ids:
-    """Insert every entry made in a timestep, those that were forked again in it too.
+    """Insert all entries created in a timestep, including any that were forked again within it.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    state
+        State of the dataset after the timestep.
+    changes
+        Changes of the running catalogue in the timestep.
     references
-        (n_created,) — row number of the measurement that made each entry, in order of catalogue rows.
+        (n_created,) — row number of the measurement that created each entry, in order of catalogue rows.
 
     Returns
     -------
@@ -90,7 +97,19 @@ def insert_entries(
 
 
 def update_entries(connection: Connection, state: DatasetState, changes: CatalogueChanges, ids: Ids) -> None:
-    """Store the new state of entries that were there before; ``ids`` as :func:`insert_entries` returns them."""
+    """Store the new values of entries that existed before the timestep.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    state
+        State of the dataset after the timestep.
+    changes
+        Changes of the running catalogue in the timestep.
+    ids
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
+    """
     rows = changes.updated
     columns = {"id": ids[rows], **_entry_columns(state.catalogue.entries[rows], ids)}
     update_columns(connection, RunningCatalog, columns)
@@ -99,14 +118,20 @@ def update_entries(connection: Connection, state: DatasetState, changes: Catalog
 def save_fluxes(
     connection: Connection, state: DatasetState, record: TimestepRecord, ids: Ids, bands: Sequence[int]
 ) -> None:
-    """Store the flux statistics that changed: of new entries in every band, of old ones in the timestep's.
+    """Store the changed flux statistics: of new entries in every band, of older entries in the bands of the timestep.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    state
+        State of the dataset after the timestep.
+    record
+        The timestep.
     ids
-        Row number of every entry.
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
     bands
-        Row number of every band of the survey.
+        Row number of every band of the dataset.
     """
     changes = record.changes
     created = np.setdiff1d(np.arange(changes.n_before, len(ids)), changes.removed)
@@ -129,12 +154,18 @@ def save_fluxes(
 
 
 def insert_associations(connection: Connection, associations: Associations, ids: Ids, measurement_ids: Ids) -> None:
-    """Add points to light curves.
+    """Insert points of light curves.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
     associations
-        Of a whole timestep; ``measurement`` refers to ``measurement_ids``.
+        Points of a whole timestep; ``measurement`` is a position in ``measurement_ids``.
+    ids
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
+    measurement_ids
+        Row numbers of the measurements of the timestep.
     """
     columns = {
         "runcat": ids[associations.entry],
@@ -150,7 +181,19 @@ def insert_associations(connection: Connection, associations: Associations, ids:
 
 
 def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids, measurement_ids: Ids) -> None:
-    """Insert transient candidates; ``measurement`` refers to ``measurement_ids``."""
+    """Insert transient candidates.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    new_sources
+        Candidates of a whole timestep; ``measurement`` is a position in ``measurement_ids``.
+    ids
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
+    measurement_ids
+        Row numbers of the measurements of the timestep.
+    """
     columns = {
         "runcat": ids[new_sources.entry],
         "trigger_xtrsrc": measurement_ids[new_sources.measurement],
@@ -163,9 +206,18 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
 
 
 def fork_entries(connection: Connection, forks: Sequence[Fork], ids: Ids) -> None:
-    """Give the clones of forked entries the points and candidates of their parents, which are deleted.
+    """Copy the points and candidates of forked entries to their clones, and delete the forked entries.
 
-    A clone may be forked by a later image of the same timestep, hence the generations.
+    A clone may be forked by a later image of the same timestep, so that forks are executed generation by generation.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    forks
+        Forks of the timestep.
+    ids
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
     """
     generations: dict[int, list[Fork]] = defaultdict(list)
     for fork in forks:
@@ -178,14 +230,38 @@ def fork_entries(connection: Connection, forks: Sequence[Fork], ids: Ids) -> Non
 
 
 def insert_lineage(connection: Connection, timestep: int, changes: CatalogueChanges, ids: Ids) -> None:
-    """Record which entries came from which others in a timestep."""
+    """Record the origin of entries: forks, blends and parts of blends.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    timestep
+        Row number of the timestep.
+    changes
+        Changes of the running catalogue in the timestep.
+    ids
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
+    """
     kin = np.array(changes.lineage, np.int64).reshape(-1, 3)
     columns = {"timestep": timestep, "runcat": ids[kin[:, 0]], "origin": ids[kin[:, 1]], "kind": kin[:, 2]}
     insert_columns(connection, Lineage, columns)
 
 
 def link_regions(connection: Connection, links: RegionLinks, ids: Ids, regions: Sequence[int]) -> None:
-    """Record which entries lie in which sky regions; ``regions`` are row numbers, in the survey's order."""
+    """Record the sky regions that cover entries.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    links
+        New links.
+    ids
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
+    regions
+        Row number of every region of the dataset.
+    """
     columns = {
         "runcat": ids[links.entry],
         "skyrgn": np.array(regions, np.int64)[links.region],
@@ -195,16 +271,29 @@ def link_regions(connection: Connection, links: RegionLinks, ids: Ids, regions: 
 
 
 def link_monitors(connection: Connection, state: DatasetState, changes: CatalogueChanges, ids: Ids) -> None:
-    """Tell monitored positions which entry they made in this timestep."""
+    """Record the entries of monitored positions that were first measured in this timestep.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    state
+        State of the dataset after the timestep.
+    changes
+        Changes of the running catalogue in the timestep.
+    ids
+        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
+    """
     fresh = state.monitor_entries >= changes.n_before
     columns = {"id": state.monitors.id[fresh], "runcat": ids[state.monitor_entries[fresh]]}
     update_columns(connection, Monitor, columns)
 
 
 def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
+    """Copy the points and candidates of parents to their clones."""
     pairs = given_pairs(connection, parents, clones)
     point, candidate = AssocXtrSource, NewSource
-    # In an order of their own: the rows of two databases with the same history have the same order.
+    # Sorted, so that databases with the same history have their rows in the same order.
     points = (
         select(
             pairs.c.second,
@@ -228,9 +317,9 @@ def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
 
 
 def _entry_columns(entries: NDArray[Any], ids: Ids) -> dict[str, Any]:
-    """Columns of entries that change with their points; the state itself, and TraP's averages of it.
+    """Return the columns of entries that change with each point: the state itself, and TraP's averages of it.
 
-    ``ids`` are those of all entries, for the blends that are named by row.
+    ``ids`` are the row numbers of all entries, since a blend is named by its catalogue row.
     """
     n = np.maximum(entries["datapoints"], 1)
     ra, dec, weight_ew, weight_ns = (entries[name] for name in ("wm_ra", "wm_dec", "weight_ew", "weight_ns"))
@@ -260,7 +349,7 @@ def _entry_columns(entries: NDArray[Any], ids: Ids) -> dict[str, Any]:
 
 
 def _flux_columns(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Columns of flux statistics: the state itself, and TraP's averages of it."""
+    """Return the columns of flux statistics: the state itself, and TraP's averages of it."""
     n = statistics["n"]
     columns = {stored: statistics[name] for name, stored in stored_names(RunningCatalogFlux, FLUX_COLUMNS).items()}
     for q in ("f_peak", "f_int"):

@@ -1,7 +1,7 @@
-"""The state of a dataset as the database holds it: what a run goes on from.
+"""State of a dataset, loaded from the database at the start of a run.
 
-What is loaded equals what was in memory when the latest timestep was stored, to the last bit, so
-that a run that was interrupted goes on as if it had not been.
+The loaded state equals, to the last bit, the state in memory when the latest timestep was stored. An interrupted run
+therefore continues as if it had not been interrupted.
 """
 
 from __future__ import annotations
@@ -53,14 +53,23 @@ NAMES_OF_FLUX = stored_names(RunningCatalogFlux, FLUX_COLUMNS)
 
 
 def load_state(connection: Connection, dataset_id: int, config: PipelineConfig) -> DatasetState:
-    """Load all that a dataset remembers.
+    """Load the state of a dataset.
 
-    Entries come in order of their row numbers, which is the order in which they were made.
+    Entries are in order of their row numbers, which is the order of their creation.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    config
+        All settings.
 
     Raises
     ------
     DatasetNotFoundError
-        If there is no such dataset.
+        If the dataset does not exist.
     """
     find_dataset(connection, dataset_id)
     state = DatasetState(config=config)
@@ -93,13 +102,14 @@ def _load_regions(connection: Connection, dataset_id: int, state: DatasetState) 
 
 
 def _load_entries(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    """Load the running catalogue. Forked entries are not in the database, so that all loaded entries are active."""
     table = RunningCatalog.__table__
-    wanted = [table.c[NAMES_OF_ENTRY[name]] for name in ENTRY.names or () if name != "active"]
-    stored = select(*wanted).where(table.c.dataset == dataset_id).order_by(table.c.id)
+    selected = [table.c[NAMES_OF_ENTRY[name]] for name in ENTRY.names or () if name != "active"]
+    stored = select(*selected).where(table.c.dataset == dataset_id).order_by(table.c.id)
     columns = read_columns(connection, stored)
     entries = _structured({name: columns[name] for name in columns if name != "blend"}, ENTRY, NAMES_OF_ENTRY)
     entries["active"] = True
-    # In the database blends are named by row number, as everything is.
+    # In the database a blend is named by its row number, in memory by its catalogue row.
     blends = np.array([NOT_PART if number is None else number for number in columns["blend"].tolist()], np.int64)
     rows = np.searchsorted(entries["id"], blends)
     entries["blend"] = np.where(blends == NOT_PART, NOT_PART, rows)
@@ -107,10 +117,11 @@ def _load_entries(connection: Connection, dataset_id: int, state: DatasetState) 
 
 
 def _load_fluxes(connection: Connection, dataset_id: int, state: DatasetState) -> None:
+    """Load the flux statistics of all bands and Stokes parameters."""
     table = RunningCatalogFlux.__table__
-    wanted = [table.c[NAMES_OF_FLUX[name]] for name in FLUX_STATISTICS.names or ()]
+    selected = [table.c[NAMES_OF_FLUX[name]] for name in FLUX_STATISTICS.names or ()]
     rows = (
-        select(table.c.runcat, table.c.band, table.c.stokes, *wanted)
+        select(table.c.runcat, table.c.band, table.c.stokes, *selected)
         .join(RunningCatalog, RunningCatalog.id == table.c.runcat)
         .where(RunningCatalog.dataset == dataset_id)
     )
@@ -119,11 +130,12 @@ def _load_fluxes(connection: Connection, dataset_id: int, state: DatasetState) -
     entries = np.searchsorted(state.catalogue.entries["id"], columns["runcat"])
     for number, band in enumerate(state.band_ids):
         for stokes in np.unique(columns["stokes"][columns["band"] == band]).tolist():
-            chosen = (columns["band"] == band) & (columns["stokes"] == stokes)
-            state.catalogue.load_fluxes(LightCurveKey(number, stokes), entries[chosen], statistics[chosen])
+            is_in_curve = (columns["band"] == band) & (columns["stokes"] == stokes)
+            state.catalogue.load_fluxes(LightCurveKey(number, stokes), entries[is_in_curve], statistics[is_in_curve])
 
 
 def _structured(columns: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], renamed: Mapping[str, str]) -> NDArray[Any]:
+    """Convert columns to a structured array; fields that are not among the columns are zero."""
     records = np.zeros(len(next(iter(columns.values()))), dtype)
     for name in dtype.names or ():
         stored = renamed.get(name, name)
@@ -133,7 +145,7 @@ def _structured(columns: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], renam
 
 
 def _load_accepted_images(connection: Connection, dataset_id: int, state: DatasetState) -> None:
-    """Show the survey all accepted images, as earlier looks and for the history of the noise."""
+    """Add all accepted images to the noise history and to the earlier looks."""
     rows = (
         select(
             *(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max),
@@ -146,7 +158,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
     )
     band_numbers = {number: i for i, number in enumerate(state.band_ids)}
     region_numbers = {number: i for i, number in enumerate(state.region_ids)}
-    # One by one: the tiles of all images together may be more than fits into memory.
+    # Read in batches, since the tiles of all images together may exceed the memory.
     for row in connection.execute(rows.execution_options(yield_per=100)):
         key = LightCurveKey(band_numbers[row.band], row.stokes)
         state.accepted_bands.add(key.band)
@@ -154,7 +166,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
         state.accepted.remember(
             HistoryKey(key.band, row.stokes, row.telescope or ""),
             rms=row.rms_qc,
-            # The columns are semi-axes, as TraP's.
+            # As in TraP, the columns are semi-axes.
             beam=Beam(bmaj=2 * row.rb_smaj, bmin=2 * row.rb_smin, bpa=0.0) if row.rb_smaj else None,
             pixel_hash=row.pixel_hash or "",
             url=row.url,
@@ -170,7 +182,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
 
 
 def _load_earlier_images(connection: Connection, dataset_id: int, state: DatasetState) -> None:
-    """Load the latest images of each band, in which new sources are measured."""
+    """Load the latest images of each band, for fits of new sources."""
     n_images = state.config.transient_search.backward_fits
     band_numbers = {number: i for i, number in enumerate(state.band_ids)}
     region_numbers = {number: i for i, number in enumerate(state.region_ids)}
@@ -206,6 +218,7 @@ def _or_nan(value: float | None) -> float:
 
 
 def _tiles(row: Row[Any]) -> NoiseTiles | None:
+    """Return the noise tiles of an image; None if none are stored."""
     if row.tile_order is None:
         return None
     return NoiseTiles(
@@ -216,8 +229,9 @@ def _tiles(row: Row[Any]) -> NoiseTiles | None:
 
 
 def _load_monitors(connection: Connection, dataset_id: int, state: DatasetState) -> None:
-    wanted = select(Monitor.id, Monitor.ra, Monitor.decl, Monitor.name, Monitor.runcat)
-    columns = read_columns(connection, wanted.where(Monitor.dataset == dataset_id).order_by(Monitor.id))
+    """Load the monitored positions and their entries."""
+    positions = select(Monitor.id, Monitor.ra, Monitor.decl, Monitor.name, Monitor.runcat)
+    columns = read_columns(connection, positions.where(Monitor.dataset == dataset_id).order_by(Monitor.id))
     state.monitors = MonitorPositions(
         id=columns["id"], ra=columns["ra"], dec=columns["decl"], name=columns["name"].astype("U100")
     )

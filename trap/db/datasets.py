@@ -1,4 +1,4 @@
-"""Datasets: the settings they were made with, what they hold already, and who may write them."""
+"""Datasets: the settings they were made with, the images they hold, and their state."""
 
 from __future__ import annotations
 
@@ -44,15 +44,26 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def insert_dataset(connection: Connection, config: PipelineConfig) -> int:
-    """Make a dataset, with the settings that shape its results frozen into it; returns its number.
+    """Insert a dataset with the settings that affect its results, which never change afterwards.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    config
+        All settings.
+
+    Returns
+    -------
+    Number of the dataset.
 
     Raises
     ------
     TypeError
-        If a setting is neither text, a number, a truth value nor a list.
+        If a setting is not text, a number, a truth value or a list.
     """
     extraction = config.source_extraction
-    made = insert(Dataset).values(
+    row = insert(Dataset).values(
         process_start_ts=datetime.now(UTC),
         description=config.persistence.description,
         state="running",
@@ -66,7 +77,7 @@ def insert_dataset(connection: Connection, config: PipelineConfig) -> int:
         backsize_y=extraction.back_size_y,
         margin_width=extraction.margin,
     )
-    dataset_id: int = connection.execute(made.returning(Dataset.id)).scalar_one()
+    dataset_id: int = connection.execute(row.returning(Dataset.id)).scalar_one()
     sections, keys, values = zip(*config.science_items(), strict=True)
     types, texts = zip(*map(_typed_text, values), strict=True)
     insert_columns(
@@ -80,44 +91,79 @@ def insert_dataset(connection: Connection, config: PipelineConfig) -> int:
 def find_dataset(connection: Connection, dataset_id: int) -> dict[str, Any]:
     """Return the row of a dataset, by column.
 
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+
     Raises
     ------
     DatasetNotFoundError
-        If there is none; the message lists those that are.
+        If the dataset does not exist; the message lists the existing ones.
     """
-    found = connection.execute(select(Dataset.__table__).where(Dataset.id == dataset_id)).mappings().first()
-    if found is None:
-        known = connection.execute(select(Dataset.id).order_by(Dataset.id)).scalars().all()
-        there = "it holds " + ", ".join(map(str, known)) if known else "it is empty"
-        msg = f"no dataset {dataset_id} in the database; {there}"
+    row = connection.execute(select(Dataset.__table__).where(Dataset.id == dataset_id)).mappings().first()
+    if row is None:
+        numbers = connection.execute(select(Dataset.id).order_by(Dataset.id)).scalars().all()
+        contents = "it holds " + ", ".join(map(str, numbers)) if numbers else "it is empty"
+        msg = f"no dataset {dataset_id} in the database; {contents}"
         raise DatasetNotFoundError(msg)
-    return dict(found)
+    return dict(row)
 
 
 def number_of_key(connection: Connection, key: str) -> int | None:
-    """Return the number of the dataset with a key; None where there is none."""
+    """Return the number of the dataset with a key; None if no dataset has it.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    key
+        Value of ``persistence.dataset_key``.
+    """
     return connection.execute(select(Dataset.id).where(Dataset.key == key)).scalar_one_or_none()
 
 
 def rename_dataset(connection: Connection, dataset_id: int, description: str) -> None:
-    """Give a dataset another description.
+    """Change the description of a dataset.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    description
+        New description.
 
     Raises
     ------
     DatasetNotFoundError
-        If there is none of that number.
+        If the dataset does not exist.
     """
     find_dataset(connection, dataset_id)
     connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(description=description))
 
 
 def reopen_dataset(connection: Connection, dataset_id: int) -> int:
-    """Open a dataset for more images; returns its number.
+    """Mark an existing dataset as running again, for more images.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+
+    Returns
+    -------
+    The number of the dataset.
 
     Raises
     ------
     DatasetNotFoundError
-        If there is none.
+        If the dataset does not exist.
     DatabaseError
         If its deletion has begun.
     """
@@ -130,14 +176,21 @@ def reopen_dataset(connection: Connection, dataset_id: int) -> int:
 
 
 def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
-    """Return the settings a dataset was made with; those that shape no result have their defaults.
+    """Return the settings that a dataset was made with; settings that affect no result have their defaults.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
 
     Raises
     ------
     DatasetNotFoundError
-        If there is no such dataset.
+        If the dataset does not exist.
     ConfigError
-        If this software does not know a setting any more.
+        If this version of the software has no such setting any more.
     """
     find_dataset(connection, dataset_id)
     rows = select(Config.section, Config.key, Config.value, Config.type).where(Config.dataset == dataset_id)
@@ -148,7 +201,21 @@ def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
 
 
 def finish_dataset(connection: Connection, dataset_id: int, state: str) -> str:
-    """Record how a run ended, and return that: 'failed' or 'done', which is 'partial' where timesteps are missing."""
+    """Record how a run ended.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    state
+        'done' or 'failed'.
+
+    Returns
+    -------
+    The recorded state: 'partial' in place of 'done' if some timesteps failed.
+    """
     missing = exists().where(Timestep.dataset == dataset_id, Timestep.state == "failed")
     if state == "done" and connection.execute(select(missing)).scalar_one():
         state = "partial"
@@ -158,18 +225,37 @@ def finish_dataset(connection: Connection, dataset_id: int, state: str) -> str:
 
 
 def processed_hashes(connection: Connection, dataset_id: int) -> set[str]:
-    """Content hashes of all images that the dataset holds, rejected ones included."""
+    """Return the content hashes of all images in a dataset, including rejected ones.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    """
     return set(connection.execute(select(Image.content_hash).where(Image.dataset == dataset_id)).scalars())
 
 
 def store_unreadable(connection: Connection, dataset_id: int, files: Sequence[records.UnreadableImage]) -> None:
-    """Record files that could not be described; of one that fails again the newest reason is kept."""
+    """Record files whose headers or pixels could not be read. A file that fails again keeps its newest reason.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    files
+        Paths and reasons.
+    """
     reasons = {file.url: file.reason for file in files}
     columns = {"dataset": dataset_id, "url": list(reasons), "reason": list(reasons.values())}
     upsert_columns(connection, UnreadableImage, columns, key=("dataset", "url"))
 
 
-def _typed_text(value: Any) -> tuple[str, str]:  # noqa: ANN401 (what is not allowed is refused)
+def _typed_text(value: Any) -> tuple[str, str]:  # noqa: ANN401 (other types are refused)
+    """Write a setting as text, with the name of its type."""
     write = _WRITERS.get(type(value))
     if write is None:
         msg = f"a stored setting must be text, a number, a truth value or a list, not {value!r}"

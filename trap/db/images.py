@@ -1,4 +1,4 @@
-"""Images in the database: their bands, their sky regions, their noise, and why some are rejected."""
+"""Images in the database, with their bands, sky regions, noise and rejections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ __all__ = [
     "ImageIds",
     "image_urls",
     "insert_images",
-    "is_rejected",
     "load_background",
     "reject",
     "rejections_of",
@@ -38,7 +37,15 @@ LITTLE_ENDIAN = np.dtype("<f4")
 
 
 class ImageIds(NamedTuple):
-    """Row numbers of the images given, and of all bands and regions of their survey, in order."""
+    """Row numbers of the images of a timestep, and of all bands and sky regions of the dataset, in order.
+
+    Parameters
+    ----------
+    images
+        Numbers of the images.
+    bands, regions
+        Numbers of all bands and regions.
+    """
 
     images: tuple[int, ...]
     bands: tuple[int, ...]
@@ -54,22 +61,31 @@ def insert_images(
     *,
     late: bool = False,
 ) -> ImageIds:
-    """Insert images with their noise meshes and rejections, and the bands and regions that are new.
+    """Insert images with their noise meshes and rejections, and with new bands and regions.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    timestep_id
+        Row number of the timestep; None for images that belong to no stored timestep.
     images
-        Their bands and regions are numbers among those of the survey.
-    survey
-        Unchanged; its bands and regions without an id are inserted.
+        Images; they refer to bands and regions by number.
+    state
+        State of the dataset. It is not changed; its bands and regions without an id are inserted.
     late
-        Whether they are not associated.
+        Whether the images are stored without association.
+
+    Returns
+    -------
+    Row numbers.
 
     Raises
     ------
     DatabaseError
-        If the dataset holds an image of the same content already (at the end of the caller's
-        transaction).
+        If the dataset already holds an image of the same content; raised when the caller's transaction ends.
     """
     bands = (*state.band_ids, *_insert_bands(connection, dataset_id, state))
     regions = (*state.region_ids, *_insert_regions(connection, dataset_id, state))
@@ -92,40 +108,30 @@ def insert_images(
     return ImageIds(ids, bands, regions)
 
 
-def reject(connection: Connection, image_id: int, reason: quality.RejectReason, comment: str) -> None:
-    """Record that an image is not good enough, and why."""
-    connection.execute(insert(Rejection).values(image=image_id, rejectreason=int(reason), comment=comment))
-
-
-def unreject(connection: Connection, image_id: int) -> None:
-    """Forget all that was recorded against an image."""
-    connection.execute(delete(Rejection).where(Rejection.image == image_id))
-
-
-def is_rejected(connection: Connection, image_id: int) -> bool:
-    """Tell whether anything is recorded against an image."""
-    return connection.execute(select(Rejection.id).where(Rejection.image == image_id)).first() is not None
-
-
-def rejections_of(connection: Connection, image_id: int) -> list[str]:
-    """List what is recorded against an image, as ``description: comment``."""
-    rows = (
-        select(RejectReason.description, Rejection.comment)
-        .join(RejectReason, RejectReason.id == Rejection.rejectreason)
-        .where(Rejection.image == image_id)
-        .order_by(Rejection.id)
-    )
-    return [f"{description}: {comment}" for description, comment in connection.execute(rows)]
-
-
 def image_urls(connection: Connection, image_ids: Sequence[int] | NDArray[np.int64]) -> dict[int, str]:
-    """Say where images are, by their row numbers."""
+    """Return the paths of images by row number.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    image_ids
+        Row numbers.
+    """
     rows = select(Image.id, Image.url).where(is_among(connection, Image.id, image_ids))
     return {row.id: row.url for row in connection.execute(rows)}
 
 
 def load_background(connection: Connection, image_id: int) -> Background | None:
-    """Return the mesh of background and noise of an image; None where it was not searched."""
+    """Load the mesh of background and noise of an image; None if the image was not searched.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    image_id
+        Row number of the image.
+    """
     row = connection.execute(select(RmsMap.__table__).where(RmsMap.image == image_id)).first()
     if row is None:
         return None
@@ -144,6 +150,7 @@ def load_background(connection: Connection, image_id: int) -> Background | None:
 
 
 def _insert_bands(connection: Connection, dataset_id: int, state: DatasetState) -> list[int]:
+    """Insert the bands of the dataset that have no row yet, and return their row numbers."""
     new = state.bands[len(state.band_ids) :]
     ids: list[int] = reserve_ids(connection, FrequencyBand, len(new)).tolist()
     columns = {
@@ -158,6 +165,7 @@ def _insert_bands(connection: Connection, dataset_id: int, state: DatasetState) 
 
 
 def _insert_regions(connection: Connection, dataset_id: int, state: DatasetState) -> list[int]:
+    """Insert the sky regions of the dataset that have no row yet, and return their row numbers."""
     new = state.regions[len(state.region_ids) :]
     ids: list[int] = reserve_ids(connection, SkyRegion, len(new)).tolist()
     ra, dec = np.array([r.centre_ra for r in new], float), np.array([r.centre_dec for r in new], float)
@@ -177,7 +185,7 @@ def _insert_regions(connection: Connection, dataset_id: int, state: DatasetState
 
 
 def _image_row(image: ImageRecord, state: DatasetState) -> dict[str, Any]:
-    """Describe an image by the columns that need no number of another row."""
+    """Return the columns of an image that need no row number of another table."""
     result, metadata = image.result, image.result.metadata
     is_searched = result.rejection is None
     extraction, beam = state.config.source_extraction, metadata.beam
@@ -228,6 +236,7 @@ def _insert_meshes(connection: Connection, ids: Sequence[int], images: Sequence[
 
 
 def _mesh_row(background: Background) -> dict[str, Any]:
+    """Return the columns of a mesh: its place in the image, and its values as little-endian bytes."""
     return {
         "nx": background.shape[1],
         "ny": background.shape[0],
@@ -255,7 +264,59 @@ def _tile_row(tiles: NoiseTiles | None) -> dict[str, Any]:
 
 
 def _forget_unreadable(connection: Connection, dataset_id: int, images: Sequence[ImageRecord]) -> None:
-    """Forget that files could not be read: now they could."""
+    """Delete the records of unreadable files that could be read now."""
     urls = [image.result.metadata.url for image in images]
     same = is_among(connection, UnreadableImage.url, urls)
     connection.execute(delete(UnreadableImage).where(UnreadableImage.dataset == dataset_id, same))
+
+
+# TraP's interface, kept for scripts written for TraP. The pipeline does not call these functions.
+
+
+def reject(connection: Connection, image_id: int, reason: quality.RejectReason, comment: str) -> None:
+    """Record the rejection of an image.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    image_id
+        Row number of the image.
+    reason
+        Reason.
+    comment
+        Values behind the reason.
+    """
+    connection.execute(insert(Rejection).values(image=image_id, rejectreason=int(reason), comment=comment))
+
+
+def unreject(connection: Connection, image_id: int) -> None:
+    """Delete all rejections of an image.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    image_id
+        Row number of the image.
+    """
+    connection.execute(delete(Rejection).where(Rejection.image == image_id))
+
+
+def rejections_of(connection: Connection, image_id: int) -> list[str]:
+    """Return all rejections of an image as ``description: comment``, as TraP's ``db.quality.isrejected`` did.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    image_id
+        Row number of the image.
+    """
+    rows = (
+        select(RejectReason.description, Rejection.comment)
+        .join(RejectReason, RejectReason.id == Rejection.rejectreason)
+        .where(Rejection.image == image_id)
+        .order_by(Rejection.id)
+    )
+    return [f"{description}: {comment}" for description, comment in connection.execute(rows)]

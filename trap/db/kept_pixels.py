@@ -1,4 +1,4 @@
-"""Where the pixels are that were kept of images: in files, beside the database."""
+"""Files with kept pixels of images, and their records in the database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pixel_directory(settings: ExecutionConfig) -> Path | None:
     Raises
     ------
     ConfigError
-        If pixels are to be kept in a folder that is neither set nor follows from the database.
+        If pixels are to be kept but no folder is set, and the database is no file that a folder could lie next to.
     """
     if settings.keep_pixels == "no":
         return None
@@ -44,9 +44,18 @@ def pixel_directory(settings: ExecutionConfig) -> Path | None:
 
 
 def insert_kept_pixels(connection: Connection, ids: Sequence[int], kept: Sequence[KeptPixels]) -> None:
-    """Record which files hold the pixels of the images with these row numbers.
+    """Record the files with kept pixels of images.
 
-    A path is relative to the SQLite file that it lies beside, so that both may be moved together.
+    A path is relative to the folder of an SQLite file, so that the database and its pixels can be moved together.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    ids
+        Row numbers of the images of the timestep.
+    kept
+        Files, with the number of their image in the timestep.
     """
     folder = _folder(connection)
     columns = {
@@ -59,7 +68,19 @@ def insert_kept_pixels(connection: Connection, ids: Sequence[int], kept: Sequenc
 
 
 def find_pixels(connection: Connection, images: Sequence[int]) -> dict[int, Path]:
-    """Find the files that hold pixels of images, by row number; those of which nothing is kept are left out."""
+    """Find the files with kept pixels of images.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    images
+        Row numbers of the images.
+
+    Returns
+    -------
+    Paths by row number; images without kept pixels are not included.
+    """
     rows = select(ImageData.image, ImageData.path).where(
         is_among(connection, ImageData.image, list(images)), ImageData.path.is_not(None)
     )
@@ -68,17 +89,27 @@ def find_pixels(connection: Connection, images: Sequence[int]) -> dict[int, Path
 
 
 def find_unshared_pixels(connection: Connection, images: Sequence[int]) -> set[Path]:
-    """Find the files that hold pixels of these images, and not those of the same image in another dataset."""
+    """Find the files with kept pixels of images that no other dataset shares.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    images
+        Row numbers of the images.
+    """
     mine = is_among(connection, ImageData.image, list(images))
     paths = connection.execute(select(ImageData.path).where(mine, ImageData.path.is_not(None))).scalars().all()
     if not paths:
         return set()
+    # The file of an image is named after its content, so that datasets with the same image share it.
     shared = select(ImageData.path).where(is_among(connection, ImageData.path, [str(path) for path in paths]), ~mine)
     folder = _folder(connection) or Path()
     return {folder / str(path) for path in set(paths) - set(connection.execute(shared).scalars())}
 
 
 def _folder(connection: Connection) -> Path | None:
+    """Return the folder of an SQLite database; None for PostgreSQL."""
     url = connection.engine.url
     return Path(str(url.database)).absolute().parent if url.get_backend_name() == "sqlite" else None
 

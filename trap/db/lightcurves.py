@@ -1,9 +1,10 @@
-"""What people ask of the results: light curves, sources near a position, transients, variables.
+"""Queries of the results: light curves, sources near a position, transients, variables.
 
-Answers are columns by name (see :func:`trap.db.bulk.read_columns`), ready for plots and tables.
+Results are columns by name (see :func:`trap.db.bulk.read_columns`), ready for plots and tables.
 
-Every image has its band, yet bands come by outer joins, through which no plan can begin. PostgreSQL would otherwise
-go through the bands and read all the rest anew for each of them, where its statistics are of a time with one band.
+Every image has a band, but bands are outer-joined: an outer join cannot be the first table of a query plan. With
+statistics from a time with a single band, PostgreSQL would otherwise loop over the bands and read all other tables
+again for each of them.
 """
 
 from __future__ import annotations
@@ -44,28 +45,21 @@ __all__ = [
     "entries_near",
     "light_curve",
     "lightcurve",
-    "newest_transients",
     "runcat_entries",
     "transients",
     "variables",
 ]
 
 
-class LightCurvePoint(NamedTuple):
-    """A point of a light curve as TraP returned it."""
-
-    taustart_ts: datetime
-    tau_time: float
-    f_int: float
-    f_int_err: float
-    xtrsrc: int
-    band: int
-    stokes: int
-    freq_central: float
-
-
 def light_curve(connection: Connection, entry: int) -> Columns:
-    """Return all points of an entry, of every band, in order of time and frequency.
+    """Return all points of an entry in every band, in order of time and frequency.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    entry
+        Row number of the running catalogue.
 
     Returns
     -------
@@ -92,43 +86,26 @@ def light_curve(connection: Connection, entry: int) -> Columns:
     return read_columns(connection, rows)
 
 
-def lightcurve(connection: Connection, xtrsrc: int) -> list[LightCurvePoint]:
-    """Return the light curve that a measurement belongs to, as TraP's ``db.general.lightcurve`` did.
-
-    A measurement in several light curves gives all of them together, in order of time; a point
-    that they share comes once.
-    """
-    mine, point, source = aliased(AssocXtrSource), AssocXtrSource, ExtractedSource
-    rows = (
-        select(Image.taustart_ts, Image.tau_time, source.f_int, source.f_int_err, source.id, Image.band, Image.stokes)
-        .add_columns(FrequencyBand.freq_central)
-        .join(point, point.xtrsrc == source.id)
-        .join(mine, mine.runcat == point.runcat)
-        .join(Image, Image.id == source.image)
-        .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)
-        .where(mine.xtrsrc == xtrsrc)
-        .distinct()
-        .order_by(Image.taustart_ts, FrequencyBand.freq_central, source.id)
-    )
-    return [LightCurvePoint(*row) for row in connection.execute(rows)]
-
-
 def entries_near(connection: Connection, dataset_id: int, ra: float, dec: float, *, radius: float) -> Columns:
-    """Return the entries of a dataset around a position, the nearest first.
+    """Return the entries of a dataset around a position, nearest first.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
     ra, dec
-        deg, ICRS.
+        deg, ICRS — position.
     radius
-        deg
+        deg — largest distance.
 
     Returns
     -------
     Columns of :func:`runcat_entries`, and ``distance_deg``.
     """
     entry = RunningCatalog
-    # Declinations have an index; right ascensions, which wrap, are looked at afterwards.
+    # The index on declination selects a strip; the strip is then filtered by distance, which wraps at RA 0.
     rows = _entries(dataset_id).where(entry.wm_decl.between(dec - radius, dec + radius))
     columns = read_columns(connection, rows)
     distance = angles.separation(columns["wm_ra"], columns["wm_decl"], ra, dec)
@@ -137,24 +114,17 @@ def entries_near(connection: Connection, dataset_id: int, ra: float, dec: float,
     return {**{name: values[order] for name, values in columns.items()}, "distance_deg": distance[order]}
 
 
-def runcat_entries(connection: Connection, dataset_id: int) -> Columns:
-    """Return the running catalogue of a dataset, in order of row numbers.
-
-    Returns
-    -------
-    ``id``, ``xtrsrc``, ``datapoints``, ``wm_ra`` and ``wm_decl`` [deg] with ``wm_uncertainty_ew`` and ``_ns``,
-    ``mon_src``, ``forcedfits_count``, ``first_seen``.
-    """
-    return read_columns(connection, _entries(dataset_id).order_by(RunningCatalog.id))
-
-
 def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int] | Ids | None = None) -> Columns:
-    """Return the transient candidates of a dataset, the most significant first.
+    """Return the transient candidates of a dataset, most significant first.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
     entries
-        Row numbers of the running catalogue to look among; None takes all.
+        Row numbers of the running catalogue; None returns the candidates of all entries.
 
     Returns
     -------
@@ -172,12 +142,8 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
     return read_columns(connection, rows)
 
 
-def newest_transients(connection: Connection, dataset_id: int, *, limit: int = 100) -> Columns:
-    """Return the latest transient candidates of a dataset, the newest first; columns as of :func:`transients`."""
-    return read_columns(connection, _candidates(dataset_id).order_by(NewSource.id.desc()).limit(limit))
-
-
 def _candidates(dataset_id: int) -> Select[Any]:
+    """Select the transient candidates of a dataset with their detections and metrics."""
     candidate, entry, source, metric = NewSource, RunningCatalog, ExtractedSource, VarMetric
     return (
         select(
@@ -207,16 +173,20 @@ def variables(
     min_datapoints: int = 2,
     limit: int = 100,
 ) -> Columns:
-    """Return the entries that vary most, the highest η first.
+    """Return the most variable entries, highest η first.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
     min_v, min_eta
-        Lowest V and η.
+        Smallest V and η.
     min_datapoints
-        Fewest flux points, forced fits included, in the band that V and η are of.
+        Smallest number of flux points, forced fits included, in the band of V and η.
     limit
-        At most so many entries.
+        Largest number of entries.
 
     Returns
     -------
@@ -225,10 +195,10 @@ def variables(
     candidate), ``mon_src``.
     """
     metric, entry, flux = VarMetric, RunningCatalog, RunningCatalogFlux
-    # Metrics of early versions do not count points. Those are counted entry by entry, in order of the index on η:
-    # counting for all of them first would read all of them.
-    counted = select(func.max(flux.f_datapoints)).where(flux.runcat == metric.runcat, flux.band == metric.band)
-    n_points = func.coalesce(metric.f_datapoints, counted.correlate(metric).scalar_subquery())
+    # Metrics of early versions do not count points. These are counted entry by entry in order of the index on η, since
+    # counting them in advance would read the whole table.
+    n_stored = select(func.max(flux.f_datapoints)).where(flux.runcat == metric.runcat, flux.band == metric.band)
+    n_points = func.coalesce(metric.f_datapoints, n_stored.correlate(metric).scalar_subquery())
     rows = (
         select(
             *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.band),
@@ -252,3 +222,84 @@ def _entries(dataset_id: int) -> Any:  # noqa: ANN401 (a select of many columns)
         *(entry.id, entry.xtrsrc, entry.datapoints, entry.wm_ra, entry.wm_decl),
         *(entry.wm_uncertainty_ew, entry.wm_uncertainty_ns, entry.mon_src, entry.forcedfits_count, entry.first_seen),
     ).where(entry.dataset == dataset_id)
+
+
+# TraP's interface, kept for scripts written for TraP. The pipeline does not call these functions.
+
+
+class LightCurvePoint(NamedTuple):
+    """A point of a light curve in the form of TraP.
+
+    Parameters
+    ----------
+    taustart_ts
+        Start of the image.
+    tau_time
+        s — integration time.
+    f_int, f_int_err
+        Jy — integrated flux density and its error.
+    xtrsrc
+        Row number of the measurement.
+    band
+        Row number of the band.
+    stokes
+        Stokes parameter, as FITS numbers it.
+    freq_central
+        Hz — centre of the band.
+    """
+
+    taustart_ts: datetime
+    tau_time: float
+    f_int: float
+    f_int_err: float
+    xtrsrc: int
+    band: int
+    stokes: int
+    freq_central: float
+
+
+def lightcurve(connection: Connection, xtrsrc: int) -> list[LightCurvePoint]:
+    """Return the light curve that contains a measurement, as TraP's ``db.general.lightcurve`` did.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    xtrsrc
+        Row number of the measurement.
+
+    Returns
+    -------
+    Points in order of time. A measurement in several light curves gives the points of all of them, shared points once.
+    """
+    mine, point, source = aliased(AssocXtrSource), AssocXtrSource, ExtractedSource
+    rows = (
+        select(Image.taustart_ts, Image.tau_time, source.f_int, source.f_int_err, source.id, Image.band, Image.stokes)
+        .add_columns(FrequencyBand.freq_central)
+        .join(point, point.xtrsrc == source.id)
+        .join(mine, mine.runcat == point.runcat)
+        .join(Image, Image.id == source.image)
+        .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)
+        .where(mine.xtrsrc == xtrsrc)
+        .distinct()
+        .order_by(Image.taustart_ts, FrequencyBand.freq_central, source.id)
+    )
+    return [LightCurvePoint(*row) for row in connection.execute(rows)]
+
+
+def runcat_entries(connection: Connection, dataset_id: int) -> Columns:
+    """Return the running catalogue of a dataset in order of row numbers, as TraP's ``db.general.runcat_entries`` did.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+
+    Returns
+    -------
+    ``id``, ``xtrsrc``, ``datapoints``, ``wm_ra`` and ``wm_decl`` [deg] with ``wm_uncertainty_ew`` and ``_ns``,
+    ``mon_src``, ``forcedfits_count``, ``first_seen``.
+    """
+    return read_columns(connection, _entries(dataset_id).order_by(RunningCatalog.id))

@@ -56,12 +56,16 @@ def refresh_metrics(connection: Connection, dataset_id: int, summarise: Summaris
 
 
 def light_curve_points(connection: Connection, dataset_id: int, *, n_points: int = 500_000) -> Iterator[Columns]:
-    """Read all light curves of a dataset, piece by piece, never cutting one.
+    """Read all light curves of a dataset in pieces of whole light curves.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
     n_points
-        About how many points to hold in memory at a time.
+        Approximate number of points in memory at a time.
 
     Yields
     ------
@@ -77,30 +81,32 @@ def light_curve_points(connection: Connection, dataset_id: int, *, n_points: int
         .group_by(flux.runcat)
         .order_by(flux.runcat)
     )
-    counted = connection.execute(lengths).all()
-    piece = np.cumsum([int(row.n) for row in counted]) // n_points
-    entries = np.array([row.runcat for row in counted], np.int64)
+    counts = connection.execute(lengths).all()
+    piece = np.cumsum([int(row.n) for row in counts]) // n_points
+    entries = np.array([row.runcat for row in counts], np.int64)
     for number in np.unique(piece):
-        chosen = entries[piece == number]
+        members = entries[piece == number]
         rows = (
             select(point.runcat, Image.band, Image.stokes, source.f_int, source.f_int_err, Image.taustart_ts)
             .join(source, source.id == point.xtrsrc)
             .join(Image, Image.id == source.image)
             .join(RunningCatalog, RunningCatalog.id == point.runcat)
-            .where(in_dataset, point.runcat.between(int(chosen[0]), int(chosen[-1])))
+            .where(in_dataset, point.runcat.between(int(members[0]), int(members[-1])))
             .order_by(point.runcat, Image.band, Image.stokes, Image.taustart_ts, source.id)
         )
         yield read_columns(connection, rows)
 
 
 def save_varmetric(connection: Connection, columns: Mapping[str, Any]) -> None:
-    """Store how much entries vary, in place of what was stored for them before.
+    """Insert or update the metrics of entries.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
     columns
-        ``runcat`` and any of the columns of table ``varmetric``; with a new entry ``band``,
-        ``lightcurve_max`` and ``lightcurve_avg`` must be among them.
+        ``runcat`` and any of the columns of table ``varmetric``; for a new entry ``band``, ``lightcurve_max`` and
+        ``lightcurve_avg`` are required.
     """
     upsert_columns(connection, VarMetric, columns, key=("runcat",))
 
@@ -108,7 +114,23 @@ def save_varmetric(connection: Connection, columns: Mapping[str, Any]) -> None:
 def save_metrics(
     connection: Connection, metrics: VarMetrics, changes: CatalogueChanges, ids: Ids, bands: Sequence[int]
 ) -> None:
-    """Store how much the touched entries vary; the median is NULL until it is worked out anew."""
+    """Store the metrics of the light curves that changed in a timestep.
+
+    The median is NULL until the end of the run, since it cannot be updated point by point.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    metrics
+        Metrics of the changed entries.
+    changes
+        Changes of the running catalogue.
+    ids
+        (n_all,) — row number of every entry.
+    bands
+        Row number of every band of the dataset.
+    """
     columns = {
         "runcat": ids[metrics.entry],
         "band": np.array(bands, np.int64)[metrics.band],
@@ -120,11 +142,12 @@ def save_metrics(
 
 
 def _link_candidates(connection: Connection, entries: Ids) -> None:
-    """Tell new entries' metrics which candidate they are, and how far above the earlier noise."""
+    """Copy the candidate of each new entry, and its ratios to the earlier noise, into its metrics."""
     if not len(entries):
         return
 
     def candidate(value: Any) -> ScalarSelect[Any]:  # noqa: ANN401 (any column)
+        """Select a value of the first candidate of an entry."""
         return (
             select(value)
             .select_from(NewSource)

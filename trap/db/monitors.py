@@ -18,14 +18,34 @@ __all__ = ["add_monitors", "has_monitors"]
 
 
 def has_monitors(connection: Connection, dataset_id: int, monitors: MonitorPositions) -> bool:
-    """Tell whether the monitored positions of a dataset are these, in whatever order."""
+    """Return whether a dataset has exactly these monitored positions, in any order.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    monitors
+        Positions and names.
+    """
     rows = select(Monitor.ra, Monitor.decl, Monitor.name).where(Monitor.dataset == dataset_id)
     stored = sorted(tuple(row) for row in connection.execute(rows))
-    given = zip(monitors.ra.tolist(), monitors.dec.tolist(), monitors.name.tolist(), strict=True)
-    return stored == sorted(given)
+    positions = zip(monitors.ra.tolist(), monitors.dec.tolist(), monitors.name.tolist(), strict=True)
+    return stored == sorted(positions)
 
 
 def add_monitors(connection: Connection, dataset_id: int, monitors: MonitorPositions) -> None:
-    """Add positions to be measured in every image of a dataset from now on."""
+    """Add positions that are measured in every later image of a dataset.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    monitors
+        Positions [deg] and names.
+    """
     columns = {"dataset": dataset_id, "ra": monitors.ra, "decl": monitors.dec, "name": monitors.name}
     insert_columns(connection, Monitor, columns)

@@ -50,7 +50,7 @@ def open_dataset(
     Raises
     ------
     ConfigError
-        If the settings or positions differ from those of an existing dataset.
+        If an existing dataset has other settings or positions.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
@@ -121,9 +121,9 @@ def check_and_reopen(
     dataset_id
         Number of the dataset.
     config
-        All settings; those that affect results must equal the settings stored with the dataset.
+        All settings; each setting that affects results must equal the value stored with the dataset.
     positions
-        Monitored positions; None, or no positions, accepts those of the dataset.
+        Monitored positions; None, or an empty table, accepts any positions of the dataset.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Going on where a run stopped: with which dataset, from which timestep, and never twice.
+"""The dataset that a run resumes.
 
-The database is asked, not the memory of a run: what was killed or cut off cannot tell how far it came.
+The database is queried, not the memory of an earlier run: a killed run leaves no other record of its progress.
 """
 
 from __future__ import annotations
@@ -24,27 +24,29 @@ if TYPE_CHECKING:
 __all__ = ["find_resumable"]
 
 FIND_OR_MAKE_LOCK = 0x74726171
-"""Held by whoever looks for a dataset to go on with until it is made: two runs at once must not make two."""
+"""Advisory lock, held while a run searches for its dataset and inserts it: two runs at once must not insert two."""
 
 
 def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequence[str]) -> int | None:
-    """Find the dataset that a run over these images goes on with.
+    """Find the dataset that a run over these images resumes.
 
-    It is the newest of the same description that holds any of the images by name, or that was made for
-    the same list or pattern of images. Until the end of the transaction nobody else looks for one.
+    It is the newest dataset with the same description that contains any of the images by path, or whose latest run had
+    the same list or pattern of images. No other run can search until the transaction ends.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
     config
-        ``persistence.description`` and ``execution.images`` count.
+        All settings; ``persistence.description`` and ``execution.images`` are used.
     urls
         Paths of the images.
 
     Returns
     -------
-    Number of the dataset; None if there is none.
+    Number of the dataset; None if no dataset matches.
     """
-    if connection.dialect.name == "postgresql":  # a transaction on SQLite has the write lock anyhow
+    if connection.dialect.name == "postgresql":  # on SQLite a transaction has the write lock
         connection.execute(select(func.pg_advisory_xact_lock(FIND_OR_MAKE_LOCK)))
     named = select(Dataset.id).where(Dataset.description == config.persistence.description, Dataset.state != "deleting")
     candidates = connection.execute(named.order_by(Dataset.id.desc())).scalars().all()
@@ -56,7 +58,7 @@ def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequenc
 
 
 def _holders(connection: Connection, candidates: Sequence[int], urls: Sequence[str]) -> set[int]:
-    """Which of the candidates hold an image, or an unreadable file, of these paths."""
+    """Return the datasets among the candidates that contain an image, or an unreadable file, of these paths."""
     rows = union(
         *(
             select(table.dataset).where(

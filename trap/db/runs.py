@@ -1,4 +1,4 @@
-"""Where results come from: which run stored what, with which software, where and with which settings."""
+"""Runs: the time, machine, software and settings behind each stored result."""
 
 from __future__ import annotations
 
@@ -28,17 +28,28 @@ if TYPE_CHECKING:
 __all__ = ["end_run", "latest_config", "run_table", "start_run"]
 
 LIBRARIES = ("numpy", "scipy", "numba", "astropy", "photutils", "sqlalchemy", "psycopg2-binary", "prefect")
-"""Those whose version may show in a result, or in how it was stored."""
+"""Libraries whose versions may affect a result, or its storage."""
 
 
 def start_run(connection: Connection, dataset_id: int, config: PipelineConfig) -> int:
-    """Record that a run begins to write a dataset, and that one that never said its end was killed.
+    """Record the start of a run, and mark an earlier run without an end as killed.
 
-    The caller holds the dataset's writer lock, so that no other run can still be at work.
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset; the caller holds its writer lock, so that no other run can be active.
+    config
+        All settings; they are stored without the password of the database.
+
+    Returns
+    -------
+    Number of the run.
     """
-    lost = update(Run).where(Run.dataset == dataset_id, Run.state == "running")
-    connection.execute(lost.values(state="killed"))
-    made = insert(Run).values(
+    killed = update(Run).where(Run.dataset == dataset_id, Run.state == "running")
+    connection.execute(killed.values(state="killed"))
+    row = insert(Run).values(
         dataset=dataset_id,
         start_ts=datetime.now(UTC),
         state="running",
@@ -48,23 +59,48 @@ def start_run(connection: Connection, dataset_id: int, config: PipelineConfig) -
         config_hash=config.science_hash,
         config=write_config(_without_password(config)),
     )
-    number: int = connection.execute(made.returning(Run.id)).scalar_one()
+    number: int = connection.execute(row.returning(Run.id)).scalar_one()
     return number
 
 
 def end_run(connection: Connection, run_id: int, state: str) -> None:
-    """Record how a run ended."""
+    """Record the end of a run.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    run_id
+        Number of the run.
+    state
+        'done', 'partial' or 'failed'.
+    """
     connection.execute(update(Run).where(Run.id == run_id).values(state=state, end_ts=datetime.now(UTC)))
 
 
 def latest_config(connection: Connection, dataset_id: int) -> str | None:
-    """Return the settings of the latest run over a dataset, as TOML; None where no run is known."""
+    """Return the settings of the latest run over a dataset as TOML; None if no run is recorded.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    """
     newest = select(Run.config).where(Run.dataset == dataset_id).order_by(Run.id.desc()).limit(1)
     return connection.execute(newest).scalar_one_or_none()
 
 
 def run_table(connection: Connection, dataset_id: int) -> dict[str, NDArray[Any]]:
-    """Return the runs over a dataset, the first one first.
+    """Return the runs over a dataset, oldest first.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
 
     Returns
     -------
@@ -88,5 +124,5 @@ def _versions() -> dict[str, str]:
 
 
 def _without_password(config: PipelineConfig) -> PipelineConfig:
-    shown = show_url(make_url(config.execution.database))
-    return config.with_options(execution={"database": shown})
+    database = show_url(make_url(config.execution.database))
+    return config.with_options(execution={"database": database})

@@ -1,4 +1,4 @@
-"""A timestep in the database: all of it, in one transaction of the caller's, or nothing."""
+"""Timesteps in the database: each one is stored as a whole, in one transaction of the caller."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 MAKES_ENTRY = (AssociationType.NEW_SOURCE, AssociationType.MONITOR_FIRST, AssociationType.PART, AssociationType.BLEND)
-"""Types of points that are the first of an entry which is no fork."""
+"""Types of the first point of an entry that is not a fork."""
 
 _Rows = TypeVar("_Rows", Associations, NewSources)
 
@@ -53,28 +53,32 @@ _Rows = TypeVar("_Rows", Associations, NewSources)
 def store_timestep(
     connection: Connection, dataset_id: int, record: TimestepRecord, state: DatasetState
 ) -> StoredIds | None:
-    """Store all that a timestep brought; nothing in memory is changed, so that it can be tried again.
+    """Store a timestep. Nothing in memory is changed, so that a failed attempt can be repeated.
 
-    The number of statements depends neither on the number of images nor on that of sources.
+    The number of statements depends neither on the number of images nor on the number of sources.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
     record
-        What was measured and what changed.
-    survey
-        The state after the timestep.
+        Measurements of the timestep, and the changes that they caused.
+    state
+        State of the dataset after the timestep.
 
     Returns
     -------
-    The row numbers given out; None if an earlier attempt did store the timestep, but was cut off
-    before it heard so: the state is then to be loaded anew.
+    Row numbers of the new rows. None if an earlier attempt stored the timestep but lost its connection before the
+    confirmation arrived: the state must then be loaded again.
 
     Raises
     ------
     DatabaseError
         If the timestep, or an image of the same content, is stored already.
     DatasetLockedError
-        If another run has stored something since the survey was loaded.
+        If another run has stored something since the state was loaded.
     """
     hashes = [image.result.content_hash for image in record.images]
     if not claim_timestep(connection, dataset_id, record.taustart_ts, hashes=hashes, latest=state.latest):
@@ -84,7 +88,7 @@ def store_timestep(
     images = insert_images(connection, dataset_id, timestep, record.images, state)
     insert_kept_pixels(connection, images.images, record.pixels)
     measurement_ids = _insert_measurements(connection, record, state, images.images)
-    # From here on, measurements of the whole timestep are numbered through.
+    # From here on, measurements are numbered over the whole timestep.
     starts = np.cumsum([0, *(len(image.measurements) for image in record.images)])
 
     references = _references(record, starts, len(state.catalogue) - record.changes.n_before)
@@ -109,7 +113,23 @@ def store_timestep(
 def store_late_images(
     connection: Connection, dataset_id: int, record: TimestepRecord, state: DatasetState
 ) -> StoredIds | None:
-    """Store images, their measurements and their sky regions, but no light curve; as :func:`store_timestep`."""
+    """Store images that are older than the newest timestep: measurements and sky regions, but no light curves.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    record
+        Measurements of the late images.
+    state
+        State of the dataset with their bands and regions.
+
+    Returns
+    -------
+    As :func:`store_timestep`; None if all images are stored already.
+    """
     hashes = [image.result.content_hash for image in record.images]
     if hashes and processed_hashes(connection, dataset_id) >= set(hashes):
         return None
@@ -125,23 +145,29 @@ def store_late_images(
 def claim_timestep(
     connection: Connection, dataset_id: int, taustart_ts: datetime, *, hashes: Collection[str], latest: datetime | None
 ) -> bool:
-    """Make sure that a timestep may be stored after what a run knows; others wait for the transaction's end.
+    """Check that no other run has written a dataset, and make other writers wait until the transaction ends.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    taustart_ts
+        Start of the timestep.
     hashes
-        Contents of its images.
+        Content hashes of its images.
     latest
-        Newest timestep that the run knows to be stored.
+        Newest stored timestep known to this run; None for an empty dataset.
 
     Returns
     -------
-    False if this very timestep is stored: by an attempt whose connection was lost before it heard so.
+    False if this timestep is stored: by an attempt that lost its connection before the confirmation arrived.
 
     Raises
     ------
     DatasetLockedError
-        If another run has stored something since.
+        If another run has stored a timestep since.
     """
     connection.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update())
     newest = latest_timestep(connection, dataset_id)
@@ -150,8 +176,8 @@ def claim_timestep(
     if newest == taustart_ts and _contents(connection, dataset_id, taustart_ts) == set(hashes):
         return False
     msg = (
-        f"another run has written dataset {dataset_id} up to {newest.isoformat()} meanwhile; "
-        f"nothing of {taustart_ts.isoformat()} is stored"
+        f"another run has written dataset {dataset_id} up to {newest.isoformat()}; "
+        f"nothing of {taustart_ts.isoformat()} is stored; wait until that run has ended, then start this one again"
     )
     raise DatasetLockedError(msg)
 
@@ -166,7 +192,15 @@ def _contents(connection: Connection, dataset_id: int, taustart_ts: datetime) ->
 
 
 def latest_timestep(connection: Connection, dataset_id: int) -> datetime | None:
-    """Start of the newest timestep that is stored and holds an image; None where there is none."""
+    """Return the start of the newest stored timestep that contains an image; None if the dataset has no such timestep.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    """
     newest = select(func.max(Timestep.taustart_ts)).where(
         Timestep.dataset == dataset_id, Timestep.state == "done", Timestep.n_images > 0
     )
@@ -182,18 +216,28 @@ def insert_timestep(
     *,
     state: str = "done",
 ) -> int:
-    """Record that a timestep is stored; returns its row number.
+    """Record a stored timestep.
 
-    It takes the place of a failure recorded before, and of an attempt in which no image could be read.
+    The row replaces an earlier failure of the timestep, and an earlier attempt without any readable image.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    taustart_ts
+        Start of the timestep.
     counts
-        By column name, ``n_…``.
+        Numbers of images and sources by column, ``n_…``.
     seconds
-        What each stage took.
+        s — time spent in each stage.
     state
         'done' or 'late'.
+
+    Returns
+    -------
+    The row number.
     """
     same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
     connection.execute(delete(Timestep).where(*same, or_(Timestep.state == "failed", Timestep.n_images == 0)))
@@ -217,25 +261,52 @@ def add_late_timestep(
     counts: Mapping[str, int],
     seconds: Mapping[str, float],
 ) -> int:
-    """Record late images: with those of the same time that were stored, or as a timestep of their own.
+    """Record late images: in the stored timestep of the same time, or as a timestep of their own.
 
-    Parameters and result are those of :func:`insert_timestep`.
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    taustart_ts
+        Start of the images.
+    counts
+        Numbers of late images and their sources by column, ``n_…``; added to the numbers of a stored timestep.
+    seconds
+        s — time spent in each stage; ignored if the images join a stored timestep.
+
+    Returns
+    -------
+    The row number of the timestep.
     """
     same = (Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts)
-    grown = update(Timestep).where(*same, Timestep.state != "failed", Timestep.n_images > 0)
-    values = {name: Timestep.__table__.c[name] + n for name, n in counts.items()}
-    number = connection.execute(grown.values(values).returning(Timestep.id)).scalar_one_or_none()
+    stored = update(Timestep).where(*same, Timestep.state != "failed", Timestep.n_images > 0)
+    sums = {name: Timestep.__table__.c[name] + n for name, n in counts.items()}
+    number = connection.execute(stored.values(sums).returning(Timestep.id)).scalar_one_or_none()
     if number is None:
         return insert_timestep(connection, dataset_id, taustart_ts, counts, seconds, state="late")
     return int(number)
 
 
 def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetime, message: str) -> None:
-    """Record that a timestep failed, and why; a timestep that is stored stays so."""
-    done = select(Timestep.id).where(
+    """Record a failed timestep. A stored timestep is left unchanged.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    taustart_ts
+        Start of the timestep.
+    message
+        Message of the error.
+    """
+    stored = select(Timestep.id).where(
         Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts, Timestep.state != "failed"
     )
-    if connection.execute(done).first() is not None:
+    if connection.execute(stored).first() is not None:
         return
     run = connection.execute(select(_current_run(dataset_id))).scalar_one()
     failure = {
@@ -250,7 +321,7 @@ def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetim
 
 
 def _current_run(dataset_id: int) -> ScalarSelect[int | None]:
-    """Select the run that is writing a dataset: there is one at most."""
+    """Select the run that is writing a dataset; there is at most one."""
     running = select(func.max(Run.id)).where(Run.dataset == dataset_id, Run.state == "running")
     return running.scalar_subquery()
 
@@ -258,21 +329,21 @@ def _current_run(dataset_id: int) -> ScalarSelect[int | None]:
 def _insert_measurements(
     connection: Connection, record: TimestepRecord, state: DatasetState, image_ids: Sequence[int]
 ) -> Ids:
-    """Insert the measurements of all images; returns their numbers, image after image."""
+    """Insert the measurements of all images and return their row numbers, image by image."""
     measurements = Measurements.concatenate([image.measurements for image in record.images])
     lengths = [len(image.measurements) for image in record.images]
-    asked = FitRequests.concatenate([image.forced for image in record.images])
-    # In every image the forced measurements come last, in the order in which they were asked for.
-    ends, n_forced = (
-        np.cumsum(np.array(lengths, np.int64)),
-        np.array([len(image.forced) for image in record.images], np.int64),
-    )
-    rows = np.repeat(ends - np.cumsum(n_forced), n_forced) + np.arange(len(asked))
-    is_null = asked.kind == ExtractType.NULL_DETECTION
+    requests = FitRequests.concatenate([image.forced for image in record.images])
+    # The forced measurements of an image are its last ones, in the order of their requests. Request i, counted over all
+    # images, has row i after the number of blind measurements of its image and of all images before.
+    ends = np.cumsum(np.array(lengths, np.int64))
+    n_forced = np.array([len(image.forced) for image in record.images], np.int64)
+    n_blind = ends - np.cumsum(n_forced)
+    rows = np.repeat(n_blind, n_forced) + np.arange(len(requests))
+    is_null = requests.kind == ExtractType.NULL_DETECTION
     entries, monitors = np.zeros((2, len(measurements)), np.int64)
-    # Who was missed was stored before.
-    entries[rows[is_null]] = state.catalogue.entries["id"][asked.target[is_null]]
-    monitors[rows[~is_null]] = state.monitors.id[asked.target[~is_null]]
+    # Entries with a null detection are older than the timestep and have row numbers.
+    entries[rows[is_null]] = state.catalogue.entries["id"][requests.target[is_null]]
+    monitors[rows[~is_null]] = state.monitors.id[requests.target[~is_null]]
     return insert_measurements(
         connection,
         measurements,
@@ -283,7 +354,7 @@ def _insert_measurements(
 
 
 def _insert_backward_fits(connection: Connection, record: TimestepRecord, ids: Ids) -> None:
-    """Insert what new sources were in earlier images, and add it to their light curves."""
+    """Insert the measurements of new sources in earlier images, and add them to their light curves."""
     fits = record.backward
     starts = np.cumsum([0, *(len(one.measurements) for one in fits)])
     measurement_ids = insert_measurements(
@@ -297,7 +368,7 @@ def _insert_backward_fits(connection: Connection, record: TimestepRecord, ids: I
 
 
 def _references(record: TimestepRecord, starts: NDArray[np.int64], n_created: int) -> NDArray[np.int64]:
-    """Number of the measurement that made each new entry, in order of catalogue rows."""
+    """Return the number of the measurement that created each new entry, in order of catalogue rows."""
     references = np.zeros(n_created, np.int64)
     for rows, image, measurements in record.changes.created:
         references[rows - record.changes.n_before] = starts[image] + measurements
@@ -305,7 +376,7 @@ def _references(record: TimestepRecord, starts: NDArray[np.int64], n_created: in
 
 
 def _joined(tables: Sequence[_Rows], starts: NDArray[np.int64], kind: type[_Rows]) -> _Rows:
-    """Stack tables of all images, with their measurements numbered through."""
+    """Stack the tables of all images, with measurements numbered over the whole timestep."""
     shifted = [
         replace(table, measurement=table.measurement + start) for table, start in zip(tables, starts, strict=False)
     ]
@@ -313,6 +384,7 @@ def _joined(tables: Sequence[_Rows], starts: NDArray[np.int64], kind: type[_Rows
 
 
 def _counts(record: TimestepRecord) -> dict[str, int]:
+    """Count the images, sources and fits of a timestep by column of table ``timestep``."""
     types = np.concatenate([np.empty(0, np.int16), *(image.associations.type for image in record.images)])
     return {
         "n_images": len(record.images),
@@ -329,7 +401,7 @@ def _counts(record: TimestepRecord) -> dict[str, int]:
 
 
 def _seconds(record: TimestepRecord) -> dict[str, float]:
-    """Seconds that each stage took, over all images."""
+    """Sum the seconds of each stage over all images."""
     total: Counter[str] = Counter()
     for image in record.images:
         total.update(image.result.seconds)
