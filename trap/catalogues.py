@@ -28,6 +28,7 @@ __all__ = [
     "Measurements",
     "MonitorPositions",
     "NewSources",
+    "RegionLinks",
     "VarMetrics",
 ]
 
@@ -231,6 +232,17 @@ class NewSources(ColumnTable):
     )
     upper_limit: NDArray[np.float64] = column(
         "f8", "Jy/beam", "Detection threshold times the lowest earlier noise at the position; NaN if that is unknown."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RegionLinks(ColumnTable):
+    """Links between entries and sky regions that became known in a timestep."""
+
+    entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
+    region: NDArray[np.int64] = column("i8", "", "Number of the sky region that the entry lies in.")
+    distance: NDArray[np.float64] = column(
+        "f8", "deg", "Distance of the entry from the region's centre; NaN for the region of first detection."
     )
 
 

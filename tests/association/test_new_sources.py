@@ -122,7 +122,7 @@ def test_significance_rises_with_the_number_of_looks_and_with_the_peak():
 
 def test_earlier_fluxes_tell_a_transient_from_a_steady_source():
     def after_ten(mean):
-        return significance(6.5, 50.0, earlier=EarlierFluxes(np.array([10]), np.array([mean]), np.array([0.3])))
+        return significance(6.5, 50.0, earlier=EarlierFluxes(n=[10], mean=[mean], error=[0.3]))
 
     assert after_ten(0.0) > 4.5
     assert after_ten(3.5) < 3.0

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Mapped
 
 from trap.association.entries import ENTRY_COLUMNS
-from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources, VarMetrics
+from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources, RegionLinks, VarMetrics
 from trap.db import models
 from trap.db.models.base import Base, identifier, stored_names, stores
 from trap.tables import Column, ColumnTable
@@ -18,6 +18,7 @@ TABLES = [
     (models.RunningCatalog, ENTRY_COLUMNS, {"wm_dec": "wm_decl", "avg_dec_err": "avg_decl_err"}),
     (models.RunningCatalogFlux, FLUX_COLUMNS, {"n": "f_datapoints", "mean_f_int": "avg_f_int"}),
     (models.AssocXtrSource, Associations, {"de_ruiter_radius": "r"}),
+    (models.AssocSkyRegion, RegionLinks, {"distance": "distance_deg"}),
     (models.NewSource, NewSources, {}),
     (models.Monitor, MonitorPositions, {"dec": "decl"}),
     (models.VarMetric, VarMetrics, {}),

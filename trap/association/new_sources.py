@@ -11,13 +11,15 @@ and the significance against any steady source, which counts how often the posit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from trap.association.noise_history import DEPTH_POWER, NoiseHistory
 from trap.catalogues import NewSources
+from trap.tables import ColumnTable, column
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -43,24 +45,13 @@ N_SHRINKINGS = 60
 """So often is the interval of the search made smaller by the golden section: to 1e-12 of its length."""
 
 
-class EarlierFluxes(NamedTuple):
-    """What was measured at the positions of new sources in earlier images.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EarlierFluxes(ColumnTable):
+    """Forced fits at the positions of new sources in earlier images, averaged: one row per new source."""
 
-    Parameters
-    ----------
-    n
-        (n,) — number of images.
-    mean, error
-        (n,) Jy/beam — weighted mean of the peak flux densities, and its error; anything where n is 0.
-    """
-
-    n: NDArray[np.int64]
-    mean: Array
-    error: Array
-
-    def take(self, rows: Indices) -> EarlierFluxes:
-        """Those of some of the new sources."""
-        return EarlierFluxes(self.n[rows], self.mean[rows], self.error[rows])
+    n: NDArray[np.int64] = column("i8", "", "Number of images with a measurement.")
+    mean: NDArray[np.float64] = column("f8", "Jy/beam", "Weighted mean of the peak flux densities; unused if n is 0.")
+    error: NDArray[np.float64] = column("f8", "Jy/beam", "1σ error of the mean; unused if n is 0.")
 
 
 def significance_of_newness(
@@ -106,7 +97,7 @@ def significance_of_newness(
         What was measured in some of them, if it was.
     """
     peak, error, rms, n_looks = (np.asarray(values, float) for values in (peak, error, rms, n_looks))
-    fits = EarlierFluxes(np.zeros(len(peak), int), peak, error) if earlier is None else earlier
+    fits = EarlierFluxes(n=np.zeros(len(peak), int), mean=peak, error=error) if earlier is None else earlier
     n_unmeasured = np.maximum(n_looks - fits.n, 0.0)
 
     def log_probability(snr: Array) -> Array:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trap.association.entries import CatalogueChanges, LightCurveKey
     from trap.association.noise_history import NoiseTiles
-    from trap.catalogues import Associations, FitRequests, NewSources, VarMetrics
+    from trap.catalogues import Associations, FitRequests, NewSources, RegionLinks, VarMetrics
     from trap.extraction.measure import Extraction
     from trap.extraction.mesh import Background
     from trap.images.image import ImageMetadata
@@ -28,7 +28,6 @@ __all__ = [
     "ImageRecord",
     "ImageResult",
     "KeptPixels",
-    "RegionLinks",
     "StoredIds",
     "TimestepRecord",
     "UnreadableImage",
@@ -225,23 +224,6 @@ class BackwardFits:
     measurements: Measurements
     associations: Associations
     targets: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegionLinks:
-    """New links between entries of the running catalogue and the sky regions that cover them.
-
-    Parameters
-    ----------
-    entry, region
-        (n,) — rows of the running catalogue, numbers of sky regions.
-    distance
-        (n,) deg — distance of the entry from the centre of the region; NaN for the region of first detection.
-    """
-
-    entry: NDArray[np.intp]
-    region: NDArray[np.intp]
-    distance: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,7 @@ from trap.association.entries import LightCurveKey
 from trap.association.new_sources import EarlierLooks
 from trap.association.running_catalogue import RunningCatalogue
 from trap.association.sky_regions import SkyRegions
-from trap.catalogues import MonitorPositions
-from trap.dataset.records import RegionLinks
+from trap.catalogues import MonitorPositions, RegionLinks
 from trap.images.bands import Band, band_of, find_band
 from trap.quality import AcceptedImages, HistoryKey
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trap.association.entries import CatalogueChanges, Fork
-    from trap.catalogues import Associations, NewSources
-    from trap.dataset.records import RegionLinks, TimestepRecord
+    from trap.catalogues import Associations, NewSources, RegionLinks
+    from trap.dataset.records import TimestepRecord
     from trap.dataset.state import DatasetState
     from trap.typing import Ids
 

@@ -173,7 +173,7 @@ def _mean_fluxes(entries: NDArray[np.int64], fits: Sequence[BackwardFits]) -> Ea
         weight[rows] += measured.f_peak_err**-2.0
         weighted[rows] += measured.f_peak * measured.f_peak_err**-2.0
     total = np.where(n > 0, weight, 1.0)
-    return EarlierFluxes(n, weighted / total, total**-0.5)
+    return EarlierFluxes(n=n, mean=weighted / total, error=total**-0.5)
 
 
 def _associate(state: DatasetState, requests: BackwardRequests, fits: Measurements) -> BackwardFits:

@@ -8,7 +8,7 @@ from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from trap.association.entries import ENTRY_COLUMNS
-from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources, VarMetrics
+from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources, RegionLinks, VarMetrics
 from trap.db.models.base import IDENTIFIER, Base, described, identifier, reference, stored, stores
 from trap.variability.metrics import FLUX_COLUMNS
 
@@ -186,7 +186,7 @@ class AssocSkyRegion(Base):
     id: Mapped[int] = identifier()
     runcat: Mapped[int] = reference("runningcatalog", "Which entry.", index=False)
     skyrgn: Mapped[int] = reference("skyregion", "Which region.")
-    distance_deg: Mapped[float | None] = described("From its centre; NULL for the region of first detection.", "deg")
+    distance_deg: Mapped[float | None] = stored(RegionLinks, "distance")
 
 
 class NewSource(Base):
