@@ -1,8 +1,8 @@
-"""Every difference, wrap and mean of directions on the sky, in one place.
+"""Differences, offsets and distances of directions on the sky.
 
-Right ascension wraps at 0/360° and loses its meaning at the poles. Nothing outside this module
-subtracts two right ascensions; everything that compares positions goes through unit vectors or
-through the tangent-plane offsets made here. All angles are degrees unless a name says otherwise.
+Right ascension wraps at 0/360° and is undefined at the poles. Therefore no other module subtracts two
+right ascensions: positions are compared by the unit vectors or the tangent-plane offsets defined
+here. Arguments and results are in degrees.
 """
 
 from __future__ import annotations
@@ -30,7 +30,17 @@ __all__ = [
 
 
 def wrap_ra(ra: ArrayLike) -> Array:
-    """Bring right ascension into [0, 360)."""
+    """Wrap right ascension into [0, 360).
+
+    Parameters
+    ----------
+    ra
+        (...) deg — right ascension; NaN stays NaN.
+
+    Returns
+    -------
+    (...) deg
+    """
     wrapped = np.mod(np.asarray(ra, float), 360.0)
     # A tiny negative angle rounds up to exactly 360.
     in_range: Array = np.where(wrapped >= 360.0, 0.0, wrapped)
@@ -38,24 +48,55 @@ def wrap_ra(ra: ArrayLike) -> Array:
 
 
 def delta_ra(ra: ArrayLike, reference: ArrayLike) -> Array:
-    """Signed difference ``ra - reference`` in [-180, 180)."""
+    """Compute the signed difference ``ra - reference`` in [-180, 180).
+
+    Parameters
+    ----------
+    ra, reference
+        (...) deg — right ascensions, in any turn; broadcast against each other.
+
+    Returns
+    -------
+    (...) deg
+    """
     difference = np.asarray(ra, float) - np.asarray(reference, float)
-    # Whole turns are taken off, which is exact where a remainder is not: small differences keep every bit.
+    # Subtracting whole turns is exact, and a remainder is not: small differences keep every bit.
     folded = difference - 360.0 * np.rint(difference / 360.0)
-    # At half a turn the quotient rounds to either side.
+    # At half a turn the quotient may be rounded up or down.
     signed: Array = np.where(folded >= 180.0, folded - 360.0, np.where(folded < -180.0, folded + 360.0, folded))
     return signed
 
 
 def unit_vectors(ra: ArrayLike, dec: ArrayLike) -> Array:
-    """Unit vectors (cos δ cos α, cos δ sin α, sin δ), shape (..., 3)."""
+    """Compute the unit vectors (cos δ cos α, cos δ sin α, sin δ) of positions.
+
+    Parameters
+    ----------
+    ra, dec
+        (...) deg — right ascension α and declination δ.
+
+    Returns
+    -------
+    (..., 3)
+    """
     alpha, delta = np.radians(np.asarray(ra, float)), np.radians(np.asarray(dec, float))
     cos_delta = np.cos(delta)
     return np.stack([cos_delta * np.cos(alpha), cos_delta * np.sin(alpha), np.sin(delta)], axis=-1)
 
 
 def separation(ra_1: ArrayLike, dec_1: ArrayLike, ra_2: ArrayLike, dec_2: ArrayLike) -> Array:
-    """Great-circle distance by the haversine formula, which keeps its precision at small angles."""
+    """Compute great-circle distances by the haversine formula, which is precise at small angles.
+
+    Parameters
+    ----------
+    ra_1, dec_1, ra_2, dec_2
+        (...) deg — first and second positions; broadcast against each other. NaN gives NaN.
+
+    Returns
+    -------
+    (...) deg
+        From 0 to 180.
+    """
     half_dec = np.radians(np.asarray(dec_2, float) - np.asarray(dec_1, float)) / 2
     half_ra = np.radians(delta_ra(ra_2, ra_1)) / 2
     cosines = np.cos(np.radians(dec_1)) * np.cos(np.radians(dec_2))
@@ -65,12 +106,12 @@ def separation(ra_1: ArrayLike, dec_1: ArrayLike, ra_2: ArrayLike, dec_2: ArrayL
 
 
 def offsets(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike) -> tuple[Array, Array]:
-    """Offsets to the east and to the north of a reference, as true angles.
+    """Compute the offsets of positions to the east and to the north of a reference, as true angles.
 
-    They are measured on the plane that touches the sphere midway between the two positions, so
-    that they change sign when the positions are swapped, and they are scaled to the great-circle
-    distance. For close positions this is (Δα cos δ̄, Δδ), and it stays right at the poles, where
-    that expression is not.
+    Offsets are measured on the plane that is tangent to the sphere midway between the two positions,
+    so that they change sign if the positions are swapped, and are scaled to the great-circle distance.
+    For close positions they equal (Δα cos δ̄, Δδ); unlike that expression, they are valid at the poles
+    too.
 
     Parameters
     ----------
@@ -85,7 +126,7 @@ def offsets(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike
     half_ra = np.radians(delta_ra(ra, ra_ref)) / 2
     dec_a, dec_b = np.radians(np.asarray(dec, float)), np.radians(np.asarray(dec_ref, float))
     middle, half_dec = (dec_a + dec_b) / 2, (dec_a - dec_b) / 2
-    # The chord, in the frame of the meridian halfway between: exact, and free of cancellation.
+    # The chord, in the frame of the meridian halfway between the positions: exact, without cancellation.
     chord_e = (np.cos(dec_a) + np.cos(dec_b)) * np.sin(half_ra)
     chord_r = -2 * np.sin(middle) * np.sin(half_dec) * np.cos(half_ra)
     chord_z = 2 * np.cos(middle) * np.sin(half_dec)
@@ -97,12 +138,12 @@ def offsets(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike
 
 
 def _project(chord: tuple[Array, Array, Array], middle: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-    """Components of a chord along east and north at its middle, scaled from chord to arc."""
+    """Compute the components of a chord along east and north at its middle, scaled from chord to arc [deg]."""
     (chord_r, chord_e, chord_z), (mid_r, mid_e, mid_z) = chord, middle
     rho = np.hypot(mid_r, mid_e)
     at_pole = rho < 1e-12
     safe_rho = np.where(at_pole, 1.0, rho)
-    # Exactly at a pole every direction is south; any frame will do, so take that of the meridian.
+    # At a pole all directions are equivalent, and any frame is valid: the frame of the meridian is used.
     cos_a, sin_a = np.where(at_pole, 1.0, mid_r / safe_rho), np.where(at_pole, 0.0, mid_e / safe_rho)
     length = np.hypot(rho, mid_z)
     sin_d, cos_d = mid_z / length, rho / length
@@ -116,9 +157,10 @@ def _project(chord: tuple[Array, Array, Array], middle: tuple[Array, Array, Arra
 
 
 def displacement(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: ArrayLike) -> tuple[Array, Array]:
-    """East and north parts, at a reference, of the great-circle arc that leads from it: what :func:`move` takes.
+    """Compute the offsets that bring :func:`move` from a reference to a position.
 
-    :func:`offsets` has the directions of the middle of the arc, which near a pole are others.
+    They are the components along east and north, at the reference, of the great-circle arc to the
+    position. :func:`offsets` uses east and north at the middle of the arc, which differ near a pole.
 
     Parameters
     ----------
@@ -142,14 +184,16 @@ def displacement(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: Arra
 
 
 def move(ra: ArrayLike, dec: ArrayLike, east: ArrayLike, north: ArrayLike) -> tuple[Array, Array]:
-    """Position reached from (ra, dec) along the great circle that starts with the given offsets.
+    """Move positions along great circles.
 
-    An offset of exactly zero gives back the very same position.
+    An offset of exactly zero returns the position unchanged.
 
     Parameters
     ----------
-    ra, dec, east, north
-        (n,) deg — start, and offsets as true angles.
+    ra, dec
+        (n,) deg — positions to start from.
+    east, north
+        (n,) deg — components along east and north, at the start, of the arc to move along.
 
     Returns
     -------
@@ -159,7 +203,7 @@ def move(ra: ArrayLike, dec: ArrayLike, east: ArrayLike, north: ArrayLike) -> tu
     east, north = np.radians(np.asarray(east, float)), np.radians(np.asarray(north, float))
     dec_rad = np.radians(np.asarray(dec, float))
     angle = np.hypot(east, north)
-    # sin(angle)/angle; its series is exact to double precision where the quotient would be 0/0.
+    # sin(angle)/angle. Below 1e-6 its series is exact to double precision, and has no 0/0 at zero.
     sinc = np.where(angle < 1e-6, 1.0 - angle**2 / 6, np.sin(angle) / np.where(angle == 0, 1.0, angle))
     sin_e, sin_n = sinc * east, sinc * north
     radial = np.cos(angle) * np.cos(dec_rad) - sin_n * np.sin(dec_rad)
@@ -171,10 +215,22 @@ def move(ra: ArrayLike, dec: ArrayLike, east: ArrayLike, north: ArrayLike) -> tu
 
 
 def ra_inflation(angle: ArrayLike, dec: ArrayLike) -> Array:
-    """Half-width in right ascension of a circle of radius ``angle`` at declination ``dec``.
+    """Compute the half-width in right ascension of a circle on the sky.
 
-    Standard spherical trigonometry, as TraP's SQL function ``alpha``; 180° where the circle
-    reaches a pole (TraP: within 0.1° of it).
+    By spherical trigonometry, as in TraP's SQL function ``alpha``: arctan(sin θ / √(cos(δ − θ) cos(δ + θ))).
+    If the circle comes within 0.1° of a pole, the half-width is 180°, as in TraP.
+
+    Parameters
+    ----------
+    angle
+        (...) deg — radius θ of the circle.
+    dec
+        (...) deg — declination δ of its centre; broadcast against ``angle``.
+
+    Returns
+    -------
+    (...) deg
+        From 0 to 180.
     """
     theta, delta = np.broadcast_arrays(np.asarray(angle, float), np.asarray(dec, float))
     polar = np.abs(delta) + theta > 89.9

@@ -1,20 +1,20 @@
-"""What can go wrong, as a tree that callers can catch at the branch they care about.
+"""The errors of the pipeline, as a tree whose branches can be caught separately.
 
 ::
 
     TrapError
-    ├── ConfigError(ValueError)            a setting that cannot be right
-    ├── ImageError(ValueError)             an image that cannot be used, with its path
-    │   └── UnreadableImageError(OSError)  … because the file itself cannot be read
-    ├── DatabaseError(RuntimeError)        the database is not what the pipeline needs
-    │   ├── SchemaVersionError             … it has another schema version
-    │   ├── DatasetNotFoundError(LookupError)  … it does not hold that dataset
-    │   └── DatasetLockedError             … another run is writing that dataset
-    └── TransientError(OSError)            may work when tried again
-        └── WorkerLostError                a worker process died or was ended at its time-out
+    ├── ConfigError(ValueError)            a setting with an impossible value
+    ├── ImageError(ValueError)             an image that cannot be used
+    │   └── UnreadableImageError(OSError)  … because its file cannot be read
+    ├── DatabaseError(RuntimeError)        a database that cannot be used
+    │   ├── SchemaVersionError             … because of its schema version
+    │   ├── DatasetNotFoundError(LookupError)  … because it does not hold the dataset
+    │   └── DatasetLockedError             … because another run is writing the dataset
+    └── TransientError(OSError)            an error that a retry may cure
+        └── WorkerLostError                a worker process died or exceeded its time-out
 
-Every error is also the builtin that a caller would expect. A rejected image, a fit that does not
-converge and an image without sources are results, not errors.
+The builtin in parentheses is a second base class. A rejected image, a fit that does not converge and
+an image without sources are results, not errors.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TrapError(Exception):
 
 
 class ConfigError(TrapError, ValueError):
-    """A setting, or a combination of settings, cannot be right."""
+    """A setting, or a combination of settings, has an impossible value."""
 
 
 class ImageError(TrapError, ValueError):
@@ -47,9 +47,9 @@ class ImageError(TrapError, ValueError):
     Parameters
     ----------
     message
-        What is wrong, with the offending value.
+        The problem, with the offending value.
     url
-        The image; shown in front of the message.
+        Path of the image, which precedes the message; empty leaves it out.
     """
 
     def __init__(self, message: str, url: str = "") -> None:
@@ -61,8 +61,8 @@ class ImageError(TrapError, ValueError):
         return f"{self.url}: {self.message}" if self.url else self.message
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str], dict[str, object]]:
-        # Said outright: Dask's way of pickling would call ValueError's __new__ for an UnreadableImageError, and fail.
-        # What else the error carries travels with it: the events of the step that it ended (trap.workers.worker_log).
+        # Explicit, since Dask's way of pickling calls ValueError's __new__ for an UnreadableImageError, which fails.
+        # Other attributes are pickled too: the events of the step that the error ended (trap.workers.worker_log).
         return type(self), (self.message, self.url), self.__dict__
 
 
@@ -79,34 +79,35 @@ class SchemaVersionError(DatabaseError):
 
 
 class DatasetNotFoundError(DatabaseError, LookupError):
-    """The database does not hold the dataset asked for."""
+    """The database does not hold the requested dataset."""
 
 
 class DatasetLockedError(DatabaseError):
-    """Another run is writing this dataset; one writer at a time."""
+    """Another run is writing the dataset, and a dataset has one writer at a time."""
 
 
 class TransientError(TrapError, OSError):
-    """Something outside the data went wrong and may work when tried again.
+    """Something other than the data failed, such as a network or a file system, and a retry may succeed.
 
     Attributes
     ----------
     was_retried
-        Whether :func:`trap.retry.call_with_retries` has retried it to no avail; no other level retries it then.
+        Whether :func:`trap.retry.call_with_retries` has retried it without success; then no other level retries it.
     """
 
     was_retried: bool = False
 
 
 class WorkerLostError(TransientError):
-    """A worker process died, or was ended because it passed its time-out.
+    """A worker process died, or was ended because it exceeded its time-out.
 
     Parameters
     ----------
     message
-        What happened.
+        The cause.
     is_culprit
-        Whether it was the process that ran this very step, and not that of a neighbour.
+        Whether this step ran in the lost process. If false, the process ran another step, and this one was lost
+        with it.
     """
 
     def __init__(self, message: str, *, is_culprit: bool = False) -> None:

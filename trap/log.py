@@ -1,7 +1,7 @@
-"""Structured logging: one event, its facts, and the run, timestep and image it belongs to.
+"""Structured logging: each line is an event with its data and its run, timestep and image.
 
 Library code only calls ``structlog.get_logger()`` and names an event. Programs (the command line,
-the flows) call :func:`configure_logging` once; nothing is configured on import.
+the flows) call :func:`configure_logging` once; importing a module configures nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["configure_logging"]
 
-# Without the local variables of each frame: they may hold a password, or a million pixels.
+# Local variables of the frames are left out: they may hold a password, or a million pixels.
 _with_traceback = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
@@ -38,15 +38,15 @@ def configure_logging(
     Parameters
     ----------
     verbose
-        Show debugging events too.
+        Whether debugging events are written too.
     json_lines
-        One JSON object per line, for machines; otherwise aligned text, coloured on a terminal.
+        Whether events are written as JSON, one object per line; otherwise as aligned text, coloured on a terminal.
     stream
-        Where to write; standard error by default, so that output can be piped.
+        Stream to write to; None uses standard error, so that standard output can be piped.
     log_file
-        A file that gets every event as a JSON line, too; added to if it exists.
+        File to which every event is also appended as a line of JSON; None writes no file.
     extra
-        Processors that see each event before it is written: a copy to a server, for one.
+        Processors that run on each event before it is written, such as a copy to a server.
     """
     target = sys.stderr if stream is None else stream
     renderer: list[structlog.types.Processor] = (
@@ -64,7 +64,7 @@ def configure_logging(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            # What a worker process said has its time already.
+            # Events of a worker process have their time already.
             structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
             *extra,
             *copies,
@@ -79,12 +79,12 @@ def configure_logging(
 def _with_short_ids(
     _logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict
 ) -> structlog.types.EventDict:
-    """Cut the ids of runs to what tells them apart on one screen; JSON lines have them whole."""
+    """Shorten the ids of runs, for lines of text; JSON lines keep the whole ids."""
     return {key: str(value)[:8] if key.endswith("_run_id") else value for key, value in event.items()}
 
 
 def _copy_to(log_file: Path) -> structlog.types.Processor:
-    """Make a processor that writes each event to a file and passes it on unchanged."""
+    """Return a processor that writes each event to a file and passes it on unchanged."""
     as_json = structlog.processors.JSONRenderer()
 
     def copy(logger: Any, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401 (structlog's protocol)

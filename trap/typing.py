@@ -1,4 +1,4 @@
-"""Types that many modules share: arrays by the meaning of their numbers, and the callback that reports progress."""
+"""Types that many modules share: arrays named by their content, header cards, and callbacks that report progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Columns", "Ids", "Indices", "Map", "Progress"]
+__all__ = ["Array", "Card", "Columns", "Ids", "Indices", "Map", "Progress"]
 
 Array = NDArray[np.float64]
 """Numbers in double precision: positions, flux densities, figures."""
@@ -19,7 +19,9 @@ Indices = NDArray[np.intp]
 Ids = NDArray[np.int64]
 """Numbers of rows in the database."""
 Columns = Mapping[str, NDArray[Any]]
-"""A table as columns of one length, by name."""
+"""A table as columns of equal length, by name."""
+Card = tuple[str, Any]
+"""Keyword and value of a card of a FITS header."""
 
 
 class Progress(Protocol):
@@ -35,5 +37,5 @@ class Progress(Protocol):
         n_total
             Number of all items.
         what
-            Name of the items; by default that of the caller's own choice.
+            Name of the items; by default the name that the receiver of the callback chooses.
         """
