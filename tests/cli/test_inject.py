@@ -102,8 +102,8 @@ def test_values_may_come_from_toml(tmp_path, inject):
     ("text", "message"),
     [
         ("[inject]\nncore = many\n", "ncore must be int, got 'many'"),
-        ("[inject]\ncolour = 1\n", "there is nothing called 'colour' to inject"),
-        ("[inject]\n", "nothing to inject"),
+        ("[inject]\ncolour = 1\n", "cannot inject 'colour'; possible are taustart_ts"),
+        ("[inject]\n", "no values to inject"),
         ("[other]\nncore = 1\n", "section [inject] is missing"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_new_file_that_takes_the_number_of_a_deleted_one_is_not_taken_for_it(f
     # The same inode, but written: both times of the file are those of the writing.
     unfinished.rename(folder / "a.fits")
     status = (folder / "a.fits").stat()
-    incoming._unfinished = {(status.st_dev, status.st_ino)}
+    incoming._other_inodes = {(status.st_dev, status.st_ino)}
     os.utime(folder / "a.fits", ns=(status.st_ctime_ns + 10**9,) * 2)
     assert incoming.scan(1.0) == []
 

@@ -62,5 +62,5 @@ def test_cutout_at_the_edge_has_no_value_beyond_it(image, tmp_path):
 
 def test_folder_that_cannot_be_written_is_a_reason_that_may_pass(image, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(TransientError, match="pixels cannot be kept"):
+    with pytest.raises(TransientError, match="cannot write the pixels to keep"):
         keep_image(image, tmp_path / "file" / "image.fits")

@@ -75,7 +75,9 @@ def test_images_follow_each_other(header):
 
 
 def test_what_is_no_frame_is_told_with_what_came():
-    with pytest.raises(ImageError, match="not the beginning of an image: 474554202f204854"):
+    with pytest.raises(
+        ImageError, match="not the beginning of an image: expected .*, got 474554202f204854"
+    ):
         read(b"GET / HTTP/1.1\r\n".ljust(HEAD_LENGTH))
 
 
@@ -86,11 +88,11 @@ def test_a_stream_that_ends_within_an_image_is_told(header):
 
 def test_pixels_that_do_not_fit_their_header_are_refused(header):
     header["NAXIS1"] = NX + 1
-    with pytest.raises(ImageError, match="6 pixels came, for NAXIS1 = 4 and NAXIS2 = 2"):
+    with pytest.raises(ImageError, match="received 6 pixels for NAXIS1 = 4 and NAXIS2 = 2"):
         read(write_frame(header, PIXELS))
 
 
 def test_a_stream_out_of_step_asks_for_no_memory():
     head = struct.pack("=QII", MAGIC, 80, 1 << 31 | 1).ljust(HEAD_LENGTH, b"\0")
-    with pytest.raises(ImageError, match="cannot be right"):
+    with pytest.raises(ImageError, match="a frame has at most"):
         read(head)

@@ -50,8 +50,8 @@ class PersistenceConfig(Settings):
     """Bandwidth, in Hz, of every image when images are assigned to frequency bands; it replaces the bandwidth of the
     header. 0 uses the bandwidth of the header."""
     band_tolerance: NotNegative = 0.0
-    """Largest gap, in Hz, between the frequency interval of an image and a band that the image still belongs to. A
-    larger value makes fewer bands; 0 requires the intervals to overlap."""
+    """Gap, in Hz, between the frequency interval of an image and a band, below which the image still belongs to the
+    band. A larger value makes fewer bands; 0 requires the intervals to overlap."""
     timestep_tolerance: NotNegative = 0.0
     """Largest difference, in s, between the start times of an image and of the first image of its timestep. A larger
     value makes fewer timesteps; 0 requires equal start times."""

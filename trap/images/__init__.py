@@ -1,1 +1,1 @@
-"""Images of the sky: pixels, headers, beams, regions and bands, and a simulator of all of them."""
+"""Images of the sky: their files, headers, pixels, beams, sky regions and frequency bands."""

@@ -1,7 +1,7 @@
-"""Frequency bands: which images share a light curve.
+"""Frequency bands: the images of a band share light curves.
 
-A band is made by the first image that fits into no other, and is never widened afterwards, so
-that the same images in the same order always make the same bands.
+An image that fits into no band creates one. A band is never widened afterwards, so that the same
+images in the same order always create the same bands.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ __all__ = ["Band", "band_of", "find_band"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """An interval of frequency.
+    """A frequency interval.
 
     Parameters
     ----------
     freq_central, freq_low, freq_high
-        Hz — centre and limits.
+        Hz — centre, lower and upper limit.
 
     Raises
     ------
     ValueError
-        If the three are not in order.
+        If the three are not in ascending order.
     """
 
     freq_central: float
@@ -41,14 +41,14 @@ class Band:
 
 
 def band_of(freq_eff: float, freq_bw: float, *, bandwidth_max: float = 0.0) -> Band:
-    """Make the band of one image.
+    """Return the frequency interval of one image.
 
     Parameters
     ----------
     freq_eff, freq_bw
-        Hz — frequency and bandwidth of the image.
+        Hz — central frequency and bandwidth of the image.
     bandwidth_max
-        Hz — replaces the bandwidth of the image where it is not zero.
+        Hz — bandwidth to use instead; 0 uses ``freq_bw``.
     """
     half_width = (bandwidth_max or freq_bw) / 2
     return Band(freq_central=freq_eff, freq_low=freq_eff - half_width, freq_high=freq_eff + half_width)
@@ -57,27 +57,27 @@ def band_of(freq_eff: float, freq_bw: float, *, bandwidth_max: float = 0.0) -> B
 def find_band(bands: Sequence[Band], candidate: Band, tolerance: float = 0.0) -> int | None:
     """Find the first band that a candidate belongs to.
 
-    It belongs to a band that it overlaps, as in TraP, or that it misses by less than the tolerance.
-    Bands that only touch are different ones, unless they are equal (which matters at zero width).
+    It belongs to a band if the two overlap, as in TraP, or if the gap between them is smaller than
+    the tolerance. Bands that only touch are different, unless they are equal (as zero widths may be).
 
     Parameters
     ----------
     bands
-        The bands known so far, in the order they were made.
+        Existing bands, in the order of their creation.
     candidate
         The band of a new image.
     tolerance
-        Hz — gap between two intervals that still makes them one band.
+        Hz — gap between two intervals at or above which they are different bands.
 
     Returns
     -------
     int or None
-        Index into ``bands``; None where the candidate is a new band.
+        Index into ``bands``; None if the candidate is a new band.
     """
     matches = (i for i, band in enumerate(bands) if band == candidate or _overlap(band, candidate) > -tolerance)
     return next(matches, None)
 
 
 def _overlap(first: Band, second: Band) -> float:
-    """Width in Hz of what two bands share; negative: the gap between them."""
+    """Return the width in Hz of the overlap of two bands; a negative width is the gap between them."""
     return min(first.freq_high, second.freq_high) - max(first.freq_low, second.freq_low)

@@ -1,4 +1,4 @@
-"""The restoring beam: the shape that a point source has in an image."""
+"""The restoring beam: the shape of a point source in an image."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 __all__ = ["Beam"]
 
 _FOUR_LN2 = 4 * math.log(2)
-NARROWEST, WIDEST = 1e-12, 180.0
-"""deg — a few nanoarcsec, which no baseline has, and half the sky; their squares are still numbers."""
+MIN_WIDTH, MAX_WIDTH = 1e-12, 180.0
+"""deg — a few nanoarcsec, narrower than any baseline gives, and half the sky; the squares of both are finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,8 @@ class Beam:
     Raises
     ------
     ValueError
-        If an axis is not positive and finite, or of a width that no telescope has; or the minor one is the longer.
+        If a value is not finite, an axis is not within the widths of any telescope, or the minor axis is the longer
+        one.
     """
 
     bmaj: float
@@ -40,18 +41,18 @@ class Beam:
         if self.bmin <= 0:
             msg = f"beam must have a positive width, got bmin {self.bmin} deg"
             raise ValueError(msg)
-        if self.bmin < NARROWEST or self.bmaj > WIDEST:
-            msg = f"no beam is that wide: bmaj {self.bmaj}, bmin {self.bmin} deg"
+        if self.bmin < MIN_WIDTH or self.bmaj > MAX_WIDTH:
+            msg = f"beam must be {MIN_WIDTH:g} to {MAX_WIDTH:g} deg wide, got bmaj {self.bmaj}, bmin {self.bmin} deg"
             raise ValueError(msg)
         if self.bmin > self.bmaj:
             msg = f"bmin {self.bmin} deg is larger than bmaj {self.bmaj} deg"
             raise ValueError(msg)
 
     def semi_axes_pixels(self, deltax: float, deltay: float) -> tuple[float, float, float]:
-        """Semi-axes at half maximum in pixels, and the position angle, by TraP's formula.
+        """Compute the semi-axes at half maximum in pixels, and the position angle, by TraP's formula.
 
-        The lengths of the two axes as seen through the pixel grid; exact for square pixels. For a
-        fit use :meth:`quadratic_form`, which is exact for any.
+        Each axis is converted along its own direction, which is exact for square pixels only. Fits use
+        :meth:`quadratic_form`, which is exact for any pixels.
 
         Parameters
         ----------
@@ -71,11 +72,10 @@ class Beam:
         return semimajor, semiminor, math.radians(self.bpa)
 
     def quadratic_form(self, deltax: float, deltay: float) -> tuple[float, float, float]:
-        """Coefficients of the beam's exponent in pixels.
+        """Compute the coefficients of the beam's exponent in pixels.
 
-        The beam at the offset (u, v) pixels from its centre is
-        exp(−½ (a u² + 2 b u v + c v²)); north is along y where ``deltay`` is positive, and east
-        along −x where ``deltax`` is negative.
+        The beam at the offset (u, v) pixels from its centre is exp(−½ (a u² + 2 b u v + c v²)). North is
+        along y if ``deltay`` is positive, and east is along −x if ``deltax`` is negative.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Beam:
         return a, b, c
 
     def area_pixels(self, deltax: float, deltay: float) -> float:
-        """Integral of the beam over the sky in pixels: what turns Jy/beam × pixels into Jy.
+        """Compute the integral of the beam in pixels; a sum over pixels in Jy/beam, divided by it, is in Jy.
 
         Parameters
         ----------

@@ -46,7 +46,7 @@ def read_image(source: str | Path | HDUList, settings: ReadingConfig = DEFAULT_R
         Path of a FITS file (which may be compressed by gzip or within FITS), of a CASA image table, or of a
         LOFAR HDF5 image; or the HDUs of a FITS file in memory, which are read at once.
     settings
-        HDU and plane to read, and values that replace those of the header.
+        HDU and plane to read, and values that override the header.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class Image:
     path
         Path of the image file or folder.
     settings
-        HDU and plane to read, and values that replace those of the header.
+        HDU and plane to read, and values that override the header.
 
     Notes
     -----

@@ -1,9 +1,9 @@
-"""Which images of a folder have come completely.
+"""Detection of complete images in a folder where images arrive.
 
-A file that is still being written looks like a torn image. Three signs say that it is whole: a marker
-``image.fits.done`` beside it, the name of an image that it got by being renamed, or a size and a
-time of change that have stayed as they are for a while. The folder is looked at again and again: file
-systems over a network do not tell of changes.
+A file that is still being written looks like a truncated image. Three signs mark it as complete: a marker
+file ``image.fits.done`` next to it, renaming to the name of an image, or a size and a time of change
+that have stayed the same for a while. The folder is scanned repeatedly, since network file systems do
+not report changes.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 __all__ = ["Arrival", "IncomingFolder"]
 
 MARKER = ".done"
+"""Suffix of the marker file of a complete image."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Arrival:
-    """An image that has come completely; written anew, it is another arrival.
+    """A complete image in a folder. If its file is written again, that is another arrival.
 
     Parameters
     ----------
     path
-        Absolute.
+        Absolute path.
     size
-        bytes
+        bytes — size of the file, or of all files of a folder.
     mtime_ns
-        Time of the last change, in ns since 1970.
+        ns since 1970 — time of the last change.
     """
 
     path: Path
@@ -44,18 +45,26 @@ class Arrival:
 
     @property
     def version(self) -> str:
-        """Tells one writing of a file from the next."""
+        """Size and time of change as text, which differ if the file is written again."""
         return f"{self.size}:{self.mtime_ns}"
 
     @classmethod
     def of_version(cls, path: Path, version: str) -> Self:
-        """Make the arrival whose :attr:`version` has been kept."""
+        """Create the arrival with a given :attr:`version`.
+
+        Parameters
+        ----------
+        path
+            Absolute path.
+        version
+            Text as in :attr:`version`.
+        """
         size, mtime_ns = map(int, version.split(":"))
         return cls(path, size, mtime_ns)
 
 
-class _Seen(NamedTuple):
-    """A file at one look: what changes when it is written, moved or replaced."""
+class _FileState(NamedTuple):
+    """The state of a file in one scan: values that change if it is written, moved or replaced."""
 
     size: int
     mtime_ns: int
@@ -65,130 +74,134 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class IncomingFolder:
-    """Tells, from one look to the next, which images of a folder and its subfolders have become complete.
+    """A folder that is scanned for images that have become complete since the previous scan.
 
     Parameters
     ----------
     folder
-        Where images arrive. What begins with a dot in it is not looked at.
+        Folder where images arrive, with its subfolders. Names that begin with a dot are ignored.
     patterns
-        Names of images, as in a shell.
+        Names of images, as shell patterns.
     settle_seconds
-        s — an image without other signs is complete when it has not changed for so long.
-        ``math.inf`` waits for a marker or a new name.
+        s — time without a change after which an image without other signs is complete.
+        ``math.inf`` waits for a marker file or for renaming.
 
     Raises
     ------
     ConfigError
-        If there is no such folder.
+        If the folder does not exist.
     """
 
     folder: Path
     patterns: Sequence[str] = ("*.fits",)
     settle_seconds: float = 5.0
-    _since: dict[Path, tuple[_Seen, float]] = field(default_factory=dict, init=False)
-    _told: set[Arrival] = field(default_factory=set, init=False)
-    _unfinished: set[tuple[int, int]] = field(default_factory=set, init=False)
+    _waiting: dict[Path, tuple[_FileState, float]] = field(default_factory=dict, init=False)
+    """Incomplete images: their state, and the time [s] since which it is the same."""
+    _reported: set[Arrival] = field(default_factory=set, init=False)
+    """Arrivals that were returned by a scan, or passed over."""
+    _other_inodes: set[tuple[int, int]] = field(default_factory=set, init=False)
+    """Files without the name of an image in the previous scan, which may be renamed to one."""
 
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
         if not self.folder.is_dir():
-            msg = f"there is no folder {self.folder} in which images could arrive"
+            msg = f"no folder {self.folder}: create the folder where images arrive, or name another"
             raise ConfigError(msg)
 
     @property
     def n_waiting(self) -> int:
-        """Images that were there at the last look, and not complete."""
-        return len(self._since)
+        """Number of images that were incomplete in the last scan."""
+        return len(self._waiting)
 
-    def pass_over(self, known: Iterable[Arrival]) -> None:
-        """Do not tell of images that are known already, nor wait for them."""
-        self._told.update(known)
+    def pass_over(self, arrivals: Iterable[Arrival]) -> None:
+        """Exclude images from the results of scans, such as images that are processed already."""
+        self._reported.update(arrivals)
 
     def scan(self, now: float) -> list[Arrival]:
-        """Look at the folder, and return the images that have become complete since the last look.
+        """Scan the folder, and return the images that have become complete since the last scan.
 
         Parameters
         ----------
         now
-            s — a clock that only goes forward, such as :func:`time.monotonic`; the clock of the file
-            system may be another.
+            s — time of a clock that only goes forward, such as :func:`time.monotonic`; it need not agree
+            with the clock of the file system.
 
         Returns
         -------
-        In order of their paths; each writing of a file once.
+        Arrivals in the order of their paths. A file that is written again arrives again.
         """
-        found = dict(_files(self.folder, self.patterns))
-        images = {path: seen for path, seen in found.items() if self._is_image(path)}
-        self._told = {told for told in self._told if told.path in images}
-        waiting: dict[Path, tuple[_Seen, float]] = {}
-        arrived: list[Arrival] = []
-        for path, seen in images.items():
-            arrival = Arrival(path, seen.size, seen.mtime_ns)
-            if arrival in self._told:
+        states = dict(_files(self.folder, self.patterns))
+        images = {path: state for path, state in states.items() if self._is_image(path)}
+        self._reported = {arrival for arrival in self._reported if arrival.path in images}
+        waiting: dict[Path, tuple[_FileState, float]] = {}
+        arrivals: list[Arrival] = []
+        for path, state in images.items():
+            arrival = Arrival(path, state.size, state.mtime_ns)
+            if arrival in self._reported:
                 continue
-            before, since = self._since.get(path, (seen, now))
-            since = since if before == seen else now
-            if now - since >= self.settle_seconds or _is_marked(path, seen, found) or self._is_renamed(seen):
-                self._told.add(arrival)
-                arrived.append(arrival)
+            previous, since = self._waiting.get(path, (state, now))
+            since = since if previous == state else now
+            is_settled = now - since >= self.settle_seconds
+            if is_settled or _is_marked(path, state, states) or self._is_renamed(state):
+                self._reported.add(arrival)
+                arrivals.append(arrival)
             else:
-                waiting[path] = seen, since
-        self._since = waiting
-        self._unfinished = {seen.inode for path, seen in found.items() if path not in images}
-        return sorted(arrived)
+                waiting[path] = state, since
+        self._waiting = waiting
+        self._other_inodes = {state.inode for path, state in states.items() if path not in images}
+        return sorted(arrivals)
 
     def _is_image(self, path: Path) -> bool:
         return not path.name.startswith(".") and _matches(path.name, self.patterns)
 
-    def _is_renamed(self, seen: _Seen) -> bool:
-        """Tell whether a file had another name at the last look.
+    def _is_renamed(self, state: _FileState) -> bool:
+        """Return whether a file had another name in the last scan.
 
-        Its number alone does not tell: that of a deleted file is given to the next one. But writing
-        sets both times of a file, while renaming it sets only that of its entry.
+        Its inode alone does not prove this, since the inode of a deleted file is reused. But writing sets
+        both times of a file, and renaming sets only the time of its entry.
         """
-        return seen.inode in self._unfinished and seen.ctime_ns > seen.mtime_ns
+        return state.inode in self._other_inodes and state.ctime_ns > state.mtime_ns
 
 
-def _is_marked(path: Path, seen: _Seen, found: dict[Path, _Seen]) -> bool:
-    """Tell whether a marker was set after the last change of an image."""
+def _is_marked(path: Path, state: _FileState, states: dict[Path, _FileState]) -> bool:
+    """Return whether a marker file was written after the last change of an image."""
     markers = (path.with_name(path.name + MARKER), path.with_suffix(MARKER))
-    return any(marker in found and found[marker].mtime_ns >= seen.mtime_ns for marker in markers)
+    return any(marker in states and states[marker].mtime_ns >= state.mtime_ns for marker in markers)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _files(folder: Path, patterns: Sequence[str]) -> Iterator[tuple[Path, _Seen]]:
+def _files(folder: Path, patterns: Sequence[str]) -> Iterator[tuple[Path, _FileState]]:
     """List all files of a folder and its subfolders; a folder with the name of an image is one image."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
-        return  # gone since its parent was listed
+        return  # deleted since its parent was listed
     for entry in entries:
         path = Path(entry.path)
         try:
             if not entry.is_dir():
-                yield path, _seen(entry.stat())
+                yield path, _state(entry.stat())
             elif _matches(entry.name, patterns):
-                yield path, _seen_whole(path)
+                yield path, _folder_state(path)
             elif not entry.name.startswith("."):
                 yield from _files(path, patterns)
         except FileNotFoundError:
             continue
 
 
-def _seen(status: os.stat_result) -> _Seen:
-    return _Seen(status.st_size, status.st_mtime_ns, status.st_ctime_ns, (status.st_dev, status.st_ino))
+def _state(status: os.stat_result) -> _FileState:
+    return _FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns, (status.st_dev, status.st_ino))
 
 
-def _seen_whole(folder: Path) -> _Seen:
-    """Take a folder as one file: the sum of the sizes in it, and the latest of the times."""
-    parts = [_seen((Path(root) / name).stat()) for root, _, names in os.walk(folder) for name in (".", *names)]
-    return _Seen(
+def _folder_state(folder: Path) -> _FileState:
+    """Return the state of a folder that is one image: the sum of the sizes in it, and the latest of the times."""
+    parts = [_state((Path(root) / name).stat()) for root, _, names in os.walk(folder) for name in (".", *names)]
+    return _FileState(
         size=sum(part.size for part in parts),
         mtime_ns=max(part.mtime_ns for part in parts),
         ctime_ns=max(part.ctime_ns for part in parts),
-        inode=_seen(folder.stat()).inode,
+        inode=_state(folder.stat()).inode,
     )

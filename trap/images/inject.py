@@ -1,4 +1,4 @@
-"""What a header lacks, written into it: TraP's metadata injection, for FITS files and LOFAR's CASA tables."""
+"""Injection of missing metadata into headers, as TraP does it, for FITS files and LOFAR's CASA tables."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ KEYWORDS: dict[str, tuple[str, type]] = {
     "itrf_position_y": ("ITRFPOSY", float),
     "itrf_position_z": ("ITRFPOSZ", float),
 }
-"""TraP's names, the keywords of FITS, and what they hold; angles in deg, frequencies in Hz, times in s."""
+"""TraP's names, FITS keywords and types of the values; angles in deg, frequencies in Hz, times in s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A keyword that an injection changes; ``before`` is None where the header lacked it."""
+    """A keyword that an injection changes; ``before`` is None if the header lacks the keyword."""
 
     keyword: str
     before: Any
@@ -54,24 +54,24 @@ class Change:
 
 
 def check_values(values: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """Turn what is to be injected into keywords and their values.
+    """Convert values to inject to FITS keywords and values of the right types.
 
     Parameters
     ----------
     values
-        By TraP's names.
+        Values by TraP's names, see :data:`KEYWORDS`.
     source
-        Where they are from, for messages.
+        Origin of the values, such as the path of a file, for messages.
 
     Raises
     ------
     ConfigError
-        If a name is unknown or a value is of the wrong kind.
+        If a name is unknown, a value has the wrong type, or there are no values.
     """
     cards: dict[str, Any] = {}
     for name, value in values.items():
         if name not in KEYWORDS:
-            msg = f"{source}: there is nothing called {name!r} to inject; known are {', '.join(KEYWORDS)}"
+            msg = f"{source}: cannot inject {name!r}; possible are {', '.join(KEYWORDS)}"
             raise ConfigError(msg)
         keyword, kind = KEYWORDS[name]
         try:
@@ -80,7 +80,7 @@ def check_values(values: Mapping[str, Any], source: str) -> dict[str, Any]:
             msg = f"{source}: {name} must be {kind.__name__}, got {value!r}"
             raise ConfigError(msg) from error
     if not cards:
-        msg = f"{source}: nothing to inject"
+        msg = f"{source}: no values to inject; possible are {', '.join(KEYWORDS)}"
         raise ConfigError(msg)
     return cards
 
@@ -88,24 +88,24 @@ def check_values(values: Mapping[str, Any], source: str) -> dict[str, Any]:
 def inject(
     path: Path, cards: Mapping[str, Any], *, target: Path | None, replace: bool, settings: ReadingConfig
 ) -> list[Change]:
-    """Write keywords into an image, or a copy of it.
+    """Write keywords into an image, or into a copy of it.
 
     Parameters
     ----------
     path
-        The image.
+        Path of the image.
     cards
         Keywords and values.
     target
-        Where the changed image goes, which may be the image itself; None only says what would change.
+        Path of the changed image, which may be the image itself; None writes nothing, and returns the changes.
     replace
-        Whether keywords that the header has are changed too; else they stay.
+        Whether the values of existing keywords are replaced; if false, they stay.
     settings
-        Which unit of a FITS file is meant.
+        Settings of reading, which select the HDU of a FITS file.
 
     Returns
     -------
-    What was changed, or would be.
+    The changes, written or not.
 
     Raises
     ------
@@ -122,18 +122,19 @@ def inject(
 def _inject_fits(
     path: Path, cards: Mapping[str, Any], *, target: Path | None, replace: bool, settings: ReadingConfig
 ) -> list[Change]:
+    """Write keywords into the header of a FITS file, without touching its pixels."""
     with warnings.catch_warnings():
-        # Cards that break the letter of the standard are the image's own, and put right on writing.
+        # Small violations of the standard come from the image, and are corrected on writing.
         warnings.simplefilter("ignore", AstropyUserWarning)
         with reading(path):
-            # A compressed image stays as it is: taking it out and in again would change its pixels.
+            # A compressed image is not unpacked: compressing it again would change its pixels.
             hdus = fits.open(path, memmap=False, do_not_scale_image_data=True, disable_image_compression=True)
         with hdus:
             header = _header(hdus, str(path), settings)
             changes = _changes(header, cards, replace=replace)
             if target is not None:
                 header.update({change.keyword: change.after for change in changes})
-                # Beside the target first, so that at no time there is half a file.
+                # Written under another name and renamed, so that the target is never incomplete.
                 partial = target.with_name(f".{target.name}.partial{target.suffix}")
                 hdus.writeto(partial, output_verify="silentfix", overwrite=True)
     if target is not None:
@@ -142,21 +143,22 @@ def _inject_fits(
 
 
 def _header(hdus: fits.HDUList, url: str, settings: ReadingConfig) -> fits.Header:
-    """Header of the image; of a compressed one that of the table that it is in."""
+    """Return the header of the image; for a compressed image, the header of the table that holds it."""
     compressed = [hdu for hdu in hdus if hdu.header.get("ZIMAGE") is True]
-    named = [hdu for hdu in compressed if settings.hdu.upper() in ("", str(hdu.name).upper())]
-    return named[0].header if named else find_image(hdus, url, settings).header
+    selected = [hdu for hdu in compressed if settings.hdu.upper() in ("", str(hdu.name).upper())]
+    return selected[0].header if selected else find_image(hdus, url, settings).header
 
 
 def _changes(header: fits.Header, cards: Mapping[str, Any], *, replace: bool) -> list[Change]:
+    """List the cards that differ from the header; existing ones only if they may be replaced."""
     changes = (Change(keyword, header.get(keyword), value) for keyword, value in cards.items())
     return [change for change in changes if change.before is None or (replace and change.before != change.after)]
 
 
 def _inject_casa(path: Path, cards: Mapping[str, Any], *, target: Path | None) -> list[Change]:
-    """Set the duration of a LOFAR table, which is all that can be: the end of its first part."""
+    """Set the duration of a LOFAR table, by the end of its first part; other values cannot be set."""
     if set(cards) != {"TAU_TIME"}:
-        msg = f"of a CASA table only tau_time can be injected, got {', '.join(cards)}"
+        msg = f"only tau_time can be injected into a CASA table, got {', '.join(cards)}"
         raise ImageError(msg, str(path))
     try:
         from casacore.tables import table  # noqa: PLC0415 (optional)
@@ -168,7 +170,7 @@ def _inject_casa(path: Path, cards: Mapping[str, Any], *, target: Path | None) -
     with reading(path):
         place = (path if target is None else target) / "LOFAR_ORIGIN"
         if not place.exists():
-            raise ImageError("the CASA table has no LOFAR_ORIGIN, which tau_time is kept in", str(path))
+            raise ImageError("the CASA table has no LOFAR_ORIGIN, where tau_time is stored", str(path))
         with table(os.fspath(place), readonly=target is None, ack=False) as origin:
             start, end = float(origin.getcell("START", 0)), float(origin.getcell("END", 0))
             if target is not None:

@@ -1,7 +1,7 @@
-"""Pixels kept beside a database, as FITS files that any program can read: whole images, or cut-outs of them.
+"""Pixels kept next to a database, as FITS files: whole images, or cut-outs of them.
 
-A file is called after the content of the image, so that writing it again changes nothing, and it is there whole or not
-at all. What cannot be written for a reason that may pass is tried again with its timestep.
+The name of a file is made from the content of the image, so that writing it again changes nothing. Files are written
+under another name and renamed, so that no file is ever incomplete. If writing fails, the timestep is retried.
 """
 
 from __future__ import annotations
@@ -29,11 +29,19 @@ __all__ = ["cut_out", "keep_cutouts", "keep_image", "read_cutout"]
 
 CUTOUT_BEAMS = 12
 """Width of a cut-out, in beam major axes: room for a source and its neighbours."""
-LEAST_PIXELS = 16
+MIN_PIXELS = 16
+"""Smallest width of a cut-out, in pixels."""
 
 
 def keep_image(image: Image, path: Path) -> None:
     """Write all pixels [Jy/beam] of an image, with its projection and beam.
+
+    Parameters
+    ----------
+    image
+        The image.
+    path
+        File to write; its folder is created, and an existing file is replaced.
 
     Raises
     ------
@@ -44,12 +52,16 @@ def keep_image(image: Image, path: Path) -> None:
 
 
 def keep_cutouts(image: Image, path: Path, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> None:
-    """Write the pixels [Jy/beam] around positions of an image, an extension for each.
+    """Write the pixels [Jy/beam] around positions in an image, each in its own extension.
 
     Parameters
     ----------
+    image
+        The image.
+    path
+        File to write; its folder is created, and an existing file is replaced.
     ra, dec
-        (n,) deg — those that are not on the image are left out.
+        (n,) deg — positions; positions outside the image are left out.
 
     Raises
     ------
@@ -68,38 +80,58 @@ def keep_cutouts(image: Image, path: Path, ra: NDArray[np.float64], dec: NDArray
 
 
 def read_cutout(path: Path, ra: float, dec: float, *, size: int | None = None) -> NDArray[np.float32] | None:
-    """Read the pixels around a position from a file that was kept, of either kind.
+    """Read the pixels around a position from a kept file, with a whole image or with cut-outs.
 
     Parameters
     ----------
+    path
+        Kept file.
     ra, dec
-        deg
+        deg — position.
     size
-        Width and height [pix]; by default that of kept cut-outs.
+        pixel — width and height; None uses the size of kept cut-outs.
 
     Returns
     -------
-    (size, size) Jy/beam — NaN beyond the image; None where the file does not show the position.
+    (size, size) Jy/beam
+        NaN outside the image; None if the file is missing or does not show the position.
     """
     try:
         with fits.open(path) as hdus:
-            shown = [hdu for hdu in hdus if hdu.data is not None]
             parts = [
                 cut_out(hdu.data, celestial_wcs(hdu.header), ra, dec, size=size or int(hdu.header["CUTOUT"]))
-                for hdu in shown
+                for hdu in hdus
+                if hdu.data is not None
             ]
     except (OSError, KeyError):
         return None
     inside = [part for part in parts if part is not None]
     if not inside:
         return None
-    # Cut-outs of near sources overlap: the one with most of its pixels shows the position best.
+    # Cut-outs of close sources overlap: the part with the most pixels shows the position best.
     best: NDArray[np.float32] = max(inside, key=lambda part: int(np.isfinite(part.data).sum())).data
     return best
 
 
 def cut_out(pixels: NDArray[np.float32], wcs: WCS, ra: float, dec: float, *, size: int) -> Cutout2D | None:
-    """Cut the pixels around a position [deg] out of an image; None where that lies beyond it."""
+    """Cut the pixels around a position out of an image.
+
+    Parameters
+    ----------
+    pixels
+        (ny, nx) — pixels of the image.
+    wcs
+        Celestial projection of the pixels.
+    ra, dec
+        deg — position.
+    size
+        pixel — width and height.
+
+    Returns
+    -------
+    (size, size) with its projection
+        NaN outside the image; None if the position is not on the image.
+    """
     x, y = (float(value) for value in wcs.all_world2pix(ra, dec, 0))
     ny, nx = pixels.shape
     if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5):
@@ -111,12 +143,14 @@ def cut_out(pixels: NDArray[np.float32], wcs: WCS, ra: float, dec: float, *, siz
 
 
 def _cutout_pixels(image: Image) -> int:
+    """Return the width and height of the cut-outs of an image, in pixels."""
     metadata = image.metadata
     bmaj = 0.0 if metadata.beam is None else metadata.beam.bmaj
-    return max(LEAST_PIXELS, int(np.ceil(CUTOUT_BEAMS * bmaj / abs(metadata.deltay))))
+    return max(MIN_PIXELS, int(np.ceil(CUTOUT_BEAMS * bmaj / abs(metadata.deltay))))
 
 
 def _header(image: Image, wcs: WCS) -> fits.Header:
+    """Create the header of kept pixels: projection, frequency, start, beam, and size of the cut-outs."""
     header = wcs.to_header()
     header["BUNIT"] = "JY/BEAM"
     header["RESTFRQ"] = image.metadata.freq_eff
@@ -129,6 +163,7 @@ def _header(image: Image, wcs: WCS) -> fits.Header:
 
 
 def _write(path: Path, hdus: Sequence[fits.PrimaryHDU | fits.ImageHDU]) -> None:
+    """Write HDUs to a file, by way of a partial file that is renamed when it is complete."""
     part = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,5 +172,5 @@ def _write(path: Path, hdus: Sequence[fits.PrimaryHDU | fits.ImageHDU]) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        msg = f"{path}: pixels cannot be kept: {error}"
+        msg = f"{path}: cannot write the pixels to keep: {error}"
         raise TransientError(msg) from error

@@ -1,4 +1,4 @@
-"""What the pipeline knows of an image before it looks at the pixels."""
+"""Metadata of an image: all that is read from its header."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["ImageMetadata", "LofarStations"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LofarStations:
-    """Which LOFAR stations and subbands an image was made of: what its theoretical noise depends on.
+    """LOFAR stations and subbands of an image, which determine its theoretical noise.
 
     Parameters
     ----------
     antenna_set
-        Such as ``HBA_DUAL`` or ``LBA_INNER``.
+        Name of the antenna set, such as ``HBA_DUAL`` or ``LBA_INNER``.
     ncore, nremote, nintl
-        Number of core, remote and international stations.
+        Numbers of core, remote and international stations.
     subbands
         Number of subbands.
     subbandwidth
-        Hz — width of each.
+        Hz — width of a subband.
     """
 
     antenna_set: str
@@ -42,24 +42,24 @@ class LofarStations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageMetadata:
-    """When, where and how an image was taken.
+    """Time, pointing, frequency and geometry of an image.
 
     Parameters
     ----------
     url
-        Where the image is.
+        Path of the image, or its name if it is in memory.
     taustart_ts
-        Start of the observation, UTC, with its time zone.
+        Start of the observation, in UTC; it must have a time zone.
     tau_time
-        s — duration of the observation; 0 where it is not known.
+        s — duration of the observation; 0 if it is unknown.
     freq_eff, freq_bw
-        Hz — frequency and bandwidth.
+        Hz — central frequency and bandwidth.
     stokes
         FITS code of the Stokes parameter; 1 is I.
     telescope
         Name of the telescope; may be empty.
     beam
-        Restoring beam; None where the image has none that can be used.
+        Restoring beam; None if the header has no usable beam.
     centre_ra, centre_dec
         deg — position of the middle of the image, ICRS; the right ascension in [0, 360).
     deltax, deltay
@@ -68,9 +68,9 @@ class ImageMetadata:
     nx, ny
         Number of columns and of rows.
     unit
-        Unit of the pixels as the file states it; may be empty.
+        Unit of the pixels in the file; may be empty.
     lofar
-        Stations, of a LOFAR image that names them.
+        Stations of a LOFAR image whose header names them; otherwise None.
     """
 
     url: str
@@ -96,18 +96,18 @@ class ImageMetadata:
             raise ValueError(msg)
 
     def sky_region(self, extraction_radius_pix: float) -> SkyRegion:
-        """Region of the sky in which this image is searched.
+        """Return the region of the sky where the image is searched.
 
         Parameters
         ----------
         extraction_radius_pix
-            Radius around the middle, in pixels along x; 0 takes the whole image.
+            pixel — radius around the middle, measured along x; 0 uses the distance to the corners.
         """
         radius = extraction_radius_pix * abs(self.deltax) if extraction_radius_pix else self._corner_distance()
         return SkyRegion(centre_ra=self.centre_ra, centre_dec=self.centre_dec, xtr_radius=radius)
 
     def _corner_distance(self) -> float:
-        """Distance in deg from the middle to a corner, where the pixels end."""
+        """Return the distance in deg from the middle to a corner."""
         chord = math.radians(math.hypot(self.nx * self.deltax, self.ny * self.deltay) / 2)
-        # Orthographic, as synthesis images are; the common projections reach no further than that.
+        # For an orthographic projection, as synthesis images have; other common projections reach less far.
         return math.degrees(math.asin(chord)) if chord < 1 else 90.0

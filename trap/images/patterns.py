@@ -1,4 +1,4 @@
-"""Which files a user means by the paths and patterns that were given."""
+"""Expansion of paths and glob patterns to the files that they match."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ __all__ = ["expand_patterns"]
 
 
 def expand_patterns(patterns: Sequence[str]) -> list[str]:
-    """Turn paths and glob patterns into absolute paths, each once, in the order given.
+    """Expand paths and glob patterns to absolute paths, without repetitions, in the order of the patterns.
 
-    What exists as it is written is a path, even with a ``[`` in it, as the shell passes on names it has matched.
+    A pattern that is also the name of an existing file is taken as a path, as names with a ``[`` may be when a
+    shell has expanded them.
 
     Raises
     ------
     ConfigError
-        If there are none, or a pattern matches nothing.
+        If there are no patterns, or a pattern matches nothing.
     """
     paths: dict[str, None] = {}
     for pattern in patterns:

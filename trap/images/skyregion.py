@@ -1,4 +1,4 @@
-"""The piece of sky that an image is searched in: a circle around its centre."""
+"""The sky region of an image: the circle around its centre that is searched for sources."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SkyRegion:
     Raises
     ------
     ValueError
-        If the centre is not on the sky or the radius is not positive.
+        If the centre is not on the sky, or the radius is not positive and finite.
     """
 
     centre_ra: float
@@ -38,14 +38,14 @@ class SkyRegion:
 
     def __post_init__(self) -> None:
         if not (0 <= self.centre_ra < 360 and -90 <= self.centre_dec <= 90):
-            msg = f"no such centre on the sky: RA {self.centre_ra}, Dec {self.centre_dec} deg"
+            msg = f"centre must be on the sky, got RA {self.centre_ra}, Dec {self.centre_dec} deg"
             raise ValueError(msg)
         if not (self.xtr_radius > 0 and math.isfinite(self.xtr_radius)):
-            msg = f"radius must be positive, got {self.xtr_radius} deg"
+            msg = f"radius must be positive and finite, got {self.xtr_radius} deg"
             raise ValueError(msg)
 
     def covers(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
-        """Whether positions lie strictly inside the circle.
+        """Return whether positions lie strictly inside the circle.
 
         Parameters
         ----------
