@@ -77,8 +77,8 @@ def test_first_plane_of_a_cube_is_taken_where_none_is_named(tmp_path):
         (ReadingConfig(channel=3), "no channel 3 in the file, which holds 3"),
         (ReadingConfig(stokes="V"), "no Stokes V in the file, which holds Q, I"),
         (ReadingConfig(stokes="parsnip"), "no Stokes parsnip in the file"),
-        (ReadingConfig(hdu="SCI"), "no unit 'SCI' in the file, which holds PRIMARY"),
-        (ReadingConfig(hdu="7"), "no unit '7' in the file"),
+        (ReadingConfig(hdu="SCI"), "no HDU 'SCI' in the file, which holds PRIMARY"),
+        (ReadingConfig(hdu="7"), "no HDU '7' in the file"),
     ],
 )
 def test_plane_that_is_not_there_is_refused(tmp_path, settings, message):
@@ -103,7 +103,7 @@ def test_what_is_given_takes_the_place_of_the_header(tmp_path):
 
 def test_folder_that_is_no_image_is_refused(tmp_path):
     (tmp_path / "empty.image").mkdir()
-    with pytest.raises(UnreadableImageError, match=r"empty\.image: a folder, and no CASA image"):
+    with pytest.raises(UnreadableImageError, match=r"empty\.image: a folder without a CASA image"):
         _ = read_image(tmp_path / "empty.image").metadata
 
 
@@ -111,7 +111,7 @@ def test_table_that_is_no_image_is_refused(tmp_path):
     from casacore.tables import makescacoldesc, maketabdesc, table  # noqa: PLC0415
 
     table(str(tmp_path / "other.table"), maketabdesc([makescacoldesc("a", 1.0)]), nrow=1, ack=False).close()
-    with pytest.raises(UnreadableImageError, match="a CASA table, but no image"):
+    with pytest.raises(UnreadableImageError, match="a CASA table without an image"):
         _ = read_image(tmp_path / "other.table").metadata
 
 

@@ -75,9 +75,7 @@ def test_images_follow_each_other(header):
 
 
 def test_what_is_no_frame_is_told_with_what_came():
-    with pytest.raises(
-        ImageError, match="not the beginning of an image: expected .*, got 474554202f204854"
-    ):
+    with pytest.raises(ImageError, match="not the beginning of an image: expected .*, got 474554202f204854"):
         read(b"GET / HTTP/1.1\r\n".ljust(HEAD_LENGTH))
 
 

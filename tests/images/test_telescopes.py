@@ -130,7 +130,7 @@ TABLES = {
 
 
 def test_attributes_become_the_keywords_of_lofars_fits_images():
-    cards = dict(lofar_cards(TABLES))
+    cards = lofar_cards(TABLES)
     # 4.84e9 s after the zero of MJD, which is Unix time + 3 506 716 800 s.
     assert cards["DATE-OBS"] == "2012-04-01T12:26:40"
     del cards["DATE-OBS"]
@@ -148,12 +148,12 @@ def test_attributes_become_the_keywords_of_lofars_fits_images():
 
 def test_attributes_that_differ_between_subbands_are_refused():
     tables = TABLES | {"LOFAR_ORIGIN": {"NUM_CHAN": [8, 9]}}
-    with pytest.raises(ValueError, match="NUM_CHAN must be the same for the whole image, got 8, 9"):
-        dict(lofar_cards(tables))
+    with pytest.raises(ImageError, match="NUM_CHAN must be the same for the whole image, got 8, 9"):
+        lofar_cards(tables)
 
 
 def test_tables_without_attributes_give_nothing():
-    assert dict(lofar_cards({})) == {}
+    assert lofar_cards({}) == {}
 
 
 # Files by other people

@@ -1,4 +1,4 @@
-"""Which kind of file holds an image, told by what it is and not by its name."""
+"""Formats of image files, recognised by their content and not by their names."""
 
 from __future__ import annotations
 
@@ -21,32 +21,68 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 class Format(Protocol):
-    """What a module that reads one kind of file offers."""
+    """The functions of a module that reads one format."""
 
     def read_header(self, path: Path, settings: ReadingConfig) -> Header:
-        """Header of the image, of which the first two axes are those of the sky; no pixel is read."""
+        """Read the header of the image, without its pixels.
+
+        Parameters
+        ----------
+        path
+            Path of the image.
+        settings
+            Settings of reading, which select the image and its plane.
+
+        Returns
+        -------
+        A header whose first two axes are longitude and latitude.
+        """
 
     def map_plane(self, path: Path, settings: ReadingConfig) -> NDArray[Any] | None:
-        """(ny, nx) — the pixels, mapped; None where they must be computed."""
+        """Map the pixels of the selected plane into memory.
+
+        Parameters
+        ----------
+        path
+            Path of the image.
+        settings
+            Settings of reading, which select the image and its plane.
+
+        Returns
+        -------
+        (ny, nx) or None
+            None if the pixels must be decompressed, scaled or put together.
+        """
 
     def read_plane(self, path: Path, settings: ReadingConfig) -> NDArray[Any]:
-        """(ny, nx) — the pixels; NaN where there is no value."""
+        """Read the pixels of the selected plane.
+
+        Parameters
+        ----------
+        path
+            Path of the image.
+        settings
+            Settings of reading, which select the image and its plane.
+
+        Returns
+        -------
+        (ny, nx)
+            NaN marks a pixel without a value.
+        """
 
     def hash_content(self, path: Path) -> str:
-        """Hash of everything that belongs to the image."""
+        """Hash the bytes of all files of the image."""
 
 
 def format_of(path: Path) -> Format:
-    """Find what reads a file.
+    """Return the module that reads the format of a file or folder.
 
     Raises
     ------
     UnreadableImageError
-        If there is nothing to read, or it is neither a file nor a folder.
-    ImageError
-        If what reads such files is not installed.
+        If the path does not exist, or is neither a file nor a folder.
     """
-    # The two others need libraries that take a while to import, or are not there.
+    # Imported here, since h5py takes a while to import, and these formats are rare.
     if is_folder(path):
         from trap.images.formats import casa  # noqa: PLC0415
 

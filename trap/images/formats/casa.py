@@ -1,4 +1,4 @@
-"""CASA image tables, LOFAR's among them, by python-casacore: an optional dependency."""
+"""CASA image tables, including LOFAR's, read by python-casacore, which is an optional dependency."""
 
 from __future__ import annotations
 
@@ -29,12 +29,19 @@ _LOCK = "table.lock"
 
 
 def read_header(path: Path, settings: ReadingConfig) -> Header:
-    """Read what a CASA image says of itself, as a FITS header; no pixel is read.
+    """Read the metadata of a CASA image as a FITS header, without its pixels.
+
+    Parameters
+    ----------
+    path
+        Folder of the table.
+    settings
+        Settings of reading, which select the plane.
 
     Raises
     ------
     UnreadableImageError
-        If the folder is no CASA image.
+        If the folder is not a CASA image.
     ImageError
         If python-casacore is not installed, or the coordinates cannot be used.
     """
@@ -43,11 +50,19 @@ def read_header(path: Path, settings: ReadingConfig) -> Header:
 
 
 def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
-    """Read a plane of a CASA image; masked pixels as NaN.
+    """Read a plane of a CASA image.
+
+    Parameters
+    ----------
+    path
+        Folder of the table.
+    settings
+        Settings of reading, which select the plane.
 
     Returns
     -------
     (ny, nx)
+        NaN marks masked pixels.
 
     Raises
     ------
@@ -55,11 +70,11 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
         If the pixels cannot be read.
     """
     plane = choose_plane(_whole_header(path), str(path), settings)
-    # casacore's corners include the last pixel; its axes come in numpy's order.
-    first = [place if isinstance(place, int) else 0 for place in plane.slices]
+    # casacore includes the pixel at the last corner, and has its axes in the order of numpy.
+    first = [index if isinstance(index, int) else 0 for index in plane.slices]
     last = [
-        place if isinstance(place, int) else length - 1
-        for place, length in zip(plane.slices, plane.lengths[::-1], strict=True)
+        index if isinstance(index, int) else length - 1
+        for index, length in zip(plane.slices, plane.lengths[::-1], strict=True)
     ]
     with _casacore(path):
         from casacore.images import image
@@ -67,44 +82,51 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
         opened = image(str(path))
         pixels, is_bad = opened.getdata(first, last), opened.getmask(first, last)
     if np.iscomplexobj(pixels):
-        raise ImageError("the pixels are complex numbers", str(path))
-    shape = [length for place, length in zip(plane.slices, pixels.shape, strict=True) if isinstance(place, slice)]
+        raise ImageError("the pixels must be real numbers, got complex ones", str(path))
+    shape = [length for index, length in zip(plane.slices, pixels.shape, strict=True) if isinstance(index, slice)]
     return plane.turned(np.where(is_bad, np.nan, pixels).reshape(shape))
 
 
 def map_plane(path: Path, settings: ReadingConfig) -> None:
-    """Return None: casacore keeps pixels in tiles."""
+    """Return None, since casacore stores pixels in tiles, which cannot be mapped.
+
+    Parameters
+    ----------
+    path, settings
+        Unused; every format takes them.
+    """
 
 
 def hash_content(path: Path) -> str:
-    """Hash of all files of the table, but for its lock."""
+    """Hash all files of the table except its lock."""
     return hash_folder(path, leave_out=_LOCK)
 
 
 def _whole_header(path: Path) -> Header:
+    """Read the metadata of a CASA image as a FITS header with all axes of the image."""
     if not (path / _TABLE).exists():
-        raise UnreadableImageError("a folder, and no CASA image", str(path))
+        raise UnreadableImageError("a folder without a CASA image", str(path))
     with _casacore(path):
         from casacore.tables import table
 
         with table(str(path), ack=False) as opened:
             record = opened.getkeywords()
             if "coords" not in record or "map" not in opened.colnames():
-                raise UnreadableImageError("a CASA table, but no image", str(path))
+                raise UnreadableImageError("a CASA table without an image", str(path))
             shape = _shape(opened)
         header = header_of_record(record, shape, str(path))
-        header.update(_attributes(record, path))
+        header.update(lofar_cards(_attribute_tables(record), str(path)))
     return header
 
 
 def _shape(opened: Any) -> list[int]:  # noqa: ANN401 (casacore ships no types)
-    """Lengths of the axes in the order of FITS, without reading the pixels."""
+    """Return the lengths of the axes in the order of FITS, without reading the pixels."""
     text = opened.getcolshapestring("map", 0, 1)[0]
     return [int(length) for length in text.strip("[]").split(",")][::-1]
 
 
-def _attributes(record: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Keywords that follow from LOFAR's tables of attributes; none for other telescopes."""
+def _attribute_tables(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read LOFAR's tables of attributes; images of other telescopes have none."""
     from casacore.tables import table
 
     tables = {}
@@ -115,20 +137,17 @@ def _attributes(record: dict[str, Any], path: Path) -> dict[str, Any]:
             if "CLOCK_FREQUENCY" in columns:
                 units = opened.getcolkeywords("CLOCK_FREQUENCY").get("QuantumUnits", ["Hz"])
                 tables[name]["CLOCK_FREQUENCY_UNIT"] = units[:1]
-    try:
-        return dict(lofar_cards(tables))
-    except (ValueError, KeyError, IndexError) as error:
-        raise ImageError(str(error), str(path)) from error
+    return tables
 
 
 @contextmanager
 def _casacore(path: Path) -> Iterator[None]:
-    """Turn what casacore raises into our errors, above all that it is not there."""
+    """Convert the errors of casacore, including its absence, to errors of the pipeline."""
     try:
         with reading(path):
             yield
     except ModuleNotFoundError as error:
-        msg = "a CASA image is read by python-casacore, which is not installed: pip install 'trap-transients[casa]'"
+        msg = "CASA images require python-casacore: pip install 'trap-transients[casa]'"
         raise ImageError(msg, str(path)) from error
     except RuntimeError as error:
         raise UnreadableImageError(" ".join(str(error).split()), str(path)) from error

@@ -1,7 +1,7 @@
-"""The record in which casacore keeps what it knows of an image, as a FITS header.
+"""Conversion of casacore's image record, with coordinates, beam and units, to a FITS header.
 
-CASA image tables and LOFAR's HDF5 images hold the same record in two ways. As a header it is read by the same
-tables of keywords as FITS files, so that the same image says the same in every format.
+CASA image tables and LOFAR's HDF5 images hold the same record in two forms. As a header it is read like a FITS
+header, so that an image has the same metadata in every format.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from trap.images.headers.times import from_mjd
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from trap.typing import Card
+
     Record = Mapping[str, Any]
-    Card = tuple[str, Any]
 
 __all__ = ["header_of_record"]
 
@@ -30,30 +31,30 @@ _FRAMES = {
     "B1950": ("FK4", 1950.0, "RA--", "DEC-"),
     "GALACTIC": (None, None, "GLON", "GLAT"),
 }
-"""casacore's names of directions: RADESYS, EQUINOX and what CTYPE begins with."""
+"""casacore's names of celestial systems: RADESYS, EQUINOX, and the beginnings of CTYPE of both axes."""
 _FIRST_PARAMETER = {"ZPN": 0}
-"""Number of the first projection parameter, where it is not 1."""
-_NEVER = 0.0
-"""The day of observation that casacore writes when it knows none."""
+"""Number of the first projection parameter, for projections whose first is not 1."""
+_NO_DATE = 0.0
+"""casacore's day of observation (MJD) if the day is unknown."""
 
 
 def header_of_record(record: Record, shape: Sequence[int], url: str) -> Header:
-    """Write the record of an image as a FITS header with all its axes.
+    """Convert the record of an image to a FITS header with all axes of the image.
 
     Parameters
     ----------
     record
-        ``coords``, ``imageinfo``, ``units`` and ``miscinfo`` as casacore names them, of which all but the first
-        may be missing.
+        Fields ``coords``, ``imageinfo``, ``units`` and ``miscinfo``, as casacore names them; only the first is
+        required.
     shape
-        Lengths of the axes in the order of FITS.
+        (n_axes,) — lengths of the axes in the order of FITS.
     url
-        The image, for messages.
+        Path of the image, for messages.
 
     Raises
     ------
     ImageError
-        If the coordinates cannot be written so.
+        If FITS cannot express the coordinates, or they are incomplete.
     """
     header = Header([("SIMPLE", True), ("BITPIX", -32), ("NAXIS", len(shape))])
     header.extend((f"NAXIS{axis}", int(length)) for axis, length in enumerate(shape, 1))
@@ -74,6 +75,7 @@ def header_of_record(record: Record, shape: Sequence[int], url: str) -> Header:
 
 
 def _direction(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
+    """Yield the cards of the two axes of the sky: projection, frame and pole."""
     system, projection = str(coordinate["system"]), str(coordinate["projection"])
     if system not in _FRAMES:
         msg = f"unknown celestial system {system!r}"
@@ -102,6 +104,7 @@ def _direction(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
 
 
 def _spectral(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
+    """Yield the cards of the frequency axis; a table of frequencies is taken as linear from its first two."""
     axis = axes[0]
     scale = Unit(str(coordinate.get("unit", "Hz"))).to("Hz")
     if "tabular" in coordinate:
@@ -120,10 +123,11 @@ def _spectral(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
 
 
 def _stokes(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
+    """Yield the cards of the Stokes axis, whose codes must be evenly spaced, since FITS has only linear axes."""
     codes = [STOKES[str(name)] for name in np.atleast_1d(coordinate["stokes"])]
     steps = set(np.diff(codes).tolist()) or {1}
     if len(steps) > 1:
-        msg = f"Stokes parameters in no even order: {', '.join(coordinate['stokes'])}"
+        msg = f"the codes of the Stokes parameters are not evenly spaced: {', '.join(coordinate['stokes'])}"
         raise ValueError(msg)
     yield f"CTYPE{axes[0]}", "STOKES"
     yield f"CRVAL{axes[0]}", float(codes[0])
@@ -135,19 +139,20 @@ _WRITERS = {"direction": _direction, "spectral": _spectral, "stokes": _stokes}
 
 
 def _observation(coords: Record) -> Iterator[Card]:
+    """Yield the cards of telescope, observer and start of the observation."""
     for keyword, key in (("TELESCOP", "telescope"), ("OBSERVER", "observer")):
         if coords.get(key):
             yield keyword, str(coords[key])
     date = coords.get("obsdate", {})
     if "m0" in date:
         days = float(date["m0"]["value"]) * Unit(str(date["m0"]["unit"])).to("d")
-        if days != _NEVER:
+        if days != _NO_DATE:
             yield "DATE-OBS", from_mjd(days).isoformat()
             yield "TIMESYS", str(date.get("refer", "UTC"))
 
 
 def _beam(info: Record) -> Iterator[Card]:
-    """The restoring beam; of one for every plane, that of the first."""
+    """Yield the cards of the restoring beam; if each plane has its own, the beam of the first plane."""
     beam = info.get("restoringbeam") or info.get("perplanebeams", {}).get("*0") or {}
     for keyword, key in (("BMAJ", "major"), ("BMIN", "minor"), ("BPA", "positionangle")):
         if key in beam:

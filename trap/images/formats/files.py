@@ -1,4 +1,4 @@
-"""Files as the system has them: what may be opened, what an error of the system means, and the hash of the content."""
+"""Access to files: which of them may be opened, the meaning of system errors, and hashes of the content."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["hash_file", "hash_folder", "is_folder", "reading"]
 
-_PASSING = (errno.EAGAIN, errno.EBUSY, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+_TRANSIENT = (errno.EAGAIN, errno.EBUSY, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+"""System errors that a retry may cure."""
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what the system and the libraries raise of a file into our errors.
+    """Convert the errors that the system and libraries raise for a file to errors of the pipeline.
 
     Raises
     ------
     UnreadableImageError
-        If the file is missing, may not be read, or is not what it should be.
+        If the file is missing, may not be read, or has the wrong format.
     TransientError
-        If the file system failed in a way that may pass.
+        If the file system failed, and a retry may succeed.
     """
     try:
         yield
@@ -40,12 +41,12 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell a folder from a file; what is neither is refused, as opening it may wait for ever.
+    """Return whether a path is a folder. If it is neither a file nor a folder, reject it: opening it may block.
 
     Raises
     ------
     UnreadableImageError
-        If there is nothing, or a pipe, a socket or a device.
+        If the path does not exist, or is a pipe, a socket or a device.
     """
     with reading(path):
         mode = path.stat().st_mode
@@ -55,7 +56,7 @@ def is_folder(path: Path) -> bool:
 
 
 def hash_file(path: Path) -> str:
-    """BLAKE2b hash (128 bits, hexadecimal) of all bytes of a file.
+    """Compute the BLAKE2b hash (128 bits, hexadecimal) of all bytes of a file.
 
     Raises
     ------
@@ -67,12 +68,14 @@ def hash_file(path: Path) -> str:
 
 
 def hash_folder(path: Path, *, leave_out: str) -> str:
-    """BLAKE2b hash (128 bits, hexadecimal) of the names and bytes of all files in a folder.
+    """Compute the BLAKE2b hash (128 bits, hexadecimal) of the names and bytes of all files in a folder.
 
     Parameters
     ----------
+    path
+        Path of the folder.
     leave_out
-        Name of files that change without a change of what they belong to.
+        Name of files to ignore, such as locks, which change although the image does not.
     """
     with reading(path):
         files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != leave_out)
@@ -81,9 +84,9 @@ def hash_folder(path: Path, *, leave_out: str) -> str:
 
 
 def _as_trap_error(error: Exception, path: Path) -> TransientError | UnreadableImageError:
-    """Tell a file that is bad from a file system that may work again in a moment."""
+    """Convert an error: to a transient one if the file system may recover, otherwise to one of the file."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else ""
     reason = reason or " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, OSError) and error.errno in _PASSING:
+    if isinstance(error, OSError) and error.errno in _TRANSIENT:
         return TransientError(f"{path}: {reason}")
     return UnreadableImageError(reason, str(path))

@@ -1,7 +1,7 @@
-"""FITS files: the header without the pixels, the pixels as the pipeline wants them.
+"""FITS files: headers without pixels, and pixels decompressed, scaled and oriented.
 
-An image is the two axes of the sky in the first unit that has two axes, or in the unit that the settings
-name; which plane of further axes (frequency, Stokes) is taken, the settings say too.
+The image is in the first HDU with two axes or more, or in the HDU that the settings name. Its first two
+axes are the axes of the sky; of further axes (frequency, Stokes) the settings select a plane.
 """
 
 from __future__ import annotations
@@ -37,38 +37,50 @@ if TYPE_CHECKING:
 
 __all__ = ["find_image", "hash_content", "map_plane", "read_header", "read_plane", "write_map"]
 
-_N_AXES = 2
+_MIN_AXES = 2
 _OF_THE_PIXELS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
+"""Keywords that describe the pixels of an image, and are wrong for a map made of it."""
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _SIZE_CARD = re.compile(
     rb"(?:HIERARCH +)?(Z?NAXIS\d*|ZTILE\d*|Z?[PG]COUNT|Z?BITPIX|TFIELDS) *= *('?)([^'/]*)", re.IGNORECASE
 )
-"""A card from which the length of the pixels is computed: keyword, quote of a text, value."""
+"""A card that the length of the pixels is computed from: keyword, quote of a text, value."""
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EDed][-+]?\d+)?")
 _MAX_AXES = 999
+"""Largest number of axes, and of columns of a table, that FITS allows."""
 _CARD = 80
+"""bytes — length of a card."""
 _HEADERS = (b"SIMPLE  =", b"XTENSION=")
-"""First bytes of the header of a file, and of an extension."""
+"""First bytes of the headers of a file and of an extension."""
 _GZIP = b"\x1f\x8b"
+"""First bytes of a file that gzip compressed."""
 
 hash_content = hash_file
 
 
 def read_header(path: Path, settings: ReadingConfig = DEFAULT_READING) -> fits.Header:
-    """Read the header of the image in a file; no pixel is read.
+    """Read the header of the image in a file, without its pixels.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    settings
+        Settings of reading, which select the HDU and the plane.
 
     Returns
     -------
-    The first two axes are those of the sky. A beam that is in a table of beams is in the header too.
+    A header whose first two axes are longitude and latitude. If CASA's table of beams lists the beam of the
+    plane, the header holds it.
 
     Raises
     ------
     UnreadableImageError
         If the file is missing or not FITS.
     ImageError
-        If it holds no image, or not the one asked for.
+        If the file does not hold an image, or not the selected one.
     TransientError
-        If the file system failed in a way that may pass; so for all functions here.
+        If the file system failed, and a retry may succeed. All functions of this module raise it.
     """
     with _open(path) as hdus:
         hdu = find_image(hdus, str(path), settings)
@@ -80,12 +92,19 @@ def read_header(path: Path, settings: ReadingConfig = DEFAULT_READING) -> fits.H
 
 
 def read_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[Any]:
-    """Read a plane of the image in a file: decompressed, scaled, blank pixels as NaN.
+    """Read a plane of the image in a file: decompressed, scaled, with NaN for blank pixels.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    settings
+        Settings of reading, which select the HDU and the plane.
 
     Returns
     -------
     (ny, nx)
-        In whatever type the values need.
+        Pixels, in the type that their scaling needs.
 
     Raises
     ------
@@ -103,13 +122,20 @@ def read_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray
 
 
 def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[Any] | None:
-    """Map a plane of an image into memory, so that only what is looked at is read.
+    """Map a plane of an image into memory, so that only pixels that are used are read.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    settings
+        Settings of reading, which select the HDU and the plane.
 
     Returns
     -------
     (ny, nx) or None
-        Read-only, in the byte order of the file. None where the pixels have to be computed:
-        compressed files, scaled or blanked integers.
+        Read-only, in the byte order of the file. None if the pixels must be computed, for compressed
+        files and for scaled or blanked integers.
 
     Raises
     ------
@@ -127,16 +153,18 @@ def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[
 
 
 def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) -> None:
-    """Write a map that belongs to an image, under the header of that image; an earlier one is replaced.
+    """Write a map of an image, with the header of the image; an existing file is replaced.
 
     Parameters
     ----------
+    path
+        Path of the file to write.
     pixels
-        (ny, nx) — like the image.
+        (ny, nx) — values of the map, one for each pixel of the image.
     header
-        Of the image; what it says of that image's own pixels is left out.
+        Header of the image; keywords that describe its pixels are left out.
     unit
-        Of the map; empty where it has none.
+        Unit of the map; empty if it has none.
 
     Raises
     ------
@@ -147,77 +175,94 @@ def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) 
     for keyword in _OF_THE_PIXELS:
         header.remove(keyword, ignore_missing=True)
     header["BUNIT"] = unit
-    # Cards that break the letter of the standard came with the image, and are put right without a word.
+    # Small violations of the standard come from the image, and are corrected silently.
     fits.PrimaryHDU(pixels, header).writeto(path, output_verify="silentfix", overwrite=True)
 
 
 def find_image(hdus: fits.HDUList, url: str, settings: ReadingConfig = DEFAULT_READING) -> Any:  # noqa: ANN401 (astropy ships no types)
-    """Find the unit that the settings name, or the first with two axes or more.
+    """Find the HDU that the settings name, or the first with two axes or more.
+
+    Parameters
+    ----------
+    hdus
+        HDUs of the file.
+    url
+        Path of the file, for messages.
+    settings
+        Settings of reading, which may name the HDU.
+
+    Returns
+    -------
+    The HDU of the image.
 
     Raises
     ------
     ImageError
-        If there is none.
+        If the file has no such HDU, or it holds no image.
     """
     if settings.hdu:
         hdu = _named(hdus, settings.hdu)
         if hdu is None:
-            msg = f"no unit {settings.hdu!r} in the file, which holds {', '.join(_name(hdu) for hdu in hdus)}"
+            msg = f"no HDU {settings.hdu!r} in the file, which holds {', '.join(_name(hdu) for hdu in hdus)}"
             raise ImageError(msg, url)
         candidates = [hdu]
     else:
         candidates = hdus
     for hdu in candidates:
-        if hdu.is_image and hdu.header.get("NAXIS", 0) >= _N_AXES:
+        if hdu.is_image and hdu.header.get("NAXIS", 0) >= _MIN_AXES:
             return hdu
-    where = f"unit {settings.hdu!r}" if settings.hdu else "the file"
-    msg = f"{where} holds no image"
+    place = f"HDU {settings.hdu!r}" if settings.hdu else "the file"
+    msg = f"{place} holds no image with two axes or more"
     raise ImageError(msg, url)
 
 
-def _named(hdus: fits.HDUList, wanted: str) -> Any:  # noqa: ANN401 (astropy ships no types)
+def _named(hdus: fits.HDUList, name: str) -> Any:  # noqa: ANN401 (astropy ships no types)
+    """Return the HDU with a name or a number; None if the file has none."""
     for number, hdu in enumerate(hdus):
-        if wanted == str(number) or wanted.upper() == _name(hdu).upper():
+        if name == str(number) or name.upper() == _name(hdu).upper():
             return hdu
     return None
 
 
 def _name(hdu: Any) -> str:  # noqa: ANN401 (astropy ships no types)
-    return str(hdu.name) or "a unit without a name"
+    return str(hdu.name) or "an HDU without a name"
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[fits.HDUList]:
-    # The file is ours: astropy leaves one open that it cannot read.
-    with warnings.catch_warnings(), reading(path), _opened(path) as file:
-        # Cards that break the letter of the standard are common and harmless; a file that is cut
-        # short is found out by its length or by what decompressing it gives.
+    """Open a file by astropy, with checked headers and with the errors of the pipeline."""
+    # The file is opened and closed here, since astropy leaves a file open if it cannot read it.
+    with warnings.catch_warnings(), reading(path), _open_file(path) as file:
+        # Small violations of the standard are common and harmless. Truncated files are detected by their
+        # length, or by an error of decompression.
         warnings.simplefilter("ignore", AstropyUserWarning)
         try:
             with fits.open(file, mode="readonly", memmap=False) as hdus:
                 yield hdus
         except (fits.VerifyError, zipfile.BadZipFile, lzma.LZMAError, ImportError) as error:
-            # The last three: files compressed in other ways, which astropy unpacks too.
+            # The last three come from other kinds of compression, which astropy unpacks too.
             raise ValueError(str(error)) from error
 
 
-def _opened(path: Path) -> _CheckedFile | _CheckedGzipFile:
+def _open_file(path: Path) -> _CheckedFile | _CheckedGzipFile:
+    """Open a file for reading with checked headers, plain or compressed by gzip."""
     with path.open("rb") as file:
         is_packed = file.read(len(_GZIP)) == _GZIP
     return _CheckedGzipFile(path) if is_packed else _CheckedFile(io.FileIO(path))
 
 
 class _Checked:
-    """A file whose headers are checked while astropy reads them, block by block.
+    """A mix-in for files that checks headers while astropy reads them, block by block.
 
-    From the values of the cards astropy computes the length of the pixels, unchecked: more axes than FITS allows
-    are listed without an end, and a text is repeated as often as the image has pixels, until the memory is full.
+    astropy computes the length of the pixels from the values of cards without checking them. With more axes than
+    FITS allows it makes endless lists, and a value that is text is repeated as often as the image has pixels, until
+    memory is exhausted.
     """
 
     _is_in_header = False
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read bytes, and check them if they belong to a header."""
+        """Read bytes, and check them if they are part of a header."""
         content: bytes = super().read(size)  # type: ignore[misc]
         if content.startswith(_HEADERS):
             self._is_in_header = True
@@ -227,15 +272,15 @@ class _Checked:
 
 
 class _CheckedFile(_Checked, io.BufferedReader):
-    """As it is."""
+    """A file that gzip did not compress, with checked headers."""
 
 
 class _CheckedGzipFile(_Checked, gzip.GzipFile):
-    """Compressed."""
+    """A file that gzip compressed, with checked headers."""
 
 
 def _check_cards(block: bytes) -> bool:
-    """Check the cards of a block that give the size of the pixels; return whether the header goes on after it."""
+    """Check the cards of a block that set the size of the pixels; return whether the header continues after it."""
     for start in range(0, len(block), _CARD):
         card = block[start : start + _CARD]
         if card.rstrip() == b"END":
@@ -246,7 +291,8 @@ def _check_cards(block: bytes) -> bool:
 
 
 def _check_size(keyword: str, value: str, *, is_text: bool) -> None:
-    # An OverflowError, since astropy takes an OSError or a ValueError for the end of the file.
+    """Raise an error if the value of a card that sets the size of the pixels is text, or a number out of range."""
+    # An OverflowError, since astropy handles an OSError or a ValueError like the end of the file.
     if is_text:
         msg = f"{keyword} = {value!r}: not a number"
         raise OverflowError(msg)
@@ -260,7 +306,7 @@ def _check_size(keyword: str, value: str, *, is_text: bool) -> None:
 
 
 def _beam_of_plane(hdus: fits.HDUList, header: fits.Header, index: tuple[int, ...]) -> dict[str, float]:
-    """The beam of a plane, from the table in which CASA lists one for every channel and Stokes parameter."""
+    """Read the beam of a plane from CASA's table of the beams of all channels and Stokes parameters."""
     table = next((hdu for hdu in hdus if hdu.header.get("EXTNAME") == "BEAMS" and not hdu.is_image), None)
     if table is None:
         return {}
@@ -275,16 +321,16 @@ def _beam_of_plane(hdus: fits.HDUList, header: fits.Header, index: tuple[int, ..
 
 
 def _is_plain(hdu: Any, path: Path) -> bool:  # noqa: ANN401 (astropy ships no types)
-    """Whether the bytes in the file are the pixels themselves."""
+    """Return whether the bytes in the file are the pixels, without compression, scaling or blank values."""
     header = hdu.header
-    scaled = (header.get("BSCALE", 1), header.get("BZERO", 0)) != (1, 0)
-    blanked = header["BITPIX"] > 0 and "BLANK" in header
-    compressed = isinstance(hdu, fits.CompImageHDU) or _is_compressed(path)
-    return not (scaled or blanked or compressed)
+    is_scaled = (header.get("BSCALE", 1), header.get("BZERO", 0)) != (1, 0)
+    is_blanked = header["BITPIX"] > 0 and "BLANK" in header
+    is_compressed = isinstance(hdu, fits.CompImageHDU) or _is_compressed(path)
+    return not (is_scaled or is_blanked or is_compressed)
 
 
 def _is_compressed(path: Path) -> bool:
-    # Every FITS file begins with SIMPLE or, as astropy reads them too, with an extension.
+    # A FITS file begins with SIMPLE or, which astropy accepts too, with an extension.
     with path.open("rb") as file:
         return file.read(6) not in (b"SIMPLE", b"XTENSI")
 

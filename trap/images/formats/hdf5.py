@@ -1,6 +1,6 @@
-"""LOFAR's HDF5 images, as casacore writes them: a data set ``map``, and records as groups with attributes.
+"""LOFAR's HDF5 images in casacore's layout: a data set ``map``, and records as groups with attributes.
 
-They are read by h5py, as casacore is rarely built with HDF5. Of masks nothing is known here.
+They are read by h5py, since casacore is rarely built with HDF5. Pixel masks are not read.
 """
 
 from __future__ import annotations
@@ -24,25 +24,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import ReadingConfig
+    from trap.typing import Card
 
 __all__ = ["hash_content", "map_plane", "read_header", "read_plane"]
 
 _PIXELS = "map"
 _EMPTY = "__empty__"
-"""What casacore writes for an empty text."""
+"""casacore's representation of an empty text."""
 
 hash_content = hash_file
 
 
 def read_header(path: Path, settings: ReadingConfig) -> Header:
-    """Read what an HDF5 image says of itself, as a FITS header; no pixel is read.
+    """Read the metadata of an HDF5 image as a FITS header, without its pixels.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    settings
+        Settings of reading, which select the plane.
 
     Raises
     ------
     UnreadableImageError
         If the file cannot be read.
     ImageError
-        If it holds no image of LOFAR's, or its coordinates cannot be used.
+        If its pixels are not real numbers, or its coordinates cannot be used.
     """
     with reading(path), h5py.File(path) as file:
         header = _whole_header(file, path)
@@ -51,6 +59,13 @@ def read_header(path: Path, settings: ReadingConfig) -> Header:
 
 def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
     """Read a plane of an HDF5 image.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    settings
+        Settings of reading, which select the plane.
 
     Returns
     -------
@@ -67,34 +82,38 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
 
 
 def map_plane(path: Path, settings: ReadingConfig) -> None:
-    """Return None: HDF5 keeps pixels in chunks."""
+    """Return None, since HDF5 stores pixels in chunks, which cannot be mapped.
+
+    Parameters
+    ----------
+    path, settings
+        Unused; every format takes them.
+    """
 
 
 def _whole_header(file: h5py.File, path: Path) -> Header:
+    """Read the metadata of an HDF5 image as a FITS header with all axes of the image."""
     pixels, coordinates = file.get(_PIXELS), file.get("coordinfo")
     if not isinstance(pixels, h5py.Dataset) or not isinstance(coordinates, h5py.Group):
-        raise UnreadableImageError("an HDF5 file, but no image: it lacks map or coordinfo", str(path))
+        raise UnreadableImageError("an HDF5 file without an image: map or coordinfo is missing", str(path))
     if pixels.dtype.kind not in "fiu":
-        msg = f"the pixels are no real numbers but {pixels.dtype}"
+        msg = f"the pixels must be real numbers, got {pixels.dtype}"
         raise ImageError(msg, str(path))
     record = {
         "coords": _record(coordinates).get("coords", {}),
         "imageinfo": _record(file.get("imageinfo")),
         "units": _record(file.get("unitinfo")).get("units", ""),
     }
-    # casacore's axes are in the order of FITS, and HDF5's in that of numpy.
+    # HDF5 has the axes in the order of numpy, casacore's records in the order of FITS.
     header = header_of_record(record, pixels.shape[::-1], str(path))
-    try:
-        header.update(dict(lofar_cards(_attribute_tables(file))))
-    except (ValueError, KeyError, IndexError) as error:
-        raise ImageError(str(error), str(path)) from error
+    header.update(lofar_cards(_attribute_tables(file), str(path)))
     for keyword, value in _root_attributes(file):
         header.setdefault(keyword, value)
     return header
 
 
 def _record(group: h5py.Group | None) -> dict[str, Any]:
-    """A record: its fields are attributes, the records in it are groups."""
+    """Read a record, whose fields are attributes and whose inner records are groups."""
     if group is None:
         return {}
     record: dict[str, Any] = {name: _field(value) for name, value in group.attrs.items()}
@@ -104,7 +123,8 @@ def _record(group: h5py.Group | None) -> dict[str, Any]:
     return record
 
 
-def _field(value: Any) -> Any:  # noqa: ANN401 (whatever an attribute holds)
+def _field(value: Any) -> Any:  # noqa: ANN401 (attributes have any type)
+    """Convert the value of an attribute: texts from bytes, arrays of texts to lists; others stay."""
     if isinstance(value, bytes):
         text = value.decode(errors="replace").rstrip("\0")
         return "" if text == _EMPTY else text
@@ -116,7 +136,7 @@ def _field(value: Any) -> Any:  # noqa: ANN401 (whatever an attribute holds)
 
 
 def _attribute_tables(file: h5py.File) -> dict[str, dict[str, Any]]:
-    """LOFAR's tables of attributes: a group for each, and in it one for each row."""
+    """Read LOFAR's tables of attributes, each of them a group with a group for each row."""
     tables = {}
     for name, rows in _record(file.get("ATTRGROUPS")).items():
         cells = [row for _, row in sorted(rows.items()) if isinstance(row, dict)] if isinstance(rows, dict) else []
@@ -125,8 +145,8 @@ def _attribute_tables(file: h5py.File) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def _root_attributes(file: h5py.File) -> Iterator[tuple[str, Any]]:
-    """What LOFAR's files say at their root, which is all that some of them say."""
+def _root_attributes(file: h5py.File) -> Iterator[Card]:
+    """Yield keywords from the attributes at the root, which are the only ones of some LOFAR files."""
     attributes = {name: _field(value) for name, value in file.attrs.items()}
     for keyword, name in (("TELESCOP", "TELESCOPE"), ("ANTENNA", "ANTENNA_SET"), ("DATE-OBS", "OBSERVATION_START_UTC")):
         if attributes.get(name):

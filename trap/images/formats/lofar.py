@@ -1,7 +1,6 @@
-"""What LOFAR's images say of their observation, in the tables of attributes that come with them.
+"""Attributes of the observation in LOFAR's images, converted to the keywords of LOFAR's FITS images.
 
-As CASA tables and in HDF5 they hold the same attributes ("CASA image description for LOFAR", 0.03.00). They
-become the keywords of LOFAR's FITS images.
+CASA tables and HDF5 files hold the same tables of attributes ("CASA image description for LOFAR", 0.03.00).
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.units import Unit
 
+from trap.errors import ImageError
 from trap.images.headers.times import from_mjd
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    Columns = Mapping[str, Any]
-    Card = tuple[str, Any]
+    from trap.typing import Card
+
+    Table = Mapping[str, Any]
 
 __all__ = ["covered_seconds", "lofar_cards"]
 
@@ -28,21 +29,31 @@ _SUBBANDS_PER_CLOCK = 1024
 """A subband is the clock divided by this: 195.3125 kHz at 200 MHz."""
 
 
-def lofar_cards(tables: Mapping[str, Columns]) -> Iterator[Card]:
-    """Write the attributes of an image as keywords.
+def lofar_cards(tables: Mapping[str, Table], url: str = "") -> dict[str, Any]:
+    """Convert the attributes of an image to keywords and values.
 
     Parameters
     ----------
     tables
-        Columns of ``LOFAR_OBSERVATION`` (times in s of MJD), ``LOFAR_ORIGIN``, ``LOFAR_ANTENNA`` and whatever
-        else there is; what is missing gives no keyword. The unit of ``CLOCK_FREQUENCY`` is beside it, as
+        Columns of ``LOFAR_OBSERVATION`` (times in s of MJD), ``LOFAR_ORIGIN``, ``LOFAR_ANTENNA`` and other
+        tables; a missing attribute gives no keyword. The unit of ``CLOCK_FREQUENCY`` is in the column
         ``CLOCK_FREQUENCY_UNIT``.
+    url
+        Path of the image, for messages.
 
     Raises
     ------
-    ValueError
-        If an attribute that must be one for all subbands is not.
+    ImageError
+        If an attribute differs between subbands that must share it, or has an impossible value.
     """
+    try:
+        return dict(_cards(tables))
+    except (ValueError, KeyError, IndexError) as error:
+        raise ImageError(str(error), url) from error
+
+
+def _cards(tables: Mapping[str, Table]) -> Iterator[Card]:
+    """Yield the keywords of an image in the order of LOFAR's FITS images."""
     observation, origin = tables.get("LOFAR_OBSERVATION", {}), tables.get("LOFAR_ORIGIN", {})
     if "OBSERVATION_START" in observation:
         start = float(np.min(observation["OBSERVATION_START"]))
@@ -61,20 +72,27 @@ def lofar_cards(tables: Mapping[str, Columns]) -> Iterator[Card]:
 
 
 def covered_seconds(start: ArrayLike, end: ArrayLike) -> float:
-    """Time that intervals cover, where they overlap counted once.
+    """Compute the time that intervals cover; overlaps count once.
 
     Parameters
     ----------
     start, end
-        (n,) s — of the intervals.
+        (n,) s — starts and ends of the intervals.
+
+    Returns
+    -------
+    float
+        s
     """
     order = np.argsort(np.ravel(start), kind="stable")
     starts, ends = np.ravel(start)[order].astype(float), np.ravel(end)[order].astype(float)
-    reached = np.concatenate([starts[:1], np.maximum.accumulate(ends)[:-1]])
-    return float(np.maximum(ends - np.maximum(starts, reached), 0).sum())
+    # Latest end of all earlier intervals: only the time after it is new.
+    covered_until = np.concatenate([starts[:1], np.maximum.accumulate(ends)[:-1]])
+    return float(np.maximum(ends - np.maximum(starts, covered_until), 0).sum())
 
 
-def _only(table: Columns, name: str) -> Any:  # noqa: ANN401 (text or a number)
+def _only(table: Table, name: str) -> Any:  # noqa: ANN401 (text or a number)
+    """Return the value of an attribute, which must be the same in all rows."""
     values = np.unique(np.asarray(table[name]))
     if values.size != 1:
         msg = f"{name} must be the same for the whole image, got {', '.join(map(str, values))}"
@@ -82,16 +100,17 @@ def _only(table: Columns, name: str) -> Any:  # noqa: ANN401 (text or a number)
     return values[0]
 
 
-def _stations(tables: Mapping[str, Columns]) -> Iterator[Card]:
-    """Stations of which visibilities were used, by the first letters of their names."""
+def _stations(tables: Mapping[str, Table]) -> Iterator[Card]:
+    """Count the stations whose visibilities were used: core, remote and other ones, by the letters of their names."""
     antennas = tables.get("LOFAR_ANTENNA", {})
     used = next((table["NVIS_USED"] for table in tables.values() if "NVIS_USED" in table), None)
     if used is None or "NAME" not in antennas:
         return
-    counts = np.asarray(used).sum(axis=2)[0] > 0
+    # (n_rows, n_stations, n): a station was used if the first row has any visibility of it.
+    is_used = np.asarray(used).sum(axis=2)[0] > 0
     names = np.asarray(antennas["NAME"])
     ids = np.asarray(antennas.get("STATION_ID", np.arange(names.size)))
-    stations = names[ids[counts[: ids.size]]]
+    stations = names[ids[is_used[: ids.size]]]
     yield "NCORE", sum(name.startswith("CS") for name in stations)
     yield "NREMOTE", sum(name.startswith("RS") for name in stations)
     yield "NINTL", sum(not name.startswith(("CS", "RS")) for name in stations)
