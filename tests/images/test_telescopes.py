@@ -92,7 +92,7 @@ def test_lofar_image_that_names_not_all_of_it_is_one_like_others(make_header, mi
 
 
 def test_impossible_number_of_stations_is_refused(make_header):
-    with pytest.raises(ImageError, match=r"a\.fits: NCORE = -1: not a number of things"):
+    with pytest.raises(ImageError, match=r"a\.fits: NCORE = -1: not a non-negative integer"):
         read_metadata(make_header(TELESCOP="LOFAR", **LOFAR | {"NCORE": -1}), "a.fits")
 
 

@@ -96,16 +96,16 @@ def test_unknown_bandwidth_is_taken_as_a_megahertz_with_one_warning(read):
     ("changes", "message"),
     [
         (NO_FREQUENCY, "no frequency in the header"),
-        ({"CRVAL3": 0.0}, r"CRVAL3 = 0.0: a frequency of 0.0 Hz"),
+        ({"CRVAL3": 0.0}, r"CRVAL3 = 0.0: the frequency must be .*, got 0.0 Hz"),
         ({"CRVAL3": -1e9}, r"CRVAL3 = -1000000000.0"),
-        ({"CRVAL3": 1.4}, r"CRVAL3 = 1.4: a frequency of 1.4 Hz is impossible"),
+        ({"CRVAL3": 1.4}, r"CRVAL3 = 1.4: the frequency must be 1000 to 1e\+18 Hz, got 1.4 Hz"),
         ({"CRVAL3": 2e-162}, r"CRVAL3 = 2e-162"),
         ({"CRVAL3": "high"}, "CRVAL3 = 'high': not a number"),
         ({"CRVAL3": None}, "no CRVAL3"),
-        ({"CUNIT3": "deg"}, "CUNIT3 = 'deg': not a unit of Hz"),
+        ({"CUNIT3": "deg"}, "CUNIT3 = 'deg': not a unit that converts to Hz"),
         ({"CUNIT3": "parsnips"}, "CUNIT3 = 'parsnips'"),
         ({"CTYPE3": "VOPT"}, "no frequency in the header"),
-        ({"CTYPE3": "VELO", "CRVAL3": -2 * C, "RESTFRQ": 1e9}, "CRVAL3 = -599584916.0: a velocity beyond"),
+        ({"CTYPE3": "VELO", "CRVAL3": -2 * C, "RESTFRQ": 1e9}, "CRVAL3 = -599584916.0: a velocity above"),
     ],
 )
 def test_impossible_frequency_is_refused(read, changes, message):
@@ -211,8 +211,8 @@ def test_duration_is_read_from_the_first_of_its_keywords(read, changes, seconds)
         ({"DATE_OBS": None, "MJD-OBS": 1e9}, "MJD-OBS = 1000000000.0: not a date"),
         ({"TIMESYS": "MARS"}, "TIMESYS = 'MARS': unknown time scale"),
         ({"DATE_OBS": None, "MJD-OBS": 58849.0, "TIMESYS": "MARS"}, "TIMESYS = 'MARS': unknown time scale"),
-        ({"TAU_TIME": -1.0}, "TAU_TIME = -1.0: a duration of -1.0 s"),
-        ({"DATE_END": "2013-04-28"}, "DATE-END = '2013-04-28': a duration of -"),
+        ({"TAU_TIME": -1.0}, "TAU_TIME = -1.0: the duration must be .*, got -1.0 s"),
+        ({"DATE_END": "2013-04-28"}, "DATE-END = '2013-04-28': the duration must be .*, got -"),
         ({"END_UTC": "soon"}, "END_UTC = 'soon': not a date"),
     ],
 )

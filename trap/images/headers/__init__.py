@@ -1,1 +1,1 @@
-"""Headers: units, planes, frequencies, times and projections."""
+"""Headers of images: planes, projections, frequencies, times, beams and units, read from FITS keywords."""

@@ -1,7 +1,7 @@
-"""The frequency of an image, from whatever its header calls it.
+"""Frequency and bandwidth of an image, from the keywords that different telescopes use.
 
-Frequency comes from the frequency axis before any rest frequency: the rest frequency in the
-headers of ASKAP and AMI images is that of a spectral line, not of the observation.
+A frequency axis has precedence over a rest frequency: in the headers of ASKAP and AMI images the rest
+frequency is the frequency of a spectral line, not of the observation.
 """
 
 from __future__ import annotations
@@ -21,28 +21,38 @@ if TYPE_CHECKING:
 
 __all__ = ["read_frequency"]
 
-LOWEST_HZ, HIGHEST_HZ = 1e3, 1e18
-"""What any telescope makes images of; a number below is in other units."""
+MIN_HZ, MAX_HZ = 1e3, 1e18
+"""Limits of the frequencies that any telescope observes; a number outside them is in other units."""
 
 _log = structlog.get_logger(__name__)
 
 _AXES = ("FREQ", "VOPT", "FELO", "VRAD", "VELO", "SPECLNMF")
-"""What the CTYPE of a spectral axis begins with. SPECLNMF is Obit's wide-band cube (MeerKAT, VLITE), whose first
-plane is the whole band."""
+"""Beginnings of the CTYPE of a spectral axis. SPECLNMF is the axis of Obit's wide-band cube (MeerKAT, VLITE), whose
+first plane covers the whole band."""
 _IN_HERTZ = ("FREQ", "SPECLNMF")
 _FREQUENCIES = {"RESTFRQ": 1.0, "RESTFREQ": 1.0, "FREQ": 1.0, "OBSFREQ": 1.0, "CENTFREQ": 1e6, "PRIFREQ": 1e6}
-"""Keywords of the frequency where there is no axis, and their units in Hz; the last two are MWA's and VLITE's."""
+"""Keywords of the frequency of an image without a frequency axis, and their units in Hz. The last two are from MWA and
+VLITE."""
 _BANDWIDTHS = {"RESTBW": 1.0, "BANDWDTH": 1.0, "BW": 1.0}
-_MOST_SUBBANDS = 999
+"""Keywords of the bandwidth, and their units in Hz."""
+_MAX_SUBBANDS = 999
 _DEFAULT_BANDWIDTH_HZ = 1e6
 _LIGHT_SPEED = 299_792_458.0
 _RADIO_VELREF = 256
+"""Values of AIPS's VELREF above this are radio velocities."""
 
 _Doppler = Callable[[float, float], float]
 
 
 def read_frequency(keywords: Keywords, given: Given) -> tuple[float, float]:
     """Read frequency and bandwidth.
+
+    Parameters
+    ----------
+    keywords
+        Keywords of the header.
+    given
+        Values that override the header.
 
     Returns
     -------
@@ -52,7 +62,7 @@ def read_frequency(keywords: Keywords, given: Given) -> tuple[float, float]:
     Raises
     ------
     ImageError
-        If there is no frequency, or an impossible one.
+        If the header has no frequency, or an impossible one.
     """
     if given.freq_eff is not None and given.freq_bw is not None:
         return given.freq_eff, given.freq_bw
@@ -63,12 +73,13 @@ def read_frequency(keywords: Keywords, given: Given) -> tuple[float, float]:
         keyword = f"CRVAL{axis}"
     else:
         keyword, frequency, bandwidth = *_frequency_elsewhere(keywords, given), 0.0
-    if not LOWEST_HZ <= frequency <= HIGHEST_HZ:
-        keywords.reject(keyword, f"a frequency of {frequency} Hz is impossible")
+    if not MIN_HZ <= frequency <= MAX_HZ:
+        keywords.reject(keyword, f"the frequency must be {MIN_HZ:g} to {MAX_HZ:g} Hz, got {frequency} Hz")
     return frequency, given.freq_bw or bandwidth or _bandwidth_elsewhere(keywords)
 
 
 def _frequency_elsewhere(keywords: Keywords, given: Given) -> tuple[str, float]:
+    """Return the frequency in Hz of an image without a frequency axis, and its keyword (empty if it is given)."""
     if given.freq_eff is not None:
         return "", given.freq_eff
     found = keywords.first_number(_FREQUENCIES)
@@ -79,6 +90,7 @@ def _frequency_elsewhere(keywords: Keywords, given: Given) -> tuple[str, float]:
 
 
 def _bandwidth_elsewhere(keywords: Keywords) -> float:
+    """Return the bandwidth in Hz of an image without a frequency axis; 1 MHz if no keyword holds it."""
     found = keywords.first_number(_BANDWIDTHS)
     bandwidth = 0.0 if found is None else abs(found[1]) * _BANDWIDTHS[found[0]]
     if bandwidth and math.isfinite(bandwidth):
@@ -88,7 +100,7 @@ def _bandwidth_elsewhere(keywords: Keywords) -> float:
 
 
 def _frequency_axis(keywords: Keywords, axis: int, kind: str) -> tuple[float, float]:
-    """Frequency of the first plane of a spectral axis and the step to the next, in Hz."""
+    """Return the frequency of the first plane of a spectral axis, and the step to the next plane, in Hz."""
     value, step = keywords.plane_values(axis)
     scale = _si_factor(keywords, f"CUNIT{axis}", "Hz" if kind in _IN_HERTZ else "m / s")
     value, step = value * scale, step * scale
@@ -102,28 +114,32 @@ def _frequency_axis(keywords: Keywords, axis: int, kind: str) -> tuple[float, fl
     try:
         frequency, following = convert(value, rest), convert(value + step, rest)
     except (ValueError, ZeroDivisionError):
-        keywords.reject(f"CRVAL{axis}", "a velocity beyond that of light")
+        keywords.reject(f"CRVAL{axis}", "a velocity above the speed of light")
     return frequency, abs(following - frequency)
 
 
 def _span_of_subbands(keywords: Keywords) -> float:
-    """Width in Hz of all subbands of an Obit cube, which are listed one by one; 0 where they are not."""
-    number = min(keywords.count("NSPEC") or 0, _MOST_SUBBANDS)
+    """Return the width in Hz of all subbands of an Obit cube, whose limits are listed; 0 if they are not."""
+    number = min(keywords.count("NSPEC") or 0, _MAX_SUBBANDS)
     edges = [keywords.number(f"{name}{n:04d}") for n in range(1, number + 1) for name in ("FREL", "FREH")]
-    known = [edge for edge in edges if edge is not None and math.isfinite(edge)]
-    return max(known) - min(known) if known else 0.0
+    limits = [edge for edge in edges if edge is not None and math.isfinite(edge)]
+    return max(limits) - min(limits) if limits else 0.0
 
 
 def _si_factor(keywords: Keywords, keyword: str, expected: str) -> float:
+    """Return the factor from the unit that a keyword names to the expected unit; 1 without the keyword."""
     text = keywords.text(keyword)
     try:
         return float(units.Unit(text).to(expected)) if text else 1.0
     except (ValueError, TypeError, units.UnitConversionError):
-        keywords.reject(keyword, f"not a unit of {expected}")
+        keywords.reject(keyword, f"not a unit that converts to {expected}")
 
 
 def _velocity_convention(keywords: Keywords, kind: str) -> _Doppler:
-    """What a velocity axis holds; of VELO, AIPS says it in VELREF, else it is the true velocity."""
+    """Return the conversion for the kind of velocity on an axis.
+
+    Velocities on a VELO axis are relativistic, unless AIPS's VELREF marks them as optical or radio.
+    """
     if kind in ("VOPT", "FELO"):
         return _optical
     reference = keywords.number("VELREF") or 0
@@ -133,16 +149,16 @@ def _velocity_convention(keywords: Keywords, kind: str) -> _Doppler:
 
 
 def _optical(velocity: float, rest: float) -> float:
-    """Greisen et al. (2006), table 3: VOPT = c (ν₀/ν − 1)."""
+    """Convert an optical velocity: VOPT = c (ν₀/ν − 1); Greisen et al. (2006), table 3."""
     return rest / (1 + velocity / _LIGHT_SPEED)
 
 
 def _radio(velocity: float, rest: float) -> float:
-    """Greisen et al. (2006), table 3: VRAD = c (1 − ν/ν₀)."""
+    """Convert a radio velocity: VRAD = c (1 − ν/ν₀); Greisen et al. (2006), table 3."""
     return rest * (1 - velocity / _LIGHT_SPEED)
 
 
 def _relativistic(velocity: float, rest: float) -> float:
-    """Greisen et al. (2006), table 3: VELO = c (ν₀² − ν²) / (ν₀² + ν²)."""
+    """Convert a relativistic velocity: VELO = c (ν₀² − ν²) / (ν₀² + ν²); Greisen et al. (2006), table 3."""
     beta = velocity / _LIGHT_SPEED
     return rest * math.sqrt((1 - beta) / (1 + beta))

@@ -1,4 +1,4 @@
-"""The keywords of a FITS header, read by type, with errors that name file, keyword and value."""
+"""Typed access to the keywords of a FITS header, with errors that name the file, the keyword and its value."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Keywords"]
 
-_HIGHEST_AXIS = 9
+_MAX_AXES = 9
+"""Number of axes that are searched for a kind of axis."""
 
 
 class Keywords:
-    """The keywords of one header.
+    """The keywords of a header.
 
     Parameters
     ----------
     header
-        The header.
+        FITS header.
     url
-        The image, for messages.
+        Path of the image, for messages.
     """
 
     def __init__(self, header: Header, url: str) -> None:
@@ -38,12 +39,25 @@ class Keywords:
         self.url = url
 
     def reject(self, keyword: str, reason: str) -> NoReturn:
-        """Refuse the image because of the value of a keyword."""
+        """Reject the image because of the value of a keyword.
+
+        Parameters
+        ----------
+        keyword
+            The keyword, whose value becomes part of the message.
+        reason
+            Reason, or the condition that the value violates.
+
+        Raises
+        ------
+        ImageError
+            Always.
+        """
         msg = f"{keyword} = {self.header.get(keyword)!r}: {reason}"
         raise ImageError(msg, self.url)
 
     def text(self, keyword: str) -> str:
-        """Value as text; empty where the keyword is missing."""
+        """Return the value as text; empty if the keyword is missing."""
         try:
             value = self.header.get(keyword, "")
         except (VerifyError, ValueError) as error:
@@ -52,7 +66,7 @@ class Keywords:
         return "" if isinstance(value, Undefined) else str(value).strip()
 
     def number(self, keyword: str) -> float | None:
-        """Value as a number; None where the keyword is missing or empty."""
+        """Return the value as a number; None if the keyword is missing or empty."""
         text = self.text(keyword)
         try:
             return float(text) if text else None
@@ -60,7 +74,7 @@ class Keywords:
             self.reject(keyword, "not a number")
 
     def require_number(self, keyword: str) -> float:
-        """Value as a number, which must be there."""
+        """Return the value as a number; the keyword is required."""
         value = self.number(keyword)
         if value is None:
             msg = f"no {keyword} in the header"
@@ -68,21 +82,21 @@ class Keywords:
         return value
 
     def length(self, keyword: str) -> int:
-        """Value as the length of an axis, which must be there."""
+        """Return the value as the length of an axis; the keyword is required."""
         value = self.require_number(keyword)
         if not (value >= 1 and value.is_integer()):
             self.reject(keyword, "not the length of an axis")
         return int(value)
 
     def count(self, keyword: str) -> int | None:
-        """Value as a number of things; None where the keyword is missing or empty."""
+        """Return the value as a non-negative integer; None if the keyword is missing or empty."""
         value = self.number(keyword)
         if value is not None and not (value >= 0 and value.is_integer()):
-            self.reject(keyword, "not a number of things")
+            self.reject(keyword, "not a non-negative integer")
         return None if value is None else int(value)
 
     def first_number(self, keywords: Iterable[str]) -> tuple[str, float] | None:
-        """First of some keywords that holds a number, and the number."""
+        """Return the first of the keywords that has a value, with its number; None if all are missing or empty."""
         for keyword in keywords:
             value = self.number(keyword)
             if value is not None:
@@ -90,7 +104,7 @@ class Keywords:
         return None
 
     def date(self, keyword: str) -> datetime | None:
-        """Value as a date; None where the keyword is missing or empty."""
+        """Return the value as a date; None if the keyword is missing or empty."""
         text = self.text(keyword)
         try:
             return parse_date(text) if text else None
@@ -98,26 +112,26 @@ class Keywords:
             self.reject(keyword, "not a date")
 
     def time_of_day(self, keyword: str) -> timedelta | None:
-        """Value as the time since midnight; None where the keyword is missing, or holds something else."""
+        """Return the value as the time since midnight; None if the keyword is missing or holds anything else."""
         try:
             return parse_time_of_day(self.text(keyword))
         except ValueError:
             return None
 
     def in_utc(self, time: datetime) -> datetime:
-        """Bring a time of this header to UTC."""
+        """Convert a time of this header, in the scale of its TIMESYS, to UTC."""
         scale = self.text("TIMESYS")
         try:
             return to_utc(time, scale)
         except ValueError as error:
             self.reject("TIMESYS", str(error))
         except OverflowError as error:
-            msg = f"the year of {time} is impossible"
+            msg = f"no time in the years 1 to 9999 in UTC: {time}"
             raise ImageError(msg, self.url) from error
 
     def find_axis(self, *kinds: str) -> tuple[int, str] | None:
-        """Number and kind of the first axis beyond the second whose CTYPE begins with a kind."""
-        for axis in range(3, _HIGHEST_AXIS + 1):
+        """Return number and kind of the first axis after the second whose CTYPE begins with one of the kinds."""
+        for axis in range(3, _MAX_AXES + 1):
             ctype = self.text(f"CTYPE{axis}").upper()
             for kind in kinds:
                 if ctype.startswith(kind):
@@ -125,11 +139,11 @@ class Keywords:
         return None
 
     def plane_values(self, axis: int) -> tuple[float, float]:
-        """Value of an axis at its first plane, and its increment; 0 where that is missing."""
+        """Return the value of an axis at its first plane, and its increment, which is 0 if it is missing."""
         step = self.number(f"CDELT{axis}") or self.number(f"CD{axis}_{axis}") or 0.0
         reference = self.number(f"CRPIX{axis}")
         offset = 0.0 if reference is None else 1.0 - reference
         value = self.require_number(f"CRVAL{axis}") + offset * step
         if not math.isfinite(value + step):
-            self.reject(f"CRVAL{axis}", f"the axis holds impossible values ({value}, in steps of {step})")
+            self.reject(f"CRVAL{axis}", f"values along the axis must be finite, got {value} in steps of {step}")
         return value, step

@@ -1,7 +1,7 @@
-"""Which two axes of an image are the sky, and which plane of the others is taken.
+"""Selection of a plane from an image with further axes than the two of the sky.
 
-Files hold two to four axes (and more) in any order. Everything behind the readers sees one plane of
-pixels, right ascension along x and declination along y, under a header whose first two axes they are.
+Files hold two to four axes, or more, in any order. All code after the readers handles one plane of pixels,
+with right ascension along x and declination along y, and a header with these as the first two axes.
 """
 
 from __future__ import annotations
@@ -44,21 +44,22 @@ _FREQUENCY = ("FREQ", "VOPT", "FELO", "VRAD", "VELO", "SPECLNMF")
 _LONGITUDE = re.compile(r"(RA|[A-Z]LON|[A-Z]{2}LN)(-|$)")
 _LATITUDE = re.compile(r"(DEC|[A-Z]LAT|[A-Z]{2}LT)(-|$)")
 _OF_AXES = re.compile(r"(NAXIS|CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA|CNAME|PC|CD|PV|PS)([1-9])(?:(_)(\d+))?")
-_MOST_AXES = 9
+_MAX_AXES = 9
+"""Axes beyond this number are ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plane:
-    """One plane of an image.
+    """A plane of an image.
 
     Parameters
     ----------
     order
-        (n_axes,) — the axes of the file, counted from 0 as FITS does: longitude, latitude, then the rest.
+        (n_axes,) — axes of the file in a new order: longitude, latitude, then the others; axis 0 is the first of FITS.
     index
-        (n_axes,) — plane along each axis of the file; 0 along the two of the sky.
+        (n_axes,) — number of the plane along each axis of the file; 0 along the two axes of the sky.
     lengths
-        (n_axes,) — of the axes of the file.
+        (n_axes,) — lengths of the axes of the file.
     """
 
     order: tuple[int, ...]
@@ -67,51 +68,51 @@ class Plane:
 
     @property
     def slices(self) -> tuple[int | slice, ...]:
-        """What takes the plane out of pixels in the order of numpy, in which the last axis is the first of FITS."""
+        """Indices that select the plane from pixels in the order of numpy, whose last axis is the first of FITS."""
         sky = self.order[:2]
         return tuple(slice(None) if axis in sky else self.index[axis] for axis in reversed(range(len(self.lengths))))
 
     def of(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """(ny, nx) — the plane, of pixels with all axes in the order of numpy."""
+        """Select the plane (ny, nx) from pixels with all axes, in the order of numpy."""
         return self.turned(pixels[self.slices])
 
     def turned(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """(ny, nx) — a plane that was taken by :attr:`slices`, with latitude along y."""
+        """Transpose a plane that was selected by :attr:`slices` if latitude is not along y; return it as (ny, nx)."""
         return plane.T if self.order[0] > self.order[1] else plane
 
     def header(self, header: fits.Header) -> fits.Header:
-        """The header with the axes in our order, and what it says of planes said of this one."""
+        """Return a header with the axes in the new order, and with the reference pixels and lengths of this plane."""
         if self.order == tuple(range(len(self.order))) and not any(self.index):
             return header.copy()
-        new = {axis + 1: place for place, axis in enumerate(self.order, 1)}
-        turned = fits.Header(list(_renumbered(header, new)))
+        new_numbers = {axis + 1: number for number, axis in enumerate(self.order, 1)}
+        reordered = fits.Header(list(_renumbered(header, new_numbers)))
         for axis in self.order[2:]:
-            # The first plane is now this one.
-            reference, place = header.get(f"CRPIX{axis + 1}", 1.0), new[axis + 1]
-            turned[f"CRPIX{place}"] = reference - self.index[axis]
-            turned[f"NAXIS{place}"] = 1
-        return turned
+            # The plane becomes the first and only one along the axis.
+            reference, number = header.get(f"CRPIX{axis + 1}", 1.0), new_numbers[axis + 1]
+            reordered[f"CRPIX{number}"] = reference - self.index[axis]
+            reordered[f"NAXIS{number}"] = 1
+        return reordered
 
 
 def choose_plane(header: fits.Header, url: str, settings: ReadingConfig) -> Plane:
-    """Find the two axes of the sky and choose a plane of the others.
+    """Find the two axes of the sky, and choose a plane along the others.
 
     Parameters
     ----------
     header
-        As the file has it.
+        Header of the file, with all axes.
     url
-        The image, for messages.
+        Path of the image, for messages.
     settings
-        Which Stokes parameter and which channel; the first plane of any other axis is taken.
+        Settings of reading: Stokes parameter and channel. The first plane along any other axis is chosen.
 
     Raises
     ------
     ImageError
-        If the cube does not hold what the settings ask for, or an axis has an impossible length.
+        If the cube has no such Stokes parameter or channel, or an axis has an impossible length.
     """
     keywords = Keywords(header, url)
-    n_axes = min(keywords.count("NAXIS") or 0, _MOST_AXES)
+    n_axes = min(keywords.count("NAXIS") or 0, _MAX_AXES)
     lengths = tuple(keywords.length(f"NAXIS{axis}") for axis in range(1, n_axes + 1))
     kinds = [keywords.text(f"CTYPE{axis}").upper() for axis in range(1, n_axes + 1)]
     sky = _sky_axes(kinds)
@@ -126,40 +127,48 @@ def choose_plane(header: fits.Header, url: str, settings: ReadingConfig) -> Plan
 
 
 def _sky_axes(kinds: list[str]) -> tuple[int, int]:
-    """Longitude and latitude; the first two axes where they are not named, which the projection then tells."""
-    found = [next((i for i, kind in enumerate(kinds) if form.match(kind)), -1) for form in (_LONGITUDE, _LATITUDE)]
-    return (0, 1) if min(found) < 0 else (found[0], found[1])
+    """Return the axes of longitude and latitude.
+
+    If they are not named, these are the first two axes; the projection then rejects the image with a reason.
+    """
+    longitude, latitude = (
+        next((axis for axis, kind in enumerate(kinds) if pattern.match(kind)), -1)
+        for pattern in (_LONGITUDE, _LATITUDE)
+    )
+    return (0, 1) if min(longitude, latitude) < 0 else (longitude, latitude)
 
 
 def _stokes_plane(keywords: Keywords, axis: int, length: int, name: str) -> int:
+    """Return the number of the plane with a Stokes parameter."""
     first, step = keywords.plane_values(axis + 1)
     codes = [round(first + plane * step) for plane in range(length)]
-    wanted = STOKES.get(name.upper())
-    if wanted in codes:
-        return codes.index(wanted)
-    names = {code: known for known, code in STOKES.items()}
-    there = ", ".join(names.get(code, str(code)) for code in codes)
-    msg = f"no Stokes {name} in the file, which holds {there}"
+    code = STOKES.get(name.upper())
+    if code in codes:
+        return codes.index(code)
+    names = {value: key for key, value in STOKES.items()}
+    held = ", ".join(names.get(value, str(value)) for value in codes)
+    msg = f"no Stokes {name} in the file, which holds {held}"
     raise ImageError(msg, keywords.url)
 
 
 def _channel(length: int, channel: int, url: str) -> int:
+    """Return the channel, which must be on the axis."""
     if channel < length:
         return channel
     msg = f"no channel {channel} in the file, which holds {length} along the frequency axis"
     raise ImageError(msg, url)
 
 
-def _renumbered(header: fits.Header, new: dict[int, int]) -> Iterator[fits.Card]:
-    """The cards of a header whose axes get new numbers; axes without pixels keep theirs."""
+def _renumbered(header: fits.Header, new_numbers: dict[int, int]) -> Iterator[fits.Card]:
+    """Yield the cards of a header with new numbers of axes; axes without pixels keep their numbers."""
     for card in header.cards:
         match = _OF_AXES.fullmatch(card.keyword)
         if match is None:
             yield card
             continue
         name, first, between, second = match.groups(default="")
-        # The second number of PV and PS is that of a parameter.
+        # The second number of PV and PS counts parameters, not axes.
         axes = (first,) if name in ("PV", "PS") else (first, second)
-        numbers = [str(new.get(int(axis), axis)) if axis else "" for axis in axes]
+        numbers = [str(new_numbers.get(int(axis), axis)) if axis else "" for axis in axes]
         keyword = f"{name}{numbers[0]}{between}{numbers[1] if len(numbers) == 2 else second}"
         yield fits.Card(keyword, card.value, card.comment)

@@ -1,8 +1,8 @@
-"""Where the pixels of an image are on the sky: its full projection, in ICRS.
+"""Celestial projection of an image, in ICRS.
 
-Everything astropy's WCS can read is kept: any projection, PC and CD matrices, distortions. Images
-in another frame (B1950, FK5, galactic) are not resampled and their pixels not converted one by
-one; the projection itself is turned to ICRS, so that there is one frame everywhere behind it.
+All that astropy's WCS can read is kept: any projection, PC and CD matrices, distortions. Images in another
+frame (B1950, FK5, galactic) are neither resampled nor converted pixel by pixel. Instead the projection is
+rotated to ICRS, so that all positions of the pipeline are in one frame.
 """
 
 from __future__ import annotations
@@ -29,17 +29,19 @@ if TYPE_CHECKING:
 __all__ = ["celestial_wcs", "centre_position", "pixel_increments"]
 
 _EQUINOXES = (1800.0, 2200.0)
+"""Limits of the equinoxes that celestial systems have."""
 _OF_A_PROJECTION = re.compile(
     r"WCSAXES|NAXIS\d*|C(TYPE|UNIT|RVAL|RPIX|DELT|ROTA)\d+|(PC|CD)\d+_\d+|PC\d{6}|P[VS]\d+_\d+|PROJP\d+"
     r"|LONPOLE|LATPOLE|RADE(CS|S)YS|EQUINOX|EPOCH|VELREF|SPECSYS|REST(FRQ|FREQ|WAV)"
     r"|(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)|CPDIS\d|CPERR\d|DP\d|CQDIS\d|CQERR\d|DQ\d|D2IM\w*|AXISCORR"
 )
-"""Keywords that WCSLIB and astropy make a projection of; SIP and other distortions come last."""
-_N_KEPT = 64
+"""Keywords that WCSLIB and astropy create a projection from; SIP and other distortions come last."""
+MAX_PROJECTIONS = 64
+"""Number of projections that a process keeps."""
 
 
 def celestial_wcs(header: Header, url: str = "") -> WCS:
-    """Projection of the first two axes of an image, in ICRS.
+    """Return the projection of the first two axes of an image, in ICRS.
 
     Pixel coordinates with ``origin`` 0 are array indices: the centre of the first pixel is (0, 0).
 
@@ -48,13 +50,12 @@ def celestial_wcs(header: Header, url: str = "") -> WCS:
     header
         Header of the image.
     url
-        The image, for messages.
+        Path of the image, for messages.
 
     Raises
     ------
     ImageError
-        If the first two axes are not right ascension and declination, or another pair of
-        celestial coordinates, in a projection that can be used.
+        If the first two axes are not a pair of celestial coordinates, or their projection cannot be used.
     """
     try:
         cards = tuple(
@@ -72,23 +73,23 @@ def _unusable(error: Exception) -> str:
     return f"the celestial projection cannot be used: {' '.join(str(error).split())}"
 
 
-@lru_cache(_N_KEPT)
+@lru_cache(MAX_PROJECTIONS)
 def _projection(cards: tuple[tuple[str, type, Any], ...]) -> WCS:
-    """Make a projection of what a header says of it.
+    """Create the projection that the cards of a header describe.
 
-    It is the same for the images of a pointing, whose headers differ in the date, and takes as long to make as a
-    small image to search.
+    The result is kept: the images of a pointing share a projection, although their headers differ in the date, and
+    to create it takes as long as to search a small image.
     """
     header = Header([(keyword, value) for keyword, _, value in cards])
     try:
         with warnings.catch_warnings():
-            # Reports of what wcslib repaired (old names such as NCP; dates, which are not read from here), and of
-            # cards that break the letter of the standard.
+            # Reports of repairs by wcslib (old names such as NCP; dates, which are read elsewhere), and of small
+            # violations of the standard.
             warnings.simplefilter("ignore", AstropyWarning)
             wcs = WCS(header, naxis=2)
             _orient_at_pole(wcs, header)
             wcs.wcs.set()
-    # Of keywords that hold a number where a text should be, astropy says an AttributeError.
+    # astropy raises an AttributeError if a keyword holds a number instead of text.
     except (WcsError, VerifyError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ImageError(_unusable(error)) from error
     if (wcs.wcs.lng, wcs.wcs.lat) != (0, 1):
@@ -96,33 +97,40 @@ def _projection(cards: tuple[tuple[str, type, Any], ...]) -> WCS:
         msg = f"the first two axes are not a longitude and a latitude on the sky: {kinds}"
         raise ImageError(msg)
     if not np.isfinite([*wcs.wcs.crval, *wcs.wcs.crpix]).all():
-        msg = f"the reference of the projection is impossible: CRVAL {wcs.wcs.crval}, CRPIX {wcs.wcs.crpix}"
+        msg = f"the reference of the projection must be finite, got CRVAL {wcs.wcs.crval}, CRPIX {wcs.wcs.crpix}"
         raise ImageError(msg)
     with iers.conf.set_temp("auto_download", False), warnings.catch_warnings(), np.errstate(all="ignore"):
-        # astropy looks for leap seconds with the first equinox that it meets, in the network where those that it
-        # brings along are old. No equinox needs them.
+        # For the first equinox astropy loads leap seconds, by download if its own table is old. No equinox needs
+        # them.
         warnings.simplefilter("ignore", AstropyWarning)
         return _turn_to_icrs(wcs)
 
 
 def centre_position(wcs: WCS, nx: int, ny: int) -> tuple[float, float]:
-    """Position of the middle of an image of ``nx`` by ``ny`` pixels.
+    """Return the position of the middle of an image.
+
+    Parameters
+    ----------
+    wcs
+        Celestial projection of the image.
+    nx, ny
+        Numbers of columns and rows.
 
     Returns
     -------
     ra, dec
-        deg — the right ascension in [0, 360); NaN where the middle is not on the sky.
+        deg — the right ascension in [0, 360); NaN if the middle is not on the sky.
     """
     ra, dec = wcs.all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
     return float(wrap_ra(ra)), float(dec)
 
 
 def pixel_increments(wcs: WCS) -> tuple[float, float]:
-    """Size of a pixel along x and y at the reference pixel, with a sign.
+    """Return the signed size of a pixel along x and y, at the reference pixel.
 
-    The sizes are those of the pixel on the sky whatever its rotation. The signs are those of the
-    increments of an image that is not rotated, and of the diagonal of the matrix of one that is; at
-    a rotation by exactly 90°, where that diagonal vanishes, x is taken as west and y as north.
+    The size does not depend on the rotation of the image. The sign is the sign of the diagonal of the pixel
+    scale matrix, and so of the increments of an image that is not rotated. At a rotation by exactly 90°, where
+    the diagonal is zero, x is taken as west and y as north.
 
     Returns
     -------
@@ -137,19 +145,20 @@ def pixel_increments(wcs: WCS) -> tuple[float, float]:
 
 
 def _orient_at_pole(wcs: WCS, header: Header) -> None:
-    """Take a field centred on the pole as the limit of fields ever closer to it.
+    """Orient a field centred on the pole like fields close to it.
 
-    Such images without LONPOLE come from software that knows no native pole and uses the same
-    formulas at every declination. The FITS standard's default turns by 180° in the limit.
+    Such images without LONPOLE come from software without the concept of a native pole, which uses the same
+    formulas at every declination. The default of the FITS standard differs from their limit by 180°.
     """
     if "LONPOLE" not in header and wcs.wcs.crval[1] == 90 and wcs.wcs.cel.prj.theta0 == 90:
         wcs.wcs.lonpole = 180.0
 
 
 def _frame(wcs: WCS) -> BaseCoordinateFrame:
+    """Return the celestial frame of a projection."""
     equinox = float(wcs.wcs.equinox)
     if not (np.isnan(equinox) or _EQUINOXES[0] <= equinox <= _EQUINOXES[1]):
-        msg = f"EQUINOX = {equinox:g}: no equinox of a celestial system"
+        msg = f"EQUINOX = {equinox:g}: must be {_EQUINOXES[0]:g} to {_EQUINOXES[1]:g}"
         raise ImageError(msg)
     try:
         return wcs_to_celestial_frame(wcs)
@@ -159,7 +168,7 @@ def _frame(wcs: WCS) -> BaseCoordinateFrame:
 
 
 def _turn_to_icrs(wcs: WCS) -> WCS:
-    """The same projection with its reference position and its pole given in ICRS."""
+    """Return the same projection with its reference position and its pole in ICRS."""
     frame = _frame(wcs)
     if isinstance(frame, ICRS):
         return wcs
@@ -176,9 +185,9 @@ def _turn_to_icrs(wcs: WCS) -> WCS:
 
 
 def _native(wcs: WCS, longitude: float, latitude: float) -> tuple[float, float]:
-    """Native coordinates of a celestial position: Calabretta & Greisen (2002), eq. 5.
+    """Compute the native coordinates of a celestial position: Calabretta & Greisen (2002), eq. 5.
 
-    LONPOLE and LATPOLE are by definition those of the celestial pole.
+    LONPOLE and LATPOLE are by definition the native coordinates of the celestial pole.
     """
     alpha_pole, co_delta_pole, phi_pole = wcs.wcs.cel.euler[:3]
     delta, difference = np.radians(latitude), np.radians(longitude - alpha_pole)

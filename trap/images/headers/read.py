@@ -1,7 +1,7 @@
-"""What the header of an image says, whichever of the many ways it says it.
+"""Metadata of an image from its header, for the keywords of many telescopes and imagers.
 
-Telescopes and imagers agree on little. The tables below list who calls a quantity what; the first keyword that
-holds a value decides. The header is FITS, or what a reader of another format made of its own.
+They use different keywords for the same quantity. The tables below list the keywords; the first one that
+holds a value is used. Headers are from FITS files, or are created by the readers of other formats.
 """
 
 from __future__ import annotations
@@ -46,18 +46,19 @@ _TELESCOPES = {
     "VLA": ("VLA", "EVLA", "JVLA", "VLITE"),
     "WSRT": ("WSRT", "WESTERBO", "WESTERBORK", "APERTIF"),
 }
-"""Telescopes, and what TELESCOP or INSTRUME holds for them in capital letters. Any other name is kept as it is."""
+"""Telescopes, and their names in TELESCOP or INSTRUME in capital letters. Any other name is kept as it is."""
 
 _STARTS = ("DATE-OBS", "DATE-BEG")
 _STARTS_MJD = ("MJD-OBS", "MJD-BEG")
 _TIMES_OF_THE_START = (("TIME-OBS", None), ("UTSTART", UTC), ("UT", UTC))
-"""What may hold the time that DATE-OBS lacks; two say by their names that it is UTC, whatever TIMESYS says."""
+"""Keywords of the time of the start, if DATE-OBS holds only the day. The last two are in UTC for any TIMESYS."""
 _ENDS = ("END_UTC", "DATE-END")
 _DURATIONS = ("EXPTIME", "EXPOSURE", "DURATION", "ONSOURCE")
-"""Durations in s; TAU_TIME comes before the end, these after it. DURATION is ASKAP's and VLITE's."""
+"""Durations in s. TAU_TIME has precedence over the end, and the end over these. DURATION is from ASKAP and VLITE."""
 
 _BEAMS = (("BMAJ", "BMIN", "BPA"), ("CLEANBMJ", "CLEANBMN", "CLEANBPA"))
-"""FWHM and position angle in deg; the second set is Obit's (MeerKAT, VLITE). AIPS (GMRT, WSRT) says it in HISTORY."""
+"""FWHM and position angle in deg; the second set is from Obit (MeerKAT, VLITE). AIPS (GMRT, WSRT) writes the beam
+into HISTORY."""
 _NUMBER = r"\s*=\s*([-+.\dEe]+)\s*"
 _HISTORY_BEAM = re.compile(rf"BMAJ{_NUMBER}BMIN{_NUMBER}BPA{_NUMBER}")
 
@@ -68,24 +69,24 @@ _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9}
 
 
 def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: Given | None = None) -> ImageMetadata:
-    """Read all that the pipeline needs to know of an image from its header.
+    """Read the metadata of an image from its header.
 
     Parameters
     ----------
     header
-        Header of the image, of which the first two axes are the celestial ones.
+        Header of the image, whose first two axes are longitude and latitude.
     url
-        The image, for messages and for the result.
+        Path of the image, for messages and for the result.
     wcs
-        Its projection, where that is at hand already.
+        Projection of the image; None reads it from the header.
     given
-        What holds whatever the header says.
+        Values that override the header; None overrides none.
 
     Raises
     ------
     ImageError
-        If something is missing or impossible: the projection, the frequency, the start. A missing
-        or impossible beam is no error; such an image is rejected by the quality check.
+        If the projection, the frequency or the start is missing or impossible. A missing or impossible
+        beam is not an error; the quality check rejects the image.
     """
     keywords, given = Keywords(header, url), given or Given()
     wcs = celestial_wcs(header, url) if wcs is None else wcs
@@ -95,14 +96,14 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
         raise ImageError("the middle of the image is not on the sky", url)
     deltax, deltay = pixel_increments(wcs)
     if not (math.isfinite(deltax * deltay) and deltax * deltay):
-        msg = f"the size of a pixel is impossible: {deltax} × {deltay} deg"
+        msg = f"the size of a pixel must be finite and not zero, got {deltax} × {deltay} deg"
         raise ImageError(msg, url)
     freq_eff, freq_bw = read_frequency(keywords, given)
-    start = given.taustart_ts or _start(keywords)
+    taustart_ts = given.taustart_ts or _start(keywords)
     return ImageMetadata(
         url=url,
-        taustart_ts=start,
-        tau_time=_duration(keywords, start) if given.tau_time is None else given.tau_time,
+        taustart_ts=taustart_ts,
+        tau_time=_duration(keywords, taustart_ts) if given.tau_time is None else given.tau_time,
         freq_eff=freq_eff,
         freq_bw=freq_bw,
         stokes=_stokes(keywords),
@@ -120,16 +121,16 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
 
 
 def jansky_per_unit(unit: str) -> float:
-    """Factor that brings pixels to Jy/beam: 0.001 for ``mJy/beam``.
+    """Return the factor that converts pixels to Jy/beam: 0.001 for ``mJy/beam``.
 
-    Only prefixes that cannot be mistaken are taken; pixels in any other unit stay as they are.
+    Only unambiguous prefixes of Jy are converted; for any other unit the factor is 1.
     """
     match = _JANSKY.match(unit)
     return _PREFIXES[match[1] or ""] if match else 1.0
 
 
 def _telescope(keywords: Keywords) -> str:
-    """Name of the telescope; that of the instrument only where it is known to be one."""
+    """Return the name of the telescope. The name of the instrument is used only if it is a known telescope."""
     name = keywords.text("TELESCOP")
     for text in (name, keywords.text("INSTRUME")):
         for telescope, aliases in _TELESCOPES.items():
@@ -139,11 +140,13 @@ def _telescope(keywords: Keywords) -> str:
 
 
 def _stokes(keywords: Keywords) -> int:
-    found = keywords.find_axis("STOKES")
-    return 1 if found is None else round(keywords.plane_values(found[0])[0])
+    """Return the FITS code of the Stokes parameter; without a Stokes axis it is I."""
+    axis = keywords.find_axis("STOKES")
+    return 1 if axis is None else round(keywords.plane_values(axis[0])[0])
 
 
 def _start(keywords: Keywords) -> datetime:
+    """Return the start of the observation in UTC."""
     for keyword in _STARTS:
         start = keywords.date(keyword)
         if start is not None:
@@ -152,7 +155,7 @@ def _start(keywords: Keywords) -> datetime:
 
 
 def _start_on(day: datetime, keywords: Keywords) -> datetime:
-    """Start on a day: its time is in another keyword, as FITS had it before 1998, or else midnight."""
+    """Return the start on a day: its time is in another keyword, as in FITS before 1998, or is taken as midnight."""
     for keyword, zone in _TIMES_OF_THE_START:
         time = keywords.time_of_day(keyword)
         if time is not None:
@@ -166,6 +169,7 @@ def _start_on(day: datetime, keywords: Keywords) -> datetime:
 
 
 def _start_from_mjd(keywords: Keywords) -> datetime:
+    """Return the start from a modified Julian date, without a time zone."""
     found = keywords.first_number(_STARTS_MJD)
     if found is None:
         raise ImageError("no start in the header: neither DATE-OBS nor MJD-OBS", keywords.url)
@@ -176,21 +180,21 @@ def _start_from_mjd(keywords: Keywords) -> datetime:
         keywords.reject(keyword, "not a date")
 
 
-def _duration(keywords: Keywords, start: datetime) -> float:
-    """Duration in s: stated, or up to the end, or the time spent on source; 0 where unknown."""
+def _duration(keywords: Keywords, taustart_ts: datetime) -> float:
+    """Return the duration in s: as stated, or until the end, or the time on source; 0 if it is unknown."""
     stated = keywords.number("TAU_TIME")
     if stated is not None:
         return _not_negative(keywords, "TAU_TIME", stated)
     for keyword in _ENDS:
-        end = _end(keywords, keyword, start)
+        end = _end(keywords, keyword, taustart_ts)
         if end is not None:
-            return _not_negative(keywords, keyword, (end - start).total_seconds())
+            return _not_negative(keywords, keyword, (end - taustart_ts).total_seconds())
     found = keywords.first_number(_DURATIONS)
     return 0.0 if found is None else _not_negative(keywords, *found)
 
 
-def _end(keywords: Keywords, keyword: str, start: datetime) -> datetime | None:
-    """Stated end, in UTC; None where there is none, or nothing but its day, on which the image starts too."""
+def _end(keywords: Keywords, keyword: str, taustart_ts: datetime) -> datetime | None:
+    """Return the stated end in UTC; None if the header has none, or only its day and the image starts on that day."""
     end = keywords.date(keyword)
     if end is None:
         return None
@@ -198,18 +202,19 @@ def _end(keywords: Keywords, keyword: str, start: datetime) -> datetime | None:
         time = keywords.time_of_day("TIME-END")
         if time is not None:
             end += time
-        elif end.date() == start.date():
+        elif end.date() == taustart_ts.date():
             return None
     return to_utc(end, "UTC") if keyword == "END_UTC" else keywords.in_utc(end)
 
 
 def _not_negative(keywords: Keywords, keyword: str, seconds: float) -> float:
     if not (seconds >= 0 and math.isfinite(seconds)):
-        keywords.reject(keyword, f"a duration of {seconds} s is impossible")
+        keywords.reject(keyword, f"the duration must be finite and not negative, got {seconds} s")
     return seconds
 
 
 def _beam(keywords: Keywords, given: Given) -> Beam | None:
+    """Return the restoring beam; None if the header has none, or an impossible one, which is logged."""
     if given.bmaj is not None and given.bmin is not None:
         return Beam(bmaj=given.bmaj, bmin=given.bmin, bpa=given.bpa or 0.0)
     numbers = _beam_numbers(keywords)
@@ -217,7 +222,7 @@ def _beam(keywords: Keywords, given: Given) -> Beam | None:
         return None
     bmaj, bmin, bpa = numbers
     if bmin > bmaj:
-        # The same ellipse, described from its minor axis.
+        # The same ellipse, with its axes exchanged.
         bmaj, bmin, bpa = bmin, bmaj, bpa + 90
     try:
         return Beam(bmaj=bmaj, bmin=bmin, bpa=bpa)
@@ -227,7 +232,7 @@ def _beam(keywords: Keywords, given: Given) -> Beam | None:
 
 
 def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
-    """Axes and position angle in deg, from keywords or from the last CLEAN in the history."""
+    """Return axes and position angle in deg, from keywords or from the last CLEAN in the history."""
     for major, minor, angle in _BEAMS:
         bmaj, bmin = keywords.number(major), keywords.number(minor)
         if bmaj is not None and bmin is not None:
@@ -241,7 +246,7 @@ def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
 
 
 def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:
-    """The stations of a LOFAR image; None where the header or the settings do not say all of it."""
+    """Return the stations of a LOFAR image; None unless header and settings together are complete."""
     antenna_set = given.antenna_set or keywords.text("ANTENNA")
     is_lofar = given.antenna_set is not None or keywords.text("TELESCOP").upper() == "LOFAR"
     if not (antenna_set and is_lofar):

@@ -1,4 +1,4 @@
-"""When an image was taken: the dates that FITS headers hold, as UTC."""
+"""Dates and times in FITS headers, converted to UTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import erfa  # type: ignore[import-untyped]
 
 __all__ = ["from_mjd", "is_day", "parse_date", "parse_time_of_day", "to_utc"]
 
-_MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 (its time scale is for to_utc to say)
+_MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 (to_utc applies the time scale)
 _UNIX_ZERO_JD = 2440587.5
 _LEGACY_DATE = re.compile(r"(\d\d)/(\d\d)/(\d\d)")
 _YEAR = re.compile(r"[12]\d{3}\.\d+")
@@ -33,27 +33,26 @@ _TO_TAI = {
 
 
 def parse_date(text: str) -> datetime:
-    """Read a date as headers write it.
+    """Parse a date in one of the forms that headers have.
 
-    ISO 8601 with or without a time, the two-digit ``DD/MM/YY`` of the last century, a year with its
-    fraction (``2013.25``), and the list of quoted dates of which only the first counts
-    (``"2013-04-29";"2013-04-30"``).
+    These are ISO 8601 with or without a time, the two-digit ``DD/MM/YY`` of the last century, a year with
+    a fraction (``2013.25``), and a list of quoted dates, whose first is used (``"2013-04-29";"2013-04-30"``).
 
     Returns
     -------
     datetime
-        With a time zone only where the text names one.
+        It has a time zone only if the text names one.
 
     Raises
     ------
     ValueError
-        If it is none of these.
+        If the text has another form.
     """
     first = _first(text)
     legacy = _LEGACY_DATE.fullmatch(first)
     if legacy:
         day, month, year = (int(part) for part in legacy.groups())
-        return datetime(1900 + year, month, day)  # noqa: DTZ001 (its time scale is for to_utc to say)
+        return datetime(1900 + year, month, day)  # noqa: DTZ001 (to_utc applies the time scale)
     if _YEAR.fullmatch(first):
         year, fraction = int(first[:4]), float(first[4:])
         return datetime(year, 1, 1) + timedelta(days=fraction * _TROPICAL_YEAR_DAYS)  # noqa: DTZ001 (as above)
@@ -64,7 +63,7 @@ def parse_date(text: str) -> datetime:
 
 
 def is_day(text: str) -> bool:
-    """Say whether a date, as :func:`parse_date` takes it, names a day and no time of it."""
+    """Return whether a date, in a form of :func:`parse_date`, is a day without a time."""
     first = _first(text)
     if _LEGACY_DATE.fullmatch(first):
         return True
@@ -76,16 +75,16 @@ def is_day(text: str) -> bool:
 
 
 def parse_time_of_day(text: str) -> timedelta:
-    """Read ``hh:mm:ss``, with or without a fraction, as the time since midnight.
+    """Parse ``hh:mm:ss``, with or without a fraction, as the time since midnight.
 
     Raises
     ------
     ValueError
-        If it is something else, or no day has such a time.
+        If the text has another form, or is not a time of day.
     """
     match = _TIME_OF_DAY.fullmatch(_first(text))
     hours, minutes, seconds = (float(part) for part in match.groups()) if match else (math.nan,) * 3
-    # A minute that ends in a leap second has 61.
+    # A minute with a leap second has 61 seconds.
     if not (hours < 24 and minutes < 60 and seconds < 61):
         msg = f"not a time of day: {text!r}"
         raise ValueError(msg)
@@ -93,42 +92,43 @@ def parse_time_of_day(text: str) -> timedelta:
 
 
 def _first(text: str) -> str:
+    """Return the first date of a list, without quotes."""
     return text.split(";", maxsplit=1)[0].strip().strip('"').strip()
 
 
 def from_mjd(mjd: float) -> datetime:
-    """Turn a modified Julian date into a date without a time zone.
+    """Convert a modified Julian date to a date without a time zone.
 
     Raises
     ------
     ValueError
-        If there is no such date.
+        If the year is outside 1 to 9999, or the date is not a number.
     """
     try:
         return _MJD_ZERO + timedelta(days=mjd)
     except OverflowError as error:
-        msg = f"no such date: MJD {mjd}"
+        msg = f"no date in the years 1 to 9999: MJD {mjd}"
         raise ValueError(msg) from error
 
 
 def to_utc(time: datetime, timesys: str) -> datetime:
-    """Bring a time to UTC.
+    """Convert a time to UTC.
 
-    The leap seconds are those that ERFA brings along: astropy's own conversion downloads a table
-    when it thinks the one at hand is old.
+    Leap seconds are taken from ERFA's built-in table; astropy's conversion downloads a table if the
+    local one is old.
 
     Parameters
     ----------
     time
-        A time in the scale ``timesys``; one with a time zone is taken by that alone.
+        Time in the scale ``timesys``. If it has a time zone, the scale is ignored.
     timesys
-        FITS name of the time scale; empty is UTC. UT1 is taken as UTC, from which it differs by
-        less than a second.
+        FITS name of the time scale; empty is UTC. UT1 is taken as UTC, and differs from it by less
+        than a second.
 
     Raises
     ------
     ValueError
-        If the time scale is not known.
+        If the time scale is unknown.
     """
     if time.tzinfo is not None:
         return time.astimezone(UTC)
@@ -143,7 +143,7 @@ def to_utc(time: datetime, timesys: str) -> datetime:
     for convert in _TO_TAI[scale]:
         day, fraction = convert(day, fraction)
     with warnings.catch_warnings():
-        # Years so far back or ahead that the leap seconds are not known: the nearest known are used.
+        # For years outside its table of leap seconds, ERFA uses the nearest year in it.
         warnings.simplefilter("ignore", erfa.ErfaWarning)
         day, fraction = erfa.taiutc(day, fraction)
     days = float(day) - _UNIX_ZERO_JD
