@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from astropy.table import Table
 
 from trap.cli import main
 from trap.simulation.survey import load_truth
@@ -138,3 +139,37 @@ def test_reader_of_a_pipe_may_leave(database):
     pipe = f"{script} transients 1 --csv --database {database} | head -c 10; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_light_curve_is_written_as_fits_with_units(database, transient, tmp_path, capsys):
+    file = tmp_path / "curve.fits"
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
+    assert output_of(capsys, *words, "--format", "fits", "--output", file) == ""
+    table = Table.read(file)
+    assert table["f_int"].unit == "Jy"
+    assert len(table) == 4 - transient["first_timestep"]
+    assert table.meta["DATASET"] == 1
+
+
+def test_transients_are_written_as_votable_with_units(database, transient, tmp_path, capsys):
+    file = tmp_path / "transients.vot"
+    text = output_of(capsys, "transients", 1, "--format", "votable", "--database", database)
+    file.write_text(text)
+    table = Table.read(file, format="votable")
+    assert (table["wm_ra"].unit, table["f_peak"].unit) == ("deg", "Jy / beam")
+    assert table["f_peak"].description
+    assert any(abs(table["wm_decl"] - transient["dec"]) < 0.005)
+
+
+def test_upper_limits_are_written_with_units(database, transient, tmp_path, capsys):
+    file = tmp_path / "limits.vot"
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--limits", "--database", database)
+    output_of(capsys, *words, "--format", "votable", "--output", file)
+    assert Table.read(file, format="votable")["upper_limit"].unit == "Jy / beam"
+
+
+def test_binary_table_needs_a_file_and_a_file_needs_a_format(database, tmp_path, capsys):
+    words = ("transients", 1, "--database", database)
+    assert "write it to a file with --output" in error_of(capsys, *words, "--format", "fits")
+    assert "--output needs --format: csv, json" in error_of(capsys, *words, "--output", tmp_path / "x")
+    assert "cannot be written" in error_of(capsys, *words, "--csv", "--output", tmp_path / "no" / "x.csv")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from trap.catalogues import Flag
-from trap.cli.extract.options import PRODUCTS
 from trap.cli.parser import make_parser
+from trap.report.products import PRODUCTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "extraction.md").read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from trap import __version__
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
+from trap.report.formats import FORMATS
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (argparse has no other name for it)
@@ -284,9 +285,7 @@ def _add_transients(commands: Commands) -> None:
     )
     parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
     _add_database(parser)
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON, for programs")
-    form.add_argument("--csv", action="store_true", help="as CSV")
+    _add_export(parser)
 
 
 def _add_lightcurve(commands: Commands) -> None:
@@ -299,9 +298,7 @@ def _add_lightcurve(commands: Commands) -> None:
     parser.add_argument("dec", type=float, metavar="DEC", help="declination in degrees, ICRS")
     parser.add_argument("--radius", type=float, default=30.0, metavar="ARCSEC", help="search radius (%(default)s)")
     _add_database(parser)
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON, for programs")
-    form.add_argument("--csv", action="store_true", help="as CSV")
+    _add_export(parser)
     parser.add_argument(
         "--limits", action="store_true", help="show the upper limit of each image at the position instead"
     )
@@ -311,6 +308,19 @@ def _add_lightcurve(commands: Commands) -> None:
         type=Path,
         metavar="FILE",
         help="plot cut-outs at the position from the pixels kept in the database",
+    )
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a table in one of the export formats."""
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--format", choices=list(FORMATS), help="print the table for programs, in this format")
+    for name in ("json", "csv"):
+        formats.add_argument(
+            f"--{name}", action="store_const", const=name, dest="format", help=f"short for --format {name}"
+        )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the table for programs to a file; required for fits"
     )
 
 

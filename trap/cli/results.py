@@ -1,4 +1,4 @@
-"""``trap dataset``, ``trap transients`` and ``trap lightcurve``: what is in the database, for people and programs."""
+"""``trap dataset``, ``trap transients`` and ``trap lightcurve``: print and plot the results in a database."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
 from trap.db.limits import upper_limits
+from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
 from trap.errors import ConfigError, TrapError
 from trap.images.kept_pixels import read_cutout
-from trap.report.export import as_csv, as_json, as_rows
+from trap.report.columns import ExportTable
+from trap.report.export import as_json, as_rows
+from trap.report.formats import FORMATS
 from trap.report.plots import LightCurve, plot_cutouts, plot_light_curves, save_figure
 from trap.report.summary import dataset_text, datasets_table, light_curve_text, limits_table
 from trap.report.text import moment, sky_position
@@ -30,14 +33,13 @@ if TYPE_CHECKING:
 
     from trap.typing import Columns
 
-
 __all__ = ["list_datasets", "show_dataset", "show_light_curve", "show_transients"]
 
 ARCSEC = 1 / 3600
 
 
 def list_datasets(arguments: Namespace) -> int:
-    """Print the datasets of a database, a line each."""
+    """Print the datasets of a database, one per line."""
     with reading_database(arguments.database) as connection:
         datasets = overview.list_datasets(connection)
     print(as_json(datasets) if arguments.json else datasets_table(datasets))
@@ -45,7 +47,7 @@ def list_datasets(arguments: Namespace) -> int:
 
 
 def show_dataset(arguments: Namespace) -> int:
-    """Print what a dataset holds, what it left out and why, and its settings.
+    """Print the contents of a dataset, the images that were left out with their reasons, and its settings.
 
     Raises
     ------
@@ -76,29 +78,36 @@ def show_transients(arguments: Namespace) -> int:
 
     Raises
     ------
+    ConfigError
+        If the table cannot be written in the chosen format.
     DatasetNotFoundError
         If there is no such dataset.
     """
+    _check_export(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         transients = lightcurves.transients(connection, arguments.dataset)
-    if not _exported(transients, arguments):
+    if arguments.format is None:
         prettyprint(transients)
+    else:
+        about = {"dataset": arguments.dataset}
+        _export(ExportTable(name="transients", columns=describe_transients(transients), about=about), arguments)
     return 0
 
 
 def show_light_curve(arguments: Namespace) -> int:
-    """Print the light curve of the source nearest to a position, and draw it where that is asked for.
+    """Print the light curve of the source nearest to a position, and plot it if there is a file for the plot.
 
     Raises
     ------
     DatasetNotFoundError
         If there is no such dataset.
     ConfigError
-        If the figure cannot be written.
+        If the table or a figure cannot be written.
     TrapError
         If there is no source within the radius.
     """
+    _check_export(arguments)
     _check_position(arguments.ra, arguments.dec)
     if arguments.limits:
         return _show_limits(arguments)
@@ -114,8 +123,11 @@ def show_light_curve(arguments: Namespace) -> int:
         entry = {name: values[0] for name, values in near.items()}
         points = lightcurves.light_curve(connection, int(entry["id"]))
         files = find_pixels(connection, points["image"].tolist())
-    if not _exported(points, arguments):
+    if arguments.format is None:
         print(light_curve_text(entry, points, n_near=len(near["id"])))
+    else:
+        about = {"dataset": arguments.dataset, "entry": int(entry["id"])}
+        _export(ExportTable(name="light curve points", columns=describe_light_curve(points), about=about), arguments)
     if arguments.plot is not None:
         curve = LightCurve.of_points(sky_position(entry["wm_ra"], entry["wm_decl"]), points)
         _save(lambda: plot_light_curves([curve]), arguments.plot)
@@ -126,22 +138,36 @@ def show_light_curve(arguments: Namespace) -> int:
 
 
 def _show_limits(arguments: Namespace) -> int:
-    """Print what every image would have found at a position, whether or not a source is known there."""
+    """Print the upper limit of each image at a position, with or without a known source."""
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         limits = upper_limits(connection, arguments.dataset, arguments.ra, arguments.dec)
-    if not _exported(limits, arguments):
+    if arguments.format is None:
         print(limits_table(limits))
+    else:
+        about = {"dataset": arguments.dataset, "ra": arguments.ra, "dec": arguments.dec}
+        _export(ExportTable(name="upper limits", columns=describe_limits(limits), about=about), arguments)
     return 0
 
 
-def _exported(columns: Columns, arguments: Namespace) -> bool:
-    """Print columns in the form asked for; False where that is the one for people."""
-    if arguments.json:
-        print(as_json(list(as_rows(columns))))
-    elif arguments.csv:
-        print(as_csv(columns))
-    return bool(arguments.json or arguments.csv)
+def _check_export(arguments: Namespace) -> None:
+    """Refuse a file without a format, and a binary format without a file, before anything is read."""
+    if arguments.format is None and arguments.output is not None:
+        msg = f"--output needs --format: {', '.join(FORMATS)}"
+        raise ConfigError(msg)
+    if arguments.format is not None and arguments.output is None and not FORMATS[arguments.format].is_text:
+        msg = f"a {arguments.format} table is not text; write it to a file with --output"
+        raise ConfigError(msg)
+
+
+def _export(table: ExportTable, arguments: Namespace) -> None:
+    """Write a table in the chosen format to the file, or print it if there is no file."""
+    content = FORMATS[arguments.format].encode(table)
+    if arguments.output is None:
+        print(content.decode(), end="")
+    else:
+        with reported(arguments.output):
+            arguments.output.write_bytes(content)
 
 
 def _check_position(ra: float, dec: float) -> None:

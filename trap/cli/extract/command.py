@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from trap.cli.extract.products import Extracted, image_stem, write_product
 from trap.cli.extract.request import Request, make_request
 from trap.cli.files import reported
 from trap.dataset.outcomes import ExitCode
@@ -21,6 +20,8 @@ from trap.finder.finder import (
 from trap.finder.shapes import measure_shapes
 from trap.images.patterns import expand_patterns
 from trap.report.export import as_json
+from trap.report.extracted import Extracted
+from trap.report.products import PRODUCTS, image_stem, product_path
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,20 +32,26 @@ __all__ = ["extract", "extract_image"]
 
 
 def extract(arguments: Namespace) -> int:
-    """Find and measure the sources of images; print them, and write what is asked for.
+    """Find and measure the sources of images, print them, and write the files of the chosen kinds.
+
+    Parameters
+    ----------
+    arguments
+        Arguments of :func:`trap.cli.extract.options.add_extract_options`.
 
     Returns
     -------
-    0, or :attr:`trap.dataset.outcomes.ExitCode.IMAGES_LEFT_OUT` if any image could not be searched.
+    int
+        0, or :attr:`trap.dataset.outcomes.ExitCode.IMAGES_LEFT_OUT` if any image could not be searched.
 
     Raises
     ------
     ConfigError
-        If an argument cannot be right, a pattern matches nothing, or a file cannot be written.
+        If an argument is impossible, a pattern matches no image, or a file cannot be written.
     ImageError
         If the detection image cannot be used.
     """
-    request, products = make_request(arguments), arguments.products or []
+    request, products = make_request(arguments), [PRODUCTS[name] for name in arguments.products or []]
     paths = expand_patterns(arguments.images)
     if products:
         _check_stems(paths)
@@ -52,11 +59,13 @@ def extract(arguments: Namespace) -> int:
             arguments.output_dir.mkdir(parents=True, exist_ok=True)
     described = []
     for i, path in enumerate(paths):
-        # A bad image costs itself; what cannot be written stops everything.
+        # A bad image is left out; a file that cannot be written ends the command.
         result = _tried(path, request)
         if isinstance(result, Extracted):
             for product in products:
-                write_product(product, result, arguments.output_dir)
+                file = product_path(product, result.image, arguments.output_dir)
+                with reported(file):
+                    product.write(file, result)
             described.append(result.description)
             text = result.text
         else:
@@ -73,20 +82,27 @@ def extract(arguments: Namespace) -> int:
 def extract_image(path: str, request: Request) -> Extracted:
     """Find and measure the sources of one image.
 
+    Parameters
+    ----------
+    path
+        Path of the image.
+    request
+        Method and settings.
+
     Raises
     ------
     ImageError
         If the image cannot be read or has no restoring beam.
     """
     image = request.image(path)
-    findings = _find(image, request)
+    detections = _find(image, request)
     names = [] if request.positions is None else [str(name) for name in request.positions.name]
-    shapes = measure_shapes(findings.measurements, image, findings.config)
-    return Extracted(image=image, findings=findings, shapes=shapes, names=names, has_holes=request.has_holes)
+    shapes = measure_shapes(detections.measurements, image, detections.config)
+    return Extracted(image=image, detections=detections, shapes=shapes, names=names, has_holes=request.has_holes)
 
 
 def _tried(path: str, request: Request) -> Extracted | str:
-    """What an image gave, or why it gave nothing."""
+    """Extract the sources of an image, or return the reason if that is impossible."""
     try:
         return extract_image(path, request)
     except ImageError as error:
@@ -96,18 +112,22 @@ def _tried(path: str, request: Request) -> Extracted | str:
 
 
 def _find(image: Image, request: Request) -> Detections:
+    """Find and measure sources by the method of the request."""
     if request.positions is not None:
         return measure_positions(image, request.positions.ra, request.positions.dec, request.config)
     if request.detection_image is not None:
         return measure_detected_in(request.detection_image, image, request.config)
     if request.alpha is not None:
-        found = find_by_fdr(image, request.config, alpha=request.alpha, analysis_threshold=request.analysis_threshold)
+        detections = find_by_fdr(
+            image, request.config, alpha=request.alpha, analysis_threshold=request.analysis_threshold
+        )
     else:
-        found = find_by_threshold(image, request.config)
-    return with_holes(image, found) if request.has_holes else found
+        detections = find_by_threshold(image, request.config)
+    return with_holes(image, detections) if request.has_holes else detections
 
 
 def _check_stems(paths: list[str]) -> None:
+    """Refuse images whose files would replace each other."""
     repeated = [stem for stem, n in Counter(image_stem(path) for path in paths).items() if n > 1]
     if repeated:
         msg = f"several images are called {repeated[0]}: their files would replace each other; extract them one by one"

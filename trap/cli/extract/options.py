@@ -1,25 +1,27 @@
-"""The arguments of ``trap extract``; nothing is imported that takes time."""
+"""The arguments of ``trap extract``. This module imports nothing slow, so ``--help`` is quick."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trap.report.products import PRODUCTS
+
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["EPILOG", "add_extract_options"]
+__all__ = ["DEFAULT_ALPHA", "EPILOG", "FINDER_DEFAULTS", "add_extract_options"]
 
-EPILOG = """\
-one of four ways chooses what is measured:
-  by default         islands of pixels that reach the detection threshold
-  --fdr              the same, at the threshold that an FDR comes to
-  --detection-image  the sources of another image, at their positions, with the beam's shape
-  --fixed-positions  given positions, with the beam's shape
-in the last two the thresholds still decide which sources are modelled beside them
+_EPILOG = """\
+sources are chosen in one of four ways:
+  by default         islands of pixels above the detection threshold
+  --fdr              islands of pixels above the threshold of a false discovery rate (FDR)
+  --detection-image  positions of the sources of another image, with the shape of the beam
+  --fixed-positions  given positions, with the shape of the beam
+in the last two the thresholds still select the neighbours that are modelled together with them
 
 files are named after the image, as in FIELD.csv, and replace earlier ones:
-  .csv .vot .sources.fits .reg .skymodel  and  .rms.fits .significance.fits .model.fits .residual.fits .islands.fits
+  {suffixes}
 
 exit codes: 0 all images were searched; 1 could not start; 2 wrong arguments; 3 images were left out
 """
@@ -41,33 +43,22 @@ FINDER_DEFAULTS: dict[str, float] = {
 DEFAULT_ALPHA = 0.01
 """Share of false pixels that ``--fdr`` allows."""
 
-PRODUCTS = {
-    "csv": "table as CSV",
-    "votable": "table as VOTable, with units and UCDs",
-    "fits": "table as FITS, with units and UCDs",
-    "regions": "DS9 regions: the ellipses at half maximum",
-    "skymodel": "sky model for BBS: deconvolved sources",
-    "rms-map": "map of the noise",
-    "significance-map": "map of the brightness over the noise",
-    "model": "map of the measured sources",
-    "residual": "map of what is left without background and sources",
-    "islands": "map of the islands' numbers",
-}
+EPILOG = _EPILOG.format(suffixes=" ".join(product.suffix for product in PRODUCTS.values()))
 
 
 def add_extract_options(parser: argparse.ArgumentParser) -> None:
-    """Add images, settings, ways to choose, and outputs to a parser."""
+    """Add the options of ``trap extract`` to a parser: images, settings, choice of sources, and outputs."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (source_extraction) to start from")
     _add_search(parser)
     _add_choice(parser)
     _add_measurement(parser)
-    group = parser.add_argument_group("output", "a table on standard output, and")
-    group.add_argument("--json", action="store_true", help="one JSON list instead of that table, for programs")
-    for name, help_ in PRODUCTS.items():
-        group.add_argument(f"--{name}", action="append_const", dest="products", const=name, help=help_)
+    group = parser.add_argument_group("output", "a table on standard output, and the files")
+    group.add_argument("--json", action="store_true", help="print one JSON list instead of that table")
+    for name, product in PRODUCTS.items():
+        group.add_argument(f"--{name}", action="append_const", dest="products", const=name, help=product.description)
     group.add_argument(
-        "--output-dir", type=Path, default=Path(), metavar="DIR", help="where files go (the current folder)"
+        "--output-dir", type=Path, default=Path(), metavar="DIR", help="folder of the files (the current folder)"
     )
 
 
@@ -95,15 +86,15 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
             "radius of the circle around the centre that is searched; 0: the whole image", "extraction_radius_pix"
         ),
     )  # fmt: skip
-    group.add_argument("--negative", action="store_true", help="look for negative sources too: holes, or Stokes V")
+    group.add_argument("--negative", action="store_true", help="search for negative sources too: holes, or Stokes V")
     deblend = group.add_mutually_exclusive_group()
-    deblend.add_argument("--deblend", action="store_true", help="part islands that hold several sources (default)")
-    deblend.add_argument("--no-deblend", action="store_true", help="leave islands whole")
+    deblend.add_argument("--deblend", action="store_true", help="split islands of several sources (default)")
+    deblend.add_argument("--no-deblend", action="store_true", help="do not split islands")
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("choice").add_mutually_exclusive_group()
-    group.add_argument("--fdr", action="store_true", help="threshold by the share of false pixels")
+    group.add_argument("--fdr", action="store_true", help="set the threshold by the share of false pixels")
     group.add_argument("--detection-image", metavar="FILE", help="image whose sources are measured")
     group.add_argument(
         "--fixed-positions", metavar="JSON|FILE",
@@ -120,7 +111,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 def _add_measurement(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measurement")
     shape = group.add_mutually_exclusive_group()
-    shape.add_argument("--force-beam", action="store_true", help="give every source the shape of the beam")
+    shape.add_argument("--force-beam", action="store_true", help="fix every shape to the shape of the beam")
     shape.add_argument("--free", action="store_true", help="fit the shapes too (default)")
     group.add_argument(
         "--box", type=float, metavar="N",

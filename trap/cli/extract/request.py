@@ -1,4 +1,4 @@
-"""What ``trap extract`` is asked for: its arguments, checked, as settings and images."""
+"""The checked arguments of ``trap extract``, as settings, images and positions."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["Request", "make_request"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of every image.
+    """The method and the settings for every image.
 
     Parameters
     ----------
     config
-        How sources are found and measured.
+        Settings of the search and the measurement.
     beam
-        Takes the place of the images' own.
+        Restoring beam in place of the headers'; None keeps the headers'.
     alpha
-        Share of false pixels, where an FDR decides.
+        Share of false pixels, if a false discovery rate (FDR) sets the threshold; else None.
     analysis_threshold
-        σ — with an FDR; None takes the threshold that the FDR comes to.
+        σ — analysis threshold with an FDR; None uses the detection threshold of the FDR.
     detection_image
-        Image whose sources are measured, if that is what decides.
+        Image whose sources are measured; None for a search or given positions.
     positions
-        Positions that are measured, if these are what decides.
+        Positions that are measured; None for a search or a detection image.
     has_holes
-        Whether what stands below the background is looked for as well.
+        Whether negative sources are searched for too.
     """
 
     config: SourceExtractionConfig
@@ -50,13 +50,18 @@ class Request:
     has_holes: bool
 
     def image(self, path: str) -> Image:
-        """An image, under the beam that was given for it."""
+        """Open an image, with the beam of the request if there is one."""
         image = Image(path)
         return image if self.beam is None else image.with_beam(self.beam)
 
 
 def make_request(arguments: Namespace) -> Request:
     """Check the arguments against each other and read the files that they name.
+
+    Parameters
+    ----------
+    arguments
+        Arguments of :func:`trap.cli.extract.options.add_extract_options`.
 
     Raises
     ------
@@ -78,12 +83,13 @@ def make_request(arguments: Namespace) -> Request:
     if arguments.detection_image is None:
         return request
     image = request.image(arguments.detection_image)
-    # Now rather than at every image: without it there is nothing to do at all.
+    # Checked once, before all images: no image can be measured without it.
     image.require_beam()
     return replace(request, detection_image=image)
 
 
 def _check_choice(arguments: Namespace) -> None:
+    """Refuse options that contradict each other."""
     is_forced = arguments.fixed_positions is not None or arguments.detection_image is not None
     if arguments.alpha is not None and not arguments.fdr:
         raise ConfigError("--alpha is the share of false pixels that --fdr allows; give both, or neither")
@@ -92,7 +98,7 @@ def _check_choice(arguments: Namespace) -> None:
     if is_forced and arguments.free:
         raise ConfigError("positions are measured with the shape of the beam; leave out --free")
     if is_forced and arguments.negative:
-        raise ConfigError("positions are measured whatever the sign of what is there; leave out --negative")
+        raise ConfigError("positions are measured with either sign; leave out --negative")
     if not is_forced and arguments.box is not None:
         raise ConfigError("--box is for --fixed-positions and --detection-image; islands have the size that they have")
 
@@ -108,12 +114,12 @@ def _alpha(arguments: Namespace) -> float | None:
 
 
 def _config(arguments: Namespace) -> SourceExtractionConfig:
-    """Settings of the file, or PySE's, with the options put over them."""
+    """Return the settings of the file, or PySE's defaults, replaced by the options."""
     base = PipelineConfig() if arguments.config is None else load_config(arguments.config)
     options: dict[str, Any] = {} if arguments.config is not None else dict(FINDER_DEFAULTS)
-    given = {
+    by_setting = {
         "detection_threshold": arguments.detection_threshold,
-        # An FDR comes to a threshold first.
+        # With an FDR it can be checked only when the detection threshold is known.
         "analysis_threshold": None if arguments.fdr else arguments.analysis_threshold,
         "back_size_x": arguments.grid,
         "back_size_y": arguments.grid,
@@ -121,7 +127,7 @@ def _config(arguments: Namespace) -> SourceExtractionConfig:
         "extraction_radius_pix": arguments.radius,
         "box_in_beampix": arguments.box,
     }
-    options |= {setting: value for setting, value in given.items() if value is not None}
+    options |= {setting: value for setting, value in by_setting.items() if value is not None}
     if arguments.no_deblend:
         options["deblend_nthresh"] = 0
     elif arguments.deblend:
@@ -132,6 +138,7 @@ def _config(arguments: Namespace) -> SourceExtractionConfig:
 
 
 def _beam(arguments: Namespace) -> Beam | None:
+    """Return the beam of the options; None if there are none, an error if some are missing."""
     values = {name: getattr(arguments, name) for name in ("bmaj", "bmin", "bpa")}
     missing = [f"--{name}" for name, value in values.items() if value is None]
     if len(missing) == len(values):
@@ -146,7 +153,7 @@ def _beam(arguments: Namespace) -> Beam | None:
 
 
 def _positions(text: str) -> MonitorPositions:
-    # VOTables, which a file may be, take a while to import.
+    # The reader of VOTables is slow to import.
     from trap.config.monitors import load_monitors, parse_positions
 
     return parse_positions(text) if text.lstrip().startswith("[") else load_monitors(text)

@@ -1,0 +1,69 @@
+"""Units and meanings of the columns of query results, for exports: they are those of the tables' columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trap.db.models import (
+    AssocXtrSource,
+    ExtractedSource,
+    FrequencyBand,
+    Image,
+    NewSource,
+    RmsMap,
+    RunningCatalog,
+    VarMetric,
+)
+from trap.tables import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from sqlalchemy.orm import InstrumentedAttribute
+
+    from trap.db.models import Base
+    from trap.typing import Columns
+
+    DescribedColumns = dict[str, tuple[Column, NDArray[Any]]]
+
+__all__ = ["describe_light_curve", "describe_limits", "describe_transients"]
+
+
+def describe_light_curve(columns: Columns) -> DescribedColumns:
+    """Add units and meanings to the columns of :func:`trap.db.lightcurves.light_curve`."""
+    return _described(columns, (AssocXtrSource, ExtractedSource, Image, FrequencyBand), {})
+
+
+def describe_transients(columns: Columns) -> DescribedColumns:
+    """Add units and meanings to the columns of :func:`trap.db.lightcurves.transients`."""
+    models = (NewSource, RunningCatalog, VarMetric, ExtractedSource, Image, FrequencyBand)
+    return _described(columns, models, {"newsource": NewSource.id, "xtrsrc": NewSource.trigger_xtrsrc})
+
+
+def describe_limits(columns: Columns) -> DescribedColumns:
+    """Add units and meanings to the columns of :func:`trap.db.limits.upper_limits`."""
+    models = (RmsMap, Image, FrequencyBand)
+    return _described(columns, models, {"rms": ExtractedSource.rms, "upper_limit": NewSource.upper_limit})
+
+
+def _described(
+    columns: Columns, models: Sequence[type[Base]], renamed: Mapping[str, InstrumentedAttribute[Any]]
+) -> DescribedColumns:
+    """Add units and meanings to columns.
+
+    Parameters
+    ----------
+    columns
+        (n,) values by name.
+    models
+        Tables of the query; the first with a column of the name describes it.
+    renamed
+        Columns of tables whose name in the result is another one.
+    """
+    sources = {name: column for model in reversed(models) for name, column in model.__table__.columns.items()}
+    sources |= {name: attribute.property.columns[0] for name, attribute in renamed.items()}
+    return {
+        name: (Column(values.dtype, sources[name].info.get("unit", ""), sources[name].doc or ""), values)
+        for name, values in columns.items()
+    }
