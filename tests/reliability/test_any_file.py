@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from image_forms import write_casa, write_fits, write_hdf5
 
 from trap.cli import main
-from trap.cli.inspect import inspect_image
 from trap.config import PipelineConfig
+from trap.run.inspection import inspect_image
 
 CONFIG = PipelineConfig()
 SECONDS = 30

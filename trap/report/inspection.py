@@ -1,0 +1,194 @@
+"""The inspection of an image before any run: its header, its noise, its sources and its checks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trap.quality import first_rejection
+from trap.report.text import MISSING, moment, number, sky_position, text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trap.config import PipelineConfig
+    from trap.dataset.records import ImageResult
+    from trap.images.metadata import ImageMetadata
+    from trap.quality import Finding
+
+__all__ = ["Inspection", "inspection_text", "inspection_values"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """The result of inspecting one image.
+
+    Parameters
+    ----------
+    path
+        Path of the image.
+    problem
+        Reason if the image cannot be read; else empty.
+    result
+        Measurements of the image by itself; None if it cannot be read.
+    findings
+        Findings of all checks, passed and failed.
+    finite_fraction
+        Share of the pixels with a finite value.
+    """
+
+    path: str
+    problem: str = ""
+    result: ImageResult | None = None
+    findings: tuple[Finding, ...] = ()
+    finite_fraction: float = math.nan
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a run would search the image."""
+        return self.result is not None and first_rejection(self.findings) is None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the image is usable, rejected or unreadable, with the reasons."""
+        if self.result is None:
+            return f"unreadable: {self.problem}"
+        result = self.result.found(self.findings)
+        if result.rejection is not None:
+            return f"rejected: {result.against}"
+        return f"usable, but: {result.against}" if result.findings else "usable"
+
+
+def inspection_values(inspection: Inspection, config: PipelineConfig) -> dict[str, Any]:
+    """Return the values of an inspection, for programs.
+
+    Parameters
+    ----------
+    inspection
+        Result of the inspection.
+    config
+        All settings; those of the extraction set the searched region.
+    """
+    values: dict[str, Any] = {
+        "image": inspection.path,
+        "usable": inspection.is_usable,
+        "problem": None if inspection.is_usable else inspection.verdict,
+    }
+    if inspection.result is None:
+        return values
+    checks = [
+        {
+            "check": finding.check,
+            "reason": int(finding.reason),
+            "description": finding.reason.description,
+            "passed": finding.passed,
+            "action": finding.action,
+            "figures": finding.comment,
+        }
+        for finding in inspection.findings
+    ]
+    return {
+        **values,
+        **_header_values(inspection.result.metadata, config),
+        "rms_qc": inspection.result.rms_qc,
+        "finite_fraction": inspection.finite_fraction,
+        "n_sources": len(inspection.result.measurements) if inspection.is_usable else None,
+        "checks": checks,
+    }
+
+
+def _header_values(metadata: ImageMetadata, config: PipelineConfig) -> dict[str, Any]:
+    """Return the values of the header, and the searched region that follows from them."""
+    region = metadata.sky_region(config.source_extraction.extraction_radius_pix)
+    beam = metadata.beam
+    semimajor, semiminor = (
+        (math.nan, math.nan) if beam is None else beam.semi_axes_pixels(metadata.deltax, metadata.deltay)[:2]
+    )
+    return {
+        "taustart_ts": metadata.taustart_ts,
+        "tau_time": metadata.tau_time,
+        "telescope": metadata.telescope,
+        "freq_eff": metadata.freq_eff,
+        "freq_bw": metadata.freq_bw,
+        "stokes": metadata.stokes,
+        "unit": metadata.unit,
+        "nx": metadata.nx,
+        "ny": metadata.ny,
+        "deltax": metadata.deltax,
+        "deltay": metadata.deltay,
+        "centre_ra": region.centre_ra,
+        "centre_dec": region.centre_dec,
+        "xtr_radius": region.xtr_radius,
+        "beam": None if beam is None else {"bmaj": beam.bmaj, "bmin": beam.bmin, "bpa": beam.bpa},
+        "beam_semimajor_pix": semimajor,
+        "beam_semiminor_pix": semiminor,
+    }
+
+
+def inspection_text(inspection: Inspection, config: PipelineConfig) -> str:
+    """Write an inspection as text: header, noise, number of sources, a line for each check, and the verdict.
+
+    Parameters
+    ----------
+    inspection
+        Result of the inspection.
+    config
+        All settings; those of the extraction set the searched region.
+    """
+    return "\n".join(_lines(inspection, config))
+
+
+def _lines(inspection: Inspection, config: PipelineConfig) -> Iterator[str]:
+    """Yield all lines of the text."""
+    yield inspection.path
+    if inspection.result is not None:
+        yield from _metadata_lines(_header_values(inspection.result.metadata, config), inspection)
+        yield f"  noise      {number(inspection.result.rms_qc)} Jy/beam in the middle"
+        if inspection.is_usable:
+            yield f"  sources    {len(inspection.result.measurements)}"
+        yield from (f"  {line}" for line in _check_lines(inspection.findings))
+    yield f"  {inspection.verdict}"
+
+
+def _metadata_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[str]:
+    """Yield the lines about the header."""
+    telescope = values["telescope"] or MISSING
+    yield f"  time       {moment(values['taustart_ts'])} UTC, {number(values['tau_time'])} s; {telescope}"
+    yield (
+        f"  frequency  {number(values['freq_eff'] / 1e6, 7)} MHz, {number(values['freq_bw'] / 1e6)} MHz wide; "
+        f"Stokes {values['stokes']}"
+    )
+    yield (
+        f"  pixels     {values['nx']} × {values['ny']} of {number(abs(values['deltax']) * 3600)}″ × "
+        f"{number(abs(values['deltay']) * 3600)}″, {inspection.finite_fraction:.1%} with a value; "
+        f"unit {values['unit'] or MISSING}"
+    )
+    yield (
+        f"  searched   {number(values['xtr_radius'])}° around {sky_position(values['centre_ra'], values['centre_dec'])}"
+    )
+    yield f"  beam       {_beam_text(values)}"
+
+
+def _check_lines(findings: Sequence[Finding]) -> list[str]:
+    """Return one line for each check: its name, its outcome and the deciding values."""
+    outcomes = {"reject": "REJECTED", "warn": "doubtful"}
+    rows = [
+        {
+            "check": finding.check,
+            "outcome": "good" if finding.passed else outcomes[finding.action],
+            "figures": finding.comment,
+        }
+        for finding in findings
+    ]
+    return text_table(rows).splitlines()
+
+
+def _beam_text(values: dict[str, Any]) -> str:
+    beam = values["beam"]
+    if beam is None:
+        return "none"
+    return (
+        f"{number(beam['bmaj'] * 3600)}″ × {number(beam['bmin'] * 3600)}″ at {number(beam['bpa'])}°; semi-axes "
+        f"{number(values['beam_semimajor_pix'])} and {number(values['beam_semiminor_pix'])} pixels"
+    )

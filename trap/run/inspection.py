@@ -1,0 +1,110 @@
+"""Inspection of images before any run: each by itself as a run would, and all of them in order of time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trap.catalogues import Measurements
+from trap.dataset.records import ImageResult
+from trap.dataset.state import DatasetState
+from trap.errors import ImageError, TransientError
+from trap.extraction.measure import extract_sources
+from trap.images.image import read_image
+from trap.quality import EarlierInput, check_against_earlier, first_rejection, rms_qc
+from trap.report.inspection import Inspection
+from trap.steps.quality import examine, examine_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trap.config import PipelineConfig
+    from trap.images.image import Image
+
+__all__ = ["compare_inspections", "inspect_image"]
+
+
+def inspect_image(path: str, config: PipelineConfig) -> Inspection:
+    """Inspect one image by itself: its header, its noise, its sources and its checks.
+
+    Parameters
+    ----------
+    path
+        Path of the image.
+    config
+        All settings: of reading, region, noise and limits.
+    """
+    try:
+        return _inspect(read_image(path, config.reading), config)
+    except ImageError as error:
+        return Inspection(path=path, problem=error.message)
+    except TransientError as error:
+        return Inspection(path=path, problem=str(error))
+
+
+def compare_inspections(inspections: Sequence[Inspection], config: PipelineConfig) -> list[Inspection]:
+    """Add the findings of the checks against earlier images, with the images in order of time.
+
+    Parameters
+    ----------
+    inspections
+        Inspections of images by themselves, in any order.
+    config
+        All settings.
+
+    Returns
+    -------
+    list of Inspection
+        In the given order. Images that are unreadable or rejected are unchanged.
+    """
+    state, compared = DatasetState(config=config), list(inspections)
+    usable = [
+        (inspection.result.metadata.taustart_ts, i)
+        for i, inspection in enumerate(inspections)
+        if inspection.result and inspection.is_usable
+    ]
+    for _, i in sorted(usable):
+        result = inspections[i].result
+        if result is None:
+            continue
+        image = EarlierInput(
+            metadata=result.metadata,
+            config=config,
+            rms=result.rms_qc,
+            pixel_hash=result.pixel_hash,
+            key=state.history_key(result.metadata),
+            earlier=state.accepted,
+        )
+        findings = check_against_earlier(image)
+        compared[i] = replace(inspections[i], findings=(*inspections[i].findings, *findings))
+        if compared[i].is_usable:
+            state.light_curve_key(result.metadata)
+            state.remember(result)
+    return compared
+
+
+def _inspect(image: Image, config: PipelineConfig) -> Inspection:
+    """Measure an image as a run would, and keep the findings of all checks, passed or failed."""
+    settings = config.persistence
+    noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
+    findings = examine(image, noise, config)
+    result = ImageResult(
+        metadata=image.metadata,
+        content_hash="",
+        rms_qc=noise,
+        rejection=None,
+        measurements=Measurements.empty(),
+        background=None,
+        rms_min=math.nan,
+        rms_max=math.nan,
+        pixel_hash=image.pixel_hash,
+    )
+    if first_rejection(findings) is None:
+        extraction = extract_sources(image, config.source_extraction)
+        findings += examine_sources(image, extraction.background, config)
+        result = replace(result, measurements=extraction.measurements)
+    finite = float(np.isfinite(image.data).mean())
+    return Inspection(path=image.url, result=result, findings=findings, finite_fraction=finite)
