@@ -1,4 +1,4 @@
-"""What a run leaves to be read in Prefect's pages."""
+"""Tables and summaries on the pages of a run."""
 
 from __future__ import annotations
 

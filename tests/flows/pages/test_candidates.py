@@ -1,4 +1,4 @@
-"""Pages of new sources: so many and no more, and all accounted for."""
+"""Pages of new sources: their number is limited, and every candidate is accounted for."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def candidate(entry):
 
 @pytest.fixture
 def stored(monkeypatch):
-    """Pages by their keys, in the order in which they were made."""
+    """Keys and texts of the pages, in order of their creation."""
     pages = []
     N_POINTS["now"] = 1
     monkeypatch.setattr(
@@ -54,12 +54,12 @@ def dataset(pictures):
 
 
 def timestep(*entries):
-    """An outcome whose new sources have these row numbers, and the catalogue that says so."""
+    """Make an outcome and a catalogue whose new sources have these row numbers."""
     image = SimpleNamespace(new_sources=SimpleNamespace(entry=np.arange(len(entries))))
     return SimpleNamespace(images=[image]), SimpleNamespace(entries={"id": np.array(entries, int)})
 
 
-def test_pages_first_then_files_then_a_number_and_all_of_it_is_said(stored, tmp_path):
+def test_candidates_get_pages_then_files_and_the_others_are_counted(stored, tmp_path):
     pages = CandidatePages(dataset(tmp_path / "pictures"), SerialExecutor())
     pages.collect(*timestep(11, 12, 13))
     pages.store_new()
@@ -75,7 +75,7 @@ def test_pages_first_then_files_then_a_number_and_all_of_it_is_said(stored, tmp_
     assert "2 more have neither" in pages.text
 
 
-def test_at_the_end_only_pages_whose_light_curves_have_grown_are_made_anew(stored, tmp_path):
+def test_at_the_end_only_pages_with_grown_light_curves_are_stored_again(stored, tmp_path):
     pages = CandidatePages(dataset(tmp_path), SerialExecutor())
     pages.collect(*timestep(11))
     pages.store_new()
@@ -86,7 +86,7 @@ def test_at_the_end_only_pages_whose_light_curves_have_grown_are_made_anew(store
     assert [key for key, _ in stored] == ["dataset-7-source-11"] * 2
 
 
-def test_a_run_without_new_sources_has_nothing_to_say(stored, tmp_path):
+def test_a_run_without_new_sources_stores_no_pages(stored, tmp_path):
     pages = CandidatePages(dataset(tmp_path), SerialExecutor())
     pages.store_new()
     pages.store_again()
@@ -94,17 +94,17 @@ def test_a_run_without_new_sources_has_nothing_to_say(stored, tmp_path):
 
 
 def test_a_page_that_cannot_be_drawn_does_not_end_the_run(stored, tmp_path, monkeypatch):
-    def die(*_):
+    def lose_worker(*_):
         raise WorkerLostError("the worker died")
 
-    monkeypatch.setattr(candidates, "draw_candidate", die)
+    monkeypatch.setattr(candidates, "draw_candidate", lose_worker)
     pages = CandidatePages(dataset(tmp_path), SerialExecutor())
     pages.collect(*timestep(11))
     pages.store_new()
     assert stored == []
 
 
-def test_pages_are_drawn_while_the_group_goes_on_and_files_at_its_end(stored, tmp_path, monkeypatch):
+def test_pages_are_drawn_during_the_group_and_files_at_its_end(stored, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(
         candidates,
@@ -119,11 +119,11 @@ def test_pages_are_drawn_while_the_group_goes_on_and_files_at_its_end(stored, tm
     assert len(stored) == 2
 
 
-def test_a_database_that_is_away_costs_pages_and_not_the_timestep(stored, tmp_path, monkeypatch):
-    def away(*_):
+def test_an_unreachable_database_costs_pages_and_not_the_timestep(stored, tmp_path, monkeypatch):
+    def raise_error(*_):
         raise TransientError("the database is away")
 
-    monkeypatch.setattr(candidates, "load_candidates", away)
+    monkeypatch.setattr(candidates, "load_candidates", raise_error)
     pages = CandidatePages(dataset(tmp_path), SerialExecutor())
     with capture_logs() as logs:
         pages.collect(*timestep(11))
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_run(stored, tmp_path, 
     assert stored == []
 
 
-def test_pictures_are_in_the_page_itself_and_what_is_missing_is_said():
+def test_pictures_are_embedded_in_the_page_and_missing_ones_are_named():
     text = page_text(candidate(3), Pictures(light_curve=b"curve", cutouts=b"", missing=("a.fits: No such file",)))
     assert "![light curve](data:image/png;base64,Y3VydmU=)" in text
     assert "cut-outs" not in text

@@ -1,4 +1,4 @@
-"""Events for automations: what is told of a timestep."""
+"""Events for automations: their names, resources and payloads."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from trap.steps.association import associate_extracted_sources
 
 @pytest.fixture
 def emitted(monkeypatch):
-    told = []
-    monkeypatch.setattr(events, "emit_event", lambda **facts: told.append(facts))
-    return told
+    emitted_events = []
+    monkeypatch.setattr(events, "emit_event", lambda **event: emitted_events.append(event))
+    return emitted_events
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def state():
 
 
 def with_new_sources(state, n):
-    """A second image of a field that was empty in the first, with ``n`` sources far above its noise."""
+    """Add a second image with ``n`` sources far above the noise of the first, which shows none."""
     field = Field()
     images = associate_extracted_sources(state, [field.image(0)])
     state.looks.add(images[0].key, image=1, region=0, rms_range=(1e-4, 3e-4), tiles=None)
@@ -47,17 +47,17 @@ def test_every_new_source_is_an_event_about_that_source(emitted, state):
     assert first["resource"]["prefect.resource.id"] == "trap.dataset.7.source.500"
     assert first["related"][0]["prefect.resource.id"] == "trap.dataset.7"
     assert (first["payload"]["source"], first["payload"]["ra"], first["payload"]["f_int_jy"]) == (500, 122.0, 0.015)
-    # 15 mJy over the lowest noise of the earlier look, 0.1 mJy.
+    # 15 mJy divided by the lowest noise of the earlier image, 0.1 mJy.
     assert first["payload"]["sigma"] == pytest.approx(150)
 
 
-def test_what_is_beyond_the_limit_is_counted(emitted, state, monkeypatch):
+def test_new_sources_beyond_the_limit_are_counted(emitted, state, monkeypatch):
     monkeypatch.setattr(events, "MAX_CANDIDATES", 3)
     emit_outcome(7, with_new_sources(state, 5), state.catalogue)
     assert [event["payload"].get("n_more_in_image") for event in emitted] == [None, None, 2]
 
 
-def test_an_image_that_gave_nothing_is_an_event_with_its_reason(emitted, state):
+def test_an_image_without_measurements_is_an_event_with_its_reason(emitted, state):
     rejected = Field().image(0).rejected(Rejection(reason=RejectReason.BEAM, comment="too long"))
     outcome = TimestepOutcome(
         taustart_ts=START,
@@ -78,6 +78,6 @@ def test_a_failed_timestep_is_an_event_with_its_reason(emitted):
     assert (event["event"], event["payload"]["reason"]) == (TIMESTEP_FAILED, "ValueError: bad")
 
 
-def test_a_timestep_in_order_is_no_event(emitted, state):
+def test_a_timestep_without_problems_emits_no_event(emitted, state):
     emit_outcome(7, TimestepOutcome(taustart_ts=START), state.catalogue)
     assert emitted == []

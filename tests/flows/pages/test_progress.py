@@ -1,4 +1,4 @@
-"""The bar on a run's page: moved now and then, and at the end."""
+"""The progress bar of a run: updated at intervals and at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployments of prefect.yaml, and that every file for a work pool fits its kind of pool."""
+"""The deployments of prefect.yaml, and the files of the work pools, which must fit their types of pool."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def described():
 
 
 def worker_template(kind):
-    """Prefect's own template for a kind of work pool."""
+    """Return Prefect's default template of a type of work pool."""
     views = resources.files("prefect.server.api.collections_data.views")
     collections = json.loads(views.joinpath("aggregate-worker-metadata.json").read_text())
     (template,) = (
@@ -55,7 +55,7 @@ def test_no_folder_of_any_machine_is_named():
         assert str(ROOT) not in path.read_text(), path
 
 
-def test_the_settings_of_an_installation_go_before_those_of_the_file(tmp_path):
+def test_settings_of_an_installation_override_the_file(tmp_path):
     config = PipelineConfig().with_options(
         source_extraction={"detection_threshold": 6.0}, persistence={"description": "Zwicky"}
     )
@@ -79,7 +79,7 @@ def test_flows_are_found_by_their_module_and_no_code_is_copied():
     }
 
 
-def test_the_sensor_looks_as_often_as_it_is_told_and_every_morning():
+def test_the_sensor_runs_at_the_requested_interval_and_every_morning():
     (sensor,) = (
         one
         for one in load_deployments(DeploymentOptions(every_seconds=60.0))
@@ -90,11 +90,11 @@ def test_the_sensor_looks_as_often_as_it_is_told_and_every_morning():
     assert (cron.cron, cron.timezone) == ("0 6 * * *", "UTC")
 
 
-def test_a_living_run_speaks_up_three_times_before_it_is_taken_for_dead():
+def test_a_run_is_marked_as_crashed_after_three_missing_heartbeats():
     (automation,) = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text())["automations"]
     AutomationCore.model_validate(automation)
     assert automation["trigger"]["within"] == RUN.silence_seconds
-    # The runs of our deployments, and nobody else's, have this tag and speak up so often.
+    # Only the runs of our deployments have this tag and this frequency of heartbeats.
     assert automation["trigger"]["match_related"]["prefect.resource.id"] == "prefect.tag.trap"
     tagged = {one["entrypoint"] for one in described() if "trap" in one["tags"]}
     assert tagged == {"flows/process_dataset.py:process_dataset"}
@@ -105,7 +105,7 @@ def test_a_living_run_speaks_up_three_times_before_it_is_taken_for_dead():
 
 
 @pytest.mark.parametrize("kind", POOLS)
-def test_variables_of_a_pool_are_those_that_its_workers_know(kind):
+def test_variables_of_a_pool_are_in_the_schema_of_its_workers(kind):
     pool = deployments._read_pool(kind)
     schema = worker_template(kind)["variables"]
     variables = pool.get("job_variables", {}) | described()[0]["work_pool"]["job_variables"]
@@ -114,7 +114,7 @@ def test_variables_of_a_pool_are_those_that_its_workers_know(kind):
     Draft202012Validator(schema | {"required": []}).validate(variables)
 
 
-def test_jobs_of_a_cluster_keep_all_that_prefect_puts_into_them_and_get_the_images():
+def test_jobs_of_a_cluster_keep_prefects_template_and_mount_the_images():
     ours = deep_merge(worker_template("kubernetes"), deployments._read_pool("kubernetes")["base_job_template"])
     (theirs,) = worker_template("kubernetes")["job_configuration"]["job_manifest"]["spec"]["template"]["spec"][
         "containers"
@@ -156,7 +156,7 @@ def test_the_parts_of_the_cluster_fit_together():
     assert pool["job_variables"]["namespace"] == "trap"
 
 
-def test_runs_in_containers_are_where_the_other_containers_are():
+def test_runs_in_containers_share_networks_and_volumes_with_the_other_containers():
     compose = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())
     services, variables = compose["services"], deployments._read_pool("docker")["job_variables"]
     for service in services.values():
@@ -168,6 +168,6 @@ def test_runs_in_containers_are_where_the_other_containers_are():
 
 
 @pytest.mark.parametrize("service", ["deploy", "watcher"])
-def test_commands_of_the_containers_are_understood(service):
+def test_commands_of_the_containers_are_valid(service):
     command = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"][service]["command"]
     assert make_parser().parse_args(command[1:]).handler

@@ -1,4 +1,4 @@
-"""What runs are called and tagged, and whether the process of a run is still alive, as far as this machine can tell."""
+"""Names and tags of runs, and the check whether the process of a run still exists."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plan_of(*urls):
     return Plan(groups=(TimestepGroup(1, (Timestep(START, urls),)),))
 
 
-def test_a_run_is_called_after_its_dataset():
+def test_a_run_is_named_after_its_dataset():
     config = PipelineConfig().with_options(persistence={"description": "Zwicky field"})
     assert dataset_name(config, -1) == "Zwicky field, new dataset"
     assert dataset_name(config, 12) == "Zwicky field, dataset 12"
@@ -87,13 +87,13 @@ def test_a_process_that_cannot_be_read_is_alive(monkeypatch):
     assert not has_died(labels, 1)
 
 
-def test_a_process_that_nobody_has_waited_for_has_died():
+def test_a_zombie_process_has_died():
     with subprocess.Popen([sys.executable, "-c", "pass"]) as child:
         child_labels = process_labels(1) | {PROCESS: f"{child.pid}:1"}
         assert has_died(child_labels, 1)
 
 
-def test_of_another_machine_nothing_is_known():
+def test_a_process_on_another_machine_is_not_judged():
     assert not has_died(process_labels(1) | {HOST: "elsewhere", PROCESS: "1:1"}, 1)
 
 
@@ -102,5 +102,5 @@ def test_a_run_without_labels_is_left_alone(labels):
     assert not has_died(labels, 1)
 
 
-def test_an_attempt_that_has_not_said_where_it_is_is_left_alone():
+def test_an_attempt_that_is_not_labelled_yet_is_left_alone():
     assert not has_died(process_labels(1) | {PROCESS: "1:1"}, 2)

@@ -1,4 +1,4 @@
-"""Events in the log of the run, and a terminal that is left to the pipeline."""
+"""Forwarding of events to the log of the run, and filtering of Prefect's lines at the terminal."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_event_outside_any_run_is_no_error(console):
     assert "image_measured" in console.getvalue()
 
 
-def test_forwarding_changes_nothing_for_who_comes_after(run_log):
+def test_forwarding_does_not_change_the_event(run_log):
     event = {"event": "image_measured", "level": "info", "n": 1}
     assert _forward(None, "info", dict(event)) == event
 
@@ -74,11 +74,11 @@ def test_forwarding_changes_nothing_for_who_comes_after(run_log):
         ("prefect.client", logging.INFO, False),
     ],
 )
-def test_only_what_the_pipeline_does_not_say_itself_reaches_the_terminal(name, level, shown):
+def test_only_lines_that_do_not_repeat_the_pipeline_reach_the_terminal(name, level, shown):
     assert _is_shown(logging.LogRecord(name, level, "", 0, "", (), None)) is shown
 
 
-def test_the_terminal_is_as_before_afterwards(monkeypatch):
+def test_the_filters_of_the_terminal_are_restored(monkeypatch):
     monkeypatch.delenv("PREFECT_LOGGING_LEVEL", raising=False)
     before = [list(handler.filters) for handler in logging.getLogger().handlers]
     with quiet_console():

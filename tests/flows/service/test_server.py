@@ -1,4 +1,4 @@
-"""Which server is found, and what is said where there is none; a real one is started in tests/e2e."""
+"""The choice of a server, and the errors if none is available. A real server is started in tests/e2e."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def home(tmp_path):
 
 @pytest.fixture
 def impostor():
-    """A process that is no Prefect server."""
+    """Process number of a program that is not a Prefect server."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield process.pid
         process.communicate(b"\n")
@@ -33,25 +33,25 @@ def impostor():
 
 @pytest.fixture
 def closed_port():
-    """A port where nobody listens, and nobody else will."""
+    """A port without a listener, reserved for the test."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
 
 
-def test_a_configured_server_that_does_not_answer_is_an_error_that_says_what_to_do(closed_port):
+def test_a_configured_server_that_does_not_answer_is_an_error_with_remedies(closed_port):
     url = f"http://127.0.0.1:{closed_port}/api"
     with temporary_settings({PREFECT_API_URL: url}), pytest.raises(ServerError, match="--no-prefect") as caught:
         ensure_server()
     assert url in str(caught.value)
 
 
-def test_there_is_nothing_to_stop_where_nothing_was_started(home):
+def test_without_a_server_there_is_nothing_to_stop(home):
     assert not stop_server()
 
 
 def test_a_server_that_runs_is_stopped(home):
-    code = "import time; time.sleep(600)  # to be taken for prefect.server"
+    code = "import time; time.sleep(600)  # the command contains prefect.server"
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         try:
             assert server._wait_until(lambda: server._is_prefect_server(process.pid), 10)
@@ -63,14 +63,14 @@ def test_a_server_that_runs_is_stopped(home):
     assert not (home / "server.pid").exists()
 
 
-def test_a_process_that_took_the_number_of_a_dead_server_is_left_alone(home, impostor):
+def test_a_process_with_the_number_of_a_dead_server_is_left_alone(home, impostor):
     (home / "server.pid").write_text(str(impostor))
     assert not stop_server()
     os.kill(impostor, 0)
     assert not (home / "server.pid").exists()
 
 
-def test_what_a_dead_server_left_behind_does_not_prevent_a_new_one(home, monkeypatch):
+def test_records_of_a_dead_server_do_not_prevent_a_new_one(home, monkeypatch):
     (home / "server.pid").write_text("999999999")
     (home / "trap-server.json").write_text('{"api_url": "http://127.0.0.1:1/api", "pid": 999999999}')
     new = Server("http://127.0.0.1:2/api", 17)
@@ -104,11 +104,11 @@ def test_two_at_once_start_one_server(home, monkeypatch):
     monkeypatch.setattr(server, "_is_prefect_server", lambda _: True)
     monkeypatch.setattr(server, "_is_healthy", lambda _: True)
 
-    def look():
+    def find_server():
         with temporary_settings({PREFECT_HOME: home}):
             ensure_server()
 
-    threads = [threading.Thread(target=look) for _ in range(2)]
+    threads = [threading.Thread(target=find_server) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -117,37 +117,37 @@ def test_two_at_once_start_one_server(home, monkeypatch):
 
 
 def test_servers_of_different_homes_start_one_after_the_other(tmp_path, monkeypatch):
-    at_once, most = [], []
+    starting, n_starting = [], []
 
     def start(home):
-        at_once.append(home)
-        most.append(len(at_once))
+        starting.append(home)
+        n_starting.append(len(starting))
         time.sleep(0.2)
-        at_once.remove(home)
+        starting.remove(home)
         return Server(f"http://{home.name}/api")
 
     def run(name):
         with temporary_settings({PREFECT_HOME: tmp_path / name}):
-            found[name] = ensure_server().api_url
+            urls[name] = ensure_server().api_url
 
-    found = {}
+    urls = {}
     monkeypatch.setattr(server, "_start_server", start)
     threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == {"a": "http://a/api", "b": "http://b/api"}
-    assert most == [1, 1]
+    assert urls == {"a": "http://a/api", "b": "http://b/api"}
+    assert n_starting == [1, 1]
 
 
-def test_a_server_that_cannot_be_started_says_why(home, monkeypatch):
+def test_a_server_that_cannot_be_started_is_an_error_with_its_output(home, monkeypatch):
     monkeypatch.setattr(server.sys, "executable", "/bin/false")
     with pytest.raises(ServerError, match="no Prefect server could be started"):
         ensure_server()
 
 
-def test_the_ui_is_where_the_api_is():
+def test_the_ui_has_the_address_of_the_api():
     assert Server("http://127.0.0.1:4200/api").ui_url == "http://127.0.0.1:4200"
 
 

@@ -1,4 +1,4 @@
-"""When a run is to stop, and what its state says then."""
+"""Requests to stop a run, and the state of a stopped run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from trap import retry
 
 
 class Server:
-    """Tells the state of a run, and counts how often it is asked."""
+    """A server with given states of a run, which counts the requests."""
 
     def __init__(self, monkeypatch, *states):
-        self.states, self.n_asked = list(states), 0
+        self.states, self.n_requests = list(states), 0
         monkeypatch.setattr(stopping, "get_client", lambda **_: self)
 
     def __enter__(self):
@@ -30,7 +30,7 @@ class Server:
         return None
 
     def read_flow_run(self, _id):
-        self.n_asked += 1
+        self.n_requests += 1
         state = self.states.pop(0)
         if isinstance(state, Exception):
             raise state
@@ -49,14 +49,14 @@ def clock():
     return Clock()
 
 
-def test_a_run_goes_on_where_nobody_wants_it_to_stop(clock):
+def test_a_run_without_a_request_continues(clock):
     stops = StopRequests(None, clock=clock)
     clock.now = 1e6
     assert not stops.is_stopped()
     assert stops.final_state("after 3 of 4 timesteps") is None
 
 
-def test_a_cancelled_run_stops_and_says_how_far_it_came(monkeypatch, clock):
+def test_a_cancelled_run_stops_and_its_state_has_the_number_of_timesteps(monkeypatch, clock):
     server = Server(monkeypatch, Running(), Cancelling())
     stops = StopRequests(uuid4(), clock=clock)
     clock.now = 5.0
@@ -64,7 +64,7 @@ def test_a_cancelled_run_stops_and_says_how_far_it_came(monkeypatch, clock):
     clock.now = 10.0
     assert stops.is_stopped()
     assert stops.is_stopped()
-    assert server.n_asked == 2
+    assert server.n_requests == 2
     state = stops.final_state("after 3 of 4 timesteps")
     assert (state.is_cancelled(), state.message) == (
         True,
@@ -72,16 +72,16 @@ def test_a_cancelled_run_stops_and_says_how_far_it_came(monkeypatch, clock):
     )
 
 
-def test_the_server_is_not_asked_before_every_timestep(monkeypatch, clock):
+def test_the_state_is_not_read_before_every_timestep(monkeypatch, clock):
     server = Server(monkeypatch, Running())
     stops = StopRequests(uuid4(), clock=clock)
     for hundredth in range(600):
         clock.now = hundredth / 100
         assert not stops.is_stopped()
-    assert server.n_asked == 1
+    assert server.n_requests == 1
 
 
-def test_a_server_that_is_away_stops_nothing(monkeypatch, clock):
+def test_an_unreachable_server_does_not_stop_a_run(monkeypatch, clock):
     Server(monkeypatch, httpx.ConnectError("away"), Running())
     stops = StopRequests(uuid4(), clock=clock)
     clock.now = 5.0
@@ -92,7 +92,7 @@ def test_a_terminated_run_finishes_its_timestep_and_counts_as_crashed(clock):
     stops = StopRequests(None, clock=clock)
     before = signal.getsignal(signal.SIGTERM)
     with stops.finishing_timestep():
-        for _ in range(2):  # a worker sends it to the process, and to its group
+        for _ in range(2):  # a worker signals the process and its group
             os.kill(os.getpid(), signal.SIGTERM)
         assert stops.is_stopped()
     assert signal.getsignal(signal.SIGTERM) is before
@@ -108,7 +108,7 @@ def test_a_run_that_is_terminated_because_it_was_cancelled_is_cancelled(monkeypa
     assert stops.final_state("after 1 of 2 timesteps").is_cancelled()
 
 
-def test_a_terminated_run_asks_again_whether_it_was_cancelled(monkeypatch, clock):
+def test_a_terminated_run_retries_to_read_whether_it_was_cancelled(monkeypatch, clock):
     monkeypatch.setattr(retry, "SERVER_DELAYS", (0.0, 0.0))
     away = httpx.ConnectError("away")
     server = Server(monkeypatch, away, away, Cancelling(), away, away, away, away)
@@ -122,7 +122,7 @@ def test_a_terminated_run_asks_again_whether_it_was_cancelled(monkeypatch, clock
     assert server.states == []
 
 
-def test_a_run_stops_when_its_time_is_over(clock):
+def test_a_run_stops_at_its_time_limit(clock):
     stops = StopRequests(None, run_timeout_seconds=60.0, clock=clock)
     clock.now = 59.9
     assert not stops.is_stopped()

@@ -1,4 +1,4 @@
-"""The watcher: an event for the images of each look."""
+"""The watcher: one event for the new images of each scan."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from trap.images.incoming import Arrival, IncomingFolder
 
 @pytest.fixture
 def emitted(monkeypatch):
-    """Events instead of a server that gets them."""
-    kept = []
-    monkeypatch.setattr(events, "emit_event", lambda **event: kept.append(event))
-    return kept
+    """Collect the events that would be sent to a server."""
+    emitted_events = []
+    monkeypatch.setattr(events, "emit_event", lambda **event: emitted_events.append(event))
+    return emitted_events
 
 
 class Stop(Event):
-    """Ends the watching after some looks; notes how long is waited between them."""
+    """Ends the watcher after some scans, and records the pauses between them."""
 
-    def __init__(self, n_looks):
+    def __init__(self, n_scans):
         super().__init__()
-        self.n_left, self.pauses = n_looks, []
+        self.n_left, self.pauses = n_scans, []
 
     def wait(self, timeout=None):
         self.pauses.append(timeout)
@@ -32,7 +32,7 @@ class Stop(Event):
         return self.n_left < 0
 
 
-def test_images_of_one_look_are_one_event(tmp_path, emitted):
+def test_images_of_one_scan_are_one_event(tmp_path, emitted):
     for name in ("b.fits", "a.fits"):
         (tmp_path / name).write_text("pixels")
     watch.watch(IncomingFolder(tmp_path, settle_seconds=0.0), Stop(3))
@@ -45,7 +45,7 @@ def test_images_of_one_look_are_one_event(tmp_path, emitted):
     ]
 
 
-def test_a_watcher_that_starts_again_tells_of_what_it_finds(tmp_path, emitted):
+def test_a_restarted_watcher_reports_all_images_in_the_folder(tmp_path, emitted):
     (tmp_path / "a.fits").write_text("pixels")
     for _ in range(2):
         watch.watch(IncomingFolder(tmp_path, settle_seconds=0.0), Stop(1))
