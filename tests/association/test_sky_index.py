@@ -31,7 +31,7 @@ def found(index, entries, ra, dec, radius):
 @pytest.mark.parametrize("n_positions", [1, 40])
 @pytest.mark.parametrize("radius", [0.5, 20.0, 180.0])
 def test_index_that_grows_and_moves_misses_nothing(monkeypatch, few, n_positions, radius):
-    monkeypatch.setattr(sky_index, "FEW", few)
+    monkeypatch.setattr(sky_index, "MIN_ASIDE", few)
     rng = np.random.default_rng(1)
     index, ra, dec = SkyIndex(), np.empty(0), np.empty(0)
     for step in (1.0, 1e-3, 1e-6, 0.0):

@@ -1,18 +1,18 @@
-"""Sources that are seen as one here and as several there: blends and their parts.
+"""Association of blends and their parts: sources that one image shows as one and another as several.
 
 An island of pixels that is fitted with two components in one image may be fitted with one in the
-next, by noise or by a larger beam. Joined by position alone, the flux densities of the two would be
-added to the light curve of one, which then varies, while the other vanishes or seems new. Here the
-blend is an entry beside its parts: each light curve holds what was measured of that entry alone.
+next, because of noise or a larger beam. Joined by position alone, the flux densities of both would be
+added to the light curve of one, which then seems to vary, while the other vanishes or seems new. So
+the blend is an entry in addition to its parts, and each light curve holds the measurements of one entry.
 
-Whether a change in the number of components is that, or a source that came or went, is decided by
-which explains position and flux density better, in units of their errors:
+A change in the number of components may also be a source that appeared or faded. The hypothesis
+with the lower χ² of position and flux density is accepted:
 
     χ² = r² + (I − Ī)² / (σ_I² + σ_Ī²)
 
-with r the de Ruiter radius and Ī the weighted mean of the earlier flux densities in the band. For
-several sources as one, position and flux density are those of all of them: the mean of positions
-weighted by flux density, and the sum.
+with r the de Ruiter radius and Ī the weighted mean of the earlier flux densities in the band. Several
+sources seen as one have the sum of their flux densities, at the mean of their positions weighted by
+flux density.
 """
 
 from __future__ import annotations
@@ -36,29 +36,35 @@ if TYPE_CHECKING:
 
     Near = tuple[Indices, Indices]
 
-__all__ = ["Known", "Merge", "Resolution", "resolve_blends"]
+__all__ = ["KnownEntries", "Merge", "Resolution", "resolve_blends"]
 
 
 class Merge(NamedTuple):
-    """Entries that an image shows as one: rows of the measurement and of the entries."""
+    """Entries that an image shows as one source.
+
+    Parameters
+    ----------
+    measurement
+        Row of the measurement.
+    entries
+        Rows of the entries.
+    """
 
     measurement: int
     entries: tuple[int, ...]
 
 
 class Resolution(NamedTuple):
-    """What the measurements of an image are.
-
-    Those that are named nowhere here are new sources.
+    """Identification of the measurements of an image; measurements that are not listed are new sources.
 
     Parameters
     ----------
     pairs
         Measurements of known entries, resolved.
     parts
-        Indices of measurements that are parts of a blend not known before, and rows of these blends.
+        (n,) rows of measurements that are newly found parts of a blend, and (n,) rows of these blends.
     merges
-        Measurements that are blends not known before.
+        Measurements that are newly found blends.
     """
 
     pairs: CandidatePairs
@@ -67,8 +73,8 @@ class Resolution(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of the entries, and how far apart two positions may be to be compared at all.
+class KnownEntries:
+    """Entries and light curves before an image, and the limit for pairs.
 
     Parameters
     ----------
@@ -77,7 +83,7 @@ class Known:
     curves
         (n,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`, in the band and Stokes parameter of the image.
     other_bands
-        The same in all other bands and Stokes parameters.
+        The same, (n,) each, in all other bands and Stokes parameters.
     max_radius
         Largest de Ruiter radius of a pair.
     """
@@ -88,9 +94,19 @@ class Known:
     max_radius: float
 
     def as_one(self, rows: Indices) -> _Source | None:
-        """See some entries as one source; None for several that were not seen together in any band.
+        """Combine entries into one source.
 
-        Without a flux density in this band it is not known; another band then says what share each has.
+        If an entry has no flux density in this band, the flux density of the source is unknown, and the
+        shares of the entries are taken from another band.
+
+        Parameters
+        ----------
+        rows
+            Rows of the entries.
+
+        Returns
+        -------
+        The source; None for several entries that were not all measured in any one band.
         """
         picked = self.entries[rows]
         position, variances = (picked["wm_ra"], picked["wm_dec"]), (1 / picked["weight_ew"], 1 / picked["weight_ns"])
@@ -99,26 +115,40 @@ class Known:
                 flux, variance = curves["wmean_f_int"][rows], 1 / curves["wsum_f_int"][rows]
                 one = _as_one(position, variances, (flux, variance))
                 return one if curves is self.curves else one._replace(flux=0.0, flux_variance=np.inf)
+        # A single entry without any flux density still has a position.
         return _as_one(position, variances, (np.ones(1), np.full(1, np.inf))) if len(rows) == 1 else None
 
     def absence(self, rows: Indices, variance: float) -> float:
-        """χ² of all these entries being gone, measured with a variance [Jy²]: not less than excludes a pair."""
+        """Compute χ² of the hypothesis that all these entries have faded; never below the limit for pairs.
+
+        Parameters
+        ----------
+        rows
+            Rows of the entries.
+        variance
+            Jy² — variance of the flux density in the image.
+        """
         curves = self.curves[rows]
-        seen = curves[curves["n"] > 0]
-        gone = float((seen["wmean_f_int"] ** 2 / (variance + 1 / seen["wsum_f_int"])).sum())
-        return max(gone, self.max_radius**2)
+        measured = curves[curves["n"] > 0]
+        faded = float((measured["wmean_f_int"] ** 2 / (variance + 1 / measured["wsum_f_int"])).sum())
+        return max(faded, self.max_radius**2)
 
     def prefers(self, several: float, alone: float) -> bool:
-        """Whether what is seen is several sources as one, given χ² of that and of being one source.
+        """Return whether a measurement is several sources seen as one rather than a single source.
 
-        It must explain what is seen, and better. Of bright sources, for which no sum of Gaussians is
-        exact, it is enough that the difference is ten times smaller.
+        The hypothesis must fit better, and within the limit for pairs. A sum of Gaussians is never exact
+        for bright sources, so a ten times smaller deviation is also accepted for them.
+
+        Parameters
+        ----------
+        several, alone
+            χ² of several sources seen as one, and of a single source.
         """
         return several < alone and several < max(self.max_radius**2, alone / 100)
 
 
 class _Source(NamedTuple):
-    """Position [deg], its variances [deg²], flux density [Jy] and its variance (infinite if not known)."""
+    """A position [deg] with variances [deg²], and a flux density [Jy] with its variance (infinite if unknown)."""
 
     ra: float
     dec: float
@@ -128,14 +158,14 @@ class _Source(NamedTuple):
     flux_variance: float
 
     def chi_squared(self, other: _Source) -> tuple[float, float]:
-        """Compare with another: r² and the term of the flux densities, which is 0 where one is not known."""
+        """Return r² and the χ² of the flux densities for two sources; the latter is 0 if a flux density is unknown."""
         east, north = (float(offset) for offset in offsets(self.ra, self.dec, other.ra, other.dec))
         squared = east**2 / (self.variance_ew + other.variance_ew) + north**2 / (self.variance_ns + other.variance_ns)
         return squared, (self.flux - other.flux) ** 2 / (self.flux_variance + other.flux_variance)
 
 
 def _as_one(position: tuple[Array, Array], variances: tuple[Array, Array], fluxes: tuple[Array, Array]) -> _Source:
-    """Sum of the flux densities, at their weighted mean position; equal weights where none is positive."""
+    """Add up flux densities at their weighted mean position; weights are equal if no flux density is positive."""
     (ra, dec), (flux, flux_variance) = position, fluxes
     share = np.maximum(flux, 0.0) if (flux > 0).any() else np.ones(len(flux))
     share = share / share.sum()
@@ -146,6 +176,7 @@ def _as_one(position: tuple[Array, Array], variances: tuple[Array, Array], fluxe
 
 
 def _measured_as_one(measured: Measurements, rows: Indices) -> _Source:
+    """Combine measurements into one source."""
     picked = measured.take(rows)
     return _as_one(
         (picked.ra, picked.dec),
@@ -154,57 +185,65 @@ def _measured_as_one(measured: Measurements, rows: Indices) -> _Source:
     )
 
 
-def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, known: Known) -> Resolution:
-    """Resolve candidate pairs, telling blends from their parts.
+def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, known: KnownEntries) -> Resolution:
+    """Resolve candidate pairs, and find blends and their parts.
 
     Parameters
     ----------
     pairs
         All candidates.
     near
-        (n_near,) rows of measurements and of entries that are close enough to be compared.
+        (n_near,) rows of measurements and (n_near,) rows of entries that are close enough to be compared.
     measured
-        Measurements of the image; those with an ``island`` of 0 are of no known island, and so never
-        parts of one.
+        Measurements of the image. An ``island`` of 0 means that the island is unknown; such a measurement
+        is never a part.
     known
-        The catalogue so far.
+        The catalogue before this image.
     """
     pairs, parts = _choose_sides(pairs, measured, known)
     pairs = resolve(pairs)
     parts = _joined(parts, _find_splits(pairs, near, measured, known))
     pairs = _without(pairs, parts[0])
-    merges = _find_merges(pairs, near, measured, known, taken=parts[0])
+    merges = _find_merges(pairs, near, measured, known, excluded=parts[0])
     return Resolution(_without(pairs, np.array([merge.measurement for merge in merges], np.intp)), parts, merges)
 
 
 def _without(pairs: CandidatePairs, measurements: Indices) -> CandidatePairs:
+    """Drop the pairs of some measurements."""
     return pairs.take(~np.isin(pairs.measurement, measurements)) if measurements.size else pairs
 
 
-def _choose_sides(pairs: CandidatePairs, measured: Measurements, known: Known) -> tuple[CandidatePairs, Near]:
-    """Decide for every known blend whether an image shows it, or its parts, and drop the other pairs.
+def _choose_sides(pairs: CandidatePairs, measured: Measurements, known: KnownEntries) -> tuple[CandidatePairs, Near]:
+    """Decide for every known blend whether an image shows the blend or its parts, and drop the other pairs.
 
-    Where several measurements may be of the blend or of its parts, it is the parts that are seen;
-    where one may, what explains it better. A measurement that had no candidate but a blend whose
-    parts are seen is a part not known before.
+    If several measurements match the blend or its parts, the image shows the parts; if only one does,
+    the better match decides. A measurement that matched only a blend whose parts are shown is a new part.
+
+    Returns
+    -------
+    The remaining pairs, and the new parts: rows of measurements and of their blends.
     """
     entries = known.entries
     blend = entries["blend"][pairs.entry]
+    # A blend and its parts are a family, numbered by the row of the blend.
     family = np.where(entries["is_blend"][pairs.entry], pairs.entry, blend)
     if (family == NOT_PART).all():
         return pairs, _joined()
     keep = np.ones(len(pairs), bool)
-    # Blends are few.
+    # A loop is affordable: blends are few.
     for number in np.unique(family[family != NOT_PART]):
         rows = np.flatnonzero(family == number)
         is_part = blend[rows] != NOT_PART
         keep[rows] = is_part if _shows_parts(pairs.take(rows), is_part, measured, known) else ~is_part
-    lost = np.flatnonzero(~keep & ~np.isin(pairs.measurement, pairs.measurement[keep]))
-    measurements, first = np.unique(pairs.measurement[lost], return_index=True)
-    return pairs.take(keep), (measurements, pairs.entry[lost[first]])
+    unmatched = np.flatnonzero(~keep & ~np.isin(pairs.measurement, pairs.measurement[keep]))
+    measurements, first = np.unique(pairs.measurement[unmatched], return_index=True)
+    return pairs.take(keep), (measurements, pairs.entry[unmatched[first]])
 
 
-def _shows_parts(pairs: CandidatePairs, is_part: NDArray[np.bool_], measured: Measurements, known: Known) -> bool:
+def _shows_parts(
+    pairs: CandidatePairs, is_part: NDArray[np.bool_], measured: Measurements, known: KnownEntries
+) -> bool:
+    """Return whether an image shows the parts of a blend, given the pairs of its family."""
     if is_part.all() or not is_part.any():
         return bool(is_part.all())
     if len(np.unique(pairs.measurement)) > 1:
@@ -213,43 +252,54 @@ def _shows_parts(pairs: CandidatePairs, is_part: NDArray[np.bool_], measured: Me
     return bool(chi_squared[is_part].min() < chi_squared[~is_part].min())
 
 
-def _of_pairs(pairs: CandidatePairs, measured: Measurements, known: Known) -> Array:
-    """χ² of single pairs."""
+def _of_pairs(pairs: CandidatePairs, measured: Measurements, known: KnownEntries) -> Array:
+    """Compute χ² of single pairs; an entry without a flux density in the band contributes its position only."""
     curves, flux, error = known.curves[pairs.entry], measured.f_int, measured.f_int_err
-    is_known = curves["n"] > 0
-    variance = error[pairs.measurement] ** 2 + 1 / np.where(is_known, curves["wsum_f_int"], 1.0)
-    difference = np.where(is_known, flux[pairs.measurement] - curves["wmean_f_int"], 0.0)
+    has_flux = curves["n"] > 0
+    variance = error[pairs.measurement] ** 2 + 1 / np.where(has_flux, curves["wsum_f_int"], 1.0)
+    difference = np.where(has_flux, flux[pairs.measurement] - curves["wmean_f_int"], 0.0)
     total: Array = pairs.de_ruiter_radius**2 + difference**2 / variance
     return total
 
 
-def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, known: Known) -> Near:
-    """Find the measurements of entries that this image shows as several components of one island."""
+def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, known: KnownEntries) -> Near:
+    """Find entries that this image shows as several components of one island.
+
+    Returns
+    -------
+    Rows of the measurements that are parts, and of the entries that turn out to be blends.
+    """
     measurements, rows = near
-    # Only an island of several components can be a split, and most have one.
+    # Only an island of several components can be a split, and most islands have one component.
     is_crowded = (np.bincount(measured.island, minlength=1) > 1)[measured.island[measurements]]
     measurements, rows = measurements[is_crowded], rows[is_crowded]
     if not rows.size:
         return _joined()
-    ordered = pairs.take(np.lexsort((pairs.measurement, pairs.de_ruiter_radius, pairs.entry)))
-    first = np.flatnonzero(np.diff(ordered.entry, prepend=-1))
-    own = _look_up(rows, ordered.entry[first], ordered.measurement[first], missing=-1)
+    nearest_first = pairs.take(np.lexsort((pairs.measurement, pairs.de_ruiter_radius, pairs.entry)))
+    first = np.flatnonzero(np.diff(nearest_first.entry, prepend=-1))
+    # The nearest measurement of each entry, -1 for an entry without a pair.
+    own = _look_up(rows, nearest_first.entry[first], nearest_first.measurement[first], missing=-1)
     partner = np.full(len(measured), -1)
     partner[pairs.measurement] = pairs.entry
     n_partners = np.bincount(pairs.measurement, minlength=len(measured))
-    # Components that no other entry has a claim on, of the island of its own measurement if it has one.
+    # Candidates for parts: components that are paired with no other entry, in the island of the entry's own
+    # measurement if it has one.
     island = measured.island[measurements]
-    loose = _is_single(known.entries[rows]) & (island > 0)
-    loose &= (own < 0) | (island == measured.island[own])
-    loose &= (n_partners[measurements] == 0) | ((n_partners[measurements] == 1) & (partner[measurements] == rows))
+    is_candidate = _is_single(known.entries[rows]) & (island > 0)
+    is_candidate &= (own < 0) | (island == measured.island[own])
+    is_candidate &= (n_partners[measurements] == 0) | (
+        (n_partners[measurements] == 1) & (partner[measurements] == rows)
+    )
     n_islands = measured.island.max(initial=0) + 1
     splits: list[Near] = []
-    for group, parts in _several(rows[loose] * n_islands + island[loose], measurements[loose]):
+    for group, parts in _several(rows[is_candidate] * n_islands + island[is_candidate], measurements[is_candidate]):
         entry = group // n_islands
-        best = ordered.take(ordered.entry == entry).take(slice(1))
-        whole, seen = known.as_one(np.array([entry])), _measured_as_one(measured, parts)
-        alone = _of_pairs(best, measured, known).min(initial=known.absence(np.array([entry]), seen.flux_variance))
-        squared, of_flux = seen.chi_squared(whole) if whole else (np.inf, 0.0)
+        best = nearest_first.take(nearest_first.entry == entry).take(slice(1))
+        whole, together = known.as_one(np.array([entry])), _measured_as_one(measured, parts)
+        # The alternative: the nearest component is the entry, or the entry has faded.
+        faded = known.absence(np.array([entry]), together.flux_variance)
+        alone = _of_pairs(best, measured, known).min(initial=faded)
+        squared, of_flux = together.chi_squared(whole) if whole else (np.inf, 0.0)
         is_possible = squared < known.max_radius**2 and np.isin(best.measurement, parts).all()
         if is_possible and known.prefers(squared + of_flux, alone):
             splits.append((parts, np.full(len(parts), entry)))
@@ -257,78 +307,89 @@ def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, know
 
 
 def _find_merges(
-    pairs: CandidatePairs, near: Near, measured: Measurements, known: Known, *, taken: Indices
+    pairs: CandidatePairs, near: Near, measured: Measurements, known: KnownEntries, *, excluded: Indices
 ) -> list[Merge]:
     """Find entries that this image shows as the only component of one island.
 
-    They are sources that were seen when last looked at and have no measurement of their own here:
-    those nearest to the measurement, as many as explain it best. Measurements that are ``taken`` are
-    something else.
+    The entries were detected in their latest image and have no measurement of their own in this one.
+    Of the entries near the measurement, the nearest are merged, as many as fit best.
+
+    Parameters
+    ----------
+    pairs, near, measured, known
+        As for :func:`resolve_blends`.
+    excluded
+        Rows of measurements that are parts of a blend.
     """
     measurements, rows = near
+    # Measurements that are alone in their island, with several entries nearby.
     is_possible = (measured.island > 0) & (np.bincount(measured.island, minlength=1)[measured.island] == 1)
-    is_possible[taken] = False
+    is_possible[excluded] = False
     is_possible &= np.bincount(measurements, minlength=len(measured)) > 1
-    free = is_possible[measurements]
-    measurements, rows = measurements[free], rows[free]
+    is_candidate = is_possible[measurements]
+    measurements, rows = measurements[is_candidate], rows[is_candidate]
     if not rows.size:
         return []
     entries = known.entries[rows]
-    free = _is_single(entries) & (entries["forcedfits_count"] == 0)
-    measurements, rows = measurements[free], rows[free]
+    is_candidate = _is_single(entries) & (entries["forcedfits_count"] == 0)
+    measurements, rows = measurements[is_candidate], rows[is_candidate]
+    # Entries without a pair, or paired with this measurement alone: the number of their pairs is 0, or it
+    # is 1 and the pair is this one.
     near_pairs = pairs.take(np.isin(pairs.entry, rows))
-    claimed, n_claims = np.unique(near_pairs.entry, return_counts=True)
+    paired_entries, n_pairs = np.unique(near_pairs.entry, return_counts=True)
     n_entries = len(known.entries)
     is_pair = np.isin(measurements * n_entries + rows, near_pairs.measurement * n_entries + near_pairs.entry)
-    free = _look_up(rows, claimed, n_claims, missing=0) == is_pair
+    is_candidate = _look_up(rows, paired_entries, n_pairs, missing=0) == is_pair
     merges = (
         _best_merge(measurement, members, pairs, measured, known)
-        for measurement, members in _several(measurements[free], rows[free])
+        for measurement, members in _several(measurements[is_candidate], rows[is_candidate])
     )
     return [merge for merge in merges if merge is not None]
 
 
 def _best_merge(
-    measurement: int, members: Indices, pairs: CandidatePairs, measured: Measurements, known: Known
+    measurement: int, members: Indices, pairs: CandidatePairs, measured: Measurements, known: KnownEntries
 ) -> Merge | None:
+    """Merge the nearest of some entries into one measurement, as many as fit best; None if no merge is preferred."""
     one = _measured_as_one(measured, np.array([measurement]))
     own = pairs.take(pairs.measurement == measurement)
     alone = _of_pairs(own, measured, known).min(initial=known.absence(members, one.flux_variance))
     places = known.entries[members]
     distance = np.hypot(*offsets(one.ra, one.dec, places["wm_ra"], places["wm_dec"]))
-    ordered = members[np.lexsort((places["wm_dec"], distance))]
+    nearest_first = members[np.lexsort((places["wm_dec"], distance))]
     best, lowest = None, np.inf
-    for n in range(2, len(ordered) + 1):
-        together = known.as_one(ordered[:n])
+    for n in range(2, len(nearest_first) + 1):
+        together = known.as_one(nearest_first[:n])
         squared, of_flux = one.chi_squared(together) if together else (np.inf, 0.0)
         is_possible = squared < known.max_radius**2
         if is_possible and squared + of_flux < lowest and known.prefers(squared + of_flux, alone):
-            best, lowest = Merge(measurement, tuple(ordered[:n].tolist())), squared + of_flux
+            best, lowest = Merge(measurement, tuple(nearest_first[:n].tolist())), squared + of_flux
     return best
 
 
-def _joined(*found: Near) -> Near:
+def _joined(*parts: Near) -> Near:
+    """Concatenate pairs of index arrays."""
     none = np.empty(0, np.intp)
-    return np.concatenate([none, *(first for first, _ in found)]), np.concatenate([none, *(rows for _, rows in found)])
+    return np.concatenate([none, *(first for first, _ in parts)]), np.concatenate([none, *(rows for _, rows in parts)])
 
 
 def _is_single(entries: NDArray[Any]) -> NDArray[np.bool_]:
-    """Entries that are neither blends nor parts of one: a blend of blends is not made."""
+    """Return which entries are neither blends nor parts of one; only these are split or merged."""
     single: NDArray[np.bool_] = (entries["blend"] == NOT_PART) & ~entries["is_blend"]
     return single
 
 
-def _look_up(wanted: Indices, keys: Indices, values: Indices, *, missing: int) -> Indices:
-    """Values of keys, which are sorted."""
+def _look_up(rows: Indices, keys: Indices, values: Indices, *, missing: int) -> Indices:
+    """Return the value of each row; ``keys`` are sorted, and a row that is no key gets ``missing``."""
     if not keys.size:
-        return np.full(len(wanted), missing)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found: Indices = np.where(keys[place] == wanted, values[place], missing)
-    return found
+        return np.full(len(rows), missing)
+    place = np.minimum(np.searchsorted(keys, rows), len(keys) - 1)
+    values_of_rows: Indices = np.where(keys[place] == rows, values[place], missing)
+    return values_of_rows
 
 
 def _several(group: Indices, members: Indices) -> Iterator[tuple[int, Indices]]:
-    """Groups of more than one member, which are few."""
+    """Yield the groups of more than one member; they are few."""
     numbers, n = np.unique(group, return_counts=True)
     for number in numbers[n > 1].tolist():
         yield number, members[group == number]

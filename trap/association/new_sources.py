@@ -1,12 +1,12 @@
-"""Which new entries are transient candidates: earlier images should have shown them.
+"""Selection of transient candidates: new entries that earlier images should have shown.
 
-A source that appears in sky never looked at before is no news. One that earlier images of the same
-band would have shown is. TraP (Swinbank et al. 2015, sect. 4.5) asks that its peak be above the
-limit of the best earlier image, its lowest noise times the detection threshold plus a margin. That
-leaves two ways for a steady source to seem new: it may lie where the noise is higher than the
-lowest, and noise may lift it over the threshold, by more than the margin, after it was missed by as
-little. So two more tests stand beside TraP's: the same with the best earlier noise at the position,
-and the significance against any steady source, which counts how often the position was looked at.
+A new entry is a candidate only if earlier images of the same band cover its position and are deep
+enough. TraP (Swinbank et al. 2015, sect. 4.5) requires its peak to exceed the limit of the best
+earlier image: the lowest noise of that image times the sum of the detection threshold and a margin. A
+steady source can pass this test in two ways: it may lie where the noise is higher than the lowest,
+and noise may lift it over the threshold by more than the margin after it was missed by as little.
+So there are two more tests: TraP's with the best earlier noise at the position, and the significance
+against any steady source (``newness``), which counts the earlier images of the position.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ if TYPE_CHECKING:
 __all__ = ["LOOK", "EarlierFluxes", "EarlierLooks", "significance_of_newness"]
 
 LOOK = np.dtype([("image", "i8"), ("region", "i4"), ("rms_min", "f8"), ("rms_max", "f8")])
-"""One accepted image as an earlier look: its database id and sky region, and the lowest and highest
-noise in it [Jy/beam]."""
+"""Record of one accepted image: its database id and the number of its sky region, and the lowest and
+highest noise in it [Jy/beam]. Such an image is a *look* at the positions that it covers."""
 
-SHRINKING = (5**0.5 - 1) / 2
-LEAST = -1e-12
-"""Logarithm of the highest probability: what is certain has a significance of -7 σ."""
-N_SHRINKINGS = 60
-"""So often is the interval of the search made smaller by the golden section: to 1e-12 of its length."""
+GOLDEN_RATIO = (5**0.5 - 1) / 2
+"""Factor by which one step of the golden-section search shortens its interval."""
+N_STEPS = 60
+"""Number of steps of the search, which shorten the interval to 1e-12 of its length."""
+MAX_LOG_PROBABILITY = -1e-12
+"""Highest logarithm of a probability: a source that is certainly steady has a significance of -7 σ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,44 +64,49 @@ def significance_of_newness(
     n_looks: ArrayLike,
     earlier: EarlierFluxes | None = None,
 ) -> Array:
-    """Tell how many σ speak against a steady source that every earlier look happened to miss.
+    """Compute the significance, in σ, against a steady source that every earlier look happened to miss.
 
-    A look at a steady source of flux density S misses it with the probability Φ(T - S/σ), the
-    measurement now reaches the peak P with the probability Φ((S - P)/σ_P). The steady source that
+    A look with noise σ misses a steady source of flux density S with the probability Φ(T - S/σ); the
+    new measurement reaches the peak P with the probability Φ((S - P)/σ_P). The steady source that
     is hardest to exclude has the S at which both together are most probable,
 
-        p = max over S of  Φ(T - S/σ)ⁿ Φ((S - P)/σ_P),
+        p = max over S of  Φ(T - S/σ)ⁿ Φ((S - P)/σ_P).
 
-    and as such a source has had n + 1 chances to be found for the first time, the significance is
-    that of a normal deviate which is exceeded with the probability (n + 1) p. It rises with the peak,
-    and mostly with the number of looks: one look excludes little of what lies near the threshold, a
-    hundred leave no steady source there to be found.
+    Such a source has had n + 1 chances to be found for the first time. The significance is therefore
+    the normal deviate that is exceeded with the probability (n + 1) p. It rises with the peak, and
+    mostly with the number of looks: one look hardly excludes sources near the threshold, while after
+    a hundred looks no steady source remains undetected there.
 
-    Where k of the earlier images were measured at the position, that says more than that nothing was
-    found: n is n - k, and p has a third factor, Φ((M - S)/σ_M), the probability of a mean as low as
-    the measured M.
+    If k of the earlier images were measured at the position, their fluxes replace the mere
+    non-detections: n becomes n - k, and p has a third factor, Φ((M - S)/σ_M), the probability of a
+    mean as low as the measured M.
 
-    Looks that are noisier than the best say less. They count as (σ/σ_k)⁶ of a look, which is close
-    to the ratio of the logarithms of Φ(T - S/σ_k) and Φ(T - S/σ) at the S that matter.
+    Looks that are noisier than the best count less, as (σ/σ_k)⁶ of a look. This is close to the ratio
+    of the logarithms of Φ(T - S/σ_k) and Φ(T - S/σ) at the relevant S.
 
     Parameters
     ----------
     peak, error
         (n,) Jy/beam — peak flux density and its error.
     threshold
-        T, in σ.
+        Detection threshold T, in σ.
     rms
         (n,) Jy/beam — best earlier noise at the position.
     n_looks
-        (n,) — looks as good as that, which need not be a whole number.
+        (n,) — number of looks with that noise; fractions are allowed.
     earlier
-        What was measured in some of them, if it was.
+        (n,) — forced fits in some of these looks; None if there are no fits.
+
+    Returns
+    -------
+    (n,) σ
     """
     peak, error, rms, n_looks = (np.asarray(values, float) for values in (peak, error, rms, n_looks))
     fits = EarlierFluxes(n=np.zeros(len(peak), int), mean=peak, error=error) if earlier is None else earlier
     n_unmeasured = np.maximum(n_looks - fits.n, 0.0)
 
     def log_probability(snr: Array) -> Array:
+        """Logarithm of the product of all factors at S = snr · rms."""
         missed = n_unmeasured * log_ndtr(threshold - snr)
         low = np.where(fits.n > 0, log_ndtr((fits.mean - snr * rms) / fits.error), 0.0)
         total: Array = missed + low + log_ndtr((snr * rms - peak) / error)
@@ -109,13 +115,13 @@ def significance_of_newness(
     # Each factor is log-concave, and so is their product: one maximum, within these bounds.
     lowest = np.where(fits.n > 0, np.minimum(fits.mean, peak), peak) / rms
     low, high = np.minimum(threshold, lowest) - 10.0, np.maximum(peak / rms, threshold) + 10.0
-    for _ in range(N_SHRINKINGS):
-        step = SHRINKING * (high - low)
+    for _ in range(N_STEPS):
+        step = GOLDEN_RATIO * (high - low)
         rises = log_probability(high - step) < log_probability(low + step)
         low, high = np.where(rises, high - step, low), np.where(rises, high, low + step)
-    chance = log_probability((low + high) / 2) + np.log1p(n_looks)
+    log_chance = log_probability((low + high) / 2) + np.log1p(n_looks)
     # A probability of 1 would be minus infinity.
-    significance: Array = -ndtri_exp(np.minimum(chance, LEAST))
+    significance: Array = -ndtri_exp(np.minimum(log_chance, MAX_LOG_PROBABILITY))
     return significance
 
 
@@ -125,7 +131,7 @@ class EarlierLooks:
     Parameters
     ----------
     config
-        The detection threshold, and which test decides.
+        All settings; the detection threshold and the section ``transient_search`` are used.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
@@ -144,20 +150,20 @@ class EarlierLooks:
         rms_range: tuple[float, float],
         tiles: NoiseTiles | None = None,
     ) -> None:
-        """Remember an image: as the best look at its region if its noise is the lowest, and its noise on the sky.
+        """Add an accepted image: its noise on the sky, and the image itself if it is the best of its region.
 
-        An image without noise (NaN: nothing of it could be searched) is no look at all.
+        An image without noise (NaN: no part of it could be searched) is left out.
 
         Parameters
         ----------
         key
             Band and Stokes parameter.
         image, region
-            Its database id, and the number of its sky region.
+            Database id of the image, and number of its sky region.
         rms_range
-            Jy/beam — lowest and highest noise.
+            Jy/beam — lowest and highest noise of the image.
         tiles
-            Its noise on the sky, where that is known.
+            Noise of the image on the sky; None if it is unknown.
         """
         rms_min, rms_max = rms_range
         if not rms_min <= rms_max:
@@ -168,8 +174,8 @@ class EarlierLooks:
             self._noise.add(key, image=image, tiles=tiles)
         look = np.array((image, region, rms_min, rms_max), LOOK)
         regions = self._best.setdefault(key, {})
-        known = regions.get(region)
-        if known is None or (look["rms_min"], look["rms_max"]) < (known["rms_min"], known["rms_max"]):
+        best = regions.get(region)
+        if best is None or (look["rms_min"], look["rms_max"]) < (best["rms_min"], best["rms_max"]):
             regions[region] = look
 
     def find_new_sources(
@@ -189,35 +195,37 @@ class EarlierLooks:
         key
             Band and Stokes parameter of the image.
         entries
-            (n,) — rows of the new entries.
-        measured, rows
-            The image's measurements, and (n,) the rows of those that made the entries.
+            (n,) — rows of the new entries in the running catalogue.
+        measured
+            Measurements of the image.
+        rows
+            (n,) — rows of ``measured``: row i made entry i.
         regions
             All sky regions of the dataset; looks refer to them by number.
         earlier
-            (n,) — what was measured at the positions of the new entries in earlier images.
+            (n,) — forced fits at the positions of the new entries in earlier images; None if there are no fits.
 
         Returns
         -------
-        A row per entry that passes the test of the settings.
+        A row per entry that passes the configured test.
         """
         if not entries.size or key not in self._best:
             return NewSources.empty()
         new = measured.take(rows)
-        places, best = self._best_looks(key, new, regions)
-        new, rows, entries = new.take(places), rows[places], entries[places]
+        covered, best = self._best_looks(key, new, regions)
+        new, rows, entries = new.take(covered), rows[covered], entries[covered]
         local = self._noise.best(key, new.ra, new.dec)
-        fits = None if earlier is None else earlier.take(places)
-        significance = self._significance(new, best, local, fits)
+        fits = None if earlier is None else earlier.take(covered)
+        newness = self._newness(new, best, local, fits)
         peak, limit = new.f_peak, self._threshold + self._search.new_source_sigma_margin
         if self._search.new_source_test == "significance":
-            passed = significance >= self._search.new_source_significance
+            passed = newness >= self._search.new_source_significance
         else:
             passed = peak > limit * best["rms_min"]
         if self._search.new_source_test == "position":
             passed &= ~(peak <= limit * local["rms"])
         if self._search.new_source_test != "image" and key not in self._without_tiles:
-            # Within the circle of an image, but nowhere that it could be searched.
+            # A position within the circle of an image may still lie outside all searched areas.
             passed &= local["n"] > 0
         return NewSources.of(
             entry=entries,
@@ -228,27 +236,27 @@ class EarlierLooks:
             sigma_rms_max=new.f_int / best["rms_max"],
             sigma_local=peak / local["rms"],
             n_looks=local["n"],
-            newness=significance,
+            newness=newness,
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
         ).take(passed)
 
     def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Indices, NDArray[Any]]:
-        """Indices of the new sources that some earlier image covers, and the best of these images."""
+        """Return the rows of the new sources that earlier images cover, and the best look at each."""
         best = self._best.get(key, {})
-        places, numbers, _ = regions.covering(new.ra, new.dec)
-        known = np.array([number in best for number in numbers.tolist()], bool)
-        looks = np.array([best[number] for number in numbers[known].tolist()], LOOK)
-        order = np.lexsort((looks["image"], looks["rms_max"], looks["rms_min"], places[known]))
-        covered, first = np.unique(places[known][order], return_index=True)
-        return covered, looks[order][first]
+        rows, numbers, _ = regions.covering(new.ra, new.dec)
+        has_look = np.array([number in best for number in numbers.tolist()], bool)
+        rows, looks = rows[has_look], np.array([best[number] for number in numbers[has_look].tolist()], LOOK)
+        best_first = np.lexsort((looks["image"], looks["rms_max"], looks["rms_min"], rows))
+        covered, first = np.unique(rows[best_first], return_index=True)
+        return covered, looks[best_first][first]
 
-    def _significance(
+    def _newness(
         self, new: Measurements, best: NDArray[Any], local: NDArray[Any], earlier: EarlierFluxes | None
     ) -> Array:
-        """Significance by the noise at the position, or by the lowest of the best image where that is not known."""
-        is_known = local["n"] > 0
-        rms = np.where(is_known, local["rms"], best["rms_min"])
-        n_looks = np.where(is_known, local["depth"] * rms**DEPTH_POWER, 1.0)
+        """Compute the newness from the noise at the position, or else from the lowest noise of the best image."""
+        has_local_noise = local["n"] > 0
+        rms = np.where(has_local_noise, local["rms"], best["rms_min"])
+        n_looks = np.where(has_local_noise, local["depth"] * rms**DEPTH_POWER, 1.0)
         return significance_of_newness(
             new.f_peak, new.f_peak_err, threshold=self._threshold, rms=rms, n_looks=n_looks, earlier=earlier
         )

@@ -1,10 +1,10 @@
-"""How deep each part of the sky has been seen: the best earlier noise at any position.
+"""Depth of the earlier images at any position of the sky: the best earlier noise.
 
-The lowest noise of a whole image says little of a place near its edge. Here the noise of every
-accepted image is kept on HEALPix tiles (Górski et al. 2005) about the size of a cell of its noise
-mesh: the best value, the image it is from, and how many images looked. That costs what the sky
-costs, however many images there are, and knows no pointings: mosaics and drifting fields are the
-same to it.
+The lowest noise of a whole image is a poor estimate near its edge. So the noise of every accepted
+image is stored on HEALPix tiles (Górski et al. 2005) of about the size of a cell of its noise mesh:
+the best value, the image with that value, and the number of images. The cost depends on the area of
+the sky and not on the number of images. Pointings play no role, so that mosaics and drifting fields
+need no special treatment.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 __all__ = ["DEPTH_POWER", "LOOKED", "NoiseHistory", "NoiseTiles", "tile_order", "tiles_at", "tiles_within"]
 
 LOOKED = np.dtype([("rms", "f8"), ("image", "i8"), ("n", "i4"), ("depth", "f8")])
-"""Best earlier noise at a place [Jy/beam; NaN where nobody looked], the database id of its image
-(0 where nobody looked), the number of looks, and Σ rms^-:data:`DEPTH_POWER` over them."""
+"""Record of the earlier images of a position: the best noise [Jy/beam; NaN if no image covers it], the
+database id of the image with that noise (0 if no image covers it), the number of images, and Σ rms^-:data:`DEPTH_POWER`
+over them."""
 
 DEPTH_POWER = 6
-"""How much less a noisier look says: see :func:`trap.association.new_sources.significance_of_newness`."""
+"""Exponent of the weight of noisier images: see :func:`trap.association.new_sources.significance_of_newness`."""
 
 RESOLUTION_DEG = 58.6323
 """Mean side of a tile of order 0; it halves with every order."""
-FINEST = 20
+MAX_ORDER = 20
+"""Highest order of the tiles: they are about 0.2 arcsec wide."""
 COARSE_STEPS = 5
 """Number of orders by which tiles that are searched around a circle are coarser than the tiles that are listed."""
 N_CIRCLES = 16
@@ -45,16 +47,16 @@ N_CIRCLES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NoiseTiles:
-    """The noise of one image on tiles of the sky.
+    """Noise of one image on tiles of the sky.
 
     Parameters
     ----------
     order
         HEALPix order: there are 12 · 4^order tiles on the sphere.
     tile
-        (n,) — tiles whose centres were searched, nested numbering, ascending.
+        (n,) — numbers of the tiles whose centres were searched, nested numbering, ascending.
     rms
-        (n,) Jy/beam — noise at their centres.
+        (n,) Jy/beam — noise at the centres of the tiles.
     """
 
     order: int
@@ -63,12 +65,24 @@ class NoiseTiles:
 
 
 def tile_order(side_deg: float) -> int:
-    """Order of the largest tiles that are no larger than a side [deg]."""
-    return int(np.clip(np.ceil(np.log2(RESOLUTION_DEG / side_deg)), 0, FINEST))
+    """Return the order of the largest tiles that are no wider than a side [deg]."""
+    return int(np.clip(np.ceil(np.log2(RESOLUTION_DEG / side_deg)), 0, MAX_ORDER))
 
 
 def tiles_at(order: int, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
-    """(n,) — tiles in which positions [deg] lie."""
+    """Find the tiles that positions lie in.
+
+    Parameters
+    ----------
+    order
+        HEALPix order.
+    ra, dec
+        (n,) deg
+
+    Returns
+    -------
+    (n,) — numbers of tiles, nested numbering.
+    """
     return np.asarray(_grid(order).lonlat_to_healpix(np.asarray(ra) * units.deg, np.asarray(dec) * units.deg), np.int64)
 
 
@@ -86,14 +100,14 @@ def tiles_within(order: int, ra: float, dec: float, radius: float) -> tuple[NDAr
     ra, dec
         deg — centre of the circle, ICRS.
     radius
-        deg — of the circle.
+        deg — radius of the circle.
 
     Returns
     -------
     tile
         (n,) — numbers of the tiles, nested, ascending.
     ra, dec
-        (n,) deg — their centres. All three arrays are read-only.
+        (n,) deg — centres of the tiles. All three arrays are read-only.
     """
     # The largest tiles have irregular shapes, and are few.
     steps = COARSE_STEPS if order > COARSE_STEPS else 0
@@ -117,19 +131,20 @@ def _grid(order: int) -> HEALPix:
 
 @dataclass(slots=True)
 class _Layer:
-    """What is known of the tiles of one order: ascending tiles, and :data:`LOOKED` of each."""
+    """Noise on the tiles of one order: numbers of tiles, ascending, and a record :data:`LOOKED` of each."""
 
     tile: NDArray[np.int64]
     looked: NDArray[Any]
 
     def add(self, image: int, tiles: NoiseTiles) -> None:
+        """Add an image, by its database id; tiles that are new in the layer are merged in order."""
         fresh = np.setdiff1d(tiles.tile, self.tile, assume_unique=True)
         if fresh.size:
             unseen = np.zeros(len(fresh), LOOKED)
             unseen["rms"] = np.inf
-            everything = np.concatenate([self.tile, fresh])
-            order = np.argsort(everything)
-            self.tile, self.looked = everything[order], np.concatenate([self.looked, unseen])[order]
+            all_tiles = np.concatenate([self.tile, fresh])
+            order = np.argsort(all_tiles)
+            self.tile, self.looked = all_tiles[order], np.concatenate([self.looked, unseen])[order]
         rows = np.searchsorted(self.tile, tiles.tile)
         self.looked["n"][rows] += 1
         self.looked["depth"][rows] += tiles.rms.astype(float) ** -DEPTH_POWER
@@ -138,23 +153,34 @@ class _Layer:
         self.looked["image"][rows[better]] = image
 
     def at(self, tiles: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the records of tiles; a tile without an image has infinite noise and no looks."""
         looked = np.zeros(len(tiles), LOOKED)
         looked["rms"] = np.inf
         rows = np.searchsorted(self.tile, tiles)
-        known = rows < len(self.tile)
-        known[known] = self.tile[rows[known]] == tiles[known]
-        looked[known] = self.looked[rows[known]]
+        is_covered = rows < len(self.tile)
+        is_covered[is_covered] = self.tile[rows[is_covered]] == tiles[is_covered]
+        looked[is_covered] = self.looked[rows[is_covered]]
         return looked
 
 
 class NoiseHistory:
-    """The best earlier noise on the sky, for every band and Stokes parameter."""
+    """Best earlier noise on the sky, for every band and Stokes parameter."""
 
     def __init__(self) -> None:
         self._layers: dict[LightCurveKey, dict[int, _Layer]] = {}
 
     def add(self, key: LightCurveKey, *, image: int, tiles: NoiseTiles) -> None:
-        """Remember one accepted image, by its database id."""
+        """Add one accepted image.
+
+        Parameters
+        ----------
+        key
+            Band and Stokes parameter.
+        image
+            Database id of the image.
+        tiles
+            Noise of the image.
+        """
         layers = self._layers.setdefault(key, {})
         if tiles.order not in layers:
             layers[tiles.order] = _Layer(np.empty(0, np.int64), np.empty(0, LOOKED))
@@ -163,7 +189,7 @@ class NoiseHistory:
     def best(self, key: LightCurveKey, ra: ArrayLike, dec: ArrayLike) -> NDArray[Any]:
         """Find the best earlier noise at positions.
 
-        Images of different mesh sizes are kept on tiles of different orders; all are asked.
+        Images with different mesh sizes have tiles of different orders; all orders are searched.
 
         Parameters
         ----------

@@ -1,9 +1,9 @@
-"""Which catalogue entries lie near a position, however many entries there are.
+"""Search for catalogue entries near a position, at a cost that hardly depends on their number.
 
-A k-d tree on unit vectors answers that anywhere on the sphere, but takes a second to build for a
-million entries, which move a little with every measurement. So the tree is built rarely: entries
-that have moved too far since, or are new, are kept aside in a small tree of their own until they
-are many. An answer is the same as that of a tree built just now.
+A k-d tree on unit vectors finds them anywhere on the sphere, but takes a second to build for a
+million entries, which move a little with every measurement. So the tree is built rarely. Entries
+that are new, or have moved too far since, go into a small second tree (they are set *aside*) until
+they are many. The result equals a search in a tree that contains all current positions.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 __all__ = ["SkyIndex", "chord_of"]
 
-TOLERATED_DRIFT = 1e-6
-"""How far an entry may move, on the unit sphere (0.2 arcsec), before it is kept aside; searches allow for it."""
-SHARE_ASIDE = 8
-"""The tree is built anew when one entry in this many is aside: its cost is then shared by as many additions."""
-FEW = 1000
-"""So few entries are always kept aside."""
+MAX_DRIFT = 1e-6
+"""Distance on the unit sphere (0.2 arcsec) that an entry may move before it is set aside; it widens searches."""
+REBUILD_RATIO = 8
+"""Number of entries per entry aside at which the tree is rebuilt; its cost is proportional to their number."""
+MIN_ASIDE = 1000
+"""Number of entries aside up to which the tree is not rebuilt."""
 ROUNDING = 1e-12
-"""What rounding can do to a distance on the unit sphere."""
+"""Largest rounding error of a distance on the unit sphere."""
 
 
 def chord_of(angle: float) -> float:
-    """Straight distance on the unit sphere between two directions an angle [deg] apart."""
+    """Return the straight distance on the unit sphere between two directions an angle [deg] apart."""
     return float(2 * np.sin(np.radians(min(angle, 180.0)) / 2))
 
 
 class SkyIndex:
-    """Positions of entries, by row; rows are added in order and may be moved."""
+    """Positions of entries by row; rows are added in order and may move."""
 
     def __init__(self) -> None:
         self._vectors = np.empty((0, 3))
@@ -51,7 +51,13 @@ class SkyIndex:
         self._small_tree: tuple[cKDTree, Indices] | None = None
 
     def add(self, ra: ArrayLike, dec: ArrayLike) -> None:
-        """Add entries at the next rows; (n,) deg."""
+        """Add entries at the next rows.
+
+        Parameters
+        ----------
+        ra, dec
+            (n,) deg
+        """
         vectors = unit_vectors(ra, dec)
         rows = np.arange(self._n, self._n + len(vectors))
         self._n += len(vectors)
@@ -62,24 +68,32 @@ class SkyIndex:
         self._set_aside(rows)
 
     def move(self, rows: Indices, ra: ArrayLike, dec: ArrayLike) -> None:
-        """Move entries, each named once; (n,) deg."""
+        """Move entries.
+
+        Parameters
+        ----------
+        rows
+            (n,) — each at most once.
+        ra, dec
+            (n,) deg — new positions.
+        """
         self._vectors[rows] = unit_vectors(ra, dec)
         settled = rows[~self._is_aside[rows]]
         if self._tree is not None:
             drift = np.linalg.norm(self._vectors[settled] - self._tree.data[settled], axis=1)
-            self._set_aside(settled[drift > TOLERATED_DRIFT])
+            self._set_aside(settled[drift > MAX_DRIFT])
         self._small_tree = None
 
     def near(self, ra: ArrayLike, dec: ArrayLike, radius: float) -> tuple[Indices, Indices]:
-        """Find all entries within an angle of each of some positions, and perhaps a few beyond.
+        """Find all entries within an angle of each position, and perhaps a few beyond.
 
         Parameters
         ----------
         ra, dec
             (n,) deg
         radius
-            deg — nothing nearer is missed; what is farther by up to the tolerated drift may be
-            among the answers, so distances are to be checked.
+            deg — no nearer entry is missed; entries farther by up to the tolerated drift may be
+            included, so the caller has to check distances.
 
         Returns
         -------
@@ -88,23 +102,25 @@ class SkyIndex:
         """
         self._settle()
         vectors = unit_vectors(ra, dec)
-        asked = cKDTree(vectors)
+        targets = cKDTree(vectors)
         chord = chord_of(radius)
-        found = []
+        parts = []
         if self._tree is not None:
-            positions, rows = _pairs(asked, self._tree, chord + TOLERATED_DRIFT + ROUNDING)
-            known = ~self._is_aside[rows]
-            found.append((positions[known], rows[known]))
+            positions, rows = _pairs(targets, self._tree, chord + MAX_DRIFT + ROUNDING)
+            # The large tree still holds the old positions of the entries aside.
+            is_current = ~self._is_aside[rows]
+            parts.append((positions[is_current], rows[is_current]))
         if self._n_aside:
-            small, numbers = self._small()
-            positions, rows = _pairs(asked, small, chord + ROUNDING)
-            found.append((positions, numbers[rows]))
-        positions = np.concatenate([np.empty(0, np.intp), *(p for p, _ in found)])
-        rows = np.concatenate([np.empty(0, np.intp), *(r for _, r in found)])
+            small_tree, rows_aside = self._small()
+            positions, numbers = _pairs(targets, small_tree, chord + ROUNDING)
+            parts.append((positions, rows_aside[numbers]))
+        positions = np.concatenate([np.empty(0, np.intp), *(part for part, _ in parts)])
+        rows = np.concatenate([np.empty(0, np.intp), *(part for _, part in parts)])
         order = np.lexsort((rows, positions))
         return positions[order], rows[order]
 
     def _set_aside(self, rows: Indices) -> None:
+        """Move entries to the small tree."""
         if rows.size:
             self._is_aside[rows] = True
             self._aside.append(rows)
@@ -112,14 +128,15 @@ class SkyIndex:
             self._small_tree = None
 
     def _settle(self) -> None:
-        """Build the tree anew if too many entries are aside."""
-        if self._n_aside <= max(FEW, self._n // SHARE_ASIDE):
+        """Rebuild the tree if too many entries are aside."""
+        if self._n_aside <= max(MIN_ASIDE, self._n // REBUILD_RATIO):
             return
         self._tree = cKDTree(self._vectors[: self._n].copy())
         self._is_aside[:] = False
         self._aside, self._n_aside, self._small_tree = [], 0, None
 
     def _small(self) -> tuple[cKDTree, Indices]:
+        """Return the tree of the entries aside, built if they changed, and the rows of these entries."""
         if self._small_tree is None:
             rows = np.concatenate(self._aside)
             self._aside = [rows]
@@ -127,11 +144,11 @@ class SkyIndex:
         return self._small_tree
 
 
-def _pairs(asked: cKDTree, tree: cKDTree, chord: float) -> tuple[Indices, Indices]:
-    """Positions and tree numbers closer than a chord."""
-    if asked.n == 1:
-        # One circle, perhaps a wide one: no table of distances.
-        numbers = np.sort(np.array(tree.query_ball_point(asked.data[0], chord), np.intp))
+def _pairs(targets: cKDTree, tree: cKDTree, chord: float) -> tuple[Indices, Indices]:
+    """Return numbers of targets and numbers in the tree that are closer than a chord."""
+    if targets.n == 1:
+        # A single circle may be wide; this search makes no table of distances.
+        numbers = np.sort(np.array(tree.query_ball_point(targets.data[0], chord), np.intp))
         return np.zeros(len(numbers), np.intp), numbers
-    near = asked.sparse_distance_matrix(tree, chord, output_type="ndarray")
+    near = targets.sparse_distance_matrix(tree, chord, output_type="ndarray")
     return near["i"], near["j"]

@@ -1,8 +1,8 @@
-"""The sky regions of a dataset: which of them a pointing belongs to, and which cover a position.
+"""Sky regions of a dataset: the region of a pointing, and the regions that cover a position.
 
-Pointings jitter and drift. With a region for each, every new source would be linked to all of them;
-those that nearly coincide share one, and the others are found by where they are, so that the cost
-does not depend on how many there were before.
+Pointings jitter and drift. If each had a region of its own, every new source would be linked to all
+of them. So pointings that nearly coincide share a region, and regions are searched by position, at a
+cost that does not depend on their number.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["SkyRegions"]
 
 
 class SkyRegions(list[SkyRegion]):
-    """Sky regions in order of appearance, which is their number; they are only ever appended."""
+    """Sky regions in order of appearance, which is their number; regions are only appended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class SkyRegions(list[SkyRegion]):
         self._numbers: dict[SkyRegion, int] = {}
 
     def append(self, region: SkyRegion) -> None:
-        """Add a region at the next number."""
+        """Add a region with the next number."""
         self._numbers.setdefault(region, len(self))
         super().append(region)
         self._index.add([region.centre_ra], [region.centre_dec])
@@ -50,28 +50,33 @@ class SkyRegions(list[SkyRegion]):
         region
             Circle of the pointing.
         tolerance
-            How far the centres may be apart and by how much the radii may differ, in units of the
-            pointing's radius; 0 takes only the very same circle.
+            Largest distance of the centres and largest difference of the radii, in units of the
+            pointing's radius; 0 accepts only an identical circle.
         among
-            Numbers of the regions that may be found; None: all.
+            Numbers of the regions to choose from; None allows all.
+
+        Returns
+        -------
+        Number of the region; None if the pointing belongs to no region.
         """
-        same = self._numbers.get(region)
-        if same is not None and (among is None or same in among):
-            return same
+        identical = self._numbers.get(region)
+        if identical is not None and (among is None or identical in among):
+            return identical
         limit = tolerance * region.xtr_radius
         _, numbers = self._index.near([region.centre_ra], [region.centre_dec], limit)
-        known = [number for number in numbers.tolist() if among is None or number in among]
-        found = [number for number in known if self._belongs(self[number], region, limit)]
-        centre = region.centre_ra, region.centre_dec
-        return min(
-            found, key=lambda n: (float(separation(*centre, self[n].centre_ra, self[n].centre_dec)), n), default=None
-        )
+        allowed = [number for number in numbers.tolist() if among is None or number in among]
+        similar = [number for number in allowed if self._is_similar(self[number], region, limit)]
 
-    def _belongs(self, known: SkyRegion, region: SkyRegion, limit: float) -> bool:
+        def distance_and_number(number: int) -> tuple[float, int]:
+            return _distance(self[number], region), number
+
+        return min(similar, key=distance_and_number, default=None)
+
+    def _is_similar(self, one: SkyRegion, other: SkyRegion, limit: float) -> bool:
+        """Return whether centres and radii of two regions differ by no more than a limit [deg]."""
         if limit == 0:
-            return known == region
-        distance = separation(known.centre_ra, known.centre_dec, region.centre_ra, region.centre_dec)
-        return bool(distance <= limit) and abs(known.xtr_radius - region.xtr_radius) <= limit
+            return one == other
+        return _distance(one, other) <= limit and abs(one.xtr_radius - other.xtr_radius) <= limit
 
     def covering(self, ra: ArrayLike, dec: ArrayLike) -> tuple[Indices, Indices, Array]:
         """Find all regions that cover positions.
@@ -97,3 +102,7 @@ class SkyRegions(list[SkyRegion]):
         distance = separation(ra[positions], dec[positions], centre_ra, centre_dec)
         inside = distance < radius
         return positions[inside], numbers[inside], distance[inside]
+
+
+def _distance(one: SkyRegion, other: SkyRegion) -> float:
+    return float(separation(one.centre_ra, one.centre_dec, other.centre_ra, other.centre_dec))

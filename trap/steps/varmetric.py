@@ -1,4 +1,4 @@
-"""Variability metrics: the summary of every light curve, refreshed for what a timestep touched."""
+"""Variability metrics of light curves, updated for every entry that a timestep adds a point to."""
 
 from __future__ import annotations
 
@@ -32,24 +32,32 @@ if TYPE_CHECKING:
 __all__ = ["execute_store_varmetric", "refresh_varmetric", "summarise_touched"]
 
 STOKES_I = 1
-"""As FITS numbers it."""
-LEAST_BANDS = 2
-"""A spectral index needs two."""
+"""Number of Stokes I in FITS."""
+MIN_BANDS = 2
+"""Smallest number of bands for a spectral index."""
 
 
 def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> VarMetrics:
-    """Summarise the light curves that got a point in this timestep.
+    """Compute the metrics of the light curves with a new point in this timestep.
 
-    As in TraP, an entry is described by the band in which it is brightest at its latest time.
+    As in TraP, the metrics of an entry are those of the band in which it is brightest at its latest time.
     Unlike TraP's, the choice is unique: of equal flux densities the first band wins.
+
+    Parameters
+    ----------
+    state
+        State of the dataset, with the points of the timestep.
+    images
+        Images of the timestep, associated.
 
     Returns
     -------
-    One row per entry that is in the catalogue.
+    One row per entry that is still in the catalogue.
     """
     entries = np.concatenate([np.empty(0, np.int64), *(image.associations.entry for image in images)])
     fluxes = np.concatenate([np.empty(0), *(im.measurements.f_int[im.associations.measurement] for im in images)])
     numbers = np.repeat(np.arange(len(images)), [len(image.associations) for image in images])
+    # The first row of each entry is its brightest point; of equal ones, that of the first image.
     order = np.lexsort((numbers, -fluxes, entries))
     entries, numbers = entries[order], numbers[order]
     first = np.flatnonzero(np.diff(entries, prepend=-1))
@@ -58,8 +66,8 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
     entries, numbers = entries[active], numbers[active]
     curves = np.zeros(len(entries), FLUX_STATISTICS)
     for number, image in enumerate(images):
-        chosen = numbers == number
-        curves[chosen] = state.catalogue.fluxes(image.key)[entries[chosen]]
+        is_brightest = numbers == number
+        curves[is_brightest] = state.catalogue.fluxes(image.key)[entries[is_brightest]]
     index, index_err = _spectral_indices(state, entries)
     return VarMetrics(
         entry=entries,
@@ -73,9 +81,9 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
 def _spectral_indices(
     state: DatasetState, entries: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit the weighted mean flux densities of Stokes I in all bands."""
+    """Fit the weighted mean flux densities of Stokes I in all bands; NaN if the dataset has fewer than two."""
     keys = [key for key in state.catalogue.light_curves if key.stokes == STOKES_I]
-    if len(keys) < LEAST_BANDS:
+    if len(keys) < MIN_BANDS:
         return np.full(len(entries), np.nan), np.full(len(entries), np.nan)
     curves = [state.catalogue.fluxes(key)[entries] for key in keys]
     means = np.array([np.where(curve["n"] > 0, curve["wmean_f_int"], np.nan) for curve in curves])
@@ -86,11 +94,18 @@ def _spectral_indices(
 
 
 def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:
-    """Summarise all light curves of a dataset anew, from their stored points.
+    """Recompute the metrics of all light curves of a dataset from their stored points.
 
-    Refreshes the medians, which cannot be streamed. TraP did this after every timestep, deleting
-    and inserting the whole table, and failed where a flux density occurred twice; here it is done
-    once, at the end of a run, in bounded memory. The transaction is the caller's.
+    This updates the medians, which cannot be streamed. TraP did it after every timestep, by deleting
+    and inserting the whole table, and failed if a flux density occurred twice. Here it is done
+    once, at the end of a run, in bounded memory.
+
+    Parameters
+    ----------
+    connection
+        Connection in a transaction, which the caller commits.
+    dataset_id
+        Number of the dataset.
     """
     refresh_metrics(connection, dataset_id, _summarise)
 
@@ -101,22 +116,22 @@ def refresh_varmetric(store: Store) -> None:
 
 
 def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Summarise whole light curves, and choose for each entry its brightest one at its latest time."""
+    """Compute the metrics of whole light curves; each entry gets those of its brightest band at its latest time."""
     runcat, fluxes = points["runcat"], points["f_int"]
     keys = np.stack([runcat, points["band"], points["stokes"]])
     curves, curve = np.unique(keys, axis=1, return_inverse=True)
     curve = curve.ravel()
     statistics = whole_light_curves(curve, fluxes, points["f_int_err"])
-    # For each entry the last of its points in order of time, then of flux; of equal ones the first band.
+    # The last point of each entry, in order of time, then of flux density; of equal ones the first band.
     order = np.lexsort((-curve, fluxes, points["taustart_ts"], runcat))
     last = order[np.append(np.diff(runcat[order]) > 0, True)]
-    chosen = curve[last]
+    brightest = curve[last]
     return {
         "runcat": runcat[last],
-        "band": curves[1][chosen],
-        "v_int": modulation_v(statistics)[chosen],
-        "eta_int": weighted_eta(statistics)[chosen],
-        "lightcurve_max": statistics["max_f_int"][chosen],
-        "lightcurve_avg": statistics["mean_f_int"][chosen],
-        "lightcurve_median": medians(curve, fluxes)[chosen],
+        "band": curves[1][brightest],
+        "v_int": modulation_v(statistics)[brightest],
+        "eta_int": weighted_eta(statistics)[brightest],
+        "lightcurve_max": statistics["max_f_int"][brightest],
+        "lightcurve_avg": statistics["mean_f_int"][brightest],
+        "lightcurve_median": medians(curve, fluxes)[brightest],
     }

@@ -1,0 +1,155 @@
+"""Growing arrays of catalogue entries and of their light-curve statistics, with a search by position.
+
+Rows are appended with spare capacity, so that adding an entry does not copy the catalogue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trap import angles
+from trap.association.entries import ENTRY
+from trap.association.pairs import Positions
+from trap.association.sky_index import SkyIndex
+from trap.variability.metrics import FLUX_STATISTICS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trap.association.entries import LightCurveKey
+    from trap.images.skyregion import SkyRegion
+    from trap.typing import Ids, Indices
+
+
+__all__ = ["EntryArrays"]
+
+MIN_CAPACITY = 256
+"""Number of rows of the first arrays."""
+
+
+class EntryArrays:
+    """Entries by row, with the statistics of their light curves; other code sees read-only views."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._entries = np.zeros(0, ENTRY)
+        self._fluxes: dict[LightCurveKey, NDArray[Any]] = {}
+        self._index = SkyIndex()
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def entries(self) -> NDArray[Any]:
+        """(n,) of :data:`ENTRY`, read-only — all rows, including forked ones, which are not ``active``."""
+        return _read_only(self._entries[: self._n])
+
+    @property
+    def light_curves(self) -> tuple[LightCurveKey, ...]:
+        """Bands and Stokes parameters that have measurements, in order."""
+        return tuple(sorted(self._fluxes))
+
+    def fluxes(self, key: LightCurveKey) -> NDArray[Any]:
+        """Return the statistics of all entries' light curves in one band and Stokes parameter.
+
+        Returns
+        -------
+        (n,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`, read-only; ``n`` is 0 for an entry without points.
+        """
+        return _read_only(self._curves(key))
+
+    def _curves(self, key: LightCurveKey) -> NDArray[Any]:
+        """Return the writable statistics of a band and Stokes parameter, adding them if they are new."""
+        if key not in self._fluxes:
+            self._fluxes[key] = np.zeros(len(self._entries), FLUX_STATISTICS)
+        return self._fluxes[key][: self._n]
+
+    def assign_ids(self, n_before: int, ids: Ids) -> None:
+        """Record the row numbers that the database gave to new entries.
+
+        Parameters
+        ----------
+        n_before
+            Number of entries that have row numbers already; they come first.
+        ids
+            (n - n_before,) — row numbers of the other entries, in order.
+        """
+        self._entries["id"][n_before : self._n] = ids
+
+    def load_fluxes(self, key: LightCurveKey, rows: Indices, statistics: NDArray[Any]) -> None:
+        """Replace the statistics of light curves by stored values.
+
+        Parameters
+        ----------
+        key
+            Band and Stokes parameter.
+        rows
+            (m,) — entries.
+        statistics
+            (m,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`.
+        """
+        self._curves(key)[rows] = statistics
+
+    def positions(self, rows: Indices) -> Positions:
+        """Return the weighted mean positions of some entries, with their errors."""
+        picked = self.entries[rows]
+        return Positions(
+            ra=picked["wm_ra"],
+            dec=picked["wm_dec"],
+            uncertainty_ew=1 / np.sqrt(picked["weight_ew"]),
+            uncertainty_ns=1 / np.sqrt(picked["weight_ns"]),
+        )
+
+    def extend(self, entries: NDArray[Any]) -> Indices:
+        """Append entries without light curves.
+
+        Parameters
+        ----------
+        entries
+            (m,) of :data:`ENTRY`.
+
+        Returns
+        -------
+        (m,) — rows of the entries.
+        """
+        rows = np.arange(self._n, self._n + len(entries))
+        self._n += len(entries)
+        if self._n > len(self._entries):
+            capacity = max(MIN_CAPACITY, 2 * self._n)
+            self._entries = _grown(self._entries, capacity)
+            self._fluxes = {key: _grown(curves, capacity) for key, curves in self._fluxes.items()}
+        self._entries[rows] = entries
+        self._index.add(entries["wm_ra"], entries["wm_dec"])
+        return rows
+
+    def within(self, region: SkyRegion) -> tuple[Indices, NDArray[np.float64]]:
+        """Find the entries in a sky region.
+
+        Returns
+        -------
+        rows
+            (n,) — rows of the entries.
+        distance
+            (n,) deg — distances from the centre of the region.
+        """
+        _, rows = self._index.near([region.centre_ra], [region.centre_dec], region.xtr_radius)
+        entries = self.entries[rows]
+        distance = angles.separation(entries["wm_ra"], entries["wm_dec"], region.centre_ra, region.centre_dec)
+        inside = entries["active"] & (distance < region.xtr_radius)
+        return rows[inside], distance[inside]
+
+
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a read-only view."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:
+    """Return a longer copy of an array, filled up with zeros."""
+    larger = np.zeros(capacity, values.dtype)
+    larger[: len(values)] = values
+    return larger
