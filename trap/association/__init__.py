@@ -1,1 +1,1 @@
-"""Which measurements are the same source: joining images to the running catalogue, and telling what is new."""
+"""Association of images with the running catalogue, blends, and transient candidates."""

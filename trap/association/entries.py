@@ -109,7 +109,7 @@ class CatalogueChanges:
     touched: list[Indices] = field(default_factory=list)
     """Rows of entries with a new point or a new relation."""
     forks: list[Fork] = field(default_factory=list)
-    """Forks, in the order in which they were made."""
+    """Forks, in order of time."""
     blends: list[Kin] = field(default_factory=list)
     """New relations of blends and their parts."""
 

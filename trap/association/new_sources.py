@@ -39,7 +39,7 @@ LOOK = np.dtype([("image", "i8"), ("region", "i4"), ("rms_min", "f8"), ("rms_max
 highest noise in it [Jy/beam]. Such an image is a *look* at the positions that it covers."""
 
 GOLDEN_RATIO = (5**0.5 - 1) / 2
-"""Factor by which one step of the golden-section search shortens its interval."""
+"""Ratio of the lengths of the search interval after and before a step of the golden-section search."""
 N_STEPS = 60
 """Number of steps of the search, which shorten the interval to 1e-12 of its length."""
 MAX_LOG_PROBABILITY = -1e-12

@@ -40,7 +40,7 @@ MIN_BANDS = 2
 def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> VarMetrics:
     """Compute the metrics of the light curves with a new point in this timestep.
 
-    As in TraP, the metrics of an entry are those of the band in which it is brightest at its latest time.
+    As in TraP, an entry has the metrics of one band, the brightest one at the latest time of the entry.
     Unlike TraP's, the choice is unique: of equal flux densities the first band wins.
 
     Parameters
@@ -57,7 +57,7 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
     entries = np.concatenate([np.empty(0, np.int64), *(image.associations.entry for image in images)])
     fluxes = np.concatenate([np.empty(0), *(im.measurements.f_int[im.associations.measurement] for im in images)])
     numbers = np.repeat(np.arange(len(images)), [len(image.associations) for image in images])
-    # The first row of each entry is its brightest point; of equal ones, that of the first image.
+    # The first row of each entry is its brightest point; of equally bright ones, the first.
     order = np.lexsort((numbers, -fluxes, entries))
     entries, numbers = entries[order], numbers[order]
     first = np.flatnonzero(np.diff(entries, prepend=-1))
@@ -116,7 +116,7 @@ def refresh_varmetric(store: Store) -> None:
 
 
 def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Compute the metrics of whole light curves; each entry gets those of its brightest band at its latest time."""
+    """Compute the metrics of whole light curves; an entry has the metrics of its brightest band at its latest time."""
     runcat, fluxes = points["runcat"], points["f_int"]
     keys = np.stack([runcat, points["band"], points["stokes"]])
     curves, curve = np.unique(keys, axis=1, return_inverse=True)

@@ -2,7 +2,7 @@
 
 For constant sources the probabilities of η (:func:`trap.variability.metrics.eta_p_value`) are uniform
 between 0 and 1. Their deviation from uniformity tests errors, association and calibration with all
-sources at once, whatever the lengths of the light curves.
+sources at once, regardless of the lengths of the light curves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The tables: TraP's, by name and column, and what they lacked.
+"""Models of the tables: TraP's, with their names and columns, and further ones.
 
-Class attributes are the columns; their ``doc`` and ``info["unit"]`` are what the documentation of
-the database is made from. Deleting a dataset deletes all that hangs on it.
+Class attributes are the columns; the documentation of the database is generated from their ``doc``
+and ``info["unit"]``. A column that stores a column of a table in memory takes both from there
+(:func:`trap.db.models.base.stored`). Deleting a dataset deletes all rows that depend on it.
 """
 
 from trap.db.models.base import Base

@@ -1,4 +1,4 @@
-"""Tables of what was run: datasets with their settings, and the state of their timesteps."""
+"""Tables of datasets, their settings and runs, and the state of their timesteps."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ __all__ = ["Arrival", "Config", "Dataset", "Run", "Timestep", "UnreadableImage",
 
 
 class Dataset(Base):
-    """A run of the pipeline over a series of images, and all that hangs on it."""
+    """A series of images that the pipeline processes with one set of settings; all results refer to it."""
 
     __tablename__ = "dataset"
     __table_args__ = (UniqueConstraint("key"),)
     id: Mapped[int] = identifier()
-    rerun: Mapped[int] = described("How often images were added to the dataset later.", default=0)
+    rerun: Mapped[int] = described("Number of later runs that added images to the dataset.", default=0)
     type: Mapped[int] = described("Always 1; kept from TraP.", default=1)
-    process_start_ts: Mapped[datetime] = described("When the dataset was made.")
-    process_end_ts: Mapped[datetime | None] = described("When its latest run ended; NULL before the first did.")
-    detection_threshold: Mapped[float | None] = described("Significance at which a source is found.", "sigma")
-    analysis_threshold: Mapped[float | None] = described("Significance down to which it extends.", "sigma")
+    process_start_ts: Mapped[datetime] = described("Time when the dataset was created.")
+    process_end_ts: Mapped[datetime | None] = described("End of the latest run; NULL before the first run has ended.")
+    detection_threshold: Mapped[float | None] = described("Significance above which a source is detected.", "sigma")
+    analysis_threshold: Mapped[float | None] = described("Significance above which pixels belong to a source.", "sigma")
     assoc_radius: Mapped[float | None] = described("Largest de Ruiter radius of an association.")
     backsize_x: Mapped[int | None] = described("Width of a cell of the background mesh.", "pix")
     backsize_y: Mapped[int | None] = described("Height of a cell of the background mesh.", "pix")
-    margin_width: Mapped[float | None] = described("Strip along the edges that is not searched.", "pix")
+    margin_width: Mapped[float | None] = described("Width of the strip along the edges that is not searched.", "pix")
     description: Mapped[str] = described("Name for people.")
-    state: Mapped[str] = described("'running', 'done', 'partial' or 'failed' as the latest run left it, or 'deleting'.")
-    config_hash: Mapped[str] = described("Hash of every setting that shapes the results.")
-    software_version: Mapped[str] = described("Version of this software that made the dataset.")
-    key: Mapped[str | None] = described("By which programs find it again; NULL where people do, by its number.")
+    state: Mapped[str] = described(
+        "State after the latest run: 'running', 'done', 'partial' or 'failed'; or 'deleting'."
+    )
+    config_hash: Mapped[str] = described("Hash of all settings that affect the results.")
+    software_version: Mapped[str] = described("Version of this software that created the dataset.")
+    key: Mapped[str | None] = described(
+        "Name for programs, unique; NULL for a dataset that is addressed by its number."
+    )
 
 
 class Config(Base):
@@ -41,81 +45,85 @@ class Config(Base):
     __tablename__ = "config"
     __table_args__ = (UniqueConstraint("dataset", "section", "key"),)
     id: Mapped[int] = identifier()
-    dataset: Mapped[int] = reference("dataset", "Whose setting.", index=False)
-    section: Mapped[str] = described("Stage it belongs to.")
-    key: Mapped[str] = described("Name.")
-    value: Mapped[str] = described("Value, as text.")
-    type: Mapped[str] = described("'str', 'int', 'float', 'bool' or 'list' (as JSON).")
+    dataset: Mapped[int] = reference("dataset", "Dataset of the setting.", index=False)
+    section: Mapped[str] = described("Section of the settings.")
+    key: Mapped[str] = described("Name of the setting.")
+    value: Mapped[str] = described("Value as text.")
+    type: Mapped[str] = described("Type of the value: 'str', 'int', 'float', 'bool' or 'list' (as JSON).")
 
 
 class Run(Base):
-    """One run of the pipeline over a dataset: which software, where, when, with which settings."""
+    """One run of the pipeline over a dataset: software, machine, time and settings."""
 
     __tablename__ = "run"
     id: Mapped[int] = identifier()
-    dataset: Mapped[int] = reference("dataset", "Which dataset it made or went on with.")
-    start_ts: Mapped[datetime] = described("When it began to write.")
-    end_ts: Mapped[datetime | None] = described("When it ended; NULL while it runs, and where it was killed.")
-    state: Mapped[str] = described("'running', 'done', 'partial', 'failed', or 'killed' as a later run found out.")
-    host: Mapped[str] = described("Machine it ran on.")
-    pid: Mapped[int] = described("Number of its process there.")
+    dataset: Mapped[int] = reference("dataset", "Dataset that the run created or continued.")
+    start_ts: Mapped[datetime] = described("Time of its first write.")
+    end_ts: Mapped[datetime | None] = described("End of the run; NULL while it runs, and if it was killed.")
+    state: Mapped[str] = described(
+        "'running', 'done', 'partial' or 'failed'; 'killed' if a later run found the process missing."
+    )
+    host: Mapped[str] = described("Name of the machine.")
+    pid: Mapped[int] = described("Number of the process on the machine.")
     software: Mapped[str] = described("Versions of this software, of Python and of the libraries, as a JSON object.")
-    config_hash: Mapped[str] = described("Hash of every setting that shapes the results.")
-    config: Mapped[str] = described("All settings in force, as TOML; of the database without a password.")
+    config_hash: Mapped[str] = described("Hash of all settings that affect the results.")
+    config: Mapped[str] = described("All effective settings as TOML, without the password of the database.")
 
 
 class Timestep(Base):
-    """All images of one time: stored together, or not at all."""
+    """All images of one time. They are stored together, or not at all."""
 
     __tablename__ = "timestep"
     __table_args__ = (UniqueConstraint("dataset", "taustart_ts"),)
     id: Mapped[int] = identifier()
-    dataset: Mapped[int] = reference("dataset", "Whose timestep.", index=False)
-    taustart_ts: Mapped[datetime] = described("Start of its images.")
+    dataset: Mapped[int] = reference("dataset", "Dataset of the timestep.", index=False)
+    taustart_ts: Mapped[datetime] = described("Start of the images.")
     state: Mapped[str] = described(
-        "'done'; 'late': measured after a later one was stored, and not associated; 'failed': nothing else is stored."
+        "'done'; 'late': measured after a later timestep was stored, not associated; 'failed': no images are stored."
     )
-    message: Mapped[str | None] = described("Why it failed; NULL where it did not.")
-    stored_ts: Mapped[datetime] = described("When this row was written.")
-    n_images: Mapped[int] = described("Images, readable ones.", default=0)
-    n_accepted: Mapped[int] = described("Images that passed the quality checks.", default=0)
-    n_rejected: Mapped[int] = described("Images that did not.", default=0)
-    n_measured: Mapped[int] = described("Sources found.", default=0)
-    n_new_entries: Mapped[int] = described("Entries new in the running catalogue.", default=0)
-    n_newsources: Mapped[int] = described("Transient candidates.", default=0)
-    n_forced_requested: Mapped[int] = described("Forced fits asked for.", default=0)
-    n_forced_measured: Mapped[int] = described("Forced fits that gave a flux density.", default=0)
-    seconds: Mapped[str | None] = described("Seconds that each stage took, as a JSON object.")
-    run: Mapped[int | None] = reference("run", "Which run stored it, or failed to.", on_delete="SET NULL")
+    message: Mapped[str | None] = described("Reason of a failure; NULL otherwise.")
+    stored_ts: Mapped[datetime] = described("Time when this row was written.")
+    n_images: Mapped[int] = described("Number of readable images.", default=0)
+    n_accepted: Mapped[int] = described("Number of images that passed the quality checks.", default=0)
+    n_rejected: Mapped[int] = described("Number of images that failed the quality checks.", default=0)
+    n_measured: Mapped[int] = described("Number of sources that were detected.", default=0)
+    n_new_entries: Mapped[int] = described("Number of new entries of the running catalogue.", default=0)
+    n_newsources: Mapped[int] = described("Number of transient candidates.", default=0)
+    n_forced_requested: Mapped[int] = described("Number of forced fits that were requested.", default=0)
+    n_forced_measured: Mapped[int] = described("Number of forced fits with a flux density.", default=0)
+    seconds: Mapped[str | None] = described("Durations of the stages in seconds, as a JSON object.")
+    run: Mapped[int | None] = reference(
+        "run", "Run that stored the timestep, or failed to store it.", on_delete="SET NULL"
+    )
 
 
 class UnreadableImage(Base):
-    """A file that could not even be described."""
+    """A file that could not be read as an image."""
 
     __tablename__ = "unreadableimage"
     __table_args__ = (UniqueConstraint("dataset", "url"),)
     id: Mapped[int] = identifier()
-    dataset: Mapped[int] = reference("dataset", "To which it should have belonged.", index=False)
-    url: Mapped[str] = described("Path.")
-    reason: Mapped[str] = described("What is wrong with it.")
+    dataset: Mapped[int] = reference("dataset", "Dataset that the file was meant for.", index=False)
+    url: Mapped[str] = described("Path of the file.")
+    reason: Mapped[str] = described("Reason why it cannot be read.")
 
 
 class Arrival(Base):
-    """An image that came into a watched folder, and the run that it was handed to: each writing of it once."""
+    """An image that arrived in a watched folder, and its run. Each version of a file has one row."""
 
     __tablename__ = "arrival"
     __table_args__ = (UniqueConstraint("dataset_key", "url", "version"), Index(None, "batch"))
     id: Mapped[int] = identifier()
-    dataset_key: Mapped[str] = described("Key of the dataset that it goes into, which need not exist yet.")
-    url: Mapped[str] = described("Path.")
-    version: Mapped[str] = described("Its size and time of change, which tell one writing of a file from the next.")
-    batch: Mapped[str] = described("Name of the images that were handed over together; the run's idempotency key.")
-    taken_ts: Mapped[datetime] = described("When it was handed over.")
+    dataset_key: Mapped[str] = described("Key of the dataset of the image, which need not exist yet.")
+    url: Mapped[str] = described("Path of the file.")
+    version: Mapped[str] = described("Size and modification time, which identify a version of the file.")
+    batch: Mapped[str] = described("Name of the batch of images that share a run; the idempotency key of the run.")
+    taken_ts: Mapped[datetime] = described("Time when the image was assigned to the run.")
 
 
 class Version(Base):
-    """Which of TraP's schema revisions the tables follow, where tools written for TraP look for it."""
+    """Revision of TraP's schema that the tables follow, for tools written for TraP."""
 
     __tablename__ = "version"
-    name: Mapped[str] = mapped_column(primary_key=True, doc="'revision'.")
+    name: Mapped[str] = mapped_column(primary_key=True, doc="Always 'revision'.")
     value: Mapped[int] = described("Revision of TraP's schema; our own is in table alembic_version.")

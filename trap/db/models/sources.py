@@ -28,7 +28,7 @@ __all__ = [
 class ExtractedSource(Base):
     """A source measured in one image, blind or forced."""
 
-    # Every index is paid for with every measurement. TraP has eight; positions are searched by declination.
+    # Each index slows down every insertion. TraP has eight; here positions are searched by declination.
     __tablename__ = "extractedsource"
     __table_args__ = (
         Index(None, "decl"),
@@ -38,31 +38,39 @@ class ExtractedSource(Base):
         ),
     )
     id: Mapped[int] = identifier()
-    image: Mapped[int] = reference("image", "In which image.")
+    image: Mapped[int] = reference("image", "Image of the measurement.")
     ff_runcat: Mapped[int | None] = reference(
-        "runningcatalog", "Entry that a null detection was fitted for.", on_delete="SET NULL", index=False
+        "runningcatalog", "Entry of a null detection; NULL for other measurements.", on_delete="SET NULL", index=False
     )
     ff_monitor: Mapped[int | None] = reference(
-        "monitor", "Monitored position that was fitted.", on_delete="SET NULL", index=False
+        "monitor", "Monitored position of a forced fit; NULL for other measurements.", on_delete="SET NULL", index=False
     )
     zone: Mapped[int] = described("Whole degrees of declination, rounded down.")
     ra: Mapped[float] = stored(Measurements, "ra")
     decl: Mapped[float] = stored(Measurements, "dec")
     uncertainty_ew: Mapped[float | None] = described(
-        "Position error along east-west, a true angle, as associated.", "deg"
+        "1σ position error along east-west, a true angle, systematic error included.", "deg"
     )
-    uncertainty_ns: Mapped[float | None] = described("Position error along north-south, as associated.", "deg")
-    ra_err: Mapped[float | None] = described("Error of the right ascension, a difference of coordinates.", "deg")
-    decl_err: Mapped[float | None] = described("Error of the declination.", "deg")
-    ra_fit_err: Mapped[float | None] = described("The same without systematic errors.", "deg")
+    uncertainty_ns: Mapped[float | None] = described(
+        "1σ position error along north-south, systematic error included.", "deg"
+    )
+    ra_err: Mapped[float | None] = described(
+        "1σ error of the right ascension, a difference of coordinates, systematic error included.", "deg"
+    )
+    decl_err: Mapped[float | None] = described("1σ error of the declination, systematic error included.", "deg")
+    ra_fit_err: Mapped[float | None] = described(
+        "1σ error of the fitted right ascension, a difference of coordinates.", "deg"
+    )
     decl_fit_err: Mapped[float | None] = stored(Measurements, "ns_fit_err")
     ew_sys_err: Mapped[float] = stored(Measurements, "ew_sys_err")
     ns_sys_err: Mapped[float] = stored(Measurements, "ns_sys_err")
-    error_radius: Mapped[float | None] = described("Distance of a corner of the box of fit errors.", "arcsec")
-    x: Mapped[float] = described("Unit vector: cos δ cos α.")
-    y: Mapped[float] = described("Unit vector: cos δ sin α.")
-    z: Mapped[float] = described("Unit vector: sin δ.")
-    racosdecl: Mapped[float] = described("α cos δ.", "deg")
+    error_radius: Mapped[float | None] = described(
+        "Distance of a corner of the 1σ box of the fit, without systematic errors.", "arcsec"
+    )
+    x: Mapped[float] = described("x of the unit vector, cos δ cos α.")
+    y: Mapped[float] = described("y of the unit vector, cos δ sin α.")
+    z: Mapped[float] = described("z of the unit vector, sin δ.")
+    racosdecl: Mapped[float] = described("Right ascension times the cosine of the declination.", "deg")
     margin: Mapped[bool] = described("Not used; kept from TraP.", default=False)
     det_sigma: Mapped[float | None] = stored(Measurements, "significance")
     semimajor: Mapped[float | None] = stored(Measurements, "semimajor")
@@ -84,38 +92,42 @@ class ExtractedSource(Base):
 
 
 class RunningCatalog(Base):
-    """An entry of the running catalogue: what all measurements of one source say together."""
+    """An entry of the running catalogue: one source, with the mean of its positions."""
 
     __tablename__ = "runningcatalog"
     __table_args__ = (Index(None, "dataset", "wm_decl"),)
     id: Mapped[int] = identifier()
     xtrsrc: Mapped[int] = reference(
-        "extractedsource", "First measurement, or that which forked the entry.", unique=True
+        "extractedsource", "First measurement, or the measurement that forked the entry.", unique=True
     )
-    dataset: Mapped[int] = reference("dataset", "Whose catalogue.", index=False)
+    dataset: Mapped[int] = reference("dataset", "Dataset of the entry.", index=False)
     datapoints: Mapped[int] = stored(ENTRY_COLUMNS, "datapoints")
     zone: Mapped[int] = described("Whole degrees of declination, rounded down.")
     wm_ra: Mapped[float] = stored(ENTRY_COLUMNS, "wm_ra")
     wm_decl: Mapped[float] = stored(ENTRY_COLUMNS, "wm_dec")
-    wm_uncertainty_ew: Mapped[float] = described("Error of the mean along east-west, a true angle.", "deg")
-    wm_uncertainty_ns: Mapped[float] = described("Error of the mean along north-south.", "deg")
+    wm_uncertainty_ew: Mapped[float] = described("1σ error of the mean position along east-west, a true angle.", "deg")
+    wm_uncertainty_ns: Mapped[float] = described("1σ error of the mean position along north-south.", "deg")
     avg_ra_err: Mapped[float] = stored(ENTRY_COLUMNS, "avg_ra_err")
     avg_decl_err: Mapped[float] = stored(ENTRY_COLUMNS, "avg_dec_err")
     avg_wra: Mapped[float] = described("Weighted mean of the right ascension times the mean weight.", "deg-1")
     avg_wdecl: Mapped[float] = described("Weighted mean of the declination times the mean weight.", "deg-1")
     avg_weight_ra: Mapped[float] = described("Mean of 1/σ² along east-west.", "deg-2")
     avg_weight_decl: Mapped[float] = described("Mean of 1/σ² along north-south.", "deg-2")
-    x: Mapped[float] = described("Unit vector of the mean: cos δ cos α.")
-    y: Mapped[float] = described("Unit vector of the mean: cos δ sin α.")
-    z: Mapped[float] = described("Unit vector of the mean: sin δ.")
+    x: Mapped[float] = described("x of the unit vector of the mean position.")
+    y: Mapped[float] = described("y of the unit vector of the mean position.")
+    z: Mapped[float] = described("z of the unit vector of the mean position.")
     inactive: Mapped[bool] = described("Not used; kept from TraP.", default=False)
     mon_src: Mapped[bool] = stored(ENTRY_COLUMNS, "mon_src", default=False)
     forcedfits_count: Mapped[int] = stored(ENTRY_COLUMNS, "forcedfits_count", default=0)
     weight_ew: Mapped[float] = stored(ENTRY_COLUMNS, "weight_ew")
     weight_ns: Mapped[float] = stored(ENTRY_COLUMNS, "weight_ns")
     first_seen: Mapped[datetime] = stored(ENTRY_COLUMNS, "first_seen")
-    parent: Mapped[int | None] = described("Entry that this one was forked from, which is deleted then.")
-    blend: Mapped[int | None] = mapped_column(IDENTIFIER, doc="Entry of the blend that it is a part of.")
+    parent: Mapped[int | None] = described(
+        "Number of the entry that this one replaced in a fork; that entry is deleted."
+    )
+    blend: Mapped[int | None] = mapped_column(
+        IDENTIFIER, doc="Number of the blend that the entry is a part of; NULL otherwise."
+    )
     is_blend: Mapped[bool] = stored(ENTRY_COLUMNS, "is_blend", default=False)
 
 
@@ -123,27 +135,27 @@ class RunningCatalog(Base):
 class RunningCatalogFlux(Base):
     """Flux density statistics of an entry in one band and Stokes parameter.
 
-    ``m2``, ``wsum``, ``wmean`` and ``wm2`` are the streamed sums from which V and η follow without
-    cancellation; TraP's averages, which are made of them, are there to be read.
+    V and η follow without cancellation from the streamed ``m2``, ``wsum``, ``wmean`` and ``wm2``;
+    TraP's averages are computed from them for queries written for TraP.
     """
 
     __tablename__ = "runningcatalog_flux"
     __table_args__ = (UniqueConstraint("runcat", "band", "stokes"),)
     id: Mapped[int] = identifier()
-    runcat: Mapped[int] = reference("runningcatalog", "Which entry.", index=False)
-    band: Mapped[int] = reference("frequencyband", "Which band.", index=False)
-    stokes: Mapped[int] = described("Stokes parameter as FITS numbers it.", default=1)
+    runcat: Mapped[int] = reference("runningcatalog", "Entry of the running catalogue.", index=False)
+    band: Mapped[int] = reference("frequencyband", "Frequency band.", index=False)
+    stokes: Mapped[int] = described("Stokes parameter, as numbered in FITS.", default=1)
     f_datapoints: Mapped[int] = stored(FLUX_COLUMNS, "n")
     avg_f_peak: Mapped[float] = stored(FLUX_COLUMNS, "mean_f_peak")
-    avg_f_peak_sq: Mapped[float] = described("Mean of I².", "Jy2/beam2")
-    avg_f_peak_weight: Mapped[float] = described("Mean weight w = 1/σ².", "beam2/Jy2")
-    avg_weighted_f_peak: Mapped[float] = described("Mean of wI.", "beam/Jy")
-    avg_weighted_f_peak_sq: Mapped[float] = described("Mean of wI².")
+    avg_f_peak_sq: Mapped[float] = described("Mean of I², peak.", "Jy2/beam2")
+    avg_f_peak_weight: Mapped[float] = described("Mean weight w = 1/σ², peak.", "beam2/Jy2")
+    avg_weighted_f_peak: Mapped[float] = described("Mean of wI, peak.", "beam/Jy")
+    avg_weighted_f_peak_sq: Mapped[float] = described("Mean of wI², peak.")
     avg_f_int: Mapped[float] = stored(FLUX_COLUMNS, "mean_f_int")
-    avg_f_int_sq: Mapped[float] = described("Mean of I².", "Jy2")
-    avg_f_int_weight: Mapped[float] = described("Mean weight w = 1/σ².", "Jy-2")
-    avg_weighted_f_int: Mapped[float] = described("Mean of wI.", "Jy-1")
-    avg_weighted_f_int_sq: Mapped[float] = described("Mean of wI².")
+    avg_f_int_sq: Mapped[float] = described("Mean of I², integrated.", "Jy2")
+    avg_f_int_weight: Mapped[float] = described("Mean weight w = 1/σ², integrated.", "Jy-2")
+    avg_weighted_f_int: Mapped[float] = described("Mean of wI, integrated.", "Jy-1")
+    avg_weighted_f_int_sq: Mapped[float] = described("Mean of wI², integrated.")
     m2_f_peak: Mapped[float] = stored(FLUX_COLUMNS, "m2_f_peak")
     wsum_f_peak: Mapped[float] = stored(FLUX_COLUMNS, "wsum_f_peak")
     wmean_f_peak: Mapped[float] = stored(FLUX_COLUMNS, "wmean_f_peak")
@@ -162,13 +174,13 @@ class AssocXtrSource(Base):
     """A point of a light curve: a measurement that belongs to an entry."""
 
     __tablename__ = "assocxtrsource"
-    # A light curve's points come one by one and lie far apart: found in the index, their rows need not be read.
+    # The rows of a light curve lie far apart. PostgreSQL reads their columns from the index instead.
     __table_args__ = (
         UniqueConstraint("runcat", "xtrsrc", postgresql_include=["type", "v_int", "eta_int", "f_datapoints"]),
     )
     id: Mapped[int] = identifier()
-    runcat: Mapped[int] = reference("runningcatalog", "Which entry.", index=False)
-    xtrsrc: Mapped[int] = reference("extractedsource", "Which measurement.")
+    runcat: Mapped[int] = reference("runningcatalog", "Entry of the running catalogue.", index=False)
+    xtrsrc: Mapped[int] = reference("extractedsource", "Measurement that is the point.")
     type: Mapped[int] = stored(Associations, "type")
     distance_arcsec: Mapped[float | None] = stored(Associations, "distance_arcsec")
     r: Mapped[float | None] = stored(Associations, "de_ruiter_radius")
@@ -179,13 +191,13 @@ class AssocXtrSource(Base):
 
 
 class AssocSkyRegion(Base):
-    """An entry that lies in a sky region."""
+    """Membership of an entry in a sky region."""
 
     __tablename__ = "assocskyrgn"
     __table_args__ = (UniqueConstraint("runcat", "skyrgn"),)
     id: Mapped[int] = identifier()
-    runcat: Mapped[int] = reference("runningcatalog", "Which entry.", index=False)
-    skyrgn: Mapped[int] = reference("skyregion", "Which region.")
+    runcat: Mapped[int] = reference("runningcatalog", "Entry of the running catalogue.", index=False)
+    skyrgn: Mapped[int] = reference("skyregion", "Sky region.")
     distance_deg: Mapped[float | None] = stored(RegionLinks, "distance")
 
 
@@ -194,9 +206,9 @@ class NewSource(Base):
 
     __tablename__ = "newsource"
     id: Mapped[int] = identifier()
-    runcat: Mapped[int] = reference("runningcatalog", "Its entry.")
-    trigger_xtrsrc: Mapped[int] = reference("extractedsource", "Measurement that triggered it.")
-    previous_limits_image: Mapped[int] = reference("image", "Best earlier look at its position.")
+    runcat: Mapped[int] = reference("runningcatalog", "Entry of the candidate.")
+    trigger_xtrsrc: Mapped[int] = reference("extractedsource", "Measurement that triggered the candidate.")
+    previous_limits_image: Mapped[int] = reference("image", "Most sensitive earlier image of the position.")
     newsource_type: Mapped[int] = stored(NewSources, "newsource_type")
     sigma_local: Mapped[float | None] = stored(NewSources, "sigma_local")
     n_looks: Mapped[int] = stored(NewSources, "n_looks", default=0)
@@ -209,9 +221,9 @@ class Monitor(Base):
 
     __tablename__ = "monitor"
     id: Mapped[int] = identifier()
-    dataset: Mapped[int] = reference("dataset", "In the images of which dataset.")
+    dataset: Mapped[int] = reference("dataset", "Dataset whose images are measured.")
     runcat: Mapped[int | None] = reference(
-        "runningcatalog", "Its entry; NULL before the first fit.", on_delete="SET NULL"
+        "runningcatalog", "Entry of the position; NULL before the first fit.", on_delete="SET NULL"
     )
     ra: Mapped[float] = stored(MonitorPositions, "ra")
     decl: Mapped[float] = stored(MonitorPositions, "dec")
@@ -220,7 +232,7 @@ class Monitor(Base):
 
 @stores(VarMetrics, besides=("entry", "band"))
 class VarMetric(Base):
-    """How much an entry varies, as of its latest point."""
+    """Variability of an entry, up to its latest point."""
 
     __tablename__ = "varmetric"
     __table_args__ = (
@@ -234,18 +246,24 @@ class VarMetric(Base):
         ),
     )
     id: Mapped[int] = identifier()
-    runcat: Mapped[int] = reference("runningcatalog", "Which entry.", unique=True)
+    runcat: Mapped[int] = reference("runningcatalog", "Entry of the running catalogue.", unique=True)
     v_int: Mapped[float | None] = stored(VarMetrics, "v_int")
     eta_int: Mapped[float | None] = stored(VarMetrics, "eta_int")
-    band: Mapped[int] = reference("frequencyband", "Band of all numbers in this row.", index=False)
+    band: Mapped[int] = reference(
+        "frequencyband",
+        "Band of all metrics in this row: the brightest one at the latest time of the entry.",
+        index=False,
+    )
     newsource: Mapped[int | None] = reference(
-        "newsource", "Its candidate; NULL where it is none.", on_delete="SET NULL", index=False
+        "newsource", "Transient candidate of the entry; NULL if it is no candidate.", on_delete="SET NULL", index=False
     )
     sigma_rms_max: Mapped[float | None] = stored(NewSources, "sigma_rms_max", "NULL if the entry is no candidate.")
     sigma_rms_min: Mapped[float | None] = stored(NewSources, "sigma_rms_min", "NULL if the entry is no candidate.")
     lightcurve_max: Mapped[float] = stored(VarMetrics, "lightcurve_max")
     lightcurve_avg: Mapped[float] = stored(VarMetrics, "lightcurve_avg")
-    lightcurve_median: Mapped[float | None] = described("Median integrated flux density in the band.", "Jy")
+    lightcurve_median: Mapped[float | None] = described(
+        "Median integrated flux density in the band; NULL until the end of a run.", "Jy"
+    )
     f_datapoints: Mapped[int | None] = stored(VarMetrics, "f_datapoints")
     v_peak: Mapped[float | None] = stored(VarMetrics, "v_peak")
     eta_peak: Mapped[float | None] = stored(VarMetrics, "eta_peak")
@@ -262,11 +280,13 @@ class VarMetric(Base):
 
 
 class Lineage(Base):
-    """Where an entry came from. What was forked is deleted, but remembered here."""
+    """Origin of an entry. Rows of forked entries stay here after the entries are deleted."""
 
     __tablename__ = "lineage"
     id: Mapped[int] = identifier()
-    timestep: Mapped[int] = reference("timestep", "When.")
-    runcat: Mapped[int] = mapped_column(IDENTIFIER, doc="Which entry.", index=True)
-    origin: Mapped[int] = mapped_column(IDENTIFIER, doc="From which entry.")
-    kind: Mapped[int] = described("0 a fork of it, 1 a part of it that was seen apart, 2 a blend of it and others.")
+    timestep: Mapped[int] = reference("timestep", "Timestep of the change.")
+    runcat: Mapped[int] = mapped_column(IDENTIFIER, doc="Entry of the running catalogue.", index=True)
+    origin: Mapped[int] = mapped_column(IDENTIFIER, doc="Entry that it came from.")
+    kind: Mapped[int] = described(
+        "Relation to the origin: 0 fork, 1 part of the blend, 2 blend of the origin and other entries."
+    )

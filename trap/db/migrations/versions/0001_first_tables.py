@@ -1,4 +1,4 @@
-"""The first tables: TraP's, and what they lacked."""
+"""First tables: TraP's, and further ones."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ IDENTIFIER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make all tables."""
+    """Create all tables."""
     _create_datasets()
     _create_images()
     _create_measurements()
@@ -23,6 +23,7 @@ def upgrade() -> None:
 
 
 def _create_datasets() -> None:
+    """Create the tables of datasets, settings and timesteps."""
     _create_table(
         "dataset",
         _integers("rerun", default="0"),
@@ -67,6 +68,7 @@ def _create_datasets() -> None:
 
 
 def _create_images() -> None:
+    """Create the tables of images, bands, regions and rejections."""
     _create_table(
         "frequencyband",
         _reference("dataset", "dataset"),
@@ -124,6 +126,7 @@ def _create_images() -> None:
 
 
 def _create_measurements() -> None:
+    """Create the table of measurements."""
     is_sqlite = op.get_context().dialect.name == "sqlite"
     _create_table(
         "extractedsource",
@@ -151,6 +154,7 @@ def _create_measurements() -> None:
 
 
 def _create_catalogue() -> None:
+    """Create the running catalogue and its light curves."""
     _create_table(
         "runningcatalog",
         _reference("xtrsrc", "extractedsource"),
@@ -201,6 +205,7 @@ def _create_catalogue() -> None:
 
 
 def _create_candidates() -> None:
+    """Create the tables of candidates, monitored positions and metrics."""
     _create_table(
         "newsource",
         _reference("runcat", "runningcatalog"),
@@ -241,6 +246,7 @@ def _link_measurements_back() -> None:
 
 
 def _create_table(name: str, *columns: list[sa.Column[Any]], unique: Names = (), indexes: Names = ()) -> None:
+    """Create a table with its key, its references and its indexes."""
     links = [column.info["link"] for group in columns for column in group if "link" in column.info]
     op.create_table(
         name,

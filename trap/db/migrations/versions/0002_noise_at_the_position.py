@@ -1,4 +1,4 @@
-"""How deep each part of the sky was seen, and what that says of a transient candidate."""
+"""Noise of images on tiles of the sky, and the noise at the position of a transient candidate."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add columns; images and candidates that are there already do not have what they hold."""
+    """Add columns; they are NULL or 0 for existing images and candidates."""
     with op.batch_alter_table("rmsmap") as table:
         table.add_column(sa.Column("tile_order", sa.Integer(), nullable=True))
         table.add_column(sa.Column("tiles", sa.LargeBinary(), nullable=True))

@@ -1,4 +1,4 @@
-"""Blends and their parts, where entries came from, forced fits without a flux, and more metrics."""
+"""Blends and their parts, origins of entries, forced fits without a flux density, and more metrics."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,7 +26,7 @@ UPDATE runningcatalog_flux SET err2_f_int = COALESCE((
 
 
 def upgrade() -> None:
-    """Add tables and columns; two-epoch metrics of light curves that are there begin with their next point."""
+    """Add tables and columns; two-epoch metrics of existing light curves start with their next point."""
     with op.batch_alter_table("extractedsource") as table:
         for name in OF_MEASURED:
             table.alter_column(name, existing_type=sa.Double(), nullable=True)
@@ -48,6 +48,7 @@ def upgrade() -> None:
 
 
 def _create_lineage() -> None:
+    """Create the table of origins of entries."""
     op.create_table(
         "lineage",
         sa.Column("id", IDENTIFIER, nullable=False),

@@ -1,4 +1,4 @@
-"""Which run stored what, images that came late, and where kept pixels are."""
+"""Runs of the pipeline, late images, and paths of kept pixels."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ IDENTIFIER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add a table and columns; of what is there already no run is known, and nothing came late."""
+    """Add a table and columns; existing timesteps have no run, and existing images are not late."""
     op.create_table(
         "run",
         sa.Column("id", IDENTIFIER, nullable=False),

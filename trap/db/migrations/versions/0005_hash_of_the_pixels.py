@@ -1,4 +1,4 @@
-"""Which pixels an image has, whatever its header says of them."""
+"""A hash of the pixels of an image, independent of its header."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,6 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Add a column; images that are there already do not have what it holds."""
+    """Add a column; it is NULL for existing images."""
     with op.batch_alter_table("image") as table:
         table.add_column(sa.Column("pixel_hash", sa.Text(), nullable=True))

@@ -1,4 +1,4 @@
-"""Datasets that a program finds by a key, and which arrived images have been handed to which run."""
+"""Keys of datasets for programs, and the runs of arrived images."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Add a column and a table; datasets that are there already have no key."""
+    """Add a column and a table; existing datasets have no key."""
     with op.batch_alter_table("dataset") as table:
         table.add_column(sa.Column("key", sa.Text(), nullable=True))
         table.create_unique_constraint("uq_dataset_key", ["key"])

@@ -1,4 +1,4 @@
-"""What a light curve says of its points stands in the index that finds them, where the database can do that."""
+"""Columns of light-curve points in their index, on PostgreSQL."""
 
 from alembic import op
 
@@ -9,9 +9,9 @@ NAME = "uq_assocxtrsource_runcat_xtrsrc"
 
 
 def upgrade() -> None:
-    """Make the constraint anew, with more in its index; SQLite's indexes hold keys only."""
+    """Replace the constraint by one whose index holds more columns; SQLite's indexes hold keys only."""
     if op.get_context().dialect.name == "postgresql":
-        # While the index is made, what is there can be read.
+        # Other connections can read the table while the index is built.
         op.execute(
             "CREATE UNIQUE INDEX light_curves ON assocxtrsource (runcat, xtrsrc) "
             "INCLUDE (type, v_int, eta_int, f_datapoints)"

@@ -1,4 +1,4 @@
-"""Significance of being new gets a name of its own: newness; significance is that of a detection."""
+"""A name of its own for the significance of being new: newness."""
 
 from alembic import op
 
