@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plain_field import field_of
+from scipy import ndimage
 
 from trap.config import SourceExtractionConfig
-from trap.extraction.field import is_outside, measured_mask
+from trap.extraction.field import grown_mask, is_outside, measured_mask
 
 
 def test_significance_of_a_part_is_the_ratio_where_there_is_one():
@@ -62,3 +65,10 @@ def test_part_of_an_image_is_masked_as_in_the_whole():
     whole = measured_mask(np.zeros((50, 60)), config)
     rows, columns = np.arange(2, 18), np.arange(5, 40)
     assert np.array_equal(is_outside(columns, rows[:, np.newaxis], (50, 60), config), whole[2:18, 5:40])
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 25), st.integers(0, 9))
+def test_mask_grows_as_by_the_maximum_filter_of_scipy(ny, nx, half_y, half_x):
+    mask = np.random.default_rng(nx).uniform(size=(ny, nx)) < 0.1
+    expected = ndimage.maximum_filter(mask, (2 * half_y + 1, 2 * half_x + 1))
+    assert np.array_equal(grown_mask(mask, half_y=half_y, half_x=half_x), expected)

@@ -16,7 +16,7 @@ from scipy.special import erf
 
 from trap.extraction.celestial import largest_eigenvalue
 from trap.extraction.correlation import beam_correlation, share_of_mean
-from trap.extraction.field import threshold_map
+from trap.extraction.field import grown_mask, threshold_map
 from trap.extraction.mesh import Background
 from trap.extraction.threads import side_by_side
 from trap.kernels.islands import peak_regions
@@ -129,11 +129,9 @@ def _sources(
     analysis, detection = SOURCE_SIGMA
     pixels = np.ascontiguousarray(data, np.float32)
     thresholds = threshold_map(pixels, np.ascontiguousarray(mask), first, analysis=analysis, detection=detection)
-    stands = peak_regions(thresholds.reached).view(np.uint8)
     a, b, c = beam
     half_y, half_x = (int(np.ceil(np.sqrt(2 * np.log(2) * part / (a * c - b**2)))) for part in (a, c))
-    grown: NDArray[np.bool_] = ndimage.maximum_filter(stands, (2 * half_y + 1, 2 * half_x + 1)).view(bool)
-    return grown
+    return grown_mask(peak_regions(thresholds.reached), half_y=half_y, half_x=half_x)
 
 
 def _extent_of(used: NDArray[np.bool_]) -> slice:

@@ -6,7 +6,7 @@ Level and noise are never held as maps: both are interpolated from the mesh of t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.config import SourceExtractionConfig
-    from trap.extraction.mesh import Background
+    from trap.extraction.mesh import Background, RowWeights
     from trap.typing import Array, Indices, Map
 
 
-__all__ = ["Field", "ThresholdMap", "is_outside", "measured_mask", "threshold_map"]
+__all__ = ["Field", "ThresholdMap", "grown_mask", "is_outside", "measured_mask", "threshold_map"]
 
 BAND_ROWS = 1024
 """Number of rows in the part of an image that one thread works on."""
@@ -46,7 +46,7 @@ class ThresholdMap:
     rms_max: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Field:
     """An image with the properties that all its sources share: background, beam and correlation of the noise.
 
@@ -67,7 +67,7 @@ class Field:
     background: Background
     beam: Array
 
-    @property
+    @cached_property
     def correlation(self) -> Array:
         """(2 m + 1, 2 m + 1) — autocorrelation of the noise; the beam's unless it was measured."""
         measured = self.background.correlation
@@ -85,7 +85,7 @@ class Field:
 
     def pixels(self, flat: Indices) -> tuple[Array, Array]:
         """(n,) Jy/beam each — background-subtracted values, and noise, at indices y·nx + x."""
-        return pixels_at(self.data, flat, *self.background.lines())
+        return pixels_at(self.data, flat, *self._lines)
 
     def significance(self, rows: slice, columns: slice) -> Map:
         """Compute value over noise in a part of the image.
@@ -100,12 +100,17 @@ class Field:
         (n_rows, n_columns)
             Minus infinity where the image is masked or has no noise.
         """
-        lines, (before, after, share) = self.background.lines()
+        lines, (before, after, share) = self._lines
         before, after, share = before[rows], after[rows], share[rows, np.newaxis]
         level, noise = (one[before, columns] + share * (one[after, columns] - one[before, columns]) for one in lines)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = (self.data[rows, columns] - level) / noise
         return np.where(self.mask[rows, columns] | np.isnan(ratio), -np.inf, ratio).astype(np.float32)
+
+    @cached_property
+    def _lines(self) -> tuple[tuple[Map, Map], RowWeights]:
+        """Lines of the mesh of the background. Every fit needs them, and their interpolation takes some ms."""
+        return self.background.lines()
 
     def without(self, x: Indices, y: Indices) -> Self:
         """Mask more pixels.
@@ -196,3 +201,29 @@ def measured_mask(data: NDArray[Any], config: SourceExtractionConfig) -> NDArray
         True where the image is not searched.
     """
     return search_mask(np.asarray(data, np.float32), config.margin, float(config.extraction_radius_pix))
+
+
+def grown_mask(mask: NDArray[np.bool_], *, half_y: int, half_x: int) -> NDArray[np.bool_]:
+    """Mark all pixels of the rectangles around marked pixels.
+
+    The same as scipy's ``maximum_filter``, in a tenth of its time: each step doubles the reach, by the union of the mask
+    with itself, shifted to either side.
+
+    Parameters
+    ----------
+    mask
+        (ny, nx) — True for marked pixels.
+    half_y, half_x
+        pix — distance along each axis from the middle of a rectangle to its last pixel.
+    """
+    for axis, half in enumerate((half_y, half_x)):
+        reach = 0
+        while reach < half:
+            # A larger step would miss pixels at the edges, as the mask holds nothing beyond them.
+            step = min(reach + 1, half - reach)
+            grown = mask.copy()
+            before, after = (np.moveaxis(pixels, axis, 0) for pixels in (mask, grown))
+            after[step:] |= before[:-step]
+            after[:-step] |= before[step:]
+            mask, reach = grown, reach + step
+    return mask

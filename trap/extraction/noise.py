@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft
 
 from trap.extraction.correlation import beam_correlation
+from trap.extraction.field import grown_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,8 +83,8 @@ def _lag_sums(tile: NDArray[np.float32], beam: Array, m: int) -> tuple[Array, Ar
     a, b, c = beam
     fwhm_y, fwhm_x = (np.sqrt(8 * np.log(2) * part / (a * c - b**2)) for part in (a, c))
     stands_out = np.isfinite(tile) & (np.abs(tile) >= FREE_SIGMA)
-    size = tuple(2 * int(np.ceil(fwhm)) + 1 for fwhm in (fwhm_y, fwhm_x))
-    free = np.isfinite(tile) & ~ndimage.maximum_filter(stands_out.view(np.uint8), size).view(bool)
+    near_sources = grown_mask(stands_out, half_y=int(np.ceil(fwhm_y)), half_x=int(np.ceil(fwhm_x)))
+    free = np.isfinite(tile) & ~near_sources
     shape = [fft.next_fast_len(max(n, m + 1) + m, real=True) for n in tile.shape]
     sums = []
     for values in (np.where(free, tile, np.float32(0)), free.astype(np.float32)):

@@ -9,7 +9,7 @@ import numpy as np
 from trap.kernels.compiled import compiled
 from trap.kernels.covariance import design_of, products, sandwich
 from trap.kernels.gaussian import MAX_EXPONENT, invert
-from trap.kernels.unions import find_root
+from trap.kernels.unions import find_root, join_sets
 
 if TYPE_CHECKING:
     from trap.typing import Array, Indices
@@ -42,7 +42,7 @@ def link_gaussians(parameters: Array, least_overlap: float) -> Indices:
             xx, xy, yy = inverse[i] + inverse[j]
             u, v = parameters[i, 1] - parameters[j, 1], parameters[i, 2] - parameters[j, 2]
             if yy * u * u - 2 * xy * u * v + xx * v * v < limit * (xx * yy - xy * xy):
-                parent[find_root(parent, i)] = find_root(parent, j)
+                join_sets(parent, i, j)
     n_groups = 0
     for i in range(n):
         root = find_root(parent, i)

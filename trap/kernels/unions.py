@@ -12,7 +12,7 @@ from trap.kernels.compiled import compiled
 if TYPE_CHECKING:
     from trap.typing import Indices
 
-__all__ = ["find_root"]
+__all__ = ["find_root", "join_sets"]
 
 
 @compiled
@@ -32,3 +32,17 @@ def find_root(parent: Indices, member: int) -> int:
         parent[member] = parent[parent[member]]
         member = parent[member]
     return member
+
+
+@compiled
+def join_sets(parent: Indices, one: int, other: int) -> None:
+    """Join the sets of two members; the root of the second becomes the root of both.
+
+    Parameters
+    ----------
+    parent
+        (n,) — parent of each member; changed.
+    one, other
+        The members.
+    """
+    parent[find_root(parent, one)] = find_root(parent, other)
