@@ -206,8 +206,8 @@ def measured_mask(data: NDArray[Any], config: SourceExtractionConfig) -> NDArray
 def grown_mask(mask: NDArray[np.bool_], *, half_y: int, half_x: int) -> NDArray[np.bool_]:
     """Mark all pixels of the rectangles around marked pixels.
 
-    The same as scipy's ``maximum_filter``, in a tenth of its time: each step doubles the reach, by the union of the mask
-    with itself, shifted to either side.
+    The same as scipy's ``maximum_filter``, in a tenth of its time: each step doubles the reach, by the union of the
+    mask with itself, shifted to either side.
 
     Parameters
     ----------
