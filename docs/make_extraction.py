@@ -1,6 +1,6 @@
 """Make the parts of docs/extraction.md that follow from the code: the table of flags, and the figure.
 
-A test says when the table is out of date; the figure is looked at by people.
+A test fails if the table is out of date. The figure must be checked by eye.
 """
 
 import ast
@@ -27,14 +27,14 @@ BEAM_FORM = (0.22, 0.03, 0.28)
 
 
 def flags_table() -> str:
-    """The flags of :class:`trap.catalogues.Flag` with the sentences that stand below them there."""
+    """Make the table of the flags of :class:`trap.catalogues.Flag`, with their docstrings."""
     lines = ["| bit | flag | meaning |", "|---|---|---|"]
     lines += [f"| {int(flag)} | `{flag.name}` | {meaning} |" for flag, meaning in flag_meanings().items()]
     return "\n".join(lines) + "\n"
 
 
 def flag_meanings() -> dict[Flag, str]:
-    """What each flag means; its docstring, which Python itself does not keep."""
+    """Read the docstring of each flag from the source code, since Python does not keep it."""
     (definition,) = (
         node
         for node in ast.parse(inspect.getsource(catalogues)).body
@@ -50,21 +50,21 @@ def flag_meanings() -> dict[Flag, str]:
 
 
 def write_flags() -> None:
-    """Put the table into the page, between its marks."""
+    """Write the table into the page, between its marks."""
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
     _, after = rest.split(END)
     PAGE.write_text(f"{before}{BEGIN}{flags_table()}{END}{after}", encoding="utf-8")
 
 
 def simulated_sky() -> tuple[np.ndarray, np.ndarray]:
-    """An image with everything that is hard for a background: its pixels, and the true noise of each."""
+    """Simulate an image that is hard for a background estimate; return its pixels and true noise, (ny, nx) each."""
     y, x = np.mgrid[0:SIZE, 0:SIZE]
     true_rms = RMS * (1 + 2 * x / SIZE)
     data = true_rms * render_noise(np.random.default_rng(6), noise_transfer(BEAM_FORM, (SIZE, SIZE)), (SIZE, SIZE))
     rng = np.random.default_rng(7)
     positions = rng.uniform(20, SIZE - 20, (2, 150))
     data += render_sources(*positions, RMS * 10 ** rng.uniform(0.7, 2, 150), beam_form=BEAM_FORM, shape=data.shape)
-    # One source of S/N 1000, and one as large as a cell.
+    # A source of S/N 1000, and an extended one.
     data += render_sources(np.array([180.0]), np.array([256.0]), np.array([2.0]), beam_form=BEAM_FORM, shape=data.shape)
     data += 0.02 * np.exp(-((x - 350) ** 2 + (y - 256) ** 2) / (2 * 12**2))
     data += 2e-3 * y / SIZE
@@ -74,15 +74,15 @@ def simulated_sky() -> tuple[np.ndarray, np.ndarray]:
 
 
 def estimated_noise(data: np.ndarray) -> Background:
-    """The background of the simulated sky, with the pipeline's cells."""
+    """Estimate the background of the simulated sky with the pipeline's default cells."""
     config = SourceExtractionConfig(margin=0, extraction_radius_pix=0)
     return estimate_background(data, measured_mask(data, config), config, beam=np.array(BEAM_FORM))
 
 
 def draw() -> None:
-    """Draw the sky, the estimated over the true noise, and both along the row through the bright sources."""
+    """Draw the sky, the estimated over the true noise, and the noise along the row of the bright sources."""
     mpl.use("Agg")
-    import matplotlib.pyplot as plt  # noqa: PLC0415 (after the choice of how to draw)
+    import matplotlib.pyplot as plt  # noqa: PLC0415 (after the choice of the backend)
 
     data, true_rms = simulated_sky()
     rms = estimated_noise(data).rms_map()
