@@ -1,4 +1,4 @@
-"""Forced fits where there is a source, where there is none, and where there is one next door."""
+"""Forced fits on sources, at empty positions, and next to other sources."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_empty_position_beside_a_bright_source_reads_zero(sky, field, stamped, f
 
 
 def test_errors_are_those_of_the_noise_that_is_measured_not_of_the_beam(sky, field, fit, config):
-    # Noise smoothed twice as wide as the beam says: neighbouring pixels tell less than they would.
+    # Noise smoothed with twice the beam of the header: neighbouring pixels are more correlated.
     wide = replace(sky, bmaj=2 * sky.bmaj, bmin=2 * sky.bmin).noise(41)
     image = sky.image(wide)
     extraction = extract_sources(image, config)
@@ -233,7 +233,7 @@ def test_positions_apart_all_lead():
 
 
 def test_of_coinciding_positions_the_earlier_leads():
-    # The third is near the second, which follows and so stands in nobody's way.
+    # The third is near the second, which is a follower, and so can lead.
     roles = assign_roles(places(0, 1, 2), NO_SOURCES)
     assert roles.is_leader.tolist() == [True, False, True]
     assert roles.shared.tolist() == [[1, 0], [1, 2]]

@@ -64,7 +64,7 @@ def test_peaks_come_back_from_their_sum(core):
 
 
 def test_variances_are_those_of_the_sandwich():
-    # An isolated source, and two that are one beam apart; among what is solved at once with them, others far off.
+    # An isolated source, and two that are one beam apart; then others, far off, that are solved at the same time.
     pixels = pixels_of(32, 28)
     u, v = np.subtract.outer(pixels.x, pixels.x), np.subtract.outer(pixels.y, pixels.y)
     noise = gaussian_values(u, v, FORM / 2)

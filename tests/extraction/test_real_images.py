@@ -1,4 +1,4 @@
-"""Real and independently simulated images by other people; the numbers are those that came with them."""
+"""Real and independently simulated images by others, with the numbers that came with them."""
 
 from __future__ import annotations
 

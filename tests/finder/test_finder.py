@@ -91,7 +91,7 @@ def test_wing_of_a_source_beyond_the_searched_area_is_not_measured_elsewhere(sky
 
 
 def test_positions_are_measured_beside_what_is_found(sky, free):
-    # 1.5 beams from a source 500 times the noise there is nothing.
+    # The second position, 1.5 beams from a source of S/N 500, is empty.
     image = sky.image(sky.sources([128], [128], [0.5]) + sky.noise(1))
     ra, dec = image.wcs.all_pix2world([128, 135.0], [128, 128.0], 0)
     source, beside = measure_positions(image, ra, dec, free).measurements.f_int

@@ -21,7 +21,7 @@ def test_model_is_what_was_drawn(sky, image, config):
     exact = sky.image(drawn + 1e-6 * sky.noise(1) / sky.rms)
     measurements = extract_sources(exact, config).measurements
     model = model_map(measurements, exact.wcs, drawn.shape)
-    # Beyond 6 σ nothing is drawn; the fit is as good as its tolerance.
+    # The model ends at 6 σ; the fit is as good as its tolerance.
     assert model == pytest.approx(drawn, abs=1e-4)
 
 

@@ -94,7 +94,7 @@ def test_deconvolved_sizes_scatter_as_much_as_their_errors_say(sky, config, sign
     for name, drawn in (("semimajor_dc", 5.0), ("semiminor_dc", 3.0), ("pa_dc", 30.0)):
         pull = (getattr(shapes, name) - drawn) / getattr(shapes, f"{name}_err")
         assert abs(np.median(pull)) < 0.4
-        # Condon's errors are somewhat too large for what is hardly larger than the beam.
+        # Condon's errors are somewhat too large for sources hardly larger than the beam.
         assert 0.6 < 1.4826 * np.median(np.abs(pull - np.median(pull))) < 1.2
 
 
