@@ -3,8 +3,8 @@
 The beam is fitted at the exact position with a free peak. The model includes all other sources whose
 flux reaches the fitted pixels: the sources of the blind extraction, and the other given positions.
 
-Positions and sources are compared in units of the beam's σ in their direction, which is the distance
-in a plane with a round beam. Whatever coincides for the beam is not solved together: a position that
+Distances are in units of the beam's σ in their direction, as in a plane where the beam is round. The
+beam cannot separate positions that nearly coincide, so these are not solved together: a position that
 coincides with a source, or with an earlier position, follows it.
 """
 

@@ -48,7 +48,7 @@ def significance_map(image: Image, background: Background, config: SourceExtract
 
 
 def island_map(field: Field, *, detection: float, analysis: float) -> NDArray[np.int32]:
-    """Number the islands: photutils' segments above the analysis threshold that reach the detection threshold.
+    """Label the islands: photutils' segments above the analysis threshold that reach the detection threshold.
 
     Parameters
     ----------

@@ -152,15 +152,28 @@ def _header(config: SurveyConfig, timestep: int, band: int) -> fits.Header:
         ("FREQ", config.frequencies_hz[band], 1.0, config.bandwidth_hz, "Hz"),
         ("STOKES", 1.0, 1.0, 1.0, ""),
     ]
-    header = fits.Header()
+    keywords: dict[str, str | float] = {}
     for number, (ctype, crval, crpix, cdelt, cunit) in enumerate(axes, 1):
-        header[f"CTYPE{number}"], header[f"CRVAL{number}"], header[f"CRPIX{number}"] = ctype, crval, crpix
-        header[f"CDELT{number}"], header[f"CUNIT{number}"] = cdelt, cunit
-    header["RADESYS"], header["BUNIT"] = "ICRS", "JY/BEAM"
-    header["BMAJ"], header["BMIN"], header["BPA"] = beam.bmaj, beam.bmin, beam.bpa
-    header["DATE-OBS"], header["TIMESYS"] = start.replace(tzinfo=None).isoformat(timespec="microseconds"), "UTC"
-    header["TAU_TIME"], header["TELESCOP"] = config.duration_seconds, "SIMULATED"
-    return header
+        keywords |= {
+            f"CTYPE{number}": ctype,
+            f"CRVAL{number}": crval,
+            f"CRPIX{number}": crpix,
+            f"CDELT{number}": cdelt,
+            f"CUNIT{number}": cunit,
+        }
+    keywords |= {
+        "RADESYS": "ICRS",
+        "BUNIT": "JY/BEAM",
+        "BMAJ": beam.bmaj,
+        "BMIN": beam.bmin,
+        "BPA": beam.bpa,
+        # Without an offset, as TIMESYS names the time scale.
+        "DATE-OBS": start.replace(tzinfo=None).isoformat(timespec="microseconds"),
+        "TIMESYS": "UTC",
+        "TAU_TIME": config.duration_seconds,
+        "TELESCOP": "SIMULATED",
+    }
+    return fits.Header(keywords)
 
 
 def _source_table(config: SurveyConfig, sky: Sky) -> Table:
