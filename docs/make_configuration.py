@@ -1,4 +1,4 @@
-"""Write docs/configuration.md anew, from the settings; a test says when that is due."""
+"""Generate docs/configuration.md from the settings. A test fails if the file is out of date."""
 
 from pathlib import Path
 
