@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from trap.config import ReadingConfig
     from trap.images.beam import Beam
     from trap.images.formats import Format
+    from trap.typing import Map
 
 __all__ = ["Image", "ImageMetadata", "read_image"]
 
@@ -163,13 +164,13 @@ class Image:
         return celestial_wcs(self.header, self.url)
 
     @cached_property
-    def data(self) -> NDArray[np.float32]:
+    def data(self) -> Map:
         """(ny, nx) Jy/beam — the pixels; NaN marks a pixel without a value."""
         if self._plane is None:
             return self._as_pixels(self._format.read_plane(self.path, self.settings))
         return self._as_pixels(self._plane)
 
-    def cutout(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+    def cutout(self, rows: slice, columns: slice) -> Map:
         """Return the pixels of a part of the image; if the file can be mapped, only that part is read.
 
         Parameters
@@ -206,7 +207,7 @@ class Image:
         """Pixels as the file holds them, mapped into memory; None if they must be decompressed or scaled."""
         return self._format.map_plane(self.path, self.settings)
 
-    def _as_pixels(self, plane: NDArray[Any]) -> NDArray[np.float32]:
+    def _as_pixels(self, plane: NDArray[Any]) -> Map:
         """Convert the pixels of a file to float32 in Jy/beam, with NaN for every value that is not finite."""
         with np.errstate(over="ignore"):
             # A number too large for 32 bits becomes infinite here, and NaN below.

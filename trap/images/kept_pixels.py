@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from trap.images.image import Image
+    from trap.typing import Array, Map
 
 __all__ = ["cut_out", "keep_cutouts", "keep_image", "read_cutout"]
 
@@ -51,7 +50,7 @@ def keep_image(image: Image, path: Path) -> None:
     _write(path, [fits.PrimaryHDU(image.data, _header(image, image.wcs))])
 
 
-def keep_cutouts(image: Image, path: Path, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> None:
+def keep_cutouts(image: Image, path: Path, ra: Array, dec: Array) -> None:
     """Write the pixels [Jy/beam] around positions in an image, each in its own extension.
 
     Parameters
@@ -79,7 +78,7 @@ def keep_cutouts(image: Image, path: Path, ra: NDArray[np.float64], dec: NDArray
     _write(path, hdus)
 
 
-def read_cutout(path: Path, ra: float, dec: float, *, size: int | None = None) -> NDArray[np.float32] | None:
+def read_cutout(path: Path, ra: float, dec: float, *, size: int | None = None) -> Map | None:
     """Read the pixels around a position from a kept file, with a whole image or with cut-outs.
 
     Parameters
@@ -109,11 +108,11 @@ def read_cutout(path: Path, ra: float, dec: float, *, size: int | None = None) -
     if not inside:
         return None
     # Cut-outs of close sources overlap: the part with the most pixels shows the position best.
-    best: NDArray[np.float32] = max(inside, key=lambda part: int(np.isfinite(part.data).sum())).data
+    best: Map = max(inside, key=lambda part: int(np.isfinite(part.data).sum())).data
     return best
 
 
-def cut_out(pixels: NDArray[np.float32], wcs: WCS, ra: float, dec: float, *, size: int) -> Cutout2D | None:
+def cut_out(pixels: Map, wcs: WCS, ra: float, dec: float, *, size: int) -> Cutout2D | None:
     """Cut the pixels around a position out of an image.
 
     Parameters

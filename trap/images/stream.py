@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.typing import Map
+
 __all__ = ["Frame", "PixelOrder", "read_frame", "write_frame"]
 
 MAGIC = 0x47494A53484F4D4F
@@ -49,7 +51,7 @@ class Frame:
     """
 
     header: fits.Header
-    pixels: NDArray[np.float32]
+    pixels: Map
 
     def to_fits(self) -> fits.PrimaryHDU:
         """Return the image as the HDU of a file; axes beyond the second have length 1."""
