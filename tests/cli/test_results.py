@@ -173,3 +173,17 @@ def test_binary_table_needs_a_file_and_a_file_needs_a_format(database, tmp_path,
     assert "write it to a file with --output" in error_of(capsys, *words, "--format", "fits")
     assert "--output needs --format: csv, json" in error_of(capsys, *words, "--output", tmp_path / "x")
     assert "cannot be written" in error_of(capsys, *words, "--csv", "--output", tmp_path / "no" / "x.csv")
+
+
+def test_cutouts_of_kept_pixels_are_drawn(database, survey, transient, tmp_path, monkeypatch):
+    images = sorted(survey.glob("t*.fits"))
+    monkeypatch.setattr("trap.cli.results.find_pixels", lambda _, ids: dict(zip(ids, images[-len(ids) :], strict=True)))
+    file = tmp_path / "cutouts.png"
+    words = ["lightcurve", "1", str(transient["ra"]), str(transient["dec"]), "--database", database]
+    assert main([*words, "--cutouts", str(file)]) == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_source_without_kept_pixels_is_one_line(database, transient, tmp_path, capsys):
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
+    assert "no pixels of this source were kept" in error_of(capsys, *words, "--cutouts", tmp_path / "x.png")

@@ -6,7 +6,7 @@ from astropy.io import fits
 
 from trap.errors import TransientError
 from trap.images.image import Image
-from trap.images.kept_pixels import keep_cutouts, keep_image, read_cutout
+from trap.images.kept_pixels import keep_cutouts, keep_image, read_kept_cutout
 from trap.simulation.survey import SurveyConfig, simulate_survey
 
 
@@ -38,7 +38,7 @@ def test_pixels_at_a_position_are_the_same_from_either_kind(image, centre, tmp_p
         keep(image, path)
     else:
         keep_cutouts(image, path, *map(np.atleast_1d, centre))
-    shown = read_cutout(path, *centre, size=17)
+    shown = read_kept_cutout(path, *centre, size=17).pixels
     assert np.array_equal(shown, image.data[62:79, 52:69])
 
 
@@ -47,15 +47,15 @@ def test_position_that_is_not_shown_is_none(image, centre, tmp_path):
     keep_cutouts(image, path, np.array([centre[0], centre[0] + 170]), np.array([centre[1], -centre[1]]))
     with fits.open(path) as hdus:
         assert len(hdus) == 2  # the position that the image does not cover is left out
-    assert read_cutout(path, centre[0] + 170, -centre[1]) is None
-    assert read_cutout(tmp_path / "not there.fits", *centre) is None
+    assert read_kept_cutout(path, centre[0] + 170, -centre[1]) is None
+    assert read_kept_cutout(tmp_path / "not there.fits", *centre) is None
 
 
 def test_cutout_at_the_edge_has_no_value_beyond_it(image, tmp_path):
     corner = image.wcs.all_pix2world(0, 0, 0)
     path = tmp_path / "kept.fits"
     keep_image(image, path)
-    shown = read_cutout(path, *map(float, corner), size=9)
+    shown = read_kept_cutout(path, *map(float, corner), size=9).pixels
     assert np.isnan(shown[:4]).all()
     assert np.isfinite(shown[4:, 4:]).all()
 

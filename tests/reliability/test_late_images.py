@@ -129,7 +129,7 @@ def test_failure_that_ends_the_run_is_made_up_in_its_order(
 
 def test_kept_pixels_lie_beside_the_database_and_are_found(make_config, tmp_path, images):
     from trap.db.kept_pixels import find_pixels  # noqa: PLC0415
-    from trap.images.kept_pixels import read_cutout  # noqa: PLC0415
+    from trap.images.kept_pixels import read_kept_cutout  # noqa: PLC0415
 
     folder = tmp_path / "here"
     folder.mkdir()
@@ -148,7 +148,7 @@ def test_kept_pixels_lie_beside_the_database_and_are_found(make_config, tmp_path
         engine.dispose()
         assert len(files) >= n_files
         assert {path.parent.parent for path in files.values()} == {moved / f"{kind}.db.pixels"}
-        assert all(read_cutout(files[image], ra, dec) is not None for image, ra, dec in rows)
+        assert all(read_kept_cutout(files[image], ra, dec) is not None for image, ra, dec in rows)
         folder.mkdir()
 
 

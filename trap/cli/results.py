@@ -13,11 +13,12 @@ from trap.db.limits import upper_limits
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
 from trap.errors import ConfigError, TrapError
-from trap.images.kept_pixels import read_cutout
+from trap.images.kept_pixels import read_kept_cutout
 from trap.report.columns import ExportTable
+from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
 from trap.report.formats import FORMATS
-from trap.report.plots import LightCurve, plot_cutouts, plot_light_curves, save_figure
+from trap.report.plots import LightCurve, plot_light_curves, save_figure
 from trap.report.summary import dataset_text, datasets_table, light_curve_text, limits_table
 from trap.report.text import moment, sky_position
 from trap.steps.prettyprint import prettyprint
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import numpy as np
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
+    from trap.images.cutouts import CutOut
     from trap.typing import Columns
 
 __all__ = ["list_datasets", "show_dataset", "show_light_curve", "show_transients"]
@@ -176,22 +176,22 @@ def _check_position(ra: float, dec: float) -> None:
         raise ConfigError(msg)
 
 
-def _cutouts(
-    entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path]
-) -> list[tuple[str, NDArray[np.float32]]]:
-    """What the kept pixels of the images of a light curve show at its position, each with its time and frequency."""
-    found = []
+def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path]) -> list[CutOut]:
+    """Read the kept pixels at the position of a light curve, one cut-out for each image that has them."""
+    cutouts = []
     for image, time, frequency in zip(points["image"], points["taustart_ts"], points["freq_central"], strict=True):
-        pixels = read_cutout(files[image], entry["wm_ra"], entry["wm_decl"]) if image in files else None
-        if pixels is not None:
-            found.append((f"{moment(time)}\n{frequency / 1e6:.5g} MHz", pixels))
+        if image in files:
+            title = f"{moment(time)}\n{frequency / 1e6:.5g} MHz"
+            cutouts.append(read_kept_cutout(files[image], entry["wm_ra"], entry["wm_decl"], title=title))
+    found = [cutout for cutout in cutouts if cutout is not None]
     if not found:
-        msg = "no pixels of this source were kept; execution.keep_pixels says which ones a run keeps"
+        msg = "no pixels of this source were kept; the setting execution.keep_pixels selects the pixels to keep"
         raise TrapError(msg)
     return found
 
 
 def _save(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure and write it, with every failure as a ConfigError that names the file."""
     try:
         with reported(path):
             save_figure(draw(), path)

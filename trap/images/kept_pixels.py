@@ -1,7 +1,7 @@
-"""Pixels kept next to a database, as FITS files: whole images, or cut-outs of them.
+"""Pixels kept next to a database as FITS files: whole images, or cut-outs of them.
 
-The name of a file is made from the content of the image, so that writing it again changes nothing. Files are written
-under another name and renamed, so that no file is ever incomplete. If writing fails, the timestep is retried.
+The name of a file follows from the content of the image, so writing it again changes nothing. A file is written
+completely or not at all. If it cannot be written, its timestep is retried.
 """
 
 from __future__ import annotations
@@ -11,25 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
-from astropy.nddata import Cutout2D, NoOverlapError
-from astropy.wcs import WCS
 
-from trap.errors import TransientError
-from trap.images.headers.projection import celestial_wcs
+from trap.errors import ImageError, TransientError
+from trap.images.cutouts import cut_out, cutout_size, read_cutout
+from trap.images.image import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from trap.images.image import Image
-    from trap.typing import Array, Map
+    from astropy.wcs import WCS
 
-__all__ = ["cut_out", "keep_cutouts", "keep_image", "read_cutout"]
+    from trap.images.cutouts import CutOut
+    from trap.typing import Array
 
-CUTOUT_BEAMS = 12
-"""Width of a cut-out, in beam major axes: room for a source and its neighbours."""
-MIN_PIXELS = 16
-"""Smallest width of a cut-out, in pixels."""
+__all__ = ["keep_cutouts", "keep_image", "read_kept_cutout"]
 
 
 def keep_image(image: Image, path: Path) -> None:
@@ -38,9 +34,9 @@ def keep_image(image: Image, path: Path) -> None:
     Parameters
     ----------
     image
-        The image.
+        Image whose pixels are kept.
     path
-        File to write; its folder is created, and an existing file is replaced.
+        File to write; its folder is created.
 
     Raises
     ------
@@ -51,26 +47,26 @@ def keep_image(image: Image, path: Path) -> None:
 
 
 def keep_cutouts(image: Image, path: Path, ra: Array, dec: Array) -> None:
-    """Write the pixels [Jy/beam] around positions in an image, each in its own extension.
+    """Write the pixels [Jy/beam] around positions of an image, an extension for each.
 
     Parameters
     ----------
     image
-        The image.
+        Image whose pixels are kept.
     path
-        File to write; its folder is created, and an existing file is replaced.
+        File to write; its folder is created.
     ra, dec
-        (n,) deg — positions; positions outside the image are left out.
+        (n,) deg, ICRS — positions; positions outside the image are skipped.
 
     Raises
     ------
     TransientError
         If the file cannot be written.
     """
-    size = _cutout_pixels(image)
+    size = cutout_size(image.metadata)
     hdus: list[fits.PrimaryHDU | fits.ImageHDU] = [fits.PrimaryHDU()]
     for position in zip(ra.tolist(), dec.tolist(), strict=True):
-        part = cut_out(image.data, image.wcs, *position, size=size)
+        part = cut_out(image, *position, size=size)
         if part is not None:
             header = _header(image, part.wcs)
             header["RA_SRC"], header["DEC_SRC"] = position
@@ -78,78 +74,48 @@ def keep_cutouts(image: Image, path: Path, ra: Array, dec: Array) -> None:
     _write(path, hdus)
 
 
-def read_cutout(path: Path, ra: float, dec: float, *, size: int | None = None) -> Map | None:
-    """Read the pixels around a position from a kept file, with a whole image or with cut-outs.
+def read_kept_cutout(path: Path, ra: float, dec: float, *, title: str = "", size: int | None = None) -> CutOut | None:
+    """Read the surroundings of a position from a file of kept pixels, of either kind.
 
     Parameters
     ----------
     path
-        Kept file.
+        File that :func:`keep_image` or :func:`keep_cutouts` wrote.
     ra, dec
-        deg — position.
+        deg, ICRS — position.
+    title
+        Title of the cut-out.
     size
-        pixel — width and height; None uses the size of kept cut-outs.
+        pix — width and height; None is the width of the kept cut-outs.
 
     Returns
     -------
-    (size, size) Jy/beam
-        NaN outside the image; None if the file is missing or does not show the position.
+    CutOut or None
+        None if the file cannot be read or does not show the position.
     """
     try:
         with fits.open(path) as hdus:
             parts = [
-                cut_out(hdu.data, celestial_wcs(hdu.header), ra, dec, size=size or int(hdu.header["CUTOUT"]))
-                for hdu in hdus
-                if hdu.data is not None
+                read_cutout(image, ra, dec, title=title, size=size or image.header.get("CUTOUT"))
+                for image in _kept_images(path, hdus)
             ]
-    except (OSError, KeyError):
+    except (OSError, ImageError):
         return None
-    inside = [part for part in parts if part is not None]
-    if not inside:
-        return None
-    # Cut-outs of close sources overlap: the part with the most pixels shows the position best.
-    best: Map = max(inside, key=lambda part: int(np.isfinite(part.data).sum())).data
-    return best
+    on_image = [part for part in parts if part is not None]
+    # Cut-outs of near sources overlap: the one with most of its pixels shows the position best.
+    return max(on_image, key=lambda part: int(np.isfinite(part.pixels).sum()), default=None)
 
 
-def cut_out(pixels: Map, wcs: WCS, ra: float, dec: float, *, size: int) -> Cutout2D | None:
-    """Cut the pixels around a position out of an image.
-
-    Parameters
-    ----------
-    pixels
-        (ny, nx) — pixels of the image.
-    wcs
-        Celestial projection of the pixels.
-    ra, dec
-        deg — position.
-    size
-        pixel — width and height.
-
-    Returns
-    -------
-    (size, size) with its projection
-        NaN outside the image; None if the position is not on the image.
-    """
-    x, y = (float(value) for value in wcs.all_world2pix(ra, dec, 0))
-    ny, nx = pixels.shape
-    if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5):
-        return None
-    try:
-        return Cutout2D(pixels, (x, y), size, wcs=wcs, mode="partial", fill_value=np.nan, copy=True)
-    except NoOverlapError:
-        return None
-
-
-def _cutout_pixels(image: Image) -> int:
-    """Return the width and height of the cut-outs of an image, in pixels."""
-    metadata = image.metadata
-    bmaj = 0.0 if metadata.beam is None else metadata.beam.bmaj
-    return max(MIN_PIXELS, int(np.ceil(CUTOUT_BEAMS * bmaj / abs(metadata.deltay))))
+def _kept_images(path: Path, hdus: fits.HDUList) -> Iterator[Image]:
+    """Yield the whole image of a file, which is read lazily, or its cut-outs."""
+    if hdus[0].header["NAXIS"]:
+        yield Image(path)
+    for hdu in hdus[1:]:
+        yield Image.from_array(hdu.data, hdu.header, str(path))
 
 
 def _header(image: Image, wcs: WCS) -> fits.Header:
-    """Create the header of kept pixels: projection, frequency, start, beam, and size of the cut-outs."""
+    """Make the header of kept pixels: projection, unit, frequency, time, beam, and the width of a cut-out."""
     header = wcs.to_header()
     header["BUNIT"] = "JY/BEAM"
     header["RESTFRQ"] = image.metadata.freq_eff
@@ -157,12 +123,12 @@ def _header(image: Image, wcs: WCS) -> fits.Header:
     beam = image.metadata.beam
     if beam is not None:
         header["BMAJ"], header["BMIN"], header["BPA"] = beam.bmaj, beam.bmin, beam.bpa
-    header["CUTOUT"] = _cutout_pixels(image)
+    header["CUTOUT"] = cutout_size(image.metadata)
     return header
 
 
 def _write(path: Path, hdus: Sequence[fits.PrimaryHDU | fits.ImageHDU]) -> None:
-    """Write HDUs to a file, by way of a partial file that is renamed when it is complete."""
+    """Write a file under another name and then rename it, so that it is never incomplete."""
     part = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,5 +137,5 @@ def _write(path: Path, hdus: Sequence[fits.PrimaryHDU | fits.ImageHDU]) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        msg = f"{path}: cannot write the pixels to keep: {error}"
+        msg = f"{path}: pixels cannot be kept: {error}"
         raise TransientError(msg) from error

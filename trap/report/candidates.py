@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trap.errors import ImageError, TransientError
+from trap.images.cutouts import read_cutout
 from trap.images.image import read_image
-from trap.report.cutouts import plot_cutouts, read_cutout
+from trap.report.cutouts import plot_cutouts
 from trap.report.plots import LightCurve, plot_light_curves
 from trap.report.text import moment, number, sky_position
 
@@ -97,7 +98,7 @@ def draw_candidate(candidate: Candidate, reading: ReadingConfig) -> Pictures:
         looks.append((candidate.earlier, "the best earlier image"))
     for url, title in looks:
         try:
-            cutout = read_cutout(read_image(url, reading), float(facts["wm_ra"]), float(facts["wm_decl"]), title)
+            cutout = read_cutout(read_image(url, reading), float(facts["wm_ra"]), float(facts["wm_decl"]), title=title)
         except (ImageError, TransientError) as error:
             missing.append(str(error))
         else:

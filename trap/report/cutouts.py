@@ -1,154 +1,87 @@
-"""What an image shows at a position: a small piece of it, with the beam and the directions on the sky."""
+"""Plots of cut-outs: what images show at a position, side by side."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
-    from numpy.typing import NDArray
 
-    from trap.images.image import Image
-    from trap.typing import Array
+    from trap.images.cutouts import CutOut
 
+__all__ = ["plot_cutouts"]
 
-__all__ = ["CutOut", "plot_cutouts", "read_cutout"]
-
-BEAMS = 6.0
-"""Half the side of a cut-out, in major axes of the beam."""
-HALF_MIN, HALF_MAX = 12, 100
-"""Half the side in pixels, at least and at most."""
-STEP_DEG = 1e-4
-"""Small enough for the directions of north and east to be those at the position."""
+PANEL, LEFT, BOTTOM, TOP, GAP, RIGHT = 2.6, 0.55, 0.5, 0.35, 0.45, 0.85
+"""inch — side of a panel, and the margins around the panels and between their columns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CutOut:
-    """A piece of an image around a position.
-
-    Parameters
-    ----------
-    title
-        What stands above it.
-    pixels
-        (ny, nx) Jy/beam — NaN where there is no value.
-    position
-        x, y of the position among the pixels; the centre of the first pixel is 0.
-    scale
-        arcsec per pixel.
-    north, east
-        (2,) — unit vectors along the axes of the pixels.
-    beam
-        (n, 2) pixels — outline of the beam at half maximum around (0, 0); empty without a beam.
-    """
-
-    title: str
-    pixels: NDArray[np.float32]
-    position: tuple[float, float]
-    scale: float
-    north: Array
-    east: Array
-    beam: Array
-
-
-def read_cutout(image: Image, ra: float, dec: float, title: str) -> CutOut | None:
-    """Read the surroundings of a position from an image; the rest of it is not read where the file allows that.
-
-    Parameters
-    ----------
-    image
-        Of which nothing was read yet.
-    ra, dec
-        deg, ICRS.
-
-    Returns
-    -------
-    None where the position is not on the image.
-
-    Raises
-    ------
-    ImageError
-        If the image cannot be read.
-    """
-    metadata, wcs = image.metadata, image.wcs
-    x, y = (float(value) for value in wcs.all_world2pix(ra, dec, 0, quiet=True))
-    if not (-0.5 <= x < metadata.nx - 0.5 and -0.5 <= y < metadata.ny - 0.5):
-        return None
-    scale = abs(metadata.deltay)
-    wanted = HALF_MIN if metadata.beam is None else round(BEAMS * metadata.beam.bmaj / scale)
-    half = int(np.clip(wanted, HALF_MIN, HALF_MAX))
-    left, bottom = max(0, round(x) - half), max(0, round(y) - half)
-    pixels = image.cutout(slice(bottom, round(y) + half + 1), slice(left, round(x) + half + 1))
-    north = np.array(wcs.all_world2pix(ra, dec + STEP_DEG, 0, quiet=True)) - (x, y)
-    north /= np.hypot(*north)
-    handed = np.sign(metadata.deltax * metadata.deltay)
-    east = handed * np.array([north[1], -north[0]])
-    beam = np.empty((0, 2))
-    if metadata.beam is not None:
-        angle, phase = np.radians(metadata.beam.bpa), np.linspace(0, 2 * np.pi, 73)[:, None]
-        major, minor = np.cos(angle) * north + np.sin(angle) * east, np.cos(angle) * east - np.sin(angle) * north
-        beam = (
-            metadata.beam.bmaj * np.cos(phase) * major + metadata.beam.bmin * np.sin(phase) * minor
-        ) / (2 * scale)  # fmt: skip
-    return CutOut(
-        title=title, pixels=pixels, position=(x - left, y - bottom), scale=3600 * scale, north=north, east=east,
-        beam=beam,
-    )  # fmt: skip
-
-
-def plot_cutouts(cutouts: list[CutOut]) -> Figure:
-    """Draw cut-outs side by side, all in the same shades.
+def plot_cutouts(cutouts: Sequence[CutOut], *, columns: int = 6) -> Figure:
+    """Plot cut-outs side by side, all in the same shades.
 
     Parameters
     ----------
     cutouts
-        At least one; the shades are those of the first, from its noise to what is at the position.
+        At least one cut-out. The one that is brightest at the position sets the shades: from its noise to its peak.
+    columns
+        Largest number of cut-outs in a row.
     """
     from matplotlib.figure import Figure
 
-    # Places are fixed: finding room for everything takes longer than drawing it.
-    panel, left, bottom, gap, right = 2.6, 0.55, 0.5, 0.45, 0.85
-    width, height = left + len(cutouts) * (panel + gap) - gap + right, bottom + panel + 0.35
+    # Fixed places: a layout that makes room for everything takes longer than the drawing itself.
+    columns = min(columns, len(cutouts))
+    rows = -(-len(cutouts) // columns)
+    row_height = BOTTOM + PANEL + TOP
+    width, height = LEFT + columns * (PANEL + GAP) - GAP + RIGHT, rows * row_height
     figure = Figure(figsize=(width, height))
-    low, high = _shades(cutouts[0])
-    pictures = [
-        _draw(
-            figure.add_axes(
-                ((left + number * (panel + gap)) / width, bottom / height, panel / width, panel / height)
-            ),
-            cutout, low, high,
-        )
-        for number, cutout in enumerate(cutouts)
-    ]  # fmt: skip
-    place = ((width - right + 0.12) / width, bottom / height, 0.12 / width, panel / height)
+    low, high = _shades(cutouts)
+    pictures = []
+    for i, cutout in enumerate(cutouts):
+        row, column = divmod(i, columns)
+        x, y = LEFT + column * (PANEL + GAP), (rows - 1 - row) * row_height + BOTTOM
+        axes = figure.add_axes((x / width, y / height, PANEL / width, PANEL / height))
+        pictures.append(_draw(axes, cutout, low, high))
+    first_row = (rows - 1) * row_height + BOTTOM
+    place = ((width - RIGHT + 0.12) / width, first_row / height, 0.12 / width, PANEL / height)
     bar = figure.colorbar(pictures[0], cax=figure.add_axes(place))
     bar.set_label("mJy/beam", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return figure
 
 
-def _shades(cutout: CutOut) -> tuple[float, float]:
-    """Darkest and brightest shade in mJy/beam: a bright neighbour must not hide what is at the position."""
-    pixels = 1e3 * cutout.pixels
-    known = pixels[np.isfinite(pixels)]
-    if not known.size:
+def _shades(cutouts: Sequence[CutOut]) -> tuple[float, float]:
+    """Return the darkest and the brightest shade in mJy/beam.
+
+    They follow from the position, so that a bright neighbour does not hide the source.
+    """
+    reference = max(cutouts, key=_peak_at_position)
+    pixels = 1e3 * reference.pixels
+    finite = pixels[np.isfinite(pixels)]
+    if not finite.size:
         return 0.0, 1.0
-    rows, columns = np.indices(pixels.shape)
-    size = np.hypot(*cutout.beam.T).max() if len(cutout.beam) else 3.0
-    near = pixels[np.hypot(columns - cutout.position[0], rows - cutout.position[1]) <= size]
-    median = float(np.median(known))
-    noise = 1.4826 * float(np.median(np.abs(known - median)))
-    peak = float(np.nanmax(near)) if np.isfinite(near).any() else float(known.max())
-    return median - 3 * noise, max(peak, median + 5 * noise)
+    median = float(np.median(finite))
+    noise = 1.4826 * float(np.median(np.abs(finite - median)))
+    peak = 1e3 * _peak_at_position(reference)
+    brightest = peak if np.isfinite(peak) else float(finite.max())
+    return median - 3 * noise, max(brightest, median + 5 * noise)
+
+
+def _peak_at_position(cutout: CutOut) -> float:
+    """Return the highest pixel within a beam of the position, in Jy/beam; -inf if there is no value."""
+    x, y = cutout.position
+    rows, columns = np.indices(cutout.pixels.shape)
+    radius = np.hypot(*cutout.beam.T).max() if len(cutout.beam) else 3.0
+    near = cutout.pixels[np.hypot(columns - x, rows - y) <= radius]
+    return float(np.nanmax(near)) if np.isfinite(near).any() else -np.inf
 
 
 def _draw(ax: Axes, cutout: CutOut, low: float, high: float) -> AxesImage:
-    """Draw one, with north and east, the beam, and the position in the middle of a gap."""
+    """Draw a cut-out with north and east, the beam, and four lines that point to the position."""
     (ny, nx), (x, y), scale = cutout.pixels.shape, cutout.position, cutout.scale
     extent = ((-0.5 - x) * scale, (nx - 0.5 - x) * scale, (-0.5 - y) * scale, (ny - 0.5 - y) * scale)
     picture = ax.imshow(1e3 * cutout.pixels, origin="lower", extent=extent, cmap="viridis", vmin=low, vmax=high)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 
-__all__ = ["LightCurve", "plot_cutouts", "plot_eta_v", "plot_light_curves", "save_figure"]
+__all__ = ["LightCurve", "plot_eta_v", "plot_light_curves", "save_figure"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """One a band: those of Okabe and Ito, which colour-blind people tell apart."""
@@ -127,32 +127,6 @@ def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = N
         ax.set(xscale="log", yscale="log")
     if labels is not None and shown.any():
         ax.legend(fontsize=8, frameon=False)
-    return figure
-
-
-def plot_cutouts(cutouts: Sequence[tuple[str, NDArray[np.float32]]], *, columns: int = 6) -> Figure:
-    """Draw what images show at one position, side by side and in one scale of greys.
-
-    Parameters
-    ----------
-    cutouts
-        At least one: a title, and (ny, nx) Jy/beam with NaN where there is no value.
-    columns
-        How many stand in a row, at most.
-    """
-    from matplotlib.figure import Figure
-
-    columns = min(columns, len(cutouts))
-    rows = -(-len(cutouts) // columns)
-    figure = Figure(figsize=(1.5 * columns + 0.2, 1.7 * rows + 0.2), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    values = np.concatenate([pixels[np.isfinite(pixels)] for _, pixels in cutouts])
-    lowest, highest = np.percentile(values, [1, 99.9]) if len(values) else (0.0, 1.0)
-    for ax, (title, pixels) in zip(axes, cutouts, strict=False):
-        ax.imshow(pixels, origin="lower", cmap="gray_r", vmin=lowest, vmax=highest)
-        ax.set_title(title, fontsize=6)
-    for ax in axes:
-        ax.set_axis_off()
     return figure
 
 
