@@ -1,4 +1,4 @@
-"""``trap demo``: the whole pipeline on a survey whose truth is known, and whether it finds that truth."""
+"""``trap demo``: run the pipeline on a simulated survey and compare the results with the truth."""
 
 from __future__ import annotations
 
@@ -38,18 +38,19 @@ __all__ = ["run_demo"]
 
 
 def run_demo(arguments: Namespace) -> int:
-    """Simulate a survey, process it, and print injected beside recovered.
+    """Simulate a survey, process it, and print the comparison of injected and recovered sources.
 
-    Every demo makes a dataset of its own in the same database.
+    Every demo adds a dataset to the same database.
 
     Returns
     -------
-    0 where everything was found that must be, and nothing else; else 1.
+    int
+        0 if all clear transients and variables were found and no false ones; else 1.
 
     Raises
     ------
     TrapError
-        If the survey cannot be made or processed.
+        If the survey cannot be simulated or processed.
     """
     directory, sky = arguments.directory, survey_config(arguments)
     with reported(directory):
@@ -84,6 +85,7 @@ def _left_out(exit_code: ExitCode) -> list[str]:
 def _compare(
     connection: Connection, dataset_id: int, survey: Survey, sky: SurveyConfig, config: PipelineConfig
 ) -> Comparison:
+    """Compare the truth of the survey with the running catalogue and the candidates of the dataset."""
     transients = lightcurves.transients(connection, dataset_id)
     entries = _all_entries(connection, dataset_id)
     return compare(
@@ -102,7 +104,7 @@ def _compare(
 
 
 def _all_entries(connection: Connection, dataset_id: int) -> Columns:
-    """V and η of the whole catalogue, however little it varies."""
+    """Read V and η of all entries, variable or not."""
     return lightcurves.variables(
         connection, dataset_id, min_v=-np.inf, min_eta=-np.inf, min_datapoints=1, limit=1_000_000
     )
@@ -114,7 +116,7 @@ def _timesteps(sky: SurveyConfig) -> NDArray[np.datetime64]:
 
 
 def _draw(connection: Connection, dataset_id: int, survey: Survey, sky: SurveyConfig, comparison: Comparison) -> None:
-    """Draw the light curves of what was injected, and where it lies in η and V."""
+    """Draw the light curves of the injected transients and variables, and η against V of all entries."""
     directory = survey.directory.parent
     curves = list(_light_curves(connection, dataset_id, survey, sky, comparison))
     with reported(directory):
@@ -128,7 +130,7 @@ def _draw(connection: Connection, dataset_id: int, survey: Survey, sky: SurveyCo
 def _light_curves(
     connection: Connection, dataset_id: int, survey: Survey, sky: SurveyConfig, comparison: Comparison
 ) -> Iterator[LightCurve]:
-    """Measured light curves of the injected transients and variables that were found."""
+    """Yield the measured light curves of the injected transients and variables that were found."""
     names = list(survey.truth.sources["name"])
     flux = np.asarray(survey.truth.lightcurves["flux"], float).reshape(len(names), sky.n_timesteps, sky.n_bands)
     sources: tuple[Injected, ...] = (*comparison.transients, *comparison.variables)
@@ -142,7 +144,7 @@ def _light_curves(
 
 
 def _kinds(survey: Survey, entries: Columns, radius: float) -> NDArray[np.str_]:
-    """Say of each entry what was injected there."""
+    """Return the kind of the source injected at each entry."""
     sources = survey.truth.sources
     rows = nearest(
         entries["wm_ra"], entries["wm_decl"], np.asarray(sources["ra"]), np.asarray(sources["dec"]), radius=radius

@@ -1,4 +1,4 @@
-"""Units and meanings of the columns of query results, for exports: they are those of the tables' columns."""
+"""Units and meanings of the columns of query results, for exports. They come from the columns of the tables."""
 
 from __future__ import annotations
 

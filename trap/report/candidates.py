@@ -1,4 +1,4 @@
-"""A new-source candidate for people: its numbers, its light curve, and what the images show."""
+"""A new-source candidate: its values as text, and its light curve and cut-outs as figures."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = ["Candidate", "Pictures", "candidate_lines", "draw_candidate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A new source, as its dataset knows it.
+    """A new source with its light curve so far.
 
     Parameters
     ----------
     facts
-        Its row of :func:`trap.db.lightcurves.transients`.
+        Row of :func:`trap.db.lightcurves.transients`.
     curve
-        Its points so far.
+        Light curve so far.
     earlier
-        The best earlier image of its position; empty if there is none.
+        Path of the best earlier image of the position; empty without an earlier image.
     """
 
     facts: Mapping[str, Any]
@@ -44,14 +44,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictures:
-    """Figures as PNG files, and what could not be shown.
+    """Figures of a candidate as PNG files.
 
     Parameters
     ----------
+    light_curve
+        Figure of the light curve.
     cutouts
-        Empty where no image could be read.
+        Figure of the cut-outs; empty if no image could be read.
     missing
-        Why images are not among the cut-outs.
+        Reason for each image that could not be read.
     """
 
     light_curve: bytes
@@ -60,7 +62,7 @@ class Pictures:
 
 
 def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
-    """List what is known of a candidate: what it is called, and its value with its unit."""
+    """List the values of a candidate: a label, and the value with its unit."""
     facts = candidate.facts
     return [
         ("position (RA, Dec)", f"{sky_position(facts['wm_ra'], facts['wm_decl'])}°"),
@@ -81,16 +83,16 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
 
 
 def draw_candidate(candidate: Candidate, reading: ReadingConfig) -> Pictures:
-    """Draw the light curve of a candidate, and cut-outs of the image that showed it and of the one before.
+    """Draw the light curve of a candidate, and cut-outs of its image and of the best earlier image.
 
-    A pure function of the candidate and the images, for worker processes.
+    This is a pure function of the candidate and the images, for worker processes.
 
     Parameters
     ----------
     candidate
-        What is drawn.
+        Candidate to draw.
     reading
-        How its images are read.
+        Settings for reading its images.
     """
     facts, cutouts, missing = candidate.facts, [], []
     looks = [(str(facts["url"]), f"first seen, {moment(facts['taustart_ts'])}")]

@@ -1,4 +1,4 @@
-"""Injected beside recovered, as a table for people."""
+"""The comparison of injected and recovered sources, as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["comparison_text"]
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Write what was injected beside what is recovered, and where that falls short."""
+    """Write tables of the injected transients and variables, each with its recovered values."""
     parts = [
         "transients, injected and recovered (timesteps count from 0)",
         text_table(
@@ -35,6 +35,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def _transient_row(transient: RecoveredTransient) -> dict[str, str]:
+    """Return the row of a transient, by heading."""
     found = transient.found_timestep
     missed = "missed" if transient.must_be_found else "too faint"
     return {
@@ -49,6 +50,7 @@ def _transient_row(transient: RecoveredTransient) -> dict[str, str]:
 
 
 def _variable_row(variable: RecoveredVariable) -> dict[str, str]:
+    """Return the row of a variable, by heading."""
     return {
         "name": variable.name,
         "light curve": variable.shape,

@@ -1,4 +1,4 @@
-"""Tables for other programs: CSV and JSON, the same values in both."""
+"""Columns as rows of plain values, as CSV and as JSON. CSV and JSON hold the same values."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["as_csv", "as_json", "as_rows"]
 
 
 def as_rows(columns: Mapping[str, ArrayLike]) -> Iterator[dict[str, Any]]:
-    """Turn columns into rows of plain Python values.
+    """Yield the rows of columns as plain Python values.
 
-    Times become ISO 8601 text in UTC; NaN and missing times become None.
+    Times become ISO 8601 text in UTC. NaN, infinity and missing times become None.
 
     Parameters
     ----------
     columns
-        Arrays of equal length, by name.
+        (n,) values by name.
     """
     values = (np.asarray(column).tolist() if _is_plain(column) else _objects(column) for column in columns.values())
     for row in zip(*values, strict=True):
@@ -35,7 +35,7 @@ def as_rows(columns: Mapping[str, ArrayLike]) -> Iterator[dict[str, Any]]:
 
 
 def as_csv(columns: Mapping[str, ArrayLike]) -> str:
-    """Write columns as CSV with a line of names; missing values are empty."""
+    """Write columns as CSV with a line of names and without a final newline. Missing values are empty."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
     writer.writeheader()
@@ -43,8 +43,8 @@ def as_csv(columns: Mapping[str, ArrayLike]) -> str:
     return stream.getvalue().rstrip("\n")
 
 
-def as_json(value: Any) -> str:  # noqa: ANN401 (whatever a caller has to tell)
-    """Write a value as JSON; NaN, which JSON does not have, becomes null."""
+def as_json(value: Any) -> str:  # noqa: ANN401 (any value that JSON can hold)
+    """Write a value as JSON. NaN and infinity, which JSON does not have, become null."""
     return json.dumps(_plain(value), indent=2, ensure_ascii=False)
 
 
@@ -53,11 +53,13 @@ def _is_plain(column: ArrayLike) -> bool:
 
 
 def _objects(column: ArrayLike) -> list[Any]:
+    """Return times as datetimes, to the microsecond, and other objects as they are."""
     array = np.asarray(column)
     return list(array.astype("M8[us]").tolist()) if array.dtype.kind == "M" else list(array)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Convert a value, and all values inside it, to types that JSON has."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

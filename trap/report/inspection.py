@@ -68,7 +68,7 @@ def inspection_values(inspection: Inspection, config: PipelineConfig) -> dict[st
     inspection
         Result of the inspection.
     config
-        All settings; those of the extraction set the searched region.
+        All settings. The extraction radius sets the searched region.
     """
     values: dict[str, Any] = {
         "image": inspection.path,
@@ -134,7 +134,7 @@ def inspection_text(inspection: Inspection, config: PipelineConfig) -> str:
     inspection
         Result of the inspection.
     config
-        All settings; those of the extraction set the searched region.
+        All settings. The extraction radius sets the searched region.
     """
     return "\n".join(_lines(inspection, config))
 

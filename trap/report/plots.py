@@ -1,4 +1,4 @@
-"""Figures: light curves, and η against V. Drawn without a display; matplotlib is imported when one is."""
+"""Figures of light curves, and of η against V. They need no display; matplotlib is imported when one is drawn."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 __all__ = ["LightCurve", "plot_eta_v", "plot_light_curves", "save_figure"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""One a band: those of Okabe and Ito, which colour-blind people tell apart."""
+"""Colours of the bands: the palette of Okabe and Ito, which colour-blind readers can distinguish."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LightCurve:
-    """The points of one source, of all bands, for a figure.
+    """The points of one source, in all bands, for a figure.
 
     Parameters
     ----------
     title
-        What stands above it.
+        Title of the panel.
     time
         (n,) datetime64 in UTC.
     band_mhz
         (n,) MHz — central frequency of the band of each point.
     flux, error
-        (n,) Jy — integrated flux density and its 1σ error.
+        (n,) Jy — integrated flux densities and their 1σ errors.
     extract_type
         (n,) — codes of :class:`~trap.catalogues.ExtractType`.
     truth
-        For each band in MHz the times and flux densities that were injected; empty for real data.
+        Injected times and flux densities (Jy), by band in MHz; empty for real data.
     """
 
     title: str
@@ -56,7 +56,17 @@ class LightCurve:
 
     @classmethod
     def of_points(cls, title: str, points: Mapping[str, NDArray[Any]], **truth: Any) -> Self:  # noqa: ANN401
-        """Make one of columns as :func:`trap.db.lightcurves.light_curve` returns them."""
+        """Make a light curve from columns of :func:`trap.db.lightcurves.light_curve`.
+
+        Parameters
+        ----------
+        title
+            Title of the panel.
+        points
+            (n,) values by name.
+        **truth
+            Field ``truth``, for simulated data.
+        """
         return cls(
             title=title,
             time=points["taustart_ts"],
@@ -76,9 +86,9 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
     Parameters
     ----------
     curves
-        At least one.
+        Light curves, at least one.
     columns
-        How many stand in a row, at most.
+        Largest number of light curves in a row.
     """
     from matplotlib.figure import Figure
 
@@ -102,15 +112,14 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
 
 
 def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = None) -> Figure:
-    """Draw η against V, the plane in which variables stand out.
+    """Draw η against V. Variables stand out towards high values of both.
 
     Parameters
     ----------
     v_int, eta_int
-        (n,) dimensionless; rows that are not positive and finite cannot be drawn on logarithmic
-        axes and are left out.
+        (n,) — V and η, dimensionless. Only positive and finite values are drawn, since the axes are logarithmic.
     labels
-        (n,) — kind of each source, a colour each; None draws all alike.
+        (n,) — kind of each source, which sets its colour; None draws all sources alike.
     """
     from matplotlib.figure import Figure
 
@@ -119,11 +128,13 @@ def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = N
     figure = Figure(figsize=(5.2, 4.2), layout="constrained")
     ax = figure.subplots()
     for i, kind in enumerate(np.unique(kinds)):
-        chosen = shown & (kinds == kind)
-        ax.plot(v_int[chosen], eta_int[chosen], "o", ms=4, alpha=0.8, color=COLOURS[i % len(COLOURS)], label=str(kind))
+        in_kind = shown & (kinds == kind)
+        ax.plot(
+            v_int[in_kind], eta_int[in_kind], "o", ms=4, alpha=0.8, color=COLOURS[i % len(COLOURS)], label=str(kind)
+        )
     ax.set(xlabel="V (scatter over mean)", ylabel="η (reduced χ² of a constant)")
     if shown.any():
-        # Without a point there is nothing that logarithmic axes could span.
+        # Logarithmic axes without a point have no limits.
         ax.set(xscale="log", yscale="log")
     if labels is not None and shown.any():
         ax.legend(fontsize=8, frameon=False)
@@ -131,30 +142,38 @@ def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = N
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure to a file, whose ending chooses the format.
+    """Write a figure to a file.
+
+    Parameters
+    ----------
+    figure
+        Figure to write.
+    path
+        File to write; its ending selects the format: .png, .pdf, .svg and others.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     ValueError
-        If the ending is not that of a format that can be written.
+        If the ending belongs to no known format.
     """
     figure.savefig(path, dpi=100)
 
 
 def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
+    """Draw one light curve: blind points filled, forced points open, injected flux densities as lines."""
     for band, (time, flux) in curve.truth.items():
         ax.plot(time, 1e3 * flux, "-", lw=0.8, alpha=0.6, color=colours[float(band)])
     is_blind = curve.extract_type == ExtractType.BLIND
     for band in np.unique(curve.band_mhz):
-        for chosen, face in (
+        for rows, face in (
             ((curve.band_mhz == band) & is_blind, None),
             ((curve.band_mhz == band) & ~is_blind, "white"),
         ):
             colour = colours[float(band)]
             ax.errorbar(
-                curve.time[chosen], 1e3 * curve.flux[chosen], 1e3 * curve.error[chosen], fmt="o", ms=3, lw=0.8,
+                curve.time[rows], 1e3 * curve.flux[rows], 1e3 * curve.error[rows], fmt="o", ms=3, lw=0.8,
                 color=colour, mfc=face or colour, mew=0.8,
             )  # fmt: skip
     ax.axhline(0, color="0.7", lw=0.6, zorder=0)
@@ -172,6 +191,7 @@ def _write_dates(ax: Axes) -> None:
 
 
 def _legend(colours: dict[float, str], *, has_truth: bool) -> list[object]:
+    """Return the entries of the legend: the bands, forced fits, and injected flux densities if there are any."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], marker="o", ls="", ms=4, color=colour, label=f"{band:.5g} MHz")

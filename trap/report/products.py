@@ -112,7 +112,7 @@ def _residual(path: Path, extracted: Extracted) -> None:
 
 
 def _islands(path: Path, extracted: Extracted) -> None:
-    """Write the numbers of the islands, on the pixels of the image in which the islands were detected."""
+    """Write the numbers of the islands, on the pixels of the detection image."""
     from trap.extraction.measure import searched_field
     from trap.finder.maps import island_map
 

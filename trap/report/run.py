@@ -1,4 +1,4 @@
-"""What a run did, and what a dataset holds, as text for people."""
+"""The summary of a run as text."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ __all__ = ["run_text"]
 
 
 def run_text(summary: RunSummary, database: str, *, program: str) -> str:
-    """Say what a run did, what it left out and why, and how to go on.
+    """Write the results of a run, the images and timesteps that were left out, and the commands to continue with.
 
     Parameters
     ----------
     summary
-        Of the run.
+        Summary of the run.
     database
         URL of the database, without a password.
     program
-        Path of the program that shows results; its name alone would be the shell's builtin ``trap``.
+        Path of the program that shows results. Its name alone would call the shell's builtin ``trap``.
     """
     return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database, program)])
 
 
 def _done(summary: RunSummary) -> Iterator[str]:
+    """Yield the lines about the stored timesteps, images and sources."""
     images = summary.images
     accepted = [image for image in images if image.result.rejection is None]
     stored = len(summary.outcomes) - len(summary.failures)
@@ -55,6 +56,7 @@ def _done(summary: RunSummary) -> Iterator[str]:
 
 
 def _not_done(summary: RunSummary) -> Iterator[str]:
+    """Yield the lines about images, positions and timesteps that are missing or doubtful."""
     left_out = summary.left_out
     if left_out:
         yield f"{count(len(left_out), 'image')} left out:"
@@ -72,6 +74,7 @@ def _not_done(summary: RunSummary) -> Iterator[str]:
 
 
 def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator[str]:
+    """Yield the database, the next commands and the pages of the run."""
     dataset = summary.dataset_id
     where = (str(dataset), "--database", database)
     yield f"results: {database}"

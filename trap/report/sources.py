@@ -1,4 +1,4 @@
-"""Sources of one image as text: a table to read, regions to look at, a sky model to calibrate with."""
+"""Sources of one image as text: a table, DS9 regions, and a sky model for calibration."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ RA_STEPS_PER_DEG = 2_400_000
 
 
 def sources_text(measurements: Measurements, shapes: SourceShapes, names: Sequence[str] = ()) -> str:
-    """Write the sources as a table for people, one per line.
+    """Write the sources as a table, one per line.
 
     Parameters
     ----------
-    measurements, shapes
-        (n,) — the sources, and their deconvolved shapes.
+    measurements
+        (n,) — measurements of the sources.
+    shapes
+        (n,) — their deconvolved shapes.
     names
-        What they are called, if they have names; else they are numbered.
+        Names of the sources; they are numbered if this is empty or all names are.
     """
     labels = [str(name) for name in names] if any(names) else [str(i) for i in range(1, len(measurements) + 1)]
     rows = [
@@ -46,25 +48,27 @@ def sources_text(measurements: Measurements, shapes: SourceShapes, names: Sequen
 
 
 def flag_names(flags: int) -> str:
-    """Name the flags that are set: ``"edge, blended"``; nothing where there is none."""
+    """Return the names of the flags that are set: ``"edge, blended"``; empty without flags."""
     return ", ".join(flag.name.lower().replace("_", " ") for flag in Flag if flag & flags and flag.name)
 
 
 def regions_text(measurements: Measurements, names: Sequence[str] = ()) -> str:
     """Write a DS9 region file: the ellipse at half maximum of each source that has a flux density.
 
-    On the sky, so that it fits any image; DS9 counts the angle of an ellipse from west, which is
-    90° more than the position angle. (PySE's regions are in pixels, with twice these axes.)
+    Regions are in sky coordinates, so that they fit any image. DS9 measures the angle of an ellipse from west, which
+    is 90° more than the position angle. (PySE's regions are in pixels, with twice these axes.)
 
     Parameters
     ----------
-    measurements, names
-        See :func:`sources_text`.
+    measurements
+        (n,) — measurements of the sources.
+    names
+        Names of the sources; they are numbered if this is empty or all names are.
     """
     lines = ["# Region file format: DS9 version 4.1", "global color=green width=1", "icrs"]
     for i, source in _drawn(measurements):
         label = str(names[i]) if any(names) else str(i + 1)
-        # A brace would end the text early.
+        # A closing brace would end the text.
         text = label.replace("{", "(").replace("}", ")")
         lines.append(
             f'ellipse({source["ra"]:.7f},{source["dec"]:+.7f},{source["semimajor"]:.4f}",{source["semiminor"]:.4f}",'
@@ -76,17 +80,19 @@ def regions_text(measurements: Measurements, names: Sequence[str] = ()) -> str:
 def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency_hz: float, stokes: int = 1) -> str:
     """Write a sky model for BBS and its successors (``makesourcedb``).
 
-    It describes the sky without the telescope: axes are full widths deconvolved from the
-    beam, in arcsec, and what is not resolved is a point. (PySE writes fitted semi-axes.)
+    It describes the sky without the telescope: axes are full widths deconvolved from the beam, in arcsec, and sources
+    that are not resolved are points. (PySE writes fitted semi-axes.)
 
     Parameters
     ----------
-    measurements, shapes
-        See :func:`sources_text`.
+    measurements
+        (n,) — measurements of the sources.
+    shapes
+        (n,) — their deconvolved shapes.
     frequency_hz
-        At which the flux densities hold.
+        Hz — frequency of the flux densities.
     stokes
-        FITS code of their Stokes parameter, 1 to 4 for I, Q, U and V; any other counts as I.
+        FITS code of their Stokes parameter, 1 to 4 for I, Q, U and V; any other code counts as I.
     """
     lines = [f"# ({SKYMODEL_COLUMNS}) = format", ""]
     rows = list(_rows(shapes))
@@ -94,7 +100,7 @@ def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency
         shape = rows[i]
         is_point = shape["n_unresolved"] == 2 or not np.isfinite(shape["semimajor_dc"])
         axes = (0.0, 0.0, 0.0) if is_point else (2 * shape["semimajor_dc"], 2 * shape["semiminor_dc"], shape["pa_dc"])
-        # Rounded first, or 359.9999999° would be 24 h.
+        # Round first, or 359.9999999° would become 24 h.
         ra = Angle(round(source["ra"] * RA_STEPS_PER_DEG) / RA_STEPS_PER_DEG % 360.0, "deg").to_string(
             "hour", sep=":", precision=4, pad=True
         )
@@ -110,6 +116,7 @@ def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency
 
 
 def _row(label: str, source: dict[str, Any], shape: dict[str, Any]) -> dict[str, str]:
+    """Return the row of a source, by heading."""
     return {
         "source": label,
         "ra deg": f"{source['ra']:.5f}",
@@ -141,5 +148,5 @@ def _rows(table: Measurements | SourceShapes) -> Iterator[dict[str, Any]]:
 
 
 def _drawn(measurements: Measurements) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and values of the sources that have a flux density."""
+    """Yield the number and the values of each source that has a flux density."""
     return ((i, row) for i, row in enumerate(_rows(measurements)) if np.isfinite(row["f_int"]))

@@ -1,4 +1,4 @@
-"""What a dataset holds, as text for people: the dataset, its candidates, a light curve."""
+"""The contents of a database as text: datasets, candidates, light curves and upper limits."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _EXTRACTED = {ExtractType.BLIND: "blind", ExtractType.NULL_DETECTION: "forced", 
 
 
 def datasets_table(datasets: Sequence[Mapping[str, Any]]) -> str:
-    """Lay out datasets, a line each.
+    """Write a table of datasets, one per line.
 
     Parameters
     ----------
     datasets
-        As :func:`trap.db.overview.list_datasets` returns them.
+        Rows of :func:`trap.db.overview.list_datasets`.
     """
     rows = (
         {
@@ -54,14 +54,18 @@ def dataset_text(
     unreadable: Columns,
     runs: Columns,
 ) -> str:
-    """Say what a dataset is, what is in it, and what was left out and why.
+    """Write the contents of a dataset, the images that were left out with their reasons, its runs and its settings.
 
     Parameters
     ----------
-    summary, bands, timesteps, images, unreadable, runs
-        As the functions of :mod:`trap.db.overview` and :mod:`trap.db.runs` return them.
+    summary
+        Row of :func:`trap.db.overview.dataset_summary`.
     settings
-        (section, key, value) of every setting that shaped the results.
+        (section, key, value) of every setting that affects the results.
+    bands, timesteps, images, unreadable
+        Columns of the functions of :mod:`trap.db.overview`.
+    runs
+        Columns of :func:`trap.db.runs.run_table`.
     """
     return "\n".join(
         [
@@ -75,6 +79,7 @@ def dataset_text(
 
 
 def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Columns) -> Iterator[str]:
+    """Yield the lines about a dataset: times, bands, images, sources and candidates."""
     yield f"dataset {summary['id']}: {summary['description']} ({summary['state']})"
     yield f"made {moment(summary['process_start_ts'])}, latest run ended {moment(summary['process_end_ts'])} UTC"
     times = timesteps["taustart_ts"][timesteps["state"] == "done"]
@@ -92,6 +97,7 @@ def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Column
 
 
 def _left_out_lines(timesteps: Columns, images: Columns, unreadable: Columns) -> Iterator[str]:
+    """Yield the lines about rejected and unreadable images, and failed timesteps."""
     rejected = [i for i, reason in enumerate(images["reason"]) if reason is not None]
     if rejected:
         yield f"{count(len(rejected), 'image')} rejected:"
@@ -115,12 +121,12 @@ def _run_lines(runs: Columns) -> Iterator[str]:
 
 
 def transients_table(transients: Columns) -> str:
-    """Lay out transient candidates, in the order given.
+    """Write a table of transient candidates, in the given order.
 
     Parameters
     ----------
     transients
-        As :func:`trap.db.lightcurves.transients` returns them.
+        Columns of :func:`trap.db.lightcurves.transients`.
     """
     rows = (
         {
@@ -145,7 +151,7 @@ def transients_table(transients: Columns) -> str:
 
 
 def limits_table(limits: Columns) -> str:
-    """Lay out upper limits at a position, as :func:`trap.db.limits.upper_limits` returns them."""
+    """Write a table of upper limits at a position, from the columns of :func:`trap.db.limits.upper_limits`."""
     rows = (
         {
             "time (UTC)": moment(limits["taustart_ts"][i]),
@@ -159,16 +165,16 @@ def limits_table(limits: Columns) -> str:
 
 
 def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int = 1) -> str:
-    """Lay out the light curve of a source.
+    """Write the light curve of a source, with its position as heading.
 
     Parameters
     ----------
     entry
-        One row of :func:`trap.db.lightcurves.entries_near`.
+        Row of :func:`trap.db.lightcurves.entries_near`.
     points
-        As :func:`trap.db.lightcurves.light_curve` returns them.
+        Columns of :func:`trap.db.lightcurves.light_curve`.
     n_near
-        Entries there are around the position; this is the nearest.
+        Number of entries within the search radius. This entry is the nearest.
     """
     others = "" if n_near == 1 else f"; the nearest of {n_near}"
     rows = (

@@ -63,6 +63,7 @@ def add_extract_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the search: thresholds, mesh, region and deblending."""
     group = parser.add_argument_group("search", "with --config the defaults are the values of that file")
     group.add_argument(
         "--detection-threshold", type=float, metavar="SIGMA",
@@ -93,6 +94,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose the sources to measure."""
     group = parser.add_argument_group("choice").add_mutually_exclusive_group()
     group.add_argument("--fdr", action="store_true", help="set the threshold by the share of false pixels")
     group.add_argument("--detection-image", metavar="FILE", help="image whose sources are measured")
@@ -109,6 +111,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_measurement(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the measurement: shape, box and beam."""
     group = parser.add_argument_group("measurement")
     shape = group.add_mutually_exclusive_group()
     shape.add_argument("--force-beam", action="store_true", help="fix every shape to the shape of the beam")
