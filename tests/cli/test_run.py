@@ -16,8 +16,8 @@ import trap.live.run
 import trap.pipeline
 from trap.cli import main
 from trap.cli.live import find_live_runner
-from trap.cli.program import program
 from trap.cli.run import find_runner
+from trap.cli.terminal import program
 from trap.config import load_config
 from trap.errors import ConfigError
 

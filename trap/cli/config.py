@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trap.cli.passwords import without_password
-from trap.cli.program import command
+from trap.cli.terminal import command
 from trap.config import PipelineConfig, load_config, write_config
 from trap.config.parset import config_of_parsets
 from trap.errors import ConfigError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap.cli.passwords import database_of_environment, hide_password
-from trap.cli.program import command
+from trap.cli.terminal import command
 from trap.config import PipelineConfig
 from trap.db.backup import backup_database, dump_database, restore_database
 from trap.db.engine import make_engine, reading

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.cli.database import reading_database
-from trap.cli.files import reported
-from trap.cli.program import program
 from trap.cli.run import process
 from trap.cli.simulate import survey_config
+from trap.cli.terminal import program, reported_errors
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import ExitCode
 from trap.db import lightcurves
@@ -53,7 +52,7 @@ def run_demo(arguments: Namespace) -> int:
         If the survey cannot be simulated or processed.
     """
     directory, sky = arguments.directory, survey_config(arguments)
-    with reported(directory):
+    with reported_errors(directory):
         survey = simulate_survey(directory / "images", sky)
     print(f"simulated {count(len(survey.images), 'image')} of {count(len(survey.truth.sources), 'source')}", flush=True)
     config = _pipeline_config(directory, survey)
@@ -119,7 +118,7 @@ def _draw(connection: Connection, dataset_id: int, survey: Survey, sky: SurveyCo
     """Draw the light curves of the injected transients and variables, and η against V of all entries."""
     directory = survey.directory.parent
     curves = list(_light_curves(connection, dataset_id, survey, sky, comparison))
-    with reported(directory):
+    with reported_errors(directory):
         if curves:
             save_figure(plot_light_curves(curves), directory / "lightcurves.png")
         entries = _all_entries(connection, dataset_id)

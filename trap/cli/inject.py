@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trap.cli.files import reported
+from trap.cli.terminal import reported_errors
 from trap.config import ReadingConfig
 from trap.config.parset import read_parset
 from trap.dataset.outcomes import ExitCode
@@ -39,7 +39,7 @@ def inject_headers(arguments: Namespace) -> int:
     settings, failed = ReadingConfig(hdu=arguments.hdu or ""), False
     for path in map(Path, expand_patterns(arguments.images)):
         target = path if arguments.overwrite else path.with_name(_name_of_copy(path))
-        with reported(target):
+        with reported_errors(target):
             try:
                 changes = inject(
                     path,

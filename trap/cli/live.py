@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from pydantic import ValidationError
 
-from trap.cli.program import command
 from trap.cli.run import effective_config, load_runner, start_logs
+from trap.cli.terminal import command
 from trap.config import LiveConfig
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trap.cli.database import reading_database
-from trap.cli.files import reported
+from trap.cli.terminal import reported_errors
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
@@ -166,7 +166,7 @@ def _export(table: ExportTable, arguments: Namespace) -> None:
     if arguments.output is None:
         print(content.decode(), end="")
     else:
-        with reported(arguments.output):
+        with reported_errors(arguments.output):
             arguments.output.write_bytes(content)
 
 
@@ -193,7 +193,7 @@ def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path
 def _save(draw: Callable[[], Figure], path: Path) -> None:
     """Draw a figure and write it, with every failure as a ConfigError that names the file."""
     try:
-        with reported(path):
+        with reported_errors(path):
             save_figure(draw(), path)
     except ValueError as error:
         if isinstance(error, ConfigError):

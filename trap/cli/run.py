@@ -6,9 +6,8 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trap.cli.database import database_url
-from trap.cli.files import reported
-from trap.cli.program import command, program
 from trap.cli.progress import progress_bar
+from trap.cli.terminal import command, program, reported_errors
 from trap.config import PipelineConfig, load_config
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
@@ -147,6 +146,6 @@ def start_logs(config: PipelineConfig, arguments: Namespace) -> None:
         Parsed arguments; ``log_dir``, ``verbose`` and ``json_logs`` are used.
     """
     if arguments.log_dir is not None:
-        with reported(arguments.log_dir):
+        with reported_errors(arguments.log_dir):
             dump_configs_to_logdir(arguments.log_dir, config)
     setup_logging(arguments.log_dir, debug=arguments.verbose, json_lines=arguments.json_logs)

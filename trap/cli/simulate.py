@@ -5,8 +5,7 @@ from __future__ import annotations
 import glob
 from typing import TYPE_CHECKING, Any
 
-from trap.cli.files import reported
-from trap.cli.program import command
+from trap.cli.terminal import command, reported_errors
 from trap.report.text import count
 from trap.simulation.survey import SurveyConfig, simulate_survey
 
@@ -55,7 +54,7 @@ def simulate(arguments: Namespace) -> int:
         If the value of a setting is invalid, or the directory cannot be written.
     """
     config = survey_config(arguments)
-    with reported(arguments.directory):
+    with reported_errors(arguments.directory):
         survey = simulate_survey(arguments.directory, config)
     kinds = list(survey.truth.sources["kind"])
     sources = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("steady", "variable", "transient"))

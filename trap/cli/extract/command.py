@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from trap.cli.extract.request import Request, make_request
-from trap.cli.files import reported
+from trap.cli.terminal import reported_errors
 from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError
 from trap.finder.finder import (
@@ -55,7 +55,7 @@ def extract(arguments: Namespace) -> int:
     paths = expand_patterns(arguments.images)
     if products:
         _check_stems(paths)
-        with reported(arguments.output_dir):
+        with reported_errors(arguments.output_dir):
             arguments.output_dir.mkdir(parents=True, exist_ok=True)
     described = []
     for i, path in enumerate(paths):
@@ -64,7 +64,7 @@ def extract(arguments: Namespace) -> int:
         if isinstance(result, Extracted):
             for product in products:
                 file = product_path(product, result.image, arguments.output_dir)
-                with reported(file):
+                with reported_errors(file):
                     product.write(file, result)
             described.append(result.description)
             text = result.text

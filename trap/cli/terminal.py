@@ -1,6 +1,7 @@
-"""The command line that calls this program again, for printed hints that can be pasted into a shell.
+"""Tools of all commands: command lines to paste into a shell, and errors of files that are written.
 
-The bare name would not work: ``trap`` is a builtin of the shell, which takes precedence over programs.
+Printed hints name the program by its path, since ``trap`` alone is a builtin of the shell, which takes precedence over
+programs.
 """
 
 from __future__ import annotations
@@ -8,9 +9,16 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["command", "program"]
+from trap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["command", "program", "reported_errors"]
 
 _NAME = "trap"
 
@@ -32,3 +40,19 @@ def program() -> str:
 def command(*words: object) -> str:
     """Return a command line of this program, quoted for a shell."""
     return shlex.join((program(), *map(str, words)))
+
+
+@contextmanager
+def reported_errors(path: Path) -> Iterator[None]:
+    """Convert an error of the operating system into a ConfigError that names the file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be written: the folder is missing, permission is denied, or the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror or error}"
+        raise ConfigError(msg) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trap.cli.program import command, program
+from trap.cli.terminal import command, program
 
 BESIDE_PYTHON = Path(sys.executable).with_name("trap")
 
