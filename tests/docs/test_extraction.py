@@ -1,4 +1,4 @@
-"""What docs/extraction.md says, as far as code can tell."""
+"""The claims of docs/extraction.md that code can check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def script(monkeypatch):
     return make_extraction
 
 
-def test_flags_are_those_of_the_code(script):
+def test_flags_agree_with_the_code(script):
     assert script.flags_table() in PAGE, "run: .venv/bin/python docs/make_extraction.py"
 
 
@@ -46,7 +46,7 @@ def test_figure_can_be_drawn(script, monkeypatch, tmp_path):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_noise_is_estimated_as_well_as_the_page_says(script):
+def test_noise_is_estimated_as_well_as_the_page_claims(script):
     data, true_rms = script.simulated_sky()
     ratio = script.estimated_noise(data).rms_map() / true_rms
     y, x = np.mgrid[0 : script.SIZE, 0 : script.SIZE]

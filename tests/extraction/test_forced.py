@@ -66,7 +66,7 @@ def test_empty_positions_read_zero_with_honest_errors(sky, field, fit, config):
 
 
 @pytest.mark.parametrize("n_beams", [0.8, 1.0, 1.5, 2.5])
-def test_empty_position_beside_a_bright_source_reads_zero(sky, field, stamped, fit, config, n_beams):
+def test_empty_position_next_to_a_bright_source_reads_zero(sky, field, stamped, fit, config, n_beams):
     image = sky.image(stamped(*field, 1000 * sky.rms) + sky.noise(32))
     extraction = extract_sources(image, config)
     angle = np.random.default_rng(32).uniform(0, 2 * np.pi, field[0].size)
@@ -77,7 +77,7 @@ def test_empty_position_beside_a_bright_source_reads_zero(sky, field, stamped, f
     assert 0.75 < pull.std() < 1.2
 
 
-def test_errors_are_those_of_the_noise_that_is_measured_not_of_the_beam(sky, field, fit, config):
+def test_errors_follow_from_the_measured_noise_and_not_from_the_beam(sky, field, fit, config):
     # Noise smoothed with twice the beam of the header: neighbouring pixels are more correlated.
     wide = replace(sky, bmaj=2 * sky.bmaj, bmin=2 * sky.bmin).noise(41)
     image = sky.image(wide)
@@ -88,7 +88,7 @@ def test_errors_are_those_of_the_noise_that_is_measured_not_of_the_beam(sky, fie
     assert (by_the_beam.f_int / by_the_beam.f_int_err).std() != pytest.approx(1, abs=0.15)
 
 
-def test_position_on_a_found_source_measures_that_source(sky, fit, config):
+def test_position_on_a_detected_source_measures_that_source(sky, fit, config):
     image = sky.image(sky.noise(33) + sky.sources([100, 110], [80, 80], [0.5, 0.3]))
     extraction = extract_sources(image, config)
     fitted = fit(image, [100, 100.5, 110], [80, 80, 80], extraction.measurements, extraction.background)
@@ -128,7 +128,7 @@ def test_extended_neighbour_is_modelled_with_its_own_shape(sky, fit, config):
 @pytest.mark.parametrize(
     ("ra", "dec"), [(330.0, 30.0), (150.0, -25.0), (250.0, -20.0), (np.nan, -30.0), (150.0, np.nan), (150.0, 90.0)]
 )
-def test_position_off_the_image_has_no_flux_and_says_so(sky, config, flat_background, ra, dec):
+def test_position_off_the_image_has_no_flux_and_is_flagged(sky, config, flat_background, ra, dec):
     fitted = fit_positions(
         sky.image(sky.noise(36)),
         [ra, 150.0],
@@ -220,7 +220,7 @@ def test_beam_is_round_in_its_plane():
     assert np.hypot(*plane.T) == pytest.approx(np.sqrt(2 * np.log(2)))
 
 
-def test_what_is_nan_is_near_nothing():
+def test_nan_is_near_no_point():
     points = np.array([[0.0, 0.0], [np.nan, 0.0], [9.0, 9.0]])
     assert is_within(points, np.array([[0.1, 0.0], [np.nan, np.nan]]), 1.0).tolist() == [True, False, False]
     assert not is_within(points, NO_SOURCES, 1.0).any()
@@ -239,14 +239,14 @@ def test_of_coinciding_positions_the_earlier_leads():
     assert roles.shared.tolist() == [[1, 0], [1, 2]]
 
 
-def test_position_on_a_found_source_follows_it():
+def test_position_on_a_detected_source_follows_it():
     roles = assign_roles(places(0, 9), places(0.5))
     assert roles.is_leader.tolist() == [False, True]
     # Sources are numbered with the found ones first.
     assert roles.shared.tolist() == [[0, 0]]
 
 
-def test_found_sources_near_a_leader_are_measured_anew():
+def test_detected_sources_near_a_leader_are_fitted_again():
     roles = assign_roles(places(0, 50), places(3, 5, 50.1, 53))
     assert roles.is_leader.tolist() == [True, False]
     assert roles.is_free.tolist() == [True, False, False, False]

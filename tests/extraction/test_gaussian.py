@@ -27,7 +27,7 @@ def island_of(truth, keep=slice(None)):
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6, 1e4])
-def test_free_fit_finds_what_was_put_in_whatever_the_unit(scale):
+def test_free_fit_recovers_the_source_in_any_unit(scale):
     truth = TRUTH[0] * [scale, 1, 1, 1, 1, 1]
     start = gaussians(truth * [0.8, 1, 1, 0.7, 0.0, 1.4] + [0, 0.7, -0.6, 0, 0, 0])
     fitted = fit_islands(island_of(truth), np.array([1]), start, Shape.FREE)

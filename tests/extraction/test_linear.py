@@ -49,7 +49,7 @@ def solved(pixels, value, sources, *, core=WIDE, spring=0.0):
     )
 
 
-def test_sources_are_taken_from_the_pixels_there_are():
+def test_sources_are_subtracted_from_incomplete_lists_of_pixels():
     pixels = pixels_of(keep=slice(None, None, 3))
     sources = sources_at([20.3, -1.0, 59.5, 500.0], [25.6, 10.0, 49.9, -500.0], peak=2.0)
     left = subtract_sources(pixels, np.ones(pixels.flat.size), sources)
@@ -77,7 +77,7 @@ def test_variances_are_those_of_the_sandwich():
     assert np.isfinite(solved(pixels, pixels.value, sources_at([2.0, 30.0, 30.0], [2.0, 2.0, 26.0]))[1]).all()
 
 
-def test_isolated_peak_has_twice_the_variance_of_a_pixel_if_all_of_it_is_looked_at():
+def test_isolated_peak_has_twice_the_variance_of_a_pixel_if_all_its_pixels_are_fitted():
     _, variance = solved(pixels_of(), np.zeros(3000), sources_at([30], [25]))
     assert variance[0] == pytest.approx(2, rel=0.02)
 
@@ -104,7 +104,7 @@ def test_no_sources_have_no_peaks():
     assert all(found.size == 0 for found in solved(pixels_of(), np.ones(3000), sources_at([], [])))
 
 
-def test_each_is_solved_with_its_own_share_put_back():
+def test_each_source_is_solved_with_its_own_neighbours_added_back():
     pixels, found = pixels_of(), sources_at([20.0, 40.0], [20.0, 30.0], peak=3.0)
     targets = sources_at([20.0, 40.0, 20.0], [20.0, 30.0, 20.0])
     shared = (np.array([0, 1, 2]), found.take(np.array([0, 1, 0])))

@@ -83,7 +83,7 @@ EPOCHS = {
 
 @pytest.mark.parametrize("epoch", EPOCHS)
 @pytest.mark.parametrize("force_beam", [True, False])
-def test_simulated_askap_field_comes_out_as_injected(epoch, force_beam):
+def test_simulated_askap_field_is_measured_as_injected(epoch, force_beam):
     # In epoch 2 two of the sources are 12″ apart, 1.2 beam widths.
     _, extraction = extract(f"vast_simulated/epoch0{epoch}.fits", detection_threshold=5, force_beam=force_beam)
     assert len(extraction.measurements) == len(EPOCHS[epoch])

@@ -46,7 +46,7 @@ def test_errors_of_moments_at_the_threshold_are_finite():
     assert np.isfinite([errors.peak, errors.integrated, errors.major, errors.minor]).all()
 
 
-def test_errors_of_a_fit_of_the_beams_shape_are_those_of_its_peak():
+def test_errors_of_a_beam_shaped_fit_equal_the_errors_of_its_peak():
     errors = gaussian_fit_errors(PEAK, PEAK, rms=RMS, axes=BEAM_AXES, beam_axes=BEAM_AXES, is_beam_shaped=True)
     # Condon (1997) with source and beam alike: the noise of a pixel.
     assert (errors.peak[0], errors.integrated[0]) == pytest.approx((1, 1))
@@ -59,7 +59,7 @@ def test_position_errors_are_turned_to_x_and_y():
     assert turned.position[0] == pytest.approx([errors.minor[0] ** 2, 0, errors.major[0] ** 2], abs=1e-12)
 
 
-def test_flux_error_from_a_covariance_is_that_of_the_flux_itself():
+def test_flux_error_from_a_covariance_equals_the_scatter_of_the_flux():
     form = np.array([[0.3, 0.1, 0.4]])
     sources = Gaussians(x=np.zeros(1), y=np.zeros(1), peak=np.array([7.0]), form=form)
     root = np.random.default_rng(1).normal(0, 0.01, (6, 6))
@@ -73,7 +73,7 @@ def test_flux_error_from_a_covariance_is_that_of_the_flux_itself():
     assert errors.position[0] == pytest.approx(np.cov(drawn[:, 1:3].T)[[0, 0, 1], [0, 1, 1]], rel=0.1, abs=1e-9)
 
 
-def test_forced_fit_of_nothing_has_the_position_error_of_one_sigma():
+def test_forced_fit_without_a_source_has_the_position_error_of_one_sigma():
     errors = forced_fit_errors(np.array([0.0, -0.5, 10.0]), rms=RMS, variance=np.full(3, 2.0), beam_axes=BEAM_AXES)
     limit = np.array(BEAM_AXES) / np.sqrt(np.log(2))
     assert errors.peak == pytest.approx(np.sqrt(2))

@@ -78,7 +78,7 @@ def test_deconvolution_undoes_convolution(source, beam):
     assert matrix(major, minor, back) == pytest.approx(matrix(*source), abs=1e-8 * max(source[0], beam[0]) ** 2)
 
 
-def test_errors_of_a_resolved_source_are_those_of_the_derivative():
+def test_errors_of_a_resolved_source_follow_from_the_derivative():
     # major² = F² - 1, so σ(major) = F σ_F / major; likewise for the minor axis. The angle's error is the fit's.
     fitted, beam, errors = ellipse(2.7, 1.7, 10), ellipse(1, 1, 0), ellipse(1e-3, 2e-3, 0.5)
     result = deconvolution_errors(fitted, errors, beam)
@@ -98,7 +98,7 @@ def test_errors_match_the_scatter_of_fits():
         assert np.std(getattr(scattered, name)) == pytest.approx(getattr(predicted, name)[0], rel=0.06)
 
 
-def test_error_of_an_unresolved_axis_says_how_large_it_may_be():
+def test_error_of_an_unresolved_axis_limits_its_size():
     # 1σ up: √(4.2² - 4²) = 1.28, 1σ down: 0; the root of the mean square.
     result = deconvolution_errors(ellipse(4.0, 3.0, 0), ellipse(0.2, 1e-9, 0), ellipse(4.0, 3.5, 0))
     assert result.major[0] == pytest.approx(np.sqrt((4.2**2 - 4**2) / 2))

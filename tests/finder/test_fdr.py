@@ -28,7 +28,7 @@ def test_pixels_without_a_value_do_not_count():
     assert fdr_threshold(padded, alpha=0.04, beam_area=1) == fdr_threshold(pixels, alpha=0.04, beam_area=1)
 
 
-def test_nothing_to_find_is_an_infinite_threshold():
+def test_threshold_without_sources_is_infinite():
     assert fdr_threshold(np.zeros(10), alpha=0.01, beam_area=1) == np.inf
     assert fdr_threshold(np.full(10, np.nan), alpha=0.01, beam_area=1) == np.inf
 
@@ -47,7 +47,7 @@ def test_brightest_pixels_do_not_underflow():
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, np.nan])
-def test_impossible_alpha_is_refused(alpha):
+def test_impossible_alpha_is_rejected(alpha):
     with pytest.raises(ValueError, match="alpha must lie between 0 and 1"):
         fdr_threshold(np.zeros(3), alpha=alpha, beam_area=1)
 
@@ -60,7 +60,7 @@ def test_correlated_noise_gives_no_detection(sky):
     assert np.isinf(thresholds).sum() >= 19
 
 
-def test_share_of_noise_among_what_is_found_stays_below_alpha(sky):
+def test_share_of_noise_among_detected_pixels_stays_below_alpha(sky):
     sky.nx = sky.ny = 256
     rng, grid = np.random.default_rng(4), np.arange(16, 250, 16.0)
     x, y = (a.ravel() for a in np.meshgrid(grid, grid))

@@ -25,7 +25,7 @@ def test_noise_maps_give_no_detection_by_fdr(sky, free):
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.01])
-def test_share_of_noise_found_by_fdr_stays_below_alpha(field, sky, stamped, free, alpha):
+def test_share_of_noise_detected_by_fdr_stays_below_alpha(field, sky, stamped, free, alpha):
     """Of pixels, as the FDR counts them; of sources it is some two to three times as high, a false one being small."""
     x, y = field
     truth, pixels, false_pixels, sources, false_sources = stamped(x, y, np.geomspace(3e-3, 5e-2, x.size)), 0, 0, 0, 0
@@ -42,7 +42,7 @@ def test_share_of_noise_found_by_fdr_stays_below_alpha(field, sky, stamped, free
     assert false_sources / sources < 4 * alpha
 
 
-def test_fdr_reaches_deeper_where_there_is_more_to_find(field, sky, stamped, free):
+def test_fdr_reaches_deeper_with_more_sources(field, sky, stamped, free):
     x, y = field
     thresholds = [
         find_by_fdr(sky.image(stamped(x[:n], y[:n], 0.05) + sky.noise(1)), free, alpha=0.01).detection_threshold
@@ -57,7 +57,7 @@ def test_fdr_without_detection_has_an_infinite_threshold_and_a_background(sky, f
     assert np.median(found.background.mesh_rms) == pytest.approx(sky.rms, rel=0.1)
 
 
-def test_image_without_a_beam_is_refused(sky, free):
+def test_image_without_a_beam_is_rejected(sky, free):
     header = sky.header()
     del header["BMAJ"]
     image = type(sky.image(sky.noise(1))).from_array(sky.noise(1), header)
@@ -90,7 +90,7 @@ def test_wing_of_a_source_beyond_the_searched_area_is_not_measured_elsewhere(sky
     assert len(measure_detected_in(detection, sky.image(sky.noise(2)), narrow).measurements) == 1
 
 
-def test_positions_are_measured_beside_what_is_found(sky, free):
+def test_positions_are_measured_next_to_detected_sources(sky, free):
     # The second position, 1.5 beams from a source of S/N 500, is empty.
     image = sky.image(sky.sources([128], [128], [0.5]) + sky.noise(1))
     ra, dec = image.wcs.all_pix2world([128, 135.0], [128, 128.0], 0)
@@ -100,7 +100,7 @@ def test_positions_are_measured_beside_what_is_found(sky, free):
 
 
 @needs_real_images
-def test_what_was_there_in_another_epoch_is_measured_as_gone(free):
+def test_source_of_another_epoch_is_measured_as_absent(free):
     epoch_1, epoch_2 = (Image(DATA / f"vast_simulated/epoch{number}.fits") for number in ("01", "02"))
     fits = measure_detected_in(epoch_2, epoch_1, free).measurements
     # Jy in epoch 01, from the truth that comes with the images; the fourth is 12″ from the fifth.

@@ -15,7 +15,7 @@ def image(sky):
     return sky.image(sky.sources([30.2, 70.7], [40.4, 99.9], [0.1, 0.05]) + sky.noise(1))
 
 
-def test_model_is_what_was_drawn(sky, image, config):
+def test_model_equals_the_drawn_sources(sky, image, config):
     sky.rotation = 25.0
     drawn = sky.sources([30.2, 70.7], [40.4, 99.9], [0.1, 0.05])
     exact = sky.image(drawn + 1e-6 * sky.noise(1) / sky.rms)
@@ -55,7 +55,7 @@ def test_residual_keeps_noise_and_missing_values(sky, config):
     assert np.nanstd(residual) == pytest.approx(sky.rms, rel=0.05)
 
 
-def test_significance_has_no_value_where_nothing_is_searched(image, config):
+def test_significance_has_no_value_outside_the_searched_area(image, config):
     narrow = config.model_copy(update={"margin": 10})
     significance = significance_map(image, extract_sources(image, narrow).background, narrow)
     assert np.isnan(significance[:10]).all()

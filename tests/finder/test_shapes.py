@@ -36,7 +36,7 @@ def test_round_source_has_no_direction():
 
 
 @pytest.mark.parametrize("rotation", [0.0, 70.0])
-def test_drawn_size_is_recovered_whatever_the_rotation_of_the_image(sky, config, rotation):
+def test_drawn_size_is_recovered_at_any_rotation_of_the_image(sky, config, rotation):
     sky.nx = sky.ny = 128
     sky.rotation = rotation
     # Both along 30°: the squares of the widths subtract, 6² and 3² pixels of 2″ are left.
@@ -51,7 +51,7 @@ def test_drawn_size_is_recovered_whatever_the_rotation_of_the_image(sky, config,
     assert shapes.n_unresolved[0] == 0
 
 
-def test_shape_that_was_given_is_no_measurement(sky, config):
+def test_fixed_shape_is_not_a_measurement(sky, config):
     sky.nx = sky.ny = 128
     image = sky.image(sky.sources([40, 90], [40, 90], [0.1, 0.02]) + sky.noise(2))
     shapes = measure_shapes(extract_sources(image, config).measurements, image, config)
@@ -67,7 +67,7 @@ def test_no_sources_have_no_shapes(sky, config):
     assert len(SourceShapes.empty()) == 0
 
 
-def test_image_without_a_beam_is_refused(sky, config):
+def test_image_without_a_beam_is_rejected(sky, config):
     image = sky.image(sky.noise(3))
     measurements = extract_sources(image, config).measurements
     header = sky.header()
@@ -77,7 +77,7 @@ def test_image_without_a_beam_is_refused(sky, config):
 
 
 @pytest.mark.parametrize("signal_to_noise", [30, 100])
-def test_deconvolved_sizes_scatter_as_much_as_their_errors_say(sky, config, signal_to_noise):
+def test_deconvolved_sizes_scatter_by_their_errors(sky, config, signal_to_noise):
     sky.nx = sky.ny = 512
     rng, grid, x_steps = np.random.default_rng(5), np.arange(30, 490, 40.0), np.arange(-20, 21)
     x, y = (a.ravel() + rng.uniform(-0.5, 0.5, a.size) for a in np.meshgrid(grid, grid))

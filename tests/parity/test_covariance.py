@@ -52,7 +52,7 @@ def test_covariances_are_those_of_dense_matrices(parameters, n_free):
         [[9.0, 25.0, 40.0, 0.01, 0.0, 0.008], [7.0, 55.0, 35.0, 0.012, 0.0, 0.01]],
     ],
 )
-def test_sample_of_the_pixels_of_a_large_island_tells_the_same(wide):
+def test_sample_of_the_pixels_of_a_large_island_gives_the_same(wide):
     wide = np.array(wide)
     y, x = (a.ravel() for a in np.mgrid[10:66, 10:66])
     assert x.size > 2 * covariance.MAX_PIXELS
@@ -62,7 +62,7 @@ def test_sample_of_the_pixels_of_a_large_island_tells_the_same(wide):
         assert block.diagonal() == pytest.approx(expected.diagonal(), rel=0.1)
 
 
-def test_what_was_not_fitted_has_no_covariance():
+def test_failed_fit_has_no_covariance():
     parameters = np.concatenate([np.full((1, 6), np.nan), ONE])
     y, x = (np.tile(a.ravel(), 2) for a in np.mgrid[0:15, 0:15])
     found = fit_covariances(np.array([0, 225, 450]), (x, y), np.array([0, 1, 2]), parameters, 3, CORRELATION)

@@ -58,7 +58,7 @@ def compared(entries, candidates):
     )
 
 
-def test_all_is_well_where_everything_is_found():
+def test_comparison_without_problems():
     comparison = compared(entries(S1=1.0, V1=50.0, T1=100.0), candidates(T1=1))
     first, second = comparison.transients
     assert (first.first_timestep, first.found_timestep, first.peak_snr, first.significance) == (1, 1, 30.0, 25.0)

@@ -6,7 +6,7 @@ from trap.errors import ConfigError
 from trap.simulation.config import SurveyConfig
 
 
-def test_beam_has_the_mean_width_and_ratio_asked_for():
+def test_beam_has_the_mean_width_and_ratio_of_the_settings():
     config = SurveyConfig(beam_fwhm_pix=5, pixel_scale_arcsec=3.6, beam_axis_ratio=1.44, beam_pa=20)
     assert config.beam.bmaj == pytest.approx(0.006)
     assert config.beam.bmin == pytest.approx(0.005 / 1.2)
@@ -18,7 +18,7 @@ def test_bands_are_evenly_spaced():
     assert config.frequencies_hz == pytest.approx((1e9, 1.2e9, 1.4e9))
 
 
-def test_area_is_that_of_all_pixels():
+def test_area_covers_all_pixels():
     assert SurveyConfig(size=720, pixel_scale_arcsec=5).area_sr == pytest.approx(math.radians(1) ** 2)
 
 
@@ -35,6 +35,6 @@ def test_area_is_that_of_all_pixels():
         ({"beam_axis_ratio": 0.5}, "beam_axis_ratio .* got 0.5"),
     ],
 )
-def test_impossible_survey_is_refused_with_the_value(options, message):
+def test_impossible_survey_is_rejected_with_the_value(options, message):
     with pytest.raises(ConfigError, match=message):
         SurveyConfig(**options)

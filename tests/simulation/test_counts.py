@@ -13,7 +13,7 @@ SQUARE_DEGREE = math.radians(1) ** 2
 @pytest.mark.parametrize(
     ("counts", "expected"), [(MANDAL_2021, (45.2, 93.2, 700, 3286)), (HOPKINS_2003, (7.23, 41.9, 231, 459))]
 )
-def test_euclidean_counts_are_those_published(counts, expected):
+def test_euclidean_counts_equal_the_published_ones(counts, expected):
     assert counts.euclidean([1e-3, 1e-2, 0.1, 1.0]) == pytest.approx(expected, rel=0.01)
 
 
@@ -21,7 +21,7 @@ def test_euclidean_counts_are_those_published(counts, expected):
     ("counts", "expected"),
     [(MANDAL_2021, (336, 68.7, 42.0, 14.1, 8.30)), (HOPKINS_2003, (88.5, 27.7, 16.6, 4.07, 1.95))],
 )
-def test_numbers_per_square_degree_are_those_published(counts, expected):
+def test_numbers_per_square_degree_equal_the_published_ones(counts, expected):
     numbers = [counts.number(flux) * SQUARE_DEGREE for flux in (1e-3, 5e-3, 1e-2, 0.05, 0.1)]
     assert numbers == pytest.approx(expected, rel=0.005)
 
@@ -36,7 +36,7 @@ def test_drawn_fluxes_follow_the_counts():
     assert np.all(np.abs(found - expected) < 4 * np.sqrt(expected))
 
 
-def test_counts_are_not_used_where_they_are_not_valid():
+def test_counts_are_not_used_outside_their_range():
     assert HOPKINS_2003.number(1e-9) == HOPKINS_2003.number(0.05e-3)
     with pytest.raises(ConfigError, match=r"no counts between 2\.0 and inf Jy"):
         HOPKINS_2003.number(2.0)

@@ -19,7 +19,7 @@ def modulation(curve):
     return curve.std(ddof=1) / curve.mean()
 
 
-def test_number_of_steady_sources_is_that_of_the_counts(sky):
+def test_number_of_steady_sources_follows_the_counts(sky):
     # 0.506 deg² with some 290 sources per deg² above 0.28 mJy at 1.4 GHz: 147 ± 12.
     assert 100 < np.count_nonzero(sky.kind == "steady") < 200
 
@@ -42,7 +42,7 @@ def test_steady_sources_are_steady(sky):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_variables_vary_as_asked_and_are_never_negative(seed):
+def test_variables_have_the_modulation_of_the_settings_and_are_never_negative(seed):
     options = {"modulation": (0.3, 0.5), "variable_sigma": (20.0, 50.0), "n_variables": 8, "rms": 2e-4}
     drawn = draw(seed, **options)
     flux = drawn.flux[drawn.kind == "variable"]
@@ -55,7 +55,7 @@ def test_variables_vary_as_asked_and_are_never_negative(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_transients_peak_as_asked_and_are_off_at_first(seed):
+def test_transients_have_the_peaks_of_the_settings_and_are_off_at_first(seed):
     drawn = draw(seed, n_transients=9)
     flux = drawn.flux[drawn.kind == "transient"]
     assert not flux[:, 0].any()
@@ -90,7 +90,7 @@ def test_variables_and_transients_stay_clear_of_the_corners(sky):
     assert np.hypot(sky.x - 255.5, sky.y - 255.5)[special].max() < 0.42 * 512
 
 
-def test_close_pairs_are_as_close_as_asked():
+def test_close_pairs_have_the_separation_of_the_settings():
     drawn = draw(n_close_pairs=3, close_pair_beams=1.5, n_steady=10, n_variables=0, n_transients=0)
     assert len(drawn.x) == 13
     assert np.hypot(drawn.x[10:] - drawn.x[:3], drawn.y[10:] - drawn.y[:3]) == pytest.approx(7.5)
@@ -121,11 +121,11 @@ def test_sky_may_be_empty():
     assert draw(n_steady=0, n_variables=0, n_transients=0).flux.shape == (0, 24, 2)
 
 
-def test_too_many_sources_are_refused():
+def test_too_many_sources_are_rejected():
     with pytest.raises(ConfigError, match="no room for 100 sources"):
         draw(size=64, n_steady=100, n_variables=0, n_transients=0)
 
 
-def test_more_pairs_than_sources_are_refused():
+def test_more_pairs_than_sources_are_rejected():
     with pytest.raises(ConfigError, match="n_close_pairs 3 is more than the number of steady sources: 2"):
         draw(n_steady=2, n_close_pairs=3)

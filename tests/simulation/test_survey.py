@@ -34,7 +34,7 @@ def test_images_are_in_order_of_time_and_frequency(survey):
     assert len(set(keys)) == 8
 
 
-def test_headers_say_what_was_asked_for(survey):
+def test_headers_agree_with_the_settings(survey):
     metadata = Image(survey.images[3]).metadata
     assert metadata.taustart_ts == datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=60)
     assert (metadata.tau_time, metadata.freq_eff, metadata.freq_bw) == (600.0, 1.48e9, 0.1e9)
@@ -57,14 +57,14 @@ def test_other_seed_makes_another_survey(survey, tmp_path):
     assert other.images[0].read_bytes() != survey.images[0].read_bytes()
 
 
-def test_noise_is_as_strong_as_asked(tmp_path):
+def test_noise_has_the_rms_of_the_settings(tmp_path):
     config = SurveyConfig(n_timesteps=1, n_bands=1, size=256, n_steady=0, n_variables=0, n_transients=0, rms=2e-3)
     (path,) = simulate_survey(tmp_path, config).images
     # Some 256² / 57 independent patches: ± 2 %.
     assert Image(path).data.std() == pytest.approx(2e-3, rel=0.08)
 
 
-def test_pixels_hold_what_the_truth_says(quiet):
+def test_pixels_agree_with_the_truth(quiet):
     truth = quiet.truth
     for index, path in enumerate(quiet.images):
         timestep, band = divmod(index, 2)
@@ -80,7 +80,7 @@ def test_pixels_hold_what_the_truth_says(quiet):
         assert found == pytest.approx(np.array(expected), abs=2e-8)
 
 
-def test_truth_is_read_back_as_it_was_made(survey):
+def test_truth_is_read_back_unchanged(survey):
     truth = load_truth(survey.directory)
     for read, made in ((truth.sources, survey.truth.sources), (truth.lightcurves, survey.truth.lightcurves)):
         assert read.colnames == made.colnames
@@ -108,7 +108,7 @@ def test_survey_replaces_an_earlier_one_and_nothing_else(tmp_path):
     assert names == ["mine.fits", "t0000_b00.fits", "t0000_b01.fits", "t0001_b00.fits", "t0001_b01.fits"]
 
 
-def test_folder_that_holds_no_survey_is_left_alone(tmp_path):
+def test_folder_without_a_survey_is_not_touched(tmp_path):
     (tmp_path / "t9999_b00.fits").write_text("somebody's")
     simulate_survey(tmp_path, SurveyConfig(**small(rms=1e-9, n_timesteps=2)))
     assert (tmp_path / "t9999_b00.fits").exists()

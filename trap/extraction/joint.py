@@ -156,11 +156,12 @@ def _is_plausible(fitted: Gaussians, islands: Islands, counts: Indices, beam: Ar
     semimajor, semiminor, _ = ellipse_axes(fitted.form)
     beam_major, beam_minor, _ = ellipse_axes(beam)
     start = islands.offsets[:-1]
-    # Extent of the island, the larger of its two sides, and room of a beam around it.
-    size = np.zeros(len(fitted))
-    inside = np.isfinite(fitted.peak) & (fitted.peak > 0)
+    is_inside = np.isfinite(fitted.peak) & (fitted.peak > 0)
+    # The longer side of the island of each component.
+    side = np.zeros(len(fitted))
     for centre, pixel in ((fitted.x, islands.x), (fitted.y, islands.y)):
-        low, high = np.repeat([np.minimum.reduceat(pixel, start), np.maximum.reduceat(pixel, start)], counts, axis=1)
-        inside &= (centre >= low - 2 * beam_major) & (centre <= high + 2 * beam_major)
-        size = np.maximum(size, high - low)
-    return inside & (semiminor > MIN_AXIS_RATIO * beam_minor) & (semimajor < 2 * (size + beam_major))
+        ends = np.minimum.reduceat(pixel, start), np.maximum.reduceat(pixel, start)
+        low, high = np.repeat(ends, counts, axis=1)
+        is_inside &= (centre >= low - 2 * beam_major) & (centre <= high + 2 * beam_major)
+        side = np.maximum(side, high - low)
+    return is_inside & (semiminor > MIN_AXIS_RATIO * beam_minor) & (semimajor < 2 * (side + beam_major))
