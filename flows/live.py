@@ -1,4 +1,4 @@
-"""The flow of live mode: as long as images come, a subflow for each minute of them, with a task per timestep."""
+"""The flow of live mode: subflows of a minute each, with a task for each timestep."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from prefect import Flow, flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.exceptions import CancelledRun, FailedRun
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
 from prefect.utilities.urls import url_for
 
 from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
+from flows.service.calling import calling_flow, result_or_raise
 from flows.service.identity import dataset_name, flow_run_id, label_process, resumable
-from flows.service.log import events_in_run_log, quiet_console
+from flows.service.log import events_in_run_log
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
-from flows.service.server import ensure_server
 from flows.service.stopping import StopRequests
 from flows.tasks.policies import TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
 from trap.config import LiveConfig, PipelineConfig
 from trap.live.run import LiveTally, open_live
+from trap.pipeline import PRELOAD
 from trap.workers.pools import Workers, open_workers
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ __all__ = ["live_dataset", "run"]
 log = structlog.get_logger(__name__)
 
 GROUP_SECONDS = 60.0
-"""A subflow costs 0.1 s and a table; so many of them a day can still be looked through."""
+"""Duration of a subflow: each costs 0.1 s and a table, and a day of them fits on the page of the run."""
 PAGES_SECONDS = 3600.0
-"""For which there are so many pages of new sources as a run has otherwise."""
+"""Time after which a run may publish as many pages of new sources again as a run with a plan has in all."""
 
 
 @dataclass(slots=True)
 class _Caller:
-    """What a caller in this process gives and gets beside the flow's parameters."""
+    """Input and output of a caller in this process, in addition to the parameters of the flow."""
 
     is_stopped: Callable[[], bool]
     tally: LiveTally | None = None
@@ -65,85 +66,83 @@ _caller: ContextVar[_Caller | None] = ContextVar("live_caller", default=None)
 def live_dataset(
     config: PipelineConfig, live: LiveConfig, monitors: list[MonitoredPosition] | None = None
 ) -> State[Any]:
-    """Process images as they come, until the run is cancelled or nothing comes any more.
+    """Process images as they arrive, until the run is cancelled or no image has arrived for the idle time.
 
     Parameters
     ----------
     config
-        All settings; ``persistence.dataset_id`` names a dataset to extend, ``execution.images`` is not
-        looked at.
+        All settings; ``persistence.dataset_id`` names a dataset to be extended, ``execution.images`` is ignored.
     live
-        Where images come from, and for whom one waits.
+        Source of the images, and time limits.
     monitors
-        Positions to measure in every image; an old dataset keeps its own.
+        Positions to be measured in every image; an existing dataset keeps its own.
 
     Returns
     -------
-    Completed, also named Partial where images were left out; Failed where timesteps failed.
+    Completed, with the name Partial if images were left out; Failed if timesteps failed.
 
     Raises
     ------
     ConfigError
-        If the source cannot be opened, or the settings differ from those of the dataset.
+        If the source cannot be opened, or the settings differ from the settings of the dataset.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
     caller = _caller.get() or _Caller(lambda: False)
     config = resumable(config)
-    settings = config.execution
     label_process()
-    stops = StopRequests(flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
+    stops = StopRequests(flow_run_id(), run_timeout_seconds=config.execution.run_timeout_seconds)
     with (
         events_in_run_log(),
         stops.finishing_timestep(),
-        open_workers(settings) as workers,
+        open_workers(config.execution, preload=PRELOAD) as workers,
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         open_live(
             config, live, workers, monitors=as_table(monitors),
             is_stopped=lambda: caller.is_stopped() or stops.is_stopped(),
-        ) as run_,
+        ) as live_run,
     ):  # fmt: skip
-        log.info("flow_run_started", run=dataset_name(config, run_.tally.dataset_id), ui=_page())
-        pages = publish_timesteps(run_.dataset, workers)
-        subflow = _group_flow(run_, workers, pages)
-        for first in run_.timesteps():
+        log.info("flow_run_started", run=dataset_name(config, live_run.tally.dataset_id), ui=_page())
+        pages = publish_timesteps(live_run.dataset, workers)
+        subflow = _group_flow(live_run, workers, pages)
+        for first in live_run.timesteps():
             with suppress(FailedRun, CancelledRun), stops.around_subflow():
-                subflow(_Held(first), time_label(first.timestep.taustart_ts))
+                subflow(_Opaque(first), time_label(first.timestep.taustart_ts))
         pages.store_again()
-    caller.tally = run_.tally
-    return stops.final_state(f"after {run_.tally.stored} timesteps") or _final_state(run_.tally)
+    caller.tally = live_run.tally
+    return stops.final_state(f"after {live_run.tally.stored} timesteps") or _final_state(live_run.tally)
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """A timestep as a parameter, of which Prefect is to see nothing."""
+class _Opaque:
+    """A timestep as a parameter, wrapped so that Prefect does not traverse it."""
 
     closed: ClosedTimestep
 
 
-def _group_flow(run_: LiveRun, workers: Workers, pages: CandidatePages) -> Flow[[_Held, str], State[Any]]:
-    """Make the subflow of a run: it takes the timesteps that are closed within a minute."""
+def _group_flow(live_run: LiveRun, workers: Workers, pages: CandidatePages) -> Flow[[_Opaque, str], State[Any]]:
+    """Make the subflow of a run, which processes the timesteps that are closed within a minute."""
     task = make_task("process_timestep", TIMESTEP)
-    renewed = time.monotonic()
+    last_reset = time.monotonic()
 
-    def process(closed: ClosedTimestep) -> Any:  # noqa: ANN401 (an outcome, which passes through Prefect)
+    def process(closed: ClosedTimestep) -> Any:  # noqa: ANN401 (an outcome, whose type Prefect loses)
         timestep = closed.timestep
         in_task = partial(call_task, task, timestep_label(timestep))
-        outcome = run_.dataset.attempt(timestep, run_.ahead, workers, wrap=in_task)
-        run_.finish(closed, outcome)
+        outcome = live_run.dataset.attempt(timestep, live_run.ahead, workers, wrap=in_task)
+        live_run.finish(closed, outcome)
         return outcome
 
-    def live_group(first: _Held, since: str) -> State[Any]:  # noqa: ARG001 (for Prefect)
+    def live_group(first: _Opaque, since: str) -> State[Any]:  # noqa: ARG001 (for Prefect)
         """Process the timesteps of a minute."""
-        nonlocal renewed
+        nonlocal last_reset
         outcomes = [process(first.closed)]
-        outcomes += [process(closed) for closed in run_.timesteps(for_seconds=GROUP_SECONDS)]
-        store_group_table(run_.tally.dataset_id, outcomes)
+        outcomes += [process(closed) for closed in live_run.timesteps(for_seconds=GROUP_SECONDS)]
+        store_group_table(live_run.tally.dataset_id, outcomes)
         pages.store_new()
-        if time.monotonic() - renewed > PAGES_SECONDS:
-            renewed = time.monotonic()
+        if time.monotonic() - last_reset > PAGES_SECONDS:
+            last_reset = time.monotonic()
             pages.reset()
-        _store_lag(run_)
+        _store_lag(live_run)
         return group_state(outcomes, len(outcomes))
 
     return Flow(
@@ -151,15 +150,15 @@ def _group_flow(run_: LiveRun, workers: Workers, pages: CandidatePages) -> Flow[
     )
 
 
-def _store_lag(run_: LiveRun) -> None:
-    """Show how far behind the run is, and what it left out so far."""
-    tally = run_.tally
+def _store_lag(live_run: LiveRun) -> None:
+    """Publish the lag of the run and its counts so far."""
+    tally = live_run.tally
     create_table_artifact(
         [
             {"of": "lag of the latest timestep [s]", "number": round(tally.lag_seconds, 2)},
             {"of": "mean lag [s]", "number": round(tally.lag_mean, 2)},
             {"of": "largest lag [s]", "number": round(tally.lag_max, 2)},
-            {"of": "timesteps waiting", "number": run_.n_waiting},
+            {"of": "timesteps waiting", "number": live_run.n_waiting},
             {"of": "timesteps stored", "number": tally.stored},
             {"of": "timesteps failed", "number": tally.failed},
             {"of": "timesteps closed by the clock", "number": tally.incomplete},
@@ -170,11 +169,12 @@ def _store_lag(run_: LiveRun) -> None:
             {"of": "new-source candidates", "number": tally.candidates},
         ],
         key=f"dataset-{tally.dataset_id}-live",
-        description=f"Lag {tally.lag_seconds:.1f} s, {run_.n_waiting} timesteps waiting.",
+        description=f"Lag {tally.lag_seconds:.1f} s, {live_run.n_waiting} timesteps waiting.",
     )
 
 
 def _final_state(tally: LiveTally) -> State[Any]:
+    """Return the final state of a run that was not stopped by a request."""
     counts = f"{tally.stored} timesteps, {tally.accepted} images, lag {tally.lag_mean:.1f} s on average"
     if tally.failed:
         return Failed(message=f"{tally.failed} timesteps failed; {counts}")
@@ -184,6 +184,7 @@ def _final_state(tally: LiveTally) -> State[Any]:
 
 
 def _page() -> str | None:
+    """Return the address of the run's page; None outside of a flow run."""
     run_id = flow_run_id()
     return None if run_id is None else url_for("flow-run", obj_id=run_id)
 
@@ -195,31 +196,25 @@ def run(
     monitors: MonitorPositions | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> LiveTally:
-    """Process a stream as a Prefect flow in this process, with the server that there is or a local one.
+    """Process a stream as a Prefect flow in this process, with the configured server or a local one.
 
     Parameters
     ----------
     config, live, monitors, is_stopped
         As for :func:`trap.live.run.open_live`.
 
+    Returns
+    -------
+    The counts of the run.
+
     Raises
     ------
     ServerError
         If there is no Prefect server and none can be started.
     ConfigError, DatabaseError
-        As :func:`trap.live.run.open_live`.
+        As for :func:`trap.live.run.open_live`.
     """
-    server = ensure_server()
-    log.info("prefect_server", ui=server.ui_url)
     caller = _Caller(is_stopped)
-    token = _caller.set(caller)
-    try:
-        with temporary_settings({PREFECT_API_URL: server.api_url}), quiet_console():
-            state = live_dataset(config, live, as_parameter(monitors), return_state=True)
-    finally:
-        _caller.reset(token)
-    if caller.tally is None:
-        state.result()  # raises what ended the flow
-        msg = f"the flow ended without a summary: {state}"
-        raise RuntimeError(msg)
-    return caller.tally
+    with calling_flow(_caller, caller):
+        state = live_dataset(config, live, as_parameter(monitors), return_state=True)
+    return result_or_raise(state, caller.tally)

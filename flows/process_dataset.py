@@ -1,6 +1,6 @@
-"""The flow that processes a dataset: one subflow per group of timesteps, and in them the steps as tasks.
+"""The flow that processes a dataset: a subflow for each group of timesteps, with their steps as tasks.
 
-The order of the stages is not written here: it is :mod:`trap.pipeline`'s, whatever runs the steps.
+The order of the stages is defined in :mod:`trap.pipeline`, for all ways of running.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.utilities.urls import url_for
 
 from flows.pages.artifacts import store_summary
 from flows.pages.states import final_state
 from flows.recovery import recover
+from flows.service.calling import calling_flow, result_or_raise
 from flows.service.identity import dataset_name, dataset_tags, flow_run_id, label_process, resumable
-from flows.service.log import events_in_run_log, quiet_console
+from flows.service.log import events_in_run_log
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
-from flows.service.server import Server, ensure_server, stop_command
+from flows.service.server import Server, stop_command
 from flows.service.stopping import StopRequests
 from flows.tasks.groups import process_groups
 from flows.tasks.policies import FLOW
@@ -35,7 +36,7 @@ from trap.db.arrivals import open_ledger
 from trap.db.engine import is_transient
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError
 from trap.images.patterns import expand_patterns
-from trap.pipeline import DatasetRun, open_run
+from trap.pipeline import PRELOAD, DatasetRun, open_run
 from trap.retry import OPENING_DELAYS, call_with_retries, is_retryable
 from trap.workers.pools import open_workers
 
@@ -49,12 +50,12 @@ __all__ = ["MonitoredPosition", "process_dataset", "run"]
 log = structlog.get_logger(__name__)
 
 MAX_SHOWN_IMAGES = 1000
-"""Prefect refuses parameters of more than half a megabyte."""
+"""Maximum number of images in the parameters of a run: Prefect refuses parameters of more than half a megabyte."""
 
 
 @dataclass(slots=True)
 class _Caller:
-    """What a caller in this process gives and gets beside the flow's parameters, which must be JSON."""
+    """Input and output of a caller in this process, in addition to the parameters of the flow, which must be JSON."""
 
     config: PipelineConfig
     progress: Progress | None = None
@@ -66,6 +67,7 @@ _caller: ContextVar[_Caller | None] = ContextVar("caller", default=None)
 
 
 def _run_name() -> str:
+    """Return the name of a flow run that is about to begin; its dataset may not exist yet."""
     context = FlowRunContext.get()
     config = context.parameters["config"] if context is not None and context.parameters else PipelineConfig()
     return dataset_name(config, config.persistence.dataset_id)
@@ -80,42 +82,41 @@ def process_dataset(
     Parameters
     ----------
     config
-        All settings; ``execution.images`` names the images, ``persistence.dataset_id`` a dataset to
-        extend.
+        All settings; ``execution.images`` names the images, ``persistence.dataset_id`` a dataset to be extended.
     monitors
-        Positions to measure in every image; an old dataset keeps its own.
+        Positions to be measured in every image; an existing dataset keeps its own.
     batch
-        For the sensor: name of the arrived images to process, in place of ``execution.images``.
+        Name of a batch of arrived images, which replace ``execution.images``; set by the sensor.
 
     Returns
     -------
-    Completed, also named Partial where images were left out; Failed where timesteps failed. What
-    was processed is in the database in any case.
+    Completed, with the name Partial if images were left out; Failed if timesteps failed. All timesteps that were
+    processed are in the database in any case.
 
     Raises
     ------
     ConfigError
-        If there are no images, or the settings differ from those of the dataset.
+        If there are no images, or the settings differ from the settings of the dataset.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
     caller = _caller.get() or _Caller(resumable(_of_batch(config, batch)), open_delays=OPENING_DELAYS)
-    settings = caller.config.execution
+    config = caller.config  # complete, while the parameter of a caller in this process is shortened for display
     label_process()
-    stops = StopRequests(flow_run_id(), run_timeout_seconds=settings.run_timeout_seconds)
+    stops = StopRequests(flow_run_id(), run_timeout_seconds=config.execution.run_timeout_seconds)
     with (
         events_in_run_log(),
         ExitStack() as stack,
-        open_workers(settings) as workers,
-        # A sync flow run with a heartbeat ends at a whole second of its life: half a second lost per group.
+        open_workers(config.execution, preload=PRELOAD) as workers,
+        # A flow run with a heartbeat ends only at a whole second of its life, which costs half a second for each group.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         dataset = call_with_retries(
-            lambda: stack.enter_context(open_run(caller.config, monitors=as_table(monitors), progress=caller.progress)),
+            lambda: stack.enter_context(open_run(config, monitors=as_table(monitors), progress=caller.progress)),
             caller.open_delays,
             is_retried=_may_open_later,
         )
-        _introduce_run(config, dataset)
+        _name_run(dataset)
         stack.enter_context(stops.finishing_timestep())
         pages = process_groups(dataset, workers, stops)
         summary = dataset.summary()
@@ -128,13 +129,13 @@ def process_dataset(
 
 
 def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
-    """Fill in the images of a batch."""
+    """Replace the images of the settings by the images of a batch, if there is one."""
     if not batch:
         return config
     with open_ledger(config.execution.database) as ledger:
         images = tuple(map(str, ledger.images(batch)))
     if not images:
-        msg = f"no images of batch {batch!r} are written down in the database"
+        msg = f"no images of batch {batch!r} are in the database"
         raise ConfigError(msg)
     return config.with_options(execution={"images": images})
 
@@ -148,22 +149,23 @@ def _may_open_later(error: BaseException) -> bool:
     return isinstance(error, DatabaseError) and cause is not None and is_transient(cause)
 
 
-def _introduce_run(config: PipelineConfig, dataset: DatasetRun) -> None:
-    """Name and tag the flow run after its dataset, which is known only now, and say where to watch it.
+def _name_run(dataset: DatasetRun) -> None:
+    """Name and tag the flow run by its dataset, which exists only now, and log the address of its page.
 
-    The subflows have no tags: each would be five rows more in Prefect's database at every change of a task's state.
+    The subflows have no tags: each would add five rows to Prefect's database at every change of a task's state.
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    name, found = dataset_name(config, dataset.dataset_id), dataset_tags(dataset.dataset_id, dataset.plan)
+    name = dataset_name(dataset.config, dataset.dataset_id)
+    tags = sorted({*context.flow_run.tags, *dataset_tags(dataset.dataset_id, dataset.plan)})
     with get_client(sync_client=True) as client:
-        client.update_flow_run(context.flow_run.id, name=name, tags=sorted({*context.flow_run.tags, *found}))
+        client.update_flow_run(context.flow_run.id, name=name, tags=tags)
     log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
 
 
-def _shown(config: PipelineConfig) -> PipelineConfig:
-    """Shorten a list of images that Prefect would refuse as a parameter."""
+def _shorten_images(config: PipelineConfig) -> PipelineConfig:
+    """Shorten a list of images that is too long for a parameter of a flow."""
     images = config.execution.images
     if len(images) <= MAX_SHOWN_IMAGES:
         return config
@@ -173,49 +175,39 @@ def _shown(config: PipelineConfig) -> PipelineConfig:
 def run(
     config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None
 ) -> RunSummary:
-    """Process a dataset as a Prefect flow in this process, with the server that there is or a local one.
+    """Process a dataset as a Prefect flow in this process, with the configured server or a local one.
 
     Parameters
     ----------
-    config
-        All settings.
-    monitors
-        Positions to measure in every image.
-    progress
-        Called after every timestep with the number done and the number in all.
+    config, monitors, progress
+        As for :func:`trap.pipeline.open_run`.
+
+    Returns
+    -------
+    The summary of the run; it includes failed timesteps.
 
     Raises
     ------
     ServerError
         If there is no Prefect server and none can be started.
     ConfigError, DatabaseError
-        As :func:`trap.pipeline.run`. Timesteps that fail are in the summary.
+        As for :func:`trap.pipeline.open_run`.
     """
-    expand_patterns(config.execution.images)  # a wrong pattern is told before a server is waited for
-    server = ensure_server()
-    log.info("prefect_server", ui=server.ui_url)
+    expand_patterns(config.execution.images)  # An error in a pattern is raised before the wait for a server.
     caller = _Caller(config, progress)
-    token = _caller.set(caller)
-    try:
-        with temporary_settings({PREFECT_API_URL: server.api_url}), quiet_console():
-            _clear_up_after_others()
-            state = process_dataset(_shown(config), as_parameter(monitors), return_state=True)
-    finally:
-        _caller.reset(token)
-    if caller.summary is None:
-        state.result()  # raises what ended the flow
-        msg = f"the flow ended without a summary: {state}"
-        raise RuntimeError(msg)
-    return replace(caller.summary, watch=_where_to_watch(server))
+    with calling_flow(_caller, caller) as server:
+        _recover_runs()
+        state = process_dataset(_shorten_images(config), as_parameter(monitors), return_state=True)
+    return replace(result_or_raise(state, caller.summary), watch=_watch_lines(server))
 
 
-def _clear_up_after_others() -> None:
-    """Let no run be shown as running whose process is gone: where there is no worker, nobody else does."""
+def _recover_runs() -> None:
+    """Mark the runs whose process has died; without a worker, no other process does."""
     with get_client(sync_client=True) as client:
         recover(client, now=datetime.now(UTC))
 
 
-def _where_to_watch(server: Server) -> tuple[str, ...]:
-    """Say where the run is to be seen, and how to stop a server that was started for it."""
+def _watch_lines(server: Server) -> tuple[str, ...]:
+    """Return the address of the run's pages, and the command to stop a server that was started for the run."""
     stop = () if server.pid is None else (f"its server goes on running; stop it with: {stop_command()}",)
     return (f"Prefect UI: {server.ui_url}", *stop)

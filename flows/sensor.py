@@ -1,9 +1,9 @@
-"""The sensor: hands images that have come into a folder to a run, each of them once and in order.
+"""The sensor: it starts runs for images that have arrived in a folder, each image once and in order.
 
-It is started by the event that images arrived, by its schedules, and by the end of the run before. Which
-of these, and how often, makes no difference: what is handed over stands in the ledger of
-:mod:`trap.db.arrivals`, and a dataset gets its next run when the one before has ended. Images that
-come meanwhile go together into that one, since a dataset takes its images in order of time.
+It is started by the event that images have arrived, by its schedules, and by the end of the previous run. The reason
+and the frequency of its starts make no difference: the images that were passed to runs are recorded in the ledger of
+:mod:`trap.db.arrivals`, and a dataset gets its next run when the previous one has ended. Images that arrive during a
+run go into the next one together, since a dataset takes its images in order of time.
 """
 
 from __future__ import annotations
@@ -37,30 +37,30 @@ __all__ = ["IncomingImages", "take_in_images"]
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 60.0
-"""How long the sensor waits for images that are still being written; the next one takes those."""
+MAX_WAIT_SECONDS = 60.0
+"""Maximum time [s], beyond the settling time, to wait for images that are being written; the next sensor finds them."""
 
 
 class IncomingImages(BaseModel):
-    """Where images arrive, when they are complete, and into which datasets they go."""
+    """The arrival of images: the folder, the condition of completeness, and the datasets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     folder: str = "incoming"
-    """Folder in which images arrive, with all its subfolders."""
+    """Folder where images arrive, including its subfolders."""
     patterns: tuple[str, ...] = ("*.fits",)
-    """Names of images, as in a shell."""
+    """File names of images, as shell patterns."""
     settle_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
-    """An image is complete when it has not changed for so long; a marker image.fits.done says so at once."""
+    """Time, in s, after which an unchanged image counts as complete; a marker image.fits.done completes it at once."""
     datasets: Literal["one", "per-folder"] = "one"
-    """One dataset of all images, or one for each subfolder."""
+    """One dataset for all images, or one for each subfolder."""
     deployment: str = "process-dataset/incoming"
     """Deployment that processes the images."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of the images of one dataset."""
+    """Numbers of images of one dataset that were passed to a run, or wait for the end of a run."""
 
     handed_over: int = 0
     waiting: int = 0
@@ -71,26 +71,30 @@ def take_in_images(
     incoming: IncomingImages = IncomingImages(),  # noqa: B008 (frozen)
     config: PipelineConfig = PipelineConfig(),  # noqa: B008 (frozen)
 ) -> State[Any]:
-    """Hand complete images to runs of the deployment that processes them, each image once.
+    """Start runs of a deployment for complete images, each image once.
 
     Parameters
     ----------
     incoming
-        Where images arrive.
+        Folder of the images, and the deployment.
     config
-        Settings of the runs. ``persistence.dataset_key`` names the dataset, its description does
-        where there is no key; ``execution.images`` is not looked at.
+        Settings of the runs. The dataset is found by ``persistence.dataset_key``, or by its description if there is no
+        key; ``execution.images`` is ignored.
+
+    Returns
+    -------
+    Completed, with the numbers of images in the message.
 
     Raises
     ------
     ConfigError
-        If the folder does not exist, or no name for the dataset is given.
+        If the folder does not exist, or the settings have neither a key nor a description.
     DatabaseError
         If the database, which holds the ledger, cannot be used.
     """
     key = config.persistence.dataset_key or config.persistence.description
     if not key:
-        msg = "images that arrive need persistence.dataset_key, or a description, to find their dataset by"
+        msg = "to find the dataset of arriving images, set persistence.dataset_key or persistence.description"
         raise ConfigError(msg)
     with events_in_run_log(), open_ledger(config.execution.database) as ledger:
         folder = IncomingFolder(Path(incoming.folder), incoming.patterns, incoming.settle_seconds)
@@ -106,19 +110,19 @@ def take_in_images(
 
 
 def _complete_images(folder: IncomingFolder) -> list[Arrival]:
-    """Look until no image is left that is still being written; not for ever."""
+    """Scan the folder until no image is being written, for a limited time."""
     begin = time.monotonic()
-    found = folder.scan(begin)
-    while folder.n_waiting and time.monotonic() - begin < folder.settle_seconds + PATIENCE_SECONDS:
+    arrivals = folder.scan(begin)
+    while folder.n_waiting and time.monotonic() - begin < folder.settle_seconds + MAX_WAIT_SECONDS:
         time.sleep(min(1.0, max(folder.settle_seconds, 0.1)))
-        found += folder.scan(time.monotonic())
-    return found
+        arrivals += folder.scan(time.monotonic())
+    return arrivals
 
 
 def _by_dataset(
     images: Iterable[Arrival], folder: Path, key: str, datasets: Literal["one", "per-folder"]
 ) -> dict[str, list[Arrival]]:
-    """Part images by the key of the dataset that they go into."""
+    """Group images by the key of their dataset."""
     groups: dict[str, list[Arrival]] = defaultdict(list)
     for image in images:
         below = image.path.relative_to(folder).parts
@@ -130,10 +134,11 @@ def _by_dataset(
 def _hand_over(
     ledger: Ledger, dataset_key: str, images: list[Arrival], config: PipelineConfig, deployment: str
 ) -> _Outcome:
-    """Give images to a new run, once the one before has ended."""
-    before = ledger.latest_batch(dataset_key)
-    # Asking for a run that is there returns it. It is not there if whoever took its images was ended before asking.
-    if before is not None and not _has_ended(_start_run(before, dataset_key, config, deployment)):
+    """Start a run for images, if the previous run of their dataset has ended."""
+    previous = ledger.latest_batch(dataset_key)
+    # The run of the previous batch is requested again: an existing run is returned, and a sensor that was ended between
+    # the record of the batch and the start of its run is made up for.
+    if previous is not None and not _has_ended(_start_run(previous, dataset_key, config, deployment)):
         log.info("dataset_is_busy", dataset_key=dataset_key, images=len(images))
         return _Outcome(waiting=len(images))
     if not images:
@@ -144,7 +149,7 @@ def _hand_over(
 
 
 def _start_run(batch: str, dataset_key: str, config: PipelineConfig, deployment: str) -> FlowRun:
-    """Ask for the run of a batch; asked again, it is the same run."""
+    """Start the run of a batch, or return the existing one."""
     run_config = config.with_options(persistence={"dataset_key": dataset_key, "dataset_id": -1})
     run = run_deployment(
         deployment,
@@ -153,11 +158,11 @@ def _start_run(batch: str, dataset_key: str, config: PipelineConfig, deployment:
         timeout=0,
         as_subflow=False,
     )
-    return cast("FlowRun", run)  # a coroutine only for those who call from one
+    return cast("FlowRun", run)  # a coroutine only if called from a coroutine
 
 
 def _has_ended(run: FlowRun) -> bool:
-    """Tell whether a run has come to its end; one that crashed will be begun again, unless it did too often."""
+    """Return whether a run has ended for good; a crashed run is started again, up to a limit."""
     if run.state is None or not run.state.is_final():
         return False
     return not (run.state.is_crashed() and run.run_count <= RUN.crash_retries)

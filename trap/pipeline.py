@@ -1,9 +1,8 @@
 """The order of the stages, written once.
 
-Images are measured side by side, a group of timesteps ahead; the timesteps themselves go through
-association in order of time, in memory; each is then stored in one transaction, whole or not at
-all. Where a step runs is the executor's business, so that the same order serves tests, a laptop,
-Prefect and a cluster.
+Images are measured in parallel, some timesteps ahead. The timesteps are associated in order of time, in memory, and
+each is stored in one transaction, completely or not at all. An executor decides where a step runs, so the same order
+serves tests, a laptop, Prefect and a cluster.
 """
 
 from __future__ import annotations
@@ -16,26 +15,25 @@ import numpy as np
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from trap.catalogues import Measurements
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import ImageResult, TimestepRecord, UnreadableImage
 from trap.db.opening import open_dataset
 from trap.images.patterns import expand_patterns
 from trap.retry import IMAGE_DELAYS, call_with_retries
 from trap.run.attempts import attempt_timestep
+from trap.run.fits import fit_earlier_images, fit_images
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.run.observers import Meters, log_outcome, serving_meters
 from trap.run.planning import make_plan
-from trap.steps import association, backward_fitting, forced_fitting, kept_pixels, late_images, varmetric
+from trap.steps import association, backward_fitting, kept_pixels, late_images, varmetric
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from trap.catalogues import FitRequests, MonitorPositions
+    from trap.catalogues import MonitorPositions
     from trap.config import PipelineConfig
-    from trap.dataset.records import BackwardFits, ImageRecord
     from trap.dataset.state import DatasetState
     from trap.db.store import Store
     from trap.run.look_ahead import ImageMeasurements
@@ -45,9 +43,12 @@ if TYPE_CHECKING:
     from trap.workers.executors import Executor
 
 
-__all__ = ["DatasetRun", "open_run", "run"]
+__all__ = ["PRELOAD", "DatasetRun", "open_run", "run"]
 
 log = structlog.get_logger(__name__)
+
+PRELOAD = (__name__,)
+"""Modules that worker processes import once for all: with this one, everything that the steps need."""
 
 
 class DatasetRun:
@@ -56,21 +57,22 @@ class DatasetRun:
     Parameters
     ----------
     store
-        The dataset; the caller holds its writer lock.
+        The dataset in the database; the caller holds its writer lock.
     config
         All settings.
     plan
-        What is to be done.
+        Timesteps to be processed, and images that are left out.
     progress
-        Called after every timestep with the number done and the number in all; before, where there are many
-        headers to read, with a third argument that says that these are what is counted.
+        Called after every timestep with the number of timesteps done and the number of all.
     meters
-        Count what is done.
+        Counters of the run; None makes new ones, which are not served.
 
     Attributes
     ----------
+    outcomes
+        Outcomes of the timesteps so far, in order.
     observers
-        Called with the outcome of every timestep, while its time is bound to what they log.
+        Functions that are called with the outcome of every timestep, while its time is bound to their log events.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class DatasetRun:
 
     @property
     def state(self) -> DatasetState:
-        """The dataset's state, loaded from the database when it is first needed or after a failure."""
+        """State of the dataset, loaded from the database on first access and after a failure."""
         if self._state is None:
             self._state = self.store.load_state(self.config)
         return self._state
@@ -113,18 +115,22 @@ class DatasetRun:
         n_workers: int = 1,
         retry_delays: Sequence[float] = (),
     ) -> LookAhead:
-        """Begin to measure images, some way ahead of the timestep that is processed.
+        """Begin to measure images, some timesteps ahead of association.
 
         Parameters
         ----------
         workers
-            Measure the images.
+            Executor that measures the images.
         timesteps
-            Whose images; by default those of the whole plan.
+            Timesteps of the images; None means all of the plan.
         n_workers
-            How many workers there are.
+            Number of images that are measured at once.
         retry_delays
-            s — see :class:`~trap.run.look_ahead.LookAhead`.
+            s — waiting times before an image is measured again after an error that may pass.
+
+        Returns
+        -------
+        The measurements, to be fetched in order of the timesteps.
         """
         timesteps = self.plan.timesteps if timesteps is None else timesteps
         # While a timestep is associated, the next one waits and the one after that keeps the workers busy.
@@ -146,21 +152,24 @@ class DatasetRun:
         retry_delays: Sequence[float] = (),
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> list[TimestepOutcome]:
-        """Process consecutive timesteps; one that fails is recorded, and the next ones go on.
+        """Process consecutive timesteps. A failed one is recorded, and the run continues with the next.
 
         Parameters
         ----------
         group
-            What to process.
+            Timesteps to be processed.
         executor
-            Where the steps run.
+            Executor of the steps.
         ahead
-            Measures the images; by default the executor does, those of this group alone.
+            Measurements of the images; None measures the images of this group by the executor.
         retry_delays
-            s — waiting times before a timestep is tried again after an error that may pass; none
-            where the executor itself tries its steps again.
+            s — as for :meth:`attempt`; empty if the executor itself retries its steps.
         is_stopped
-            Asked before each timestep; where it is true, this one and those after it are left for a later run.
+            Called before each timestep; if it returns True, this timestep and the later ones are left to another run.
+
+        Returns
+        -------
+        Outcomes of the timesteps that were processed.
         """
         measurements = self.look_ahead(executor, group.timesteps) if ahead is None else ahead
         outcomes: list[TimestepOutcome] = []
@@ -184,11 +193,11 @@ class DatasetRun:
         Parameters
         ----------
         timestep
-            The timestep to be processed.
+            Timestep to be processed.
         ahead
-            Source of the measurements of its images.
+            Measurements of its images.
         executor
-            Place where the steps run.
+            Executor of the steps.
         retry_delays
             s — waiting times before the timestep is processed again after an error that may pass and that no step has
             retried itself.
@@ -202,7 +211,7 @@ class DatasetRun:
         Raises
         ------
         TrapError
-            As :func:`~trap.run.attempts.attempt_timestep`: if the run has to end.
+            If the run has to end, see :func:`~trap.run.attempts.attempt_timestep`.
         """
         process = partial(self.process_timestep, timestep, ahead, executor)
         process_with_retries = partial(call_with_retries, process, retry_delays)
@@ -215,13 +224,18 @@ class DatasetRun:
         return outcome
 
     def process_timestep(self, timestep: Timestep, ahead: ImageMeasurements, executor: Executor) -> TimestepOutcome:
-        """Measure, associate, fit and store the images of one time.
+        """Measure, associate, fit and store the images of one timestep.
+
+        Parameters
+        ----------
+        timestep, ahead, executor
+            As for :meth:`attempt`.
 
         Raises
         ------
         TrapError
-            If a step failed. Nothing of the timestep is in the database, and the state in memory
-            is what the database holds, so that the timestep can be tried again.
+            If a step failed. Nothing of the timestep is in the database then, and the state in memory is loaded again
+            from the database, so the timestep can be processed again.
         """
         try:
             return self._process_timestep(timestep, ahead, executor)
@@ -230,6 +244,7 @@ class DatasetRun:
             raise
 
     def _process_timestep(self, timestep: Timestep, ahead: ImageMeasurements, executor: Executor) -> TimestepOutcome:
+        """Take a timestep through the stages; a failure may leave the state in memory changed."""
         if self._state is None:
             self._state = executor.call(self.store.load_state, self.config)
         state = self._state
@@ -239,8 +254,9 @@ class DatasetRun:
         if timestep.is_late:
             record = late_images.record_late_images(state, timestep.taustart_ts, measured, unreadable)
         else:
-            images = self._associate(state, measured, executor)
-            backward = self._fit_backward(state, images, executor)
+            images = executor.call(association.associate_extracted_sources, state, measured)
+            images = fit_images(state, images, executor, self.config)
+            backward = fit_earlier_images(state, images, executor, self.config)
             images = backward_fitting.judge_again(state, images, backward)
             record = TimestepRecord(
                 taustart_ts=timestep.taustart_ts,
@@ -254,7 +270,7 @@ class DatasetRun:
             )
         ids = executor.call(self.store.store_timestep, record, state)
         if ids is None:
-            self._state = None  # loaded anew: it was stored, and by an attempt that could not tell the numbers
+            self._state = None  # An attempt that lost its connection has stored the timestep; its new ids are unknown.
         else:
             state.commit(record, ids)
         self._hashes.update(image.result.content_hash for image in record.images)
@@ -266,69 +282,27 @@ class DatasetRun:
             is_late=timestep.is_late,
         )
 
-    def _associate(
-        self, state: DatasetState, measured: Sequence[ImageResult], executor: Executor
-    ) -> tuple[ImageRecord, ...]:
-        """Associate the images of one time, and make their forced fits."""
-        images = executor.call(association.associate_extracted_sources, state, measured)
-        requests = [forced_fitting.get_forced_fit_requests(image, state) for image in images]
-        fits = self._fit(images, requests, executor)
-        return forced_fitting.insert_and_associate_forced_fits(state, images, requests, fits)
-
-    def _fit(
-        self, images: Sequence[ImageRecord], requests: Sequence[FitRequests], executor: Executor
-    ) -> list[Measurements]:
-        """Make the forced fits of all images side by side; an image without requests costs nothing."""
-        pending = [
-            None
-            if image.result.background is None or not len(asked)
-            else executor.submit(
-                forced_fitting.perform_forced_fits,
-                asked,
-                image.result.metadata.url,
-                self.config.source_extraction,
-                background=image.result.background,
-                reading=self.config.reading,
-                # Those that are not associated, too: their flux is there all the same.
-                neighbours=image.result.measurements.take(image.result.measurements.is_measured),
-            )
-            for image, asked in zip(images, requests, strict=True)
-        ]
-        return [Measurements.empty() if fits is None else fits.result() for fits in pending]
-
-    def _fit_backward(
-        self, state: DatasetState, images: Sequence[ImageRecord], executor: Executor
-    ) -> tuple[BackwardFits, ...]:
-        """Measure what is new in earlier images, side by side."""
-        requests = backward_fitting.get_backward_requests(state, images)
-        settings = (self.config.source_extraction, self.config.reading)
-        pending = [
-            executor.submit(backward_fitting.perform_backward_fits, asked.positions, asked.image, *settings)
-            for asked in requests
-        ]
-        return backward_fitting.associate_backward_fits(state, requests, [fits.result() for fits in pending])
-
     def _without_duplicates(self, results: Sequence[ImageResult]) -> tuple[list[ImageResult], tuple[str, ...]]:
-        """Leave out images whose content is in the dataset, or twice in this timestep."""
-        fresh: dict[str, ImageResult] = {}
+        """Separate images whose content is in the dataset already, or twice in this timestep."""
+        new: dict[str, ImageResult] = {}
         duplicates: list[str] = []
         for result in results:
-            if result.content_hash in self._hashes or result.content_hash in fresh:
+            if result.content_hash in self._hashes or result.content_hash in new:
                 duplicates.append(result.metadata.url)
             else:
-                fresh[result.content_hash] = result
-        return list(fresh.values()), tuple(duplicates)
+                new[result.content_hash] = result
+        return list(new.values()), tuple(duplicates)
 
-    def tell_unmeasured_monitors(self) -> None:
-        """Log the monitored positions that no image has measured: none covers them, or not within its searched area."""
+    def log_unmeasured_monitors(self) -> None:
+        """Log the monitored positions that no image has measured, because none covers them in its searched area."""
         state = self.state
         for number in np.flatnonzero(state.monitor_entries < 0):
             position = {name: values[number].item() for name, values in state.monitors.as_dict().items()}
             log.warning("monitored_position_never_measured", **position)
 
     def summary(self) -> RunSummary:
-        """Summarise what was done so far."""
-        state = self._state  # after a failure it would have to be loaded once more, for this alone
+        """Summarise the run so far."""
+        state = self._state  # None after a failure; a summary is not worth loading it again
         return RunSummary(
             dataset_id=self.dataset_id,
             outcomes=tuple(self.outcomes),
@@ -351,24 +325,24 @@ def open_run(
 ) -> Iterator[DatasetRun]:
     """Open the database and the dataset, plan the work, and close the dataset at the end.
 
-    Nobody else can write the dataset meanwhile.
+    No other run can write the dataset while it is open.
 
     Parameters
     ----------
     config
-        All settings; ``persistence.dataset_id`` decides between a new dataset and an old one.
+        All settings; ``persistence.dataset_id`` decides between a new dataset and an existing one.
     images
-        Paths of what is to be done; by default the settings say it.
+        Paths of the images; None takes the images of the settings.
     monitors
-        Positions to measure in every image; an old dataset keeps its own.
+        Positions to be measured in every image; an existing dataset keeps its own.
     progress
-        Called after every timestep with the number done and the number in all; before, where there are many
-        headers to read, with a third argument that says that these are what is counted.
+        Called while many headers are read, with the number of headers read, the number of all, and ``"headers"``; then
+        after every timestep, with the number of timesteps done and the number of all.
 
     Raises
     ------
     ConfigError
-        If there are no images, or the settings differ from those of the dataset.
+        If there are no images, or the settings differ from the settings of the dataset.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
@@ -390,29 +364,24 @@ def open_run(
         dataset = DatasetRun(store, config, plan, progress=progress, meters=meters)
         meters.expect(plan.timesteps)
         yield dataset
-        dataset.tell_unmeasured_monitors()
+        dataset.log_unmeasured_monitors()
         varmetric.refresh_varmetric(store)
 
 
 def run(
     config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None
 ) -> RunSummary:
-    """Process a dataset with worker processes and no server: the way to run without Prefect.
+    """Process a dataset with worker processes and without Prefect.
 
     Parameters
     ----------
-    config
-        All settings.
-    monitors
-        Positions to measure in every image.
-    progress
-        Called after every timestep with the number done and the number in all; before, where there are many
-        headers to read, with a third argument that says that these are what is counted.
+    config, monitors, progress
+        As for :func:`open_run`.
     """
-    settings = config.execution
+    # Workers first: reading many headers starts the server process of all workers, which then preloads this module.
     with (
+        open_workers(config.execution, preload=PRELOAD) as workers,
         open_run(config, monitors=monitors, progress=progress) as dataset,
-        open_workers(settings) as workers,
     ):
         ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=IMAGE_DELAYS)
         for group in dataset.plan.groups:

@@ -56,7 +56,7 @@ HEADER_DELAYS = (0.5, 2.0, 8.0)
 IMAGE_DELAYS = (1.0, 5.0, 25.0)
 """Waiting times [s] before an image is measured, or its sources are fitted, again."""
 STORE_DELAYS = (0.5, 2.0, 8.0, 20.0, 30.0)
-"""Waiting times [s] before a transaction is repeated: about a minute, in which a database server restarts."""
+"""Waiting times [s] before a transaction is repeated: about a minute, enough for a database server to restart."""
 OPENING_DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0)
 """Waiting times [s] before a database that is away, or a dataset that another run still writes, is opened again."""
 HANG_DELAYS = (2.0,)

@@ -1,1 +1,1 @@
-"""Steps as Prefect tasks: which, in which groups, and how they are retried."""
+"""Steps as Prefect tasks: their division, their policies and retries, their executor."""

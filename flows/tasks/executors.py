@@ -73,7 +73,15 @@ class PrefectExecutor:
             shared_task.wait()
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        """Queue the step for a worker. Its task waits for the worker, and queues the step again at every retry."""
+        """Queue the step for a worker. Its task waits for the worker, and queues the step again at every retry.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
         first_attempt = [self._workers.submit(step, *args, **kwargs)]
 
         def attempt() -> T:
@@ -83,7 +91,15 @@ class PrefectExecutor:
         return self._submit_work(step.__name__, attempt, *args, **kwargs)
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step as a task, in this thread."""
+        """Run the step as a task, in this thread.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
         name, work = step.__name__, partial(step, *args, **kwargs)
         if self._shared_seconds:
             return self._call_in_shared_task(name, policy_of(name).label(*args, **kwargs), work)
@@ -135,6 +151,7 @@ class PrefectExecutor:
         return self._tasks[name]
 
     def _call_in_shared_task(self, name: str, label: str, work: Callable[[], T]) -> T:
+        """Call the work of a step, with retries, while the open task of the step runs."""
         shared_task = self._open.get(name) or self._begin(name, label)
         shared_task.note(label)
         try:

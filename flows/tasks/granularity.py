@@ -1,4 +1,4 @@
-"""The division of a run into Prefect subflows and tasks. This module alone decides what is a task.
+"""The division of a run into Prefect subflows and tasks. This module alone defines the tasks.
 
 A subflow costs a quarter of a second to open and to close, and a task some 0.03 s of computing, most of it on the
 server. A timestep of a single image takes 0.1 s. Short timesteps therefore share subflows, which last half a minute,

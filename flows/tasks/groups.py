@@ -1,4 +1,4 @@
-"""The groups of a run: each is a subflow, in which steps or whole timesteps are tasks."""
+"""The groups of a run: each is a subflow, with steps or whole timesteps as tasks."""
 
 from __future__ import annotations
 

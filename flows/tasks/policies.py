@@ -1,8 +1,7 @@
-"""What is tried again, how often, and when: all of it in one table.
+"""Policies of the Prefect tasks: retries, time-outs and names, by step; and the policy of whole runs.
 
-Only what may pass is tried again (a lost worker, a busy database, a network file system that is
-away), never bad data. A step is tried again by its task; a whole run, after its process has died, by
-:mod:`flows.recovery`.
+The waiting times are defined in :mod:`trap.retry`, with the level that retries each failure. A whole run is started
+again, after its process has died, by :mod:`flows.recovery`.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ __all__ = [
 ]
 
 FLOW, GROUP_FLOW = "process-dataset", "timestep-group"
-"""Names of the flows that the policies are for: a run, and the groups of timesteps in it."""
+"""Names of the flows: a run, and the groups of timesteps in it."""
 JITTER = 0.5
-"""Waiting times vary by half, so that steps that failed together do not come back together."""
+"""Waiting times vary by this share, so that steps that failed together are not retried together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How Prefect runs one step. Not with tags: for each task that has any, Prefect asks the server for limits of them.
+    """The policy of one step as a Prefect task. Tasks have no tags: Prefect would request limits of tags for every run.
 
     Parameters
     ----------
@@ -47,11 +46,11 @@ class Policy:
         s — waiting times, without their jitter, before the task is run again after an error that may pass and that
         nothing within the task has retried (:func:`trap.retry.is_retryable`), or after its time-out.
     timeout_seconds
-        s — after which the step is given up, and what it had begun in the database taken back. None for what
-        runs in worker processes: a time-out of Prefect's would end nothing that sits in compiled code, while
-        :class:`~trap.workers.executors.ProcessExecutor` kills the worker, which is a transient error.
+        s — time after which the step is ended, and its transaction rolled back. None for steps in worker processes:
+        a time-out of Prefect cannot end compiled code, while :class:`~trap.workers.executors.ProcessExecutor` kills
+        the worker, which raises a transient error.
     label
-        Tells, from the step's arguments, what a run of it works on.
+        Composes the name of a task run from the arguments of the step.
     """
 
     delays: tuple[float, ...] = ()
@@ -61,21 +60,22 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPolicy:
-    """How a whole run is begun, stopped, and taken up again when its process has died.
+    """The policy of a whole run: how it is stopped, and started again after its process has died.
 
     Parameters
     ----------
     poll_seconds
-        s — how often a run asks whether it is to stop; between timesteps only.
+        s — time between two checks for a request to stop; checks are made between timesteps only.
     heartbeat_seconds
-        s — how often a run says that it is alive; Prefect allows no less than 30.
+        s — time between two heartbeats of a run; Prefect's minimum is 30.
     silence_seconds
-        s — a run that has said nothing for so long is taken for dead. Below three heartbeats a run in good health
-        would be: the first one comes late.
+        s — time without a heartbeat after which a run counts as dead; at least three heartbeats, since the first one
+        is late.
     crash_retries
-        How often a run whose process has died is started again. It goes on after the last stored timestep.
+        Maximum number of times that a run is started again after its process has died. It continues after the last
+        stored timestep.
     crash_delay_seconds
-        s — waiting time before the first of these; it doubles from one to the next.
+        s — waiting time before the first restart; it doubles from one restart to the next.
     """
 
     poll_seconds: float = 5.0
@@ -85,9 +85,9 @@ class RunPolicy:
     crash_delay_seconds: float = 10.0
 
 
-def time_label(moment: datetime) -> str:
-    """Write a time in UTC for people, no finer than it is."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+def time_label(time: datetime) -> str:
+    """Format a time in UTC for display, without needless digits."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def timestep_label(timestep: Timestep) -> str:
@@ -99,7 +99,7 @@ def _image_label(url: str, *_: object, **__: object) -> str:
     return Path(url).name
 
 
-def _fits_label(requests: Any, url: str, *_: object, **__: object) -> str:  # noqa: ANN401 (a table, of which the length)
+def _fits_label(requests: Any, url: str, *_: object, **__: object) -> str:  # noqa: ANN401 (a table, for its length)
     return f"{Path(url).name}, {len(requests)} positions"
 
 
@@ -121,22 +121,21 @@ POLICIES = {
     "perform_backward_fits": Policy(delays=IMAGE_DELAYS, label=_backward_label),
     # A transaction is retried where it is made. Its task sees only one kind of failure by itself, a time-out.
     "load_state": Policy(delays=HANG_DELAYS, timeout_seconds=600.0),
-    # Association changes the survey in memory. Done twice it would add every point twice, so it is never tried again
-    # by itself: if it fails, so does its timestep, and the state is loaded anew from the database.
+    # Association changes the state in memory; a second attempt would add every point twice. So it is never retried
+    # itself: its failure fails the timestep, and the state is loaded again from the database.
     "associate_extracted_sources": Policy(label=_association_label),
-    # One transaction, which leaves nothing behind when it fails, and changes nothing in memory.
     "store_timestep": Policy(delays=HANG_DELAYS, timeout_seconds=300.0, label=_store_label),
 }
-"""By the name of the step. One that is not named here is tried once."""
+"""Policies by the name of the step. Other steps are not retried."""
 
 
 def policy_of(step: str) -> Policy:
-    """Look up how a step is run."""
+    """Return the policy of a step."""
     return POLICIES.get(step, Policy())
 
 
 TIMESTEP = Policy(delays=IMAGE_DELAYS)
-"""A whole timestep as one task; every attempt starts from the state that the database holds."""
+"""Policy of a whole timestep as one task; every attempt starts from the state in the database."""
 
 RUN = RunPolicy()
-"""A run of a deployment."""
+"""Policy of a run of a deployment."""

@@ -1,8 +1,8 @@
-"""Steps made Prefect tasks, by their policies.
+"""Prefect tasks for the steps, by their policies.
 
-The steps themselves know nothing of Prefect, and Prefect sees nothing of their arguments: it would
-walk through them (a survey, ten thousand measurements) in search of futures, at every call. What a
-task gets is the name of its run and something to call.
+The steps do not depend on Prefect, and their arguments are hidden from it: Prefect would traverse them (the state of a
+dataset, ten thousand measurements) in search of futures at every call. A task gets the name of its run and a function
+without arguments.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from trap.retry import is_retryable
 __all__ = ["Work", "call_task", "is_transient", "make_task"]
 
 Work = Callable[[], Any]
-"""A step with its arguments, ready to be called."""
+"""A step with its arguments bound."""
 
 
 def is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -37,16 +37,16 @@ def make_task(name: str, policy: Policy) -> Task[[str, Work], Any]:
     Parameters
     ----------
     name
-        The step.
+        Name of the step.
     policy
-        How often it is tried, and how long.
+        Its retries and its time-out.
 
     Returns
     -------
-    A task of the name of its run, and the work.
+    A task whose parameters are the name of its run and the work.
     """
 
-    def step(label: str, work: Work) -> Any:  # noqa: ANN401, ARG001 (whatever the step returns; Prefect reads the label)
+    def step(label: str, work: Work) -> Any:  # noqa: ANN401, ARG001 (the value of any step; Prefect reads the label)
         return work()
 
     step.__name__ = step.__qualname__ = name
@@ -59,12 +59,27 @@ def make_task(name: str, policy: Policy) -> Task[[str, Work], Any]:
         retry_jitter_factor=policies.JITTER,
         timeout_seconds=policy.timeout_seconds,
         retry_condition_fn=is_transient,
-        cache_policy=NO_CACHE,  # anything else would hash the arguments
+        cache_policy=NO_CACHE,  # any other policy hashes the arguments
         persist_result=False,
     )
 
 
-def call_task(task: Task[[str, Work], Any], label: str, work: Work) -> Any:  # noqa: ANN401 (whatever the work returns)
-    """Run a task here and now; raises what the work raised at its last attempt."""
+def call_task(task: Task[[str, Work], Any], label: str, work: Work) -> Any:  # noqa: ANN401 (the value of any step)
+    """Run a task in this thread, and return the value of its work.
+
+    Parameters
+    ----------
+    task
+        Task of the step.
+    label
+        Name of the task run.
+    work
+        The step with its arguments.
+
+    Raises
+    ------
+    Exception
+        The error of the last attempt.
+    """
     # Prefect declares the result of every task as possibly awaitable.
     return task(label, work)

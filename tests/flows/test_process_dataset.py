@@ -14,7 +14,7 @@ from flows.pages.states import final_state, group_state
 from flows.process_dataset import (
     _may_open_later,
     _of_batch,
-    _shown,
+    _shorten_images,
     process_dataset,
     run,
 )
@@ -80,13 +80,13 @@ def test_no_positions_are_none():
 
 def test_a_list_of_images_that_prefect_would_refuse_is_shortened_for_show():
     config = PipelineConfig().with_options(execution={"images": tuple(f"{n}.fits" for n in range(5000))})
-    assert _shown(config).execution.images == ("0.fits", "… 4998 more …", "4999.fits")
+    assert _shorten_images(config).execution.images == ("0.fits", "… 4998 more …", "4999.fits")
     short = PipelineConfig().with_options(execution={"images": ("a.fits",)})
-    assert _shown(short) is short
+    assert _shorten_images(short) is short
 
 
 def test_a_wrong_pattern_is_told_before_a_server_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("flows.process_dataset.ensure_server", lambda: pytest.fail("looked for a server"))
+    monkeypatch.setattr("flows.service.calling.ensure_server", lambda: pytest.fail("looked for a server"))
     config = PipelineConfig().with_options(execution={"images": (str(tmp_path / "*.fits"),)})
     with pytest.raises(ConfigError, match="no image matches"):
         run(config)

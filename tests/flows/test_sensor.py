@@ -145,7 +145,7 @@ def test_subfolders_can_be_datasets_of_their_own(folder, config, deployment):
 
 
 def test_images_that_are_still_being_written_are_waited_for_and_then_left(folder, config, deployment, monkeypatch):
-    monkeypatch.setattr(sensor, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(sensor, "MAX_WAIT_SECONDS", 0.0)
     image, lengths = folder / "a.fits", itertools.count(7)
     image.write_text("pixels")
     monkeypatch.setattr(sensor.time, "sleep", lambda _: image.write_text("p" * next(lengths)))

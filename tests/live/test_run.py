@@ -63,7 +63,7 @@ def _here_and_now(monkeypatch):
 
     monkeypatch.setattr(live, "open_workers", Here)
     monkeypatch.setattr(live, "warm_up", lambda: None)
-    monkeypatch.setattr(sources, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(sources, "SCAN_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_an_image_that_does_not_come_does_not_block_and_one_that_comes_late_is_t
     monkeypatch.setattr(LiveRun, "finish", come_late)
     tally = run_live(config, from_folder(folder, timestep_timeout_seconds=0.5, idle_seconds=3.0))
     assert (tally.stored, tally.incomplete, tally.late) == (N_TIMESTEPS, 1, 1)
-    assert tally.told == [(str(folder / missing.name), "came after its timestep was closed")]
+    assert tally.examples == [(str(folder / missing.name), "arrived after its timestep was closed")]
     assert tally.exit_code is ExitCode.IMAGES_LEFT_OUT
 
 
@@ -178,7 +178,7 @@ def test_a_file_that_is_no_image_is_left_out_and_told(images, config, tmp_path):
         shutil.copy(path, folder)
     tally = run_live(config, from_folder(folder))
     assert (tally.stored, tally.rejected) == (1, 1)
-    assert "torn.fits" in tally.told[0][0]
+    assert "torn.fits" in tally.examples[0][0]
 
 
 def test_a_run_that_is_stopped_finishes_the_timestep_in_hand(images, config, tmp_path, monkeypatch):
@@ -228,7 +228,7 @@ def test_what_could_only_be_stored_too_late_is_left_out_before_any_work_goes_int
         source = Slow(urls)
         run = LiveRun(dataset, settings, source, LookAhead(measure, depth=100))
         run._seconds.append(2.0)
-        with capture_logs(), run.taking_in():
+        with capture_logs(), run.receiving():
             deadline = time.monotonic() + 20
             while run.n_waiting + run.tally.behind < 20 and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -260,7 +260,7 @@ def test_a_run_without_an_end_keeps_numbers_and_not_what_they_count():
     assert tally.exit_code is ExitCode.TIMESTEPS_FAILED
     for number in range(500):
         tally.leave_out(str(number), "late")
-    assert len(tally.told) == 100
+    assert len(tally.examples) == 100
 
 
 def test_bands_that_start_within_the_tolerance_are_a_timestep_as_in_batch_mode(images, config, tmp_path):

@@ -22,7 +22,7 @@ PIXELS = np.arange(6, dtype=np.float32).reshape(2, 3)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(sources, "STREAM_SECONDS", 0.02)
-    monkeypatch.setattr(sources, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(sources, "SCAN_SECONDS", 0.0)
 
 
 def frame(number=0):
@@ -118,7 +118,7 @@ def test_images_of_a_folder_are_taken_when_they_are_complete_and_never_deleted(t
 
 
 def test_looking_at_a_large_folder_leaves_time_for_the_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "LOOK_SECONDS", 1e6)
+    monkeypatch.setattr(sources, "SCAN_SECONDS", 1e6)
     source = FolderSource(LiveConfig(folder=str(tmp_path), settle_seconds=0.0))
     source.take()
     (tmp_path / "a.fits").touch()

@@ -35,7 +35,7 @@ def scan(images, config=CONFIG, **changes):
 
 def test_many_are_described_as_few_are(images, monkeypatch):
     alone = scan(images, with_hash=True)
-    monkeypatch.setattr(scanning, "SCANNED_ALONE", 3)
+    monkeypatch.setattr(scanning, "MAX_WITHOUT_WORKERS", 3)
     monkeypatch.setattr(scanning, "BATCH", 2)
     told = []
     assert scan(images, with_hash=True, progress=lambda *counts: told.append(counts)) == alone
@@ -72,7 +72,7 @@ read_header = scanning._read_header
 
 @pytest.mark.parametrize("culprit", ["hangs", "dies"])
 def test_file_that_ends_its_worker_costs_itself_alone(images, monkeypatch, culprit):
-    monkeypatch.setattr(scanning, "SCANNED_ALONE", 3)
+    monkeypatch.setattr(scanning, "MAX_WITHOUT_WORKERS", 3)
     monkeypatch.setattr(scanning, "BATCH", 4)
     patient = CONFIG.with_options(execution={"image_timeout_seconds": 3.0})
     monkeypatch.setattr(scanning, "describe_images", hanging if culprit == "hangs" else dying)

@@ -135,7 +135,7 @@ def test_a_step_that_hangs_is_ended_and_its_worker_started_anew(cluster):
 
 def test_a_worker_of_another_version_is_refused(cluster, monkeypatch):
     monkeypatch.setattr(dask_executor, "__version__", "99.0")
-    with pytest.raises(ConfigError, match=r"has version .* and here is 99\.0"):
+    with pytest.raises(ConfigError, match=r"has version .* and this process 99\.0"):
         DaskExecutor(cluster)
 
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from trap.errors import ImageError
 from trap.workers.executors import ProcessExecutor
-from trap.workers.worker_log import call_recorded, log_context, tell_again, told_before
+from trap.workers.worker_log import call_recorded, events_of, log_context, replay_events
 
 
 def speak(n):
@@ -47,8 +47,8 @@ def test_events_survive_the_exception_that_ends_their_step_and_the_way_home():
         call_recorded({}, speak_and_fail, "a.fits")
     sent = pickle.loads(pickle.dumps(raised.value))
     assert str(sent) == "a.fits: no beam"
-    assert [event["image"] for event in told_before(sent)] == ["a.fits"]
-    assert told_before(sent) == []
+    assert [event["image"] for event in events_of(sent)] == ["a.fits"]
+    assert events_of(sent) == []
 
 
 def test_threads_do_not_hear_each_other():
@@ -68,7 +68,7 @@ def test_threads_do_not_hear_each_other():
 def test_an_event_told_again_keeps_its_time_and_gets_the_context_of_who_waits():
     _, events = call_recorded({"dataset": 7}, speak, 1)
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs, bound_contextvars(timestep="now"):
-        tell_again(events)
+        replay_events(events)
     assert [(log["event"], log["log_level"]) for log in logs] == [("assumed", "warning"), ("detail", "debug")]
     assert logs[0]["timestamp"] == events[0]["timestamp"]
     assert (logs[0]["dataset"], logs[0]["timestep"]) == (7, "now")

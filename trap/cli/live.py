@@ -138,8 +138,8 @@ def live_text(tally: LiveTally, database: str) -> str:
             f"{count(tally.left_out, 'image')} left out: {tally.rejected} rejected or unreadable, {tally.late} late, "
             f"{tally.behind} to keep up"
         )
-        lines += [f"  {url}: {reason}" for url, reason in tally.told]
-        if tally.left_out > len(tally.told):
-            lines.append(f"  … and {tally.left_out - len(tally.told)} more, which the log names")
+        lines += [f"  {url}: {reason}" for url, reason in tally.examples]
+        if tally.left_out > len(tally.examples):
+            lines.append(f"  … and {tally.left_out - len(tally.examples)} more, which the log names")
     lines.append(f"now: {command('transients', tally.dataset_id, '--database', database)}")
     return "\n".join(lines)

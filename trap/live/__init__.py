@@ -1,1 +1,1 @@
-"""Images as they come: where they come from, how timesteps are put together, and the run that never ends."""
+"""Live mode: sources of images, their assembly into timesteps, and a run without a planned end."""

@@ -1,8 +1,8 @@
-"""Live mode: images are processed as they come, at their cadence, and never more than so far behind.
+"""Live mode: images are processed as they arrive, at their cadence, with a bounded lag.
 
-One thread takes what comes, reads its header and hands it to the workers; the other takes timesteps
-that are closed through association, in order of time. What could only be stored too late is left
-out as a whole timestep before any work goes into it, so that both lag and memory are bounded.
+One thread receives images, reads their headers and submits them to the workers. The other thread takes the closed
+timesteps through association, in order of time. A timestep that could only be stored too late is left out as a whole
+before any work is spent on it, so both lag and memory are bounded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trap.errors import ConfigError, ImageError, TransientError
 from trap.images.image import read_image
 from trap.live.assembly import Assembler
 from trap.live.sources import open_source
-from trap.pipeline import open_run
+from trap.pipeline import PRELOAD, open_run
 from trap.retry import IMAGE_DELAYS
 from trap.run.image_measurement import measure_image, warm_up
 from trap.run.look_ahead import LookAhead
@@ -49,27 +49,42 @@ __all__ = ["LiveRun", "LiveTally", "open_live", "run_live"]
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.05
+"""Time between two looks for new images or closed timesteps."""
 N_LATEST = 10
-"""Timesteps of which the typical time says how long the ones that wait will take."""
+"""Number of latest timesteps whose median duration predicts the duration of the waiting ones."""
 STATUS_SECONDS = 10.0
-USUAL_IMAGES = 16
-"""In a timestep, where the settings do not say it."""
-MAX_TOLD = 100
-"""Images left out that are named in the end; the log names all."""
+"""Time between two log events on the state of the run."""
+DEFAULT_IMAGES = 16
+"""Assumed number of images of a timestep if the settings do not give one."""
+MAX_EXAMPLES = 100
+"""Maximum number of images left out that the tally names; the log names all."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LiveTally:
-    """What a live run did so far: numbers only, however long it lasts.
+    """Counts of a live run so far. They take the same memory however long the run lasts.
 
     Parameters
     ----------
+    dataset_id
+        Number of the dataset.
+    stored, failed
+        Timesteps that were stored, and that failed.
+    accepted, rejected
+        Images that gave measurements, and images that were rejected or unreadable.
+    candidates
+        New sources.
+    known
+        Images that the dataset held already.
     incomplete
-        Timesteps closed by the clock.
+        Timesteps closed by the time-out.
     late, behind
-        Images that came after their timestep was closed, and images left out to keep up.
-    lag_seconds
-        From the arrival of its last image until a timestep was stored: of the latest one.
+        Images that arrived after their timestep was closed, and images left out to keep up.
+    lag_seconds, lag_max, lag_sum
+        s — time from the arrival of the last image of a timestep until the timestep was stored: of the latest
+        timestep, the maximum, and the sum.
+    examples
+        Paths of the first images that were left out, with the reasons.
     """
 
     dataset_id: int
@@ -85,34 +100,50 @@ class LiveTally:
     lag_seconds: float = 0.0
     lag_max: float = 0.0
     lag_sum: float = 0.0
-    told: list[tuple[str, str]] = field(default_factory=list)
+    examples: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def left_out(self) -> int:
-        """Images that gave no measurements."""
+        """Number of images that gave no measurements."""
         return self.rejected + self.late + self.behind
 
     @property
     def lag_mean(self) -> float:
-        """S — over all timesteps."""
+        """Mean lag, in s."""
         n = self.stored + self.failed
         return self.lag_sum / n if n else 0.0
 
     @property
     def exit_code(self) -> ExitCode:
-        """The worst that happened."""
+        """Exit code of the most severe event."""
         if self.failed:
             return ExitCode.TIMESTEPS_FAILED
         return ExitCode.IMAGES_LEFT_OUT if self.left_out else ExitCode.COMPLETE
 
     def leave_out(self, url: str, reason: str) -> None:
-        """Name an image that is left out, among the first of them."""
+        """Log an image that is left out, and keep it as an example.
+
+        Parameters
+        ----------
+        url
+            Path of the image.
+        reason
+            Reason for leaving it out.
+        """
         log.warning("image_left_out", image=url, reason=reason)
-        if len(self.told) < MAX_TOLD:
-            self.told.append((url, reason))
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append((url, reason))
 
     def count(self, outcome: TimestepOutcome, lag: float) -> None:
-        """Count a timestep that is done with."""
+        """Count a timestep that was processed.
+
+        Parameters
+        ----------
+        outcome
+            Outcome of the timestep.
+        lag
+            s — time from the arrival of its last image until now.
+        """
         self.stored += outcome.failure is None
         self.failed += outcome.failure is not None
         self.rejected += len(outcome.left_out)
@@ -120,24 +151,29 @@ class LiveTally:
         self.accepted += sum(image.result.rejection is None for image in outcome.images)
         self.candidates += sum(len(image.new_sources) for image in outcome.images)
         self.lag_seconds, self.lag_max, self.lag_sum = lag, max(self.lag_max, lag), self.lag_sum + lag
-        self.told += outcome.left_out[: max(0, MAX_TOLD - len(self.told))]
+        self.examples += outcome.left_out[: max(0, MAX_EXAMPLES - len(self.examples))]
 
 
 class LiveRun:
-    """A dataset that grows with what a source gives.
+    """A run over the images of a source.
 
     Parameters
     ----------
     dataset
-        The run, without a plan; its observers see every timestep.
+        Run without a plan. Its observers are called for every timestep.
     live
-        How long one waits, and for whom.
+        Settings of live mode.
     source
-        Gives images.
+        Source of the images.
     ahead
-        Measures what has come.
+        Measurements of the images that have arrived.
     is_stopped
-        Asked between timesteps; where it is true, no further one is begun.
+        Called between timesteps; if it returns True, no further timestep is begun.
+
+    Attributes
+    ----------
+    tally
+        Counts of the run.
     """
 
     def __init__(
@@ -171,16 +207,21 @@ class LiveRun:
 
     @property
     def n_waiting(self) -> int:
-        """Timesteps that are closed, or still open, and not stored."""
+        """Number of timesteps that are closed or still open, and not stored."""
         return len(self._closed) + self._assembler.n_open
 
     def timesteps(self, *, for_seconds: float = math.inf) -> Iterator[ClosedTimestep]:
-        """Give timesteps to be processed as they are closed, until the run is stopped or nothing comes any more.
+        """Yield timesteps as they are closed, until the run is stopped or no image has arrived for the idle time.
 
         Parameters
         ----------
         for_seconds
-            Give none after this time.
+            s — time after which no further timestep is yielded.
+
+        Raises
+        ------
+        BaseException
+            The error that ended the thread that receives images.
         """
         until = time.monotonic() + for_seconds
         while time.monotonic() < until and not self._is_stopped():
@@ -194,16 +235,24 @@ class LiveRun:
                 time.sleep(POLL_SECONDS)
 
     def finish(self, closed: ClosedTimestep, outcome: TimestepOutcome) -> None:
-        """Count a timestep that was processed, and forget all else of it."""
+        """Count a timestep that was processed, and drop all other data on it.
+
+        Parameters
+        ----------
+        closed
+            The timestep.
+        outcome
+            Its outcome.
+        """
         lag = time.monotonic() - closed.arrived
         self.tally.incomplete += not closed.is_complete
         self.tally.count(outcome, lag)
         if self.tally.stored + self.tally.failed > 1:
-            # The first one waits for workers that are just starting, which says nothing of the next.
+            # The first timestep waits for the workers to start, so its duration predicts nothing.
             self._seconds.append(outcome.seconds)
         self._source.release(closed.timestep.urls)
         self.dataset.outcomes.clear()
-        self.dataset.meters.tell_latency(lag)
+        self.dataset.meters.set_latency(lag)
         if time.monotonic() - self._last_status >= STATUS_SECONDS:
             self._last_status = time.monotonic()
             log.info(
@@ -216,10 +265,10 @@ class LiveRun:
             )
 
     @contextmanager
-    def taking_in(self) -> Iterator[None]:
-        """Take in what comes, in a thread beside the block."""
+    def receiving(self) -> Iterator[None]:
+        """Receive images in another thread while the block runs."""
         context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(self._take_in,), daemon=True)
+        thread = threading.Thread(target=context.run, args=(self._receive_all,), daemon=True)
         thread.start()
         try:
             yield
@@ -231,21 +280,23 @@ class LiveRun:
         idle = self._live.idle_seconds
         return bool(idle) and time.monotonic() - self._last_arrival > idle and not self._assembler.n_open
 
-    def _take_in(self) -> None:
+    def _receive_all(self) -> None:
+        """Receive images and close timesteps until the run ends; an error is raised by :meth:`timesteps`."""
         try:
             while not self._ending.is_set():
                 urls = self._source.take()
                 for url in urls:
-                    self._take(url)
+                    self._receive(url)
                 for closed in self._assembler.close(time.monotonic()):
                     self.dataset.meters.expect([closed.timestep])
                     self._closed.append(closed)
                 if not urls:
                     self._ending.wait(POLL_SECONDS)
-        except BaseException as error:  # noqa: BLE001 (said again by the thread that waits)
+        except BaseException as error:  # noqa: BLE001 (raised again in the other thread)
             self._error = error
 
-    def _take(self, url: str) -> None:
+    def _receive(self, url: str) -> None:
+        """Read the header of an image, and begin to measure it unless it is left out."""
         now = self._last_arrival = time.monotonic()
         image = read_image(url, self.dataset.config.reading)
         try:
@@ -267,7 +318,7 @@ class LiveRun:
             self.tally.known += 1
         else:
             self.tally.late += 1
-            self.tally.leave_out(url, "came after its timestep was closed")
+            self.tally.leave_out(url, "arrived after its timestep was closed")
             self._source.release([url])
 
     def _is_behind(self, taustart: datetime) -> bool:
@@ -285,7 +336,7 @@ class LiveRun:
             return False
         reason = f"left out to keep up: {self.n_waiting} timesteps of {typical:.1f} s were waiting"
         self.dataset.store.record_failure(taustart, reason)
-        while len(self._behind) >= MAX_TOLD:
+        while len(self._behind) >= MAX_EXAMPLES:
             del self._behind[next(iter(self._behind))]
         self._behind[taustart] = time.monotonic()
         return True
@@ -300,25 +351,26 @@ def open_live(
     monitors: MonitorPositions | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[LiveRun]:
-    """Open the dataset and the source, and take in images while the block runs.
+    """Open the dataset and the source, and receive images while the block runs.
 
     Parameters
     ----------
     config
-        All settings; ``execution.images`` is not looked at.
+        All settings; ``execution.images`` is ignored.
     live
-        The source, and how long one waits for whom.
+        Settings of live mode, among them the source.
     workers
-        Measure the images.
+        Workers that measure the images.
     monitors
-        Positions to measure in every image; an old dataset keeps its own.
+        Positions to be measured in every image; an existing dataset keeps its own.
     is_stopped
-        Asked between timesteps; where it is true, no further one is begun.
+        Called between timesteps; if it returns True, no further timestep is begun.
 
     Raises
     ------
     ConfigError
-        If the source cannot be opened, late images are to be stored, or the settings differ from those of the dataset.
+        If the source cannot be opened, late images are to be stored, or the settings differ from the settings of the
+        dataset.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
@@ -329,16 +381,16 @@ def open_live(
         )
         raise ConfigError(msg)
     with closing(open_source(live)) as source, open_run(config, images=(), monitors=monitors) as dataset:
-        for started in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
-            started.result()
+        for warming_up in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
+            warming_up.result()
 
         def measure(url: str) -> Result[ImageResult | UnreadableImage]:
             return workers.submit(measure_image, url, config)
 
-        n_images = live.images_per_timestep or USUAL_IMAGES
+        n_images = live.images_per_timestep or DEFAULT_IMAGES
         ahead = LookAhead(measure, depth=2 * (n_images + workers.n_workers), retry_delays=IMAGE_DELAYS)
         run = LiveRun(dataset, live, source, ahead, is_stopped=is_stopped)
-        with run.taking_in():
+        with run.receiving():
             log.info("live_started", source=live.folder or " ".join(live.streams))
             yield run
 
@@ -350,16 +402,19 @@ def run_live(
     monitors: MonitorPositions | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> LiveTally:
-    """Process a stream of images with worker processes and no server, until it is stopped or the stream ends.
+    """Process a stream of images with worker processes and without Prefect, until it is stopped or the stream ends.
 
     Parameters
     ----------
     config, live, monitors, is_stopped
         As for :func:`open_live`.
+
+    Returns
+    -------
+    The counts of the run.
     """
-    settings = config.execution
     with (
-        open_workers(settings) as workers,
+        open_workers(config.execution, preload=PRELOAD) as workers,
         open_live(config, live, workers, monitors=monitors, is_stopped=is_stopped) as run,
     ):
         for closed in run.timesteps():

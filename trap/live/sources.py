@@ -1,4 +1,4 @@
-"""Where the images of live mode come from: a folder that is watched, or streams that are received."""
+"""Sources of images for live mode: a folder, or streams from senders."""
 
 from __future__ import annotations
 
@@ -30,65 +30,78 @@ __all__ = ["FolderSource", "Source", "StreamSource", "open_source"]
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.1
+SCAN_SECONDS = 0.1
+"""Minimum time between two scans of a folder."""
 CONNECT_SECONDS = 5.0
+"""Time limit of a connection attempt."""
 STALL_SECONDS = 30.0
-"""Within an image. Between two of them one waits for ever: it is the sender who knows the cadence."""
+"""Maximum pause within an image. Between two images there is no limit: only the sender knows the cadence."""
 TICK_SECONDS = 0.5
+"""Time after which a receiving thread checks whether the run ends."""
 
 
 class Source(Protocol):
-    """Gives images, each as a file, once and complete."""
+    """A source of images: each is a complete file, and is returned once."""
 
     def take(self) -> list[str]:
-        """Return the images that have come since the last time; does not wait."""
+        """Return the paths of images that have arrived since the last call, without waiting."""
 
     def release(self, urls: Sequence[str]) -> None:
-        """Take note that a timestep of these images is done with."""
+        """Release the images of a timestep that was processed or left out."""
 
     def close(self) -> None:
-        """Receive no more."""
+        """Stop receiving images."""
 
 
 def open_source(live: LiveConfig) -> Source:
-    """Make the source that the settings name.
+    """Open the source that the settings name.
 
     Raises
     ------
     ConfigError
-        If the folder does not exist, or the spool cannot be made.
+        If the folder does not exist, or the spool folder cannot be made.
     """
     return StreamSource(live) if live.streams else FolderSource(live)
 
 
 class FolderSource:
-    """A folder in which others write images."""
+    """A folder into which other programs write images."""
 
     def __init__(self, live: LiveConfig) -> None:
         self._folder = IncomingFolder(Path(live.folder), live.patterns, live.settle_seconds)
-        self._next_look = 0.0
+        self._next_scan = 0.0
 
     def take(self) -> list[str]:
-        """Return images that have become complete."""
+        """Return the paths of images that have become complete."""
         start = time.monotonic()
-        if start < self._next_look:
+        if start < self._next_scan:
             return []
         arrivals = self._folder.scan(start)
-        # A folder of ten thousand files takes some 50 ms: looking may cost a tenth of a core, and no more.
-        self._next_look = start + max(LOOK_SECONDS, 10 * (time.monotonic() - start))
+        # A scan of ten thousand files takes some 50 ms: scanning may use a tenth of a core.
+        self._next_scan = start + max(SCAN_SECONDS, 10 * (time.monotonic() - start))
         return [str(arrival.path) for arrival in arrivals]
 
     def release(self, urls: Sequence[str]) -> None:
-        """Leave the files to whom they belong."""
+        """Keep the files: they belong to other programs."""
 
     def close(self) -> None:
-        """There is nothing to be closed."""
+        """Do nothing: a folder needs no closing."""
 
 
 class StreamSource:
-    """Senders at addresses of their own, each read by a thread; what they send becomes files in the spool.
+    """Senders, each at its own address and read by its own thread. Their images become files in the spool folder.
 
-    A connection that is lost is made again, for as long as it takes.
+    A lost connection is opened again, without a limit on the attempts.
+
+    Parameters
+    ----------
+    live
+        Addresses, order of pixels, spool folder, and number of timesteps that stay in it.
+
+    Raises
+    ------
+    ConfigError
+        If the spool folder cannot be made.
     """
 
     def __init__(self, live: LiveConfig) -> None:
@@ -100,7 +113,7 @@ class StreamSource:
             msg = f"the spool {self._spool} cannot be made: {error.strerror or error}"
             raise ConfigError(msg) from error
         self._arrived: SimpleQueue[str] = SimpleQueue()
-        self._kept: deque[Sequence[str]] = deque()
+        self._released: deque[Sequence[str]] = deque()
         self._numbers = itertools.count()
         self._stopping = threading.Event()
         self._threads = [
@@ -110,37 +123,38 @@ class StreamSource:
             thread.start()
 
     def take(self) -> list[str]:
-        """Return images that were received."""
-        taken = []
+        """Return the paths of images that were received."""
+        urls = []
         while True:
             try:
-                taken.append(self._arrived.get_nowait())
+                urls.append(self._arrived.get_nowait())
             except Empty:
-                return taken
+                return urls
 
     def release(self, urls: Sequence[str]) -> None:
-        """Delete the files of the oldest timestep, where there are more than are to be kept."""
-        self._kept.append(urls)
-        while len(self._kept) > self._live.keep_timesteps > 0:
-            for url in self._kept.popleft():
+        """Delete the files of the oldest timesteps, beyond the number that is kept."""
+        self._released.append(urls)
+        while len(self._released) > self._live.keep_timesteps > 0:
+            for url in self._released.popleft():
                 Path(url).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()
 
     def _receive(self, address: str) -> None:
-        told = ""
+        """Receive images from a sender until the run ends, and open the connection again whenever it is lost."""
+        logged_reason = ""
         while not self._stopping.is_set():
             try:
                 self._read_from(address)
             except (OSError, EOFError, ImageError) as error:
-                # Not at every attempt: a sender that is away for the night would fill the log.
-                if (reason := f"{type(error).__name__}: {error}") != told:
+                # Only once for each reason: a sender that is away for a night would fill the log.
+                if (reason := f"{type(error).__name__}: {error}") != logged_reason:
                     log.warning("stream_lost", address=address, reason=reason)
-                    told = reason
+                    logged_reason = reason
             self._stopping.wait(STREAM_SECONDS)
 
     def _read_from(self, address: str) -> None:
@@ -153,26 +167,26 @@ class StreamSource:
                 self._arrived.put(str(self._write(frame, port)))
 
     def _read(self, connection: socket.socket, n: int) -> bytes:
-        """Read so many bytes; fewer where the stream, or the run, ends."""
+        """Read n bytes; fewer if the stream or the run ends."""
         data, n_read, last = bytearray(n), 0, time.monotonic()
         view = memoryview(data)
         while n_read < n:
             try:
-                got = connection.recv_into(view[n_read:])
+                n_received = connection.recv_into(view[n_read:])
             except TimeoutError:
                 if self._stopping.is_set():
                     break
                 if n_read and time.monotonic() - last > STALL_SECONDS:
-                    msg = f"nothing came for {STALL_SECONDS:g} s in the middle of an image"
+                    msg = f"no data for {STALL_SECONDS:g} s in the middle of an image"
                     raise EOFError(msg) from None
                 continue
-            if not got:
+            if not n_received:
                 break
-            n_read, last = n_read + got, time.monotonic()
+            n_read, last = n_read + n_received, time.monotonic()
         return bytes(view[:n_read])
 
     def _write(self, frame: Frame, port: str) -> Path:
-        """Write an image under another name first: what is in the spool under its own is whole."""
+        """Write an image under a hidden name, and rename it when it is complete."""
         name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{port}-{os.getpid()}-{next(self._numbers):06d}.fits"
         path = self._spool / name
         unfinished = path.with_name(f".{name}")

@@ -1,1 +1,1 @@
-"""The parts of a run: what it will process, what is measured ahead, how a timestep is attempted, who watches."""
+"""The parts of a run: its plan, the measurement of images ahead, the fits, the failure of a timestep, the observers."""

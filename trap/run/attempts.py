@@ -1,4 +1,4 @@
-"""One timestep that may fail: what is recorded then, and when the run ends with it."""
+"""The failure of a timestep: its record in the database, and the decision whether the run ends."""
 
 from __future__ import annotations
 
@@ -30,26 +30,30 @@ def attempt_timestep(
     record_failure: Callable[[datetime, str], None],
     settings: ExecutionConfig,
 ) -> TimestepOutcome:
-    """Process a timestep; if it fails for good, record why.
+    """Process a timestep. If it fails for good, record the reason.
 
     Parameters
     ----------
     timestep
-        The timestep, for the record.
+        Timestep to be processed.
     process
-        Does it, perhaps with several attempts of its own.
+        Processes the timestep; it includes all retries.
     record_failure
-        Writes down the time of the timestep and the reason.
+        Records the time of the timestep and the reason in the database.
     settings
-        ``after_failure`` decides whether any failure ends the run.
+        ``after_failure`` decides whether every failure ends the run.
+
+    Returns
+    -------
+    The outcome, with the time that it took.
 
     Raises
     ------
     DatasetLockedError
         If another run has taken over the dataset.
     TrapError
-        If the timestep failed for something that may pass, such as a database that is away, or if
-        the settings want any failure to end the run: were the next ones stored, it would be late.
+        If the timestep failed for a reason that may pass, such as a database that is away, or if by the settings
+        every failure ends the run. If the run continued with later timesteps, this one would be late afterwards.
     """
     start = time.perf_counter()
     try:
@@ -65,8 +69,8 @@ def attempt_timestep(
                 record_failure(timestep.taustart_ts, reason)
             if not may_pass:
                 raise
-            told = f"{error}; nothing of the timestep {timestep.taustart_ts} is stored, all stored before it are"
-            raise TransientError(told) from error
+            msg = f"{error}; nothing of the timestep {timestep.taustart_ts} is stored, all stored before it are"
+            raise TransientError(msg) from error
         record_failure(timestep.taustart_ts, reason)
         outcome = TimestepOutcome(taustart_ts=timestep.taustart_ts, failure=reason)
     return replace(outcome, seconds=time.perf_counter() - start)

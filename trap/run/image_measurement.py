@@ -1,4 +1,4 @@
-"""Measuring one image: all that can be done without knowing any other image."""
+"""The measurement of one image: all stages that depend on no other image."""
 
 from __future__ import annotations
 
@@ -31,14 +31,25 @@ log = structlog.get_logger(__name__)
 
 
 def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableImage:
-    """Measure one image: read, check, find and fit its sources.
+    """Measure one image: read and check it, find and fit its sources.
 
-    A pure function of the file and the settings, for worker processes; pixels stay inside.
+    A pure function of the file and the settings, for worker processes. The pixels are not returned.
+
+    Parameters
+    ----------
+    url
+        Path of the image.
+    config
+        All settings.
+
+    Returns
+    -------
+    The measurements of the image, or the reason why it cannot be read.
 
     Raises
     ------
     TransientError
-        If the file system failed in a way that may pass.
+        If the file system failed for a reason that may pass.
     """
     with bound_contextvars(image=url):
         try:
@@ -50,6 +61,7 @@ def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableI
 
 
 def _measure(image: Image, config: PipelineConfig) -> ImageResult:
+    """Take an image through its stages, timing each; a rejected image is not searched for sources."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "read"):
         content_hash = image.content_hash
@@ -82,20 +94,21 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
 
 @contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Record the duration of the block under the name of its stage."""
     start = time.perf_counter()
     yield
     seconds[stage] = round(time.perf_counter() - start, 4)
 
 
 def warm_up() -> None:
-    """Measure a small made-up image: what is imported and compiled for the first one does not keep the next waiting."""
+    """Measure a small simulated image, so that imports and compiled code do not delay the first real image."""
     pixels = np.random.default_rng(1).normal(0.0, 1.0, (128, 128)).astype(np.float32)
     y, x = np.indices(pixels.shape) - 64.0
     pixels += 50.0 * np.exp(-(x**2 + y**2) / 8.0)
-    _measure(Image.from_array(pixels, Header(_MADE_UP), "made up"), PipelineConfig())
+    _measure(Image.from_array(pixels, Header(_SIMULATED_HEADER), "simulated"), PipelineConfig())
 
 
-_MADE_UP = {
+_SIMULATED_HEADER = {
     "CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "CRVAL1": 0.0, "CRVAL2": 45.0, "CRPIX1": 64.5, "CRPIX2": 64.5,
     "CDELT1": -0.001, "CDELT2": 0.001, "BMAJ": 0.0047, "BMIN": 0.0047, "BPA": 0.0, "BUNIT": "Jy/beam",
     "DATE-OBS": "2000-01-01T00:00:00", "CTYPE3": "FREQ", "CRVAL3": 1.4e9, "CDELT3": 1e6, "CRPIX3": 1.0, "NAXIS": 3,

@@ -1,7 +1,7 @@
-"""Images measured before they are needed, so that no core waits for the association of a timestep.
+"""Measurement of images ahead of association, so that no core waits for the association of a timestep.
 
-The window goes over the ends of timestep groups, and is bounded: measurements that nobody has asked
-for yet take memory.
+The window of images under way reaches across the ends of timestep groups. It is bounded, because measurements that have
+not been fetched take memory.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ __all__ = ["ImageMeasurements", "LookAhead"]
 log = structlog.get_logger(__name__)
 
 MAX_LOST_WORKERS = 3
-"""An image that has cost so many worker processes is left out: the next one would go the same way."""
+"""Number of lost worker processes after which an image is left out."""
 
 
 class ImageMeasurements(Protocol):
-    """Where the measurements of images come from."""
+    """A source of measurements of images."""
 
     def result(self, url: str) -> ImageResult | UnreadableImage:
-        """Return what was measured in an image; asked again, it is measured again."""
+        """Return the measurements of an image. Each call consumes them; a second call measures the image again."""
 
 
 class LookAhead:
-    """Measurements of images, under way before they are asked for; may be asked from several threads.
+    """Measurements of images that are under way before they are fetched. Several threads may fetch them.
 
     Parameters
     ----------
     measure
         Begins to measure an image.
     urls
-        Images in the order in which they will be asked for.
+        Images in the order of their use.
     depth
-        How many are measured, or wait to be asked for, at once.
+        Maximum number of images that are being measured or wait to be fetched.
     retry_delays
-        s — waiting times before an image is measured again after an error that may pass.
+        s — waiting times before an image is measured again after an error that may pass; empty if the caller retries.
     """
 
     def __init__(
@@ -72,28 +72,28 @@ class LookAhead:
         self._fill()
 
     def expect(self, urls: Iterable[str]) -> None:
-        """Add images that will be asked for after those that are known."""
+        """Append images that will be fetched after all others."""
         with self._lock:
             self._ahead.extend(urls)
             self._fill()
 
     def result(self, url: str) -> Measured:
-        """Wait for the measurements of an image.
+        """Wait for the measurements of an image, with retries.
 
         Returns
         -------
-        An :class:`~trap.dataset.records.UnreadableImage` also where measuring ended its worker process again
-        and again: such an image costs itself, and not its timestep.
+        The measurements. An image whose measurement ended its worker process :data:`MAX_LOST_WORKERS` times gives an
+        :class:`~trap.dataset.records.UnreadableImage`, so that it costs itself and not its timestep.
 
         Raises
         ------
         TransientError
-            If the image could not be measured, and may be when it is asked for again.
+            If the image could not be measured for a reason that may pass.
         """
         return call_with_retries(partial(self.attempt, url), self._retry_delays)
 
     def attempt(self, url: str) -> Measured:
-        """Wait for the measurements of an image, as :meth:`result`, without trying again."""
+        """Wait for the measurements of an image, as :meth:`result` does, without retries."""
         pending = self._take(url)
         try:
             return pending.result()
@@ -107,7 +107,7 @@ class LookAhead:
             return UnreadableImage(url=url, reason=reason)
 
     def _take(self, url: str) -> Result[Measured]:
-        """Take the measurement of an image out of the window, which moves on."""
+        """Remove the measurement of an image from the window, and fill the window with the next images."""
         with self._lock:
             pending = self._pending.pop(url, None)
             if pending is None:

@@ -1,4 +1,4 @@
-"""Who is told of every timestep: the log, and counters that Prometheus asks for."""
+"""Observers of the timesteps of a run: the log, and counters for Prometheus."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["Meters", "log_outcome", "serving_meters"]
 log = structlog.get_logger(__name__)
 
 SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Limits between which the times of timesteps are counted."""
+"""Bucket limits [s] of the histogram of the durations of timesteps."""
 
 
 def log_outcome(outcome: TimestepOutcome) -> None:
-    """Say in the log what became of a timestep, of every image that gave nothing, and of every new source."""
+    """Log the outcome of a timestep, the images that were left out, and the new sources."""
     if outcome.failure is not None:
-        return  # told where it failed, with its traceback
+        return  # logged where it failed, with its traceback
     for url, reason in outcome.left_out:
         log.warning("image_left_out", image=url, reason=reason)
     accepted = [image for image in outcome.images if image.result.rejection is None]
@@ -55,17 +55,15 @@ def log_outcome(outcome: TimestepOutcome) -> None:
 
 
 class Meters:
-    """Counters of one run, in the units that Prometheus expects: totals, seconds, and what is now.
+    """Counters of one run, in the units of Prometheus: totals, seconds, and current values.
 
-    Rates are asked for where they are shown: ``rate(trap_images_total[1m])`` is images per second.
+    Prometheus computes rates itself: ``rate(trap_images_total[1m])`` is images per second.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._images = Counter("trap_images", "Images, by what became of them.", ["status"], registry=self.registry)
-        self._timesteps = Counter(
-            "trap_timesteps", "Timesteps, by what became of them.", ["status"], registry=self.registry
-        )
+        self._images = Counter("trap_images", "Images, by their status.", ["status"], registry=self.registry)
+        self._timesteps = Counter("trap_timesteps", "Timesteps, by their status.", ["status"], registry=self.registry)
         self._candidates = Counter("trap_new_source_candidates", "New-source candidates.", registry=self.registry)
         self._stages = Counter(
             "trap_stage_seconds", "Computing time of each stage of measuring.", ["stage"], registry=self.registry
@@ -75,26 +73,28 @@ class Meters:
             registry=self.registry,
         )  # fmt: skip
         self._lag = Gauge(
-            "trap_lag_seconds", "Time of the newest image minus that of the timestep done last.",
+            "trap_lag_seconds", "Time of the newest image minus the time of the latest processed timestep.",
             registry=self.registry,
         )  # fmt: skip
         self._latency = Gauge(
-            "trap_latency_seconds", "From the arrival of its last image until a timestep was stored: the latest one.",
+            "trap_latency_seconds", "Time from the arrival of its last image until the latest timestep was stored.",
             registry=self.registry,
         )  # fmt: skip
-        self._queue = Gauge("trap_queue_images", "Images that wait for their timestep.", registry=self.registry)
+        self._queue = Gauge(
+            "trap_queue_images", "Images that wait for their timestep to be processed.", registry=self.registry
+        )
         self._waiting: dict[datetime, int] = {}
         self._newest: datetime | None = None
 
     def expect(self, timesteps: Iterable[Timestep]) -> None:
-        """Take note of timesteps that are to come, in order of time."""
+        """Count timesteps that are planned, in order of time."""
         for timestep in timesteps:
             self._waiting[timestep.taustart_ts] = len(timestep.urls)
             self._queue.inc(len(timestep.urls))
             self._newest = timestep.taustart_ts
 
-    def tell_latency(self, seconds: float) -> None:
-        """Say how long a timestep of a live run took to be stored."""
+    def set_latency(self, seconds: float) -> None:
+        """Set the time [s] from the arrival of its last image until a timestep of a live run was stored."""
         self._latency.set(seconds)
 
     def observe(self, outcome: TimestepOutcome) -> None:
@@ -120,11 +120,14 @@ def serving_meters(address: str) -> Iterator[Meters]:
     Parameters
     ----------
     address
-        ``host:port``, or empty to serve nothing. A port that another run uses is no reason to stop:
-        that is logged, and the counters are kept for nobody.
+        ``host:port``; empty serves nothing. If the port is in use, a warning is logged and the counters are not served.
+
+    Yields
+    ------
+    The counters.
     """
     meters = Meters()
-    with ExitStack() as until_then:
+    with ExitStack() as stack:
         if address:
             host, _, port = address.rpartition(":")
             try:
@@ -132,8 +135,8 @@ def serving_meters(address: str) -> Iterator[Meters]:
             except OSError as error:
                 log.warning("metrics_not_served", address=address, reason=error.strerror or str(error))
             else:
-                until_then.callback(thread.join)
-                until_then.callback(server.server_close)
-                until_then.callback(server.shutdown)
+                stack.callback(thread.join)
+                stack.callback(server.server_close)
+                stack.callback(server.shutdown)
                 log.info("metrics_served", url=f"http://{host}:{server.server_port}/metrics")
         yield meters

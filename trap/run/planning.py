@@ -1,4 +1,4 @@
-"""Which images a run processes, in which order, and which it leaves out and why."""
+"""The plan of a run: the images to be processed, their order, and the images that are left out with the reasons."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Timestep", "TimestepGroup", "make_plan"]
 
 MIN_GROUP = 10
+"""Minimum number of timesteps of a group."""
 MAX_GROUPS = 200
-"""A Prefect subflow costs about 0.1 s, and a run's page with a thousand of them shows nothing."""
+"""Maximum number of groups: each is a Prefect subflow, which costs 0.1 s and a line on the page of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +44,25 @@ class TimestepGroup:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """All images of the group, in order."""
+        """Paths of all images of the group, in order."""
         return tuple(url for timestep in self.timesteps for url in timestep.urls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run will do, and what it will not.
+    """The work of a run, and the images that it leaves out.
 
     Parameters
     ----------
     groups
-        The work, in order of time.
+        Timesteps to be processed, in order of time.
     unreadable
-        Files that cannot be described.
+        Files whose headers cannot be read.
     known
         Images that the dataset already holds.
     late
-        Images no later than the newest timestep of the dataset, where these are refused: the
-        association of what came after them has been made.
+        Images no later than the newest timestep of the dataset, if the settings refuse them: later timesteps have been
+        associated already.
     """
 
     groups: tuple[TimestepGroup, ...]
@@ -83,24 +84,26 @@ def make_plan(
     config: PipelineConfig | None = None,
     progress: Progress | None = None,
 ) -> Plan:
-    """Read the headers of all images and put the new ones in order; no pixels are read.
+    """Read the headers of all images and put the new images in order. No pixels are read.
 
     Parameters
     ----------
     urls
         Paths of images.
     known_hashes
-        Contents of the images that the dataset holds; where there are any, the files are read
-        once to compare.
+        Content hashes of the images that the dataset holds. If there are any, all files are read once to compare.
     latest
-        Newest timestep of the dataset, or None.
+        Newest timestep of the dataset; None if it has none.
     config
-        How images are read, how far apart those of a timestep may start, how many timesteps are in a group
-        (ten, or more where that would make over 200 groups), and whether images no later than ``latest`` are
-        left out; otherwise their timesteps say that they are late.
+        All settings; None means the defaults. They decide how images are read, how far apart the images of a timestep
+        may start, how many timesteps are in a group (ten, or more if that made over 200 groups), and whether images no
+        later than ``latest`` are left out or form late timesteps.
     progress
-        Called now and then with the number of headers read, the number in all, and what they are; where there
-        are many.
+        Called with the number of headers read, the number of all, and ``"headers"``, if there are many.
+
+    Returns
+    -------
+    The plan.
     """
     config = PipelineConfig() if config is None else config
     tolerance = config.persistence.timestep_tolerance
@@ -132,6 +135,7 @@ def make_plan(
 
 
 def _grouped(timesteps: Sequence[Timestep], size: int) -> tuple[TimestepGroup, ...]:
+    """Divide timesteps into groups of this size; 0 chooses the size."""
     step = size or max(MIN_GROUP, math.ceil(len(timesteps) / MAX_GROUPS))
     chunks = [tuple(timesteps[start : start + step]) for start in range(0, len(timesteps), step)]
     return tuple(TimestepGroup(number, chunk) for number, chunk in enumerate(chunks, start=1))

@@ -1,7 +1,7 @@
-"""What the headers of many images say, read side by side; no pixel is read, and no header is kept.
+"""The headers of many images, read in parallel. No pixels are read, and no header is kept.
 
-A few hundred files are read here and now. More go to worker processes by the batch, no more of them at a time
-than keep the workers busy: what is held in memory is one short row an image.
+Up to two hundred files are read in this process. More are read in batches by worker processes, with only as many
+batches under way as keep the workers busy, so that memory holds one short row for each image.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ScannedImage", "scan_images"]
 
-SCANNED_ALONE = 200
-"""So many files are read before worker processes would have started."""
+MAX_WITHOUT_WORKERS = 200
+"""Maximum number of files that are read in this process: they take less time than the start of worker processes."""
 BATCH = 50
+"""Number of files of a batch."""
 BATCHES_PER_WORKER = 2
+"""Number of batches under way for each worker."""
 
 
 ScannedImage = ImageMetadataForSort | UnreadableImage
@@ -41,25 +43,29 @@ ScannedImage = ImageMetadataForSort | UnreadableImage
 def scan_images(
     urls: Sequence[str], config: PipelineConfig, *, with_hash: bool, progress: Progress | None = None
 ) -> Iterator[ScannedImage]:
-    """Describe images by their headers, in the order given.
+    """Describe images by their headers, in the given order.
 
     Parameters
     ----------
     urls
         Paths of images.
     config
-        How they are read, by how many workers, and how long one may take.
+        All settings: how images are read, the number of workers, and their time limit.
     with_hash
-        Whether the content is hashed too, for which a file is read as a whole.
+        Whether to hash the content too, for which each file is read as a whole.
     progress
-        Called after every batch with the number done, the number in all, and what they are; only where there
-        are many.
+        Called after every batch with the number of headers read, the number of all, and ``"headers"``; not called if
+        the images are few.
+
+    Yields
+    ------
+    The description of each image.
     """
-    if len(urls) <= SCANNED_ALONE:
+    if len(urls) <= MAX_WITHOUT_WORKERS:
         yield from describe_images(urls, config.reading, with_hash=with_hash)
         return
     done = 0
-    for descriptions in _scan_side_by_side(urls, config, with_hash=with_hash):
+    for descriptions in _scan_in_parallel(urls, config, with_hash=with_hash):
         done += len(descriptions)
         if progress is not None:
             progress(done, len(urls), "headers")
@@ -67,11 +73,22 @@ def scan_images(
 
 
 def describe_images(urls: Sequence[str], settings: ReadingConfig, *, with_hash: bool) -> list[ScannedImage]:
-    """Describe some images, one after the other; a step for worker processes."""
+    """Describe images one after the other; a step for worker processes.
+
+    Parameters
+    ----------
+    urls
+        Paths of images.
+    settings
+        How images are read.
+    with_hash
+        Whether to hash the content too.
+    """
     return [_describe(url, settings, with_hash=with_hash) for url in urls]
 
 
-def _scan_side_by_side(urls: Sequence[str], config: PipelineConfig, *, with_hash: bool) -> Iterator[list[ScannedImage]]:
+def _scan_in_parallel(urls: Sequence[str], config: PipelineConfig, *, with_hash: bool) -> Iterator[list[ScannedImage]]:
+    """Yield the descriptions of batches in order, while workers read the next ones."""
     settings = config.execution
     with ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers:
 
@@ -93,21 +110,22 @@ def _batches(urls: Sequence[str]) -> Iterator[Sequence[str]]:
 def _collected(
     batch: list[str], result: Result[list[ScannedImage]], submit: Callable[[list[str]], Result[list[ScannedImage]]]
 ) -> list[ScannedImage]:
-    """Wait for a batch; if its worker hung or died, try the images one by one, so that only the culprit is lost."""
+    """Wait for a batch. If its worker hung or died, read the images one by one, so that only one image is lost."""
     try:
         return result.result()
     except WorkerLostError:
         single = [(url, submit([url])) for url in batch]
     descriptions: list[ScannedImage] = []
-    for url, promise in single:
+    for url, description in single:
         try:
-            descriptions += promise.result()
+            descriptions += description.result()
         except WorkerLostError as error:
             descriptions.append(UnreadableImage(url=url, reason=str(error)))
     return descriptions
 
 
 def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> ScannedImage:
+    """Describe an image by its header, with retries; a failure becomes the reason why it has none."""
     try:
         return retry.call_with_retries(partial(_read_header, url, settings, with_hash=with_hash), retry.HEADER_DELAYS)
     except ImageError as error:
@@ -117,6 +135,7 @@ def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> ScannedI
 
 
 def _read_header(url: str, settings: ReadingConfig, *, with_hash: bool) -> ImageMetadataForSort:
+    """Read the header of an image, and its content too if a hash is needed."""
     image = read_image(url, settings)
     metadata = image.metadata
     return ImageMetadataForSort(

@@ -1,1 +1,1 @@
-"""Who does the work of an image: worker processes here or on a cluster, and what they say."""
+"""Workers, as processes on this machine or on a cluster, and their log events."""

@@ -1,22 +1,22 @@
-"""Steps on other machines: a Dask cluster that somebody runs, given by its address.
+"""An executor for other machines: an existing Dask cluster, named by its address.
 
-The cluster brings the cores, nothing else: images are read by its workers under the same paths as
-here, association and the database stay where the run is. So results are those of a local run, and a
-worker that is lost costs the step that it ran.
+The cluster provides cores only. Its workers read images under the same paths as this machine; association and the
+database stay in the process of the run. The results equal the results of a local run, and the loss of a worker costs
+its step.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from distributed import Client, KilledWorker
 from distributed.comm.core import CommClosedError
 
 from trap import __version__
 from trap.errors import ConfigError, WorkerLostError
-from trap.workers.worker_log import call_recorded, log_context, tell_again, told_before
+from trap.workers.worker_log import RecordedResult, call_recorded, log_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,25 +31,27 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CONNECT_SECONDS = 30.0
+"""Time limit of a connection to the cluster, and of the start of a worker."""
 TICK_SECONDS = 0.5
+"""Time between two checks whether a step has ended or runs too long."""
 
 
 class DaskExecutor:
-    """Runs steps on a Dask cluster.
+    """Run steps on a Dask cluster.
 
     Parameters
     ----------
     address
-        Of the scheduler: ``tcp://host:port``.
+        Address of the scheduler, ``tcp://host:port``.
     timeout_seconds
-        Time of running, not of waiting, after which the worker of a step is started anew and the step
+        s — running time, without the time in the queue, after which the worker of a step is restarted and the step
         raises :class:`~trap.errors.WorkerLostError`.
 
     Raises
     ------
     ConfigError
-        If there is no cluster at the address, it has no workers, or they have another version of this
-        software: results would not be the same.
+        If there is no cluster at the address, it has no workers, or they have another version of this software,
+        whose results may differ.
     """
 
     def __init__(self, address: str, *, timeout_seconds: float = 600.0) -> None:
@@ -66,14 +68,30 @@ class DaskExecutor:
             raise
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        """Queue the step for the next free worker of the cluster."""
-        # A step is not pure for Dask: asked again after a failure it is to be run again. A worker that dies
-        # costs one attempt, and it is the caller who decides on the next.
+        """Queue the step for the next free worker of the cluster.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
+        # A step is not "pure" for Dask, which would then return the failure of the first attempt to a second one.
+        # A worker that dies costs one attempt; the caller decides about further ones.
         future = self._client.submit(call_recorded, log_context(), step, *args, **kwargs, pure=False, retries=0)
         return _DaskResult(self._client, future, getattr(step, "__name__", repr(step)), self._timeout)
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step now, in this process."""
+        """Run the step in this thread.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
         return step(*args, **kwargs)
 
     def __enter__(self) -> Self:
@@ -83,9 +101,9 @@ class DaskExecutor:
         self._client.close()
 
     def _check_workers(self, address: str) -> int:
-        """Return the number of cores of the cluster, whose workers must be what this process is."""
+        """Return the number of cores of the cluster, after comparing the version of its workers with this one."""
         try:
-            # Those that were lost a moment ago come back.
+            # Workers that were lost a moment ago return.
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError as error:
             msg = f"the Dask cluster at {address} has no workers"
@@ -98,13 +116,13 @@ class DaskExecutor:
             raise ConfigError(msg) from error
         for worker, version in versions.items():
             if version != __version__:
-                msg = f"the Dask worker {worker} has version {version} of this software, and here is {__version__}"
+                msg = f"the Dask worker {worker} has version {version} of this software, this process {__version__}"
                 raise ConfigError(msg)
         return sum(threads.values())
 
 
-class _DaskResult(Generic[T]):
-    """A Dask future whose losses are told in our own words, and whose step does not hang for ever."""
+class _DaskResult(RecordedResult[T]):
+    """A future of Dask, with a time limit. The loss of its worker raises a :class:`~trap.errors.WorkerLostError`."""
 
     def __init__(self, client: Client, future: Future, step: str, timeout: float) -> None:
         self._client = client
@@ -112,20 +130,15 @@ class _DaskResult(Generic[T]):
         self._step = step
         self._timeout = timeout
 
-    def result(self) -> T:
-        value, events = self._wait()
-        tell_again(events)
-        events.clear()
-        return value
-
     def _wait(self) -> tuple[T, list[Any]]:
+        """Wait for the step, and end its worker if it runs for longer than the time limit."""
         since: float | None = None
         while True:
             try:
-                found: tuple[T, list[Any]] = self._future.result(timeout=TICK_SECONDS)
+                recorded: tuple[T, list[Any]] = self._future.result(timeout=TICK_SECONDS)
             except TimeoutError as error:
                 if self._future.done():
-                    raise  # the step's own
+                    raise  # The step itself has raised it.
                 since = self._running_since(since)
                 if since is not None and time.monotonic() - since > self._timeout:
                     self._end_worker()
@@ -137,19 +150,17 @@ class _DaskResult(Generic[T]):
             except CommClosedError as error:
                 msg = f"the Dask cluster was lost while {self._step} ran: {error}"
                 raise WorkerLostError(msg) from error
-            except Exception as error:
-                tell_again(told_before(error))
-                raise
             else:
-                return found
+                return recorded
 
     def _running_since(self, since: float | None) -> float | None:
-        """When the step began to run, as far as this was seen; None while it waits."""
+        """Return the first time at which the step was seen running; None while it is queued."""
         workers = self._client.processing()
         running = any(self._future.key in keys for keys in workers.values())
         return (since or time.monotonic()) if running else None
 
     def _end_worker(self) -> None:
+        """Restart the worker of the step."""
         for worker, keys in self._client.processing().items():
             if self._future.key in keys:
                 self._future.cancel()

@@ -1,7 +1,7 @@
-"""Where the steps run: here and now, or in worker processes that can be ended.
+"""Executors of the steps: in this process at once, or in worker processes that can be ended.
 
-The pipeline asks an executor, in the manner of :class:`concurrent.futures.Executor`, to run a step
-and waits for what it returns. It knows nothing of processes, of Prefect or of Dask.
+The pipeline submits steps to an executor, in the manner of :class:`concurrent.futures.Executor`, and waits for their
+results. It does not depend on processes, on Prefect or on Dask.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from trap.errors import WorkerLostError
 from trap.log import configure_logging
-from trap.workers.worker_log import call_recorded, log_context, tell_again, told_before
+from trap.workers.worker_log import RecordedResult, call_recorded, log_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from trap.workers.worker_log import Events
 
-__all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
+__all__ = ["Executor", "ProcessExecutor", "Result", "SerialExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,70 +34,120 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Result(Protocol[T_co]):
-    """What an executor gives back: a promise of what the step returns."""
+    """The result of a step that was submitted to an executor."""
 
     def result(self) -> T_co:
-        """Wait for the step and return its value, or raise what it raised."""
+        """Wait for the step and return its value, or raise its exception."""
 
 
 class Executor(Protocol):
-    """Runs steps: pure ones wherever there is room, and here those that change the state in memory."""
+    """Runs steps: pure functions in any process, and in this thread the steps that change the state in memory."""
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        """Run ``step(*args, **kwargs)``, a pure function, perhaps in another process."""
+        """Run ``step(*args, **kwargs)``, a pure function, possibly in another process.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``step(*args, **kwargs)`` here and now."""
+        """Run ``step(*args, **kwargs)`` in this thread, and return its value.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
 
 
 class SerialExecutor:
-    """Runs every step at once, in this process."""
+    """Run every step immediately, in this process."""
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        """Run the step now; an exception is kept until the result is asked for."""
+        """Run the step immediately; an exception is raised by the result.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
         future: Future[T] = Future()
         try:
             future.set_result(step(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 (a future carries whatever the step raises)
+        except Exception as error:  # noqa: BLE001 (the result raises any exception of the step)
             future.set_exception(error)
         return future
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step now."""
+        """Run the step in this thread.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
         return step(*args, **kwargs)
 
 
 class ProcessExecutor:
-    """Runs steps in worker processes; one that hangs or dies costs that step and nothing else.
+    """Run steps in worker processes. A process that hangs or dies costs its step only.
 
-    A thread or a Prefect time-out ends nothing that sits in compiled code; a process can be killed.
+    Compiled code cannot be ended in a thread, nor by a Prefect time-out; a process can be killed.
 
     Parameters
     ----------
     n_workers
-        Processes; 0 takes one per core that this process may use.
+        Number of processes; 0 starts one for each core that this process may use.
     timeout_seconds
-        Time after which a worker is killed and its step raises
-        :class:`~trap.errors.WorkerLostError`.
+        s — time after which a worker is killed and its step raises :class:`~trap.errors.WorkerLostError`.
+    preload
+        Names of modules that all workers share: a server process imports them once, before it forks the workers.
     """
 
-    def __init__(self, n_workers: int = 0, *, timeout_seconds: float = 600.0) -> None:
+    def __init__(self, n_workers: int = 0, *, timeout_seconds: float = 600.0, preload: Sequence[str] = ()) -> None:
         self.n_workers = n_workers or len(os.sched_getaffinity(0))
         self._timeout = timeout_seconds
+        self._preload = list(preload)
         self._pool = self._new_pool()
         self._renewing = threading.Lock()
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
-        """Queue the step for the next free worker."""
+        """Queue the step for the next free worker.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
         with self._renewing:
             if not self._pool.active:
-                # The pool gives up as a whole when a worker dies in the middle of an answer.
+                # A worker that dies while it sends its answer breaks the whole pool.
                 self._pool = self._new_pool()
             future = self._pool.submit(call_recorded, self._timeout, log_context(), step, *args, **kwargs)
         return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step now, in this process."""
+        """Run the step in this thread.
+
+        Parameters
+        ----------
+        step
+            Function to be called.
+        args, kwargs
+            Its arguments.
+        """
         return step(*args, **kwargs)
 
     def __enter__(self) -> Self:
@@ -111,31 +161,27 @@ class ProcessExecutor:
         self._pool.join()
 
     def _new_pool(self) -> ProcessPool:
-        # Forking a process that has threads (a Prefect client's, for one) can deadlock the child, so
-        # workers are forked from a server process without any, which imports what they need once.
+        """Make a pool, whose processes start with the first steps."""
+        # Forking a process that has threads, as a Prefect client does, can deadlock the child. Workers are
+        # therefore forked from a server process without threads. All pools of a process share that server.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["trap.pipeline"])
+        if self._preload:
+            context.set_forkserver_preload(self._preload)
         return ProcessPool(
             max_workers=self.n_workers, context=context, initializer=_prepare_worker, initargs=(os.getpid(),)
         )
 
 
-class _WorkerResult(Generic[T]):
-    """A pool's future whose losses are told in our own words."""
+class _WorkerResult(RecordedResult[T]):
+    """A future of the pool. The loss of its worker raises a :class:`~trap.errors.WorkerLostError`."""
 
     def __init__(self, future: Future[tuple[T, Events]], step: str, timeout: float) -> None:
         self._future = future
         self._step = step
         self._timeout = timeout
 
-    def result(self) -> T:
-        value, events = self._wait()
-        # Asked again, it has nothing new to say.
-        tell_again(events)
-        events.clear()
-        return value
-
     def _wait(self) -> tuple[T, Events]:
+        """Wait for the step, and turn losses of its worker into errors of the pipeline."""
         try:
             return self._future.result()
         except TimeoutError as error:
@@ -147,21 +193,18 @@ class _WorkerResult(Generic[T]):
         except ProcessExpired as error:
             msg = f"the worker process of {self._step} died (exit code {error.exitcode})"
             raise WorkerLostError(msg, is_culprit=True) from error
-        except Exception as error:
-            tell_again(told_before(error))
-            raise
 
 
 def _prepare_worker(parent: int) -> None:
-    """Make a worker write its log to standard error, leave interrupts to its parent, and not outlive it."""
+    """Configure a worker: log to standard error, leave interrupts to the parent, and end with the parent."""
     configure_logging()
-    # Whoever asks the run to stop asks its process group; the timestep in hand still needs its images.
+    # An interrupt is sent to the process group of the run; the current timestep still needs its images then.
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
 
 
-def _exit_without(parent: int) -> None:
+def _exit_with(parent: int) -> None:
     while _is_alive(parent):
         time.sleep(1.0)
     os._exit(1)

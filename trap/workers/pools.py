@@ -1,4 +1,4 @@
-"""The workers of a run, as its settings want them: processes here, or a cluster."""
+"""The workers of a run by its settings: processes on this machine, or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from trap.errors import ConfigError
 from trap.workers.executors import Executor, ProcessExecutor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trap.config import ExecutionConfig
 
 __all__ = ["Workers", "open_workers"]
 
 
 class Workers(Executor, Protocol):
-    """An executor with cores of its own, to be closed at the end."""
+    """An executor that has its own cores, and is closed at the end."""
 
     n_workers: int
 
@@ -23,8 +25,19 @@ class Workers(Executor, Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
-def open_workers(settings: ExecutionConfig) -> Workers:
-    """Make the workers that the settings name.
+def open_workers(settings: ExecutionConfig, *, preload: Sequence[str] = ()) -> Workers:
+    """Open the workers that the settings name.
+
+    Parameters
+    ----------
+    settings
+        Number and time limit of processes, or the address of a cluster.
+    preload
+        Names of modules that worker processes import once for all; a cluster imports its modules itself.
+
+    Returns
+    -------
+    The workers, a context manager.
 
     Raises
     ------
@@ -33,7 +46,7 @@ def open_workers(settings: ExecutionConfig) -> Workers:
     """
     timeout = settings.image_timeout_seconds
     if not settings.dask:
-        return ProcessExecutor(settings.n_workers, timeout_seconds=timeout)
+        return ProcessExecutor(settings.n_workers, timeout_seconds=timeout, preload=preload)
     try:
         from trap.workers.dask_executor import DaskExecutor
     except ImportError as error:

@@ -1,9 +1,8 @@
-"""Events of a step that runs elsewhere, brought home with its result.
+"""Log events of steps in worker processes, which are sent back with the results and logged by the caller.
 
-A worker process, or a machine of a cluster, has no log that anybody reads. What a step says there
-travels back with what it returns, or with the exception that ends it, and is said again where the
-result is waited for: once, in the log of the run and of the task that it belongs to. Only what a
-step said before its process was killed is lost.
+Nobody reads the log of a worker process or of a machine of a cluster. The events of a step therefore travel with its
+value, or with the exception that it raised, and are logged once where the result is awaited: in the log of the run and
+of the task that the step belongs to. Only the events of a step whose process was killed are lost.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import structlog
 from structlog.contextvars import bound_contextvars, get_contextvars
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     Events = list[EventDict]
 
-__all__ = ["call_recorded", "log_context", "tell_again", "told_before"]
+__all__ = ["RecordedResult", "call_recorded", "events_of", "log_context", "replay_events"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,27 +36,29 @@ _setting_up = threading.Lock()
 
 
 def log_context() -> dict[str, Any]:
-    """What is bound to the events of the caller: what :func:`call_recorded` binds to those of the step."""
+    """Return the context of the caller's events, for :func:`call_recorded` to bind to the events of the step."""
     return get_contextvars()
 
 
 def call_recorded(
     context: dict[str, Any], step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
 ) -> tuple[T, Events]:
-    """Run a step, in a worker, and collect what it logs instead of writing it.
+    """Run a step in a worker, and collect its log events instead of writing them.
 
     Parameters
     ----------
     context
-        Bound to every event of the step.
+        Context that is bound to every event of the step.
     step
-        What is run, with its arguments.
+        Function to be called.
+    args, kwargs
+        Its arguments.
 
     Returns
     -------
-    What the step returned, and its events. An exception carries its events along.
+    The value of the step, and its events. If the step raises an exception, the exception carries the events.
     """
-    _collect_from_now_on()
+    _start_collecting()
     events: Events = []
     token = _events.set(events)
     try:
@@ -70,8 +71,8 @@ def call_recorded(
         _events.reset(token)
 
 
-def _collect_from_now_on() -> None:
-    """Set up the log of this process for collecting, at its first step; steps may run in several threads."""
+def _start_collecting() -> None:
+    """Configure the log of this process to collect events, once; steps may run in several threads."""
     with _setting_up:
         if _collect not in structlog.get_config()["processors"]:
             configure_logging(verbose=True, extra=[format_exc_info, _collect])
@@ -85,16 +86,35 @@ def _collect(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
     raise structlog.DropEvent
 
 
-def told_before(error: BaseException) -> Events:
-    """Take from an exception the events of the step that it ended; a second time there are none."""
-    taken: Events = error.__dict__.pop(_ATTRIBUTE, [])
-    return taken
+def events_of(error: BaseException) -> Events:
+    """Remove the events of a step from the exception that it raised, and return them; a second call returns none."""
+    events: Events = error.__dict__.pop(_ATTRIBUTE, [])
+    return events
 
 
-def tell_again(events: Sequence[EventDict]) -> None:
-    """Log a step's events here, at their time and level; what the log does not show is dropped now."""
+def replay_events(events: Sequence[EventDict]) -> None:
+    """Log the events of a step in this process, with their time and level. The level of this log applies."""
     log = structlog.get_logger()
     for event in events:
-        said = dict(event)
-        level, text = said.pop("level"), said.pop("event")
-        log.log(logging.getLevelNamesMapping().get(level.upper(), logging.ERROR), text, **said)
+        fields = dict(event)
+        level, text = fields.pop("level"), fields.pop("event")
+        log.log(logging.getLevelNamesMapping().get(level.upper(), logging.ERROR), text, **fields)
+
+
+class RecordedResult(Generic[T]):
+    """A result of :func:`call_recorded` in a worker. Its events are logged when it is awaited for the first time."""
+
+    def result(self) -> T:
+        """Wait for the step and return its value, or raise its exception."""
+        try:
+            value, events = self._wait()
+        except Exception as error:
+            replay_events(events_of(error))
+            raise
+        replay_events(events)
+        events.clear()
+        return value
+
+    def _wait(self) -> tuple[T, Events]:
+        """Wait for the value and the events of the step. Losses of the worker raise a ``WorkerLostError``."""
+        raise NotImplementedError
