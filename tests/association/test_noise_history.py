@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy_healpix import HEALPix
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trap.association.entries import LightCurveKey
@@ -84,6 +84,7 @@ def test_positions_are_answered_in_order():
     st.integers(0, 9),
     st.floats(0.1, 10),
 )
+@example(79.0, 80.0, 9, 1.0)
 def test_all_tiles_that_healpix_finds_around_a_circle_are_listed(ra, dec, order, n_tiles):
     radius = min(n_tiles * 58.6 / 2**order, 180.0)
     expected = HEALPix(nside=2**order, order="nested").cone_search_lonlat(ra * u.deg, dec * u.deg, radius * u.deg)

@@ -113,7 +113,10 @@ def tiles_within(order: int, ra: float, dec: float, radius: float) -> tuple[NDAr
     steps = COARSE_STEPS if order > COARSE_STEPS else 0
     # Within two sides of the circle lie all tiles that a search without subdivision would list.
     reach = radius + 2 * RESOLUTION_DEG / 2**order if steps else radius
-    coarse = _grid(order - steps).cone_search_lonlat(ra * units.deg, dec * units.deg, min(reach, 180.0) * units.deg)
+    # The search misses tiles that the circle barely overlaps (at RA 79°, Dec 80°, for example); a wider one finds them.
+    coarse_reach = reach + RESOLUTION_DEG / 2 ** (order - steps) if steps else reach
+    centre = ra * units.deg, dec * units.deg
+    coarse = _grid(order - steps).cone_search_lonlat(*centre, min(coarse_reach, 180.0) * units.deg)
     tiles = (np.sort(coarse)[:, np.newaxis] * 4**steps + np.arange(4**steps)).ravel()
     lon, lat = (angle.to_value(units.deg) for angle in _grid(order).healpix_to_lonlat(tiles))
     if steps:
