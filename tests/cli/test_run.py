@@ -91,7 +91,7 @@ def test_other_settings_are_listed_and_refused_unless_a_new_dataset_is_asked_for
     capsys.readouterr()
     assert run(tmp_path, file, "--images", f"{images}/*.fits") == 1
     error = one_line(capsys)
-    assert "association.deruiter_radius is 3.0, there 5.68" in error
+    assert "association.deruiter_radius is 3.0 instead of 5.68" in error
     assert "--new-dataset" in error
     assert run(tmp_path, file, "--images", f"{images}/*.fits", "--new-dataset") == 0
 

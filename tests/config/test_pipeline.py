@@ -182,5 +182,5 @@ def test_what_does_not_shape_results_does_not_change_the_hash(options):
 def test_what_shapes_results_changes_the_hash_and_is_named():
     changed = PipelineConfig().with_options(association={"deruiter_radius": 4.0})
     assert changed.science_hash != PipelineConfig().science_hash
-    assert PipelineConfig().differences(changed) == ["association.deruiter_radius is 5.68, there 4.0"]
+    assert PipelineConfig().differences(changed) == ["association.deruiter_radius is 5.68 instead of 4.0"]
     assert re.fullmatch(r"[0-9a-f]{16}", changed.science_hash)

@@ -125,7 +125,7 @@ def test_same_image_under_two_names_is_processed_once(images, config, tmp_path):
 def test_other_settings_are_refused_for_an_old_dataset(images, config):
     first = run(config(images[:1]))
     other = {"dataset_id": first.dataset_id, "rms_est_sigma": 5.0}
-    with pytest.raises(ConfigError, match=r"persistence.rms_est_sigma is 5.0, there 4.0"):
+    with pytest.raises(ConfigError, match=r"persistence.rms_est_sigma is 5.0 instead of 4.0"):
         run(config(images, persistence=other))
 
 

@@ -48,7 +48,7 @@ def test_different_configurations_do_not_match_and_the_difference_is_logged():
     second = PipelineConfig().with_options(association={"deruiter_radius": 3.0})
     with capture_logs() as events:
         assert not misc.check_job_configs_match(PipelineConfig(), second)
-    assert [event["setting"] for event in events] == ["association.deruiter_radius is 5.68, there 3.0"]
+    assert [event["setting"] for event in events] == ["association.deruiter_radius is 5.68 instead of 3.0"]
 
 
 def test_settings_are_dumped_as_they_are_in_force(tmp_path):

@@ -81,7 +81,7 @@ class PipelineConfig(Settings):
 
     def science_items(self) -> list[tuple[str, str, Any]]:
         """List section, name and value of every setting that affects the results."""
-        # Written in place: mypy widens a variable to a type that pydantic does not take.
+        # A literal in the call, since mypy widens a variable to a type that pydantic does not accept.
         shaping = self.model_dump(
             mode="json", exclude={"execution": True, "persistence": {"dataset_id", "dataset_key", "description"}}
         )
@@ -91,9 +91,9 @@ class PipelineConfig(Settings):
         """List the settings that affect the results and differ from another configuration, with both values."""
         pairs = zip(self.science_items(), other.science_items(), strict=True)
         return [
-            f"{section}.{key} is {value!r}, there {there!r}"
-            for (section, key, value), (_, _, there) in pairs
-            if value != there
+            f"{section}.{key} is {value!r} instead of {other_value!r}"
+            for (section, key, value), (_, _, other_value) in pairs
+            if value != other_value
         ]
 
     @property

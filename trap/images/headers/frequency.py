@@ -66,9 +66,9 @@ def read_frequency(keywords: Keywords, given: Given) -> tuple[float, float]:
     """
     if given.freq_eff is not None and given.freq_bw is not None:
         return given.freq_eff, given.freq_bw
-    found = keywords.find_axis(*_AXES)
-    if found is not None and given.freq_eff is None:
-        axis, kind = found
+    spectral_axis = keywords.find_axis(*_AXES)
+    if spectral_axis is not None and given.freq_eff is None:
+        axis, kind = spectral_axis
         frequency, bandwidth = _frequency_axis(keywords, axis, kind)
         keyword = f"CRVAL{axis}"
     else:
@@ -82,19 +82,21 @@ def _frequency_elsewhere(keywords: Keywords, given: Given) -> tuple[str, float]:
     """Return the frequency in Hz of an image without a frequency axis, and its keyword (empty if it is given)."""
     if given.freq_eff is not None:
         return "", given.freq_eff
-    found = keywords.first_number(_FREQUENCIES)
-    if found is None:
+    frequency = keywords.first_number(_FREQUENCIES)
+    if frequency is None:
         raise ImageError("no frequency in the header: neither a frequency axis nor RESTFRQ", keywords.url)
-    keyword, value = found
+    keyword, value = frequency
     return keyword, value * _FREQUENCIES[keyword]
 
 
 def _bandwidth_elsewhere(keywords: Keywords) -> float:
     """Return the bandwidth in Hz of an image without a frequency axis; 1 MHz if no keyword holds it."""
-    found = keywords.first_number(_BANDWIDTHS)
-    bandwidth = 0.0 if found is None else abs(found[1]) * _BANDWIDTHS[found[0]]
-    if bandwidth and math.isfinite(bandwidth):
-        return bandwidth
+    stated = keywords.first_number(_BANDWIDTHS)
+    if stated is not None:
+        keyword, value = stated
+        bandwidth = abs(value) * _BANDWIDTHS[keyword]
+        if bandwidth and math.isfinite(bandwidth):
+            return bandwidth
     _log.warning("bandwidth_assumed", image=keywords.url, freq_bw=_DEFAULT_BANDWIDTH_HZ)
     return _DEFAULT_BANDWIDTH_HZ
 
@@ -107,10 +109,10 @@ def _frequency_axis(keywords: Keywords, axis: int, kind: str) -> tuple[float, fl
     if kind in _IN_HERTZ:
         return value, (_span_of_subbands(keywords) if kind == "SPECLNMF" else 0.0) or abs(step)
     convert = _velocity_convention(keywords, kind)
-    found = keywords.first_number(("RESTFRQ", "RESTFREQ"))
-    if found is None:
+    rest_frequency = keywords.first_number(("RESTFRQ", "RESTFREQ"))
+    if rest_frequency is None:
         raise ImageError("no frequency in the header: a velocity axis, but no RESTFRQ", keywords.url)
-    rest = found[1]
+    _, rest = rest_frequency
     try:
         frequency, following = convert(value, rest), convert(value + step, rest)
     except (ValueError, ZeroDivisionError):

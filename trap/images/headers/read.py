@@ -170,10 +170,10 @@ def _start_on(day: datetime, keywords: Keywords) -> datetime:
 
 def _start_from_mjd(keywords: Keywords) -> datetime:
     """Return the start from a modified Julian date, without a time zone."""
-    found = keywords.first_number(_STARTS_MJD)
-    if found is None:
+    start = keywords.first_number(_STARTS_MJD)
+    if start is None:
         raise ImageError("no start in the header: neither DATE-OBS nor MJD-OBS", keywords.url)
-    keyword, mjd = found
+    keyword, mjd = start
     try:
         return from_mjd(mjd)
     except ValueError:
@@ -189,8 +189,8 @@ def _duration(keywords: Keywords, taustart_ts: datetime) -> float:
         end = _end(keywords, keyword, taustart_ts)
         if end is not None:
             return _not_negative(keywords, keyword, (end - taustart_ts).total_seconds())
-    found = keywords.first_number(_DURATIONS)
-    return 0.0 if found is None else _not_negative(keywords, *found)
+    duration = keywords.first_number(_DURATIONS)
+    return 0.0 if duration is None else _not_negative(keywords, *duration)
 
 
 def _end(keywords: Keywords, keyword: str, taustart_ts: datetime) -> datetime | None:
@@ -238,11 +238,12 @@ def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
         if bmaj is not None and bmin is not None:
             return bmaj, bmin, keywords.number(angle) or 0.0
     history = "\n".join(str(line) for line in keywords.header.get("HISTORY", ()))
-    found = _HISTORY_BEAM.findall(history)
+    beams = _HISTORY_BEAM.findall(history)
     try:
-        return None if not found else tuple(float(number) for number in found[-1])  # type: ignore[return-value]
-    except ValueError:
+        bmaj, bmin, bpa = map(float, beams[-1])
+    except (IndexError, ValueError):
         return None
+    return bmaj, bmin, bpa
 
 
 def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:
