@@ -86,12 +86,12 @@ def test_unit_vectors_have_unit_length(position):
 @pytest.mark.parametrize(
     ("first", "second", "arcsec"), [((10, 45), (10.01, 45.01), 44.08953), ((0, 89), (180, 89), 7200.0)]
 )
-def test_separation_is_that_of_trap(first, second, arcsec):
+def test_separation_is_as_in_trap(first, second, arcsec):
     assert separation(*first, *second) * 3600 == pytest.approx(arcsec, abs=1e-5)
 
 
 @given(first=positions, second=positions)
-def test_separation_is_symmetric_and_that_of_the_unit_vectors(first, second):
+def test_separation_is_symmetric_and_agrees_with_unit_vectors(first, second):
     angle = float(separation(*first, *second))
     a, b = unit_vectors(*first), unit_vectors(*second)
     expected = np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b))
@@ -134,7 +134,7 @@ def test_offset_changes_sign_when_the_positions_are_swapped(first, second):
 
 
 @given(ra=ras, dec=st.floats(-80, 80), east=small, north=small)
-def test_small_offset_away_from_the_poles_is_what_it_was_always_taken_for(ra, dec, east, north):
+def test_small_offset_away_from_the_poles_is_as_on_a_plane(ra, dec, east, north):
     new_ra, new_dec = ra + east / np.cos(np.radians(dec)), dec + north
     measured = offsets(new_ra, new_dec, ra, dec)
     middle = np.radians((dec + new_dec) / 2)
@@ -167,7 +167,7 @@ def test_offset_to_the_east_and_to_the_north_have_their_signs_at_the_quarters(ra
 
 
 @given(ra=ras, dec=decs, east=st.floats(-60, 60), north=st.floats(-60, 60))
-def test_move_goes_as_far_as_told_in_the_direction_told(ra, dec, east, north):
+def test_move_has_the_requested_length_and_direction(ra, dec, east, north):
     new_ra, new_dec = move(ra, dec, east, north)
     assert 0 <= new_ra < 360
     assert -90 <= new_dec <= 90
@@ -180,12 +180,12 @@ def test_move_goes_as_far_as_told_in_the_direction_told(ra, dec, east, north):
 
 
 @given(position=positions)
-def test_move_by_nothing_gives_back_the_very_same_position(position):
+def test_move_by_zero_returns_the_same_position(position):
     assert tuple(float(value) for value in move(*position, 0.0, 0.0)) == position
 
 
 @given(position=positions, east=small, north=small)
-def test_displacement_is_what_move_needs_to_go_there(position, east, north):
+def test_move_by_the_displacement_reaches_the_position(position, east, north):
     there = tuple(float(angle) for angle in move(*position, east, north))
     back = move(*position, *displacement(*there, *position))
     assert separation(*there, *back) < 1e-11
@@ -194,7 +194,7 @@ def test_displacement_is_what_move_needs_to_go_there(position, east, north):
 
 
 @pytest.mark.parametrize("position", [(10.0, 20.0), (0.0, 90.0), (300.0, -90.0)])
-def test_displacement_from_itself_is_nothing(position):
+def test_displacement_from_itself_is_zero(position):
     assert displacement(*position, *position) == (0, 0)
 
 
@@ -226,7 +226,7 @@ def test_move_and_offset_agree_at_small_angles(position, east, north):
         (0, 30, 0.0),
     ],
 )
-def test_inflation_is_that_of_trap(angle, dec, expected):
+def test_inflation_is_as_in_trap(angle, dec, expected):
     assert ra_inflation(angle, dec) == pytest.approx(expected, rel=1e-10)
 
 

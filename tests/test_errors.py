@@ -28,7 +28,7 @@ def real_tree():
         yield name, bases[0], bases[1] if len(bases) > 1 else None
 
 
-def test_tree_in_the_docstring_is_the_real_one():
+def test_tree_in_the_docstring_is_the_tree_of_classes():
     assert sorted(drawn_tree(), key=str) == sorted(real_tree(), key=str)
 
 
@@ -44,21 +44,21 @@ def test_image_error_shows_the_image_before_the_message():
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_every_error_survives_the_way_out_of_a_worker(name):
+def test_every_error_survives_pickling(name):
     error = getattr(errors, name)("what is wrong")
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
     assert str(copy) == "what is wrong"
 
 
-def test_image_error_keeps_its_parts_on_the_way_out_of_a_worker():
+def test_image_error_keeps_its_parts_when_pickled():
     copy = pickle.loads(pickle.dumps(UnreadableImageError("truncated", "a.fits")))
     assert (copy.message, copy.url) == ("truncated", "a.fits")
     assert isinstance(copy, OSError)
     assert isinstance(copy, ValueError)
 
 
-def test_no_module_but_this_defines_errors():
+def test_no_other_module_defines_errors():
     sources = (Path(errors.__file__).parent).rglob("*.py")
     elsewhere = [
         path.name

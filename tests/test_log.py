@@ -22,7 +22,7 @@ def fail_with_a_secret(log):
         log.exception("broken")
 
 
-def test_event_is_written_with_its_facts_and_context():
+def test_event_is_written_with_its_data_and_context():
     stream = io.StringIO()
     configure_logging(stream=stream)
     with bound_contextvars(timestep=7):
@@ -66,7 +66,7 @@ def test_exception_comes_with_its_traceback_and_without_its_variables(json_lines
     assert "hunter2" not in stream.getvalue()
 
 
-def test_file_gets_every_event_as_json_besides_the_stream(tmp_path):
+def test_file_gets_every_event_as_json(tmp_path):
     stream, log_file = io.StringIO(), tmp_path / "run.log"
     log_file.write_text('{"event": "before"}\n')
     configure_logging(stream=stream, log_file=log_file)
@@ -80,7 +80,7 @@ def test_file_gets_every_event_as_json_besides_the_stream(tmp_path):
     assert "événement" in stream.getvalue()
 
 
-def test_extra_processor_sees_every_event():
+def test_extra_processor_gets_every_event():
     seen = []
 
     def look(_logger, _method, event):

@@ -27,7 +27,7 @@ def test_negative_right_ascension_is_wrapped(tmp_path):
     assert load_monitors(write(tmp_path, [[-0.5, 0], [360, 0]])).ra.tolist() == [359.5, 0.0]
 
 
-def test_empty_list_is_no_positions(tmp_path):
+def test_empty_list_holds_no_positions(tmp_path):
     assert len(load_monitors(write(tmp_path, []))) == 0
 
 
@@ -48,7 +48,7 @@ def test_empty_list_is_no_positions(tmp_path):
         ([{"name": "x" * 101, "ra": 1, "dec": 2}], "a name must be text of at most 100 characters"),
     ],
 )
-def test_what_is_no_position_is_refused_with_file_and_value(tmp_path, content, complaint):
+def test_invalid_position_is_refused_with_file_and_value(tmp_path, content, complaint):
     path = write(tmp_path, content)
     with pytest.raises(ConfigError) as refused:
         load_monitors(path)

@@ -75,12 +75,12 @@ def write(tmp_path):
     return write_file
 
 
-def test_comments_behind_values_are_no_part_of_them(write):
+def test_comments_behind_values_are_ignored(write):
     parset = read_parset(write("inject.cfg", "[inject]\nncore = 41      ; number of core stations\nbmaj = 0.1 # deg\n"))
     assert parset == {"inject": {"ncore": 41, "bmaj": 0.1}}
 
 
-def test_values_are_what_they_look_like(write):
+def test_values_are_python_literals_or_text(write):
     text = "[a]\none = 1\ntwo = 2.5\nyes = True\nlist = [1, 2]\ntext = 'a b'\nbare = a b\nempty =\nhash = a#b\n"
     assert read_parset(write("a.cfg", text))["a"] == {
         "one": 1,
@@ -152,7 +152,7 @@ def test_notes_name_commands_and_settings_that_exist(write, capsys):
         assert hasattr(getattr(PipelineConfig(), section), name)
 
 
-def test_notes_name_what_reads_a_stream_and_what_keeps_pixels(write):
+def test_notes_name_the_command_for_streams_and_the_setting_for_pixels(write):
     _, notes = config_of_parsets([write("pipeline.cfg", EVERYTHING_ELSE)])
     (hosts,) = (note for note in notes if note.startswith("pipeline.hosts"))
     (pixels,) = (note for note in notes if note.startswith("image_cache.copy_images"))

@@ -55,12 +55,12 @@ def load(tmp_path):
 
 
 @pytest.mark.parametrize("section", DEFAULTS_OF_TRAP)
-def test_defaults_are_those_of_trap(section):
+def test_defaults_are_as_in_trap(section):
     settings = getattr(PipelineConfig(), section).model_dump()
     assert {key: settings[key] for key in DEFAULTS_OF_TRAP[section]} == DEFAULTS_OF_TRAP[section]
 
 
-def test_deblending_is_on_other_than_in_trap():
+def test_deblending_is_on_unlike_in_trap():
     assert SourceExtractionConfig().deblend_nthresh == 32
 
 
@@ -162,7 +162,7 @@ def test_settings_are_frozen():
         PipelineConfig().quality.rms_est_max = 1.0
 
 
-# What shapes the results
+# Effect on the results
 
 
 def test_options_replace_only_what_they_name():
@@ -173,13 +173,13 @@ def test_options_replace_only_what_they_name():
 @pytest.mark.parametrize(
     "options", [{"execution": {"n_workers": 7}}, {"persistence": {"dataset_id": 3, "description": "other"}}]
 )
-def test_what_does_not_shape_results_does_not_change_the_hash(options):
+def test_setting_without_effect_on_results_does_not_change_the_hash(options):
     changed = PipelineConfig().with_options(**options)
     assert changed.science_hash == PipelineConfig().science_hash
     assert PipelineConfig().differences(changed) == []
 
 
-def test_what_shapes_results_changes_the_hash_and_is_named():
+def test_setting_with_effect_on_results_changes_the_hash_and_is_named():
     changed = PipelineConfig().with_options(association={"deruiter_radius": 4.0})
     assert changed.science_hash != PipelineConfig().science_hash
     assert PipelineConfig().differences(changed) == ["association.deruiter_radius is 5.68 instead of 4.0"]

@@ -43,7 +43,7 @@ def make_header():
 
 @pytest.fixture
 def pixels():
-    """(40, 60) noise in which one pixel has no value."""
+    """Noise (40, 60) with one pixel without a value."""
     data = np.random.default_rng(3).normal(size=(40, 60)).astype(np.float32)
     data[7, 9] = np.nan
     return data

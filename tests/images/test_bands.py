@@ -43,7 +43,7 @@ def test_gap_below_the_tolerance_is_bridged():
     assert find_band(bands, candidate, tolerance=1.1 * MHZ) == 0
 
 
-def test_first_band_made_wins():
+def test_first_band_has_precedence():
     bands = [band_of(60 * MHZ, 2 * MHZ), band_of(50 * MHZ, 4 * MHZ), band_of(53 * MHZ, 4 * MHZ)]
     assert find_band(bands, band_of(51.5 * MHZ, 1 * MHZ)) == 1
 
@@ -62,7 +62,7 @@ def test_every_band_finds_itself_even_at_zero_width(frequency, bandwidth):
     first=st.tuples(st.floats(1e8, 2e8), st.floats(1, 1e8)),
     second=st.tuples(st.floats(1e8, 2e8), st.floats(1, 1e8)),
 )
-def test_overlap_is_that_of_trap_and_symmetric(first, second):
+def test_overlap_is_as_in_trap_and_symmetric(first, second):
     one, two = band_of(*first), band_of(*second)
     span = max(one.freq_high, two.freq_high) - min(one.freq_low, two.freq_low)
     excess = first[1] + second[1] - span

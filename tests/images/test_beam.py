@@ -14,7 +14,7 @@ SQUARE = (-0.01, 0.01)
     ("deltas", "expected"),
     [(SQUARE, (2.5, 2.0, 0.523599)), ((-0.01, 0.02), (1.653595, 1.802776, 0.523599))],
 )
-def test_semi_axes_in_pixels_are_those_of_trap(deltas, expected):
+def test_semi_axes_in_pixels_are_as_in_trap(deltas, expected):
     beam = Beam(bmaj=0.05, bmin=0.04, bpa=30)
     assert beam.semi_axes_pixels(*deltas) == pytest.approx(expected, abs=1e-6)
 
@@ -33,7 +33,7 @@ def test_beam_points_north_along_y():
     assert b == pytest.approx(0)
 
 
-def test_beam_turns_from_north_to_east_which_is_left():
+def test_beam_rotates_from_north_to_east_which_is_left():
     a, b, c = Beam(bmaj=0.05, bmin=0.02, bpa=45).quadratic_form(*SQUARE)
 
     def value(u, v):

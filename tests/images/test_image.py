@@ -43,7 +43,7 @@ def test_cutout_of_a_plain_file_leaves_the_rest_unread(write_image, pixels):
     assert "data" not in image.__dict__
 
 
-def test_pixels_come_in_jansky(write_image):
+def test_pixels_are_in_jansky(write_image):
     image = Image(write_image(np.full((40, 60), 2.0), BUNIT="mJy/beam"))
     assert image.data[0, 0] == np.float32(2e-3)
     assert image.cutout(slice(0, 1), slice(0, 1)) == np.float32(2e-3)
@@ -74,7 +74,7 @@ def test_each_thing_is_read_once(image):
     assert image.data is image.data
 
 
-def test_image_travels_as_its_path_alone(image):
+def test_image_is_pickled_as_its_path_alone(image):
     _ = image.data, image.metadata, image.wcs
     message = pickle.dumps(image)
     assert len(message) < 500
@@ -97,7 +97,7 @@ def test_error_names_the_image(write_image, pixels):
 # In memory
 
 
-def test_image_of_an_array_is_like_that_of_a_file(make_header, pixels):
+def test_image_of_an_array_is_like_an_image_of_a_file(make_header, pixels):
     image = Image.from_array(pixels, make_header(NAXIS1=None, NAXIS2=None), url="made")
     assert (image.metadata.nx, image.metadata.ny, image.metadata.url) == (60, 40, "made")
     assert np.array_equal(image.data, pixels, equal_nan=True)
@@ -110,7 +110,7 @@ def test_hash_of_an_array_depends_on_its_pixels(make_header, pixels):
     assert image.content_hash != Image.from_array(pixels + 1, make_header()).content_hash
 
 
-def test_image_of_an_array_does_not_travel(make_header, pixels):
+def test_image_of_an_array_cannot_be_pickled(make_header, pixels):
     with pytest.raises(TypeError, match="made: cannot be pickled, since .* in memory only"):
         pickle.dumps(Image.from_array(pixels, make_header(), url="made"))
 
@@ -128,7 +128,7 @@ def test_image_of_an_array_does_not_travel(make_header, pixels):
         ("vast_simulated/epoch01.fits", 888e6, "ASKAP"),
     ],
 )
-def test_frequency_of_a_real_image_is_that_of_the_observation(shared_data, name, frequency, telescope):
+def test_frequency_of_a_real_image_is_the_frequency_of_the_observation(shared_data, name, frequency, telescope):
     metadata = Image(shared_data / name).metadata
     assert metadata.freq_eff == pytest.approx(frequency, rel=1e-8)
     assert metadata.telescope == telescope
@@ -140,7 +140,7 @@ def test_velocity_axis_of_a_real_image_gives_the_bandwidth_of_its_twin(shared_da
     assert twins[0].freq_bw == pytest.approx(twins[1].freq_bw, rel=1e-9)
 
 
-def test_source_of_a_real_image_lies_where_it_is_known_to(shared_data):
+def test_source_of_a_real_image_is_at_its_known_position(shared_data):
     image = Image(shared_data / "ami_grb130427a/AMILA_GRB130427A_20130429.fits")
     y, x = np.unravel_index(np.argmax(image.data), image.data.shape)
     ra, dec = image.wcs.all_pix2world(x, y, 0)
@@ -160,7 +160,7 @@ def test_awkward_real_image_is_refused_with_its_reason(shared_data, name, messag
         _ = Image(shared_data / "awkward" / name).metadata
 
 
-def test_b1950_positions_of_a_real_image_come_in_icrs(shared_data):
+def test_b1950_positions_of_a_real_image_are_in_icrs(shared_data):
     image = Image(shared_data / "awkward/wsrt_3C236_bad_date.fits")
     y, x = np.unravel_index(np.argmax(image.data), image.data.shape)
     ra, dec = image.wcs.all_pix2world(x, y, 0)
@@ -168,13 +168,13 @@ def test_b1950_positions_of_a_real_image_come_in_icrs(shared_data):
     assert separation(ra, dec, 151.507, 34.903) * 3600 < 60
 
 
-def test_nothing_here_depends_on_the_path_being_a_string(write_image, pixels):
+def test_path_need_not_be_a_string(write_image, pixels):
     path = write_image(pixels)
     assert Image(str(path)).path == Path(path)
     assert fits.getheader(path)["TELESCOP"] == Image(str(path)).metadata.telescope
 
 
-def test_given_beam_takes_the_place_of_the_headers(write_image, pixels):
+def test_given_beam_replaces_the_beam_of_the_header(write_image, pixels):
     image = Image(write_image(pixels))
     beam = Beam(bmaj=0.02, bmin=0.01, bpa=5)
     other = image.with_beam(beam)
@@ -185,11 +185,11 @@ def test_given_beam_takes_the_place_of_the_headers(write_image, pixels):
         pickle.dumps(other)
 
 
-def test_required_beam_is_that_of_the_metadata(image):
+def test_required_beam_is_the_beam_of_the_metadata(image):
     assert image.require_beam() is image.metadata.beam
 
 
-def test_image_without_a_required_beam_is_an_error_that_names_it(make_header, pixels):
+def test_error_names_the_image_without_a_required_beam(make_header, pixels):
     header = make_header()
     del header["BMAJ"]
     image = Image.from_array(pixels, header, "field.fits")

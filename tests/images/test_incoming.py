@@ -1,4 +1,4 @@
-"""Which images of a folder are whole, and that each is told once."""
+"""Complete images of a folder arrive, each of them once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def names(arrivals):
     return [arrival.path.name for arrival in arrivals]
 
 
-def test_an_image_that_stays_as_it_is_is_told_when_it_has_settled(folder, incoming):
+def test_unchanged_image_arrives_when_it_has_settled(folder, incoming):
     write(folder / "a.fits")
     assert incoming.scan(100.0) == []
     assert incoming.scan(104.9) == []
@@ -44,7 +44,7 @@ def test_an_image_that_stays_as_it_is_is_told_when_it_has_settled(folder, incomi
     assert incoming.n_waiting == 0
 
 
-def test_an_image_that_grows_is_waited_for(folder, incoming):
+def test_growing_image_does_not_arrive(folder, incoming):
     write(folder / "a.fits")
     incoming.scan(100.0)
     write(folder / "a.fits", "pixels and more")
@@ -52,20 +52,20 @@ def test_an_image_that_grows_is_waited_for(folder, incoming):
     assert names(incoming.scan(111.0)) == ["a.fits"]
 
 
-def test_an_image_rewritten_with_the_same_size_is_waited_for(folder, incoming):
+def test_image_rewritten_with_the_same_size_does_not_arrive(folder, incoming):
     write(folder / "a.fits")
     incoming.scan(100.0)
     write(folder / "a.fits", "PIXELS", mtime=1_001.0)
     assert incoming.scan(106.0) == []
 
 
-def test_an_image_is_told_once(folder, incoming):
+def test_image_arrives_once(folder, incoming):
     write(folder / "a.fits")
     looks = [incoming.scan(float(second)) for second in range(0, 60, 5)]
     assert sum(map(len, looks)) == 1
 
 
-def test_an_image_that_is_written_anew_is_another_arrival(folder, incoming):
+def test_rewritten_image_arrives_again(folder, incoming):
     write(folder / "a.fits")
     incoming.scan(0.0)
     (first,) = incoming.scan(5.0)
@@ -77,31 +77,31 @@ def test_an_image_that_is_written_anew_is_another_arrival(folder, incoming):
 
 
 @pytest.mark.parametrize("marker", ["a.fits.done", "a.done"])
-def test_a_marker_says_that_an_image_is_whole(folder, incoming, marker):
+def test_image_with_a_marker_arrives_at_once(folder, incoming, marker):
     write(folder / "a.fits")
     write(folder / "b.fits")
     write(folder / marker, "", mtime=1_000.0)
     assert names(incoming.scan(0.0)) == ["a.fits"]
 
 
-def test_a_marker_of_an_earlier_writing_says_nothing(folder, incoming):
+def test_marker_older_than_the_image_is_ignored(folder, incoming):
     write(folder / "a.fits", mtime=1_000.0)
     write(folder / "a.fits.done", "", mtime=999.0)
     assert incoming.scan(0.0) == []
 
 
 @pytest.mark.parametrize("unfinished", ["a.fits.part", ".a.fits.x7Yq"])
-def test_an_image_that_got_its_name_when_it_was_whole_is_told_at_once(folder, incoming, unfinished):
+def test_renamed_image_arrives_at_once(folder, incoming, unfinished):
     write(folder / unfinished)
     assert incoming.scan(0.0) == []
     (folder / unfinished).rename(folder / "a.fits")
     assert names(incoming.scan(1.0)) == ["a.fits"]
 
 
-def test_a_new_file_that_takes_the_number_of_a_deleted_one_is_not_taken_for_it(folder, incoming):
+def test_new_file_with_the_inode_of_a_deleted_one_is_not_renamed(folder, incoming):
     unfinished = write(folder / "a.tmp")
     incoming.scan(0.0)
-    # The same inode, but written: both times of the file are those of the writing.
+    # The same inode, but written: both times of the file are the time of writing.
     unfinished.rename(folder / "a.fits")
     status = (folder / "a.fits").stat()
     incoming._other_inodes = {(status.st_dev, status.st_ino)}
@@ -109,7 +109,7 @@ def test_a_new_file_that_takes_the_number_of_a_deleted_one_is_not_taken_for_it(f
     assert incoming.scan(1.0) == []
 
 
-def test_unfinished_names_are_no_images(folder, incoming):
+def test_unfinished_names_are_not_images(folder, incoming):
     for name in ("a.fits.part", ".b.fits", "c.txt"):
         write(folder / name)
     incoming.scan(0.0)
@@ -146,7 +146,7 @@ def test_a_folder_with_the_name_of_an_image_is_one_image(folder):
     assert names(incoming.scan(10.0)) == ["a.image"]
 
 
-def test_what_is_removed_is_forgotten(folder, incoming):
+def test_removed_image_is_forgotten(folder, incoming):
     write(folder / "a.fits")
     incoming.scan(0.0)
     incoming.scan(5.0)
@@ -157,11 +157,11 @@ def test_what_is_removed_is_forgotten(folder, incoming):
     assert names(incoming.scan(12.0)) == ["a.fits"]
 
 
-def test_a_folder_that_is_away_for_a_while_is_no_error(folder, incoming):
+def test_folder_that_is_missing_for_a_while_is_not_an_error(folder, incoming):
     shutil.rmtree(folder)
     assert incoming.scan(0.0) == []
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
+def test_error_names_a_missing_folder(tmp_path):
     with pytest.raises(ConfigError, match="nowhere"):
         IncomingFolder(tmp_path / "nowhere")

@@ -32,7 +32,7 @@ def test_whole_image_comes_back_with_its_projection_and_beam(image, centre, tmp_
 
 
 @pytest.mark.parametrize("keep", [keep_image, None])
-def test_pixels_at_a_position_are_the_same_from_either_kind(image, centre, tmp_path, keep):
+def test_pixels_at_a_position_are_the_same_from_images_and_cutouts(image, centre, tmp_path, keep):
     path = tmp_path / "kept.fits"
     if keep:
         keep(image, path)
@@ -60,7 +60,7 @@ def test_cutout_at_the_edge_has_no_value_beyond_it(image, tmp_path):
     assert np.isfinite(shown[4:, 4:]).all()
 
 
-def test_folder_that_cannot_be_written_is_a_reason_that_may_pass(image, tmp_path):
+def test_folder_that_cannot_be_written_is_a_transient_error(image, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TransientError, match="cannot write the pixels to keep"):
         keep_image(image, tmp_path / "file" / "image.fits")

@@ -13,11 +13,11 @@ def test_patterns_expand_to_paths_each_once(tmp_path):
     assert expand_patterns(patterns) == [str(tmp_path / "b.fits"), str(tmp_path / "a.fits")]
 
 
-def test_missing_file_without_a_pattern_is_kept_to_be_reported(tmp_path):
+def test_missing_file_without_a_pattern_is_kept_for_the_report(tmp_path):
     assert expand_patterns([str(tmp_path / "gone.fits")]) == [str(tmp_path / "gone.fits")]
 
 
-def test_name_with_the_signs_of_a_pattern_is_the_file_itself(tmp_path):
+def test_existing_name_with_characters_of_a_pattern_is_a_path(tmp_path):
     for name in ("night[1].fits", "night1.fits", "what?.fits"):
         (tmp_path / name).touch()
     for name in ("night[1].fits", "what?.fits"):

@@ -12,7 +12,7 @@ from trap.images.skyregion import SkyRegion
     dec=st.sampled_from([-90.0, -45.0, 0.0, 60.0, 90.0]),
     direction=st.floats(0, 2 * np.pi),
 )
-def test_circle_covers_what_is_nearer_than_its_radius_anywhere(ra, dec, direction):
+def test_circle_covers_positions_within_its_radius_anywhere(ra, dec, direction):
     region = SkyRegion(centre_ra=ra, centre_dec=dec, xtr_radius=2.0)
     distances = np.array([0.0, 1.0, 1.999, 2.001, 30.0])
     positions = move(ra, dec, distances * np.sin(direction), distances * np.cos(direction))

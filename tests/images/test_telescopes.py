@@ -54,7 +54,7 @@ HEADERS = {
     "VLA": {"TELESCOP": "EVLA", **AXIS4, "RESTFRQ": 1.4e9, "DATE_END": "2013-04-29T18:46:42.494400"},
     "WSRT": {"TELESCOP": " ", "INSTRUME": "WESTERBO", "CTYPE1": "RA---NCP", "CTYPE2": "DEC--NCP", "EXPTIME": 60.0},
 }
-"""All of them say the same: 1.4 GHz, 2 MHz wide, 60 s, a beam of 18 by 14.4 arcsec at 30°."""
+"""All of them describe the same image: 1.4 GHz, 2 MHz wide, 60 s, a beam of 18 by 14.4 arcsec at 30°."""
 
 
 @pytest.mark.parametrize("telescope", HEADERS)
@@ -87,7 +87,7 @@ def test_lofar_image_names_its_stations(make_header):
 
 
 @pytest.mark.parametrize("missing", LOFAR)
-def test_lofar_image_that_names_not_all_of_it_is_one_like_others(make_header, missing):
+def test_lofar_image_with_incomplete_stations_is_like_other_images(make_header, missing):
     assert read_metadata(make_header(TELESCOP="LOFAR", **LOFAR | {missing: None})).lofar is None
 
 
@@ -185,6 +185,6 @@ def test_files_of_telescopes_read_as_they_should(name, telescope, freq_mhz):
         ("wsrt_3C236_bad_date.fits", "DATE-OBS = '01-JUL-8': not a date"),
     ],
 )
-def test_awkward_files_are_refused_by_what_they_lack(name, message):
+def test_incomplete_files_are_refused_with_the_missing_keyword(name, message):
     with pytest.raises(ImageError, match=f"{name}: {message}"):
         _ = read_image(DATA / "awkward" / name).metadata

@@ -70,7 +70,7 @@ def test_compressed_pixels_are_the_same(tmp_path, write_image, make_header, pixe
         assert read_header(path)["NAXIS1"] == 60
 
 
-def test_file_compressed_under_a_plain_name_is_found_out(write_image, pixels):
+def test_file_compressed_under_a_plain_name_is_recognised(write_image, pixels):
     path = write_image(pixels)
     path.write_bytes(gzip.compress(path.read_bytes()))
     assert np.array_equal(Image(path).data, pixels, equal_nan=True)
@@ -108,7 +108,7 @@ def test_truncated_file_is_unreadable(write_image, name, kept):
         _ = Image(path).data
 
 
-def test_truncated_file_says_how_much_is_missing(write_image, pixels):
+def test_error_of_a_truncated_file_names_its_length(write_image, pixels):
     path = write_image(pixels)
     header_size = len(path.read_bytes()) - 4 * BLOCK
     path.write_bytes(path.read_bytes()[: header_size + 100])
@@ -230,7 +230,7 @@ def test_file_without_an_image_is_refused(tmp_path, data):
 
 
 @pytest.mark.parametrize("read", [read_header, hash_file])
-def test_failure_of_the_file_system_may_pass(monkeypatch, write_image, pixels, read):
+def test_failure_of_the_file_system_is_a_transient_error(monkeypatch, write_image, pixels, read):
     def fail(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
@@ -241,7 +241,7 @@ def test_failure_of_the_file_system_may_pass(monkeypatch, write_image, pixels, r
         read(path)
 
 
-def test_hash_is_that_of_all_bytes(write_image, pixels):
+def test_hash_depends_on_all_bytes(write_image, pixels):
     path = write_image(pixels)
     assert hash_file(path) == hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 

@@ -37,7 +37,7 @@ def test_field_at_the_pole_is_right(make_header):
         ({"RADESYS": "FK5", "LONPOLE": 150.0, "CRVAL2": -89.99}, FK5()),
     ],
 )
-def test_projection_of_any_frame_is_turned_to_icrs(make_header, changes, frame):
+def test_projection_of_any_frame_is_rotated_to_icrs(make_header, changes, frame):
     header = make_header(**changes)
     x, y = np.array([0.0, 59.0, 30.0, -3.3]), np.array([0.0, 39.0, 12.5, 41.0])
     longitude, latitude = WCS(header, naxis=2).all_pix2world(x, y, 0)
@@ -102,7 +102,7 @@ def test_old_name_of_a_projection_is_no_warning(make_header):
     assert wcs.wcs.ctype[0] == "RA---SIN"
 
 
-def test_unreadable_date_is_none_of_the_projections_business(make_header):
+def test_unreadable_date_does_not_affect_the_projection(make_header):
     assert celestial_wcs(make_header(DATE_OBS="01-JUL-8")).naxis == 2
 
 
@@ -150,7 +150,7 @@ def test_empty_header_is_refused():
         ({"RADESYS": "FK4", "EQUINOX": 1950.0}, (180.0, 45.0), (180.6391, 44.7217)),
     ],
 )
-def test_other_systems_come_to_icrs_with_traps_values(make_header, changes, position, expected):
+def test_other_systems_are_converted_to_icrs_as_in_trap(make_header, changes, position, expected):
     header = make_header(CRVAL1=position[0], CRVAL2=position[1], **changes)
     ra, dec = celestial_wcs(header).all_pix2world(29.5, 19.5, 0)
     assert (float(ra), float(dec)) == pytest.approx(expected, abs=1e-3)

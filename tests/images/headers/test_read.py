@@ -34,7 +34,7 @@ def test_plain_header_is_read(read):
 # Frequency
 
 
-def test_frequency_axis_comes_before_the_rest_frequency(read):
+def test_frequency_axis_has_precedence_over_the_rest_frequency(read):
     # ASKAP and AMI put the frequency of a spectral line into RESTFRQ.
     assert read(RESTFRQ=1.420405751786e9, CRVAL3=888e6).freq_eff == 888e6
 
@@ -46,12 +46,12 @@ def test_frequency_axis_may_have_any_number(read, axis):
     assert (metadata.freq_eff, metadata.freq_bw) == (150e6, 195e3)
 
 
-def test_frequency_is_that_of_the_first_plane(read):
+def test_frequency_is_taken_at_the_first_plane(read):
     # The reference is plane 11 of 2 MHz each.
     assert read(CRPIX3=11.0).freq_eff == 1.4e9 - 20e6
 
 
-def test_unit_of_the_frequency_axis_is_kept_to(read):
+def test_unit_of_the_frequency_axis_is_applied(read):
     metadata = read(CRVAL3=1.4, CDELT3=0.002, CUNIT3="GHz")
     assert (metadata.freq_eff, metadata.freq_bw) == pytest.approx((1.4e9, 2e6))
 
@@ -81,7 +81,7 @@ def test_bandwidth_of_a_velocity_axis_is_the_step_to_the_next_channel(read):
 
 
 @pytest.mark.parametrize("keyword", ["RESTFRQ", "RESTFREQ"])
-def test_rest_frequency_serves_where_there_is_no_axis(read, keyword):
+def test_rest_frequency_is_used_without_a_frequency_axis(read, keyword):
     metadata = read(**NO_FREQUENCY, **{keyword: 1.5e9}, RESTBW=4e6)
     assert (metadata.freq_eff, metadata.freq_bw) == (1.5e9, 4e6)
 
@@ -130,12 +130,12 @@ def test_card_that_cannot_be_parsed_is_named(make_header, keyword):
         read_metadata(header, "a.fits")
 
 
-def test_start_in_atomic_time_is_brought_to_utc(read):
+def test_start_in_atomic_time_is_converted_to_utc(read):
     # 35 leap seconds in 2013.
     assert (START - read(TIMESYS="TAI").taustart_ts).total_seconds() == 35
 
 
-def test_start_from_mjd_serves_where_there_is_no_date(read):
+def test_start_from_mjd_is_used_without_a_date(read):
     metadata = read(DATE_OBS=None, **{"MJD-OBS": 58849.25})
     assert metadata.taustart_ts == datetime(2020, 1, 1, 6, tzinfo=UTC)
 
@@ -150,17 +150,17 @@ DAY = {"DATE_OBS": "2013-04-29"}
         {"UTSTART": "18:45:42.4944"},
         {"UT": "18:45:42.4944"},
         {"DATE_OBS": '"2013-04-29";"2013-04-30"', "TIME_OBS": '"18:45:42.4944";"02:00:00"'},
-        # What is no time of day is passed over, and MJD-OBS counts only after all that are.
+        # Text without a time of day is skipped, and MJD-OBS is used only if no keyword holds a time of day.
         {"TIME_OBS": "", "UTSTART": "18.76", "UT": "18:45:42.4944", "MJD_OBS": 56411.0},
     ],
 )
-def test_time_of_a_start_that_names_only_the_day_is_in_another_keyword(read, changes):
+def test_time_of_a_start_with_only_a_day_is_in_another_keyword(read, changes):
     with capture_logs() as logs:
         assert read(**DAY | changes).taustart_ts == START
     assert logs == []
 
 
-def test_time_of_a_start_that_names_only_the_day_is_that_of_its_mjd(read):
+def test_time_of_a_start_with_only_a_day_may_be_in_the_mjd(read):
     with capture_logs() as logs:
         assert read(**DAY, MJD_OBS=56411.75).taustart_ts == datetime(2013, 4, 29, 18, tzinfo=UTC)
     assert logs == []
@@ -174,7 +174,7 @@ def test_start_without_any_time_is_midnight_with_one_warning(read, changes):
     assert logs == [event]
 
 
-def test_time_beside_a_complete_start_is_not_added(read):
+def test_time_in_addition_to_a_complete_start_is_ignored(read):
     assert read(TIME_OBS="18:45:42.4944", MJD_OBS=56411.25).taustart_ts == START
 
 
@@ -232,7 +232,7 @@ def test_beam_described_from_its_minor_axis_is_the_same_ellipse(read):
     assert read(BMAJ=0.004, BMIN=0.005, BPA=30.0).beam == Beam(bmaj=0.005, bmin=0.004, bpa=120)
 
 
-def test_beam_of_the_last_clean_in_the_history_serves(make_header):
+def test_beam_of_the_last_clean_in_the_history_is_used(make_header):
     header = make_header(BMAJ=None, BMIN=None, BPA=None)
     header["HISTORY"] = "AIPS   CLEAN BMAJ=  2.2222E-02 BMIN=  2.2222E-02 BPA=   0.00"
     header["HISTORY"] = "PUTHEAD BMAJ     =  0.00000E+00      / old"
@@ -240,7 +240,7 @@ def test_beam_of_the_last_clean_in_the_history_serves(make_header):
     assert read_metadata(header).beam == Beam(bmaj=1.3333e-2, bmin=7.7778e-3, bpa=-12.5)
 
 
-def test_beam_under_the_keywords_of_obit_serves(read):
+def test_beam_in_the_keywords_of_obit_is_used(read):
     metadata = read(BMAJ=None, BMIN=None, BPA=None, CLEANBMJ=0.02, CLEANBMN=0.01, CLEANBPA=5.0)
     assert metadata.beam == Beam(bmaj=0.02, bmin=0.01, bpa=5)
 
@@ -263,7 +263,7 @@ def test_impossible_beam_is_none_with_one_warning(read, changes):
 
 
 @pytest.mark.parametrize(("value", "code"), [(1.0, 1), (-5.0, -5)])
-def test_stokes_parameter_is_that_of_its_axis(read, value, code):
+def test_stokes_parameter_is_read_from_its_axis(read, value, code):
     assert read(CTYPE4="STOKES", CRVAL4=value, CDELT4=1.0, CRPIX4=1.0).stokes == code
 
 
@@ -290,5 +290,5 @@ def test_middle_that_is_not_on_the_sky_is_refused(read):
         ("", 1),
     ],
 )
-def test_prefix_of_the_unit_is_kept_to(unit, factor):
+def test_prefix_of_the_unit_is_applied(unit, factor):
     assert jansky_per_unit(unit) == factor

@@ -18,12 +18,12 @@ from trap.images.headers.times import from_mjd, is_day, parse_date, parse_time_o
         ("2013-04-29T18:45:42Z", datetime(2013, 4, 29, 18, 45, 42, tzinfo=UTC)),
     ],
 )
-def test_dates_are_read_as_headers_write_them(text, expected):
+def test_dates_are_read_in_every_form(text, expected):
     assert parse_date(text) == expected
 
 
 @pytest.mark.parametrize("text", ["01-JUL-8", "", "29/04/1987", "31/02/87", "2013-13-01", "yesterday"])
-def test_what_is_not_a_date_is_refused(text):
+def test_text_without_a_date_is_refused(text):
     with pytest.raises(ValueError, match=r"isoformat|day is out of range|month must be"):
         parse_date(text)
 
@@ -52,13 +52,13 @@ def test_impossible_mjd_is_refused(mjd):
         ("TCG", 69.184 + 0.9457),
     ],
 )
-def test_time_scales_come_to_utc(timesys, seconds):
+def test_time_scales_are_converted_to_utc(timesys, seconds):
     time = to_utc(datetime(2020, 1, 1, 0, 5), timesys)  # noqa: DTZ001
     assert time.tzinfo is UTC
     assert (datetime(2020, 1, 1, 0, 5, tzinfo=UTC) - time).total_seconds() == pytest.approx(seconds, abs=1e-3)
 
 
-def test_barycentric_coordinate_time_comes_to_utc():
+def test_barycentric_coordinate_time_is_converted_to_utc():
     # IAU 2006 resolution B3: TCB − TDB = 1.550519768e-8 × (JD − 2443144.5003725) × 86400 + 6.55e-5 s = 21.03 s.
     time = to_utc(datetime(2020, 1, 1, 0, 5), "TCB")  # noqa: DTZ001
     elapsed = (datetime(2020, 1, 1, 0, 5, tzinfo=UTC) - time).total_seconds()
@@ -74,7 +74,7 @@ def test_years_without_known_leap_seconds_are_no_warning():
     assert to_utc(datetime(2100, 1, 1), "TAI").year == 2099  # noqa: DTZ001
 
 
-def test_no_table_of_leap_seconds_is_looked_for(monkeypatch):
+def test_no_table_of_leap_seconds_is_downloaded(monkeypatch):
     def refuse(*_):
         raise AssertionError
 
@@ -98,7 +98,7 @@ def test_unknown_time_scale_is_refused():
         ("2013-04-29 18:45", False),
     ],
 )
-def test_day_without_a_time_is_told_from_midnight(text, day):
+def test_day_without_a_time_differs_from_midnight(text, day):
     assert is_day(text) is day
 
 
@@ -111,14 +111,14 @@ def test_time_of_day_is_read(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "noon", "18.76", "18:45", "24:00:00", "12:60:00", "12:00:61", "-1:00:00"])
-def test_what_is_no_time_of_day_is_refused(text):
+def test_text_without_a_time_of_day_is_refused(text):
     with pytest.raises(ValueError, match="not a time of day"):
         parse_time_of_day(text)
 
 
 def test_julian_dates_are_traps():
     # TraP's check values: JD 2454574.0208333 is 2008-04-17 12:30, and JD 2400000.5 is 1858-11-17.
-    half_past_twelve = datetime(2008, 4, 17, 12, 30)  # noqa: DTZ001 (its time scale is for to_utc to say)
+    half_past_twelve = datetime(2008, 4, 17, 12, 30)  # noqa: DTZ001 (to_utc applies the time scale)
     assert abs((from_mjd(2454574.0208333 - 2400000.5) - half_past_twelve).total_seconds()) < 0.01
     assert from_mjd(0.0) == datetime(1858, 11, 17)  # noqa: DTZ001
 

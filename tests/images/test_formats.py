@@ -1,4 +1,4 @@
-"""One image in every supported form says the same and shows the same sources."""
+"""An image in every supported format has the same metadata and the same sources."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plain(tmp_path_factory):
 
 
 def assert_same_metadata(image, expected):
-    # casacore keeps angles in rad and arcsec, and dates in days: what comes back has lost its last digits.
+    # casacore keeps angles in rad and arcsec, and dates in days, so that the last digits are lost.
     for field in fields(expected):
         value, other = getattr(image, field.name), getattr(expected, field.name)
         if field.name == "beam":
@@ -38,7 +38,7 @@ def assert_same_metadata(image, expected):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_metadata_and_detections(form, plain, tmp_path):
+def test_every_format_gives_the_same_metadata_and_detections(form, plain, tmp_path):
     write, settings = FORMS[form]
     expected, sources = plain
     image = read_image(write(tmp_path / form), settings)
@@ -51,13 +51,13 @@ def test_every_form_gives_the_same_metadata_and_detections(form, plain, tmp_path
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_image_in_any_form_travels_to_another_process(form, plain, tmp_path):
+def test_image_in_any_format_can_be_pickled(form, plain, tmp_path):
     write, settings = FORMS[form]
     image = pickle.loads(pickle.dumps(read_image(write(tmp_path / form), settings)))
     assert np.array_equal(image.cutout(slice(20, 50), slice(30, 60)), plain[0].data[20:50, 30:60])
 
 
-def test_units_in_memory_give_the_same(plain):
+def test_hdus_in_memory_give_the_same(plain):
     hdus = fits.HDUList([fits.PrimaryHDU(pixels(), header("ra", "dec", RESTFRQ=1.4e9, RESTBW=1e7))])
     image = read_image(hdus)
     assert image.url == "memory://ASKAP_2020-08-03T04:33:55.500000_0_1.4e+09_1e+07"
@@ -65,7 +65,7 @@ def test_units_in_memory_give_the_same(plain):
     assert np.array_equal(image.data, plain[0].data)
 
 
-def test_first_plane_of_a_cube_is_taken_where_none_is_named(tmp_path):
+def test_first_plane_of_a_cube_is_the_default(tmp_path):
     image = read_image(write_cube(tmp_path / "cube.fits", ("ra", "dec", "stokes", "freq")))
     assert image.metadata.freq_eff == 1.4e9 - 2e7
     assert image.metadata.stokes == 2
@@ -81,14 +81,14 @@ def test_first_plane_of_a_cube_is_taken_where_none_is_named(tmp_path):
         (ReadingConfig(hdu="7"), "no HDU '7' in the file"),
     ],
 )
-def test_plane_that_is_not_there_is_refused(tmp_path, settings, message):
+def test_missing_plane_is_refused(tmp_path, settings, message):
     path = write_cube(tmp_path / "cube.fits", ("ra", "dec", "stokes", "freq"))
     with pytest.raises(ImageError, match=message) as caught:
         _ = read_image(path, settings).metadata
     assert str(path) in str(caught.value)
 
 
-def test_what_is_given_takes_the_place_of_the_header(tmp_path):
+def test_given_values_override_the_header(tmp_path):
     path = write_fits(tmp_path / "lba_1.fits", BMAJ=None, BMIN=None, RESTFRQ=None, DATE_OBS="never")
     given = (
         Given(match="*", bmaj=0.02, bmin=0.01, freq_eff=6e7, tau_time=5.0),
@@ -101,13 +101,13 @@ def test_what_is_given_takes_the_place_of_the_header(tmp_path):
     assert metadata.taustart_ts.isoformat() == "2021-02-03T04:05:06+00:00"
 
 
-def test_folder_that_is_no_image_is_refused(tmp_path):
+def test_folder_without_an_image_is_refused(tmp_path):
     (tmp_path / "empty.image").mkdir()
     with pytest.raises(UnreadableImageError, match=r"empty\.image: a folder without a CASA image"):
         _ = read_image(tmp_path / "empty.image").metadata
 
 
-def test_table_that_is_no_image_is_refused(tmp_path):
+def test_table_without_an_image_is_refused(tmp_path):
     from casacore.tables import makescacoldesc, maketabdesc, table  # noqa: PLC0415
 
     table(str(tmp_path / "other.table"), maketabdesc([makescacoldesc("a", 1.0)]), nrow=1, ack=False).close()
@@ -122,7 +122,7 @@ def test_broken_table_is_refused(tmp_path):
         _ = read_image(path).metadata
 
 
-def test_without_casacore_the_message_says_what_to_install(tmp_path, monkeypatch):
+def test_without_casacore_the_message_names_the_package_to_install(tmp_path, monkeypatch):
     path = write_casa(tmp_path / "table.image")
     monkeypatch.setitem(__import__("sys").modules, "casacore.tables", None)
     with pytest.raises(ImageError, match=r"pip install 'trap-transients\[casa\]'"):
@@ -141,7 +141,7 @@ def test_masked_pixels_of_a_table_have_no_value(tmp_path):
     assert np.argwhere(np.isnan(read_image(path).data)).tolist() == [[3, 4]]
 
 
-def test_hash_of_a_table_is_that_of_its_content(tmp_path):
+def test_hash_of_a_table_depends_on_its_content_alone(tmp_path):
     path = write_casa(tmp_path / "table.image")
     before = read_image(path).content_hash
     (path / "table.lock").write_bytes(b"held")
@@ -150,12 +150,12 @@ def test_hash_of_a_table_is_that_of_its_content(tmp_path):
     assert read_image(path).content_hash != before
 
 
-def test_beam_is_what_was_written():
+def test_beam_is_read_as_written():
     # The forms are compared with the plain one, and that one with the truth.
     assert header("ra", "dec")["BMAJ"] == BEAM.bmaj
 
 
-def test_pipe_is_refused_and_not_waited_for(tmp_path):
+def test_pipe_is_refused_without_waiting(tmp_path):
     import os  # noqa: PLC0415
 
     os.mkfifo(tmp_path / "pipe.fits")
