@@ -80,7 +80,7 @@ class SourceExtractionConfig(Settings):
     """Radius of the circle around the centre of an image that is searched, in pixels. 0 searches the whole image."""
     deblend_nthresh: Annotated[int, Field(ge=0, le=300)] = 32
     """Switch for deblending: 0 measures each island as one source, any other number splits islands that hold several
-    sources. The number itself has no effect, since all levels are tried; TraP's is a number of levels."""
+    sources. The number itself has no effect, since all levels are tried; in TraP it is the number of levels."""
     force_beam: bool = True
     """Fit every source with the shape of the restoring beam. If false, shapes are fitted too, except in islands whose
     shapes noise explains (see point_like_sigma)."""

@@ -296,12 +296,10 @@ def _check_size(keyword: str, value: str, *, is_text: bool) -> None:
     if is_text:
         msg = f"{keyword} = {value!r}: not a number"
         raise OverflowError(msg)
-    if (
-        keyword in ("NAXIS", "ZNAXIS", "TFIELDS")
-        and _NUMBER.fullmatch(value)
-        and not 0 <= float(value.upper().replace("D", "E")) <= _MAX_AXES
-    ):
-        msg = f"{keyword} = {value}: not a number of {'columns' if keyword == 'TFIELDS' else 'axes'}"
+    is_limited = keyword in ("NAXIS", "ZNAXIS", "TFIELDS") and _NUMBER.fullmatch(value)
+    # Fortran writes the exponent of a double-precision number with a D.
+    if is_limited and not 0 <= float(value.upper().replace("D", "E")) <= _MAX_AXES:
+        msg = f"{keyword} = {value}: not a number of {'columns' if keyword == 'TFIELDS' else 'axes'} (0 to {_MAX_AXES})"
         raise OverflowError(msg)
 
 
