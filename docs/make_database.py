@@ -1,4 +1,4 @@
-"""Write docs/database.md anew, from the models; a test says when that is due."""
+"""Regenerate docs/database.md from the models; a test fails when the page is out of date."""
 
 from pathlib import Path
 

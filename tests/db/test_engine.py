@@ -137,7 +137,7 @@ def test_server_that_is_away_may_come_back_and_one_that_refuses_does_not(message
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(DatabaseError, match=f"there is no folder {tmp_path}/no"):
+    with pytest.raises(DatabaseError, match=f"the folder {tmp_path}/no does not exist"):
         make_engine(f"sqlite:///{tmp_path}/no/trap.db")
 
 

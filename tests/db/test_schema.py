@@ -51,7 +51,7 @@ def _indexes(inspector, table):
 
 
 def test_empty_database_is_refused_until_it_is_upgraded(empty):
-    with pytest.raises(SchemaVersionError, match=f"is empty; make its tables .version {newest_version()}"):
+    with pytest.raises(SchemaVersionError, match=f"is empty; create its tables .version {newest_version()}"):
         check_version(empty)
     upgrade(empty)
     check_version(empty)

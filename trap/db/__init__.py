@@ -1,5 +1,6 @@
-"""What is kept: the relational database, on SQLite and on PostgreSQL alike.
+"""The relational database of results, on SQLite and PostgreSQL.
 
-Every function takes a connection and leaves the transaction to its caller, who opens it with
-:func:`trap.db.engine.transaction` or :func:`trap.db.engine.reading`.
+Most functions take a connection and leave the transaction to their caller, who opens it with
+:func:`trap.db.engine.transaction` or :func:`trap.db.engine.reading`. A run uses :class:`trap.db.store.Store` instead,
+whose methods are one transaction each.
 """

@@ -1,4 +1,4 @@
-"""A copy of the whole database in one file, made with the database's own tools while others use it."""
+"""Backups: a copy of the whole database in one file, made with the database's own tools while it is in use."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ PG_MARK = b"PGDMP"
 def backup_database(url: str, directory: Path) -> Path:
     """Copy a database into a file ``<host>_<database>_<time>.dump``.
 
-    SQLite is copied through its backup interface, into another SQLite file; PostgreSQL with
-    ``pg_dump``, in its custom format, which ``pg_restore`` reads.
+    SQLite is copied through its backup interface into another SQLite file, PostgreSQL with ``pg_dump`` in its custom
+    format, which ``pg_restore`` reads.
 
     Parameters
     ----------
+    url
+        URL of the database.
     directory
-        Where the file goes; made if needed.
+        Folder of the file; created if it does not exist.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def backup_database(url: str, directory: Path) -> Path:
     Raises
     ------
     DatabaseError
-        If the database cannot be reached, or ``pg_dump`` is not there or fails.
+        If the database cannot be reached, or ``pg_dump`` is missing or fails.
     """
     parsed = _reachable(url)
     is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -53,7 +55,20 @@ def backup_database(url: str, directory: Path) -> Path:
 
 
 def dump_database(url: str, path: Path) -> None:
-    """Copy a database into a file, which is there as a whole or not at all; as :func:`backup_database`."""
+    """Copy a database into a file, as :func:`backup_database` does. The file is written completely or not at all.
+
+    Parameters
+    ----------
+    url
+        URL of the database.
+    path
+        The file.
+
+    Raises
+    ------
+    DatabaseError
+        If the database cannot be reached, the file cannot be written, or ``pg_dump`` is missing or fails.
+    """
     parsed = _reachable(url)
     part = path.with_name(f"{path.name}.part")
     try:
@@ -70,17 +85,24 @@ def dump_database(url: str, path: Path) -> None:
 
 
 def restore_database(url: str, path: Path) -> None:
-    """Fill an empty database from a file that :func:`dump_database` wrote of one of the same kind.
+    """Fill an empty database from a file written by :func:`dump_database` from a database of the same kind.
+
+    Parameters
+    ----------
+    url
+        URL of the database.
+    path
+        The file.
 
     Raises
     ------
     DatabaseError
-        If the database holds tables, the file is no such copy, or ``pg_restore`` is not there or fails.
+        If the database contains tables, the file is no such copy, or ``pg_restore`` is missing or fails.
     """
     parsed = _reachable(url)
     is_of_sqlite = _begins_as(path, SQLITE_MARK)
     if is_of_sqlite != (parsed.get_backend_name() == "sqlite") or not (is_of_sqlite or _begins_as(path, PG_MARK)):
-        msg = f"{path} is no copy of a {parsed.get_backend_name()} database"
+        msg = f"{path} is no copy of a {parsed.get_backend_name()} database, as trap db backup writes it"
         raise DatabaseError(msg)
     _refuse_tables(parsed)
     if is_of_sqlite:
@@ -96,6 +118,7 @@ def _reachable(url: str) -> URL:
 
 
 def _begins_as(path: Path, mark: bytes) -> bool:
+    """Return whether a file begins with a mark."""
     try:
         with path.open("rb") as file:
             return file.read(len(mark)) == mark
@@ -105,6 +128,7 @@ def _begins_as(path: Path, mark: bytes) -> bool:
 
 
 def _refuse_tables(url: URL) -> None:
+    """Raise an error if a database contains tables."""
     engine = make_engine(url)
     try:
         with reading(engine) as connection:
@@ -112,7 +136,7 @@ def _refuse_tables(url: URL) -> None:
     finally:
         engine.dispose()
     if tables:
-        msg = f"{show_url(url)} holds tables already ({', '.join(sorted(tables)[:3])}, …); give an empty database"
+        msg = f"{show_url(url)} holds tables already ({', '.join(sorted(tables)[:3])}, …); name an empty database"
         raise DatabaseError(msg)
 
 
@@ -122,12 +146,12 @@ def _copy_sqlite(source: Path, path: Path) -> None:
 
 
 def _call(name: str, url: URL, *arguments: str) -> None:
-    """Call one of PostgreSQL's own programs on a database."""
+    """Run one of PostgreSQL's client programs on a database."""
     program = shutil.which(name)
     if program is None:
-        msg = f"{name} is not installed; it comes with PostgreSQL's client programs"
+        msg = f"{name} is not installed; install PostgreSQL's client programs"
         raise DatabaseError(msg)
-    # The password goes by the environment: arguments can be seen by everybody on the machine.
+    # The password is passed in the environment, since all users of the machine can read arguments.
     options = {name: value for name, value in url.query.items() if name != "password"}
     password = url.password or url.query.get("password")
     secret = {} if password is None else {"PGPASSWORD": str(password)}

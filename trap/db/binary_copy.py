@@ -1,8 +1,8 @@
-"""Rows as PostgreSQL's ``COPY … (FORMAT binary)`` reads and writes them, a column at a time.
+"""Rows in PostgreSQL's binary ``COPY`` format, written and read column by column.
 
-A row is the number of its fields, then for each field its length in bytes and so many bytes, all
-big-endian; a length of -1 is NULL ("Binary Format" in PostgreSQL's page on ``COPY``). Numbers go
-as they lie in memory: nothing is printed and parsed, and floats arrive to the last bit.
+A row is the number of its fields, followed for each field by its length in bytes and its content, all big-endian; the
+length -1 stands for NULL ("Binary Format" in PostgreSQL's page on ``COPY``). Numbers are copied as they lie in memory:
+nothing is printed and parsed, and floats are preserved to the last bit. Decision 13 compares the alternatives.
 """
 
 from __future__ import annotations
@@ -30,33 +30,34 @@ __all__ = ["Rows", "binary_rows", "is_readable"]
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack("!ii", 0, 0)
 TRAILER = struct.pack("!h", -1)
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""From which PostgreSQL counts microseconds."""
+"""Zero of PostgreSQL's timestamps, which count microseconds."""
 MICROSECOND = timedelta(microseconds=1)
 NUMPY_EPOCH = np.datetime64(EPOCH.replace(tzinfo=None), "us")
 COUNT = np.dtype(">i2")
 LENGTH = np.dtype(">i4")
 WIRE = (
-    # The two are kinds of Integer, too.
+    # SmallInteger and BigInteger are subclasses of Integer and must come first.
     *((SmallInteger, np.dtype(">i2")), (BigInteger, np.dtype(">i8")), (Integer, np.dtype(">i4"))),
     *((Double, np.dtype(">f8")), (Boolean, np.dtype("?")), (UtcDateTime, np.dtype(">i8"))),
 )
 
 
 def binary_rows(columns: Mapping[str, Values], types: Mapping[str, TypeEngine[Any]]) -> bytes:
-    """Write rows, with what stands before and behind them.
+    """Write rows, with the header and trailer of the format.
 
     Parameters
     ----------
     columns
-        Of one length, at least 1; None, or NaT, is NULL.
+        Columns of one length, at least 1; None and NaT are NULL.
     types
-        Of the database's columns, by name.
+        Types of the table's columns, by name.
 
     Raises
     ------
     ValueError
-        If an integer does not fit its column, or a time does not say its time zone.
+        If an integer does not fit its column, or a time has no time zone.
     """
+    # All cells of a column get the width of its widest one; the mask then drops the unused bytes of all rows at once.
     fields = [_cells(name, types[name], values) for name, values in columns.items()]
     n_rows = len(fields[0][0])
     count = np.broadcast_to(_bytes_of(np.array([len(fields)], COUNT)), (n_rows, 2))
@@ -67,20 +68,20 @@ def binary_rows(columns: Mapping[str, Values], types: Mapping[str, TypeEngine[An
 
 
 def is_readable(kind: TypeEngine[Any]) -> bool:
-    """Whether :class:`Rows` can read columns of a type."""
+    """Return whether :class:`Rows` can read columns of a type."""
     return isinstance(kind, (Text, LargeBinary, *(generic for generic, _ in WIRE)))
 
 
 class Rows:
-    """Rows that PostgreSQL sends, kept until all are there; psycopg2's ``copy_expert`` writes to it."""
+    """Rows received from PostgreSQL, collected until all are complete; psycopg2's ``copy_expert`` writes to it."""
 
     def __init__(self) -> None:
         self._messages: list[bytes] = []
 
     def write(self, message: bytes) -> None:
-        """Take a row: the server sends each in a message of its own ("COPY Operations" of its protocol).
+        """Add one message of the server: it sends each row as a message ("COPY Operations" of its protocol).
 
-        What stands before all rows comes with the first, what stands behind them as if it were the last.
+        The header comes with the first row; the trailer comes as a message of its own.
         """
         self._messages.append(message)
 
@@ -90,27 +91,28 @@ class Rows:
         Parameters
         ----------
         types
-            Of the database's columns, by name, in their order.
+            Types of the selected columns, by name, in order.
 
         Returns
         -------
-        float64, where NULL is NaN; int64, bool, or ``datetime64[us]`` in UTC; object for text, bytes, and
-        integers some of which are NULL.
+        float64, with NaN for NULL; int64, bool, or ``datetime64[us]`` in UTC; object for text, bytes, and integers if
+        some are NULL.
 
         Raises
         ------
         ValueError
-            If the rows are of other columns, or not all came.
+            If the rows have other columns, or are incomplete.
         """
         first, *others = self._messages
         *rows, end = (row for row in (first.removeprefix(HEADER), *others) if row)
         if not first.startswith(HEADER) or end != TRAILER:
-            msg = f"rows of {', '.join(types)} are not whole"
+            msg = f"rows of {', '.join(types)} are incomplete"
             raise ValueError(msg)
         sent = b"".join(rows)
+        # Position of the next byte to read in each row; it advances from field to field for all rows together.
         at = np.cumsum([0, *map(len, rows)])[:-1]
         if (_read(sent, at, COUNT) != len(types)).any():
-            msg = f"rows are not of the {len(types)} columns {', '.join(types)}"
+            msg = f"rows do not have the {len(types)} columns {', '.join(types)}"
             raise ValueError(msg)
         at += COUNT.itemsize
         columns: dict[str, NDArray[Any]] = {}
@@ -126,12 +128,14 @@ class Rows:
 
 
 def _read(sent: bytes, at: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Numbers that begin at given bytes."""
+    """Read numbers at given positions [bytes]."""
+    # One element per byte, overlapping: an index is then a position in bytes.
     anywhere: NDArray[Any] = np.ndarray(max(len(sent) - dtype.itemsize + 1, 0), dtype, sent, strides=(1,))
     return anywhere[at]
 
 
 def _texts_read(sent: bytes, at: NDArray[np.int64], lengths: NDArray[np.int64], kind: TypeEngine[Any]) -> NDArray[Any]:
+    """Read texts or bytes of given lengths at given positions; a negative length is NULL."""
     places = zip(at.tolist(), lengths.tolist(), strict=True)
     contents: list[Any] = [None if length < 0 else sent[start : start + length] for start, length in places]
     if isinstance(kind, Text):
@@ -142,20 +146,21 @@ def _texts_read(sent: bytes, at: NDArray[np.int64], lengths: NDArray[np.int64], 
 def _numbers_read(
     name: str, sent: bytes, at: NDArray[np.int64], lengths: NDArray[np.int64], kind: TypeEngine[Any]
 ) -> NDArray[Any]:
+    """Read numbers or times at given positions; a negative length is NULL."""
     wire, is_null = _wire(kind), lengths < 0
     has_null = bool(is_null.any())
-    there = np.flatnonzero(~is_null) if has_null else slice(None)
-    if (lengths[there] != wire.itemsize).any():
-        msg = f"{name}: {lengths.max()} bytes are not a {kind}"
+    valid = np.flatnonzero(~is_null) if has_null else slice(None)
+    if (lengths[valid] != wire.itemsize).any():
+        msg = f"{name}: {lengths.max()} bytes do not make a {kind}"
         raise ValueError(msg)
-    values = _read(sent, at[there], wire)
-    unknown: Any = {"f": np.nan, "i": None if has_null else 0, "b": False}[wire.kind]
+    values = _read(sent, at[valid], wire)
+    null: Any = {"f": np.nan, "i": None if has_null else 0, "b": False}[wire.kind]
     dtype: Any = {"f": np.float64, "i": object if has_null else np.int64, "b": np.bool_}[wire.kind]
     if isinstance(kind, UtcDateTime):
         values = NUMPY_EPOCH + values.astype("m8[us]")
-        unknown, dtype = np.datetime64("NaT"), values.dtype
-    numbers: NDArray[Any] = np.full(len(at), unknown, dtype)
-    numbers[there] = values.tolist() if dtype is object else values
+        null, dtype = np.datetime64("NaT"), values.dtype
+    numbers: NDArray[Any] = np.full(len(at), null, dtype)
+    numbers[valid] = values.tolist() if dtype is object else values
     return numbers
 
 
@@ -164,7 +169,12 @@ def _wire(kind: TypeEngine[Any]) -> np.dtype[Any]:
 
 
 def _cells(name: str, kind: TypeEngine[Any], values: Values) -> Cells:
-    """(n, width) — lengths and contents of a column, all as wide as the widest, and which bytes are used."""
+    """Encode a column.
+
+    Returns
+    -------
+    (n, width) — lengths and contents, padded to the width of the widest cell; and a mask of the used bytes.
+    """
     if isinstance(kind, Text | LargeBinary):
         contents = [value.encode() if isinstance(value, str) else value for value in values]
         lengths = np.array([-1 if content is None else len(content) for content in contents])
@@ -182,7 +192,7 @@ def _cells(name: str, kind: TypeEngine[Any], values: Values) -> Cells:
 
 
 def _numbers(name: str, values: Values, wire: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Values as PostgreSQL's numbers, and which are NULL."""
+    """Convert values to PostgreSQL's numbers; returns the numbers and a mask of NULLs."""
     array = np.asarray(values)
     is_null = np.zeros(len(array), bool)
     if array.dtype.kind == "M":
@@ -202,14 +212,15 @@ def _numbers(name: str, values: Values, wire: np.dtype[Any]) -> tuple[NDArray[An
 
 
 def _number(value: Any) -> Any:  # noqa: ANN401 (a number, or a time)
+    """Convert a time to PostgreSQL's microseconds; other values are returned unchanged."""
     if not isinstance(value, datetime):
         return value
     if value.tzinfo is None:
-        msg = f"{value!r} does not say its time zone"
+        msg = f"{value!r} has no time zone"
         raise ValueError(msg)
     return (value - EPOCH) // MICROSECOND
 
 
 def _bytes_of(numbers: NDArray[Any]) -> NDArray[np.uint8]:
-    """(n, width) — the bytes of each number."""
+    """Return the bytes of each number, (n, width)."""
     return np.ascontiguousarray(numbers).view(np.uint8).reshape(len(numbers), -1)

@@ -1,8 +1,8 @@
-"""Many rows in one statement: a thousand sources cost the database as many statements as one.
+"""Many rows in one statement: storing a thousand sources takes as many statements as storing one.
 
-Rows come and go as columns, the way they lie in memory. PostgreSQL takes and gives them by ``COPY``, those
-that change others into a temporary table first; SQLite takes them by the driver's own ``executemany``. Floats
-arrive to the last bit. NaN stays NaN on PostgreSQL, unless it is made NULL; SQLite has none and stores NULL.
+Rows are passed as columns, the way they lie in memory. PostgreSQL reads and writes them by ``COPY``, with a temporary
+table for rows that change others; SQLite by the driver's ``executemany``. Floats are preserved to the last bit. NaN
+stays NaN on PostgreSQL, unless it is converted to NULL; SQLite has no NaN and stores NULL.
 """
 
 from __future__ import annotations
@@ -46,17 +46,26 @@ __all__ = [
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 NOT_A_TIME = int(np.iinfo(np.int64).min)
-"""NaT, as numpy keeps it."""
+"""Integer value of numpy's NaT."""
 
 
 def reserve_ids(connection: Connection, model: type[Base], n: int) -> NDArray[np.int64]:
-    """Take the next ``n`` row numbers of a table, so that rows can refer to each other before they are there.
+    """Reserve row numbers of a table, so that rows can refer to each other before they are inserted.
 
-    On SQLite they are only taken while the transaction lasts, which holds the write lock.
+    On SQLite the reservation ends with the transaction, which holds the write lock.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    model
+        Table.
+    n
+        Number of row numbers.
 
     Returns
     -------
-    (n,) — rising.
+    (n,) — increasing row numbers.
     """
     if n == 0:
         return np.empty(0, np.int64)
@@ -67,7 +76,7 @@ def reserve_ids(connection: Connection, model: type[Base], n: int) -> NDArray[np
     sequence = func.pg_get_serial_sequence(table.name, "id")
     drawn = select(func.nextval(sequence).label("id")).select_from(func.generate_series(1, n)).subquery()
     first, last = func.min(drawn.c.id), func.max(drawn.c.id)
-    # Others may draw meanwhile; only then are the numbers worth listing.
+    # The numbers have gaps only if another connection draws at the same time; only then are they listed.
     listed = case((last - first + 1 != n, func.array_agg(drawn.c.id)))
     lowest, highest, scattered = connection.execute(select(first, last, listed)).one()
     return np.arange(lowest, highest + 1) if scattered is None else np.sort(np.array(scattered, np.int64))
@@ -78,9 +87,13 @@ def insert_columns(connection: Connection, model: type[Base], columns: Mapping[s
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    model
+        Table.
     columns
-        Each of length n, or one value for all rows; at least one of length n. Columns left out get
-        the default of the database. None is NULL; times are aware datetimes or numpy times in UTC.
+        Each of length n, or one value for all rows; at least one of length n. Missing columns get the default of the
+        database. None is NULL; times are aware datetimes or numpy times in UTC.
     """
     filled = _filled(columns)
     if not _n_rows(filled):
@@ -93,10 +106,14 @@ def insert_columns(connection: Connection, model: type[Base], columns: Mapping[s
 
 
 def update_columns(connection: Connection, model: type[Base], columns: Mapping[str, Any]) -> None:
-    """Change some columns of the rows that column ``id`` names.
+    """Update some columns of the rows named by column ``id``.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    model
+        Table.
     columns
         As for :func:`insert_columns`, with ``id``.
     """
@@ -110,22 +127,28 @@ def update_columns(connection: Connection, model: type[Base], columns: Mapping[s
         rows = _sqlite_rows(table, {name: filled[name] for name in [*changed, "id"]})
         connection.exec_driver_sql(f'UPDATE "{table.name}" SET {new} WHERE id = ?', rows)
     else:
-        given = _set_aside(connection, table, filled)
-        new = ", ".join(f'"{name}" = {given}."{name}"' for name in changed)
-        connection.exec_driver_sql(f'UPDATE "{table.name}" SET {new} FROM {given} WHERE "{table.name}".id = {given}.id')
+        staged = _stage(connection, table, filled)
+        new = ", ".join(f'"{name}" = {staged}."{name}"' for name in changed)
+        connection.exec_driver_sql(
+            f'UPDATE "{table.name}" SET {new} FROM {staged} WHERE "{table.name}".id = {staged}.id'
+        )
 
 
 def upsert_columns(
     connection: Connection, model: type[Base], columns: Mapping[str, Any], *, key: Sequence[str]
 ) -> None:
-    """Insert rows, or change those that are there already.
+    """Insert rows, or update existing rows with the same key.
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    model
+        Table.
     columns
-        As for :func:`insert_columns`; no two rows with the same key.
+        As for :func:`insert_columns`; keys must be unique among the rows.
     key
-        Columns under a unique constraint that tell whether a row is there.
+        Columns of a unique constraint that identify a row.
     """
     filled = _filled(columns)
     if not _n_rows(filled):
@@ -136,17 +159,24 @@ def upsert_columns(
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"{_insertion(table, filled)} {otherwise}", _sqlite_rows(table, filled))
     else:
-        given, names = _set_aside(connection, table, filled), _listed(filled)
-        connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {given} {otherwise}')
+        staged, names = _stage(connection, table, filled), _listed(filled)
+        connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) SELECT {names} FROM {staged} {otherwise}')
 
 
 def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray[Any]]:
     """Return the result of a query as columns by name.
 
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    rows
+        Query.
+
     Returns
     -------
-    float64, where NULL is NaN; int64, bool, or ``datetime64[us]`` in UTC; object for text, and for
-    integers some of which are NULL.
+    float64, with NaN for NULL; int64, bool, or ``datetime64[us]`` in UTC; object for text, and for integers if some are
+    NULL.
     """
     types = {name: selected.type for name, selected in rows.selected_columns.items()}
     if connection.dialect.name == "postgresql" and all(map(_is_stored, rows.selected_columns)):
@@ -155,25 +185,37 @@ def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray
         return copied.columns(types)
     result = connection.execute(rows).all()
     values = list(zip(*result, strict=True)) or [()] * len(types)
-    return {name: _as_array(given, types[name].python_type) for name, given in zip(types, values, strict=True)}
+    return {name: _as_array(column, types[name].python_type) for name, column in zip(types, values, strict=True)}
 
 
 def is_among(
-    connection: Connection, wanted: InstrumentedAttribute[Any], values: Sequence[int] | Ids | Sequence[str]
+    connection: Connection, attribute: InstrumentedAttribute[Any], values: Sequence[int] | Ids | Sequence[str]
 ) -> ColumnElement[bool]:
-    """Make the condition that a column is one of any number of values.
+    """Return the condition that a column has one of many values.
 
-    All of them travel as one: the databases limit the number of bound values, not their length.
+    The values are bound as one parameter, since the databases limit the number of parameters and not their length.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    attribute
+        Column.
+    values
+        Any number of values.
     """
     listed = _python_values(values)
     if connection.dialect.name == "sqlite":
         rows = func.json_each(json.dumps(listed)).table_valued("value")
-        return wanted.in_(select(rows.c.value))
-    return wanted == any_(cast(listed, ARRAY(wanted.type)))
+        return attribute.in_(select(rows.c.value))
+    return attribute == any_(cast(listed, ARRAY(attribute.type)))
 
 
 def nullable(values: NDArray[Any]) -> NDArray[Any]:
-    """Values with NULL for what is not known: to PostgreSQL, NaN is a number, and the highest of all."""
+    """Return values with None in place of NaN.
+
+    NaN would be a number to PostgreSQL, larger than all others.
+    """
     if not np.isnan(values).any():
         return values
     listed = values.astype(object)
@@ -182,7 +224,19 @@ def nullable(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def given_pairs(connection: Connection, first: Sequence[int] | Ids, second: Sequence[int] | Ids) -> Subquery:
-    """Make a table of two columns of ids, ``first`` and ``second``, to be joined with others."""
+    """Return a subquery of pairs of ids, for joins with other tables.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    first, second
+        (n,) — ids.
+
+    Returns
+    -------
+    A subquery with columns ``first`` and ``second``.
+    """
     pairs = [(int(a), int(b)) for a, b in zip(first, second, strict=True)]
     if connection.dialect.name == "sqlite":
         listed = func.json_each(json.dumps(pairs)).table_valued("value")
@@ -200,7 +254,7 @@ def _table(model: type[Base]) -> Table:
 
 
 def _filled(columns: Mapping[str, Any]) -> dict[str, Values]:
-    """Make columns of single values; all have the same length."""
+    """Expand single values to columns; all columns get the same length."""
     lengths = {name: len(values) for name, values in columns.items() if _is_column(values)}
     if len(set(lengths.values())) != 1:
         msg = f"columns must have one length, got {lengths}"
@@ -214,6 +268,7 @@ def _is_column(values: Any) -> bool:  # noqa: ANN401 (a column or a single value
 
 
 def _python_values(values: Any) -> list[Any]:  # noqa: ANN401 (an array or a sequence)
+    """Convert a column to Python objects; times become aware datetimes in UTC."""
     if not isinstance(values, np.ndarray):
         return [value.item() if isinstance(value, np.generic) else value for value in values]
     if values.dtype.kind != "M":
@@ -224,6 +279,7 @@ def _python_values(values: Any) -> list[Any]:  # noqa: ANN401 (an array or a seq
 
 
 def _as_array(values: Sequence[Any], kind: type) -> NDArray[Any]:
+    """Convert the values of a result column to an array."""
     if kind is datetime:
         return np.array([_microseconds(value) for value in values], np.int64).view("M8[us]")
     dtype: Any = {float: np.float64, bool: np.bool_, int: np.int64}.get(kind, object)
@@ -233,14 +289,17 @@ def _as_array(values: Sequence[Any], kind: type) -> NDArray[Any]:
 
 
 def _microseconds(moment: datetime | None) -> int:
-    """Since 1970: what numpy makes of a datetime, in a tenth of the time it takes."""
+    """Return microseconds since 1970, in a tenth of the time of numpy's own conversion."""
     if moment is None:
         return NOT_A_TIME
     return (moment - EPOCH) // MICROSECOND
 
 
 def _is_stored(selected: ColumnElement[Any]) -> bool:
-    """Whether it is a column of a table: of what is computed, only PostgreSQL knows how it sends it."""
+    """Return whether a selected element is a table column with a known binary format.
+
+    The format of a computed element is known to PostgreSQL alone.
+    """
     element = selected.element if isinstance(selected, Label) else selected
     return isinstance(getattr(element, "table", None), Table) and is_readable(element.type)
 
@@ -255,7 +314,10 @@ def _insertion(table: Table, columns: Mapping[str, Values]) -> str:
 
 
 def _sqlite_rows(table: Table, columns: Mapping[str, Values]) -> list[tuple[Any, ...]]:
-    """Make rows of columns, as SQLite takes them. SQLAlchemy would look at every value, at three times the cost."""
+    """Convert columns to rows of values for SQLite.
+
+    SQLAlchemy would convert each value by itself, at three times the cost.
+    """
     lists = []
     for name, values in columns.items():
         listed = _python_values(values)
@@ -265,16 +327,16 @@ def _sqlite_rows(table: Table, columns: Mapping[str, Values]) -> list[tuple[Any,
     return list(zip(*lists, strict=True))
 
 
-def _set_aside(connection: Connection, table: Table, columns: Mapping[str, Values]) -> str:
-    """Copy rows into a temporary table like this one; returns its name."""
-    given = f"given_{table.name}"
-    # Made once a connection; the transaction may have used it before.
+def _stage(connection: Connection, table: Table, columns: Mapping[str, Values]) -> str:
+    """Copy rows into a temporary table with the same columns, and return its name."""
+    staged = f"given_{table.name}"
+    # The table is created once per connection; an earlier statement of the transaction may have filled it.
     connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {given} ON COMMIT DELETE ROWS "
-        f'AS SELECT * FROM "{table.name}" WITH NO DATA; DELETE FROM {given}'
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ON COMMIT DELETE ROWS "
+        f'AS SELECT * FROM "{table.name}" WITH NO DATA; DELETE FROM {staged}'
     )
-    _copy(connection, table, columns, into=given)
-    return given
+    _copy(connection, table, columns, into=staged)
+    return staged
 
 
 def _listed(names: Iterable[str]) -> str:

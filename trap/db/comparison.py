@@ -1,7 +1,7 @@
-"""Whether two datasets hold the same: row numbers, and the order in which rows were made, do not count.
+"""Comparison of two datasets. Row numbers and the order of rows are ignored.
 
-Images are the same by their content. Entries are the same that lie at the same place and have the same number
-of points; then their light curves must agree point by point.
+Images are matched by content. Entries are matched by position and number of points; the light curves of matched
+entries must then agree point by point.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ __all__ = ["Side", "Tolerances", "compare_datasets"]
 
 ROUNDING = 1e-12
 MAX_SHOWN = 5
-"""Of differences of one kind so many are told one by one, and then how many there are."""
+"""Number of differences of one kind that are listed; further ones are only counted."""
 PIECE = 2_000
-"""Entries whose light curves are in memory at a time."""
+"""Number of entries with light curves in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerances:
-    """How far what is called the same may be apart.
+    """Largest differences between equal datasets.
 
     Parameters
     ----------
     position_arcsec
         arcsec — distance of mean positions.
     relative
-        Of flux densities, V and η, in units of their values.
+        Relative difference of flux densities, V and η.
     """
 
     position_arcsec: float = 0.1
@@ -64,23 +64,38 @@ class Tolerances:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A dataset in a database."""
+    """One of two compared datasets.
+
+    Parameters
+    ----------
+    connection
+        Open connection to its database.
+    dataset_id
+        Number of the dataset.
+    """
 
     connection: Connection
     dataset_id: int
 
 
 def compare_datasets(first: Side, second: Side, tolerances: Tolerances | None = None) -> list[str]:
-    """Tell how two datasets differ, which may be in two databases.
+    """Compare two datasets, which may be in two databases.
+
+    Parameters
+    ----------
+    first, second
+        The datasets.
+    tolerances
+        Largest differences that are ignored; None for the default ones.
 
     Returns
     -------
-    Differences, in sentences; none where they hold the same catalogue within the tolerances.
+    Differences, as sentences; empty if the catalogues are equal within the tolerances.
 
     Raises
     ------
     DatasetNotFoundError
-        If there is none of that number.
+        If one of the datasets does not exist.
     """
     allowed = tolerances or Tolerances()
     sides = (first, second)
@@ -100,6 +115,7 @@ def _settings(sides: Sides) -> Iterator[str]:
 
 
 def _timesteps(side: Side) -> dict[Any, tuple[Any, ...]]:
+    """Return the counts of all timesteps by start time."""
     step = Timestep
     rows = select(
         *(step.taustart_ts, step.state, step.n_images, step.n_accepted, step.n_rejected, step.n_measured),
@@ -109,6 +125,7 @@ def _timesteps(side: Side) -> dict[Any, tuple[Any, ...]]:
 
 
 def _images(side: Side) -> dict[Any, tuple[Any, ...]]:
+    """Return the properties of all images by content."""
     n = select(func.count()).where(ExtractedSource.image == Image.id).correlate(Image).scalar_subquery()
     rows = (
         select(Image.content_hash, Image.taustart_ts, Image.stokes, Image.late, Rejection.rejectreason, n)
@@ -118,18 +135,20 @@ def _images(side: Side) -> dict[Any, tuple[Any, ...]]:
     return {row[0]: tuple(row[1:]) for row in side.connection.execute(rows)}
 
 
-def _keyed(sides: Sides, what: str, read: Any) -> Iterator[str]:  # noqa: ANN401 (one of the functions above)
+def _keyed(sides: Sides, kind: str, read: Any) -> Iterator[str]:  # noqa: ANN401 (one of the functions above)
+    """Compare rows by key: missing rows on either side, then differing values."""
     first, second = (read(side) for side in sides)
-    yield from _told(f"{what} {key} is in the first only" for key in first if key not in second)
-    yield from _told(f"{what} {key} is in the second only" for key in second if key not in first)
-    yield from _told(
-        f"{what} {key} differs: {values} and {second[key]}"
+    yield from _limited(f"{kind} {key} is in the first only" for key in first if key not in second)
+    yield from _limited(f"{kind} {key} is in the second only" for key in second if key not in first)
+    yield from _limited(
+        f"{kind} {key} differs: {values} and {second[key]}"
         for key, values in first.items()
         if key in second and values != second[key]
     )
 
 
-def _told(differences: Iterator[str]) -> Iterator[str]:
+def _limited(differences: Iterator[str]) -> Iterator[str]:
+    """Yield the first differences, and the number of the others."""
     n = 0
     for n, difference in enumerate(differences, start=1):
         if n <= MAX_SHOWN:
@@ -139,13 +158,14 @@ def _told(differences: Iterator[str]) -> Iterator[str]:
 
 
 def _catalogues(sides: Sides, allowed: Tolerances) -> Iterator[str]:
+    """Match the entries of both catalogues, then compare their values and light curves."""
     first, second = (_entries(side) for side in sides)
     rows, partners = _match(first, second, allowed.position_arcsec)
     for name, columns, matched in (("first", first, rows), ("second", second, partners)):
         alone = np.setdiff1d(np.arange(len(columns["id"])), matched)
-        yield from _told(f"{_called(columns, row)} is in the {name} only" for row in alone)
-    yield from _told(_differing_entries(first, second, rows, partners, allowed.relative))
-    yield from _told(_differing_curves(sides, first["id"][rows], second["id"][partners], allowed.relative))
+        yield from _limited(f"{_called(columns, row)} is in the {name} only" for row in alone)
+    yield from _limited(_differing_entries(first, second, rows, partners, allowed.relative))
+    yield from _limited(_differing_curves(sides, first["id"][rows], second["id"][partners], allowed.relative))
 
 
 def _called(entries: Columns, row: int) -> str:
@@ -153,6 +173,7 @@ def _called(entries: Columns, row: int) -> str:
 
 
 def _entries(side: Side) -> dict[str, NDArray[Any]]:
+    """Return the entries of a dataset with their metrics and number of points."""
     entry, metric = RunningCatalog, VarMetric
     points = select(func.count()).where(AssocXtrSource.runcat == entry.id).correlate(entry).scalar_subquery()
     kinds = select(func.max(NewSource.newsource_type)).where(NewSource.runcat == entry.id)
@@ -171,7 +192,7 @@ def _entries(side: Side) -> dict[str, NDArray[Any]]:
 
 
 def _match(first: Columns, second: Columns, arcsec: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pair entries one to one: those with as many points at the same place, the nearest first."""
+    """Match entries one to one: entries with equal counts first, then by distance."""
     chord = 2 * np.sin(np.radians(arcsec / 3600) / 2)
     trees = [cKDTree(angles.unit_vectors(side["wm_ra"], side["wm_decl"])) for side in (first, second)]
     pairs = [(i, j) for i, near in enumerate(trees[0].query_ball_tree(trees[1], chord)) for j in near]
@@ -186,7 +207,7 @@ def _match(first: Columns, second: Columns, arcsec: float) -> tuple[NDArray[np.i
     )
     taken: tuple[set[int], set[int]] = (set(), set())
     kept = []
-    # Entries that lie on top of each other are told apart by their fluxes.
+    # The flux decides between entries at the same position.
     flux = np.abs(first["lightcurve_avg"][rows] - second["lightcurve_avg"][partners])
     for pair in np.lexsort((partners, flux, distance, differs)):
         row, partner = int(rows[pair]), int(partners[pair])
@@ -194,13 +215,14 @@ def _match(first: Columns, second: Columns, arcsec: float) -> tuple[NDArray[np.i
             taken[0].add(row)
             taken[1].add(partner)
             kept.append(pair)
-    chosen = np.sort(np.array(kept))
-    return rows[chosen], partners[chosen]
+    matched = np.sort(np.array(kept))
+    return rows[matched], partners[matched]
 
 
 def _differing_entries(
     first: Columns, second: Columns, rows: NDArray[np.intp], partners: NDArray[np.intp], relative: float
 ) -> Iterator[str]:
+    """Compare the values of matched entries."""
     for name in first:
         if name in {"id", "wm_ra", "wm_decl"}:
             continue
@@ -212,7 +234,7 @@ def _differing_entries(
 def _same(ours: NDArray[Any], theirs: NDArray[Any], relative: float) -> NDArray[np.bool_]:
     same: NDArray[np.bool_] = ours == theirs
     if ours.dtype.kind == "f":
-        # V and η of what does not vary are nothing but rounding.
+        # V and η of a constant source are rounding errors.
         same = same | np.isclose(ours, theirs, rtol=relative, atol=ROUNDING, equal_nan=True)
     return same
 
@@ -220,12 +242,13 @@ def _same(ours: NDArray[Any], theirs: NDArray[Any], relative: float) -> NDArray[
 def _differing_curves(
     sides: Sides, ours: NDArray[np.int64], theirs: NDArray[np.int64], relative: float
 ) -> Iterator[str]:
+    """Compare the light curves of matched entries, piece by piece."""
     for start in range(0, len(ours), PIECE):
         piece = slice(start, start + PIECE)
         first, second = (_points(side, ids[piece]) for side, ids in zip(sides, (ours, theirs), strict=True))
         for entry, (a, b) in enumerate(zip(first, second, strict=True), start=start):
             if a.shape != b.shape or not (a["hash"] == b["hash"]).all():
-                yield f"light curve of entry {ours[entry]} has points of other images in the second"
+                yield f"light curve of entry {ours[entry]} has points from other images in the second"
                 continue
             for name in a.dtype.names or ():
                 if name != "hash" and not _same(a[name], b[name], relative).all():
@@ -241,7 +264,7 @@ POINT = np.dtype(
 
 
 def _points(side: Side, ids: NDArray[np.int64]) -> list[NDArray[Any]]:
-    """Light curve of each entry, its points in an order that row numbers have no part in."""
+    """Return the light curve of each entry, with points in an order that does not depend on row numbers."""
     point, source = AssocXtrSource, ExtractedSource
     rows = (
         select(

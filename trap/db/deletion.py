@@ -1,4 +1,4 @@
-"""Deleting a dataset, however large: piece by piece, so that neither memory nor a transaction grows with it."""
+"""Deletion of a dataset of any size, in pieces that bound both memory and transactions."""
 
 from __future__ import annotations
 
@@ -25,27 +25,30 @@ if TYPE_CHECKING:
 __all__ = ["delete_dataset"]
 
 PIECE = 10_000
-"""About so many measurements go in one transaction."""
+"""Approximate number of measurements deleted in one transaction."""
 
 
 def delete_dataset(engine: Engine, dataset_id: int, *, progress: Progress | None = None) -> None:
-    """Delete a dataset and all that hangs on it, the newest images first.
+    """Delete a dataset and everything that refers to it, newest images first.
 
-    Files with pixels that were kept of its images go too, unless another dataset holds the same image. From its
-    first moment on nothing can be added to the dataset. One that is interrupted goes on when it is
-    called again.
+    Files with kept pixels are deleted too, unless another dataset holds the same image. Nothing can be added to the
+    dataset once the deletion has begun. An interrupted deletion continues when the function is called again.
 
     Parameters
     ----------
+    engine
+        Engine of the database.
+    dataset_id
+        Number of the dataset.
     progress
-        Called after every piece with the number of measurements deleted and that of all.
+        Called after every piece with the number of measurements deleted and the number in all; None for no reports.
 
     Raises
     ------
     DatasetNotFoundError
-        If there is no such dataset.
+        If the dataset does not exist.
     DatasetLockedError
-        If a run is writing it.
+        If a run is writing the dataset.
     """
     with reading(engine) as connection:
         find_dataset(connection, dataset_id)
@@ -58,7 +61,8 @@ def delete_dataset(engine: Engine, dataset_id: int, *, progress: Progress | None
 
 
 def _delete_measurements(engine: Engine, dataset_id: int, progress: Progress | None) -> None:
-    counted = (
+    """Delete the images of a dataset with their measurements, entries and files, piece by piece."""
+    counts = (
         select(Image.id, func.count(ExtractedSource.id))
         .outerjoin(ExtractedSource, ExtractedSource.image == Image.id)
         .where(Image.dataset == dataset_id)
@@ -66,18 +70,18 @@ def _delete_measurements(engine: Engine, dataset_id: int, progress: Progress | N
         .order_by(Image.id.desc())
     )
     with reading(engine) as connection:
-        images = [(int(image), int(n)) for image, n in connection.execute(counted)]
+        images = [(int(image), int(n)) for image, n in connection.execute(counts)]
     done, total = 0, sum(n for _, n in images)
     for piece, n in _pieces(images):
         with transaction(engine) as connection:
-            # Newest first: when the first measurement of an entry goes, and the entry with it, no other is left of it.
-            mine = select(ExtractedSource.id).where(is_among(connection, ExtractedSource.image, piece))
-            connection.execute(delete(AssocXtrSource).where(AssocXtrSource.xtrsrc.in_(mine)))
-            connection.execute(delete(RunningCatalog).where(RunningCatalog.xtrsrc.in_(mine)))
+            # Newest first: when the first measurement of an entry is deleted, with the entry, all others are gone.
+            measurements = select(ExtractedSource.id).where(is_among(connection, ExtractedSource.image, piece))
+            connection.execute(delete(AssocXtrSource).where(AssocXtrSource.xtrsrc.in_(measurements)))
+            connection.execute(delete(RunningCatalog).where(RunningCatalog.xtrsrc.in_(measurements)))
             files = find_unshared_pixels(connection, piece)
             connection.execute(delete(Image).where(is_among(connection, Image.id, piece)))
         for file in files:
-            with suppress(OSError):  # what cannot be removed is no part of the database
+            with suppress(OSError):  # a file that cannot be removed is no reason to keep the dataset
                 file.unlink(missing_ok=True)
         done += n
         if progress is not None:
@@ -85,7 +89,7 @@ def _delete_measurements(engine: Engine, dataset_id: int, progress: Progress | N
 
 
 def _pieces(images: list[tuple[int, int]]) -> Iterator[tuple[list[int], int]]:
-    """Part images, each with its number of measurements, into pieces with theirs; one image at least."""
+    """Group images, each with its number of measurements, into pieces of at least one image."""
     piece: list[int] = []
     n_measurements = 0
     for image, n in images:

@@ -1,9 +1,8 @@
-"""How the pipeline talks to its database: one way in, one kind of transaction, one kind of error.
+"""Connections to the database, with one kind of transaction and one kind of error.
 
-A transaction here is one: on SQLite, Python's driver would otherwise begin it late and leave
-reads and table changes outside. Errors of the driver become :class:`~trap.errors.TransientError`
-where trying again may help and :class:`~trap.errors.DatabaseError` where it will not; neither ever
-shows a password.
+A transaction covers all its statements. On SQLite, Python's driver would otherwise begin it late, and leave reads and
+changes of tables outside. Errors of the driver become :class:`~trap.errors.TransientError` if a retry may help and
+:class:`~trap.errors.DatabaseError` if not; neither shows a password.
 """
 
 from __future__ import annotations
@@ -36,31 +35,31 @@ __all__ = [
 ]
 
 BUSY_TIMEOUT_SECONDS = 30
-"""How long a writer on SQLite waits for another one; a timestep is stored in well under a second."""
+"""Longest wait of a writer on SQLite for another writer; storing a timestep takes well under a second."""
 
 TRANSIENT_SQLITE_ERRORS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")
 TRANSIENT_SQLSTATES = ("08", "40", "53", "57", "55P03")
-"""Beginnings of PostgreSQL's codes (Appendix A of its manual) of lost connections, deadlocks, exhausted
-resources, shutdowns and locks that could not be had."""
+"""First characters of PostgreSQL's error codes (Appendix A of its manual) for lost connections, deadlocks, exhausted
+resources, shutdowns and unavailable locks."""
 
 REFUSALS = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf", "permission denied")
 CONNECT_TIMEOUT_SECONDS = 10
-NOT_A_URL = "cannot understand the database URL; write sqlite:///file.db or postgresql://user@host/name"
+NOT_A_URL = "invalid database URL; write sqlite:///file.db or postgresql://user@host/name"
 
 
 def make_engine(url: str | URL) -> Engine:
-    """Make the engine of a database and see that it answers.
+    """Create the engine of a database and check that the database answers.
 
     Parameters
     ----------
     url
-        ``sqlite:///file.db`` or ``postgresql://user:password@host:port/name``. An SQLite file is
-        made if it does not exist; its folder is not.
+        ``sqlite:///file.db`` or ``postgresql://user:password@host:port/name``. A missing SQLite file is created; a
+        missing folder is not.
 
     Raises
     ------
     DatabaseError
-        If the URL cannot be understood, or the database cannot be reached.
+        If the URL is invalid, or the database cannot be reached.
     """
     parsed = _parse(url)
     engine = _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed)
@@ -75,7 +74,7 @@ def make_engine(url: str | URL) -> Engine:
 
 
 def absolute_url(url: str) -> str:
-    """Name an SQLite file by its absolute path, for programs that work in another folder."""
+    """Return a database URL with the absolute path of an SQLite file, for programs that run in another folder."""
     parsed = _parse(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return url
@@ -83,15 +82,15 @@ def absolute_url(url: str) -> str:
 
 
 def show_url(url: URL) -> str:
-    """Write a database URL for people: no password, nor any options, which may hold one too."""
+    """Write a database URL for display: without password, and without options, which may contain one."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Connection]:
-    """Write: all that is done in the block is stored together, or nothing of it.
+    """Open a transaction for writing: the changes in the block are stored together or not at all.
 
-    On SQLite the write lock is taken at the start, so that what is read in the block stays true.
+    On SQLite the write lock is taken at the start, so that values read in the block stay valid.
 
     Raises
     ------
@@ -104,7 +103,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Read one state of the database, without ever waiting for a writer; writing fails.
+    """Open a transaction for reading one state of the database. It never waits for a writer; writing in it fails.
 
     Raises
     ------
@@ -122,14 +121,14 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn errors of the database driver into those of the pipeline.
+    """Convert errors of the database driver to errors of the pipeline.
 
     Raises
     ------
     TransientError
-        If trying again may help: a lost connection, a deadlock, a locked file, a full disk.
+        If a retry may help: a lost connection, a deadlock, a locked file, a full disk.
     DatabaseError
-        If it will not.
+        If a retry cannot help.
     """
     try:
         yield
@@ -139,7 +138,7 @@ def database_errors() -> Iterator[None]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same statement may work when tried again."""
+    """Return whether the same statement may succeed when it is retried."""
     if isinstance(error, PoolTimeoutError):
         return True
     if not isinstance(error, DBAPIError):
@@ -156,23 +155,27 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _is_lost_connection(error: DBAPIError) -> bool:
-    """Tell a server that is away from one that refuses: psycopg2 gives neither a code on connecting."""
+    """Return whether an error without a code is a lost server rather than a refused login.
+
+    psycopg2 sets no code for errors on connecting.
+    """
     if type(error.orig).__name__ not in {"OperationalError", "InterfaceError"}:
         return False
     return not any(refusal in str(error.orig) for refusal in REFUSALS)
 
 
 def _parse(url: str | URL) -> URL:
+    """Parse and check a database URL."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # Nothing of the URL is repeated, nor the error that does: it may hold a password.
+        # The URL and the error that quotes it are not shown, since they may contain a password.
         raise DatabaseError(NOT_A_URL) from None
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         msg = f"the database is {parsed.get_backend_name()!r}; it must be sqlite or postgresql"
         raise DatabaseError(msg)
     if "@" in (parsed.host or ""):
-        msg = "the database URL has more than one @: write %40 for one in the password"
+        msg = "the database URL contains more than one @: write %40 for an @ in the password"
         raise DatabaseError(msg)
     if parsed.get_backend_name() == "sqlite" and (parsed.host or parsed.username):
         raise DatabaseError(NOT_A_URL)
@@ -180,12 +183,13 @@ def _parse(url: str | URL) -> URL:
 
 
 def _sqlite_engine(url: URL) -> Engine:
+    """Create the engine of an SQLite file in an existing folder."""
     if url.database in {None, "", ":memory:"}:
         msg = "an SQLite database in memory is lost with the run: name a file, as in sqlite:///trap.db"
         raise DatabaseError(msg)
     folder = Path(str(url.database)).parent
     if not folder.is_dir():
-        msg = f"cannot open the database {url.database}: there is no folder {folder}"
+        msg = f"cannot open the database {url.database}: the folder {folder} does not exist; create it first"
         raise DatabaseError(msg)
     engine = create_engine(url.set(drivername="sqlite"), connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
@@ -194,36 +198,39 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    # The driver's own late BEGIN is switched off; _begin_sqlite says it instead.
+    """Configure a new connection to SQLite."""
+    # The driver's own late BEGIN is switched off; _begin_sqlite begins the transaction instead.
     connection.isolation_level = None
-    # NORMAL survives a killed process; a power cut may take the last timesteps, which are then done again.
+    # NORMAL survives a killed process; a power cut may lose the last timesteps, which the next run processes again.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    """Begin a transaction on SQLite, with the write lock unless it only reads."""
     is_reading = connection.get_execution_options().get("trap_reading", False)
-    # A transaction that reads first and asks for the write lock later fails at once if another has it.
+    # A transaction that reads first and requests the write lock later fails at once if another one holds it.
     connection.exec_driver_sql(f"PRAGMA query_only = {int(is_reading)}")
     connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
 def _postgresql_engine(url: URL) -> Engine:
+    """Create the engine of a PostgreSQL database."""
     defaults = {
         "application_name": "trap",
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        "options": "-c timezone=utc",  # for those who look at the times in SQL
+        "options": "-c timezone=utc",  # for readers of times in SQL
     }
-    chosen = {name: value for name, value in defaults.items() if name not in url.query}
-    chosen["client_encoding"] = "utf8"  # in which texts are copied, whatever the URL or the environment say
-    # The ping costs 0.1 ms and spares a timestep that would start on a connection lost meanwhile.
-    engine = create_engine(url.set(drivername="postgresql+psycopg2"), pool_pre_ping=True, connect_args=chosen)
+    options = {name: value for name, value in defaults.items() if name not in url.query}
+    options["client_encoding"] = "utf8"  # COPY moves text in UTF-8, whatever encoding the URL or the environment sets
+    # The ping costs 0.1 ms and saves a timestep from starting on a lost connection.
+    engine = create_engine(url.set(drivername="postgresql+psycopg2"), pool_pre_ping=True, connect_args=options)
     event.listen(engine, "do_execute", _execute_copy)
     return engine
 
 
 def _execute_copy(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:  # noqa: ANN401 (psycopg2's)
-    """Execute what moves rows by COPY, which psycopg2 does by a call of its own; SQLAlchemy sees to errors as ever."""
+    """Route COPY statements to psycopg2's ``copy_expert``; SQLAlchemy still converts the errors."""
     options = context.execution_options
     if "trap_copy_from" in options:
         cursor.copy_expert(statement, options["trap_copy_from"])
@@ -236,6 +243,6 @@ def _execute_copy(cursor: Any, statement: str, parameters: Any, context: Any) ->
 
 
 def _reason(error: SQLAlchemyError) -> str:
-    """Return what the driver says, without the statement and its thousands of parameters."""
+    """Return the message of the driver, without the statement and its thousands of parameters."""
     original = getattr(error, "orig", None)
     return " ".join(str(error if original is None else original).split())

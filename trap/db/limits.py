@@ -1,4 +1,4 @@
-"""What images would have found at a position: upper limits where nothing was seen."""
+"""Upper limits of images at a position without a detection."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
     ra, dec
-        deg, ICRS.
+        deg, ICRS — position.
 
     Returns
     -------
-    ``taustart_ts`` (UTC), ``band``, ``stokes``, ``freq_central`` [Hz], ``rms`` (the noise at the position) and
-    ``upper_limit`` (the peak flux density that would have been found; both Jy/beam), ``image`` and its ``url``.
+    ``taustart_ts`` (UTC), ``band``, ``stokes``, ``freq_central`` [Hz], ``rms`` (noise at the position) and
+    ``upper_limit`` (detection threshold times ``rms``; both Jy/beam), ``image`` and its ``url``.
     """
     rows = (
         select(Image.taustart_ts, Image.band, Image.stokes, FrequencyBand.freq_central, Image.detection_thresh)
@@ -39,19 +43,19 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
         .where(~exists().where(Rejection.image == Image.id))
         .order_by(Image.taustart_ts, FrequencyBand.freq_central, Image.id)
     )
-    tile_at = {}
-    found = []
-    # One by one: the tiles of all images together may be more than fits into memory.
+    tile_of_order: dict[int, int] = {}
+    limits = []
+    # Read in batches, since the tiles of all images together may exceed the memory.
     for row in connection.execute(rows.execution_options(yield_per=100)):
-        if row.tile_order not in tile_at:
-            tile_at[row.tile_order] = int(tiles_at(row.tile_order, [ra], [dec])[0])
-        place = np.flatnonzero(np.frombuffer(row.tiles, "<i8") == tile_at[row.tile_order])
+        if row.tile_order not in tile_of_order:
+            tile_of_order[row.tile_order] = int(tiles_at(row.tile_order, [ra], [dec])[0])
+        place = np.flatnonzero(np.frombuffer(row.tiles, "<i8") == tile_of_order[row.tile_order])
         if place.size:
             rms = float(np.frombuffer(row.tile_rms, "<f4")[place[0]])
             moment = row.taustart_ts.replace(tzinfo=None)
             limit = row.detection_thresh * rms
-            found.append((moment, row.band, row.stokes, row.freq_central, rms, limit, row.id, row.url))
+            limits.append((moment, row.band, row.stokes, row.freq_central, rms, limit, row.id, row.url))
     names = ("taustart_ts", "band", "stokes", "freq_central", "rms", "upper_limit", "image", "url")
     kinds: tuple[Any, ...] = ("M8[us]", "i8", "i8", "f8", "f8", "f8", "i8", object)
-    columns = zip(*found, strict=True) if found else [()] * len(names)
+    columns = zip(*limits, strict=True) if limits else [()] * len(names)
     return {name: np.array(values, kind) for name, values, kind in zip(names, columns, kinds, strict=True)}

@@ -1,7 +1,7 @@
-"""One writer a dataset: a second run on the same dataset is refused at once, or waits if it was told to.
+"""Locks that allow one writer per dataset. A second run on a dataset is refused, or waits if its settings allow.
 
-The lock dies with its holder, however that dies, so that nobody ever has to remove one by hand.
-Runs on different datasets of one database do not hinder each other, nor do readers.
+A lock ends with the process that holds it, so that no lock has to be removed by hand. Runs on different datasets of a
+database do not wait for each other, and readers never wait.
 """
 
 from __future__ import annotations
@@ -31,24 +31,28 @@ __all__ = ["confirm_writer", "writing"]
 
 log = structlog.get_logger(__name__)
 
-LOCK_NAMESPACE = 0x74726170  # "trap", so as not to meet the advisory locks of others
+LOCK_NAMESPACE = 0x74726170  # "trap", to avoid the advisory locks of other programs
 POLL_SECONDS = 0.5
-"""How often a run that waits asks again; a wait inside the server could not be interrupted from the keyboard."""
+"""Interval between attempts of a waiting run; a wait inside the server could not be interrupted from the keyboard."""
 
 
 @contextmanager
 def writing(engine: Engine, dataset_id: int, *, wait: bool = False) -> Iterator[None]:
-    """Be the only writer of a dataset.
+    """Hold the writer lock of a dataset.
 
     Parameters
     ----------
+    engine
+        Engine of the database.
+    dataset_id
+        Number of the dataset.
     wait
-        Whether to wait until another writer has ended.
+        Whether to wait for another writer instead of failing.
 
     Raises
     ------
     DatasetLockedError
-        If another run is writing it, in this process or in any other, and it is not waited for.
+        If another run is writing the dataset, in this process or in another one, and ``wait`` is false.
     """
     lock = (_FileLock if engine.dialect.name == "sqlite" else _ServerLock)(engine, dataset_id)
     _take(lock, dataset_id, wait=wait)
@@ -59,15 +63,22 @@ def writing(engine: Engine, dataset_id: int, *, wait: bool = False) -> Iterator[
 
 
 def confirm_writer(engine: Engine, dataset_id: int) -> None:
-    """See that the lock taken by :func:`writing` still holds: a server that was restarted has forgotten it.
+    """Check that the lock taken by :func:`writing` still holds; take it again if a restart of the server released it.
 
-    It is taken again then. Where none was taken, in this process, nothing is done.
+    Without such a lock in this process, nothing is done.
+
+    Parameters
+    ----------
+    engine
+        Engine of the database.
+    dataset_id
+        Number of the dataset.
 
     Raises
     ------
     TransientError
-        If it cannot be had now: the server is away, still minds the connection that was lost, or has
-        given the lock to another run.
+        If the lock cannot be taken again now: the server is away, still keeps the lost connection, or has given the
+        lock to another run.
     """
     lock = _on_server.get((str(engine.url), dataset_id))
     if lock is not None:
@@ -75,23 +86,24 @@ def confirm_writer(engine: Engine, dataset_id: int) -> None:
 
 
 def _take(lock: _FileLock | _ServerLock, dataset_id: int, *, wait: bool) -> None:
-    is_told = False
+    """Take a lock; wait for it if that is allowed, and log the wait once."""
+    is_logged = False
     while True:
         try:
             lock.take()
         except DatasetLockedError as error:
             if not wait:
                 raise
-            if not is_told:
+            if not is_logged:
                 log.info("waiting_for_dataset", dataset=dataset_id, reason=str(error))
-            is_told = True
+            is_logged = True
             time.sleep(POLL_SECONDS)
         else:
             return
 
 
 class _ServerLock:
-    """A lock of the PostgreSQL server, which belongs to a connection of its own."""
+    """An advisory lock of the PostgreSQL server, held by a connection of its own."""
 
     def __init__(self, engine: Engine, dataset_id: int) -> None:
         self._engine = engine
@@ -99,10 +111,11 @@ class _ServerLock:
         self._connection: Connection | None = None
 
     def take(self) -> None:
+        """Take the lock."""
         with database_errors():
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            wanted = func.pg_try_advisory_lock(LOCK_NAMESPACE, self._dataset)
-            is_taken = connection.execute(select(wanted)).scalar_one()
+            attempt = func.pg_try_advisory_lock(LOCK_NAMESPACE, self._dataset)
+            is_taken = connection.execute(select(attempt)).scalar_one()
         if not is_taken:
             _end(connection)
             raise DatasetLockedError(_refusal(self._dataset))
@@ -110,6 +123,7 @@ class _ServerLock:
         _on_server[str(self._engine.url), self._dataset] = self
 
     def confirm(self) -> None:
+        """Check the connection, and take the lock again if the connection is lost."""
         if self._connection is not None:
             try:
                 self._connection.execute(select(1))
@@ -120,29 +134,30 @@ class _ServerLock:
             try:
                 self.take()
             except DatasetLockedError as error:
-                msg = f"the connection that kept others from dataset {self._dataset} was lost, and {error}"
+                msg = f"the connection with the lock of dataset {self._dataset} was lost, and {error}"
                 raise TransientError(msg) from error
 
     def release(self) -> None:
+        """Release the lock and close its connection."""
         _on_server.pop((str(self._engine.url), self._dataset), None)
         if self._connection is not None:
-            # The server notices the end of a connection some time later: a run that starts now may not wait for that.
+            # Unlocked explicitly: the server notices a closed connection late, and a run that starts now would fail.
             with suppress(SQLAlchemyError):
                 self._connection.execute(select(func.pg_advisory_unlock(LOCK_NAMESPACE, self._dataset)))
             _end(self._connection)
 
 
 def _end(connection: Connection) -> None:
-    """End a connection for good, and do not give it back to the pool: its locks go with it."""
+    """Close a connection instead of returning it to the pool, so that its locks are released."""
     connection.invalidate()
     connection.close()
 
 
 class _FileLock:
-    """A lock on a file beside the SQLite database.
+    """A lock on a file next to the SQLite database.
 
-    A POSIX lock, which worker processes do not inherit: with ``flock`` a worker that outlives a
-    killed run would keep the dataset locked. It does not hold against the own process, hence the set.
+    It is a POSIX lock, since worker processes do not inherit one: with ``flock``, a worker that outlives a killed run
+    would keep the dataset locked. A POSIX lock does not exclude its own process, hence the set ``_held``.
     """
 
     def __init__(self, engine: Engine, dataset_id: int) -> None:
@@ -151,6 +166,7 @@ class _FileLock:
         self._file: TextIO | None = None
 
     def take(self) -> None:
+        """Take the lock."""
         with _held_guard:
             if self._path in _held:
                 raise DatasetLockedError(_refusal(self._dataset, "this process"))
@@ -170,19 +186,21 @@ class _FileLock:
             raise DatabaseError(msg) from error
 
     def _lock(self, file: TextIO) -> None:
+        """Lock the open file and write the name of this process into it."""
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
             raise DatasetLockedError(_refusal(self._dataset, file.read().strip())) from None
-        with suppress(OSError):  # a full disk takes the name of the holder, not the lock
+        with suppress(OSError):  # on a full disk the lock holds, only the name of its holder is missing
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
 
     def release(self) -> None:
+        """Release the lock."""
         if self._file is not None:
-            with suppress(OSError):  # what could not be written to a full disk
+            with suppress(OSError):  # a full disk may refuse the buffered name of the holder
                 self._file.close()
         self._file = None
         with _held_guard:

@@ -1,4 +1,4 @@
-"""Measurements in the database, with the coordinates and errors that TraP's columns want."""
+"""Measurements in the database, with the coordinates and errors of TraP's columns."""
 
 from __future__ import annotations
 
@@ -40,11 +40,15 @@ def insert_measurements(
 
     Parameters
     ----------
+    connection
+        Open connection; the caller owns the transaction.
+    measurements
+        (n,) measurements.
     images
-        (n,) — row number of the image of each.
+        (n,) — row number of the image of each measurement.
     entries, monitors
-        (n,) — row number of the catalogue entry, or of the monitored position, that a forced fit
-        was made for; 0 for none.
+        (n,) — row number of the catalogue entry, or of the monitored position, of a forced fit; 0 for other
+        measurements. None stands for zeros.
 
     Returns
     -------
@@ -67,7 +71,14 @@ def insert_measurements(
 
 
 def load_found_sources(connection: Connection, image_id: int) -> Measurements:
-    """Return what was found blindly in an image, as far as it is needed to measure beside it.
+    """Load the blind measurements of an image, with the columns that forced fits of their neighbours need.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    image_id
+        Row number of the image.
 
     Returns
     -------
@@ -85,10 +96,10 @@ def load_found_sources(connection: Connection, image_id: int) -> Measurements:
 
 
 def _coordinates(measurements: Measurements) -> dict[str, NDArray[Any]]:
-    """Positions and their errors as differences of coordinates, as TraP stores them.
+    """Return positions and their errors as differences of coordinates, as TraP stores them.
 
-    An error along east-west is one of the right ascension when divided by cos δ; the systematic
-    one is inflated as TraP does it, by the width of a circle of that radius.
+    The east-west error divided by cos δ is the error of the right ascension. The systematic error is increased as in
+    TraP, to the half-width in right ascension of a circle of that radius.
     """
     ra, dec = angles.wrap_ra(measurements.ra), measurements.dec
     x, y, z = angles.unit_vectors(ra, dec).T

@@ -1,4 +1,4 @@
-"""What a database holds and what became of it: datasets, their bands, images and timesteps."""
+"""Summaries of datasets: bands, images, timesteps and counts."""
 
 from __future__ import annotations
 
@@ -30,12 +30,19 @@ __all__ = ["dataset_summary", "frequency_bands", "image_table", "list_datasets",
 
 
 def list_datasets(connection: Connection) -> list[dict[str, Any]]:
-    """List all datasets, the oldest first, each as :func:`dataset_summary` gives it."""
+    """Return the summaries of all datasets, oldest first, as :func:`dataset_summary` returns them."""
     return [dict(row) for row in connection.execute(_summaries().order_by(Dataset.id)).mappings()]
 
 
 def dataset_summary(connection: Connection, dataset_id: int) -> dict[str, Any]:
-    """Return what a dataset is and how much it holds.
+    """Return the description, state and counts of a dataset.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
 
     Returns
     -------
@@ -46,26 +53,41 @@ def dataset_summary(connection: Connection, dataset_id: int) -> dict[str, Any]:
     Raises
     ------
     DatasetNotFoundError
-        If there is no such dataset.
+        If the dataset does not exist.
     """
     find_dataset(connection, dataset_id)
     return dict(connection.execute(_summaries().where(Dataset.id == dataset_id)).mappings().one())
 
 
 def frequency_bands(connection: Connection, dataset_id: int) -> Columns:
-    """Return the bands of a dataset: ``id``, ``freq_central``, ``freq_low``, ``freq_high`` [Hz]; lowest first."""
+    """Return the bands of a dataset, lowest first: ``id``, ``freq_central``, ``freq_low``, ``freq_high`` [Hz].
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    """
     band = FrequencyBand
     rows = select(band.id, band.freq_central, band.freq_low, band.freq_high).where(band.dataset == dataset_id)
     return read_columns(connection, rows.order_by(band.freq_central, band.id))
 
 
 def image_table(connection: Connection, dataset_id: int) -> Columns:
-    """Return the images of a dataset in order of time, with what speaks against the rejected ones.
+    """Return the images of a dataset in order of time, with the reasons of rejections.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
 
     Returns
     -------
     ``id``, ``url``, ``taustart_ts``, ``tau_time`` [s], ``band``, ``freq_eff`` [Hz], ``stokes``, ``rms_qc``,
-    ``rms_min`` and ``rms_max`` [Jy/beam], ``telescope``, ``reason`` and ``comment`` (None for a good image).
+    ``rms_min`` and ``rms_max`` [Jy/beam], ``telescope``, ``reason`` and ``comment`` (None for an accepted image).
     """
     rows = (
         select(
@@ -82,7 +104,15 @@ def image_table(connection: Connection, dataset_id: int) -> Columns:
 
 
 def unreadable_table(connection: Connection, dataset_id: int) -> Columns:
-    """Return the files that could not be described: ``url`` and ``reason``."""
+    """Return the files that could not be read: ``url`` and ``reason``.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    """
     rows = select(UnreadableImage.url, UnreadableImage.reason).where(UnreadableImage.dataset == dataset_id)
     return read_columns(connection, rows.order_by(UnreadableImage.url))
 
@@ -90,9 +120,16 @@ def unreadable_table(connection: Connection, dataset_id: int) -> Columns:
 def timestep_table(connection: Connection, dataset_id: int) -> Columns:
     """Return the timesteps of a dataset in order of time.
 
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+
     Returns
     -------
-    ``taustart_ts``, ``state`` ('done', 'late' or 'failed'), ``message`` (why it failed), ``stored_ts``, the counts
+    ``taustart_ts``, ``state`` ('done', 'late' or 'failed'), ``message`` (of a failure), ``stored_ts``, the counts
     ``n_…`` of table ``timestep``, and ``seconds`` (of each stage, as JSON).
     """
     step = Timestep
@@ -105,7 +142,7 @@ def timestep_table(connection: Connection, dataset_id: int) -> Columns:
 
 
 def _summaries() -> Select[Any]:
-    """Select what there is to say of each dataset; measurements are counted by timestep, not one by one."""
+    """Select the summaries of all datasets. Measurements are counted by timestep, not one by one."""
     steps = {
         "n_timesteps": select(func.count()).where(Timestep.state != "failed"),
         "n_failed": select(func.count()).where(Timestep.state == "failed"),

@@ -1,4 +1,4 @@
-"""Whether the database has the tables that this software needs, and how it gets them."""
+"""Schema of the database: its version, and upgrades to the version of this software."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ __all__ = ["check_version", "newest_version", "upgrade"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 TRAP_REVISION = 40
-"""TraP's last schema revision (R6), whose tables and columns ours contain."""
+"""TraP's last schema revision (R6); the schema contains all its tables and columns."""
 
-UPGRADE_LOCK = 0x74726170  # "trap"; the writers' locks have two numbers, this has one
+UPGRADE_LOCK = 0x74726170  # "trap"; a writer's lock has two numbers, so that the two cannot collide
 
 
 def upgrade(engine: Engine) -> None:
-    """Make the tables, or bring them up to this software's version; all of it or nothing.
+    """Create the tables, or upgrade them to the version of this software, completely or not at all.
 
-    Running it again changes nothing; of two at once, one waits for the other.
+    On an upgraded database nothing is changed. If two programs upgrade at once, one waits for the other.
 
     Raises
     ------
     SchemaVersionError
-        If the database is of a newer version than this software.
+        If the database is newer than this software.
     DatabaseError
-        If the database holds other tables of the same names, or a migration fails.
+        If the database contains other tables of the same names, or a migration fails.
     """
     with _migrating(engine) as connection:
         _refuse_foreign(connection)
@@ -51,12 +51,12 @@ def upgrade(engine: Engine) -> None:
 
 
 def check_version(engine: Engine) -> None:
-    """See that the tables are those of this software.
+    """Check that the tables have the version of this software.
 
     Raises
     ------
     SchemaVersionError
-        If they are not; the message says what to do.
+        If they have another version; the message contains the remedy.
     """
     with reading(engine) as connection:
         stored = _stored_version(connection)
@@ -66,20 +66,21 @@ def check_version(engine: Engine) -> None:
         return
     url = show_url(engine.url)
     if stored is None and not has_tables:
-        msg = f"{url} is empty; make its tables (version {needed}) with: trap db init"
+        msg = f"{url} is empty; create its tables (version {needed}) with: trap db init"
     elif stored is None:
-        msg = f"{url} has tables of another program, such as TraP's own; give an empty database"
+        msg = f"{url} has tables of another program, such as TraP's own; name an empty database"
     elif _is_known(stored):
         msg = f"{url} has schema version {stored}, version {needed} is needed; upgrade it with: trap db upgrade"
     else:
         msg = (
-            f"{url} has schema version {stored}, which this software (version {needed}) does not know; use a newer one"
+            f"{url} has schema version {stored}, which is newer than this software (version {needed}); "
+            "install a newer trap-transients"
         )
     raise SchemaVersionError(msg)
 
 
 def newest_version() -> str:
-    """Return the schema version that this software needs."""
+    """Return the schema version of this software."""
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     if head is None:
         msg = f"no migrations in {MIGRATIONS}: the installation is incomplete"
@@ -88,13 +89,17 @@ def newest_version() -> str:
 
 
 def _refuse_foreign(connection: Connection) -> None:
+    """Raise an error if the database is newer than this software, or belongs to another program."""
     stored = _stored_version(connection)
     if stored is not None and not _is_known(stored):
-        msg = f"schema version {stored} is newer than this software, whose newest is {newest_version()}"
+        msg = (
+            f"schema version {stored} is newer than this software (version {newest_version()}); "
+            "install a newer trap-transients"
+        )
         raise SchemaVersionError(msg)
     taken = set(inspect(connection).get_table_names()) & set(Base.metadata.tables)
     if stored is None and taken:
-        msg = f"the database holds tables of another program ({', '.join(sorted(taken))}); give an empty one"
+        msg = f"the database holds tables of another program ({', '.join(sorted(taken))}); name an empty database"
         raise DatabaseError(msg)
 
 
@@ -115,10 +120,10 @@ def _alembic_config(connection: Connection) -> Config:
 
 @contextmanager
 def _migrating(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that nobody else migrates in."""
+    """Open a transaction for migrations; no other program can migrate the database until it ends."""
     with database_errors(), engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            # A table is altered by copying and dropping it, which must not cascade.
+            # SQLite alters a table by copying and dropping it; the drop must not delete rows that refer to it.
             with _without_foreign_keys(connection), connection.begin():
                 yield connection
                 _check_foreign_keys(connection)
@@ -130,6 +135,7 @@ def _migrating(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Switch off the foreign keys of SQLite in the block."""
     # SQLite ignores this inside a transaction, and SQLAlchemy begins one with its first statement.
     cursor = connection.connection.cursor()
     cursor.execute("PRAGMA foreign_keys = OFF")
@@ -143,12 +149,12 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
 def _check_foreign_keys(connection: Connection) -> None:
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
     if broken is not None:
-        msg = f"after the migration a row of table {broken[0]} refers to a row of {broken[2]} that is not there"
+        msg = f"after the migration a row of table {broken[0]} refers to a missing row of {broken[2]}"
         raise DatabaseError(msg)
 
 
 def _store_constants(connection: Connection) -> None:
-    """Write the rows that code refers to, where they are not there yet."""
+    """Insert the rows that code refers to, unless they exist."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     reasons = [{"id": int(reason), "description": reason.description} for reason in Reason]
     connection.execute(insert(RejectReason).on_conflict_do_nothing(), reasons)

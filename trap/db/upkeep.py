@@ -1,4 +1,4 @@
-"""Whether a database is sound, and keeping it quick: what the commands of an administrator do."""
+"""Maintenance for administrators: consistency checks, and vacuuming."""
 
 from __future__ import annotations
 
@@ -53,22 +53,22 @@ _RULES = {
     "varmetrics name the candidate of another entry": """
         SELECT count(*) FROM varmetric v JOIN newsource n ON n.id = v.newsource WHERE n.runcat <> v.runcat""",
 }
-"""What must hold of every database, each with a query for the number of rows of which it does not."""
+"""Violations of the rules of every sound database, each with a query for their number."""
 
 
 def check_database(engine: Engine) -> list[str]:
-    """Look for anything in a database that no run can have left there.
+    """Search a database for inconsistencies that no run can leave behind.
 
-    Reads every row, some more than once.
+    Every row is read, some more than once.
 
     Returns
     -------
-    What is wrong, a line each; none where the database is sound.
+    Problems, one line each; empty for a sound database.
 
     Raises
     ------
     SchemaVersionError
-        If the tables are not those of this software.
+        If the tables do not have the version of this software.
     """
     check_version(engine)
     with reading(engine) as connection:
@@ -76,13 +76,13 @@ def check_database(engine: Engine) -> list[str]:
 
 
 def vacuum_database(engine: Engine) -> None:
-    """Give back the space of deleted rows, and count rows anew for the planner of queries."""
+    """Free the space of deleted rows, and refresh the statistics of the query planner."""
     with database_errors(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if engine.dialect.name == "postgresql":
             for table in Base.metadata.tables:
                 connection.execute(text(f'VACUUM (ANALYZE) "{table}"'))
             return
-        cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction, in which there is no VACUUM
+        cursor = connection.connection.cursor()  # SQLAlchemy would begin a transaction, which VACUUM does not allow
         try:
             for statement in ("PRAGMA query_only = 0", "VACUUM", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"):
                 cursor.execute(statement)
@@ -100,13 +100,13 @@ def _differing_tables(connection: Connection) -> Iterator[str]:
 
 
 def _damage(connection: Connection) -> Iterator[str]:
-    """What the database itself finds: damaged pages, rows that refer to rows which are not there."""
+    """Yield the problems that the database finds itself: damaged pages, and references to missing rows."""
     if connection.dialect.name == "sqlite":
         for (finding,) in connection.execute(text("PRAGMA integrity_check")):
             if finding != "ok":
                 yield f"integrity check: {finding}"
         for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
-            yield f"row {row} of table {table} refers to a row of {parent} that is not there"
+            yield f"row {row} of table {table} refers to a missing row of {parent}"
         return
     for table in Base.metadata.sorted_tables:
         for key in table.foreign_keys:
@@ -117,10 +117,11 @@ def _damage(connection: Connection) -> Iterator[str]:
             )
             n = connection.execute(missing).scalar_one()
             if n:
-                yield f"{n} rows of table {table.name} refer to rows of {key.column.table.name} that are not there"
+                yield f"{n} rows of table {table.name} refer to missing rows of {key.column.table.name}"
 
 
 def _broken_rules(connection: Connection) -> Iterator[str]:
+    """Yield the rules that are violated, with the number of rows."""
     for rule, query in _RULES.items():
         n = connection.execute(text(query)).scalar_one()
         if n:
