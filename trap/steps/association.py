@@ -1,4 +1,4 @@
-"""Association: the blind measurements of a timestep, image by image, joined to the running catalogue."""
+"""Association of the blind measurements of a timestep with the running catalogue, image by image."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ log = structlog.get_logger(__name__)
 
 
 def associate_extracted_sources(state: DatasetState, results: Sequence[ImageResult]) -> tuple[ImageRecord, ...]:
-    """Associate the images of one timestep, in the order given, and test what is new.
+    """Associate the images of one timestep in order, and test new entries for transients.
 
-    Images that the quality history of their band speaks against are rejected here, where the
-    history is known in its right order. Changes only the survey in memory.
+    Images that fail the comparison with the quality history of their band are rejected here, where the history is in order
+    of time. Only the state in memory is changed.
 
     Parameters
     ----------
-    survey
-        The dataset's state; updated.
+    state
+        State of the dataset; updated.
     results
-        Measured images of the same time, lowest frequency first.
+        Measured images of one time, lowest frequency first.
 
     Returns
     -------
-    One record per image, without forced fits yet.
+    One record per image, without forced fits.
     """
     state.catalogue.begin_timestep()
     return tuple(_associate_image(state, number, result) for number, result in enumerate(results))
 
 
 def _associate_image(state: DatasetState, number: int, result: ImageResult) -> ImageRecord:
+    """Compare an image with the quality history, and associate its measurements if it is accepted."""
     metadata = result.metadata
     result = reject_against_history(result, state)
     is_accepted = result.rejection is None
@@ -60,9 +61,10 @@ def _associate_image(state: DatasetState, number: int, result: ImageResult) -> I
     state.remember(result)
     if result.findings:
         log.warning("image_doubtful", image=metadata.url, findings=[finding.text for finding in result.findings])
-    found = result.measurements
-    measured = found.take(_ordered(found, np.flatnonzero(found.is_measured & (found.flags & Flag.OUTSIDE == 0))))
-    log.debug("image_associated", image=metadata.url, n_found=len(found), n_associated=len(measured))
+    sources = result.measurements
+    is_usable = sources.is_measured & (sources.flags & Flag.OUTSIDE == 0)
+    measured = sources.take(_ordered(sources, np.flatnonzero(is_usable)))
+    log.debug("image_associated", image=metadata.url, n_found=len(sources), n_associated=len(measured))
     settings = state.config.association
     associations = state.catalogue.associate(
         measured,
@@ -81,20 +83,24 @@ def _associate_image(state: DatasetState, number: int, result: ImageResult) -> I
         associations=associations,
         new_sources=state.looks.find_new_sources(key, new.entry, measured, new.measurement, state.regions),
         forced=FitRequests.empty(),
-        n_dropped=len(found) - len(measured),
+        n_dropped=len(sources) - len(measured),
     )
 
 
-def _ordered(found: Measurements, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Put rows into an order of their own: whoever lists them otherwise gets the same rows of all tables."""
-    order = np.argsort(found.dec[rows])
-    if (np.diff(found.dec[rows][order]) == 0).any():
-        order = np.lexsort([values[rows] for values in (found.f_int_err, found.f_int, found.ra, found.dec)])
+def _ordered(sources: Measurements, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Sort rows by declination, so that the tables do not depend on the order of the measurements.
+
+    Rows of equal declination are sorted by right ascension, flux density and its error.
+    """
+    order = np.argsort(sources.dec[rows])
+    if (np.diff(sources.dec[rows][order]) == 0).any():
+        order = np.lexsort([values[rows] for values in (sources.f_int_err, sources.f_int, sources.ra, sources.dec)])
     ordered: NDArray[np.intp] = rows[order]
     return ordered
 
 
 def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> ImageRecord:
+    """Return the record of a rejected image."""
     return ImageRecord(
         result=result,
         key=key,
@@ -107,6 +113,9 @@ def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> Im
 
 
 def _search_radius(metadata: ImageMetadata, settings: AssociationConfig) -> float:
-    """Farthest distance of a pair, in deg; an image without a beam is rejected before it comes here."""
+    """Return the largest distance of a pair, in deg.
+
+    A missing beam counts as zero here, but an image without a beam is rejected before.
+    """
     beam = 0.0 if metadata.beam is None else metadata.beam.bmaj / 2
     return max(settings.beamwidths_limit * beam, settings.search_radius_floor_arcsec / 3600)

@@ -1,8 +1,8 @@
-"""Backward fits: what was at the position of a new source before it was found.
+"""Backward fits: measurements of new sources in earlier images.
 
-A new source is measured in the latest earlier images of every band, as many as the settings ask for
-and as can still be read. TraP measures forward only; it would have had to search its database for
-every one. Here the survey remembers what these few images need: their meshes and found sources.
+A new source is measured in the latest earlier images of every band; the settings limit their number, and unreadable
+images are left out. TraP measures forward only and would have to search its database for each of these images. Here the
+state keeps what the fits need: the meshes and the blind measurements of these few images.
 """
 
 from __future__ import annotations
@@ -43,25 +43,33 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BackwardRequests:
-    """Positions of new sources to be measured in one earlier image; targets are rows of the catalogue."""
+    """Positions of new sources to be measured in one earlier image.
+
+    Parameters
+    ----------
+    image
+        The earlier image.
+    positions
+        Positions; their targets are rows of the running catalogue.
+    """
 
     image: EarlierImage
     positions: FitRequests
 
 
 def get_backward_requests(state: DatasetState, images: Sequence[ImageRecord]) -> list[BackwardRequests]:
-    """List where the sources that are new in a timestep are to be measured in earlier images.
+    """List the positions of the new sources of a timestep in the earlier images that cover them.
 
     Parameters
     ----------
-    survey
-        The dataset's state after association of the whole timestep.
+    state
+        State of the dataset after association of the whole timestep.
     images
-        The timestep's images, associated.
+        Associated images of the timestep.
 
     Returns
     -------
-    Band by band, the earliest image first; images whose sky region covers no new source are left out.
+    Requests band by band, earliest image first, without images that cover no new source.
     """
     catalogue = state.catalogue
     points = [image.associations for image in images]
@@ -90,11 +98,22 @@ def perform_backward_fits(
 ) -> Measurements | None:
     """Fit the beam at positions of new sources in an earlier image.
 
-    Stateless, for worker processes.
+    The function is stateless, for worker processes.
+
+    Parameters
+    ----------
+    positions
+        Positions.
+    image
+        The earlier image, with its mesh and blind measurements.
+    extraction_params
+        Size of the fitting box, systematic errors.
+    reading
+        Settings of image reading.
 
     Returns
     -------
-    One row per position, in order; None if the image is not there any more, or is another one now.
+    One row per position, in order; None if the image is missing or has been replaced by one of another time.
     """
     try:
         if read_image(image.url, reading).metadata.taustart_ts != image.taustart_ts:
@@ -114,69 +133,76 @@ def perform_backward_fits(
 def associate_backward_fits(
     state: DatasetState, requests: Sequence[BackwardRequests], fits: Sequence[Measurements | None]
 ) -> tuple[BackwardFits, ...]:
-    """Add what new sources were before to their light curves.
+    """Add the fits in earlier images to the light curves of the new sources.
 
     Parameters
     ----------
-    survey
-        The dataset's state; updated.
+    state
+        State of the dataset; updated.
     requests, fits
-        In the same order; None for an image that could not be read.
+        Requests and their fits in the same order; None for an unreadable image.
+
+    Returns
+    -------
+    Fits by image, without unreadable images.
     """
-    made = [(asked, found) for asked, found in zip(requests, fits, strict=True) if found is not None]
-    if len(made) < len(requests):
-        log.info("earlier_images_not_readable", n_images=len(requests) - len(made))
-    return tuple(_associate(state, asked, found) for asked, found in made)
+    pairs = [(request, fit) for request, fit in zip(requests, fits, strict=True) if fit is not None]
+    if len(pairs) < len(requests):
+        log.info("earlier_images_not_readable", n_images=len(requests) - len(pairs))
+    return tuple(_associate(state, request, fit) for request, fit in pairs)
 
 
 def judge_again(
     state: DatasetState, images: Sequence[ImageRecord], backward: Sequence[BackwardFits]
 ) -> tuple[ImageRecord, ...]:
-    """Test what is new once more, now that earlier images tell how bright it was.
+    """Repeat the test of new sources, now with their flux densities in earlier images.
 
     Parameters
     ----------
-    survey
-        The dataset's state.
+    state
+        State of the dataset.
     images
-        The timestep's images.
+        Associated images of the timestep.
     backward
-        What their new sources were before.
+        Fits of their new sources in earlier images.
 
     Returns
     -------
-    The images, with the transient candidates that this leaves or adds.
+    The images with their transient candidates after the test.
     """
     return tuple(_judge_image(state, image, backward) for image in images)
 
 
 def _judge_image(state: DatasetState, image: ImageRecord, backward: Sequence[BackwardFits]) -> ImageRecord:
+    """Repeat the test of the new sources of one image with the fits in earlier images of its band."""
     new = image.associations.take(image.associations.type == AssociationType.NEW_SOURCE)
-    fits = [one for one in backward if one.key == image.key]
+    fits = [fit for fit in backward if fit.key == image.key]
     if not len(new) or not fits:
         return image
-    found = state.looks.find_new_sources(
+    candidates = state.looks.find_new_sources(
         image.key, new.entry, image.measurements, new.measurement, state.regions, earlier=_mean_fluxes(new.entry, fits)
     )
-    return replace(image, new_sources=found)
+    return replace(image, new_sources=candidates)
 
 
 def _mean_fluxes(entries: NDArray[np.int64], fits: Sequence[BackwardFits]) -> EarlierFluxes:
-    """Weighted mean peak flux densities of entries in earlier images of one band."""
+    """Return the weighted mean peak flux densities of entries in earlier images of one band."""
     row_of = {entry: row for row, entry in enumerate(entries.tolist())}
     n, weight, weighted = np.zeros(len(entries), np.int64), np.zeros(len(entries)), np.zeros(len(entries))
-    for one in fits:
-        usable = one.measurements.is_measured & np.isin(one.targets, entries)
-        rows = np.array([row_of[target] for target in one.targets[usable].tolist()], int)
-        measured = one.measurements.take(usable)
+    for fit in fits:
+        usable = fit.measurements.is_measured & np.isin(fit.targets, entries)
+        rows = np.array([row_of[target] for target in fit.targets[usable].tolist()], int)
+        measured = fit.measurements.take(usable)
         n[rows] += 1
         weight[rows] += measured.f_peak_err**-2.0
         weighted[rows] += measured.f_peak * measured.f_peak_err**-2.0
+    # Entries without a fit get a zero with n = 0 instead of a division by zero.
     total = np.where(n > 0, weight, 1.0)
     return EarlierFluxes(n=n, mean=weighted / total, error=total**-0.5)
 
 
 def _associate(state: DatasetState, requests: BackwardRequests, fits: Measurements) -> BackwardFits:
+    """Add the fits in one earlier image to light curves; fits without a flux density add no point."""
     rows = np.flatnonzero(fits.is_measured)
     targets = requests.positions.target
     points = state.catalogue.add_backward_fits(targets[rows], fits, rows, requests.image.key)

@@ -1,4 +1,4 @@
-"""New-source candidates as people look at them: what the database holds of each, brought together."""
+"""Transient candidates with everything that a report shows of them: light curve and images."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def load_candidates(store: Store, entries: Sequence[int]) -> list[Candidate]:
     store
         The dataset.
     entries
-        Row numbers of the running catalogue, few enough for a query each.
+        Row numbers of the running catalogue; few, since each takes a query.
 
     Returns
     -------
-    The most significant first. An entry that has since been forked is not among them.
+    Candidates, most significant first, without entries that have been forked since.
     """
     if not entries:
         return []
     with reading(store.engine) as connection:
-        found = lightcurves.transients(connection, store.dataset_id, entries=entries)
-        earlier = image_urls(connection, found["previous_limits_image"])
-        rows = [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
+        table = lightcurves.transients(connection, store.dataset_id, entries=entries)
+        earlier = image_urls(connection, table["previous_limits_image"])
+        rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
         return [
             Candidate(
                 facts=facts,

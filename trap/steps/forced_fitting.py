@@ -1,7 +1,7 @@
-"""Forced fits: what is at a known position in an image that did not show it.
+"""Forced fits: measurements at known positions in images without a detection there.
 
-The requests are collected after all bands of a timestep are associated, so that a fork in one band
-cannot invalidate a request of another (TraP loses the timestep then).
+Requests are collected after all bands of a timestep are associated, so that a fork in one band cannot invalidate a
+request of another band. TraP loses the timestep in that case.
 """
 
 from __future__ import annotations
@@ -31,24 +31,28 @@ __all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perfo
 
 
 def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
-    """List the positions of an image to be fitted: null detections first, then monitored positions.
+    """List the positions of an image for forced fits: null detections first, then monitored positions.
 
-    TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the
-    expiration comes with the survey's settings. Monitored positions that are not on the image are
-    not asked for; those on it but outside the searched area are, and come back without a flux.
+    TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the expiration is a setting
+    of the dataset. Monitored positions beyond the image are left out; positions on it but outside the searched area are
+    included, and their fits have no flux density.
 
     Parameters
     ----------
     image
-        An associated image; a rejected one asks for nothing.
-    survey
-        The dataset's state after association of the whole timestep.
+        An associated image.
+    state
+        State of the dataset after association of the whole timestep.
+
+    Returns
+    -------
+    Requests; empty for a rejected image.
     """
     if image.result.rejection is not None:
         return FitRequests.empty()
     catalogue, metadata = state.catalogue, image.result.metadata
     missed = catalogue.null_detections(
-        # Its own circle: that of its sky region may be another pointing's.
+        # The image's own circle, since its sky region may be the circle of a slightly different pointing.
         metadata.sky_region(state.config.source_extraction.extraction_radius_pix),
         taustart=as_utc64(metadata.taustart_ts),
         associated=image.associations.entry,
@@ -76,27 +80,27 @@ def perform_forced_fits(
 ) -> Measurements:
     """Fit the beam at fixed positions of an image.
 
-    Stateless, for worker processes: pixels are read as small cut-outs, the background and noise
-    come from the mesh of the blind search. TraP returned only the fits that worked.
+    The function is stateless, for worker processes: pixels are read as small cut-outs, background and noise come from the
+    mesh of the blind search. TraP returned successful fits only.
 
     Parameters
     ----------
     requests
-        Positions, and why they are asked for.
+        Positions, with the reason for each fit.
     url
-        The image.
+        Path of the image.
     extraction_params
         Size of the fitting box, systematic errors.
     background
         Mesh of background and noise of this image.
     neighbours
-        Blind measurements of this image, which the fits must not take for their own flux.
+        Blind measurements of this image, whose flux is excluded from the fits.
     reading
-        How the image is read.
+        Settings of image reading.
 
     Returns
     -------
-    One row per request, in order; NaN fluxes and a flag where nothing could be measured.
+    One row per request, in order; a failed fit has NaN flux densities and a flag.
     """
     if not len(requests):
         return Measurements.empty()
@@ -117,30 +121,30 @@ def insert_and_associate_forced_fits(
     requests: Sequence[FitRequests],
     fits: Sequence[Measurements],
 ) -> tuple[ImageRecord, ...]:
-    """Add the forced fits of a timestep to the light curves of the entries they were made for.
+    """Add the forced fits of a timestep to the light curves of their entries.
 
-    TraP did this per image and in the database; here it is in memory, and what is inserted goes
-    into the database with the rest of the timestep.
+    TraP did this image by image in the database; here it is done in memory, and the measurements are stored with the rest
+    of the timestep.
 
     Parameters
     ----------
-    survey
-        The dataset's state; updated.
+    state
+        State of the dataset; updated.
     images, requests, fits
-        Per image, in the same order; ``fits`` has a row per request.
+        Images, their requests and their fits in the same order; ``fits`` has one row per request.
 
     Returns
     -------
-    The images' records, completed.
+    The records of the images, with forced fits.
 
     Raises
     ------
     ValueError
-        If a request and its fits do not match in number.
+        If the numbers of requests and fits of an image differ.
     """
     completed = tuple(
-        _associate_fits(state, number, image, asked, made)
-        for number, (image, asked, made) in enumerate(zip(images, requests, fits, strict=True))
+        _associate_fits(state, number, image, image_requests, image_fits)
+        for number, (image, image_requests, image_fits) in enumerate(zip(images, requests, fits, strict=True))
     )
     missed = [image.forced.target[_is_null(image) & image.forced_measurements.is_measured] for image in completed]
     detected = [image.associations.entry for image in images]
@@ -151,6 +155,7 @@ def insert_and_associate_forced_fits(
 def _associate_fits(
     state: DatasetState, number: int, image: ImageRecord, requests: FitRequests, fits: Measurements
 ) -> ImageRecord:
+    """Add the forced fits of one image to its measurements and to light curves."""
     if len(requests) != len(fits):
         msg = f"{image.result.metadata.url}: {len(fits)} forced fits for {len(requests)} requests"
         raise ValueError(msg)
@@ -171,9 +176,9 @@ def _associate_fits(
 
 
 def with_reasons(fits: Measurements) -> Measurements:
-    """Flag forced fits that have no flux density and do not say why."""
-    is_silent = ~fits.is_measured & (fits.flags & Flag.OUTSIDE == 0)
-    return fits.with_columns(flags=fits.flags | np.where(is_silent, Flag.FIT_FAILED, 0))
+    """Flag forced fits without a flux density as failed, unless they have a flag of another reason."""
+    is_unexplained = ~fits.is_measured & (fits.flags & Flag.OUTSIDE == 0)
+    return fits.with_columns(flags=fits.flags | np.where(is_unexplained, Flag.FIT_FAILED, 0))
 
 
 def _associate_monitored(
@@ -184,7 +189,7 @@ def _associate_monitored(
     measurements: Measurements,
     rows: NDArray[np.intp],
 ) -> list[Associations]:
-    """Make the entries of positions fitted for the first time; add all points."""
+    """Create the entries of monitored positions that are fitted for the first time, and add all points."""
     taustart = as_utc64(image.result.metadata.taustart_ts)
     first = state.monitor_entries[monitors] < 0
     state.monitor_entries[monitors[first]] = state.catalogue.create_monitored(

@@ -1,4 +1,4 @@
-"""Which pixels are kept beside the database, and where: all of an image, cut-outs of it, or none."""
+"""Kept pixels: files with all pixels of an image, or with cut-outs around its candidates."""
 
 from __future__ import annotations
 
@@ -24,11 +24,18 @@ __all__ = ["keep_pixels"]
 
 
 def keep_pixels(images: Sequence[ImageRecord], settings: ExecutionConfig) -> tuple[KeptPixels, ...]:
-    """Write the pixels of images that the settings want to be kept.
+    """Write the pixels of images to files, as the settings require.
+
+    Parameters
+    ----------
+    images
+        Images of a timestep.
+    settings
+        ``keep_pixels`` is 'no', 'images' or 'cutouts'; ``pixel_directory`` is the folder.
 
     Returns
     -------
-    What was kept of which image; rejected images, and those without a position of interest, have nothing.
+    The written files. Rejected images have none; with 'cutouts', neither have images without a position of interest.
 
     Raises
     ------
@@ -56,7 +63,7 @@ def keep_pixels(images: Sequence[ImageRecord], settings: ExecutionConfig) -> tup
 
 
 def _positions_of_interest(image: ImageRecord) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where the image shows transient candidates, and monitored positions."""
+    """Return the positions of an image's transient candidates and monitored sources."""
     monitored = np.flatnonzero(image.measurements.extract_type == ExtractType.MONITORED)
     rows = np.unique(np.concatenate([image.new_sources.measurement, monitored]))
     return image.measurements.ra[rows], image.measurements.dec[rows]

@@ -1,7 +1,7 @@
-"""Images from before the newest stored timestep: measured and kept, but no part of any light curve.
+"""Late images: images older than the newest stored timestep. They are measured and stored, but in no light curve.
 
-What came after them has been associated without them; taking them in now would make the catalogue depend on
-the order in which files arrived.
+Later images have been associated without them. If late images were associated now, the catalogue would depend on the
+order of their arrival.
 """
 
 from __future__ import annotations
@@ -25,21 +25,25 @@ __all__ = ["record_late_images"]
 def record_late_images(
     state: DatasetState, taustart_ts: datetime, results: Sequence[ImageResult], unreadable: tuple[UnreadableImage, ...]
 ) -> TimestepRecord:
-    """Give late images their bands and sky regions, and nothing else.
+    """Make the record of late images, with their bands and sky regions.
 
-    They enter neither the history of the noise nor the earlier looks, which are of what was known in
-    time; so they are not rejected against that history either.
+    Late images enter neither the noise history nor the earlier looks, which describe the images known at the time; they
+    are therefore not compared with that history either.
 
     Parameters
     ----------
-    survey
-        The dataset's state; gets the bands and regions that are new.
+    state
+        State of the dataset; new bands and regions are added.
     taustart_ts
         Start of the images.
     results
         Measured images of that time.
     unreadable
-        Those that could not be read.
+        Files that could not be read.
+
+    Returns
+    -------
+    The record, without changes of the running catalogue.
     """
     state.catalogue.begin_timestep()
     images = tuple(_record(state, result) for result in results)
@@ -55,8 +59,9 @@ def record_late_images(
 
 
 def _record(state: DatasetState, result: ImageResult) -> ImageRecord:
-    found = result.measurements
-    usable = found.take(found.is_measured & (found.flags & Flag.OUTSIDE == 0))
+    """Return the record of one late image, without association."""
+    sources = result.measurements
+    usable = sources.take(sources.is_measured & (sources.flags & Flag.OUTSIDE == 0))
     return ImageRecord(
         result=result,
         key=state.light_curve_key(result.metadata),
@@ -65,5 +70,5 @@ def _record(state: DatasetState, result: ImageResult) -> ImageRecord:
         associations=Associations.empty(),
         new_sources=NewSources.empty(),
         forced=FitRequests.empty(),
-        n_dropped=len(found) - len(usable),
+        n_dropped=len(sources) - len(usable),
     )

@@ -72,23 +72,6 @@ def examine_sources(accessor: Image, background: Background, job_config: Pipelin
     return quality.check_sources(image)
 
 
-def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> Rejection | None:
-    """Return the first reason to reject an image by itself, or None.
-
-    TraP's function of this name took a nested dict of settings and made some of these checks in the database.
-
-    Parameters
-    ----------
-    accessor
-        The image; its pixels are read.
-    rms_qc
-        Jy/beam — noise of the central region.
-    job_config
-        All settings.
-    """
-    return quality.first_rejection(examine(accessor, rms_qc, job_config))
-
-
 def reject_against_history(result: ImageResult, state: DatasetState) -> ImageResult:
     """Compare an image with the latest accepted images of its band, Stokes parameter and telescope.
 
@@ -115,6 +98,26 @@ def reject_against_history(result: ImageResult, state: DatasetState) -> ImageRes
         earlier=state.accepted,
     )
     return result.found(quality.check_against_earlier(image))
+
+
+# TraP's interface, kept for scripts written for TraP. The pipeline does not call these functions.
+
+
+def reject_check(accessor: Image, rms_qc: float, job_config: PipelineConfig) -> Rejection | None:
+    """Return the first reason to reject an image by itself, or None.
+
+    TraP's function of this name took a nested dict of settings and made some of these checks in the database.
+
+    Parameters
+    ----------
+    accessor
+        The image; its pixels are read.
+    rms_qc
+        Jy/beam — noise of the central region.
+    job_config
+        All settings.
+    """
+    return quality.first_rejection(examine(accessor, rms_qc, job_config))
 
 
 def reject_image(connection: Connection, image_id: int, reason: RejectReason, comment: str) -> None:
