@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 def associate_extracted_sources(state: DatasetState, results: Sequence[ImageResult]) -> tuple[ImageRecord, ...]:
     """Associate the images of one timestep in order, and test new entries for transients.
 
-    Images that fail the comparison with the quality history of their band are rejected here, where the history is in order
-    of time. Only the state in memory is changed.
+    Images that fail the comparison with the quality history of their band are rejected here, since the history is now
+    in order of time. Only the state in memory is changed.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 A new source is measured in the latest earlier images of every band; the settings limit their number, and unreadable
 images are left out. TraP measures forward only and would have to search its database for each of these images. Here the
-state keeps what the fits need: the meshes and the blind measurements of these few images.
+state keeps the meshes and the blind measurements of these few images.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ __all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perfo
 def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
     """List the positions of an image for forced fits: null detections first, then monitored positions.
 
-    TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the expiration is a setting
-    of the dataset. Monitored positions beyond the image are left out; positions on it but outside the searched area are
-    included, and their fits have no flux density.
+    TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the expiration is a
+    setting of the dataset. Monitored positions beyond the image are left out; positions on it but outside the searched
+    area are included, and their fits have no flux density.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ def perform_forced_fits(
 ) -> Measurements:
     """Fit the beam at fixed positions of an image.
 
-    The function is stateless, for worker processes: pixels are read as small cut-outs, background and noise come from the
-    mesh of the blind search. TraP returned successful fits only.
+    The function is stateless, for worker processes: pixels are read as small cut-outs, background and noise come from
+    the mesh of the blind search. TraP returned successful fits only.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ def insert_and_associate_forced_fits(
 ) -> tuple[ImageRecord, ...]:
     """Add the forced fits of a timestep to the light curves of their entries.
 
-    TraP did this image by image in the database; here it is done in memory, and the measurements are stored with the rest
-    of the timestep.
+    TraP did this image by image in the database; here it is done in memory, and the measurements are stored with the
+    rest of the timestep.
 
     Parameters
     ----------

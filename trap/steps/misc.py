@@ -1,4 +1,4 @@
-"""What TraP kept in ``misc``: configurations, logs, backups and the order of images in time."""
+"""TraP's ``misc`` step: order of images in time, configurations, logs and backups."""
 
 from __future__ import annotations
 
@@ -53,27 +53,21 @@ class ImageMetadataForSort(NamedTuple):
     content_hash: str = ""
 
 
-def load_job_config(pipe_config: str | Path) -> PipelineConfig:
-    """Read the settings of a job from a TOML file.
-
-    TraP found ``job_params.cfg`` through a parsed ``pipeline.cfg``; here one file holds both.
-
-    Raises
-    ------
-    ConfigError
-        If a setting is unknown or wrong.
-    """
-    return load_config(pipe_config)
-
-
 def dump_configs_to_logdir(log_dir: str | Path, job_config: PipelineConfig) -> Path:
-    """Write the settings that are in force into a directory, which is made if needed.
+    """Write the settings of a run to ``trap.toml`` in a folder.
 
-    TraP wrote the two files it had read, even where the database overruled them.
+    TraP wrote the two files that it had read, even if the database overruled them.
+
+    Parameters
+    ----------
+    log_dir
+        The folder; created if it does not exist.
+    job_config
+        All settings.
 
     Returns
     -------
-    The file written.
+    The written file.
     """
     path = Path(log_dir) / "trap.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,21 +75,19 @@ def dump_configs_to_logdir(log_dir: str | Path, job_config: PipelineConfig) -> P
     return path
 
 
-def check_job_configs_match(job_config_1: PipelineConfig, job_config_2: PipelineConfig) -> bool:
-    """Tell whether two configurations give the same results, whatever dataset and machine they name.
-
-    Neither is changed (TraP removed the dataset id from both).
-    """
-    differences = job_config_1.differences(job_config_2)
-    for difference in differences:
-        log.warning("setting_differs", setting=difference)
-    return not differences
-
-
 def setup_logging(log_dir: str | Path | None, *, debug: bool = False, json_lines: bool = False) -> None:
-    """Send events to standard error and, given a directory, as JSON lines to ``trap.log`` in it.
+    """Send log events to standard error, and optionally as JSON lines to a file.
 
-    TraP's choice of colours is gone: they appear on a terminal and nowhere else.
+    TraP's choice of colours does not exist: events are coloured on a terminal only.
+
+    Parameters
+    ----------
+    log_dir
+        Folder of ``trap.log``, created if it does not exist; None for no file.
+    debug
+        Whether debug events are included.
+    json_lines
+        Whether events on standard error are JSON lines, too.
     """
     log_file = None if log_dir is None else Path(log_dir) / "trap.log"
     if log_file is not None:
@@ -103,39 +95,23 @@ def setup_logging(log_dir: str | Path | None, *, debug: bool = False, json_lines
     configure_logging(verbose=debug, json_lines=json_lines, log_file=log_file)
 
 
-def dump_database_backup(database_url: str, job_dir: str | Path) -> Path:
-    """Copy the whole database into a file in a directory, with the database's own tools.
-
-    Parameters
-    ----------
-    database_url
-        SQLite (copied through its backup interface) or PostgreSQL (``pg_dump``).
-    job_dir
-        Where the file goes; TraP's name, ``<host>_<database>_<time>.dump``.
-
-    Returns
-    -------
-    The file written.
-    """
-    return backup_database(database_url, Path(job_dir))
-
-
 def group_per_timestep(
     metadatas: Iterable[ImageMetadataForSort], tolerance: float = 0.0
 ) -> list[tuple[datetime, list[str]]]:
-    """Group images by time; groups in order of time, within them by frequency, Stokes and time.
+    """Group images by time.
 
     Parameters
     ----------
     metadatas
-        Of the images.
+        Places of the images, in any order.
     tolerance
-        s — images that start within this time of the first of a group belong to it. (TraP grouped equal times
-        alone.)
+        s — an image belongs to a group if it starts within this time of the group's first image. TraP grouped equal
+        times only.
 
     Returns
     -------
-    The time of the first image of each group, and the images.
+    Groups in order of time: the time of the first image, and the images in order of frequency, Stokes parameter and
+    time.
     """
     return [(start, [image.url for image in images]) for start, images in split_into_timesteps(metadatas, tolerance)]
 
@@ -143,19 +119,19 @@ def group_per_timestep(
 def split_into_timesteps(
     images: Iterable[ImageMetadataForSort], tolerance: float
 ) -> list[tuple[datetime, list[ImageMetadataForSort]]]:
-    """Split images into timesteps; the rule of batch mode and of live mode.
+    """Split images into timesteps, by the rule of batch and live mode.
 
     Parameters
     ----------
     images
-        Images in any order.
+        Places of the images, in any order.
     tolerance
-        s — images that start within this time of the first image of a timestep belong to it.
+        s — an image belongs to a timestep if it starts within this time of the first image.
 
     Returns
     -------
-    In order of time: the start of the first image of each timestep, and the images of the timestep, ordered by
-    frequency, Stokes parameter and start.
+    Timesteps in order of time: the start of the first image, and the images in order of frequency, Stokes parameter and
+    start.
     """
     groups: list[list[ImageMetadataForSort]] = []
     for image in sorted(images, key=lambda item: item.timestamp):
@@ -167,3 +143,53 @@ def split_into_timesteps(
 
 def _order_in_timestep(image: ImageMetadataForSort) -> tuple[float, int, datetime]:
     return image.frequency, image.stokes, image.timestamp
+
+
+# TraP's interface, kept for scripts written for TraP. The pipeline does not call these functions.
+
+
+def load_job_config(pipe_config: str | Path) -> PipelineConfig:
+    """Read the settings of a job from a TOML file.
+
+    TraP found ``job_params.cfg`` through a parsed ``pipeline.cfg``; here one file holds both.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown or invalid.
+    """
+    return load_config(pipe_config)
+
+
+def check_job_configs_match(job_config_1: PipelineConfig, job_config_2: PipelineConfig) -> bool:
+    """Return whether two configurations give the same results, and log their differences.
+
+    The dataset and the machine may differ. Neither argument is changed; TraP removed the number of the dataset from
+    both.
+
+    Parameters
+    ----------
+    job_config_1, job_config_2
+        All settings of two runs.
+    """
+    differences = job_config_1.differences(job_config_2)
+    for difference in differences:
+        log.warning("setting_differs", setting=difference)
+    return not differences
+
+
+def dump_database_backup(database_url: str, job_dir: str | Path) -> Path:
+    """Copy the whole database into a file, with the database's own tools.
+
+    Parameters
+    ----------
+    database_url
+        SQLite (copied through its backup interface) or PostgreSQL (``pg_dump``).
+    job_dir
+        Folder of the file, which has TraP's name ``<host>_<database>_<time>.dump``.
+
+    Returns
+    -------
+    The written file.
+    """
+    return backup_database(database_url, Path(job_dir))

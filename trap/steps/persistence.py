@@ -45,10 +45,10 @@ def create_dataset(
     engine
         An upgraded database.
     config
-        All settings; those that affect results are stored with a new dataset and never change.
+        All settings; each setting that affects results is stored with a new dataset and never changes.
     monitors
-        Positions to measure in every image of a new dataset; they must equal those of an existing one. None accepts
-        the positions of an existing dataset.
+        Positions to measure in every image of a new dataset. An existing dataset must have the same positions; None
+        accepts any.
     urls
         Paths of the images; without a dataset number they identify an existing dataset.
 
@@ -61,7 +61,7 @@ def create_dataset(
     DatasetNotFoundError
         If the dataset does not exist.
     ConfigError
-        If the settings or positions differ from those of an existing dataset.
+        If an existing dataset has other settings or positions.
     """
     with transaction(engine) as connection:
         dataset_id, is_new = find_or_insert(connection, config, monitors, urls)

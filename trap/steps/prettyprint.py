@@ -1,4 +1,4 @@
-"""The transients of a dataset, as text for people."""
+"""TraP's ``prettyprint`` step: the transients of a dataset as a table of text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["prettyprint"]
 def prettyprint(transients: Mapping[str, NDArray[Any]], stream: TextIO | None = None) -> None:
     """Print transient candidates as a table, most significant first.
 
-    TraP's function logged the attributes of objects that nothing made any more.
+    TraP's function logged the attributes of objects that no part of TraP created any more.
 
     Parameters
     ----------
     transients
         Columns as :func:`trap.db.lightcurves.transients` returns them.
     stream
-        Where to print; standard output by default.
+        Output; None for standard output.
     """
     print(transients_table(transients), file=sys.stdout if stream is None else stream)

@@ -1,4 +1,4 @@
-"""Variability metrics of light curves, updated for every entry that a timestep adds a point to."""
+"""Variability metrics: a summary of every light curve, updated for the light curves of each timestep."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ __all__ = ["execute_store_varmetric", "refresh_varmetric", "summarise_touched"]
 STOKES_I = 1
 """Number of Stokes I in FITS."""
 MIN_BANDS = 2
-"""Smallest number of bands for a spectral index."""
+"""Number of bands that a spectral index needs."""
 
 
 def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> VarMetrics:
-    """Compute the metrics of the light curves with a new point in this timestep.
+    """Summarise the light curves with new points in this timestep.
 
-    As in TraP, an entry has the metrics of one band, the brightest one at the latest time of the entry.
-    Unlike TraP's, the choice is unique: of equal flux densities the first band wins.
+    As in TraP, the brightest band of an entry at its latest time describes it. The choice is unique, unlike TraP's: of
+    equal flux densities the first band is taken.
 
     Parameters
     ----------
     state
-        State of the dataset, with the points of the timestep.
+        State of the dataset after association of the whole timestep.
     images
-        Images of the timestep, associated.
+        Associated images of the timestep.
 
     Returns
     -------
-    One row per entry that is still in the catalogue.
+    One row per entry that is in the catalogue.
     """
     entries = np.concatenate([np.empty(0, np.int64), *(image.associations.entry for image in images)])
     fluxes = np.concatenate([np.empty(0), *(im.measurements.f_int[im.associations.measurement] for im in images)])
     numbers = np.repeat(np.arange(len(images)), [len(image.associations) for image in images])
-    # The first row of each entry is its brightest point; of equally bright ones, the first.
+    # Sorted by entry, then brightest first, then by band: the first row of each entry is its summary.
     order = np.lexsort((numbers, -fluxes, entries))
     entries, numbers = entries[order], numbers[order]
     first = np.flatnonzero(np.diff(entries, prepend=-1))
@@ -66,8 +66,8 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
     entries, numbers = entries[active], numbers[active]
     curves = np.zeros(len(entries), FLUX_STATISTICS)
     for number, image in enumerate(images):
-        is_brightest = numbers == number
-        curves[is_brightest] = state.catalogue.fluxes(image.key)[entries[is_brightest]]
+        in_image = numbers == number
+        curves[in_image] = state.catalogue.fluxes(image.key)[entries[in_image]]
     index, index_err = _spectral_indices(state, entries)
     return VarMetrics(
         entry=entries,
@@ -81,7 +81,7 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
 def _spectral_indices(
     state: DatasetState, entries: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit the weighted mean flux densities of Stokes I in all bands; NaN if the dataset has fewer than two."""
+    """Fit power laws to the weighted mean flux densities of Stokes I in all bands."""
     keys = [key for key in state.catalogue.light_curves if key.stokes == STOKES_I]
     if len(keys) < MIN_BANDS:
         return np.full(len(entries), np.nan), np.full(len(entries), np.nan)
@@ -93,45 +93,59 @@ def _spectral_indices(
     return spectral_index(frequencies, means.reshape(shape), weights.reshape(shape) ** -0.5)
 
 
-def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:
-    """Recompute the metrics of all light curves of a dataset from their stored points.
-
-    This updates the medians, which cannot be streamed. TraP did it after every timestep, by deleting
-    and inserting the whole table, and failed if a flux density occurred twice. Here it is done
-    once, at the end of a run, in bounded memory.
-
-    Parameters
-    ----------
-    connection
-        Connection in a transaction, which the caller commits.
-    dataset_id
-        Number of the dataset.
-    """
-    refresh_metrics(connection, dataset_id, _summarise)
-
-
 def refresh_varmetric(store: Store) -> None:
-    """Recompute the metrics of all light curves of a dataset from their stored points, and add their medians."""
+    """Recompute the metrics of all light curves of a dataset from their stored points, with the medians."""
     store.refresh_metrics(_summarise)
 
 
 def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Compute the metrics of whole light curves; an entry has the metrics of its brightest band at its latest time."""
+    """Summarise whole light curves; the brightest band of each entry at its latest time describes it.
+
+    Parameters
+    ----------
+    points
+        Points of whole light curves, as :func:`trap.db.metrics.light_curve_points` yields them.
+
+    Returns
+    -------
+    Columns of table ``varmetric``, one row per entry.
+    """
     runcat, fluxes = points["runcat"], points["f_int"]
     keys = np.stack([runcat, points["band"], points["stokes"]])
     curves, curve = np.unique(keys, axis=1, return_inverse=True)
     curve = curve.ravel()
     statistics = whole_light_curves(curve, fluxes, points["f_int_err"])
-    # The last point of each entry, in order of time, then of flux density; of equal ones the first band.
+    # Sorted by entry, then time, then flux density; of equal points the first band is last. The last point of each
+    # entry is in its brightest band at its latest time.
     order = np.lexsort((-curve, fluxes, points["taustart_ts"], runcat))
     last = order[np.append(np.diff(runcat[order]) > 0, True)]
-    brightest = curve[last]
+    chosen = curve[last]
     return {
         "runcat": runcat[last],
-        "band": curves[1][brightest],
-        "v_int": modulation_v(statistics)[brightest],
-        "eta_int": weighted_eta(statistics)[brightest],
-        "lightcurve_max": statistics["max_f_int"][brightest],
-        "lightcurve_avg": statistics["mean_f_int"][brightest],
-        "lightcurve_median": medians(curve, fluxes)[brightest],
+        "band": curves[1][chosen],
+        "v_int": modulation_v(statistics)[chosen],
+        "eta_int": weighted_eta(statistics)[chosen],
+        "lightcurve_max": statistics["max_f_int"][chosen],
+        "lightcurve_avg": statistics["mean_f_int"][chosen],
+        "lightcurve_median": medians(curve, fluxes)[chosen],
     }
+
+
+# TraP's interface, kept for scripts written for TraP. The pipeline does not call these functions.
+
+
+def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:
+    """Recompute the metrics of all light curves of a dataset from their stored points, with the medians.
+
+    TraP did this after every timestep, deleting and inserting the whole table, and failed if a flux density occurred
+    twice. Here metrics are updated point by point, and recomputed once, at the end of a run, in bounded memory: medians
+    cannot be updated point by point.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    dataset_id
+        Number of the dataset.
+    """
+    refresh_metrics(connection, dataset_id, _summarise)
