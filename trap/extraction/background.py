@@ -1,8 +1,4 @@
-"""How bright the empty sky is, and how noisy, everywhere in an image.
-
-Both are estimated in the cells of a coarse mesh, which is all that is ever kept of them: it gives
-the values at any position, or on every pixel, by bilinear interpolation.
-"""
+"""Estimation of the level and the noise of the empty sky in the cells of a coarse mesh."""
 
 from __future__ import annotations
 
@@ -14,7 +10,6 @@ from photutils.background import Background2D
 from scipy import ndimage
 from scipy.special import erf
 
-from trap.extraction.celestial import largest_eigenvalue
 from trap.extraction.correlation import beam_correlation, share_of_mean
 from trap.extraction.field import grown_mask, threshold_map
 from trap.extraction.mesh import Background
@@ -26,97 +21,91 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
-    from trap.typing import Array
+    from trap.typing import Array, Map
 
 __all__ = ["ClippedStatistics", "estimate_background"]
 
 CLIP_SIGMA = 2.0
-"""Values this many σ off the median do not count as empty sky (TraP's choice)."""
-MOST_SKEWED = 0.3
-"""|mean - median|/σ from which on the mode is not to be had from them (SExtractor, TraP)."""
-LEAST_NOISE = 1e-3
-"""Cells with less than this share of the median noise hold no sky, but the same number over and over (TraP's)."""
+"""Distance from the median, in σ, beyond which values are clipped (TraP's)."""
+MAX_SKEWNESS = 0.3
+"""Skewness, |mean − median|/σ, above which the median is used instead of the mode (SExtractor, TraP)."""
+MIN_NOISE_SHARE = 1e-3
+"""Noise of a cell over the median noise, below which the cell is taken for constant pixels without sky (TraP's)."""
 CHUNK_PIXELS = 1 << 20
-"""Pixels sorted at a time, which bounds the memory."""
+"""Number of pixels that are sorted at a time, which limits the memory."""
 SOURCE_SIGMA = (3.0, 5.0)
-"""What belongs to a source, and what is one, when sources are kept out of the background, in σ."""
-SAMPLED_FWHM = 4.0
-"""Beams as wide as this (pix) are sampled well by every second pixel along each axis."""
+"""Analysis and detection threshold, in σ, of the sources that are masked in the second round."""
+MIN_SAMPLED_FWHM = 4.0
+"""Width of the beam, in pixels, above which every second pixel along each axis samples it well."""
 
 
 def estimate_background(
     data: NDArray[Any], mask: NDArray[np.bool_], config: SourceExtractionConfig, *, beam: Array | None = None
 ) -> Background:
-    """Estimate level and noise of the empty sky, whatever sources stand in it.
+    """Estimate level and noise of the empty sky in an image with sources.
 
-    Masked pixels take no part. A cell of which less than half is left (or less than that of the
-    best cell, where none has half), or in which nearly all values are equal, takes the values of its
-    nearest neighbours. Finally each cell becomes the median of 3 × 3, so that one cell on
-    a bright source does not count.
+    A cell takes the values of its nearest neighbour if less than half of it is unmasked (or less than in the best cell,
+    if no cell is half unmasked), or if nearly all its values are equal. Finally each cell becomes the median of 3 × 3
+    cells, so that a single cell on a bright source does not count.
 
     Parameters
     ----------
     data
         (ny, nx) Jy/beam
     mask
-        (ny, nx) — True where a pixel must not count.
+        (ny, nx) — True for pixels that are left out.
     config
-        For the size of the cells; an image smaller than that is one cell.
+        Settings of the size of the cells. An image smaller than that is one cell.
     beam
-        (3,) pix⁻² — coefficients of the beam's exponent. With it every second pixel is left out where the beam
-        is wide enough for that; a second round leaves out the sources that stand out in the first, whose wings raise
-        the noise by 3 % where a source stands on every 30 beams; and the noise is corrected for what a cell's own
-        level takes from it.
+        (3,) pix⁻² — coefficients of the beam's exponent; None for a single round on all pixels. With a beam, every
+        second pixel is left out if the beam is wide enough. A second round leaves out the sources that stand out in the
+        first: their wings raise the noise by 3 % if there is a source on every 30 beams. The noise is corrected for
+        the share of its variance that the level of the cell itself absorbs.
 
     Returns
     -------
     Background
-        NaN throughout where everything is masked, or no cell has a noise.
+        All NaN if everything is masked, or no cell has a noise.
     """
-    box_y, box_x = (_extent_of(np.asarray(~mask.all(axis=axis))) for axis in (1, 0))
-    pixels, masked = data[box_y, box_x], mask[box_y, box_x]
-    step = 1 if beam is None else _step(beam)
+    rows, columns = (_extent_of(np.asarray(~mask.all(axis=axis))) for axis in (1, 0))
+    pixels, masked = data[rows, columns], mask[rows, columns]
+    step = 1 if beam is None else _sampling_step(beam)
+    samples, masked_samples = pixels[::step, ::step], masked[::step, ::step]
     cell_y, cell_x = (
-        min(max(size // step, 1), -(-n // step))
-        for size, n in zip((config.back_size_y, config.back_size_x), pixels.shape, strict=True)
+        min(max(size // step, 1), -(-n_pixels // step))
+        for size, n_pixels in zip((config.back_size_y, config.back_size_x), pixels.shape, strict=True)
     )
-    few, few_masked = pixels[::step, ::step], masked[::step, ::step]
-    mean, rms = _no_mesh() if masked.all() else _mesh(few, few_masked, (cell_y, cell_x))
+    mean, rms = _empty_mesh() if masked.all() else _mesh(samples, masked_samples, (cell_y, cell_x))
     if beam is not None and np.isfinite(rms).all():
-        without = few_masked | _sources(few, few_masked, mean, rms, (cell_y, cell_x), beam * step**2)
-        if not without.all():
-            mean, rms = _mesh(few, without, (cell_y, cell_x))
-    cell_y, cell_x = cell_y * step, cell_x * step
-    if mean.size == 1:
-        cell_y, cell_x = pixels.shape
+        # The exponent's coefficients are in pix⁻², and a sample is step pixels wide.
+        sources = _source_mask(samples, masked_samples, mean, rms, (cell_y, cell_x), beam * step**2)
+        if not (masked_samples | sources).all():
+            mean, rms = _mesh(samples, masked_samples | sources, (cell_y, cell_x))
+    cell_y, cell_x = (cell_y * step, cell_x * step) if mean.size > 1 else pixels.shape
     if beam is not None:
         rms /= np.float32(np.sqrt(1.0 - share_of_mean(beam_correlation(beam), (cell_y, cell_x))))
     return Background(
         mesh_mean=mean,
         mesh_rms=rms,
         shape=(data.shape[0], data.shape[1]),
-        origin=(box_x.start, box_y.start),
-        extent=(box_x.stop, box_y.stop),
+        origin=(columns.start, rows.start),
+        extent=(columns.stop, rows.stop),
         cell=(cell_x, cell_y),
     )
 
 
-def _step(beam: Array) -> int:
-    """Every which pixel is looked at: more would tell nothing that is new."""
-    # The longest axis of the form is the beam's shortest.
-    min_fwhm = np.sqrt(8 * np.log(2) / largest_eigenvalue(beam))
-    return 2 if min_fwhm >= SAMPLED_FWHM else 1
+def _sampling_step(beam: Array) -> int:
+    """Choose how many pixels apart samples are: noise that is smooth on the scale of the beam needs no more."""
+    # The largest eigenvalue of the form belongs to the beam's shortest axis.
+    a, b, c = beam
+    largest = (a + c) / 2 + np.hypot((a - c) / 2, b)
+    return 2 if np.sqrt(8 * np.log(2) / largest) >= MIN_SAMPLED_FWHM else 1
 
 
-def _sources(
-    data: NDArray[Any],
-    mask: NDArray[np.bool_],
-    mean: NDArray[np.float32],
-    rms: NDArray[np.float32],
-    cell: tuple[int, int],
-    beam: Array,
+def _source_mask(
+    data: NDArray[Any], mask: NDArray[np.bool_], mean: Map, rms: Map, cell: tuple[int, int], beam: Array
 ) -> NDArray[np.bool_]:
-    """Where sources stand, with half a beam around them, by a first estimate of level and noise."""
+    """Mask sources with half a beam around them, by a first estimate of level and noise."""
     ny, nx = data.shape
     first = Background(
         mesh_mean=mean,
@@ -134,19 +123,20 @@ def _sources(
     return grown_mask(peak_regions(thresholds.reached), half_y=half_y, half_x=half_x)
 
 
-def _extent_of(used: NDArray[np.bool_]) -> slice:
-    indices = np.flatnonzero(used)
-    return slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(0, used.size)
+def _extent_of(is_used: NDArray[np.bool_]) -> slice:
+    """Return the range of an axis from its first to its last used index; all of it if none is used."""
+    indices = np.flatnonzero(is_used)
+    return slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(0, is_used.size)
 
 
-def _no_mesh() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _empty_mesh() -> tuple[Map, Map]:
+    """Return level and noise of an image without any."""
     nothing = np.full((1, 1), np.nan, np.float32)
     return nothing, nothing
 
 
-def _mesh(
-    data: NDArray[Any], mask: NDArray[np.bool_], cell: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _mesh(data: NDArray[Any], mask: NDArray[np.bool_], cell: tuple[int, int]) -> tuple[Map, Map]:
+    """Compute level and noise in cells, with bad cells replaced by their nearest neighbours, and smooth them."""
     statistics = ClippedStatistics()
     background = Background2D(
         data,
@@ -163,13 +153,13 @@ def _mesh(
     is_number = np.isfinite(mean) & np.isfinite(rms)
     positive = rms[is_number & (rms > 0)]
     if not positive.size:
-        return _no_mesh()
-    good = is_number & (rms > LEAST_NOISE * np.median(positive))
-    if not good.all():
-        nearest = ndimage.distance_transform_edt(~good, return_distances=False, return_indices=True)
+        return _empty_mesh()
+    is_good = is_number & (rms > MIN_NOISE_SHARE * np.median(positive))
+    if not is_good.all():
+        nearest = ndimage.distance_transform_edt(~is_good, return_distances=False, return_indices=True)
         mean, rms = mean[tuple(nearest)], rms[tuple(nearest)]
-    smooth = [np.asarray(ndimage.median_filter(mesh, size=3, mode="nearest"), np.float32) for mesh in (mean, rms)]
-    return smooth[0], smooth[1]
+    smooth_mean, smooth_rms = (ndimage.median_filter(mesh, size=3, mode="nearest") for mesh in (mean, rms))
+    return np.asarray(smooth_mean, np.float32), np.asarray(smooth_rms, np.float32)
 
 
 def _max_masked_percentage(mask: NDArray[np.bool_], cell: tuple[int, int]) -> float:
@@ -186,57 +176,78 @@ def _max_masked_percentage(mask: NDArray[np.bool_], cell: tuple[int, int]) -> fl
 
 
 class ClippedStatistics:
-    """Level and noise of samples that hold sources too, as a pair of photutils estimators."""
+    """Level and noise of samples with sources in them, as a pair of photutils estimators."""
 
     def __init__(self) -> None:
-        self._seen: NDArray[Any] | None = None
+        self._samples: NDArray[Any] | None = None
         self._result: tuple[Array, Array] = (np.empty(0), np.empty(0))
 
     def level(self, data: NDArray[Any], axis: int | None = None) -> Any:  # noqa: ANN401 (an array, or a scalar for one cell)
-        """Mode of the samples along the last axis, or of all values for ``axis`` None."""
+        """Compute the mode of samples, after clipping.
+
+        Parameters
+        ----------
+        data
+            (…, m) Jy/beam — samples; NaN values are left out.
+        axis
+            Last axis of the samples; None for the mode of all values.
+        """
         return self._statistics(data, axis)[0][()]
 
     def noise(self, data: NDArray[Any], axis: int | None = None) -> Any:  # noqa: ANN401 (an array, or a scalar for one cell)
-        """Standard deviation of the same, corrected for the clipping."""
+        """Compute the standard deviation of samples, after clipping and corrected for it.
+
+        Parameters
+        ----------
+        data
+            (…, m) Jy/beam — samples; NaN values are left out.
+        axis
+            Last axis of the samples; None for the deviation of all values.
+        """
         return self._statistics(data, axis)[1][()]
 
     def _statistics(self, data: NDArray[Any], axis: int | None) -> tuple[Array, Array]:
-        # photutils asks for the level and then for the noise of the very same array.
-        if self._seen is not data:
+        """Compute level and noise of samples, or return them if these samples were the last ones."""
+        # photutils requests the level and then the noise of the very same array.
+        if self._samples is not data:
             samples = data.reshape(1, -1) if axis is None else data.reshape(-1, data.shape[-1])
-            step = max(1, CHUNK_PIXELS // samples.shape[1])
-            chunks = [samples[start : start + step] for start in range(0, len(samples), step)]
+            n_rows = max(1, CHUNK_PIXELS // samples.shape[1])
+            chunks = [samples[start : start + n_rows] for start in range(0, len(samples), n_rows)]
             parts = side_by_side([partial(_clipped, chunk) for chunk in chunks])
             shape = () if axis is None else data.shape[:-1]
             level, noise = (np.concatenate(values).reshape(shape) for values in zip(*parts, strict=True))
-            self._seen, self._result = data, (level, noise)
+            self._samples, self._result = data, (level, noise)
         return self._result
 
 
 def _clipped(samples: NDArray[Any]) -> tuple[Array, Array]:
-    """Level and noise of each row, clipped at 2 σ about the median (TraP's ``sigma_clip``).
+    """Compute level and noise of each row, clipped at 2 σ about the median (TraP's ``sigma_clip``).
 
     Parameters
     ----------
     samples
-        (n, m) — NaN does not count.
+        (n, m) — NaN values are left out.
 
     Returns
     -------
     level, noise
-        (n,) — NaN where a row has no value.
+        (n,) — NaN if a row has no value.
     """
-    # numpy's sort is the fastest there is, and puts NaN last.
+    # numpy's sort is the fastest one, and puts NaN last.
     ordered = np.sort(np.asarray(samples, np.float32), axis=1)
     median, mean, sigma = clipped_moments(ordered, CLIP_SIGMA, *_truncation_table())
     with np.errstate(invalid="ignore"):
-        is_skewed = np.abs(mean - median) >= MOST_SKEWED * sigma
-    return np.where(is_skewed, median, 2.5 * median - 1.5 * mean), sigma
+        is_skewed = np.abs(mean - median) >= MAX_SKEWNESS * sigma
+    mode = 2.5 * median - 1.5 * mean
+    return np.where(is_skewed, median, mode), sigma
 
 
 @cache
 def _truncation_table() -> tuple[Array, Array]:
-    """σ and the s left of it, over the limit L: s² = σ²·(1 - 2u·e^(-u²)/(√π·erf u)), u = L/√2σ."""
+    """Tabulate σ of a Gaussian, and its deviation s after truncation at ±L, both in units of L.
+
+    s² = σ²·(1 − 2u·e^(−u²)/(√π·erf u)) with u = L/√2σ.
+    """
     sigma = np.geomspace(0.15, 2.0, 4096)
     u = 1.0 / (np.sqrt(2.0) * sigma)
     return sigma, sigma * np.sqrt(1.0 - 2.0 * u * np.exp(-(u**2)) / (np.sqrt(np.pi) * erf(u)))

@@ -19,10 +19,12 @@ MIN_CORRELATION = 1e-3
 """Correlation, according to the beam, at which the table ends: smaller values are neglected."""
 MAX_LAG = 100
 """Largest lag of the table in pixels, for beams of any size."""
+MAX_SHARE_OF_MEAN = 0.9
+"""Largest share of the variance that the mean of a rectangle may have, for rectangles smaller than the beam."""
 
 
 def beam_correlation(beam: Array) -> Array:
-    """Autocorrelation of white noise smoothed with the beam: a Gaussian √2 wider than it.
+    """Compute the autocorrelation of white noise smoothed with the beam: a Gaussian √2 wider than the beam.
 
     Parameters
     ----------
@@ -35,23 +37,26 @@ def beam_correlation(beam: Array) -> Array:
         At lags -m to m pixels along y and x.
     """
     a, b, c = beam
-    widest = np.sqrt(max(a, c) / (a * c - b**2))
-    m = int(np.clip(np.ceil(widest * np.sqrt(-4 * np.log(MIN_CORRELATION))), 2, MAX_LAG))
+    max_sigma = np.sqrt(max(a, c) / (a * c - b**2))
+    m = int(np.clip(np.ceil(max_sigma * np.sqrt(-4 * np.log(MIN_CORRELATION))), 2, MAX_LAG))
     v, u = np.mgrid[-m : m + 1, -m : m + 1]
     table: Array = np.exp(-(a * u**2 + 2 * b * u * v + c * v**2) / 4)
     return table
 
 
 def share_of_mean(correlation: Array, shape: tuple[int, int]) -> float:
-    """Variance of the mean of a rectangle of pixels, over the variance of a pixel.
+    """Compute the variance of the mean of a rectangle of pixels, over the variance of a pixel.
 
-    By this share the variance about the rectangle's own mean falls short of that of the noise.
+    The variance about the mean of the rectangle is less than the variance of the noise by this share.
 
     Parameters
     ----------
+    correlation
+        (2 m + 1, 2 m + 1) — autocorrelation of the noise.
     shape
         Rows and columns of the rectangle.
     """
     m = correlation.shape[0] // 2
     pairs_y, pairs_x = (np.maximum(n - np.abs(np.arange(-m, m + 1)), 0) for n in shape)
-    return min(float(pairs_y @ correlation @ pairs_x) / (shape[0] * shape[1]) ** 2, 0.9)
+    share = float(pairs_y @ correlation @ pairs_x) / (shape[0] * shape[1]) ** 2
+    return min(share, MAX_SHARE_OF_MEAN)

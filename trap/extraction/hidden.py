@@ -1,7 +1,7 @@
-"""Sources that show no peak of their own, but in what is left when their neighbours are taken away.
+"""Sources without a peak of their own: they appear in the residuals when their neighbours are subtracted.
 
-A faint source within 1.4 beam widths of a brighter one is a shoulder of that: there is no saddle to part them by.
-Left unseen it pulls its neighbour's position and flux density towards itself.
+A faint source within 1.4 beam widths of a brighter one is a shoulder of it, and no saddle separates the two. A source
+that is not found there distorts the position and the flux density of its neighbour.
 """
 
 from __future__ import annotations
@@ -30,87 +30,89 @@ if TYPE_CHECKING:
 __all__ = ["reveal_sources"]
 
 TRIAL_SIGMA = 3.0
-"""Height of a residual, in σ, from which on another source is tried: the fit of its neighbours has taken most of it."""
-LEAST_SHARE = 0.05
-"""Peak of a hidden source over the highest of its island: below, errors of the calibration look alike."""
-LEAST_GAIN = 1.0
-"""By how many independent σ² two beams must fit better than one ellipse: what one more parameter gains by chance."""
+"""Height of a residual, in σ, above which a source is tried there. The fit of its neighbours has absorbed most of it."""
+MIN_PEAK_SHARE = 0.05
+"""Peak of a hidden source over the highest peak of its island. Calibration errors make fainter residuals."""
+MIN_GAIN = 1.0
+"""Reduction of χ², in independent σ², by two beams instead of one ellipse: the gain of a parameter by chance."""
 ELLIPSE_GROWTH = 1.3
-"""Area of the ellipse that two beams are first taken for, over the beam's."""
+"""Area of the ellipse that replaces two beams in the first guess, over the area of the beam."""
 
 
 def reveal_sources(
-    islands: Islands,
-    components: Components,
-    fit: JointFit,
-    *,
-    field: Field,
-    config: SourceExtractionConfig,
+    islands: Islands, components: Components, fit: JointFit, *, field: Field, config: SourceExtractionConfig
 ) -> tuple[Components, list[JointFit]]:
-    """Look for sources in the residuals of beam-shaped fits, until no island shows another.
+    """Add sources at the residuals of beam-shaped fits, until no island shows another.
 
-    Where the highest residual of an island stands out, all its sources and a new one there are fitted jointly. The
-    new one is kept if
+    If the highest residual of an island stands out, a source is placed there and fitted jointly with all sources of the
+    island. The new source is kept if
 
-    - its peak and that of its neighbour reach the detection threshold, in terms of the noise and of their errors;
-    - it has 5 % of the island's highest peak: below, the beam and the calibration are not known that well;
-    - one ellipse in place of the two, which has as many parameters, does not fit as well: so one resolved source
-      stays one;
-    - there is a pixel where it is the brightest.
+    - its peak and its neighbour's peak reach the detection threshold, in terms of the noise and of their errors;
+    - it has 5 % of the island's highest peak: beam and calibration are not more precise than that;
+    - one ellipse in place of the two, which has as many parameters, fits worse: so one resolved source stays one;
+    - there is a pixel where it is the brightest source.
 
     Parameters
     ----------
+    islands
+        All islands of the field.
+    components
+        Their components.
     fit
-        Beam-shaped, of all components of all islands.
+        Beam-shaped fit of all components of all islands.
     field
-        With all islands of the image masked, see :func:`~trap.extraction.islands.fitted_pixels`.
+        The field with all islands masked, see :func:`~trap.extraction.islands.fitted_pixels`.
     config
-        Settings of the thresholds.
+        Settings of the detection threshold.
 
     Returns
     -------
     components
-        With the sources that were found, each the last of its island.
+        With the new sources; each is the last component of its island.
     fits
-        Of all islands, each in one of them.
+        Fits of all islands. Each island is in one of them.
     """
     fits = [fit]
     while fits[-1].which.size:
         trial = _with_another(islands, fits[-1], field)
-        # What is quick to say comes first.
-        for is_source in (_is_high, _is_no_ellipse, _is_certain):
-            trial = trial.take(np.flatnonzero(is_source(trial, field, config)))
+        # The fastest test comes first.
+        trial = trial.take(np.flatnonzero(_is_high(trial, field, config)))
+        trial = trial.take(np.flatnonzero(_is_no_ellipse(trial, field)))
+        trial = trial.take(np.flatnonzero(_is_certain(trial, field, config)))
         owner, has_pixels = _owners(trial, islands)
         trial = trial.take(np.flatnonzero(has_pixels))
-        components = _with_parts(components, islands, trial, owner)
-        fits = [other.take(np.flatnonzero(~np.isin(other.which, trial.which))) for other in fits] + [trial]
+        components = _with_owners(components, islands, trial, owner)
+        fits = [other.take(np.flatnonzero(~np.isin(other.which, trial.which))) for other in fits]
+        fits.append(trial)
     return components, fits
 
 
 def _with_another(islands: Islands, fit: JointFit, field: Field) -> JointFit:
-    """Add a source where the residual of an island is the highest, if that stands out, and fit again."""
-    some = islands.take(fit.which)
-    left = residuals(some.offsets, (some.x, some.y, some.value), fit.first, fit.sources.parameters)
-    place = _first_highest(left / some.rms, some.offsets)
-    stands_out = np.flatnonzero(left[place] >= TRIAL_SIGMA * some.rms[place])
-    place, tried = place[stands_out], fit.take(stands_out)
-    new = np.column_stack([left[place], some.x[place], some.y[place], np.tile(field.beam, (place.size, 1))])
-    start = Gaussians.from_parameters(np.insert(tried.sources.parameters, tried.first[1:], new, axis=0))
-    first = tried.first + np.arange(tried.first.size)
-    return fit_jointly(Shape.BEAM, islands, tried.which, first, start, field=field)
+    """Add a source at the highest residual of each island, if it stands out, and fit these islands again."""
+    pixels = islands.take(fit.which)
+    residual = residuals(pixels.offsets, (pixels.x, pixels.y, pixels.value), fit.first, fit.sources.parameters)
+    place = _first_highest(residual / pixels.rms, pixels.offsets)
+    stands_out = np.flatnonzero(residual[place] >= TRIAL_SIGMA * pixels.rms[place])
+    place, old = place[stands_out], fit.take(stands_out)
+    beams = np.tile(field.beam, (place.size, 1))
+    new = np.column_stack([residual[place], pixels.x[place], pixels.y[place], beams])
+    # Behind the last component of each island.
+    start = Gaussians.from_parameters(np.insert(old.sources.parameters, old.first[1:], new, axis=0))
+    first = old.first + np.arange(old.first.size)
+    return fit_jointly(Shape.BEAM, islands, old.which, first, start, field=field)
 
 
 def _is_high(trial: JointFit, field: Field, config: SourceExtractionConfig) -> Flags:
-    """(n,) — whether new source and neighbour reach the threshold, and the new one its share of the highest."""
+    """Return whether new source and neighbour reach the threshold, and whether the new one is bright enough: (n,)."""
     sources, new, near = trial.sources, *_pairs(trial)
     reaches = sources.peak >= config.detection_threshold * field.background.rms_at(sources.x, sources.y)
     highest = np.maximum.reduceat(sources.peak, trial.first[:-1])
-    is_high: Flags = reaches[new] & reaches[near] & (sources.peak[new] >= LEAST_SHARE * highest)
+    is_high: Flags = reaches[new] & reaches[near] & (sources.peak[new] >= MIN_PEAK_SHARE * highest)
     return is_high
 
 
 def _is_certain(trial: JointFit, field: Field, config: SourceExtractionConfig) -> Flags:
-    """(n,) — whether both reach the threshold in terms of the errors that they have beside each other."""
+    """Return whether new source and neighbour reach the threshold in terms of the errors of their joint fit: (n,)."""
     sources, new, near = trial.sources, *_pairs(trial)
     errors = field.background.rms_at(sources.x, sources.y) * np.sqrt(trial.covariances(field.correlation)[:, 0, 0])
     reaches = sources.peak >= config.detection_threshold * errors
@@ -118,54 +120,58 @@ def _is_certain(trial: JointFit, field: Field, config: SourceExtractionConfig) -
     return is_certain
 
 
-def _is_no_ellipse(trial: JointFit, field: Field, _: SourceExtractionConfig) -> Flags:
-    """(n,) — whether new source and neighbour fit better than one ellipse in their place."""
-    pixels, first, sources = trial.pixels, trial.first, trial.sources
+def _is_no_ellipse(trial: JointFit, field: Field) -> Flags:
+    """Return whether new source and neighbour fit better than one ellipse in their place: (n,)."""
+    pixels, sources = trial.pixels, trial.sources
     new, near = (sources.take(rows) for rows in _pairs(trial))
-    left = residuals(pixels.offsets, (pixels.x, pixels.y, pixels.value), first, sources.parameters)
-    # The two are put back.
-    both, one_each = left, np.arange(len(new) + 1)
+    residual = residuals(pixels.offsets, (pixels.x, pixels.y, pixels.value), trial.first, sources.parameters)
+    # Subtracting sources of negative peak adds the two to the residuals again, without the island's other sources.
+    pair, one_each = residual, np.arange(len(new) + 1)
     for source in (new, near):
         hole = source.with_columns(peak=-source.peak).parameters
-        both = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, hole)
-    ellipse = fit_islands(replace(pixels, value=both), np.ones(len(new), np.intp), _merged(new, near), Shape.FREE)
-    remains = residuals(pixels.offsets, (pixels.x, pixels.y, both), one_each, ellipse.parameters)
-    gain = np.add.reduceat(remains**2 - left**2, pixels.offsets[:-1])
+        pair = residuals(pixels.offsets, (pixels.x, pixels.y, pair), one_each, hole)
+    ellipse = fit_islands(replace(pixels, value=pair), np.ones(len(new), np.intp), _merged(new, near), Shape.FREE)
+    ellipse_residual = residuals(pixels.offsets, (pixels.x, pixels.y, pair), one_each, ellipse.parameters)
+    gain = np.add.reduceat(ellipse_residual**2 - residual**2, pixels.offsets[:-1])
     rms = field.background.rms_at(new.x, new.y)
-    # An ellipse that cannot be had is no rival.
-    is_better: Flags = np.isnan(gain) | (gain >= LEAST_GAIN * rms**2 * field.correlation.sum())
+    # An ellipse whose fit did not converge is no alternative.
+    is_better: Flags = np.isnan(gain) | (gain >= MIN_GAIN * rms**2 * field.correlation.sum())
     return is_better
 
 
 def _merged(one: Gaussians, other: Gaussians) -> Gaussians:
-    """What two beams may look like as one source, to begin with."""
+    """Make the first guess of a single ellipse for two beams."""
     peak = one.peak + other.peak
-    x, y = ((one.peak * u + other.peak * v) / peak for u, v in ((one.x, other.x), (one.y, other.y)))
+    x = (one.peak * one.x + other.peak * other.x) / peak
+    y = (one.peak * one.y + other.peak * other.y) / peak
     return Gaussians(x=x, y=y, peak=peak, form=one.form / ELLIPSE_GROWTH)
 
 
 def _pairs(trial: JointFit) -> tuple[Indices, Indices]:
-    """Rows of the new sources, the last of their islands, and of those next to them as the beam sees it."""
-    sources, counts, new = trial.sources, np.diff(trial.first), trial.first[1:] - 1
+    """Return the rows of the new sources, and the row of the nearest source of each, in units of the beam."""
+    sources, counts = trial.sources, np.diff(trial.first)
+    # A new source is the last one of its island.
+    new = trial.first[1:] - 1
     centre = np.repeat(new, counts)
     u, v = sources.x - sources.x[centre], sources.y - sources.y[centre]
     a, b, c = sources.form.T
     nearness = -np.nan_to_num(a * u**2 + 2 * b * u * v + c * v**2, nan=np.inf)
+    # The new source itself is excluded.
     nearness[new] = -np.inf
     return new, _first_highest(nearness, trial.first)
 
 
 def _owners(trial: JointFit, islands: Islands) -> tuple[Indices, Flags]:
-    """Which source of its island each pixel belongs to, and (n,) whether all sources have pixels."""
-    own, first = islands.take(trial.which), trial.first
-    owner = strongest_components(own.offsets, own.x, own.y, first, trial.sources.parameters)
-    n_pixels = np.bincount(first[own.island] + owner, minlength=first[-1])
+    """Assign pixels to the brightest source there; return also whether all sources of an island have pixels, (n,)."""
+    pixels, first = islands.take(trial.which), trial.first
+    owner = strongest_components(pixels.offsets, pixels.x, pixels.y, first, trial.sources.parameters)
+    n_pixels = np.bincount(first[pixels.island] + owner, minlength=first[-1])
     has_pixels: Flags = np.minimum.reduceat(n_pixels, first[:-1]) > 0
-    return owner[np.repeat(has_pixels, own.sizes)], has_pixels
+    return owner[np.repeat(has_pixels, pixels.sizes)], has_pixels
 
 
-def _with_parts(components: Components, islands: Islands, trial: JointFit, owner: Indices) -> Components:
-    """Components of all islands, where some have been parted anew."""
+def _with_owners(components: Components, islands: Islands, trial: JointFit, owner: Indices) -> Components:
+    """Replace the components of the islands of a trial by its sources."""
     counts, component = components.counts.copy(), components.component.copy()
     counts[trial.which] = np.diff(trial.first)
     component[list_places(islands.offsets, trial.which)] = owner
@@ -173,7 +179,8 @@ def _with_parts(components: Components, islands: Islands, trial: JointFit, owner
 
 
 def _first_highest(values: Array, offsets: Indices) -> Indices:
-    """(n,) — place of the highest value of each part of a list, of equal ones the first; of the first NaN."""
+    """Return the place of the highest value of each part of a list: the first of equal values, or the first NaN."""
     highest = np.maximum.reduceat(values, offsets[:-1])
     places = np.flatnonzero((values == np.repeat(highest, np.diff(offsets))) | np.isnan(values))
+    # The first of these places from the start of each part on.
     return places[np.searchsorted(places, offsets[:-1])]

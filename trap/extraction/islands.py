@@ -19,60 +19,75 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.extraction.field import Field, ThresholdMap
+    from trap.typing import Array, Indices
 
 __all__ = ["Islands", "find_islands", "fitted_pixels", "flag_islands", "list_places", "segment_image"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Islands:
-    """The pixels of all islands, island by island.
+    """Lists of the pixels of all islands, island by island.
 
     Parameters
     ----------
     offsets
-        (n + 1,) — where each island starts in the lists, and where the last one ends.
+        (n + 1,) — first place of each island in the lists, and the length of the lists.
     x, y
-        (n_pixels,) — columns and rows; within an island in the order of the image.
+        (n_pixels,) — columns and rows. The pixels of an island are in the order of the image.
     value, rms
         (n_pixels,) Jy/beam — background-subtracted brightness, and noise.
     """
 
-    offsets: NDArray[np.intp]
-    x: NDArray[np.intp]
-    y: NDArray[np.intp]
-    value: NDArray[np.float64]
-    rms: NDArray[np.float64]
+    offsets: Indices
+    x: Indices
+    y: Indices
+    value: Array
+    rms: Array
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @property
-    def sizes(self) -> NDArray[np.intp]:
+    def sizes(self) -> Indices:
         """(n,) — number of pixels of each island."""
         return np.diff(self.offsets)
 
     @property
-    def island(self) -> NDArray[np.intp]:
+    def island(self) -> Indices:
         """(n_pixels,) — index of the island that each pixel belongs to."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
-    def take(self, which: NDArray[np.intp]) -> Self:
-        """Take some of the islands, in the given order."""
+    def take(self, which: Indices) -> Self:
+        """Take some of the islands, in the order of their indices in ``which``."""
         offsets = np.concatenate([[0], np.cumsum(self.sizes[which])]).astype(np.intp)
         places = list_places(self.offsets, which)
         lists = {name: getattr(self, name)[places] for name in ("x", "y", "value", "rms")}
         return type(self)(offsets=offsets, **lists)
 
     def pixels(self, island: int | np.intp) -> slice:
-        """Where one island lies in the lists."""
+        """Return the places of one island in the lists."""
         return slice(int(self.offsets[island]), int(self.offsets[island + 1]))
 
 
-def list_places(offsets: NDArray[np.intp], which: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Places in a list of some of its parts, part by part; part i lies from ``offsets[i]`` to ``offsets[i + 1]``."""
+def list_places(offsets: Indices, which: Indices) -> Indices:
+    """List the places of some parts of a list, part by part.
+
+    Parameters
+    ----------
+    offsets
+        (n + 1,) — part i of the list has the places ``offsets[i]`` to ``offsets[i + 1]``.
+    which
+        (m,) — indices of parts.
+
+    Returns
+    -------
+    (n_places,)
+        Indices into the list.
+    """
     sizes = np.diff(offsets)[which]
-    ends = np.cumsum(sizes)
-    places: NDArray[np.intp] = np.arange(sizes.sum()) + np.repeat(offsets[which] - ends + sizes, sizes)
+    new_starts = np.cumsum(sizes) - sizes
+    # Counting through the new list, each part is moved by the difference of its old and its new start.
+    places: Indices = np.arange(sizes.sum()) + np.repeat(offsets[which] - new_starts, sizes)
     return places
 
 
@@ -92,7 +107,7 @@ def segment_image(thresholds: ThresholdMap) -> SegmentationImage:
     SegmentationImage
         Labels are 1, 2, … in the order of the islands' first pixels, row by row.
     """
-    # Pixels of lesser segments are left out first: dropping their labels afterwards takes longer than finding these.
+    # Pixels of fainter segments are left out first, which is faster than the removal of their labels.
     is_in_island = peak_regions(thresholds.reached)
     if not is_in_island.any():
         # photutils returns None, with a warning.
@@ -108,7 +123,7 @@ def find_islands(field: Field, segments: SegmentationImage) -> Islands:
     field
         The searched field.
     segments
-        Of this field, with labels from 1 without a gap.
+        Segmentation of this field, with labels from 1 without gaps.
 
     Returns
     -------
@@ -118,7 +133,8 @@ def find_islands(field: Field, segments: SegmentationImage) -> Islands:
     return _islands_at(field, *segment_pixels(segments.data, segments.n_labels))
 
 
-def _islands_at(field: Field, offsets: NDArray[np.intp], flat: NDArray[np.intp]) -> Islands:
+def _islands_at(field: Field, offsets: Indices, flat: Indices) -> Islands:
+    """Read values and noise at indices y·nx + x."""
     y, x = np.divmod(flat, field.data.shape[1])
     value, rms = field.pixels(flat)
     return Islands(offsets=offsets, x=x, y=y, value=value, rms=rms)
@@ -126,6 +142,13 @@ def _islands_at(field: Field, offsets: NDArray[np.intp], flat: NDArray[np.intp])
 
 def flag_islands(islands: Islands, field: Field) -> NDArray[np.int32]:
     """Flag islands that touch the edge of the searched area, or a pixel without a value, searched or not.
+
+    Parameters
+    ----------
+    islands
+        Islands of the field.
+    field
+        The searched field.
 
     Returns
     -------
@@ -138,35 +161,30 @@ def flag_islands(islands: Islands, field: Field) -> NDArray[np.int32]:
 
 
 def fitted_pixels(
-    islands: Islands,
-    field: Field,
-    *,
-    which: NDArray[np.intp],
-    first: NDArray[np.intp],
-    centres: NDArray[np.float64],
-    form: NDArray[np.float64],
-    keep: bool,
+    islands: Islands, field: Field, *, which: Indices, first: Indices, centres: Array, form: Array, keep: bool
 ) -> Islands:
     """Choose the pixels that the components of some islands are fitted to.
 
-    What is above a threshold is so in part because the noise there is high; a fit to such pixels alone reads too
-    much. So the pixels around each component are taken whatever their value, unless they are masked and not the
-    island's own.
+    Pixels above a threshold are there in part because their noise is high, and a fit to them alone gives too large a
+    peak. Therefore all pixels around each component are fitted, whatever their value, except masked pixels of no island
+    and pixels of other islands.
 
     Parameters
     ----------
+    islands
+        Islands of the field.
     field
-        With all islands of the image masked, see :meth:`Field.without`: no pixel of one belongs to another's fit.
+        The field with the pixels of all islands masked, see :meth:`Field.without`.
     which
-        (n,) — numbers of these islands.
+        (n,) — indices of the islands that are fitted.
     first
-        (n + 1,) — where the components of each start.
+        (n + 1,) — index of the first component of each of these islands, and the number of all components.
     centres
         (n_components, 2) pix — x and y.
     form
-        (3,) pix⁻² — (a, b, c): around is where a u² + 2 b u v + c v² ≤ 1.
+        (3,) pix⁻² — (a, b, c) of the ellipse a u² + 2 b u v + c v² ≤ 1 around each component.
     keep
-        Whether the pixels of the island itself are taken as well.
+        Whether all pixels of the island itself are fitted too.
     """
     pixels = (islands.offsets, islands.x, islands.y)
     return _islands_at(field, *fit_footprints(pixels, field.mask, which, first, centres, form, keep))

@@ -1,7 +1,7 @@
-"""Work that falls into independent parts is shared among threads: islands, bands of rows, cells of a mesh.
+"""Independent parts of one image's work in several threads: islands, bands of rows, cells of a mesh.
 
-Kernels, sorts and transforms hold no lock of Python's. What comes out does not depend on the number of threads, to
-the last bit.
+Compiled kernels, sorts and Fourier transforms release Python's global lock. Results do not depend on the number of
+threads, to the last bit.
 """
 
 from __future__ import annotations
@@ -17,13 +17,25 @@ __all__ = ["side_by_side"]
 
 T = TypeVar("T")
 
-MOST_THREADS = 4
-"""Images are measured in several processes at once as a rule."""
+MAX_THREADS = 4
+"""Largest number of threads. Pipelines measure several images at once, in processes."""
 
 
 def side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make independent calls, in threads if there are several; returns the results in order."""
+    """Make independent calls, in threads if there are several.
+
+    Parameters
+    ----------
+    calls
+        Functions without arguments, for instance from ``partial``.
+
+    Returns
+    -------
+    list
+        Their results, in the order of the calls.
+    """
     if len(calls) == 1:
         return [calls[0]()]
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
-        return [promise.result() for promise in [threads.submit(call) for call in calls]]
+    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as threads:
+        futures = [threads.submit(call) for call in calls]
+        return [future.result() for future in futures]

@@ -1,4 +1,4 @@
-"""The noise of one image where it was searched, on tiles of the sky."""
+"""Noise of one image on tiles of the sky, wherever the image was searched."""
 
 from __future__ import annotations
 
@@ -18,31 +18,38 @@ __all__ = ["sample_noise"]
 
 
 def sample_noise(image: Image, background: Background, config: SourceExtractionConfig) -> NoiseTiles:
-    """Read the noise mesh of an image at the centres of the tiles that it covers.
+    """Interpolate the noise of an image at the centres of the tiles that it covers.
 
-    A tile counts where its centre is in the searched area, on a pixel that has a value.
+    A tile is covered if its centre is in the searched area, on a pixel with a finite value.
 
     Parameters
     ----------
     image
         The image; its pixels are read.
     background
-        Its mesh of background and noise.
+        Its level and noise.
     config
-        What area is searched.
+        Settings of the searched area.
+
+    Returns
+    -------
+    NoiseTiles
+        Tiles no larger than a cell of the mesh.
     """
     metadata = image.metadata
-    cell = min(background.cell[0] * abs(metadata.deltax), background.cell[1] * abs(metadata.deltay))
-    order = tile_order(cell)
-    # The whole image, whatever its search radius: masked tiles fall away below.
+    cell_deg = min(background.cell[0] * abs(metadata.deltax), background.cell[1] * abs(metadata.deltay))
+    order = tile_order(cell_deg)
+    # The whole image, whatever its search radius: images of a pointing then share the list of tiles.
     region = metadata.sky_region(0)
     tiles, ra, dec = tiles_within(order, region.centre_ra, region.centre_dec, region.xtr_radius)
     x, y = image.wcs.all_world2pix(ra, dec, 0)
     ny, nx = image.data.shape
     with np.errstate(invalid="ignore"):
         columns, rows = np.rint(x), np.rint(y)
-        searched = (columns >= 0) & (columns < nx) & (rows >= 0) & (rows < ny) & ~is_outside(x, y, (ny, nx), config)
-    searched[searched] = np.isfinite(image.data[rows[searched].astype(int), columns[searched].astype(int)])
-    rms = background.rms_at(x[searched], y[searched])
-    known = np.isfinite(rms) & (rms > 0)
-    return NoiseTiles(order=order, tile=tiles[searched][known], rms=rms[known].astype(np.float32))
+        is_on_image = (columns >= 0) & (columns < nx) & (rows >= 0) & (rows < ny)
+        is_searched = is_on_image & ~is_outside(x, y, (ny, nx), config)
+    values = image.data[rows[is_searched].astype(int), columns[is_searched].astype(int)]
+    is_searched[is_searched] = np.isfinite(values)
+    rms = background.rms_at(x[is_searched], y[is_searched])
+    has_noise = np.isfinite(rms) & (rms > 0)
+    return NoiseTiles(order=order, tile=tiles[is_searched][has_noise], rms=rms[has_noise].astype(np.float32))
