@@ -22,7 +22,7 @@ def test_measurements_do_not_depend_on_the_number_of_threads(monkeypatch, sky, c
     config = config.model_copy(update={"force_beam": force_beam})
     image = sky.image(stamped(*field, 20 * sky.rms) + sky.noise(1))
     at_once = extract_sources(image, config).measurements
-    monkeypatch.setattr(measure, "PART", 10)
+    monkeypatch.setattr(measure, "PART_ISLANDS", 10)
     monkeypatch.setattr(field_module, "BAND_ROWS", 50)
     monkeypatch.setattr(background, "CHUNK_PIXELS", 5000)
     in_parts = extract_sources(image, config).measurements
@@ -35,7 +35,7 @@ def test_holes_are_numbered_through_over_all_parts(monkeypatch, sky, config, fie
     image = sky.image(-stamped(*field, 20 * sky.rms) + sky.noise(1))
     extraction = extract_sources(image, config)
     at_once = extract_holes(image, extraction.background, config)
-    monkeypatch.setattr(measure, "PART", 7)
+    monkeypatch.setattr(measure, "PART_ISLANDS", 7)
     in_parts = extract_holes(image, extraction.background, config)
     assert len(at_once) > 100
     assert np.array_equal(in_parts.island, at_once.island)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["reveal_sources"]
 
 TRIAL_SIGMA = 3.0
-"""Height of a residual, in σ, above which a source is tried there. The fit of its neighbours has absorbed most of it."""
+"""Height of a residual, in σ, above which a source is tried there. The fit of its neighbours absorbs most of it."""
 MIN_PEAK_SHARE = 0.05
 """Peak of a hidden source over the highest peak of its island. Calibration errors make fainter residuals."""
 MIN_GAIN = 1.0

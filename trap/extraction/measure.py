@@ -1,4 +1,4 @@
-"""Every source of one image: found above the noise, parted, fitted, and described on the sky."""
+"""Blind extraction: find the sources of one image, deblend them, fit them, and describe them on the sky."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Extraction", "extract_holes", "extract_sources", "searched_field"]
 
-PART = 2000
-"""Islands that a thread takes at a time; fewer are not worth one. Pipelines measure small images side by side."""
+PART_ISLANDS = 2000
+"""Number of islands that one thread measures at a time. Fewer islands are measured without threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Extraction:
-    """What blind extraction finds in one image.
+    """Sources of one image, and its background.
 
     Parameters
     ----------
     measurements
         The sources, island by island.
     background
-        Level and noise of the empty sky.
+        Level and noise of the empty sky, with the measured autocorrelation of the noise.
     rms_min, rms_max
-        Jy/beam — lowest and highest noise of the searched area; NaN where nothing was searched.
+        Jy/beam — lowest and highest noise of the searched area; NaN if no pixel was searched.
     """
 
     measurements: Measurements
@@ -64,6 +64,13 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     """Find and measure the sources of an image.
 
     An image without noise, without values or without sources gives an empty table.
+
+    Parameters
+    ----------
+    image
+        The image; its pixels are read.
+    config
+        Settings of the thresholds, the searched area, and the fits.
 
     Raises
     ------
@@ -88,12 +95,16 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
 
 
 def extract_holes(image: Image, background: Background, config: SourceExtractionConfig) -> Measurements:
-    """Find and measure what stands below the background as sources stand above it.
+    """Find and measure holes in the background, as sources of the image upside down.
 
     Parameters
     ----------
+    image
+        The image; its pixels are read.
     background
-        Of this image, from :func:`extract_sources`.
+        Background of this image, from :func:`extract_sources`.
+    config
+        Settings of the thresholds, the searched area, and the fits.
 
     Returns
     -------
@@ -107,9 +118,9 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
     """
     field = searched_field(image, background, config).negative()
     thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
-    found = _measure(find_islands(field, segment_image(thresholds)), field, image, config)
-    turned = {name: -getattr(found, name) for name in ("f_peak", "f_int", "significance", "island")}
-    return found.with_columns(**turned)
+    holes = _measure(find_islands(field, segment_image(thresholds)), field, image, config)
+    negative = {name: -getattr(holes, name) for name in ("f_peak", "f_int", "significance", "island")}
+    return holes.with_columns(**negative)
 
 
 def _beam_of(image: Image) -> Array:
@@ -138,31 +149,33 @@ def searched_field(image: Image, background: Background, config: SourceExtractio
 
 
 def _measure(islands: Islands, field: Field, image: Image, config: SourceExtractionConfig) -> Measurements:
-    """Measure the sources of all islands, some islands at a time."""
+    """Measure the sources of all islands, in threads if there are many."""
     if not len(islands):
         return Measurements.empty()
     empty_field = field.without(islands.x, islands.y)
 
-    def measured(part: slice, wcs: WCS) -> Measurements:
+    def measure_part(part: slice, wcs: WCS) -> Measurements:
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         components = deblend(some, config)
         fits = fit_sources(some, components, empty_field, config=config)
-        found = _described(some, fits, field, wcs, config)
-        return found.with_columns(island=which[found.island] + 1)
+        measurements = _describe(some, fits, field, wcs, config)
+        # Islands are numbered from 1 in the table.
+        return measurements.with_columns(island=which[measurements.island] + 1)
 
-    parts = [slice(start, start + PART) for start in range(0, len(islands), PART)]
-    # A projection for each: astropy's are not safe in several threads in all of its versions.
-    return Measurements.concatenate(side_by_side([partial(measured, part, image.wcs.deepcopy()) for part in parts]))
+    parts = [slice(start, start + PART_ISLANDS) for start in range(0, len(islands), PART_ISLANDS)]
+    # Each part has a projection of its own: not all versions of astropy's are thread-safe.
+    calls = [partial(measure_part, part, image.wcs.deepcopy()) for part in parts]
+    return Measurements.concatenate(side_by_side(calls))
 
 
-def _described(islands: Islands, fits: Fits, field: Field, wcs: WCS, config: SourceExtractionConfig) -> Measurements:
-    """All there is to say of what was fitted, with islands numbered from 0."""
+def _describe(islands: Islands, fits: Fits, field: Field, wcs: WCS, config: SourceExtractionConfig) -> Measurements:
+    """Make the table of the fitted sources, with islands numbered from 0."""
     components, sources = fits.components, fits.sources
     counts = components.counts
     rms = field.background.rms_at(sources.x, sources.y)
     flux, errors = _errors(fits, rms=rms, beam=field.beam, config=config)
-    chisq, reduced_chisq, significance = _figures(islands, components, sources, field.beam)
+    chisq, reduced_chisq, significance = _quality(islands, components, sources, field.beam)
     flags = np.repeat(flag_islands(islands, field), counts)
     for flag, holds in (
         (Flag.FIT_FAILED, ~fits.is_fitted),
@@ -193,20 +206,24 @@ def _described(islands: Islands, fits: Fits, field: Field, wcs: WCS, config: Sou
 
 
 def _is_masked(sources: Gaussians, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether the pixel of each centre is not searched: a wing of the source reaches into the area, no more."""
-    (ny, nx), columns, rows = mask.shape, np.rint(sources.x).astype(int), np.rint(sources.y).astype(int)
-    off = (columns < 0) | (columns >= nx) | (rows < 0) | (rows >= ny)
-    masked: NDArray[np.bool_] = off | mask[np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)]
+    """Return whether centres are on pixels that are not searched, while a wing of the source is: (n,)."""
+    ny, nx = mask.shape
+    columns, rows = np.rint(sources.x).astype(int), np.rint(sources.y).astype(int)
+    is_off_image = (columns < 0) | (columns >= nx) | (rows < 0) | (rows >= ny)
+    masked: NDArray[np.bool_] = is_off_image | mask[np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)]
     return masked
 
 
 def _errors(fits: Fits, *, rms: Array, beam: Array, config: SourceExtractionConfig) -> tuple[Array, Errors]:
-    """Integrated flux densities in Jy, and the errors of everything, each by what it was measured with."""
+    """Compute integrated flux densities in Jy, and all errors, by the formulae of each source's measurement."""
     sources = fits.sources
     semimajor, semiminor, _ = ellipse_axes(sources.form)
     beam_major, beam_minor, _ = (float(value) for value in ellipse_axes(beam))
-    axes, beam_axes, threshold = (semimajor, semiminor), (beam_major, beam_minor), config.analysis_threshold * rms
-    flux = np.where(fits.is_beam_shaped, 1.0, semimajor * semiminor / (beam_major * beam_minor)) * sources.peak
+    axes, beam_axes = (semimajor, semiminor), (beam_major, beam_minor)
+    threshold = config.analysis_threshold * rms
+    # The area of a beam-shaped source is exactly the beam's, without rounding.
+    n_beams = np.where(fits.is_beam_shaped, 1.0, semimajor * semiminor / (beam_major * beam_minor))
+    flux = n_beams * sources.peak
     _, peak_variance = peak_correction(beam)
     from_moments = moments_errors(
         sources.peak, flux, rms=rms, axes=axes, beam_axes=beam_axes, threshold=threshold, peak_variance=peak_variance
@@ -221,12 +238,13 @@ def _errors(fits: Fits, *, rms: Array, beam: Array, config: SourceExtractionConf
     return flux, errors
 
 
-def _figures(islands: Islands, components: Components, sources: Gaussians, beam: Array) -> tuple[Array, Array, Array]:
-    """χ² over the pixels of each component; the same per beam area (TF §5.10); its highest value over noise."""
+def _quality(islands: Islands, components: Components, sources: Gaussians, beam: Array) -> tuple[Array, Array, Array]:
+    """Compute χ² over the pixels of each component, χ² per beam area (TF §5.10), and the highest S/N of a pixel."""
     first, pixels = components.first, (islands.x, islands.y, islands.value)
-    number = first[islands.island] + components.component
-    left = residuals(islands.offsets, pixels, first, sources.parameters)
-    chisq = np.asarray(np.bincount(number, (left / islands.rms) ** 2, len(sources)), float)
-    *_, significance, n_pixels = component_moments((*pixels, islands.rms), number, len(sources)).T
+    source = first[islands.island] + components.component
+    residual = residuals(islands.offsets, pixels, first, sources.parameters)
+    chisq = np.asarray(np.bincount(source, (residual / islands.rms) ** 2, len(sources)), float)
+    *_, significance, n_pixels = component_moments((*pixels, islands.rms), source, len(sources)).T
     beam_major, beam_minor, _ = ellipse_axes(beam)
-    return chisq, chisq * np.pi * beam_major * beam_minor / n_pixels, significance
+    reduced_chisq = chisq * np.pi * beam_major * beam_minor / n_pixels
+    return chisq, reduced_chisq, significance
