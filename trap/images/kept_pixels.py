@@ -1,7 +1,7 @@
-"""Pixels kept next to a database as FITS files: whole images, or cut-outs of them.
+"""Pixels kept next to a database, as FITS files: whole images, or cut-outs of them.
 
-The name of a file follows from the content of the image, so writing it again changes nothing. A file is written
-completely or not at all. If it cannot be written, its timestep is retried.
+The name of a file is made from the content of the image, so that writing it again changes nothing. Files are written
+under another name and renamed, so that no file is ever incomplete. If writing fails, the timestep is retried.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def keep_image(image: Image, path: Path) -> None:
     image
         Image whose pixels are kept.
     path
-        File to write; its folder is created.
+        File to write; its folder is created, and an existing file is replaced.
 
     Raises
     ------
@@ -47,16 +47,16 @@ def keep_image(image: Image, path: Path) -> None:
 
 
 def keep_cutouts(image: Image, path: Path, ra: Array, dec: Array) -> None:
-    """Write the pixels [Jy/beam] around positions of an image, an extension for each.
+    """Write the pixels [Jy/beam] around positions in an image, each in its own extension.
 
     Parameters
     ----------
     image
         Image whose pixels are kept.
     path
-        File to write; its folder is created.
+        File to write; its folder is created, and an existing file is replaced.
     ra, dec
-        (n,) deg, ICRS — positions; positions outside the image are skipped.
+        (n,) deg, ICRS — positions; positions outside the image are left out.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def read_kept_cutout(path: Path, ra: float, dec: float, *, title: str = "", size
     except (OSError, ImageError):
         return None
     on_image = [part for part in parts if part is not None]
-    # Cut-outs of near sources overlap: the one with most of its pixels shows the position best.
+    # Cut-outs of close sources overlap: the part with the most pixels shows the position best.
     return max(on_image, key=lambda part: int(np.isfinite(part.pixels).sum()), default=None)
 
 
@@ -137,5 +137,5 @@ def _write(path: Path, hdus: Sequence[fits.PrimaryHDU | fits.ImageHDU]) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        msg = f"{path}: pixels cannot be kept: {error}"
+        msg = f"{path}: cannot write the pixels to keep: {error}"
         raise TransientError(msg) from error
