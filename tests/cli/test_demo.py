@@ -49,14 +49,14 @@ def test_demo_that_misses_transients_fails_and_says_which(folder, change_run, ca
     change_run(lambda config: config.with_options(execution={"images": config.execution.images[:1]}))
     assert main(["demo", str(folder), *SMALL]) == 1
     output = capsys.readouterr().out
-    assert "NOT AS IT MUST BE: transient T0003 (peak S/N 60.0) was missed" in output
-    assert "NOT AS IT MUST BE: variable V0001" in output
+    assert "PROBLEM: transient T0003 (peak S/N 60.0) was missed" in output
+    assert "PROBLEM: variable V0001" in output
 
 
 def test_demo_that_leaves_out_images_fails(folder, change_run, capsys):
     change_run(lambda config: config.with_options(quality={"rms_est_max": 1e-6}))
     assert main(["demo", str(folder), *SMALL]) == 1
-    assert "the run left out some of its own images" in capsys.readouterr().out
+    assert "the run left out some of the simulated images" in capsys.readouterr().out
 
 
 def test_place_that_cannot_be_written_is_one_line(tmp_path, run_in_process, capsys):

@@ -66,7 +66,7 @@ def run_demo(arguments: Namespace) -> int:
     print(run_text(summary, config.execution.database, program=program()))
     print(f"light curves: {directory / 'lightcurves.png'}\nη against V: {directory / 'eta_v.png'}")
     problems = [*_left_out(summary.exit_code), *comparison.problems]
-    print("\n".join(f"NOT AS IT MUST BE: {problem}" for problem in problems) or "all as it must be")
+    print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "no problems")
     return 1 if problems else 0
 
 
@@ -78,7 +78,7 @@ def _pipeline_config(directory: Path, survey: Survey) -> PipelineConfig:
 
 
 def _left_out(exit_code: ExitCode) -> list[str]:
-    return [] if exit_code == ExitCode.COMPLETE else ["the run left out some of its own images"]
+    return [] if exit_code == ExitCode.COMPLETE else ["the run left out some of the simulated images"]
 
 
 def _compare(

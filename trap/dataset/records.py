@@ -95,6 +95,38 @@ class ImageResult:
     pixel_hash: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def unmeasured(
+        cls,
+        metadata: ImageMetadata,
+        *,
+        rms_qc: float,
+        pixel_hash: str,
+        content_hash: str = "",
+        seconds: dict[str, float] | None = None,
+    ) -> ImageResult:
+        """Make the result of an image before its sources are extracted.
+
+        Parameters
+        ----------
+        metadata, rms_qc, pixel_hash, content_hash
+            Fields of this class.
+        seconds
+            s — time spent in each stage; stages that follow may add to it. None starts without any.
+        """
+        return cls(
+            metadata=metadata,
+            content_hash=content_hash,
+            rms_qc=rms_qc,
+            rejection=None,
+            measurements=Measurements.empty(),
+            background=None,
+            rms_min=math.nan,
+            rms_max=math.nan,
+            pixel_hash=pixel_hash,
+            seconds={} if seconds is None else seconds,
+        )
+
     @property
     def against(self) -> str:
         """All failed checks in one line, beginning with the reason for rejection."""

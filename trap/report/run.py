@@ -66,10 +66,10 @@ def _not_done(summary: RunSummary) -> Iterator[str]:
         yield f"{skipped} never measured: on no image, or outside the searched area"
     doubtful = summary.doubtful
     if doubtful:
-        yield f"{count(len(doubtful), 'image')} doubtful, and taken all the same:"
+        yield f"{count(len(doubtful), 'image')} doubtful, but processed:"
         yield from (f"  {url}: {reason}" for url, reason in doubtful)
     if summary.failures:
-        yield f"{count(len(summary.failures), 'timestep')} failed, and not in the database:"
+        yield f"{count(len(summary.failures), 'timestep')} failed and not in the database:"
         yield from (f"  {moment(outcome.taustart_ts)}: {outcome.failure}" for outcome in summary.failures)
 
 
@@ -83,6 +83,6 @@ def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator
     yield from summary.watch
     if summary.failures:
         yield (
-            "to make up a failed timestep in its order: a new dataset (--new-dataset), with execution.after_failure "
-            '"stop"; to have its measurements in this one, in no light curve: execution.late_images "store"'
+            "to process a failed timestep in its order: start a new dataset (--new-dataset) with "
+            'execution.after_failure "stop"; to store its measurements in this dataset, in no light curve: set execution.late_images to "store"'
         )

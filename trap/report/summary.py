@@ -32,7 +32,7 @@ def datasets_table(datasets: Sequence[Mapping[str, Any]]) -> str:
             "id": str(dataset["id"]),
             "description": dataset["description"],
             "state": dataset["state"],
-            "made (UTC)": moment(dataset["process_start_ts"]),
+            "created (UTC)": moment(dataset["process_start_ts"]),
             "timesteps": str(dataset["n_timesteps"]),
             "images": str(dataset["n_images"]),
             "rejected": str(dataset["n_rejected"]),
@@ -81,7 +81,7 @@ def dataset_text(
 def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Columns) -> Iterator[str]:
     """Yield the lines about a dataset: times, bands, images, sources and candidates."""
     yield f"dataset {summary['id']}: {summary['description']} ({summary['state']})"
-    yield f"made {moment(summary['process_start_ts'])}, latest run ended {moment(summary['process_end_ts'])} UTC"
+    yield f"created {moment(summary['process_start_ts'])}, latest run ended {moment(summary['process_end_ts'])} UTC"
     times = timesteps["taustart_ts"][timesteps["state"] == "done"]
     when = f", {moment(times[0])} to {moment(times[-1])} UTC" if len(times) else ""
     yield f"{count(summary['n_timesteps'], 'timestep')}{when}"
@@ -161,7 +161,10 @@ def limits_table(limits: Columns) -> str:
         }
         for i in range(len(limits["image"]))
     )
-    return text_table(rows, right=("MHz", "noise mJy/beam", "upper limit mJy/beam")) or "no image was searched there"
+    return (
+        text_table(rows, right=("MHz", "noise mJy/beam", "upper limit mJy/beam"))
+        or "no image was searched at this position"
+    )
 
 
 def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int = 1) -> str:

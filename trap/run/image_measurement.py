@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,7 +11,6 @@ import structlog
 from astropy.io.fits import Header
 from structlog.contextvars import bound_contextvars
 
-from trap.catalogues import Measurements
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import ImageError
@@ -71,17 +69,8 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
     with _timed(seconds, "quality"):
         findings = quality.examine(image, noise, config)
         pixel_hash = "" if config.quality.check_repeated == "off" else image.pixel_hash
-    result = ImageResult(
-        metadata=metadata,
-        content_hash=content_hash,
-        rms_qc=noise,
-        rejection=None,
-        measurements=Measurements.empty(),
-        background=None,
-        rms_min=math.nan,
-        rms_max=math.nan,
-        pixel_hash=pixel_hash,
-        seconds=seconds,
+    result = ImageResult.unmeasured(
+        metadata, content_hash=content_hash, rms_qc=noise, pixel_hash=pixel_hash, seconds=seconds
     ).found(findings)
     if result.rejection is not None:
         return result

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.catalogues import Measurements
 from trap.dataset.records import ImageResult
 from trap.dataset.state import DatasetState
 from trap.errors import ImageError, TransientError
@@ -91,17 +89,7 @@ def _inspect(image: Image, config: PipelineConfig) -> Inspection:
     settings = config.persistence
     noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
     findings = examine(image, noise, config)
-    result = ImageResult(
-        metadata=image.metadata,
-        content_hash="",
-        rms_qc=noise,
-        rejection=None,
-        measurements=Measurements.empty(),
-        background=None,
-        rms_min=math.nan,
-        rms_max=math.nan,
-        pixel_hash=image.pixel_hash,
-    )
+    result = ImageResult.unmeasured(image.metadata, rms_qc=noise, pixel_hash=image.pixel_hash)
     if first_rejection(findings) is None:
         extraction = extract_sources(image, config.source_extraction)
         findings += examine_sources(image, extraction.background, config)
