@@ -37,7 +37,7 @@ def test_failed_timesteps_have_their_reason_and_a_way_on():
     text = run_text(summary(outcomes=(failed,)), DATABASE, program=PROGRAM)
     assert "dataset 3: 0 timesteps stored" in text
     assert "  2026-01-01T00:00:00: DatabaseError: disk full" in text
-    assert "to process a failed timestep in its order: start a new dataset" in text
+    assert "in their order: in a new dataset (--new-dataset)" in text
 
 
 def test_text_says_where_the_results_are_and_what_to_watch():

@@ -82,7 +82,6 @@ def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator
     yield f"     {shlex.join((program, 'dataset', 'show', *where))}"
     yield from summary.watch
     if summary.failures:
-        yield (
-            "to process a failed timestep in its order: start a new dataset (--new-dataset) with "
-            'execution.after_failure "stop"; to store its measurements in this dataset, in no light curve: set execution.late_images to "store"'
-        )
+        yield "failed timesteps can be stored in two ways:"
+        yield '  in their order: in a new dataset (--new-dataset) with execution.after_failure = "stop"'
+        yield '  in no light curve: in this dataset, with execution.late_images = "store"'
