@@ -1,4 +1,4 @@
-"""What the demo says and how it ends; that the whole of it works is tested in tests/e2e."""
+"""Messages and exit codes of the demo; tests/e2e runs all of it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_demo_leaves_other_files_alone(folder, run_in_process):
     assert (folder / "images" / "mine.fits").read_text() == "mine"
 
 
-def test_demo_that_misses_transients_fails_and_says_which(folder, change_run, capsys):
+def test_demo_that_misses_transients_fails_and_names_them(folder, change_run, capsys):
     change_run(lambda config: config.with_options(execution={"images": config.execution.images[:1]}))
     assert main(["demo", str(folder), *SMALL]) == 1
     output = capsys.readouterr().out

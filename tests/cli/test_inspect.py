@@ -35,7 +35,7 @@ def test_description_for_programs_has_every_figure(good, capsys):
     assert image["taustart_ts"] == "2026-01-01T00:00:00Z"
 
 
-def test_image_without_a_beam_is_told_with_its_reason(good, tmp_path, capsys):
+def test_image_without_a_beam_is_rejected_with_its_reason(good, tmp_path, capsys):
     data, header = fits.getdata(good, header=True)
     del header["BMAJ"]
     fits.writeto(tmp_path / "beamless.fits", data, header)
@@ -45,7 +45,7 @@ def test_image_without_a_beam_is_told_with_its_reason(good, tmp_path, capsys):
     assert "beam       none" in output
 
 
-def test_empty_image_is_told_with_its_reason(good, tmp_path, capsys):
+def test_empty_image_is_rejected_with_its_reason(good, tmp_path, capsys):
     data, header = fits.getdata(good, header=True)
     fits.writeto(tmp_path / "empty.fits", np.full_like(data, np.nan), header)
     assert main(["inspect", "--json", str(tmp_path / "empty.fits")]) == 3
@@ -54,7 +54,7 @@ def test_empty_image_is_told_with_its_reason(good, tmp_path, capsys):
     assert (image["finite_fraction"], image["rms_qc"]) == (0.0, None)
 
 
-def test_unreadable_file_is_told_with_its_reason(tmp_path, capsys):
+def test_unreadable_file_is_reported_with_its_reason(tmp_path, capsys):
     (tmp_path / "text.fits").write_text("no image")
     assert main(["inspect", str(tmp_path / "text.fits"), str(tmp_path / "nowhere.fits")]) == 3
     output = capsys.readouterr().out

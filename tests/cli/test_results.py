@@ -110,12 +110,12 @@ def test_empty_sky_is_one_line(database, capsys):
     assert error == "trap: dataset 1 has no source within 30 arcsec of 180.0000 -45.0000\n"
 
 
-def test_what_is_no_position_is_one_line(database, capsys):
+def test_impossible_position_is_one_line(database, capsys):
     assert "not a position" in error_of(capsys, "lightcurve", 1, 180, 95, "--database", database)
 
 
 @pytest.mark.parametrize("words", [("dataset", "show", 9), ("transients", 9), ("lightcurve", 9, 0, 45)])
-def test_missing_dataset_is_one_line_that_lists_those_there_are(database, words, capsys):
+def test_missing_dataset_is_one_line_that_lists_the_datasets(database, words, capsys):
     assert "no dataset 9 in the database; it holds 1" in error_of(capsys, *words, "--database", database)
 
 
@@ -125,7 +125,7 @@ def test_missing_database_is_one_line_and_is_not_made(tmp_path, capsys):
     assert not file.exists()
 
 
-def test_database_without_tables_says_what_to_type(tmp_path, capsys):
+def test_database_without_tables_names_the_command_to_type(tmp_path, capsys):
     file = tmp_path / "empty.db"
     file.touch()
     database = f"sqlite:///{file}"

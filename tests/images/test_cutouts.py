@@ -43,7 +43,7 @@ def test_the_position_is_among_the_pixels_where_it_is_in_the_image(image):
     x, y = cutout.position
     assert cutout.pixels[round(y), round(x)] == 1.0
     assert (x, y) == pytest.approx((36, 36))
-    # Six beams of six pixels to either side: columns 34 to 106, of which the image has those to 99, and rows 4 to 76.
+    # Six beams of six pixels to either side: columns 34 to 106, cut off at 99 by the edge, and rows 4 to 76.
     assert cutout.pixels.shape == (73, 73)
     assert np.isfinite(cutout.pixels).all(axis=0).tolist() == [True] * 66 + [False] * 7
     assert cutout.scale == pytest.approx(10.0)

@@ -28,7 +28,7 @@ def check(ra, dec, time, *, names, min_separation):
 @pytest.mark.parametrize(
     ("ra", "dec", "near"), [(212.836, 52.2025, None), (90.0, 0.0, None), (0.0, 0.0, "Sun"), (351.0, 40.0, "CasA")]
 )
-def test_pointings_near_a_bright_source_are_those_of_trap(ra, dec, near):
+def test_pointings_near_a_bright_source_agree_with_trap(ra, dec, near):
     verdict = check(ra, dec, TIME, names=TRAPS, min_separation=20.0)
     assert verdict.passed is (near is None)
     if near:
@@ -58,13 +58,13 @@ def test_moon_counts_only_where_it_is_named():
     assert check(*moon, TIME, names=(), min_separation=5.0).passed
 
 
-def test_where_all_are_far_the_nearest_is_named():
+def test_nearest_source_is_named_if_none_is_too_near():
     verdict = check(187.7059, 12.3911 + 11.0, TIME, names=TRAPS, min_separation=10.0)
     assert verdict.comment == "Pointing is 11.00 degrees from VirA, at least 10"
 
 
 @pytest.mark.parametrize("year", [1, 1858, 9999])
-def test_any_date_has_its_sun(year):
+def test_sun_has_a_position_at_any_date(year):
     # The ecliptic hardly moves while the equinox does: the Sun stays within its tropics.
     _, dec = bright_position("Sun", datetime(year, 1, 1, tzinfo=UTC))
     assert abs(dec) < 24.5

@@ -1,4 +1,4 @@
-"""All checks of an image: which are made, in which order, and what their settings switch."""
+"""All checks of an image: their order, and the settings that switch them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def failures(findings):
     return [finding.check for finding in findings if not finding.passed]
 
 
-def test_good_image_passes_every_check_and_each_says_its_figures():
+def test_good_image_passes_every_check_with_a_comment():
     findings = check_image(image_input())
     assert [finding.check for finding in findings] == EVERY
     assert failures(findings) == []
@@ -100,7 +100,7 @@ def test_negative_sources_count_in_stokes_i_alone():
     assert check_sources(source_input(11, check_negative="off")) == ()
 
 
-def test_image_is_compared_with_those_before_it():
+def test_image_is_compared_with_earlier_images():
     key, earlier = HistoryKey(0, 1, ""), AcceptedImages(QualityConfig())
     common = {"key": key, "earlier": earlier, "pixel_hash": "ab"}
     names = ["rms_history", "beam_jump", "frequency_jump", "repeated"]

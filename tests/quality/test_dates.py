@@ -28,6 +28,6 @@ def test_images_of_the_future_and_old_ones_are_stale(age, limit, passes):
     assert stale(NOW - timedelta(days=age), limit).passed is passes
 
 
-def test_figures_say_how_long_ago():
+def test_comment_has_the_age_of_the_image():
     assert stale(NOW - timedelta(days=2), 0).comment == "start 2026-01-08 00:00:00, 2.0 days ago"
     assert stale(NOW + timedelta(days=2), 0).comment.endswith("2.0 days ahead: in the future")

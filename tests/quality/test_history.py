@@ -77,7 +77,7 @@ def test_new_band_is_a_jump_only_after_a_while_without_one(is_new, since, passes
     assert verdict.comment.startswith("1400 MHz is in ")
 
 
-def test_repeated_pixels_name_their_first_holder():
+def test_comment_on_repeated_pixels_names_the_first_image():
     earlier = AcceptedImages(QualityConfig())
     assert check_repeated(earlier_input(pixel_hash="ab", earlier=earlier)).passed
     remember(earlier, KEY, pixel_hash="ab")
@@ -97,7 +97,7 @@ def remember(accepted, key, n=1, **changes):
         accepted.remember(key, **values | changes)
 
 
-def test_histories_are_kept_apart_and_no_longer_than_asked_for():
+def test_histories_are_separate_and_limited_in_length():
     accepted = AcceptedImages(QualityConfig(rms_est_history=3))
     remember(accepted, HistoryKey(0, 1, "LOFAR"), n=5)
     remember(accepted, HistoryKey(0, 1, "GMRT"), n=1)
@@ -117,7 +117,7 @@ def test_images_since_a_new_band_are_counted_by_telescope():
     assert accepted.since_new_band("LOFAR") == 0
 
 
-def test_first_holder_of_pixels_stays_it():
+def test_first_image_with_the_pixels_is_kept():
     accepted = AcceptedImages(QualityConfig())
     key = HistoryKey(0, 1, "")
     remember(accepted, key, pixel_hash="ab", url="first.fits")

@@ -19,7 +19,7 @@ def stations(antenna_set="HBA", ncore=40, nremote=10, nintl=0, bandwidth=2e6):
 
 
 # In units of the weight of a pair of core stations, with remote SEFDs half of theirs and international ones a quarter:
-# pairs weigh 1 (cc), 4 (rr; TraP says 2), 16 (ii), 2 (cr), 4 (ci), 8 (ri).
+# pairs weigh 1 (cc), 4 (rr; 2 in TraP), 16 (ii), 2 (cr), 4 (ci), 8 (ri).
 MENDED_TWO_KINDS = math.sqrt((780 + 45 * 2 + 400 * 2) / (780 + 45 * 4 + 400 * 2))
 MENDED_THREE_KINDS = math.sqrt((780 + 90 + 160 + 800 + 800 + 400) / (780 + 180 + 160 + 800 + 800 + 400))
 
@@ -48,7 +48,7 @@ def test_theoretical_noise_is_traps_with_the_remote_term_mended(freq, tau, made_
         (240, (200, 400, 800)),
     ],
 )
-def test_areas_of_high_band_stations_are_those_published(mhz, areas):
+def test_areas_of_high_band_stations_agree_with_published_ones(mhz, areas):
     for kind, area in zip(("core", "remote", "international"), areas, strict=True):
         assert station_area(kind, mhz * 1e6, "HBA_DUAL") == pytest.approx(area, abs=3)
 

@@ -35,7 +35,7 @@ def test_islands_below_the_threshold_are_counted(holes, number):
     assert count_negative(sky(*holes), FLAT, NOWHERE, 8.0) == number
 
 
-def test_what_is_not_searched_does_not_count():
+def test_masked_pixels_do_not_count():
     mask = NOWHERE.copy()
     mask[:, :10] = True
     assert count_negative(sky((5, 5, 2.0), (20, 30, 1.0)), FLAT, mask, 8.0) == 1

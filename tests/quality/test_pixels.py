@@ -106,7 +106,7 @@ def test_sources_do_not_make_noise_asymmetric():
     assert check_asymmetry(independent(data, max_asymmetry=1.05)).passed
 
 
-def test_polarised_intensity_is_told_by_its_noise():
+def test_polarised_intensity_is_recognised_by_its_noise():
     # Of Rayleigh noise, whose median is √(2 ln 2): the mean square above it is 2 - 4 m ∫… = 1.44² that below.
     q, u = np.random.default_rng(1).normal(size=(2, 300, 300))
     verdict = check_asymmetry(independent(np.hypot(q, u)))
@@ -151,13 +151,13 @@ def of_width(data):
     return image_input(data, beam=beam, deltax=-0.01, deltay=0.01)
 
 
-def test_point_spread_function_is_told():
+def test_point_spread_function_is_recognised():
     verdict = check_psf(of_width(point_spread()))
     assert not verdict.passed
     assert verdict.comment == "peak 1 at pixel (100, 100), sidelobes symmetric about it to 1.000"
 
 
-def test_point_spread_function_away_from_the_middle_is_told():
+def test_point_spread_function_away_from_the_centre_is_recognised():
     assert not check_psf(of_width(np.roll(point_spread(), (30, -20), (0, 1)))).passed
 
 

@@ -26,7 +26,7 @@ def shades(figure):
     return pictures[0]
 
 
-def test_a_bright_neighbour_does_not_hide_what_is_at_the_position():
+def test_bright_neighbour_does_not_hide_the_source():
     low, high = shades(plot_cutouts([cutout(neighbour=1.0), cutout(neighbour=1.0)]))
     # In mJy/beam: the noise is 1, the neighbour 1000.
     assert -5 < low < -2

@@ -47,12 +47,12 @@ def test_values_survive(written):
         assert written[name].dtype.newbyteorder("=") == values.dtype
 
 
-def test_units_are_those_of_the_table(written):
+def test_units_are_written(written):
     for name, column in SOURCES.columns().items():
         assert written[name].unit == (column.unit or None)
 
 
-def test_votable_says_what_columns_mean(tmp_path):
+def test_votable_has_descriptions_and_ucds(tmp_path):
     table = written_and_read("votable", sources_table(), tmp_path)
     assert "name" not in table.colnames
     assert table["f_peak"].description == SOURCES.columns()["f_peak"].doc
@@ -60,7 +60,7 @@ def test_votable_says_what_columns_mean(tmp_path):
     assert "det_thr 5.0" in table.meta["description"]
 
 
-def test_fits_says_what_columns_mean(tmp_path):
+def test_fits_has_descriptions_and_ucds(tmp_path):
     (tmp_path / "t.fits").write_bytes(FORMATS["fits"].encode(sources_table()))
     header = fits.getheader(tmp_path / "t.fits", 1)
     number = 1 + list(SOURCES.columns()).index("ns_fit_err")

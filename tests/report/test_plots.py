@@ -50,7 +50,7 @@ def test_truth_is_drawn_and_named():
     assert "injected" in [text.get_text() for text in figure.legends[0].texts]
 
 
-def test_eta_v_leaves_out_what_logarithms_do_not_have():
+def test_eta_v_skips_values_without_a_logarithm():
     v_int, eta_int = np.array([0.1, 0.0, np.nan, 0.2]), np.array([1.0, 2.0, 3.0, -1.0])
     (ax,) = plot_eta_v(v_int, eta_int).axes
     assert [line.get_xdata().tolist() for line in ax.lines] == [[0.1]]

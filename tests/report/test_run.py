@@ -32,7 +32,7 @@ def test_everything_left_out_has_its_reason():
     assert "  b.fits: not later than the newest timestep of the dataset" in text
 
 
-def test_failed_timesteps_have_their_reason_and_a_way_on():
+def test_failed_timesteps_have_their_reason_and_a_next_step():
     failed = TimestepOutcome(taustart_ts=datetime(2026, 1, 1, tzinfo=UTC), failure="DatabaseError: disk full")
     text = run_text(summary(outcomes=(failed,)), DATABASE, program=PROGRAM)
     assert "dataset 3: 0 timesteps stored" in text
@@ -40,7 +40,7 @@ def test_failed_timesteps_have_their_reason_and_a_way_on():
     assert "in their order: in a new dataset (--new-dataset)" in text
 
 
-def test_text_says_where_the_results_are_and_what_to_watch():
+def test_text_names_the_database_and_the_pages():
     text = run_text(summary(watch=("Prefect UI: http://127.0.0.1:4200",)), DATABASE, program=PROGRAM)
     assert ".venv/bin/trap transients 3 --database sqlite:///trap.db\n" in text
     assert "Prefect UI: http://127.0.0.1:4200" in text

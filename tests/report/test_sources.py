@@ -28,7 +28,7 @@ def test_table_has_a_line_for_each_source():
     assert lost.endswith("outside")
 
 
-def test_table_calls_sources_by_their_names():
+def test_table_shows_the_names_of_sources():
     assert sources_text(SOURCES, SHAPES, ["GRB", "", "calibrator"]).splitlines()[3].startswith("calibrator")
 
 
@@ -41,7 +41,7 @@ def test_flags_are_named(flags, names):
     assert flag_names(int(flags)) == names
 
 
-def test_regions_leave_out_what_was_not_measured_and_keep_their_braces():
+def test_regions_skip_unmeasured_sources_and_escape_braces():
     lines = regions_text(SOURCES, ["a{b}", "", "lost"]).splitlines()
     assert len(lines) == 5
     assert lines[3] == 'ellipse(0.5000000,-0.2500000,6.0000",5.0000",100.000) # text={a(b)}'

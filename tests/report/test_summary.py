@@ -22,7 +22,7 @@ TRANSIENTS = {
 }
 
 
-def test_transients_stand_in_the_order_given():
+def test_transients_keep_their_order():
     heading, first, second = transients_table(TRANSIENTS).splitlines()
     assert heading.split()[:4] == ["entry", "ra,", "dec", "(deg)"]
     assert (
@@ -32,11 +32,11 @@ def test_transients_stand_in_the_order_given():
     assert " ".join(second.split()) == "3 12.5000 -30.2500 2026-01-02T00:00:00 888 1.2 0.13 9.5 – 0 3.75 possible – 22"
 
 
-def test_no_transients_are_told_so():
+def test_no_transients_have_a_sentence():
     assert transients_table({name: column[:0] for name, column in TRANSIENTS.items()}) == "no transient candidates"
 
 
-def test_light_curve_tells_how_each_point_came_about():
+def test_light_curve_shows_the_kind_of_each_point():
     entry = {"id": 4, "wm_ra": 10.0, "wm_decl": 20.0, "distance_deg": 1 / 3600}
     points = {
         "taustart_ts": np.array(["2026-01-01T00:00:00"] * 3, "M8[us]"),

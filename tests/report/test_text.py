@@ -8,7 +8,7 @@ import pytest
 from trap.report.text import MISSING, count, moment, number, sky_position, text_table
 
 
-def test_columns_stand_under_their_headings():
+def test_columns_are_aligned_with_their_headings():
     rows = [{"name": "a", "flux": "1.5"}, {"name": "long", "flux": "12.25"}]
     assert text_table(rows, right=("flux",)) == "name   flux\na       1.5\nlong  12.25"
 

@@ -67,7 +67,7 @@ def test_rejected_images_are_no_part_of_the_history(state):
     assert state.accepted.rms(state.history_key(FIELD.image(0).metadata)).tolist() == [0.9, 1.1]
 
 
-def test_beam_unlike_those_before_is_noticed_and_by_default_not_rejected(state):
+def test_beam_jump_is_a_warning_by_default(state):
     accept(state, FIELD.image(0), FIELD.image(1))
     jumped = replace(FIELD.image(2), metadata=replace(FIELD.image(2).metadata, beam=OTHER_BEAM))
     result = quality.reject_against_history(jumped, state)

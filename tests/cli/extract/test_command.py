@@ -76,7 +76,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def sources(folder, capsys):
-    """Run a command with --json on one image: its sources, with those of the image."""
+    """Run a command with --json on one image: its sources, and the values of the image."""
 
     def run(name, *options):
         assert main(["extract", str(folder / name), "--json", *map(str, options)]) == 0
@@ -120,7 +120,7 @@ def test_resolved_source_is_deconvolved_to_its_own_size(sources):
     assert abs(source["semiminor_dc"] - expected[1]) < 4 * source["semiminor_dc_err"] < 4
 
 
-def test_detection_threshold_decides_what_is_found(sources):
+def test_detection_threshold_limits_the_sources(sources):
     assert len(sources("field.fits", "--detection-threshold", 30)[0]) == 3
     assert len(sources("field.fits", "--detection-threshold", 200)[0]) == 0
 
@@ -166,7 +166,7 @@ def test_forced_beam_gives_every_source_the_beams_shape(sources):
     assert any(source["semimajor"] > 8 for source in sources("field.fits", "--free")[0])
 
 
-def test_given_beam_replaces_that_of_the_header(sources):
+def test_beam_of_the_options_replaces_the_header(sources):
     beam = ("--bmaj", 10 * PIXEL, "--bmin", 9 * PIXEL, "--bpa", 30)
     found = sources("field.fits", "--force-beam", *beam)[0]
     assert {round(source["semimajor"], 2) for source in found} == {10.0}
@@ -214,7 +214,7 @@ def test_fdr_of_noise_alone_finds_nothing(tmp_path, capsys):
     assert len((tmp_path / "noise.csv").read_text().splitlines()) == 1
 
 
-def test_detection_image_decides_what_is_measured_elsewhere(folder, sources):
+def test_sources_of_a_detection_image_are_measured_in_another(folder, sources):
     found, image = sources("quiet.fits", "--detection-image", folder / "field.fits")
     assert image["detected_in"].endswith("field.fits")
     assert len(found) == 4
@@ -224,7 +224,7 @@ def test_detection_image_decides_what_is_measured_elsewhere(folder, sources):
         assert abs(source["f_int"] - flux) < 4 * source["f_int_err"]
 
 
-def test_islands_of_a_detection_image_are_those_of_that_image(folder, tmp_path):
+def test_island_map_is_of_the_detection_image(folder, tmp_path):
     for images in (["quiet.fits", "--detection-image", str(folder / "field.fits")], ["field.fits"]):
         assert main(["extract", str(folder / images[0]), *images[1:], "--islands", "--output-dir", str(tmp_path)]) == 0
     one, other = (fits.getdata(tmp_path / f"{name}.islands.fits") for name in ("quiet", "field"))
@@ -236,7 +236,7 @@ def test_unusable_detection_image_ends_the_command(folder, capsys):
     assert "broken.fits" in capsys.readouterr().err
 
 
-def test_fixed_positions_are_measured_in_the_order_given(sources):
+def test_fixed_positions_are_measured_in_their_order(sources):
     places = [position(10, 140), position(X[0], Y[0]), (150.0, 60.0)]
     found, _ = sources("quiet.fits", "--fixed-positions", json.dumps(places), "--box", 12)
     empty, bright, far = found
@@ -351,7 +351,7 @@ def test_folder_that_cannot_be_written_is_one_line(folder, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_every_file_that_is_asked_for_is_made(products):
+def test_every_chosen_file_is_written(products):
     assert {path.name for path in products.iterdir()} == {f"field{suffix}" for suffix in ALL_FILES.values()}
 
 
@@ -457,7 +457,7 @@ def test_files_go_to_the_current_folder_by_default(folder, tmp_path, monkeypatch
     assert Path("quiet.reg").is_file()
 
 
-def test_what_is_logged_does_not_spoil_the_json(folder, tmp_path, capsys):
+def test_log_does_not_disturb_the_json(folder, tmp_path, capsys):
     data, head = fits.getdata(folder / "quiet.fits", header=True)
     head["BMIN"] = -1.0
     fits.writeto(tmp_path / "odd.fits", data, head)
