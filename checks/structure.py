@@ -17,7 +17,9 @@ from sources import python_files
 
 MIN_MODULE_LINES = 40
 
-SMALL_MODULES: dict[str, str] = {}
+SMALL_MODULES: dict[str, str] = {
+    "trap.steps.prettyprint": "a module of TraP by that name",
+}
 """Reasons of modules to be shorter, by module: ``"trap.errors": "everything imports it"``."""
 
 FACES = ("__init__", "__main__")

@@ -1,4 +1,4 @@
-"""A dataset in which everything that can happen has happened, and what is left of it in memory."""
+"""A dataset with every kind of event, and its state in memory for comparison."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REJECTION = Rejection(reason=RejectReason.RMS, comment="10 times too high")
 
 
 def forced(asked):
-    """Forced fits that read a little, and not the same everywhere."""
+    """Return forced fits with small, varying flux densities."""
     return sources(asked.ra, asked.dec, flux=1e-4 * (1 + np.arange(len(asked))))
 
 
@@ -50,7 +50,7 @@ def process_busy_days(dataset):
 
 
 def state_of(state):
-    """All that a survey remembers, as something that can be compared."""
+    """Return the state of a dataset as values that can be compared."""
     entries = state.catalogue.entries
     active = np.flatnonzero(entries["active"])
     rows = active[np.argsort(entries["id"][active])]

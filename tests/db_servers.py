@@ -42,7 +42,7 @@ class PostgresServer:
 
     @contextmanager
     def database(self, *, migrated: bool = True) -> Iterator[str]:
-        """Make a database, and drop it afterwards whoever is still connected."""
+        """Create a database, and drop it afterwards in spite of open connections."""
         name = f"{self._prefix}_{next(_numbers)}"
         self._run(f"CREATE DATABASE {name} TEMPLATE {self._template if migrated else 'template0'}")
         try:
@@ -87,7 +87,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 class OwnServer:
-    """A server that nobody else uses, to be stopped and started again."""
+    """A server of one test, to be stopped and started again."""
 
     def __init__(self, started: Any) -> None:
         self._started = started

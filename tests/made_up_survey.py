@@ -1,7 +1,7 @@
 """A survey of made-up measurements, taken through association, forced fits and the database.
 
-The defaults are those of TraP's own database tests, so that the acceptance numbers made with it
-can be asked for as they stand.
+The defaults are taken from TraP's own database tests, so that their acceptance numbers can be used
+unchanged.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Field:
             beam=Beam(bmaj=2 * 2.7 * PIXEL, bmin=2 * 2.3 * PIXEL, bpa=np.degrees(1.7)),
             centre_ra=self.centre[0],
             centre_dec=self.centre[1],
-            # The region's radius is that of the extraction, in pixels along x.
+            # The radius of the region is the extraction radius, in pixels along x.
             deltax=-self.radius / RADIUS_PIX,
             deltay=self.radius / RADIUS_PIX,
             nx=2048,
@@ -114,7 +114,7 @@ class Field:
 
 @dataclass
 class Dataset:
-    """A dataset in a database, and what was asked of the forced fits."""
+    """A dataset in a database, and the numbers of its forced-fit requests."""
 
     engine: Engine
     config: PipelineConfig
@@ -124,22 +124,22 @@ class Dataset:
 
     @property
     def store(self) -> Store:
-        """The handle by which a run reads and writes the dataset."""
+        """Handle of the dataset, as a run has it."""
         return Store(self.engine, self.id)
 
     def process(
         self, *images: ImageResult, forced: Callable[[FitRequests], Measurements] | None = None
     ) -> tuple[ImageRecord, ...]:
-        """Take the images of one time through all stages after the blind search.
+        """Process the images of one time in all stages after the blind search.
 
         ``forced`` makes the forced fits; by default each reads zero.
         """
-        measure = forced or (lambda asked: sources(asked.ra, asked.dec, flux=0.0))
+        measure = forced or (lambda positions: sources(positions.ra, positions.dec, flux=0.0))
         records = association.associate_extracted_sources(self.state, images)
-        asked = [forced_fitting.get_forced_fit_requests(image, self.state) for image in records]
-        self.requests += [len(requests) for requests in asked]
-        fits = [measure(r).with_columns(extract_type=r.kind) if len(r) else NOTHING for r in asked]
-        records = forced_fitting.insert_and_associate_forced_fits(self.state, records, asked, fits)
+        requests = [forced_fitting.get_forced_fit_requests(image, self.state) for image in records]
+        self.requests += [len(of_image) for of_image in requests]
+        fits = [measure(r).with_columns(extract_type=r.kind) if len(r) else NOTHING for r in requests]
+        records = forced_fitting.insert_and_associate_forced_fits(self.state, records, requests, fits)
         record = TimestepRecord(
             taustart_ts=images[0].metadata.taustart_ts,
             images=records,
@@ -152,16 +152,16 @@ class Dataset:
         return records
 
     def reload(self) -> None:
-        """Forget the state in memory, as a new run would."""
+        """Replace the state in memory by the stored one, as a new run does."""
         self.state = self.store.load_state(self.config)
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
-        """Ask the database, in SQL that both kinds understand; ``:dataset`` is this dataset."""
+        """Query the database, in SQL of both kinds; ``:dataset`` is this dataset."""
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), {"dataset": self.id}).mappings()]
 
     def column(self, statement: str) -> list[Any]:
-        """Ask the database for one column."""
+        """Query one column."""
         return [next(iter(row.values())) for row in self.rows(statement)]
 
     def entries(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""TraP's acceptance cases of association, asked of both databases (AC-1 to AC-9)."""
+"""TraP's acceptance cases of association, on both databases (AC-1 to AC-9)."""
 
 from __future__ import annotations
 

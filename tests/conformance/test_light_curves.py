@@ -148,7 +148,7 @@ def test_ac13_expiration_ends_the_forced_fits(make_dataset):
     assert entry["forcedfits_count"] == 10
 
 
-def test_ac13_blind_detection_starts_the_count_anew(make_dataset):
+def test_ac13_blind_detection_resets_the_count(make_dataset):
     dataset = make_dataset()
     dataset.process(FIELD.image(0, sources(123.123, 10.5)))
     dataset.process(FIELD.image(1))

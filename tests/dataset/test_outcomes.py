@@ -1,4 +1,4 @@
-"""What a run says of itself."""
+"""Summaries and exit codes of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets to be looked at, and ways to look."""
+"""Fixtures: datasets in the database, and ways to query them."""
 
 from __future__ import annotations
 

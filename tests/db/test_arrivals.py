@@ -1,4 +1,4 @@
-"""The ledger: each writing of an image is taken once."""
+"""The ledger: each version of an image is taken once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_at_first_nothing_is_taken(ledger):
     assert ledger.latest_batch("field") is None
 
 
-def test_what_is_taken_is_written_down_with_its_batch(ledger):
+def test_taken_images_are_recorded_with_their_batch(ledger):
     batch = ledger.take("field", [B, A])
     assert ledger.taken("field") == {"field": {A, B}}
     assert ledger.latest_batch("field") == batch
@@ -38,7 +38,7 @@ def test_an_image_is_taken_once(ledger):
     assert ledger.taken("field") == {"field": {A, B}}
 
 
-def test_an_image_that_is_written_anew_is_taken_again(ledger):
+def test_a_rewritten_image_is_taken_again(ledger):
     first = ledger.take("field", [A])
     anew = Arrival(A.path, A.size, A.mtime_ns + 1)
     assert ledger.take("field", [anew]) == ledger.latest_batch("field") != first
@@ -56,5 +56,5 @@ def test_datasets_of_subfolders_are_found_with_their_parent_and_no_others(ledger
     assert set(ledger.taken("fie_d")) == {"fie_d/x"}
 
 
-def test_a_batch_that_nobody_took_has_no_images(ledger):
+def test_an_unknown_batch_has_no_images(ledger):
     assert ledger.images("nothing") == []

@@ -66,7 +66,7 @@ def test_failing_pg_dump_leaves_no_file(database_url, dialect, tmp_path, fake_pg
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-def test_missing_pg_dump_is_said(database_url, dialect, tmp_path, monkeypatch):
+def test_missing_pg_dump_is_named(database_url, dialect, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DatabaseError, match="pg_dump is not installed"):
         backup_database(database_url, tmp_path)

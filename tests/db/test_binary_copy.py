@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 
 
 def rows_of(kind, values):
-    """What is written of one column, without what stands before and behind."""
+    """Write one column, without the header and trailer of the format."""
     written = binary_rows({"c": values}, {"c": kind})
     assert written.startswith(HEADER)
     assert written.endswith(TRAILER)
@@ -44,7 +44,7 @@ def test_row_is_the_number_of_fields_and_each_with_its_length():
     ],
     ids=lambda given: type(given).__name__,
 )
-def test_value_of_every_kind_beside_null(kind, value, content):
+def test_value_of_every_type_next_to_null(kind, value, content):
     field = struct.pack("!hi", 1, len(content)) + content
     null = struct.pack("!hi", 1, -1)
     assert rows_of(kind, [value]) == field
@@ -82,7 +82,7 @@ def test_rows_are_read_one_a_message(n_rows, has_header_apart):
 
 
 @pytest.mark.parametrize("messages", [[HEADER], [HEADER + struct.pack("!hii", 1, 4, 7)], [TRAILER]])
-def test_rows_that_did_not_all_come_are_refused(messages):
+def test_incomplete_rows_are_refused(messages):
     with pytest.raises(ValueError, match="incomplete|not enough values"):
         rows_read(messages, a=Integer())
 

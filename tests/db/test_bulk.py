@@ -118,7 +118,7 @@ def test_reserved_ids_are_distinct_and_do_not_clash_with_given_ones(engine, data
     assert reserve_ids(connection, Monitor, 0).size == 0
 
 
-def test_upsert_inserts_what_is_missing_and_changes_what_is_there(engine, dataset):
+def test_upsert_inserts_new_rows_and_updates_existing_ones(engine, dataset):
     with transaction(engine) as connection:
         for urls, reasons in ((["a", "b"], ["1", "2"]), (["b", "c"], ["3", "4"])):
             columns = {"dataset": dataset, "url": urls, "reason": reasons}
@@ -134,7 +134,7 @@ def test_condition_takes_any_number_of_ids(engine, dataset):
 
 
 @pytest.mark.parametrize("url", ["100 %", "%s", "%(a)s", "it's", 'say "x"', "\\'; --", "{b}", ":c", "ünïcode ✓"])
-def test_what_is_asked_for_is_found_as_it_is_written(engine, dataset, url):
+def test_awkward_texts_in_a_query_find_their_rows(engine, dataset, url):
     with transaction(engine) as connection:
         insert_columns(connection, UnreadableImage, {"dataset": dataset, "url": [url, "other"], "reason": "%d"})
         table = UnreadableImage
@@ -150,7 +150,7 @@ def test_options_of_a_statement_change_nothing(engine, dataset):
         assert read_columns(connection, streamed)["id"].tolist() == [1]
 
 
-def test_what_the_database_computes_is_read_too(engine, dataset):
+def test_computed_columns_are_read_too(engine, dataset):
     number = func.count(Dataset.id)
     with reading(engine) as connection:
         columns = (number.label("n"), func.sum(Dataset.id * 1.5).label("sum"), Dataset.description)

@@ -30,7 +30,7 @@ def test_datasets_of_the_same_images_hold_the_same(compare):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "difference"),
     [
         ("UPDATE extractedsource SET f_int = f_int * 1.001 WHERE id = {point}", "f_int along the light curve of entry"),
         ("UPDATE runningcatalog SET wm_decl = wm_decl + 0.001 WHERE id = {entry}", "is in the second only"),
@@ -41,7 +41,7 @@ def test_datasets_of_the_same_images_hold_the_same(compare):
         ("UPDATE image SET content_hash = 'another' WHERE id = {image}", "image another is in the second only"),
     ],
 )
-def test_whatever_differs_is_said(compare, twins, engine, change, said):
+def test_every_difference_is_listed(compare, twins, engine, change, difference):
     (row,) = twins[1].rows(
         "SELECT r.dataset, r.id AS entry, a.xtrsrc AS point, e.image FROM runningcatalog r"
         " JOIN assocxtrsource a ON a.runcat = r.id JOIN extractedsource e ON e.id = a.xtrsrc"
@@ -49,10 +49,10 @@ def test_whatever_differs_is_said(compare, twins, engine, change, said):
     )
     with transaction(engine) as connection:
         connection.execute(text(change.format(**row)))
-    assert any(said in difference for difference in compare())
+    assert any(difference in line for line in compare())
 
 
-def test_small_differences_are_allowed_as_far_as_is_said(compare, twins, engine):
+def test_differences_within_the_tolerances_are_ignored(compare, twins, engine):
     with transaction(engine) as connection:
         connection.execute(
             text(f"UPDATE varmetric SET v_int = v_int * 1.001 WHERE runcat IN (SELECT id FROM runningcatalog"
@@ -66,12 +66,12 @@ def test_many_differences_are_counted_and_not_all_listed(make_dataset, engine):
     first, second = make_dataset(), make_dataset()
     first.process(FIELD.image(0, sources(122.0, [8.0 + n / 10 for n in range(20)])), forced=forced)
     with reading(engine) as connection:
-        said = compare_datasets(Side(connection, first.id), Side(connection, second.id))
-    entries = [line for line in said if line.startswith("entry")]
+        differences = compare_datasets(Side(connection, first.id), Side(connection, second.id))
+    entries = [line for line in differences if line.startswith("entry")]
     assert len(entries) == MAX_SHOWN
-    assert f"… and {20 - MAX_SHOWN} more such" in said
+    assert f"… and {20 - MAX_SHOWN} more such" in differences
 
 
-def test_dataset_that_is_not_there_is_said(twins, engine):
+def test_missing_dataset_raises_an_error(twins, engine):
     with reading(engine) as connection, pytest.raises(DatasetNotFoundError):
         compare_datasets(Side(connection, twins[0].id), Side(connection, 10**6))

@@ -10,11 +10,11 @@ from trap.db.dataset_state import load_state
 from trap.errors import DatasetNotFoundError
 
 
-def test_loaded_state_is_that_in_memory_to_the_last_bit(busy, ask, config):
+def test_loaded_state_equals_the_state_in_memory_to_the_last_bit(busy, ask, config):
     assert state_of(ask(load_state, busy.id, config)) == state_of(busy.state)
 
 
-def test_run_that_goes_on_from_the_database_ends_where_an_unbroken_one_does(make_dataset):
+def test_resumed_run_ends_in_the_state_of_an_uninterrupted_one(make_dataset):
     unbroken, broken = make_dataset((123.5, 10.5)), make_dataset((123.5, 10.5))
     for day in range(5):
         found = sources([122.0, 122.0, 124.0 + day], [9.999, 10.001, 9.0], flux=[0.1 / 3, 0.4, 0.7 * (day + 1)])

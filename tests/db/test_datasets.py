@@ -6,14 +6,13 @@ import pytest
 from sqlalchemy import delete, func, select
 
 import trap
-from trap.catalogues import MonitorPositions
 from trap.config import Given, PipelineConfig
 from trap.dataset.records import UnreadableImage
-from trap.db import datasets, monitors, timesteps
+from trap.db import datasets, timesteps
 from trap.db.engine import reading, transaction
-from trap.db.models import Base, Config, Dataset, Monitor, Timestep
-from trap.db.overview import dataset_summary, timestep_table, unreadable_table
-from trap.errors import DatabaseError, DatasetNotFoundError
+from trap.db.models import Base, Config, Dataset, Timestep
+from trap.db.overview import dataset_summary, unreadable_table
+from trap.errors import DatasetNotFoundError
 from trap.quality import RejectReason
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -45,7 +44,7 @@ def test_setting_of_another_kind_is_refused():
         datasets._typed_text({"a"})
 
 
-def test_what_is_given_for_the_headers_comes_back_as_it_was(engine, ask):
+def test_header_overrides_are_read_back_unchanged(engine, ask):
     given = Given(match="lba_*.fits", bmaj=0.02, bmin=0.01, taustart_ts="2021-02-03T04:05:06")
     config = PipelineConfig().with_options(reading={"given": [given.model_dump()]})
     with transaction(engine) as connection:
@@ -53,7 +52,7 @@ def test_what_is_given_for_the_headers_comes_back_as_it_was(engine, ask):
     assert ask(datasets.stored_config, number) == config
 
 
-def test_dataset_says_how_it_was_made(make_dataset, ask, config):
+def test_dataset_has_the_settings_and_version_it_was_made_with(make_dataset, ask, config):
     row = ask(datasets.find_dataset, make_dataset().id)
     assert row["state"] == "running"
     assert row["software_version"] == trap.__version__
@@ -61,13 +60,13 @@ def test_dataset_says_how_it_was_made(make_dataset, ask, config):
     assert abs(row["process_start_ts"] - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_unknown_dataset_is_refused_with_those_there_are(make_dataset, ask):
+def test_unknown_dataset_is_refused_with_a_list_of_existing_ones(make_dataset, ask):
     known = [make_dataset().id, make_dataset().id]
     with pytest.raises(DatasetNotFoundError, match=f"no dataset 99 in the database; it holds {known[0]}, {known[1]}"):
         ask(datasets.stored_config, 99)
 
 
-def test_opening_counts_and_finishing_is_noted(make_dataset, engine, ask):
+def test_reopening_is_counted_and_the_end_is_recorded(make_dataset, engine, ask):
     number = make_dataset().id
     with transaction(engine) as connection:
         datasets.finish_dataset(connection, number, "partial")
@@ -77,47 +76,6 @@ def test_opening_counts_and_finishing_is_noted(make_dataset, engine, ask):
     row = ask(datasets.find_dataset, number)
     assert (row["state"], row["rerun"]) == ("running", 1)
     assert row["process_end_ts"] is not None
-
-
-def test_failure_is_recorded_once_with_its_newest_reason(make_dataset, engine, ask):
-    number = make_dataset().id
-    for reason in ("first", "second"):
-        with transaction(engine) as connection:
-            timesteps.record_failure(connection, number, NOON, reason)
-    table = ask(timestep_table, number)
-    assert table["state"].tolist() == ["failed"]
-    assert table["message"].tolist() == ["second"]
-    assert ask(timesteps.latest_timestep, number) is None
-
-
-def test_success_replaces_a_failure_and_no_failure_replaces_a_success(make_dataset, engine, ask):
-    number = make_dataset().id
-    with transaction(engine) as connection:
-        timesteps.record_failure(connection, number, NOON, "at first")
-        timesteps.insert_timestep(connection, number, NOON, {"n_images": 2}, {"read": 0.5})
-        timesteps.record_failure(connection, number, NOON, "too late")
-    table = ask(timestep_table, number)
-    assert table["state"].tolist() == ["done"]
-    assert table["message"].tolist() == [None]
-    assert ask(timesteps.latest_timestep, number) == NOON
-
-
-def test_timestep_is_stored_only_once(make_dataset, engine):
-    number = make_dataset().id
-    with transaction(engine) as connection:
-        timesteps.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
-    with pytest.raises(DatabaseError, match=r"(?i)unique"), transaction(engine) as connection:
-        timesteps.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
-
-
-def test_timestep_without_a_readable_image_gives_way_to_one_with(make_dataset, engine, ask):
-    number = make_dataset().id
-    with transaction(engine) as connection:
-        timesteps.insert_timestep(connection, number, NOON, {"n_images": 0}, {})
-    assert ask(timesteps.latest_timestep, number) is None
-    with transaction(engine) as connection:
-        timesteps.insert_timestep(connection, number, NOON, {"n_images": 1}, {})
-    assert ask(timesteps.latest_timestep, number) == NOON
 
 
 @pytest.mark.parametrize(("fails", "state"), [(False, "done"), (True, "partial")])
@@ -140,21 +98,11 @@ def test_unreadable_files_are_listed_with_their_newest_reason(make_dataset, engi
     assert list(zip(table["url"], table["reason"], strict=True)) == [("a.fits", "cut short"), ("b.fits", "cut short")]
 
 
-def test_monitored_positions_are_added_in_order(make_dataset, engine, ask, config):
-    number = make_dataset((1.0, 2.0)).id
-    with transaction(engine) as connection:
-        monitors.add_monitors(connection, number, MonitorPositions.of(ra=[3.0], dec=[-4.0], name=["Cas A"]))
-        monitors.add_monitors(connection, number, MonitorPositions.empty())
-    with reading(engine) as connection:
-        rows = connection.execute(select(Monitor.ra, Monitor.decl, Monitor.name).order_by(Monitor.id)).all()
-    assert rows == [(1.0, 2.0, "somewhere"), (3.0, -4.0, "Cas A")]
-
-
 def test_contents_of_all_images_are_known_rejected_ones_too(busy, ask):
     assert len(ask(datasets.processed_hashes, busy.id)) == 7 == ask(dataset_summary, busy.id)["n_images"]
 
 
-def test_deleting_a_dataset_deletes_all_that_hangs_on_it_and_nothing_else(busy, make_dataset, engine, config):
+def test_deleting_a_dataset_deletes_its_rows_and_no_others(busy, make_dataset, engine, config):
     other = make_dataset((1.0, 2.0)).id
     with transaction(engine) as connection:
         connection.execute(delete(Dataset).where(Dataset.id == busy.id))
@@ -175,7 +123,7 @@ def _tables():
     return Base.metadata.tables.values()
 
 
-def test_every_table_has_rows_in_the_busy_dataset_but_those_nothing_fills(busy, engine):
+def test_every_table_has_rows_in_the_busy_dataset_except_unused_ones(busy, engine):
     with reading(engine) as connection:
         empty = {t.name for t in _tables() if not connection.execute(select(func.count()).select_from(t)).scalar_one()}
     assert empty == {"arrival", "imagedata", "run", "unreadableimage"}

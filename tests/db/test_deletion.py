@@ -30,7 +30,7 @@ def rows_left(engine):
     return {name for name, n in counts.items() if n} - {"rejectreason", "version"}
 
 
-def test_deleted_dataset_leaves_nothing_and_tells_its_progress(busy, engine, monkeypatch):
+def test_deletion_leaves_no_rows_and_reports_its_progress(busy, engine, monkeypatch):
     monkeypatch.setattr(deletion, "PIECE", 3)
     told = []
     delete_dataset(engine, busy.id, progress=lambda done, total: told.append((done, total)))

@@ -115,7 +115,7 @@ def _lose_connection(engine, killer):
 
 
 @pytest.mark.parametrize(("code", "transient"), [("40P01", True), ("57P01", True), ("53100", True), ("23505", False)])
-def test_postgresql_error_codes_tell_what_may_be_tried_again(code, transient):
+def test_postgresql_error_codes_decide_on_retries(code, transient):
     original = type("Error", (Exception,), {"pgcode": code})("text")
     assert is_transient(OperationalError("SELECT 1", {}, original)) is transient
 
@@ -179,7 +179,7 @@ def test_password_never_shows_in_an_error(url):
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-def test_texts_travel_as_utf8_whatever_others_ask_for(database_url, dialect, monkeypatch):
+def test_texts_are_sent_as_utf8_under_any_setting(database_url, dialect, monkeypatch):
     monkeypatch.setenv("PGCLIENTENCODING", "latin1")
     engine = make_engine(make_url(database_url).update_query_dict({"client_encoding": "latin1"}))
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The queries people make find their rows by an index, and read no table from end to end."""
+"""Common queries find their rows by an index, and read no table from end to end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def large(engine):
 
 
 def plans(engine, ask, explain=""):
-    """How the database would answer each statement that a function sends."""
+    """Return the query plan of each statement that a function sends."""
     explain = explain or ("EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN")
     sent = []
     with reading(engine) as connection:
@@ -81,7 +81,7 @@ def test_light_curve_is_read_once_though_the_statistics_know_of_one_band(large, 
     assert re.search(once, plan), plan
 
 
-def test_every_constraint_of_a_database_is_called_as_the_convention_says(engine):
+def test_every_constraint_is_named_by_the_convention(engine):
     with reading(engine) as connection:
         if engine.dialect.name == "postgresql":
             query = (

@@ -7,8 +7,7 @@ import pytest
 from busy_dataset import FIELD
 from made_up_survey import START, sources
 
-from trap.db import lightcurves, metrics
-from trap.db.engine import transaction
+from trap.db import lightcurves
 
 
 def _entry_at(dataset, ra):
@@ -63,30 +62,6 @@ def test_entries_near_a_position_come_nearest_first_across_ra_zero(make_dataset,
     assert near["distance_deg"] == pytest.approx(np.array([0.1, 0.2]) * np.cos(np.radians(10)), rel=1e-6)
     assert len(ask(lightcurves.entries_near, dataset.id, 90.0, -45.0, radius=1.0)["id"]) == 0
     assert len(ask(lightcurves.entries_near, dataset.id, 90.0, 90.0, radius=81.0)["id"]) == 4
-
-
-def test_pieces_of_light_curves_are_never_cut(busy, ask):
-    def pieces(connection, n_points):
-        return list(metrics.light_curve_points(connection, busy.id, n_points=n_points))
-
-    (whole,) = ask(pieces, 10**6)
-    small = ask(pieces, 3)
-    assert len(small) > 2
-    runcats = [set(piece["runcat"].tolist()) for piece in small]
-    assert sum(map(len, runcats)) == len(set.union(*runcats)) == len(busy.entries())
-    for name, values in whole.items():
-        assert np.array_equal(values, np.concatenate([piece[name] for piece in small]))
-    order = np.lexsort((whole["taustart_ts"], whole["stokes"], whole["band"], whole["runcat"]))
-    assert (order == np.arange(len(order))).all()
-
-
-def test_saved_metrics_replace_the_former_and_leave_the_rest(busy, engine):
-    (before,) = busy.rows("SELECT * FROM varmetric WHERE newsource IS NOT NULL")
-    columns = {name: [before[name]] for name in ("runcat", "band", "lightcurve_max", "lightcurve_avg")}
-    with transaction(engine) as connection:
-        metrics.save_varmetric(connection, {**columns, "lightcurve_median": [0.5]})
-    (after,) = busy.rows("SELECT * FROM varmetric WHERE newsource IS NOT NULL")
-    assert after == {**before, "lightcurve_median": 0.5}
 
 
 def test_transients_come_with_their_detection_the_most_significant_first(make_dataset, ask):

@@ -24,7 +24,7 @@ def test_limit_is_the_threshold_times_the_noise_at_the_position(make_dataset, as
     dataset.process(image(1, 2e-3).rejected(REJECTION))
     dataset.process(image(2, 4e-3))
     limits = ask(upper_limits, dataset.id, 126.0, 10.0)
-    # Twice the noise in the east, six times of which is found; the rejected image has no limit.
+    # The noise in the east is doubled, and the threshold is six times the noise; the rejected image has no limit.
     assert limits["rms"] == pytest.approx([2e-3, 6e-3, 8e-3])
     assert limits["upper_limit"] == pytest.approx([12e-3, 36e-3, 48e-3])
     assert limits["freq_central"].tolist() == [140e6, 180e6, 140e6]

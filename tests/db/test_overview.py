@@ -8,7 +8,7 @@ from trap.db.overview import dataset_summary, frequency_bands, list_datasets
 from trap.errors import DatasetNotFoundError
 
 
-def test_summary_counts_what_the_dataset_holds_and_nothing_of_others(busy, make_dataset, ask):
+def test_summary_counts_the_rows_of_its_dataset_alone(busy, make_dataset, ask):
     make_dataset().process(FIELD.image(0, sources(10.0, 10.0)))
     summary = ask(dataset_summary, busy.id)
     counted = {name: value for name, value in summary.items() if name.startswith("n_")}

@@ -10,7 +10,7 @@ from trap.db import runs
 from trap.db.engine import transaction
 
 
-def test_run_says_where_with_what_and_how_it_was_made(make_dataset, engine, ask, config):
+def test_run_records_its_machine_software_and_settings(make_dataset, engine, ask, config):
     dataset = make_dataset()
     secret = config.with_options(execution={"database": "postgresql://me:secret@host/sky?password=secret"})
     with transaction(engine) as connection:
@@ -27,7 +27,7 @@ def test_run_says_where_with_what_and_how_it_was_made(make_dataset, engine, ask,
     assert ask(runs.latest_config, dataset.id) == run["config"]
 
 
-def test_run_that_never_said_its_end_was_killed(make_dataset, engine, ask, config):
+def test_run_without_an_end_is_recorded_as_killed(make_dataset, engine, ask, config):
     dataset, other = make_dataset(), make_dataset()
     with transaction(engine) as connection:
         for number in (other.id, dataset.id, dataset.id):

@@ -78,7 +78,7 @@ def test_averages_of_trap_follow_from_the_points(busy):
 def test_fork_gives_its_points_to_every_clone_and_leaves_nothing_of_the_parent(busy):
     entries = busy.entries()
     clones = [entry for entry in entries if entry["parent"] is not None]
-    # Two images split one entry: the first in two, the second both of these, or one, anew.
+    # Two images split one entry: the first into two, the second again both of these, or one.
     assert len(clones) >= 2
     assert not {clone["parent"] for clone in clones} & {entry["id"] for entry in entries}
     for clone in clones:
@@ -97,7 +97,7 @@ def test_entry_keeps_the_regions_it_lies_in(busy):
     assert sorted(link["runcat"] for link in links) == sorted(entries)
 
 
-def test_candidate_is_told_with_its_height_above_the_earlier_noise(busy):
+def test_candidate_has_its_ratio_to_the_earlier_noise(busy):
     (row,) = busy.rows("SELECT v.*, n.runcat AS candidate FROM varmetric v JOIN newsource n ON n.id = v.newsource")
     assert row["runcat"] == row["candidate"]
     # 0.7 Jy over noises of 0.1 and 0.3 mJy.

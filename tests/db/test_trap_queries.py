@@ -1,6 +1,6 @@
 """Queries as TraP's users write them for its releases 4 to 6, on our tables in PostgreSQL, unchanged.
 
-Their subjects are those of TraP's documentation and notebooks; ``%(dataset)s`` and its like are psycopg2's.
+They follow TraP's documentation and notebooks; ``%(dataset)s`` is a parameter of psycopg2.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ NAMES_TODAY = {"significance": "newness"}
 
 @pytest.fixture
 def made(make_dataset, engine):
-    """What the newest software has stored."""
+    """A dataset stored by this version of the software."""
     dataset = process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9)))
     refresh_varmetric(dataset.store)
     return dataset
@@ -38,7 +38,7 @@ def old(empty_database_url, made):
 
 @pytest.fixture
 def before_newness(empty_database_url, made):
-    """A database at the last version in which the newness of candidates was called their significance."""
+    """A database at the last version that called the newness of candidates their significance."""
     _make_at("0008", empty_database_url, made)
     return empty_database_url
 

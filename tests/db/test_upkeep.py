@@ -10,7 +10,7 @@ from trap.steps.varmetric import refresh_varmetric
 pytestmark = pytest.mark.usefixtures("database_url")  # the database is spoilt
 
 
-def test_what_runs_leave_is_sound_and_stays_so_when_vacuumed(busy, engine):
+def test_database_after_runs_is_sound_and_stays_so_when_vacuumed(busy, engine):
     assert check_database(engine) == []
     vacuum_database(engine)
     refresh_varmetric(busy.store)
@@ -32,7 +32,7 @@ def test_what_runs_leave_is_sound_and_stays_so_when_vacuumed(busy, engine):
         ("CREATE INDEX mine ON image (rms_qc)", "tables differ"),
     ],
 )
-def test_what_no_run_can_have_left_is_found(busy, engine, spoil, finding):
+def test_impossible_rows_are_found(busy, engine, spoil, finding):
     with transaction(engine) as connection:
         connection.execute(text(spoil))
     assert any(finding in line for line in check_database(engine))

@@ -15,7 +15,7 @@ STEPS = {
         "paths_to_fits",
     ],
     "quality": ["reject_check", "reject_image"],
-    "source_extraction": ["extract_sources"],
+    "source_extraction": ["ExtractionResults", "extract_sources"],
     "forced_fitting": ["get_forced_fit_requests", "perform_forced_fits", "insert_and_associate_forced_fits"],
     "varmetric": ["execute_store_varmetric"],
     "misc": [

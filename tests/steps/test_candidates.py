@@ -1,4 +1,4 @@
-"""New-source candidates with what the database and the images hold of them."""
+"""New-source candidates with their light curves and images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PNG = b"\x89PNG"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A processed survey in which a transient appears: its database, dataset, candidates' rows and images."""
+    """A processed survey with a transient: its database, dataset, candidates' rows and images."""
     folder = tmp_path_factory.mktemp("survey")
     sky = SurveyConfig(n_timesteps=6, n_bands=1, size=128, n_steady=5, n_variables=0, n_transients=1, seed=3)
     images = simulate_survey(folder / "images", sky).images
@@ -46,7 +46,7 @@ def test_a_candidate_comes_with_its_light_curve_and_its_best_earlier_image(run):
     assert np.isfinite(candidate.curve.flux).all()
 
 
-def test_what_nobody_asks_for_is_not_loaded(run):
+def test_only_requested_candidates_are_loaded(run):
     store, new, _ = run
     assert load_candidates(store, []) == []
     assert load_candidates(store, [max(new) + 1000]) == []
@@ -71,7 +71,7 @@ def test_pictures_show_the_light_curve_and_both_images(run):
     assert len(pictures.light_curve) + len(pictures.cutouts) < 100_000
 
 
-def test_an_image_that_is_gone_costs_its_cut_out_and_says_so(run, tmp_path):
+def test_missing_image_costs_its_cut_out_and_is_named(run, tmp_path):
 
     store, new, _ = run
     (candidate,) = load_candidates(store, new)

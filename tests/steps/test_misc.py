@@ -36,7 +36,7 @@ def test_no_images_make_no_groups():
     assert misc.group_per_timestep([]) == []
 
 
-def test_equal_configurations_match_whatever_dataset_and_machine_they_name():
+def test_equal_configurations_of_other_datasets_and_machines_match():
     first = PipelineConfig()
     second = first.with_options(persistence={"dataset_id": 3}, execution={"n_workers": 7})
     before = first.model_dump(), second.model_dump()

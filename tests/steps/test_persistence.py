@@ -12,8 +12,7 @@ from sqlalchemy import text
 
 from trap.catalogues import MonitorPositions
 from trap.dataset.state import DatasetState
-from trap.db.opening import open_dataset
-from trap.errors import ConfigError, DatasetLockedError, DatasetNotFoundError
+from trap.errors import ConfigError, DatasetNotFoundError
 from trap.images.image import Image
 from trap.quality import Rejection, RejectReason
 from trap.steps import association, persistence, quality
@@ -43,59 +42,9 @@ def test_old_dataset_refuses_new_monitored_positions(engine, config):
         persistence.create_dataset(engine, config.with_options(persistence={"dataset_id": made}), monitors)
 
 
-def test_a_key_finds_the_dataset_that_was_made_with_it(database_url, config):
-    keyed = config.with_options(
-        execution={"database": database_url}, persistence={"dataset_id": -1, "dataset_key": "field"}
-    )
-    monitors = MonitorPositions.of(ra=[10.0], dec=[20.0], name=["watched"])
-    numbers = []
-    for given in (monitors, monitors, None):
-        with open_dataset(keyed, given) as store:
-            numbers.append(store.dataset_id)
-    assert numbers == [numbers[0]] * 3
-    others = keyed.with_options(persistence={"dataset_key": "other"})
-    with open_dataset(others) as store:
-        assert store.dataset_id != numbers[0]
-    with (
-        pytest.raises(ConfigError, match="monitored positions"),
-        open_dataset(keyed, MonitorPositions.of(ra=[11.0], dec=[20.0], name=["watched"])),
-    ):
-        pass
-
-
-def test_missing_dataset_is_said_to_be_missing(engine, config):
+def test_missing_dataset_is_named(engine, config):
     with pytest.raises(DatasetNotFoundError, match="no dataset 7"):
         persistence.create_dataset(engine, config.with_options(persistence={"dataset_id": 7}))
-
-
-def test_dataset_has_one_writer(database_url, config):
-    config = config.with_options(execution={"database": database_url})
-    with open_dataset(config) as store:
-        again = config.with_options(persistence={"dataset_id": store.dataset_id})
-        with pytest.raises(DatasetLockedError), open_dataset(again):
-            pass
-
-
-class Interrupted(BaseException):
-    """What ends a run from outside."""
-
-
-@pytest.mark.parametrize(("interruption", "state"), [(None, "done"), (Interrupted, "failed")])
-def test_dataset_remembers_how_its_run_ended(database_url, engine, config, interruption, state):
-    config = config.with_options(execution={"database": database_url})
-
-    def run():
-        with open_dataset(config):
-            if interruption:
-                raise interruption
-
-    if interruption:
-        with pytest.raises(interruption):
-            run()
-    else:
-        run()
-    with engine.connect() as connection:
-        assert connection.execute(text("SELECT state FROM dataset")).scalars().all() == [state]
 
 
 def test_accessors_are_lazy(tmp_path):

@@ -1,4 +1,4 @@
-"""Which images are not searched."""
+"""Rejected images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_impossible_noise_is_rejected(image, config, noise):
 
 @pytest.fixture
 def state(config):
-    """A survey that compares with two earlier images."""
+    """A dataset with two earlier images."""
     return DatasetState(config=config.with_options(quality={"rms_est_history": 2, "jump_history": 2}))
 
 

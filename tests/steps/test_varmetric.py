@@ -1,4 +1,4 @@
-"""Variability metrics, streamed and worked out anew."""
+"""Variability metrics, streamed and recomputed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_repeated_flux_breaks_nothing(make_dataset):
     assert row["v_int"] == pytest.approx(3**-0.5 / (4 / 3))
 
 
-def test_working_it_out_anew_confirms_what_was_streamed_and_adds_the_median(make_dataset):
+def test_recomputed_metrics_equal_streamed_ones_and_have_a_median(make_dataset):
     dataset = make_dataset()
     for day, (low, high) in enumerate(((1.0, 2.0), (5.0, 3.0), (2.0, 2.0), (4.0, 1.0))):
         dataset.process(
@@ -69,7 +69,7 @@ def test_metrics_of_a_candidate_keep_its_significance(make_dataset):
     assert (row["sigma_rms_min"], row["sigma_rms_max"]) == pytest.approx((300.0, 100.0))
 
 
-def test_candidate_that_forks_keeps_its_significance_at_the_position(make_dataset):
+def test_forked_candidate_keeps_its_significance_at_the_position(make_dataset):
     tiles, *_ = tiles_within(5, 123.0, 10.0, 10.0)
     looked = NoiseTiles(order=5, tile=tiles, rms=np.full(len(tiles), 2e-4, np.float32))
     dataset = make_dataset()
