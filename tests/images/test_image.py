@@ -195,3 +195,10 @@ def test_error_names_the_image_without_a_required_beam(make_header, pixels):
     image = Image.from_array(pixels, header, "field.fits")
     with pytest.raises(ImageError, match=r"^field\.fits: no restoring beam in the header$"):
         image.require_beam()
+
+
+def test_pixels_with_a_unit_that_cannot_be_parsed_are_refused(write_image, pixels):
+    path = write_image(pixels[np.newaxis], "image.fits")
+    path.write_bytes(path.read_bytes().replace(b"BUNIT   = 'JY/BEAM '", b"BUNIT   = 'JY/BEAM\0'"))
+    with pytest.raises(ImageError, match="BUNIT cannot be read"):
+        _ = Image(path).data

@@ -17,6 +17,7 @@ from trap.config import DEFAULT_READING
 from trap.errors import ImageError
 from trap.images.formats import format_of
 from trap.images.formats.fits import find_image
+from trap.images.headers.keywords import Keywords
 from trap.images.headers.planes import choose_plane
 from trap.images.headers.projection import celestial_wcs
 from trap.images.headers.read import jansky_per_unit, read_metadata
@@ -212,7 +213,7 @@ class Image:
         with np.errstate(over="ignore"):
             # A number too large for 32 bits becomes infinite here, and NaN below.
             pixels = np.array(plane, np.float32, order="C")
-        unit = self.settings.given_for(self.url).unit or str(self.header.get("BUNIT", "")).strip()
+        unit = self.settings.given_for(self.url).unit or Keywords(self.header, self.url).text("BUNIT")
         factor = jansky_per_unit(unit)
         if factor != 1:
             pixels *= np.float32(factor)
