@@ -144,7 +144,7 @@ def _may_open_later(error: BaseException) -> bool:
     """Return whether a dataset may be opened later: the database is away, or another run still writes the dataset."""
     if isinstance(error, DatasetLockedError) or is_retryable(error):
         return True
-    # The first connection raises a DatabaseError, whatever its reason: a command line is answered at once.
+    # The first connection to a database raises a DatabaseError for any reason, so that a command line fails at once.
     cause = error.__cause__
     return isinstance(error, DatabaseError) and cause is not None and is_transient(cause)
 

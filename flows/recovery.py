@@ -65,16 +65,16 @@ class Recovered:
         Names of runs whose process had died without a mark.
     left_behind
         Number of subflow runs and task runs whose parent had ended.
-    begun_again
+    restarted
         Names of runs that will be started again.
     """
 
     died: list[str] = field(default_factory=list)
     left_behind: int = 0
-    begun_again: list[str] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return f"{len(self.died)} dead runs, {self.left_behind} left behind, {len(self.begun_again)} begun again"
+        return f"{len(self.died)} dead runs, {self.left_behind} left behind, {len(self.restarted)} restarted"
 
 
 @flow(name="recover-runs", persist_result=False)
@@ -110,8 +110,8 @@ def recover(client: SyncPrefectClient, *, now: datetime) -> Recovered:
     recovered.left_behind = _clear_up(client, runs, tasks)
     for run in _crashed(client, now):
         client.set_flow_run_state(run.id, _next_attempt(run, now), force=True)
-        log.warning("run_begun_again", run=run.name, id=str(run.id), attempt=run.run_count + 1)
-        recovered.begun_again.append(run.name)
+        log.warning("run_restarted", run=run.name, id=str(run.id), attempt=run.run_count + 1)
+        recovered.restarted.append(run.name)
     return recovered
 
 
@@ -150,7 +150,7 @@ def _crashed(client: SyncPrefectClient, now: datetime) -> Iterator[FlowRun]:
 def _next_attempt(run: FlowRun, now: datetime) -> State[Any]:
     """Return the state of a crashed run that waits for its next attempt."""
     delay = RUN.crash_delay_seconds * 2 ** max(run.run_count - 1, 0)
-    message = f"begun again after a crash, attempt {run.run_count + 1} of {RUN.crash_retries + 1}"
+    message = f"restarted after a crash, attempt {run.run_count + 1} of {RUN.crash_retries + 1}"
     return Scheduled(name="AwaitingRetry", scheduled_time=now + timedelta(seconds=delay), message=message)
 
 

@@ -1,4 +1,4 @@
-"""The executor whose steps are Prefect tasks: one for each call of a step, or one that many short calls share.
+"""The executor that runs steps as Prefect tasks: each call of a step has its own task, or short calls share a task.
 
 A task costs more (:mod:`flows.tasks.granularity`) than many a step takes for a small image.
 """

@@ -106,7 +106,7 @@ def test_a_run_of_a_deployment_is_begun_again_as_often_as_the_policy_says(client
     first, last = crash(client, deployment_id, times=1), crash(client, deployment_id, times=RUN.crash_retries + 1)
     now = datetime.now(UTC)
     found = recover(client, now=now)
-    assert "crashed 1 times" in found.begun_again
+    assert "crashed 1 times" in found.restarted
     state = client.read_flow_run(first).state
     assert (state.type, state.name) == (StateType.SCHEDULED, "AwaitingRetry")
     waiting = state.state_details.scheduled_time - now

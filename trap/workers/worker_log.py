@@ -1,6 +1,6 @@
 """Log events of steps in worker processes, which are sent back with the results and logged by the caller.
 
-Nobody reads the log of a worker process or of a machine of a cluster. The events of a step therefore travel with its
+The log of a worker process, or of a machine of a cluster, is not kept. The events of a step therefore travel with its
 value, or with the exception that it raised, and are logged once where the result is awaited: in the log of the run and
 of the task that the step belongs to. Only the events of a step whose process was killed are lost.
 """
