@@ -1,7 +1,7 @@
 """Calls of a flow from this process, as the command line makes them.
 
-A flow takes parameters that Prefect can store. All other input and output of a caller in the same process is in a context
-variable.
+A flow takes parameters that Prefect can store. All other input and output of a caller in the same process is in a
+context variable.
 """
 
 from __future__ import annotations
