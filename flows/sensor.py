@@ -136,8 +136,8 @@ def _hand_over(
 ) -> _Outcome:
     """Start a run for images, if the previous run of their dataset has ended."""
     previous = ledger.latest_batch(dataset_key)
-    # The run of the previous batch is requested again. Usually it exists and is returned. If a sensor was ended after it
-    # recorded the batch and before it started the run, the run is started now.
+    # The run of the previous batch is requested again. Usually it exists and is returned. If a sensor was ended after
+    # it recorded the batch and before it started the run, the run is started now.
     if previous is not None and not _has_ended(_start_run(previous, dataset_key, config, deployment)):
         log.info("dataset_is_busy", dataset_key=dataset_key, images=len(images))
         return _Outcome(waiting=len(images))
