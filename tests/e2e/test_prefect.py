@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import shutil
 import signal
 import sqlite3
 from collections import Counter
@@ -16,12 +17,14 @@ import httpx
 import pytest
 import structlog
 
+from flows.live import run as run_live
 from flows.process_dataset import run
 from flows.service import server as flows_server
 from flows.tasks import groups, policies
 from flows.tasks.granularity import Pace
 from trap import pipeline
 from trap.catalogues import MonitorPositions
+from trap.config import LiveConfig
 from trap.dataset.outcomes import ExitCode
 from trap.db.store import Store
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, TransientError, WorkerLostError
@@ -346,3 +349,21 @@ def test_what_keeps_a_run_from_starting_is_raised_as_it_is(make_config, capfd):
 
 def test_later_runs_find_the_server_that_an_earlier_one_started(server):
     assert flows_server.ensure_server() == server
+
+
+def test_images_that_arrive_are_processed_in_subflows_with_a_task_a_timestep(api, make_config, monkeypatch, tmp_path):
+    busy = failing(Store.store_timestep, 1, TransientError("the database is busy"), on=2)
+    monkeypatch.setattr(Store, "store_timestep", busy)
+    shutil.copytree(next(iter_images(make_config)).parent, tmp_path / "in")
+    monkeypatch.setattr("flows.live.TIMESTEP", groups.TIMESTEP)
+    settings = LiveConfig(folder=str(tmp_path / "in"), settle_seconds=0.1, images_per_timestep=2, idle_seconds=3.0)
+    tally = run_live(make_config("live", images=()), settings)
+    assert (tally.stored, tally.left_out, tally.exit_code) == (4, 0, ExitCode.COMPLETE)
+    (whole,) = api.find("flow_runs", flows={"name": {"any_": ["live-dataset"]}})
+    assert whole["state_name"] == "Completed"
+    tasks = api.tasks(*api.subflows(whole), n=4)
+    assert [(task["name"], task["run_count"]) for task in tasks] == [
+        (f"timestep 2026-01-01 0{hour}:00:00, 2 images", 1 + (hour == 1)) for hour in range(4)
+    ]
+    pages = {page["key"]: page["data"] for page in api.artifacts(*api.subflows(whole))}
+    assert "timesteps waiting" in pages[f"dataset-{tally.dataset_id}-live"]
