@@ -1,15 +1,15 @@
-"""Retries: how long every part of the library waits for what, and the one function that waits.
+"""Retries: all waiting times of the library, and the function that retries.
 
 Only failures that may pass are retried: a lost connection, a busy database, a lost worker process, a file system that
 is away. Bad data is never retried.
 
 =========================  =====================================  =================================================
-waiting times              wait for                               at which level
+waiting times              wait for                               level of the retry
 =========================  =====================================  =================================================
 :data:`HEADER_DELAYS`      the file system, for a header          each header, in :mod:`trap.run.scanning`
 :data:`IMAGE_DELAYS`       the file system or a worker process,   each image, in :mod:`trap.run.look_ahead`; where a
-                           for measurements and forced fits       step is a Prefect task, each task; the timestep for
-                                                                  all else, such as fits in a run without such tasks
+                           for measurements and forced fits       step is a Prefect task, each task; otherwise the
+                                                                  timestep, for fits and for kept pixels
 :data:`STORE_DELAYS`       the database                           each transaction, in every way of running
 :data:`OPENING_DELAYS`     the database and the dataset's lock,   the start of a run of a Prefect deployment
                            before a run begins
@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 HEADER_DELAYS = (0.5, 2.0, 8.0)
-"""Waiting times [s] before a header is read again; short, since a plan needs thousands of headers."""
+"""Waiting times [s] before a header is read again. They are short, since a plan needs thousands of headers."""
 IMAGE_DELAYS = (1.0, 5.0, 25.0)
 """Waiting times [s] before an image is measured, or its sources are fitted, again."""
 STORE_DELAYS = (0.5, 2.0, 8.0, 20.0, 30.0)
@@ -62,7 +62,7 @@ OPENING_DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0)
 HANG_DELAYS = (2.0,)
 """Waiting times [s] before a transaction that was ended by a time-out is repeated."""
 SERVER_DELAYS = (0.5, 1.0, 2.0, 4.0)
-"""Waiting times [s] before the Prefect server is asked again; in all less than the 30 s after which a worker kills."""
+"""Waiting times [s] before the Prefect server is asked again. In all they are less than 30 s, after which a worker kills the run."""
 STREAM_SECONDS = 2.0
 """Waiting time [s] before a lost connection to a sender is opened again, without a limit on the attempts."""
 
