@@ -37,7 +37,7 @@ def test_datasets_of_the_same_images_hold_the_same(compare):
         ("UPDATE varmetric SET eta_int = 77 WHERE runcat = {entry}", "in the second 77.0"),
         ("UPDATE timestep SET state = 'late' WHERE dataset = {dataset} AND n_rejected = 1", "timestep"),
         ("DELETE FROM assocxtrsource WHERE xtrsrc = {point}", "points of entry"),
-        ("UPDATE config SET value = '9.0' WHERE dataset = {dataset} AND key = 'detection_threshold'", "there 9.0"),
+        ("UPDATE config SET value = '9.0' WHERE dataset = {dataset} AND key = 'detection_threshold'", "instead of 9.0"),
         ("UPDATE image SET content_hash = 'another' WHERE id = {image}", "image another is in the second only"),
     ],
 )

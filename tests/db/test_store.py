@@ -58,7 +58,7 @@ def test_new_dataset_has_no_contents(make_dataset):
 @pytest.mark.usefixtures("quick")
 def test_timestep_is_stored_once_when_its_first_attempts_fail(make_dataset, failing):
     dataset = make_dataset()
-    failing("trap.db.timesteps.store_timestep", TransientError("the server is away"), times=2)
+    failing("trap.db.storing.store_timestep", TransientError("the server is away"), times=2)
     dataset.process(FIELD.image(0, sources(123.0, 10.0)))
     assert dataset.column("SELECT count(*) FROM timestep") == [1]
     assert dataset.column("SELECT count(*) FROM extractedsource") == [1]
@@ -67,7 +67,7 @@ def test_timestep_is_stored_once_when_its_first_attempts_fail(make_dataset, fail
 @pytest.mark.usefixtures("quick")
 def test_timestep_that_keeps_failing_leaves_nothing(make_dataset, failing):
     dataset = make_dataset()
-    failing("trap.db.timesteps.store_timestep", TransientError("the server is away"), times=3)
+    failing("trap.db.storing.store_timestep", TransientError("the server is away"), times=3)
     with pytest.raises(TransientError, match="the server is away"):
         dataset.process(FIELD.image(0, sources(123.0, 10.0)))
     assert dataset.column("SELECT count(*) FROM image") == [0]
@@ -76,7 +76,7 @@ def test_timestep_that_keeps_failing_leaves_nothing(make_dataset, failing):
 @pytest.mark.usefixtures("quick")
 def test_bad_data_is_not_retried(make_dataset, failing):
     dataset = make_dataset()
-    failing("trap.db.timesteps.store_timestep", DatabaseError("no such column"), times=1)
+    failing("trap.db.storing.store_timestep", DatabaseError("no such column"), times=1)
     with pytest.raises(DatabaseError, match="no such column"):
         dataset.process(FIELD.image(0))
 

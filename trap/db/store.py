@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from trap.db import dataset_state, datasets, metrics, timesteps
+from trap.db import dataset_state, datasets, metrics, storing, timesteps
 from trap.db.engine import reading, transaction
 from trap.db.locks import confirm_writer
 from trap.retry import STORE_DELAYS, call_with_retries
@@ -98,7 +98,7 @@ class Store:
         DatasetLockedError
             If another run writes the dataset.
         """
-        store = timesteps.store_late_images if record.is_late else timesteps.store_timestep
+        store = storing.store_late_images if record.is_late else storing.store_timestep
 
         def attempt() -> StoredIds | None:
             confirm_writer(self.engine, self.dataset_id)
