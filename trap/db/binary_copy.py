@@ -2,7 +2,7 @@
 
 A row is the number of its fields, followed for each field by its length in bytes and its content, all big-endian; the
 length -1 stands for NULL ("Binary Format" in PostgreSQL's page on ``COPY``). Numbers are copied as they lie in memory:
-nothing is printed and parsed, and floats are preserved to the last bit. Decision 13 compares the alternatives.
+nothing is printed and parsed, and floats are preserved to the last bit. Decision 14 compares the alternatives.
 """
 
 from __future__ import annotations
