@@ -34,7 +34,7 @@ ONE = {
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
-def test_every_column_says_what_it_holds_and_in_which_unit(table):
+def test_every_column_has_a_sentence_and_a_unit(table):
     for name, spec in table.columns().items():
         assert spec.doc.endswith("."), name
         units.Unit(spec.unit)
@@ -46,7 +46,7 @@ def test_every_table_may_be_empty(table):
     assert len(table.empty()) == 0
 
 
-def test_codes_are_those_in_the_databases_of_trap():
+def test_codes_equal_the_codes_in_databases_of_trap():
     assert [item.value for item in ExtractType] == [0, 1, 2]
     assert [item.value for item in FitType] == [0, 1]
     assert {item.name: item.value for item in AssociationType} == {
@@ -80,7 +80,7 @@ def test_error_radius_is_the_corner_of_the_fits_box():
 
 @pytest.mark.parametrize("column", ["f_peak", "f_peak_err", "f_int", "f_int_err", "ew_fit_err", "ns_fit_err"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_row_with_a_number_missing_is_not_measured(column, value):
+def test_row_with_a_missing_number_is_not_measured(column, value):
     assert Measurements(**ONE).is_measured.tolist() == [True]
     assert Measurements(**ONE | {column: value}).is_measured.tolist() == [False]
 

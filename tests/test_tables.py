@@ -83,7 +83,7 @@ def test_columns_are_read_only(table):
 
 
 @pytest.mark.parametrize("travel", [lambda table: pickle.loads(pickle.dumps(table)), copy.copy, copy.deepcopy])
-def test_table_that_travelled_is_the_same_and_still_read_only(table, travel):
+def test_copied_or_unpickled_table_is_the_same_and_still_read_only(table, travel):
     arrived = travel(table)
     assert type(arrived) is Fluxes
     for name, values in table.as_dict().items():
@@ -91,7 +91,7 @@ def test_table_that_travelled_is_the_same_and_still_read_only(table, travel):
     assert_read_only(arrived)
 
 
-def test_array_given_stays_writable():
+def test_array_of_the_caller_stays_writable():
     flux = np.array([1.0, 2.0])
     Fluxes(flux=flux, band=0)
     flux[0] = 5.0

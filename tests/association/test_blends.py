@@ -56,7 +56,7 @@ def test_one_component_seen_as_two_and_as_one_again(make_dataset):
     assert dataset.rows("SELECT * FROM newsource") == []
 
 
-def test_lineage_says_which_came_from_which(make_dataset):
+def test_lineage_records_the_origin_of_parts_and_blends(make_dataset):
     for days, kind in (((pair(), one()), Descent.BLEND), ((one(), pair()), Descent.PART)):
         dataset = process(make_dataset, *days)
         south, blend, north = (entry["id"] for entry in dataset.entries())
@@ -68,7 +68,7 @@ def test_lineage_says_which_came_from_which(make_dataset):
         assert (pairs, {row["kind"] for row in rows}) == (expected, {kind})
 
 
-def test_lineage_remembers_a_forked_entry(make_dataset):
+def test_lineage_keeps_a_forked_entry(make_dataset):
     dataset = make_dataset()
     dataset.process(FIELD.image(0, sources(123.1235, 10.55)))
     (parent,) = (entry["id"] for entry in dataset.entries())
@@ -80,7 +80,7 @@ def test_lineage_remembers_a_forked_entry(make_dataset):
 
 
 @pytest.mark.parametrize("days", [(pair(), one()), (one(), pair())])
-def test_blends_are_known_after_the_dataset_is_extended(make_dataset, days):
+def test_blends_survive_a_restart_of_the_dataset(make_dataset, days):
     dataset = process(make_dataset, *days)
     dataset.reload()
     dataset.process(FIELD.image(2, one()))
@@ -91,7 +91,7 @@ def test_blends_are_known_after_the_dataset_is_extended(make_dataset, days):
 
 
 def test_transient_within_the_island_of_a_known_source_is_new(make_dataset):
-    # The known source keeps its flux density: what is added is another one.
+    # The known source keeps its flux density: the second component is another source.
     dataset = process(make_dataset, one(0.05, place=0.0), one(0.05, place=0.0), pair())
     assert dataset.types() == [[4, 3, 3], [4]]
     assert dataset.column("SELECT COUNT(*) FROM newsource") == [1]
@@ -127,8 +127,8 @@ def test_bright_blend_need_not_be_described_exactly(make_dataset):
     assert dataset.types() == [[4], [AssociationType.BLEND], [4]]
 
 
-def test_variable_beside_a_faint_source_is_no_blend(make_dataset):
-    # 30 mJy more than before, of which the faint neighbour would explain 6.
+def test_variable_near_a_faint_source_is_no_blend(make_dataset):
+    # 30 mJy more than before; the faint neighbour would explain 6.
     days = [pair((0.1, 0.006)), one(0.13, place=0.0)]
     assert process(make_dataset, *days).types() == [[4, 3], [4, 7]]
 

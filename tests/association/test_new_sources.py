@@ -1,4 +1,4 @@
-"""Which new entries an earlier image should have shown."""
+"""Selection of new entries that an earlier image should have shown."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_limits_are_noise_times_threshold_and_margin(looks, flux, kinds):
     assert list(find(looks, flux).newsource_type) == kinds
 
 
-def test_candidate_refers_to_its_entry_image_and_significance(looks):
+def test_candidate_refers_to_its_entry_and_image_and_has_its_flux_over_noise(looks):
     new = find(looks, 0.03)
     assert (new.entry[0], new.measurement[0], new.previous_limits_image[0]) == (42, 0, 7)
     assert (new.sigma_rms_min[0], new.sigma_rms_max[0]) == pytest.approx((30, 15))
@@ -59,7 +59,7 @@ def test_candidate_refers_to_its_entry_image_and_significance(looks):
     assert new.n_looks[0] == 0
 
 
-def test_sky_never_looked_at_gives_no_candidate(looks):
+def test_position_without_earlier_images_has_no_candidate(looks):
     assert len(find(looks, 1.0, ra=11.5)) == 0
     assert len(find(looks, 1.0, key=LightCurveKey(1, 1))) == 0
     assert len(find(make_looks(), 1.0)) == 0
@@ -78,7 +78,7 @@ def test_best_look_among_overlapping_regions_is_used(looks):
     assert find(looks, 1.0, ra=10.0).previous_limits_image[0] == 7
 
 
-def test_image_of_which_nothing_could_be_searched_is_no_look():
+def test_image_without_a_searched_pixel_is_no_look():
     looks = make_looks()
     looks.add(KEY, image=1, region=0, rms_range=(np.nan, np.nan))
     assert len(find(looks, 1.0)) == 0
@@ -88,13 +88,13 @@ def test_image_of_which_nothing_could_be_searched_is_no_look():
 
 # 18 mJy is above 12 times the lowest noise of 1 mJy, but below 12 times the 2 mJy of the eastern half.
 @pytest.mark.parametrize(("noise", "ra", "n"), [("position", 10.3, 0), ("position", 9.7, 1), ("image", 10.3, 1)])
-def test_noise_at_the_position_decides_unless_asked_otherwise(noise, ra, n):
+def test_noise_at_the_position_decides_by_default(noise, ra, n):
     looks = make_looks(noise)
     looks.add(KEY, image=7, region=0, rms_range=(1e-3, 2e-3), tiles=tiles(1e-3))
     assert len(find(looks, 0.018, ra=ra)) == n
 
 
-def test_candidate_tells_its_significance_at_the_position_and_the_number_of_looks():
+def test_candidate_has_its_flux_over_local_noise_and_the_number_of_looks():
     looks = make_looks()
     looks.add(KEY, image=7, region=0, rms_range=(1e-3, 2e-3), tiles=tiles(1e-3))
     looks.add(KEY, image=8, region=0, rms_range=(3e-3, 6e-3), tiles=tiles(3e-3))
@@ -107,20 +107,20 @@ def significance(snr, n_looks, threshold=5.0, earlier=None):
     return significance_of_newness([snr], [1.0], threshold=threshold, rms=[1.0], n_looks=[n_looks], earlier=earlier)[0]
 
 
-def test_significance_is_that_of_the_steady_source_hardest_to_exclude():
+def test_newness_excludes_the_steady_source_that_is_hardest_to_exclude():
     snr = np.linspace(-5, 20, 25_001)
     for peak, n in ((6.0, 1), (8.0, 1), (7.0, 10), (12.0, 100)):
         product = norm.cdf(5 - snr) ** n * norm.cdf(snr - peak)
         assert significance(peak, n) == pytest.approx(norm.isf((n + 1) * product.max()), abs=1e-3)
 
 
-def test_significance_rises_with_the_number_of_looks_and_with_the_peak():
+def test_newness_rises_with_the_number_of_looks_and_with_the_peak():
     looks = [significance(7.0, n) for n in (1, 3, 10, 100)]
     assert looks == sorted(looks)
     assert significance(1000.0, 1) > significance(100.0, 1) > 60
 
 
-def test_earlier_fluxes_tell_a_transient_from_a_steady_source():
+def test_earlier_fluxes_separate_a_transient_from_a_steady_source():
     def after_ten(mean):
         return significance(6.5, 50.0, earlier=EarlierFluxes(n=[10], mean=[mean], error=[0.3]))
 
@@ -145,7 +145,7 @@ def test_weight_of_a_noisier_look_is_about_the_ratio_of_the_logarithms():
             assert ratio**-6 == pytest.approx(true, rel=0.6, abs=0.06)
 
 
-def test_place_within_a_region_that_was_never_searched_gives_no_candidate():
+def test_position_that_was_never_searched_within_a_region_has_no_candidate():
     made = make_looks("significance")
     numbers, ra, _ = tiles_within(8, 10.0, 0.0, 1.0)
     west = numbers[ra < 9.9]

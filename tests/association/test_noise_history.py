@@ -27,7 +27,7 @@ def seen(history, ra, dec, key=KEY):
 
 
 @pytest.mark.parametrize(("side", "order"), [(60.0, 0), (58.0, 1), (1.0, 6), (0.9, 7), (1e-9, 20)])
-def test_tiles_are_no_larger_than_asked(side, order):
+def test_tiles_are_no_wider_than_the_limit(side, order):
     assert tile_order(side) == order
 
 
@@ -45,7 +45,7 @@ def test_best_noise_is_the_lowest_of_all_looks():
     assert seen(history, 10.0, 20.0) == (pytest.approx(1e-3), 2, 3)
 
 
-def test_overlapping_pointings_know_what_each_has_seen():
+def test_overlapping_pointings_share_their_looks():
     history = NoiseHistory()
     history.add(KEY, image=1, tiles=image(359.0, 0.0, 1e-3))
     history.add(KEY, image=2, tiles=image(5.0, 0.0, 2e-3))
@@ -54,7 +54,7 @@ def test_overlapping_pointings_know_what_each_has_seen():
     assert seen(history, 9.0, 0.0) == (pytest.approx(2e-3), 2, 1)
 
 
-def test_sky_never_looked_at_has_no_noise():
+def test_position_without_images_has_no_noise():
     history = NoiseHistory()
     history.add(KEY, image=1, tiles=image(10.0, 20.0, 1e-3))
     for ra, dec, key in ((100.0, 20.0, KEY), (10.0, 20.0, LightCurveKey(1, 1))):
@@ -70,7 +70,7 @@ def test_images_on_coarse_and_fine_tiles_are_compared():
     assert seen(history, 10.0, 20.0) == (pytest.approx(1e-3), 2, 2)
 
 
-def test_positions_are_answered_in_order():
+def test_noise_is_returned_in_the_order_of_positions():
     history = NoiseHistory()
     history.add(KEY, image=1, tiles=image(10.0, 0.0, 1e-3))
     history.add(KEY, image=2, tiles=image(50.0, 0.0, 2e-3))
@@ -91,5 +91,5 @@ def test_all_tiles_that_healpix_finds_around_a_circle_are_listed(ra, dec, order,
     tiles, tile_ra, tile_dec = tiles_within(order, ra, dec, radius)
     assert np.isin(expected, tiles).all()
     assert tiles_at(order, tile_ra, tile_dec).tolist() == tiles.tolist()
-    # No others than neighbours are listed beside them.
+    # The other tiles are neighbours.
     assert len(tiles) <= 2 * len(expected) + 30

@@ -58,7 +58,7 @@ def test_forks_of_a_fork_in_one_timestep_come_in_generations():
     assert not catalogue.entries["active"][catalogue.changes.removed].any()
 
 
-def test_changes_name_what_was_made_and_what_was_updated():
+def test_changes_list_created_and_updated_entries():
     catalogue = RunningCatalogue()
     associate(catalogue, sources([123.0, 124.0], 10.0))
     catalogue.begin_timestep()
@@ -94,7 +94,7 @@ def test_forced_fit_in_one_band_does_not_count_where_another_band_detects():
 
 
 def grid(low, high):
-    # Unit vectors do not tell apart what is 1e-17 degrees apart; then the order of rows decides, which the step fixes.
+    # Unit vectors cannot resolve 1e-17 degrees. The order of rows would decide there, so positions are on a grid.
     return st.integers(int(low * 1e9), int(high * 1e9)).map(lambda n: n / 1e9)
 
 

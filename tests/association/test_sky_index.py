@@ -1,4 +1,4 @@
-"""The index finds what a search of all entries finds, after any number of additions and moves."""
+"""The index finds the same entries as a search of all entries, after any number of additions and moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which region a pointing belongs to, and which regions cover a position."""
+"""The region of a pointing, and the regions that cover a position."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_region_of_another_size_is_another():
     assert regions((10.0, 0.0)).find(region(10.0, 0.0, radius=1.0), tolerance=0.1) is None
 
 
-def test_without_tolerance_only_the_same_circle_will_do():
+def test_without_tolerance_only_the_same_circle_matches():
     known = regions((10.0, 0.0))
     assert known.find(region(10.0, 0.0), tolerance=0.0) == 0
     assert known.find(region(10.0 + 1e-13, 0.0), tolerance=0.0) is None
@@ -47,7 +47,7 @@ places = st.tuples(st.floats(0, 359.9), st.floats(-90, 90))
 
 
 @given(st.lists(places, max_size=8), st.lists(places, max_size=4), st.floats(0.1, 90))
-def test_covering_regions_are_those_that_say_so(centres, positions, radius):
+def test_covering_regions_contain_the_position(centres, positions, radius):
     known = regions(*centres, radius=radius)
     ra, dec = np.array([p[0] for p in positions]), np.array([p[1] for p in positions])
     found = set(zip(*(rows.tolist() for rows in known.covering(ra, dec)[:2]), strict=True))

@@ -126,7 +126,7 @@ def test_ac16_flare_of_a_known_source(make_dataset):
 
 
 @pytest.mark.parametrize(("flux", "kinds"), [(0.06565, [1]), (0.02626, [0]), (0.0202, [])])
-def test_ac16_type_says_above_the_best_or_the_worst_noise(make_dataset, flux, kinds):
+def test_ac16_type_depends_on_the_best_and_the_worst_noise(make_dataset, flux, kinds):
     dataset = make_dataset(**SEARCH)
     dataset.process(UNEVEN.image(0))
     dataset.process(Field(rms_min=1e-3, rms_max=2.5e-3).image(1, at(UNEVEN, flux)))

@@ -24,7 +24,7 @@ def empty(empty_database_url):
     engine.dispose()
 
 
-def test_migrated_tables_are_those_of_the_models(engine):
+def test_migrated_tables_equal_the_models(engine):
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []

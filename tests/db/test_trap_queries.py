@@ -32,7 +32,7 @@ def ask_as_trap(make_dataset, engine, database_url):
     connection.close()
 
 
-def test_schema_revision_is_that_of_traps_last_release(ask_as_trap):
+def test_schema_revision_equals_traps_last_release(ask_as_trap):
     assert ask_as_trap("SELECT value FROM version WHERE name = 'revision'") == [{"value": 40}]
 
 
@@ -56,7 +56,7 @@ def test_light_curve_of_a_source(ask_as_trap):
     assert all(p["freq_central"] in (140e6, 180e6) for p in points)
 
 
-def test_new_sources_with_their_significance(ask_as_trap):
+def test_new_sources_with_their_flux_over_earlier_noise(ask_as_trap):
     (found,) = ask_as_trap(
         """
         SELECT n.id, r.id AS runcat, r.wm_ra, r.wm_decl, n.newsource_type, e.f_int, e.det_sigma,
@@ -74,7 +74,7 @@ def test_new_sources_with_their_significance(ask_as_trap):
     assert found["newsource_type"] == 1
 
 
-def test_varmetric_with_filters_on_eta_v_and_significance(ask_as_trap):
+def test_varmetric_with_filters_on_eta_and_v(ask_as_trap):
     query = """
         SELECT v.runcat, v.v_int, v.eta_int, v.lightcurve_max, v.lightcurve_avg, v.lightcurve_median, v.sigma_rms_min,
                v.sigma_rms_max, r.datapoints, b.freq_central, v.newsource

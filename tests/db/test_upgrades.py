@@ -87,7 +87,7 @@ def test_old_database_upgrades_with_all_its_data_and_is_sound(old, made, capsys)
     engine.dispose()
 
 
-def test_old_dataset_is_gone_on_with_after_the_upgrade(old, made):
+def test_old_dataset_continues_after_the_upgrade(old, made):
     engine = make_engine(old)
     schema.upgrade(engine)
     config = made.config

@@ -11,7 +11,7 @@ from trap.variability.constancy import compare_with_constant
 
 @pytest.mark.parametrize("n", [20, 1000])
 @pytest.mark.parametrize("power", [1.0, 1.3])
-def test_distance_and_probability_are_those_of_the_exact_test(n, power):
+def test_distance_and_probability_equal_the_exact_test(n, power):
     values = np.random.default_rng(3).random(n) ** power
     exact, ours = kstest(values, "uniform"), compare_with_constant(values)
     assert ours.distance == pytest.approx(exact.statistic)

@@ -57,7 +57,7 @@ def test_constant_source_does_not_vary_at_all(flux):
     assert weighted_eta(statistics)[0] < 1e-12
 
 
-def test_scatter_below_a_microjansky_is_seen():
+def test_scatter_below_a_microjansky_is_measured():
     statistics = stream([1.0, 1.0 + 2e-7], [1e-7, 1e-7])
     assert modulation_v(statistics)[0] == pytest.approx(2e-7 / np.sqrt(2), rel=1e-6)
 
@@ -115,7 +115,7 @@ def test_medians_of_odd_and_even_numbers_of_points():
     assert list(medians(curve, np.array([5.0, 1.0, 3.0, 2.0, 9.0]))) == [5.0, 1.5]
 
 
-def test_p_values_of_constant_sources_are_spread_evenly():
+def test_p_values_of_constant_sources_are_uniform():
     rng = np.random.default_rng(5)
     statistics, rows = np.zeros(2000, FLUX_STATISTICS), np.arange(2000)
     for _ in range(10):
@@ -130,7 +130,7 @@ def test_one_point_has_no_p_value_and_no_modulation():
     assert np.isnan([eta_p_value(statistics)[0], *np.ravel(modulation_index(statistics))]).all()
 
 
-def test_modulation_index_recovers_what_was_put_in_within_its_error():
+def test_modulation_index_recovers_the_simulated_one_within_its_error():
     rng, n, true = np.random.default_rng(6), 200, 0.2
     shape = 1 + true * 2**0.5 * np.sin(np.arange(n))
     curves = (stream(shape + 0.1 * rng.normal(size=n), [0.1] * n) for _ in range(50))
@@ -148,7 +148,7 @@ def test_source_that_scatters_less_than_its_errors_has_no_modulation():
 
 
 @given(light_curves)
-def test_largest_step_is_that_of_all_steps_from_the_mean_before(points):
+def test_largest_step_is_the_highest_of_all_steps_from_the_mean_before(points):
     fluxes, errors = (np.array(values) for values in zip(*points, strict=True))
     statistics, steps = stream(fluxes, errors), []
     for i in range(1, len(fluxes)):

@@ -17,7 +17,7 @@ def test_power_law_gives_its_exponent(alpha):
     assert spectral_index(BANDS, flux, 0.1 * flux)[0] == pytest.approx([alpha])
 
 
-def test_index_and_error_are_those_of_a_weighted_fit():
+def test_index_and_error_equal_a_weighted_fit():
     flux, error = np.array([1.2, 0.8, 0.7]), np.array([0.1, 0.05, 0.2])
     line, cov = curve_fit(
         lambda x, c, a: c + a * x, np.log(BANDS), np.log(flux), sigma=error / flux, absolute_sigma=True

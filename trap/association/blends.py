@@ -185,7 +185,7 @@ def _measured_as_one(measured: Measurements, rows: Indices) -> _Source:
     )
 
 
-def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, known: KnownEntries) -> Resolution:
+def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, catalogue: KnownEntries) -> Resolution:
     """Resolve candidate pairs, and find blends and their parts.
 
     Parameters
@@ -197,14 +197,14 @@ def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, kn
     measured
         Measurements of the image. An ``island`` of 0 means that the island is unknown; such a measurement
         is never a part.
-    known
-        The catalogue before this image.
+    catalogue
+        Entries and light curves before this image.
     """
-    pairs, parts = _choose_sides(pairs, measured, known)
+    pairs, parts = _choose_sides(pairs, measured, catalogue)
     pairs = resolve(pairs)
-    parts = _joined(parts, _find_splits(pairs, near, measured, known))
+    parts = _joined(parts, _find_splits(pairs, near, measured, catalogue))
     pairs = _without(pairs, parts[0])
-    merges = _find_merges(pairs, near, measured, known, excluded=parts[0])
+    merges = _find_merges(pairs, near, measured, catalogue, excluded=parts[0])
     return Resolution(_without(pairs, np.array([merge.measurement for merge in merges], np.intp)), parts, merges)
 
 
@@ -213,7 +213,9 @@ def _without(pairs: CandidatePairs, measurements: Indices) -> CandidatePairs:
     return pairs.take(~np.isin(pairs.measurement, measurements)) if measurements.size else pairs
 
 
-def _choose_sides(pairs: CandidatePairs, measured: Measurements, known: KnownEntries) -> tuple[CandidatePairs, Near]:
+def _choose_sides(
+    pairs: CandidatePairs, measured: Measurements, catalogue: KnownEntries
+) -> tuple[CandidatePairs, Near]:
     """Decide for every known blend whether an image shows the blend or its parts, and drop the other pairs.
 
     If several measurements match the blend or its parts, the image shows the parts; if only one does,
@@ -223,7 +225,7 @@ def _choose_sides(pairs: CandidatePairs, measured: Measurements, known: KnownEnt
     -------
     The remaining pairs, and the new parts: rows of measurements and of their blends.
     """
-    entries = known.entries
+    entries = catalogue.entries
     blend = entries["blend"][pairs.entry]
     # A blend and its parts are a family, numbered by the row of the blend.
     family = np.where(entries["is_blend"][pairs.entry], pairs.entry, blend)
@@ -234,27 +236,27 @@ def _choose_sides(pairs: CandidatePairs, measured: Measurements, known: KnownEnt
     for number in np.unique(family[family != NOT_PART]):
         rows = np.flatnonzero(family == number)
         is_part = blend[rows] != NOT_PART
-        keep[rows] = is_part if _shows_parts(pairs.take(rows), is_part, measured, known) else ~is_part
+        keep[rows] = is_part if _shows_parts(pairs.take(rows), is_part, measured, catalogue) else ~is_part
     unmatched = np.flatnonzero(~keep & ~np.isin(pairs.measurement, pairs.measurement[keep]))
     measurements, first = np.unique(pairs.measurement[unmatched], return_index=True)
     return pairs.take(keep), (measurements, pairs.entry[unmatched[first]])
 
 
 def _shows_parts(
-    pairs: CandidatePairs, is_part: NDArray[np.bool_], measured: Measurements, known: KnownEntries
+    pairs: CandidatePairs, is_part: NDArray[np.bool_], measured: Measurements, catalogue: KnownEntries
 ) -> bool:
     """Return whether an image shows the parts of a blend, given the pairs of its family."""
     if is_part.all() or not is_part.any():
         return bool(is_part.all())
     if len(np.unique(pairs.measurement)) > 1:
         return True
-    chi_squared = _of_pairs(pairs, measured, known)
+    chi_squared = _of_pairs(pairs, measured, catalogue)
     return bool(chi_squared[is_part].min() < chi_squared[~is_part].min())
 
 
-def _of_pairs(pairs: CandidatePairs, measured: Measurements, known: KnownEntries) -> Array:
+def _of_pairs(pairs: CandidatePairs, measured: Measurements, catalogue: KnownEntries) -> Array:
     """Compute χ² of single pairs; an entry without a flux density in the band contributes its position only."""
-    curves, flux, error = known.curves[pairs.entry], measured.f_int, measured.f_int_err
+    curves, flux, error = catalogue.curves[pairs.entry], measured.f_int, measured.f_int_err
     has_flux = curves["n"] > 0
     variance = error[pairs.measurement] ** 2 + 1 / np.where(has_flux, curves["wsum_f_int"], 1.0)
     difference = np.where(has_flux, flux[pairs.measurement] - curves["wmean_f_int"], 0.0)
@@ -262,7 +264,7 @@ def _of_pairs(pairs: CandidatePairs, measured: Measurements, known: KnownEntries
     return total
 
 
-def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, known: KnownEntries) -> Near:
+def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, catalogue: KnownEntries) -> Near:
     """Find entries that this image shows as several components of one island.
 
     Returns
@@ -285,7 +287,7 @@ def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, know
     # Candidates for parts: components that are paired with no other entry, in the island of the entry's own
     # measurement if it has one.
     island = measured.island[measurements]
-    is_candidate = _is_single(known.entries[rows]) & (island > 0)
+    is_candidate = _is_single(catalogue.entries[rows]) & (island > 0)
     is_candidate &= (own < 0) | (island == measured.island[own])
     is_candidate &= (n_partners[measurements] == 0) | (
         (n_partners[measurements] == 1) & (partner[measurements] == rows)
@@ -295,19 +297,19 @@ def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, know
     for group, parts in _several(rows[is_candidate] * n_islands + island[is_candidate], measurements[is_candidate]):
         entry = group // n_islands
         best = nearest_first.take(nearest_first.entry == entry).take(slice(1))
-        whole, together = known.as_one(np.array([entry])), _measured_as_one(measured, parts)
+        whole, together = catalogue.as_one(np.array([entry])), _measured_as_one(measured, parts)
         # The alternative: the nearest component is the entry, or the entry has faded.
-        faded = known.absence(np.array([entry]), together.flux_variance)
-        alone = _of_pairs(best, measured, known).min(initial=faded)
+        faded = catalogue.absence(np.array([entry]), together.flux_variance)
+        alone = _of_pairs(best, measured, catalogue).min(initial=faded)
         squared, of_flux = together.chi_squared(whole) if whole else (np.inf, 0.0)
-        is_possible = squared < known.max_radius**2 and np.isin(best.measurement, parts).all()
-        if is_possible and known.prefers(squared + of_flux, alone):
+        is_possible = squared < catalogue.max_radius**2 and np.isin(best.measurement, parts).all()
+        if is_possible and catalogue.prefers(squared + of_flux, alone):
             splits.append((parts, np.full(len(parts), entry)))
     return _joined(*splits)
 
 
 def _find_merges(
-    pairs: CandidatePairs, near: Near, measured: Measurements, known: KnownEntries, *, excluded: Indices
+    pairs: CandidatePairs, near: Near, measured: Measurements, catalogue: KnownEntries, *, excluded: Indices
 ) -> list[Merge]:
     """Find entries that this image shows as the only component of one island.
 
@@ -316,7 +318,7 @@ def _find_merges(
 
     Parameters
     ----------
-    pairs, near, measured, known
+    pairs, near, measured, catalogue
         As for :func:`resolve_blends`.
     excluded
         Rows of measurements that are parts of a blend.
@@ -330,39 +332,39 @@ def _find_merges(
     measurements, rows = measurements[is_candidate], rows[is_candidate]
     if not rows.size:
         return []
-    entries = known.entries[rows]
+    entries = catalogue.entries[rows]
     is_candidate = _is_single(entries) & (entries["forcedfits_count"] == 0)
     measurements, rows = measurements[is_candidate], rows[is_candidate]
     # Entries without a pair, or paired with this measurement alone: the number of their pairs is 0, or it
     # is 1 and the pair is this one.
     near_pairs = pairs.take(np.isin(pairs.entry, rows))
     paired_entries, n_pairs = np.unique(near_pairs.entry, return_counts=True)
-    n_entries = len(known.entries)
+    n_entries = len(catalogue.entries)
     is_pair = np.isin(measurements * n_entries + rows, near_pairs.measurement * n_entries + near_pairs.entry)
     is_candidate = _look_up(rows, paired_entries, n_pairs, missing=0) == is_pair
     merges = (
-        _best_merge(measurement, members, pairs, measured, known)
+        _best_merge(measurement, members, pairs, measured, catalogue)
         for measurement, members in _several(measurements[is_candidate], rows[is_candidate])
     )
     return [merge for merge in merges if merge is not None]
 
 
 def _best_merge(
-    measurement: int, members: Indices, pairs: CandidatePairs, measured: Measurements, known: KnownEntries
+    measurement: int, members: Indices, pairs: CandidatePairs, measured: Measurements, catalogue: KnownEntries
 ) -> Merge | None:
     """Merge the nearest of some entries into one measurement, as many as fit best; None if no merge is preferred."""
     one = _measured_as_one(measured, np.array([measurement]))
     own = pairs.take(pairs.measurement == measurement)
-    alone = _of_pairs(own, measured, known).min(initial=known.absence(members, one.flux_variance))
-    places = known.entries[members]
+    alone = _of_pairs(own, measured, catalogue).min(initial=catalogue.absence(members, one.flux_variance))
+    places = catalogue.entries[members]
     distance = np.hypot(*offsets(one.ra, one.dec, places["wm_ra"], places["wm_dec"]))
     nearest_first = members[np.lexsort((places["wm_dec"], distance))]
     best, lowest = None, np.inf
     for n in range(2, len(nearest_first) + 1):
-        together = known.as_one(nearest_first[:n])
+        together = catalogue.as_one(nearest_first[:n])
         squared, of_flux = one.chi_squared(together) if together else (np.inf, 0.0)
-        is_possible = squared < known.max_radius**2
-        if is_possible and squared + of_flux < lowest and known.prefers(squared + of_flux, alone):
+        is_possible = squared < catalogue.max_radius**2
+        if is_possible and squared + of_flux < lowest and catalogue.prefers(squared + of_flux, alone):
             best, lowest = Merge(measurement, tuple(nearest_first[:n].tolist())), squared + of_flux
     return best
 
