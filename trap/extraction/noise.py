@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["measure_correlation"]
 
 TILE = 256
-"""Side, in pixels, of the tiles of the image in which the noise is measured."""
+"""Side of the image tiles that the noise is measured in, in pixels."""
 COARSE_STEP = 8
-"""Distance, in pixels, of the samples by which tiles are chosen; divides the side of a tile."""
+"""Distance of the samples for the choice of tiles, in pixels; divides the side of a tile."""
 MAX_TILES = 4
 """Number of tiles, and at most every fourth tile of an image. One tile gives the correlation to 2 % with a beam of 5
 pixels, and takes as long as finding the sources in it."""

@@ -1,4 +1,4 @@
-"""Parting islands: the flood that joins the peaks of an island as the water falls, or keeps them apart."""
+"""Deblending of islands by a flood: as the water falls, basins meet at saddles, and are joined or kept apart."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ def part_islands(
     Parameters
     ----------
     islands
-        offsets, x, y, value, rms: pixels of an island in the order of the image.
+        (n_islands + 1,), then (n_pixels,) each — offsets, x, y, value and rms. The pixels of an island are in the order
+        of the image.
     threshold
-        In σ: what both peaks must reach.
+        σ — height that both peaks must reach.
     min_rise
-        In σ: what both must rise above the saddle between them.
+        σ — height above the saddle between them that both peaks must have.
     min_share
-        Share of the island's flux that the pixels above the saddle of each must hold.
+        Share of the island's flux that the pixels above the saddle must hold, for each of the two peaks.
 
     Returns
     -------
     component
-        (n_pixels,) — number within the island, from 0; the brightest peak first.
+        (n_pixels,) — number of the component within its island, from 0. The brightest peak comes first.
     counts
-        (n_islands,) — components of each.
+        (n_islands,) — number of components of each island.
     """
     offsets, x, y, value, rms = islands
     component, counts = np.zeros(x.size, np.intp), np.ones(offsets.size - 1, np.intp)
@@ -55,11 +56,11 @@ def part_islands(
 
 @compiled
 def _places(x: Indices, y: Indices) -> tuple[int, int, NDArray[np.int32]]:
-    """First column and row of the box around an island, and the places in its list of the box's pixels.
+    """Return the first column and row of the box around an island, and the places of the box's pixels in its list.
 
-    The box has a frame of one pixel; -1 is where there is none.
+    The box has a frame of one pixel. -1 marks pixels that are not of the island.
     """
-    # Pixels come row by row.
+    # Pixels are in the order of the image, so the first and the last one have the limits of y.
     left, right, low, high = x[0], x[0], y[0], y[-1]
     for i in range(x.size):
         left, right = min(left, x[i]), max(right, x[i])
@@ -71,7 +72,7 @@ def _places(x: Indices, y: Indices) -> tuple[int, int, NDArray[np.int32]]:
 
 @compiled
 def _neighbours(x: Indices, y: Indices, box: tuple[int, int, NDArray[np.int32]]) -> NDArray[np.int32]:
-    """(n, 8) — places of the pixels that touch each, row by row; -1 where there is none."""
+    """List the places of the eight neighbours of each pixel, row by row: (n, 8); -1 if they are not of the island."""
     left, low, place = box
     result = np.empty((x.size, 8), np.int32)
     for i in range(x.size):
@@ -88,7 +89,7 @@ def _neighbours(x: Indices, y: Indices, box: tuple[int, int, NDArray[np.int32]])
 def _count_peaks(
     x: Indices, y: Indices, value: Array, rms: Array, box: tuple[int, int, NDArray[np.int32]], threshold: float
 ) -> int:
-    """Local maxima that reach the threshold; of equal neighbours the first counts."""
+    """Count the local maxima that reach the threshold; the first of equal neighbours counts."""
     left, low, place = box
     n_peaks = 0
     for i in range(value.size):
@@ -112,17 +113,18 @@ def _flood(
     limits: tuple[float, float, float],
     component: Indices,
 ) -> int:
-    """Number the components of one island; return how many there are.
+    """Assign numbers to the components of one island, and return their number.
 
-    A basin is a peak and what belongs to it; a lake is all basins that have met. Basins are known by their
-    first pixel, and each array below is only good at that pixel.
+    A basin is a peak with the pixels that belong to it. A lake is a set of basins that have met. The index of a
+    basin is its first pixel, and the arrays below are defined at these indices only.
     """
     n = value.size
-    # Into which basin one was absorbed (itself: not at all), and the union-find of basins that share a lake.
+    # Two forests of sets: basins absorbed by other basins, and basins that share a lake.
     absorbed, lake = np.full(n, -1, np.intp), np.arange(n)
     n_in_lake = np.ones(n, np.intp)
     peak, noise, flux = value.copy(), rms.copy(), np.zeros(n)
     basin_of = np.full(n, -1, np.intp)
+    # The sort is stable: equal pixels are flooded in the order of the image.
     for pixel in np.argsort(-value, kind="mergesort"):
         first, highest = -1, -1
         for k in range(8):
@@ -154,7 +156,7 @@ def _meet(
     trees: tuple[Indices, Indices, Indices],
     heights: tuple[Array, Array, Array],
 ) -> None:
-    """Join the lakes of two basins; their basins stay apart only if both lakes are sources."""
+    """Join the lakes of two basins. The basins stay apart only if both lakes are sources."""
     absorbed, lake, n_in_lake = trees
     lake_one, lake_two = find_root(lake, one), find_root(lake, two)
     if lake_one == lake_two:
@@ -165,6 +167,7 @@ def _meet(
         n_in_lake[lake_one] += n_in_lake[lake_two]
         lake[lake_two] = lake_one
         return
+    # The basin that is no source is absorbed by the other one.
     weak, into = (one, two) if is_source_two else (two, one)
     peak, noise, flux = heights
     absorbed[weak] = into
@@ -178,7 +181,7 @@ def _meet(
 def _is_source(
     basin: int, saddle: float, limits: tuple[float, float, float], heights: tuple[Array, Array, Array]
 ) -> bool:
-    """Whether a single basin is one; the water has not fallen below the saddle yet, so all its flux lies above."""
+    """Return whether a single basin is a source. The water is at the saddle, so all its flux so far lies above."""
     threshold, min_rise, min_flux = limits
     peak, noise, flux = heights[0][basin], heights[1][basin], heights[2][basin]
     return bool(peak >= threshold * noise and peak - saddle >= min_rise * noise and flux > min_flux)
@@ -186,13 +189,13 @@ def _is_source(
 
 @compiled
 def _number(absorbed: Indices, basin_of: Indices, peak: Array, component: Indices) -> int:
-    """Number the basins that are left, the highest first, and the pixels with them; return how many there are."""
+    """Assign numbers to the remaining basins, the highest first, and to their pixels; return the number of basins."""
     number, n = np.full(absorbed.size, -1, np.intp), 0
     while True:
         highest = -1
         for i in range(absorbed.size):
-            is_left = absorbed[i] == i and number[i] < 0
-            if is_left and (highest < 0 or peak[i] > peak[highest]):
+            has_no_number = absorbed[i] == i and number[i] < 0
+            if has_no_number and (highest < 0 or peak[i] > peak[highest]):
                 highest = i
         if highest < 0:
             break

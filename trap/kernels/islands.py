@@ -1,4 +1,4 @@
-"""Islands, which are lists of connected pixels, and what lies around them."""
+"""Islands of connected pixels: their pixels, their neighbours, and the pixels that they are fitted to."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "peak_regions", "segment_pixels", "touching"]
 
 AT_EDGE, AT_GAP = 1, 2
-"""Bits of :func:`touching`."""
+"""Bits of :func:`touching`: the island touches the edge of the searched area, or a pixel without a value."""
 NEAR, OWN = 1, 2
-"""Bits of a pixel in :func:`fit_footprints`."""
+"""Bits of a pixel in :func:`fit_footprints`: it is near a component, or it belongs to the island."""
 
 
 @compiled
@@ -103,7 +103,24 @@ def segment_pixels(labels: NDArray[np.int32], n_labels: int) -> tuple[Indices, I
 def touching(
     offsets: Indices, x: Indices, y: Indices, mask: NDArray[np.bool_], data: NDArray[np.float32]
 ) -> NDArray[np.int32]:
-    """(n,) — whether islands touch the edge of the searched area, or a pixel without a value: bits."""
+    """Find the islands that touch the edge of the searched area, or a pixel without a value.
+
+    Parameters
+    ----------
+    offsets
+        (n + 1,) — first place of each island in the lists of pixels.
+    x, y
+        (n_pixels,) — columns and rows of the islands' pixels.
+    mask
+        (ny, nx) — True for pixels that are not searched.
+    data
+        (ny, nx) — pixels of the image.
+
+    Returns
+    -------
+    (n,)
+        Sums of the bits ``AT_EDGE`` and ``AT_GAP``.
+    """
     ny, nx = mask.shape
     bits = np.zeros(offsets.size - 1, np.int32)
     for i in range(offsets.size - 1):
@@ -129,29 +146,29 @@ def fit_footprints(
     form: Array,
     keeps_island: bool,  # noqa: FBT001 (a kernel has no keywords)
 ) -> tuple[Indices, Indices]:
-    """Choose the pixels that islands are fitted to: those near their components, and perhaps all of their own.
+    """Choose the pixels that islands are fitted to: pixels near their components, and optionally all their own pixels.
 
     Parameters
     ----------
     islands
-        offsets, x, y.
+        (n_islands + 1,), (n_pixels,), (n_pixels,) — offsets, x and y of the pixels of all islands.
     taken
-        (ny, nx) — pixels that are masked, or of islands: those only their own island may have.
+        (ny, nx) — True for masked pixels and for pixels of islands; the latter are available to their own island only.
     which
-        (n,) — numbers of the islands that are.
+        (n,) — indices of the islands that are fitted.
     first
-        (n + 1,) — components of the i-th of these are ``first[i]`` to ``first[i + 1]``.
+        (n + 1,) — components of the i-th of these islands are ``first[i]`` to ``first[i + 1]``.
     centres
         (n_components, 2) pix — x and y.
     form
-        (3,) — (a, b, c): pixels with a u² + 2 b u v + c v² ≤ 1 about a centre are near it.
+        (3,) pix⁻² — (a, b, c): pixels with a u² + 2 b u v + c v² ≤ 1 are near a centre at distance (u, v).
     keeps_island
-        Whether all pixels of an island are taken too.
+        Whether all pixels of an island are chosen too.
 
     Returns
     -------
     offsets, flat
-        As of :func:`segment_pixels`.
+        (n + 1,) and (n_chosen,) — the start of each island, and the indices y·nx + x, see :func:`segment_pixels`.
     """
     offsets, x, y = islands
     ny, nx = taken.shape
@@ -162,6 +179,7 @@ def fit_footprints(
     n = 0
     for i in range(which.size):
         own = range(offsets[which[i]], offsets[which[i] + 1])
+        # The box around the ellipses of all components, and around the island if it is kept.
         left, right, low, high = nx, -1, ny, -1
         for k in range(first[i], first[i + 1]):
             left = max(min(left, int(np.ceil(centres[k, 0] - reach_x))), 0)
@@ -183,8 +201,8 @@ def fit_footprints(
         for row in range(box.shape[0]):
             for column in range(box.shape[1]):
                 marks = box[row, column]
-                is_wanted = marks & NEAR or (keeps_island and marks)
-                if is_wanted and (marks & OWN or not taken[low + row, left + column]):
+                is_in_footprint = marks & NEAR or (keeps_island and marks)
+                if is_in_footprint and (marks & OWN or not taken[low + row, left + column]):
                     flat[n] = (low + row) * nx + left + column
                     n += 1
         new_offsets[i + 1] = n
@@ -193,7 +211,7 @@ def fit_footprints(
 
 @compiled
 def _mark_ellipse(box: NDArray[np.uint8], left: int, low: int, centre: Array, form: Array, reach_y: float) -> None:
-    """Mark what lies within an ellipse about a centre, in a box whose first pixel is (left, low)."""
+    """Mark the pixels within an ellipse about a centre, in a box with first pixel (left, low)."""
     first = max(int(np.ceil(centre[1] - reach_y)) - low, 0)
     last = min(int(np.floor(centre[1] + reach_y)) - low, box.shape[0] - 1)
     for row in range(first, last + 1):

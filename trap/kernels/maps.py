@@ -1,6 +1,6 @@
-"""Whole images, a row at a time: which pixels are searched, and which stand above their noise.
+"""Whole images, row by row: the mask of the searched area, and the pixels above thresholds.
 
-Level and noise are interpolated on the way, so that no map of either has to be held in memory.
+Level and noise are interpolated on the fly, so that no map of them has to be held in memory.
 """
 
 from __future__ import annotations
@@ -20,19 +20,35 @@ if TYPE_CHECKING:
 __all__ = ["IN_ISLAND", "IN_PEAK", "interpolate_rows", "pixels_at", "search_mask", "threshold_classes"]
 
 IN_ISLAND, IN_PEAK = 1, 2
-"""Values of :func:`threshold_classes`: at or above the lower threshold, or even the upper one."""
+"""Classes of pixels in :func:`threshold_classes`: at or above the lower threshold, and also the upper threshold."""
 
 
 @compiled
 def search_mask(data: Map, margin: int, radius: float) -> NDArray[np.bool_]:
-    """(ny, nx) — True where a pixel lies in the margin, on or outside the circle (radius 0: none), or has no value."""
+    """Mask the pixels that are not searched.
+
+    Parameters
+    ----------
+    data
+        (ny, nx) — pixels; those without a finite value are masked.
+    margin
+        pix — width of the strip along all edges that is masked.
+    radius
+        pix — radius of the circle about the middle of the image; pixels on it or outside it are masked. 0 means no
+        circle.
+
+    Returns
+    -------
+    (ny, nx)
+        True for masked pixels.
+    """
     ny, nx = data.shape
     mask = np.ones((ny, nx), np.bool_)
     for y in range(margin, ny - margin):
         first, last = margin, nx - 1 - margin
         if radius > 0:
             chord = radius**2 - (y - (ny - 1) / 2) ** 2
-            # Between the ends, which are outside themselves, within rounding: those two are tested one by one.
+            # First and last pixel of the chord, up to rounding; the loops below test these two exactly.
             reach = np.sqrt(max(chord, 0.0))
             first = max(first, int(np.floor((nx - 1) / 2 - reach)))
             last = min(last, int(np.ceil((nx - 1) / 2 + reach)))
@@ -47,7 +63,22 @@ def search_mask(data: Map, margin: int, radius: float) -> NDArray[np.bool_]:
 
 @compiled
 def interpolate_rows(lines: Map, before: Indices, after: Indices, share: NDArray[np.float32]) -> Map:
-    """(ny, nx) — for each row of an image the mean of two of the (my, nx) lines, with the share of the second."""
+    """Interpolate each row of an image between two lines of a mesh.
+
+    Parameters
+    ----------
+    lines
+        (my, nx) — values on the lines.
+    before, after
+        (ny,) — the two lines of each row.
+    share
+        (ny,) — weight of the second line, 0 to 1.
+
+    Returns
+    -------
+    (ny, nx)
+        Interpolated values.
+    """
     result = np.empty((before.size, lines.shape[1]), np.float32)
     for y in range(before.size):
         one, other, weight = lines[before[y]], lines[after[y]], share[y]
@@ -64,24 +95,25 @@ def threshold_classes(
     rows: tuple[Indices, Indices, NDArray[np.float32]],
     thresholds: tuple[np.float32, np.float32],
 ) -> tuple[NDArray[np.uint8], float, float]:
-    """Compare each pixel, less the level of the sky, with its noise.
+    """Compare each pixel, after subtraction of the level, with its noise.
 
     Parameters
     ----------
     data, mask
-        (ny, nx) Jy/beam, and True where a pixel is not looked at.
-    lines, rows
-        Level and noise as lines of a mesh, and for each row the two lines and the share of the second, as of
-        :func:`interpolate_rows`.
+        (ny, nx) — pixels in Jy/beam, and True for masked pixels.
+    lines
+        (my, nx) each — level and noise on the lines of a mesh.
+    rows
+        (ny,) each — the two lines of each row and the weight of the second, see :func:`interpolate_rows`.
     thresholds
-        Lower and upper one, in units of the noise; both inclusive.
+        Lower and upper threshold, in units of the noise; both inclusive.
 
     Returns
     -------
     classes
-        (ny, nx) — ``IN_ISLAND``, ``IN_PEAK``, or 0: below, masked, or without a noise to compare with.
+        (ny, nx) — ``IN_ISLAND`` or ``IN_PEAK``; 0 for pixels that are below both thresholds, masked, or without noise.
     lowest, highest
-        Noise of what is not masked; NaN where there is none.
+        Jy/beam — noise of the pixels that are not masked; NaN if all are masked.
     """
     (levels, noises), (before, after, share), (lower, upper) = lines, rows, thresholds
     ny, nx = data.shape
@@ -94,10 +126,10 @@ def threshold_classes(
         for x in range(nx):
             rms = noise[x] + weight * (next_noise[x] - noise[x])
             ratio = (data[y, x] - (level[x] + weight * (next_level[x] - level[x]))) / rms
-            is_seen = not mask[y, x]
-            classes[y, x] = np.uint8(is_seen & (ratio >= lower)) + np.uint8(is_seen & (ratio >= upper))
-            lowest = min(lowest, rms if is_seen else lowest)
-            highest = max(highest, rms if is_seen else highest)
+            is_searched = not mask[y, x]
+            classes[y, x] = np.uint8(is_searched & (ratio >= lower)) + np.uint8(is_searched & (ratio >= upper))
+            lowest = min(lowest, rms if is_searched else lowest)
+            highest = max(highest, rms if is_searched else highest)
     return (classes, float(lowest), float(highest)) if lowest <= highest else (classes, np.nan, np.nan)
 
 
@@ -108,12 +140,20 @@ def pixels_at(
     lines: tuple[Map, Map],
     rows: tuple[Indices, Indices, NDArray[np.float32]],
 ) -> tuple[Array, Array]:
-    """Values less the level of the sky, and noise, of single pixels; the same numbers as in :func:`threshold_classes`.
+    """Compute background-subtracted values and noise of single pixels.
+
+    The arithmetic is the same as in :func:`threshold_classes`, to the last bit.
 
     Parameters
     ----------
+    data
+        (ny, nx) Jy/beam
     flat
         (n,) — indices y·nx + x.
+    lines
+        (my, nx) each — level and noise on the lines of a mesh.
+    rows
+        (ny,) each — the two lines of each row and the weight of the second, see :func:`interpolate_rows`.
 
     Returns
     -------

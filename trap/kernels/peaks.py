@@ -1,4 +1,4 @@
-"""Peaks of Gaussians whose places and shapes are known: who is solved with whom, on which pixels, and the solution."""
+"""Peaks of Gaussians with fixed positions and shapes: groups that overlap, their pixels, and the linear solution."""
 
 from __future__ import annotations
 
@@ -19,19 +19,24 @@ __all__ = ["add_gaussians", "core_pixels", "fit_peaks", "link_gaussians"]
 
 
 @compiled
-def link_gaussians(parameters: Array, least_overlap: float) -> Indices:
-    """(n,) — number of the group of each Gaussian, counted from 0; within a group they overlap, one after the other.
+def link_gaussians(parameters: Array, min_overlap: float) -> Indices:
+    """Group Gaussians that overlap, directly or through others.
 
     Parameters
     ----------
     parameters
         (n, 6) — peak, x, y, a, b, c.
-    least_overlap
-        Correlation of two Gaussians at their distance, as of two with one centre, from which on they are linked.
+    min_overlap
+        Correlation of two Gaussians, relative to their correlation with a common centre, above which they are linked.
+
+    Returns
+    -------
+    (n,)
+        Number of each Gaussian's group, from 0.
     """
     n = parameters.shape[0]
     parent, number = np.arange(n), np.full(n, -1)
-    limit, inverse = -2 * np.log(least_overlap), np.empty((n, 3))
+    limit, inverse = -2 * np.log(min_overlap), np.empty((n, 3))
     for i in range(n):
         a, b, c = parameters[i, 3], parameters[i, 4], parameters[i, 5]
         determinant = a * c - b * b
@@ -55,21 +60,23 @@ def link_gaussians(parameters: Array, least_overlap: float) -> Indices:
 
 @compiled
 def core_pixels(flat: Indices, nx: int, centres: Array, form: Array) -> tuple[Indices, Indices]:
-    """List the pixels near each of some places.
+    """List the pixels near centres.
 
     Parameters
     ----------
     flat
-        (n_pixels,) — indices y·nx + x of the pixels there are, increasing.
+        (n_pixels,) — indices y·nx + x of the available pixels, increasing.
+    nx
+        Number of columns of the image.
     centres
         (n, 2) pix — x and y.
     form
-        (3,) — (a, b, c): near is where a u² + 2 b u v + c v² ≤ 1.
+        (3,) pix⁻² — (a, b, c): pixels with a u² + 2 b u v + c v² ≤ 1 are near a centre at distance (u, v).
 
     Returns
     -------
     offsets, places
-        (n + 1,) and places in the list of pixels, increasing for each centre.
+        (n + 1,) and (n_places,) — the start of each centre's pixels, and their places in ``flat``, increasing.
     """
     a, b, c = form
     reach = np.sqrt(a / (a * c - b * b))
@@ -79,6 +86,7 @@ def core_pixels(flat: Indices, nx: int, centres: Array, form: Array) -> tuple[In
         x, y = centres[i]
         for row in range(int(np.ceil(y - reach)), int(np.floor(y + reach)) + 1):
             v = row - y
+            # Both ends of the ellipse in this row solve a u² + 2 b u v + c v² = 1.
             root = np.sqrt(max((b * v) ** 2 - a * (c * v * v - 1), 0.0))
             left, right = np.ceil(x + (-b * v - root) / a), np.floor(x + (-b * v + root) / a)
             first, last = row * nx + int(max(left, 0)), row * nx + int(min(right, nx - 1))
@@ -94,14 +102,23 @@ def core_pixels(flat: Indices, nx: int, centres: Array, form: Array) -> tuple[In
 
 @compiled
 def add_gaussians(flat: Indices, nx: int, value: Array, parameters: Array) -> Array:
-    """(n_pixels,) — values with Gaussians added, each where it shines.
+    """Add Gaussians to the values of pixels.
 
     Parameters
     ----------
-    flat, value
-        (n_pixels,) — indices y·nx + x, increasing, and brightness.
+    flat
+        (n_pixels,) — indices y·nx + x of the pixels, increasing.
+    nx
+        Number of columns of the image.
+    value
+        (n_pixels,) — brightness.
     parameters
-        (n, 6) — peak, x, y, a, b, c.
+        (n, 6) — peak, x, y, a, b, c. Each Gaussian ends where its exponent exceeds ``MAX_EXPONENT``.
+
+    Returns
+    -------
+    (n_pixels,)
+        Brightness with the Gaussians added.
     """
     result = value.copy()
     for i in range(parameters.shape[0]):
@@ -133,19 +150,24 @@ def fit_peaks(
 
     Parameters
     ----------
-    offsets, pixels
-        (n_groups + 1,) and x, y, value — the pixels of each group, in the order of the image.
-    first, parameters
-        (n_groups + 1,) and (n, 6) — the Gaussians of each group; their peaks do not matter.
+    offsets
+        (n_groups + 1,) — first place of each group in the lists of pixels.
+    pixels
+        (n_pixels,) each — x, y and value of the pixels. The pixels of a group are in the order of the image.
+    first
+        (n_groups + 1,) — Gaussians of group i are ``first[i]`` to ``first[i + 1]``.
+    parameters
+        (n, 6) — peak, x, y, a, b, c. The peaks are not used.
     spring
-        (n,) — what pulls a peak towards zero, as a share of its own weight: M is JᵀJ with that on its diagonal.
+        (n,) — weight of a peak of zero, as a share of the peak's own weight. M is JᵀJ with its diagonal increased by
+        this share.
     correlation
-        Autocorrelation C of the noise, as of :func:`trap.kernels.covariance.fit_covariances`.
+        (2 m + 1, 2 m + 1) — autocorrelation C of the noise, see :func:`trap.kernels.covariance.fit_covariances`.
 
     Returns
     -------
     peak, variance
-        (n,) — the latter in noise of unit variance. Peak 0, variance NaN for one that reaches no pixel.
+        (n,) each — the variance is for noise of unit variance. A Gaussian without pixels has peak 0, variance NaN.
     """
     x, y, value = pixels
     peak, variance = np.zeros(parameters.shape[0]), np.full(parameters.shape[0], np.nan)
@@ -159,14 +181,15 @@ def fit_peaks(
             for entry in range(starts[pixel], starts[pixel + 1]):
                 right[component[entry]] += slopes[entry, 0] * value[own][pixel]
         normal, noise = products(x[own], y[own], design, n, correlation, (0,))
-        is_seen = np.empty(n, np.bool_)
+        # The equation of a Gaussian without pixels is 1 · peak = 0, which keeps the matrix regular.
+        has_pixels = np.empty(n, np.bool_)
         for k in range(n):
-            is_seen[k] = normal[k, k] > 0
-            normal[k, k] = normal[k, k] * (1 + spring[first[i] + k]) if is_seen[k] else 1.0
+            has_pixels[k] = normal[k, k] > 0
+            normal[k, k] = normal[k, k] * (1 + spring[first[i] + k]) if has_pixels[k] else 1.0
         inverse = invert(normal)
         for k in range(n):
             for m in range(n):
                 peak[first[i] + k] += inverse[k, m] * right[m]
-            if is_seen[k]:
+            if has_pixels[k]:
                 variance[first[i] + k] = sandwich(inverse[k : k + 1], noise)[0, 0]
     return peak, variance

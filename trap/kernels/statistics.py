@@ -1,4 +1,4 @@
-"""Level and noise of samples in which sources stand, by clipping about the median."""
+"""Level and noise of samples with sources in them, by clipping about the median."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ __all__ = ["clipped_moments"]
 def clipped_moments(
     ordered: NDArray[np.float32], n_sigma: float, sigma_of_limit: Array, deviation_of_limit: Array
 ) -> tuple[Array, Array, Array]:
-    """Median, mean and noise of each row, clipped at ``n_sigma`` about the median until nothing is left to clip.
+    """Compute median, mean and noise of each row, clipped about the median until no value is beyond the limit.
 
-    Clipping only moves the two ends of a range of the sorted row, and the sums over a range are differences of
-    running sums, so that all rounds together cost less than the sort. The noise is corrected for the truncation:
-    it is the σ of a Gaussian that, cut at the limit of the round before, has the standard deviation found.
+    Clipping moves the two ends of a range of the sorted row, and sums over a range are differences of running sums.
+    Therefore all rounds together cost less than the sort. The noise is corrected for the truncation: a Gaussian of this
+    σ, truncated at the limit of the previous round, has the standard deviation of the clipped values.
 
     Parameters
     ----------
     ordered
         (n, m) — each row sorted, NaN last.
+    n_sigma
+        Limit of the distance from the median, in σ.
     sigma_of_limit, deviation_of_limit
-        (k,) — σ of a Gaussian, and what is left of it, over the limit; increasing.
+        (k,) — σ of a Gaussian, and its standard deviation after truncation, both in units of the limit; increasing.
 
     Returns
     -------
     median, mean, sigma
-        (n,) — NaN where a row has no value.
+        (n,) — NaN if a row has no value.
     """
     n_rows, m = ordered.shape
     medians, means, sigmas = np.full(n_rows, np.nan), np.full(n_rows, np.nan), np.full(n_rows, np.nan)
@@ -47,7 +49,7 @@ def clipped_moments(
         n_good = _first_nan(row)
         if n_good == 0:
             continue
-        # Squares of small numbers do not cancel.
+        # Relative to a typical value, as differences of the squares of large numbers lose precision.
         shift = float(row[(n_good - 1) // 2])
         for j in range(n_good):
             value = row[j] - shift
@@ -66,7 +68,7 @@ def clipped_moments(
                 new_low += 1
             while new_high > new_low and row[new_high - 1] - shift > median + limit:
                 new_high -= 1
-            # Finished when nothing is clipped, or everything would be.
+            # The end is reached if no value is clipped, or if all values would be.
             if new_low >= new_high or (new_low == low and new_high == high):
                 break
             low, high = new_low, new_high
@@ -76,6 +78,7 @@ def clipped_moments(
 
 @compiled
 def _first_nan(row: NDArray[np.float32]) -> int:
+    """Find the number of values before the first NaN of a sorted row, by bisection."""
     low, high = 0, row.size
     while low < high:
         middle = (low + high) // 2
@@ -88,11 +91,11 @@ def _first_nan(row: NDArray[np.float32]) -> int:
 
 @compiled
 def _untruncated(deviation: float, limit: float, sigma_of_limit: Array, deviation_of_limit: Array) -> float:
-    """σ of the Gaussian that has ``deviation`` when cut at ± ``limit``."""
+    """Interpolate the σ of a Gaussian with standard deviation ``deviation`` after truncation at ± ``limit``."""
     if np.isinf(limit) or limit <= 0:
         return deviation
     ratio = deviation / limit
-    # Below the table nothing was cut away; its other end is a flat distribution, for which any σ is as good.
+    # Below the table no value was truncated. At its other end the distribution is flat, and σ is undetermined.
     if ratio < deviation_of_limit[0]:
         return deviation
     k = max(int(np.searchsorted(deviation_of_limit, ratio)), 1)
