@@ -12,7 +12,7 @@ def found_in(sky, config, image):
 
 
 def beside(sky, x, y, widths, angle=1.0):
-    """A place so many beam widths (FWHM) from another, in a direction of the plane where the beam is round."""
+    """Return a position some beam widths (FWHM) from another, in a direction of the plane with a round beam."""
     turn = np.radians(sky.bpa)
     along, across = widths * np.array([sky.bmaj * np.cos(angle), sky.bmin * np.sin(angle)])
     return x - along * np.sin(turn) + across * np.cos(turn), y + along * np.cos(turn) + across * np.sin(turn)
@@ -59,13 +59,13 @@ def test_resolved_source_stays_one(sky, config, force_beam, bmaj, bmin, signal_t
     assert len(found_in(sky, config, image + sky.noise(4))) == x.size
 
 
-def test_nothing_is_looked_for_where_islands_are_left_whole(sky, config):
+def test_hidden_sources_are_not_searched_without_deblending(sky, config):
     x, y = beside(sky, 120.0, 130.0, 1.1)
     image = sky.sources([120, x], [130, y], [1.0, 0.3]) + sky.noise(1)
     assert len(found_in(sky, config.model_copy(update={"deblend_nthresh": 0}), image)) == 1
 
 
 def test_error_of_the_beam_around_a_bright_source_is_no_source(sky, config):
-    # What is restored 3 % wider than the header says leaves a ring of several hundred σ times 1 %.
+    # A source restored 3 % wider than in the header leaves a ring of several hundred σ times 1 %.
     image = sky.sources([120.2], [130.4], [1000 * sky.rms], bmaj=1.03 * sky.bmaj, bmin=1.03 * sky.bmin)
     assert len(found_in(sky, config, image + sky.noise(6))) == 1

@@ -126,7 +126,7 @@ def check_islands(rows, mask=None):
     islands = find_islands(field, segments)
     flat = islands.y * field.data.shape[1] + islands.x
     assert [flat[islands.pixels(i)].tolist() for i in range(len(islands))] == expected
-    # Their numbers are those of the first pixels, row by row.
+    # They are in the order of their first pixels, row by row.
     assert (np.diff(flat[islands.offsets[:-1]]) > 0).all()
     assert islands.value.tolist() == field.data.ravel()[flat].tolist()
     return len(expected)

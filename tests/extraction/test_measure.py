@@ -148,7 +148,7 @@ def test_island_of_one_pixel_is_measured(sky, config):
 
 
 @pytest.mark.parametrize("force_beam", [True, False])
-def test_fit_that_fails_gives_moments_and_says_so(sky, config, force_beam):
+def test_failed_fit_gives_moments_and_a_flag(sky, config, force_beam):
     # Two pixels amid missing ones are too few for three parameters.
     data = sky.noise(12) + sky.sources([100], [77], [0.5])
     data[70:85, 93:108] = np.nan
@@ -194,7 +194,7 @@ def test_beam_narrower_than_two_pixels_is_fitted(sky, config):
     assert source.f_peak[0] == pytest.approx(0.1, rel=0.05)
 
 
-def test_range_of_the_noise_is_that_of_the_searched_area(sky, config):
+def test_range_of_the_noise_is_limited_to_the_searched_area(sky, config):
     data = sky.noise(16)
     data[:, 128:] *= 3
     extraction = extract_sources(sky.image(data), config)
@@ -206,7 +206,7 @@ def test_range_of_the_noise_is_that_of_the_searched_area(sky, config):
     assert narrow.rms_max > 2 * narrow.rms_min
 
 
-def test_numbers_that_come_from_settings_are_theirs(sky, config):
+def test_systematic_errors_are_copied_from_the_settings(sky, config):
     source = only_source(sky.image(sky.noise(17) + sky.sources([100], [77], [0.5])), config)
     assert (source.ew_sys_err[0], source.ns_sys_err[0]) == (config.ew_sys_err, config.ns_sys_err)
     assert source.significance[0] == pytest.approx(source.f_peak[0] / source.rms[0], rel=0.1)
