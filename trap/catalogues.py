@@ -287,7 +287,9 @@ class VarMetrics(ColumnTable):
         "Largest step of the integrated flux density from the mean before it, over the error of the step; signed.",
     )
     m_max: NDArray[np.float64] = column(
-        "f8", "", "The step of vs_max over the average of the new flux density and the mean before it."
+        "f8",
+        "",
+        "The step of vs_max over the average of the new flux density and the mean before it; NaN if that is zero.",
     )
     spectral_index: NDArray[np.float64] = column(
         "f8", "", "α of S ∝ ν^α, fitted to the weighted mean flux densities of all bands; NaN for one band."

@@ -40,6 +40,16 @@ def test_repeated_flux_breaks_nothing(make_dataset):
     assert row["v_int"] == pytest.approx(3**-0.5 / (4 / 3))
 
 
+def test_flux_densities_that_cancel_are_stored_without_a_relative_step(make_dataset):
+    # The average of 1 and -1 is 0: the step between them is 2 Jy, but has no size relative to it.
+    dataset = make_dataset()
+    for day, flux in enumerate((1.0, -1.0)):
+        dataset.process(FIELD.image(day, sources(123.0, 10.0, flux=flux)))
+    (row,) = metrics(dataset, "m_max, vs_max")
+    assert row["m_max"] is None
+    assert row["vs_max"] == pytest.approx(-2 / (2**0.5 * 5e-4))
+
+
 def test_recomputed_metrics_equal_streamed_ones_and_have_a_median(make_dataset):
     dataset = make_dataset()
     for day, (low, high) in enumerate(((1.0, 2.0), (5.0, 3.0), (2.0, 2.0), (4.0, 1.0))):

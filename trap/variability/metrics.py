@@ -74,7 +74,7 @@ FLUX_COLUMNS: Mapping[str, Column] = {
     "max_f_int": Column(_DOUBLE, "Jy", "Highest integrated flux density."),
     "err2_f_int": Column(_DOUBLE, "Jy2", "Sum of the squared errors of the integrated flux density."),
     "vs_f_int": Column(_DOUBLE, "", "Largest step of the integrated flux density over its error, as vs_max."),
-    "m_f_int": Column(_DOUBLE, "", "The same step over the average of the two flux densities, as m_max."),
+    "m_f_int": Column(_DOUBLE, "", "The same step over the average of the two, as m_max; infinite if that is zero."),
 }
 """Statistics of a light curve that are updated with every point, in the order of :data:`FLUX_STATISTICS`.
 
@@ -119,8 +119,8 @@ def _add_step(statistics: NDArray[Any], rows: Indices, n: NDArray[np.int32], val
     vs = np.where(has_earlier, (values - before) / np.sqrt(errors**2 + variance_before), 0.0)
     is_largest = np.abs(vs) > np.abs(statistics["vs_f_int"][rows])
     average = (values + before) / 2
-    # Flux densities of forced fits may be negative and cancel; m is then undefined.
-    m = np.divide(values - before, average, out=np.full(len(vs), np.nan), where=average != 0)
+    # Flux densities of forced fits may be negative and cancel. Infinite, since the database has no NULL in this column.
+    m = np.divide(values - before, average, out=np.full(len(vs), np.inf), where=average != 0)
     statistics["vs_f_int"][rows] = np.where(is_largest, vs, statistics["vs_f_int"][rows])
     statistics["m_f_int"][rows] = np.where(is_largest, m, statistics["m_f_int"][rows])
 
@@ -259,7 +259,7 @@ def light_curve_metrics(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
         "modulation": modulation,
         "modulation_err": modulation_err,
         "vs_max": statistics["vs_f_int"],
-        "m_max": statistics["m_f_int"],
+        "m_max": np.where(np.isfinite(statistics["m_f_int"]), statistics["m_f_int"], np.nan),
     }
 
 
