@@ -62,7 +62,7 @@ OPENING_DELAYS = (2.0, 5.0, 10.0, 20.0, 40.0)
 HANG_DELAYS = (2.0,)
 """Waiting times [s] before a transaction that was ended by a time-out is repeated."""
 SERVER_DELAYS = (0.5, 1.0, 2.0, 4.0)
-"""Waiting times [s] before a request to the Prefect server is repeated: less than the 30 s after which a worker kills."""
+"""Waiting times [s] before a request to the Prefect server is repeated: less than the 30 s until a worker kills."""
 STREAM_SECONDS = 2.0
 """Waiting time [s] before a lost connection to a sender is opened again, without a limit on the attempts."""
 

@@ -116,7 +116,7 @@ class DaskExecutor:
             raise ConfigError(msg) from error
         for worker, version in versions.items():
             if version != __version__:
-                msg = f"the Dask worker {worker} has version {version} of this software, this process {__version__}"
+                msg = f"the Dask worker {worker} has version {version} and this process {__version__} of this software"
                 raise ConfigError(msg)
         return sum(threads.values())
 
