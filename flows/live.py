@@ -29,7 +29,8 @@ from flows.service.stopping import StopRequests
 from flows.tasks.policies import TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
 from trap.config import LiveConfig, PipelineConfig
-from trap.live.run import LiveTally, open_live
+from trap.live.run import open_live
+from trap.live.tally import LiveTally
 from trap.pipeline import PRELOAD
 from trap.workers.pools import Workers, open_workers
 

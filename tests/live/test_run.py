@@ -22,7 +22,8 @@ from trap.errors import ConfigError
 from trap.images.stream import write_frame
 from trap.live import run as live
 from trap.live import sources
-from trap.live.run import LiveRun, LiveTally, run_live
+from trap.live.run import LiveRun, run_live
+from trap.live.tally import LiveTally
 from trap.pipeline import open_run
 from trap.run.look_ahead import LookAhead
 from trap.simulation.survey import SurveyConfig, simulate_survey

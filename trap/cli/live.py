@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from trap.catalogues import MonitorPositions
     from trap.config import PipelineConfig
-    from trap.live.run import LiveTally
+    from trap.live.tally import LiveTally
 
 __all__ = ["LiveRunner", "find_live_runner", "live", "live_text"]
 
