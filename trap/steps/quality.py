@@ -21,18 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["examine", "examine_sources", "reject_against_history", "reject_check", "reject_image"]
 
 
-def examine(
-    accessor: Image, rms_qc: float, job_config: PipelineConfig, *, now: datetime | None = None
-) -> tuple[Finding, ...]:
+def examine(image: Image, rms_qc: float, config: PipelineConfig, *, now: datetime | None = None) -> tuple[Finding, ...]:
     """Check an image by itself: its pixels, its noise, its beam, its date and its pointing.
 
     Parameters
     ----------
-    accessor
+    image
         The image; its pixels are read.
     rms_qc
         Jy/beam — noise of the central region.
-    job_config
+    config
         All settings.
     now
         Time of the check, UTC; None is the present.
@@ -42,22 +40,22 @@ def examine(
     tuple of Finding
         A finding for each check that is made. The first that rejects the image is its recorded rejection.
     """
-    image = quality.ImageInput(
-        data=accessor.data, rms=rms_qc, metadata=accessor.metadata, config=job_config, now=now or datetime.now(UTC)
+    inputs = quality.ImageInput(
+        data=image.data, rms=rms_qc, metadata=image.metadata, config=config, now=now or datetime.now(UTC)
     )
-    return quality.check_image(image)
+    return quality.check_image(inputs)
 
 
-def examine_sources(accessor: Image, background: Background, job_config: PipelineConfig) -> tuple[Finding, ...]:
+def examine_sources(image: Image, background: Background, config: PipelineConfig) -> tuple[Finding, ...]:
     """Check an image for artefacts that are negative, after its background is known.
 
     Parameters
     ----------
-    accessor
+    image
         The image; its pixels are read.
     background
         Level and noise of the background.
-    job_config
+    config
         All settings.
 
     Returns
@@ -65,11 +63,11 @@ def examine_sources(accessor: Image, background: Background, job_config: Pipelin
     tuple of Finding
         A finding for each check that is made.
     """
-    settings = job_config.source_extraction
-    mask = measured_mask(accessor.data, settings)
-    n_negative = quality.count_negative(accessor.data, background, mask, settings.detection_threshold)
-    image = quality.SourceInput(metadata=accessor.metadata, config=job_config, n_negative=n_negative)
-    return quality.check_sources(image)
+    settings = config.source_extraction
+    mask = measured_mask(image.data, settings)
+    n_negative = quality.count_negative(image.data, background, mask, settings.detection_threshold)
+    inputs = quality.SourceInput(metadata=image.metadata, config=config, n_negative=n_negative)
+    return quality.check_sources(inputs)
 
 
 def reject_against_history(result: ImageResult, state: DatasetState) -> ImageResult:
