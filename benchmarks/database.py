@@ -1,11 +1,11 @@
-"""Measure whether a database that is large already is slower to write to and to ask than an empty one.
+"""Measure whether a large database is slower to write and to query than an empty one.
 
-Timesteps of 1,000 sources go by turns into an empty database and into one that holds millions of measurements. The
-same rows and nothing else, by one bare COPY a table on PostgreSQL, by executemany on SQLite, go into tables without
-keys and indexes ("bare") and into empty ones with all keys, indexes and references ("indexed"). Then the large one
-is asked for light curves and for the most variable entries, twice each: what comes from the disk at first is in
-memory then. Prints times and their ratios; nothing is asserted. The PostgreSQL server is one of its own in a
-temporary folder, with a quarter of the memory for its buffers, as its manual recommends: 7 GB for 10⁷ rows.
+Timesteps of 1,000 sources are stored alternately in an empty database and in one with millions of measurements. The
+same rows alone, by one bare COPY per table on PostgreSQL and by executemany on SQLite, are written into tables without
+keys and indexes ("bare") and into empty tables with all keys, indexes and references ("indexed"). Then light curves and
+the most variable entries are queried from the large database, twice each: pages read from the disk the first time are
+in memory the second time. Times and their ratios are printed; nothing is asserted. The PostgreSQL server is started in
+a temporary folder, with a quarter of the memory for its buffers, as its manual recommends: 7 GB for 10⁷ rows.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
 N_SOURCES = 1000
 POINTS_PER_ENTRY = 1000
 STRIDE = 10
-"""An entry is in every tenth image: the catalogue is ten times as large as what an image shows."""
+"""An entry is in every tenth image: the catalogue has ten times as many sources as an image."""
 
 
 @contextmanager
 def recorded() -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """Keep the rows that are written meanwhile, with their table: those inserted, changed and upserted."""
+    """Record the rows inserted, updated and upserted in the block, with their tables."""
     rows: list[tuple[str, dict[str, Any]]] = []
     writers = {name: getattr(bulk, name) for name in ("insert_columns", "update_columns", "upsert_columns")}
     modules = [module for name, module in sys.modules.items() if name.startswith("trap.db.")]
@@ -113,10 +113,10 @@ def _copy_definitions(connection: Connection, table: str) -> None:
 
 
 def write_bare(engine: Engine, rows: list[tuple[str, dict[str, Any]]], kind: str = "bare") -> float:
-    """Write rows as quickly as the database's own way allows; returns the seconds, without those of making the text."""
+    """Write rows by the database's fastest method, and return the seconds without the preparation of the rows."""
     write = _executemany if engine.dialect.name == "sqlite" else _copy
     ready = [write(f"{kind}_{name}", name, columns) for name, columns in rows]
-    if kind == "indexed":  # the same keys come every time
+    if kind == "indexed":  # the keys are the same in every call
         with engine.begin() as connection:
             for table in {f'"indexed_{name}"' for name, _ in rows}:
                 command = "DELETE FROM" if engine.dialect.name == "sqlite" else "TRUNCATE"
@@ -214,7 +214,7 @@ def give_memory(server: OwnServer) -> None:
 
 
 def report(kind: str, n_rows: int, writing: dict[str, list[float]], queries: dict[str, list[float]]) -> None:
-    """Print medians, and ratios of what was measured side by side."""
+    """Print medians, and ratios of the times measured alternately."""
     ms = {name: 1e3 * median(values) for name, values in {**writing, **queries}.items()}
     pairs = {f"full / {below}": ("full", below) for below in writing if below != "full"}
     print(f"\n{kind}, {n_rows:,} measurements; medians of {len(writing['full'])} timesteps of {N_SOURCES:,} sources")
@@ -239,7 +239,7 @@ def measure(kind: str, urls: tuple[str, str], n_rows: int, n_timesteps: int) -> 
         connection.commit()
         connection.invalidate()
     vacuum_database(full)
-    if full.dialect.name == "postgresql":  # writing what the filling left to be written is no part of a timestep
+    if full.dialect.name == "postgresql":  # pending writes of the filling are no part of a timestep
         with full.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(text("CHECKPOINT"))
     print(f"{kind}: filled in {time.perf_counter() - start:.0f} s", flush=True)
