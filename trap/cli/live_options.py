@@ -11,6 +11,7 @@ class _LiveHelp(argparse.RawDescriptionHelpFormatter):
     """A help text that ends with the default of the setting behind each option."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
+        """Append the default of the setting to the help text of an option."""
         # Imported for the help text alone: parsing the arguments of any command must stay fast.
         from trap.config import LiveConfig
 

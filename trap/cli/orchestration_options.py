@@ -56,6 +56,7 @@ def add_orchestration_commands(make_parser: MakeParser) -> None:
 
 
 def _add_installation(parser: argparse.ArgumentParser) -> None:
+    """Add the options of an installation: its settings, its database, its folder and its schedule."""
     parser.add_argument("config", nargs="?", type=Path, help="settings of the runs, a TOML file; default: TraP's")
     parser.add_argument(
         "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
