@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check lint types imports shape lock clean
+.PHONY: help demo test check format-check lint types imports structure shape docstrings prose lock clean
 
 help: ## say what there is (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ demo: $(INSTALLED) ## simulate a survey, run the pipeline on it, compare injecte
 test: $(INSTALLED) ## run the tests, two files at a time; ARGS='-k wcs' is passed on to pytest
 	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
 
-check: format-check lint types imports shape ## run every check but the tests; with -k, past the first that fails
+check: format-check lint types imports structure shape docstrings prose ## run every check but the tests; with -k, past the first that fails
 
 format-check: $(INSTALLED)
 	$(BIN)/ruff format --check
@@ -33,8 +33,17 @@ types: $(INSTALLED)
 imports: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
 
+structure: $(INSTALLED)
+	$(BIN)/python checks/structure.py trap flows
+
 shape: $(INSTALLED)
 	$(BIN)/python checks/shape.py trap flows
+
+docstrings: $(INSTALLED)
+	$(BIN)/python checks/docstrings.py trap flows checks
+
+prose: $(INSTALLED)
+	$(BIN)/python checks/prose.py trap flows checks
 
 lock: $(UV) ## resolve requirements.lock anew, from pyproject.toml (UPGRADE=--upgrade for the newest of all)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
