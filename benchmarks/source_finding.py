@@ -128,7 +128,7 @@ def _print_accuracy(fields: list[Field], results: dict[str, list[tuple[float, Ar
 
 
 def _share(part: int, whole: int, digits: int) -> str:
-    """A share and its uncertainty, which is not 0 where nothing failed (Agresti & Coull 1998)."""
+    """Return a share and its uncertainty, which is not 0 for a share of 0 (Agresti & Coull 1998)."""
     middle = (part + 0.5) / (whole + 1)
     return f"{part / whole:.{digits}f} ± {np.sqrt(middle * (1 - middle) / (whole + 1)):.{digits}f}"
 
