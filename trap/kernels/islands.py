@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,8 @@ __all__ = ["AT_EDGE", "AT_GAP", "fit_footprints", "peak_regions", "segment_pixel
 
 AT_EDGE, AT_GAP = 1, 2
 """Bits of :func:`touching`: the island touches the edge of the searched area, or a pixel without a value."""
+BLOCK = 256
+"""Number of pixels of a row that are skipped at once if none of them is in an island."""
 NEAR, OWN = 1, 2
 """Bits of a pixel in :func:`fit_footprints`: it is near a component, or it belongs to the island."""
 
@@ -44,23 +46,26 @@ def peak_regions(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     # Marked pixels whose neighbours are not examined yet.
     waiting = np.empty(1024, np.intp)
     for y in range(ny):
-        for x in range(nx):
-            if classes[y, x] != IN_PEAK or is_marked[y, x]:
+        for start in range(0, nx, BLOCK):
+            if _any_bits(classes[y, start : start + BLOCK]) < IN_PEAK:
                 continue
-            is_marked[y, x] = True
-            waiting[0], n_waiting = y * nx + x, 1
-            while n_waiting:
-                n_waiting -= 1
-                row = waiting[n_waiting] // nx
-                column = waiting[n_waiting] - row * nx
-                if n_waiting + 8 > waiting.size:
-                    waiting = np.concatenate((waiting, np.empty_like(waiting)))
-                for i in range(max(row - 1, 0), min(row + 2, ny)):
-                    for k in range(max(column - 1, 0), min(column + 2, nx)):
-                        if classes[i, k] and not is_marked[i, k]:
-                            is_marked[i, k] = True
-                            waiting[n_waiting] = i * nx + k
-                            n_waiting += 1
+            for x in range(start, min(start + BLOCK, nx)):
+                if classes[y, x] != IN_PEAK or is_marked[y, x]:
+                    continue
+                is_marked[y, x] = True
+                waiting[0], n_waiting = y * nx + x, 1
+                while n_waiting:
+                    n_waiting -= 1
+                    row = waiting[n_waiting] // nx
+                    column = waiting[n_waiting] - row * nx
+                    if n_waiting + 8 > waiting.size:
+                        waiting = np.concatenate((waiting, np.empty_like(waiting)))
+                    for i in range(max(row - 1, 0), min(row + 2, ny)):
+                        for k in range(max(column - 1, 0), min(column + 2, nx)):
+                            if classes[i, k] and not is_marked[i, k]:
+                                is_marked[i, k] = True
+                                waiting[n_waiting] = i * nx + k
+                                n_waiting += 1
     return is_marked
 
 
@@ -83,20 +88,37 @@ def segment_pixels(labels: NDArray[np.int32], n_labels: int) -> tuple[Indices, I
     """
     ny, nx = labels.shape
     offsets = np.zeros(n_labels + 1, np.intp)
+    # All pixels of segments, in the order of the image.
+    labelled, n_labelled = np.empty(16 * BLOCK, np.intp), 0
     for y in range(ny):
-        for x in range(nx):
-            if labels[y, x]:
-                offsets[labels[y, x]] += 1
+        for start in range(0, nx, BLOCK):
+            block = labels[y, start : start + BLOCK]
+            if not _any_bits(block):
+                continue
+            if n_labelled + BLOCK > labelled.size:
+                labelled = np.concatenate((labelled, np.empty_like(labelled)))
+            for i in range(block.size):
+                if block[i]:
+                    offsets[block[i]] += 1
+                    labelled[n_labelled] = y * nx + start + i
+                    n_labelled += 1
     for i in range(n_labels):
         offsets[i + 1] += offsets[i]
-    flat, places = np.empty(offsets[n_labels], np.intp), offsets[:-1].copy()
-    for y in range(ny):
-        for x in range(nx):
-            if labels[y, x]:
-                segment = labels[y, x] - 1
-                flat[places[segment]] = y * nx + x
-                places[segment] += 1
+    flat, places = np.empty(n_labelled, np.intp), offsets[:-1].copy()
+    for pixel in labelled[:n_labelled]:
+        segment = labels[pixel // nx, pixel % nx] - 1
+        flat[places[segment]] = pixel
+        places[segment] += 1
     return offsets, flat
+
+
+@compiled
+def _any_bits(block: NDArray[Any]) -> int:
+    """Return the union of the bits of integers: 0 if all are 0. The compiler vectorizes this loop."""
+    bits = block[0]
+    for i in range(block.size):
+        bits |= block[i]
+    return int(bits)
 
 
 @compiled

@@ -21,6 +21,9 @@ __all__ = ["IN_ISLAND", "IN_PEAK", "interpolate_rows", "pixels_at", "search_mask
 
 IN_ISLAND, IN_PEAK = 1, 2
 """Classes of pixels in :func:`threshold_classes`: at or above the lower threshold, and also the upper threshold."""
+INFINITY = np.float32(np.inf)
+NO_BITS, INFINITY_BITS, MAX_BITS = np.int32(-1), np.int32(0x7F800000), np.int32(0x7FFFFFFF)
+"""Bits of 32-bit floats, as integers: less than any positive number, infinity (NaN is above), and the largest."""
 
 
 @compiled
@@ -56,8 +59,10 @@ def search_mask(data: Map, margin: int, radius: float) -> NDArray[np.bool_]:
                 first += 1
             while last >= first and (last - (nx - 1) / 2) ** 2 >= chord:
                 last -= 1
-        for x in range(first, last + 1):
-            mask[y, x] = not np.isfinite(data[y, x])
+        # Loops over whole arrays are vectorized by the compiler.
+        values, is_masked = data[y, first : last + 1], mask[y, first : last + 1]
+        for x in range(values.size):
+            is_masked[x] = not np.abs(values[x]) < INFINITY
     return mask
 
 
@@ -118,19 +123,27 @@ def threshold_classes(
     (levels, noises), (before, after, share), (lower, upper) = lines, rows, thresholds
     ny, nx = data.shape
     classes = np.empty((ny, nx), np.uint8)
-    lowest, highest = np.float32(np.inf), np.float32(-np.inf)
+    rms = np.empty(nx, np.float32)
+    # Noise is not negative, and such floats have the order of their bits, with NaN last. Unlike minima of floats,
+    # minima of integers are vectorized by the compiler.
+    bits = rms.view(np.int32)
+    lowest, highest = MAX_BITS, NO_BITS
     for y in range(ny):
         level, next_level = levels[before[y]], levels[after[y]]
         noise, next_noise = noises[before[y]], noises[after[y]]
-        weight = share[y]
+        weight, values, is_masked, row_classes = share[y], data[y], mask[y], classes[y]
         for x in range(nx):
-            rms = noise[x] + weight * (next_noise[x] - noise[x])
-            ratio = (data[y, x] - (level[x] + weight * (next_level[x] - level[x]))) / rms
-            is_searched = not mask[y, x]
-            classes[y, x] = np.uint8(is_searched & (ratio >= lower)) + np.uint8(is_searched & (ratio >= upper))
-            lowest = min(lowest, rms if is_searched else lowest)
-            highest = max(highest, rms if is_searched else highest)
-    return (classes, float(lowest), float(highest)) if lowest <= highest else (classes, np.nan, np.nan)
+            rms[x] = noise[x] + weight * (next_noise[x] - noise[x])
+            ratio = (values[x] - (level[x] + weight * (next_level[x] - level[x]))) / rms[x]
+            row_classes[x] = (np.uint8(ratio >= lower) + np.uint8(ratio >= upper)) * np.uint8(not is_masked[x])
+        for x in range(nx):
+            is_noise = (not is_masked[x]) and bits[x] <= INFINITY_BITS
+            lowest = min(lowest, bits[x] if is_noise else MAX_BITS)
+            highest = max(highest, bits[x] if is_noise else NO_BITS)
+    if highest == NO_BITS:
+        return classes, np.nan, np.nan
+    limits = np.array([lowest, highest], np.int32).view(np.float32)
+    return classes, float(limits[0]), float(limits[1])
 
 
 @compiled
