@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trap.kernels.maps import interpolate_rows, pixels_at, search_mask, threshold_classes
+from trap.kernels.maps import interpolate_rows, pixels_at, search_mask, significances, threshold_classes
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 7), st.sampled_from([0.0, 0.5, 1.0, 2.5, 4.0, 9.0]))
@@ -30,6 +30,35 @@ def mesh(rng, shape):
 def test_rows_are_means_of_two_lines():
     lines, rows, expected = mesh(np.random.default_rng(2), (20, 30))
     assert interpolate_rows(lines, *rows) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_significances_are_those_of_numpy_to_the_last_bit(step):
+    rng = np.random.default_rng(4)
+    level, (before, after, share), _ = mesh(rng, (20, 30))
+    noise = rng.choice([0.0, 0.5, 2.0, np.nan], level.shape).astype(np.float32)
+    data, mask = rng.normal(size=(20, 30)).astype(np.float32), rng.uniform(size=(20, 30)) < 0.2
+    data[3, 4] = np.nan
+    part = (slice(None, None, step), slice(2, None, step))
+    weight = share[:, np.newaxis]
+    levels, noises = (one[before] + weight * (one[after] - one[before]) for one in (level, noise))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = ((data - levels) / noises)[part]
+    expected = np.where(mask[part] | np.isnan(ratio), -np.inf, ratio)
+    rows = tuple(one[part[0]] for one in (before, after, share))
+    found = significances(data[part], mask[part], (level[:, part[1]], noise[:, part[1]]), rows)
+    assert np.array_equal(found, expected)
+
+
+def test_noise_of_the_searched_pixels_has_its_limits():
+    noise = np.float32([[1, 2, np.nan, 0.5], [np.inf, 3, 0.25, 1]])
+    mask = np.array([[0, 0, 0, 0], [1, 0, 1, 0]], bool)
+    rows = (np.arange(2), np.arange(2), np.zeros(2, np.float32))
+    thresholds = (np.float32(3), np.float32(5))
+    _, *limits = threshold_classes(np.zeros_like(noise), mask, (noise, noise), rows, thresholds)
+    assert limits == [0.5, 3.0]
+    _, *limits = threshold_classes(np.zeros_like(noise), mask | True, (noise, noise), rows, thresholds)
+    assert np.isnan(limits).all()
 
 
 def test_threshold_classes_are_those_of_the_significance_where_there_is_one():

@@ -13,7 +13,7 @@ import numpy as np
 
 from trap.extraction.correlation import beam_correlation
 from trap.extraction.threads import side_by_side
-from trap.kernels.maps import pixels_at, search_mask, threshold_classes
+from trap.kernels.maps import pixels_at, search_mask, significances, threshold_classes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -100,12 +100,10 @@ class Field:
         (n_rows, n_columns)
             Minus infinity where the image is masked or has no noise.
         """
-        lines, (before, after, share) = self._lines
-        before, after, share = before[rows], after[rows], share[rows, np.newaxis]
-        level, noise = (one[before, columns] + share * (one[after, columns] - one[before, columns]) for one in lines)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio = (self.data[rows, columns] - level) / noise
-        return np.where(self.mask[rows, columns] | np.isnan(ratio), -np.inf, ratio).astype(np.float32)
+        (levels, noises), (before, after, share) = self._lines
+        lines = (levels[:, columns], noises[:, columns])
+        row_weights = (before[rows], after[rows], share[rows])
+        return significances(self.data[rows, columns], self.mask[rows, columns], lines, row_weights)
 
     @cached_property
     def _lines(self) -> tuple[tuple[Map, Map], RowWeights]:

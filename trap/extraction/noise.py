@@ -82,11 +82,12 @@ def _lag_sums(tile: Map, beam: Array, m: int) -> tuple[Array, Array]:
     is_free = np.isfinite(tile) & ~near_sources
     # Padded by the largest lag, so that the transform does not correlate opposite edges.
     shape = [fft.next_fast_len(max(n, m + 1) + m, real=True) for n in tile.shape]
+    order = np.arange(-m, m + 1)
     sums = []
     for values in (np.where(is_free, tile, np.float32(0)), is_free.astype(np.float32)):
         transform = fft.rfft2(values, shape)
         # The power spectrum is the transform of the sums over pairs (Wiener and Khinchin).
         lags = fft.irfft2(transform.real**2 + transform.imag**2, shape)
-        centred = np.roll(lags, (m, m), (0, 1))
-        sums.append(np.asarray(centred[: 2 * m + 1, : 2 * m + 1], float))
+        # Negative lags stand at the end of each axis.
+        sums.append(np.asarray(lags[np.ix_(order, order)], float))
     return sums[0], np.round(sums[1])

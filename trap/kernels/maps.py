@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices, Map
 
 
-__all__ = ["IN_ISLAND", "IN_PEAK", "interpolate_rows", "pixels_at", "search_mask", "threshold_classes"]
+__all__ = ["IN_ISLAND", "IN_PEAK", "interpolate_rows", "pixels_at", "search_mask", "significances", "threshold_classes"]
 
 IN_ISLAND, IN_PEAK = 1, 2
 """Classes of pixels in :func:`threshold_classes`: at or above the lower threshold, and also the upper threshold."""
@@ -144,6 +144,39 @@ def threshold_classes(
         return classes, np.nan, np.nan
     limits = np.array([lowest, highest], np.int32).view(np.float32)
     return classes, float(limits[0]), float(limits[1])
+
+
+@compiled
+def significances(
+    data: Map, mask: NDArray[np.bool_], lines: tuple[Map, Map], rows: tuple[Indices, Indices, NDArray[np.float32]]
+) -> Map:
+    """Divide each pixel, after subtraction of the level, by its noise, as in :func:`threshold_classes`.
+
+    Parameters
+    ----------
+    data, mask
+        (ny, nx) — pixels in Jy/beam, and True for masked pixels.
+    lines
+        (my, nx) each — level and noise on the lines of a mesh, at the columns of these pixels.
+    rows
+        (ny,) each — the two lines of each row and the weight of the second.
+
+    Returns
+    -------
+    (ny, nx)
+        Minus infinity for masked pixels and for pixels without noise.
+    """
+    (levels, noises), (before, after, share) = lines, rows
+    result = np.empty(data.shape, np.float32)
+    for y in range(data.shape[0]):
+        level, next_level = levels[before[y]], levels[after[y]]
+        noise, next_noise = noises[before[y]], noises[after[y]]
+        weight, values, is_masked, ratios = share[y], data[y], mask[y], result[y]
+        for x in range(values.size):
+            rms = noise[x] + weight * (next_noise[x] - noise[x])
+            ratio = (values[x] - (level[x] + weight * (next_level[x] - level[x]))) / rms
+            ratios[x] = -INFINITY if is_masked[x] or np.isnan(ratio) else ratio
+    return result
 
 
 @compiled
