@@ -1,8 +1,9 @@
-"""Whether the cost of a timestep depends on what came before it, and what it is beside TraP R7 in one run.
+"""Measure whether the cost of a timestep depends on the timesteps before it, and compare it with TraP R7 in one run.
 
-Association, light-curve statistics, metrics and the rows that go into the database, on made-up measurements: no
-images, no database. TraP R7 is installed from PyPI into an environment of its own under .cache/ by the uv of
-``make``; where it cannot be had, this says so. Nothing is asserted; on a shared machine read the ratios.
+The cost comprises association, light-curve statistics, metrics and the rows for the database. Measurements are
+made up; there are neither images nor a database. The uv of ``make`` installs TraP R7 from PyPI into its own
+environment under .cache/. If this fails, TraP R7 is left out with a message. Nothing is asserted; on a shared machine
+only the ratios are meaningful.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ CONFIG = PipelineConfig().with_options(
 
 
 class Sky:
-    """Steady sources, measured with errors of an arcsec; in a field, or all over the sky."""
+    """Steady sources in a field or all over the sky, measured with errors of an arcsec."""
 
     def __init__(self, n: int, rng: np.random.Generator, *, whole: bool) -> None:
         self._rng = rng
@@ -79,14 +80,14 @@ class Sky:
 
 
 class Run:
-    """Timesteps of one image each, taken through every stage after the blind search but the forced fits."""
+    """Timesteps of one image each, which pass all stages after the blind search except the forced fits."""
 
     def __init__(self) -> None:
         self.state = DatasetState(config=CONFIG)
         self._n = 0
 
     def timestep(self, found: Measurements, *, offset: float = 0.0) -> float:
-        """Associate one image, pointed off the field's centre by so many deg; returns the seconds that took."""
+        """Associate one image, whose pointing is ``offset`` deg from the field's centre; return the seconds."""
         result = _image(self._n, found, offset)
         self._n += 1
         start = time.perf_counter()
@@ -141,7 +142,7 @@ def _image(number: int, found: Measurements, offset: float) -> ImageResult:
 
 
 def run_long(n_sources: int, n_timesteps: int, rng: np.random.Generator) -> None:
-    """Time a long run over few sources, from its beginning to its end."""
+    """Compare the times of the first and the last timesteps of a long run over few sources."""
     sky, run = Sky(n_sources, rng, whole=False), Run()
     seconds = [run.timestep(sky.measure()) for _ in range(n_timesteps)]
     share = max(1, min(500, (n_timesteps - 10) // 2))
@@ -152,7 +153,7 @@ def run_long(n_sources: int, n_timesteps: int, rng: np.random.Generator) -> None
 
 
 def run_pointings(n_sources: int, n_timesteps: int, rng: np.random.Generator) -> None:
-    """Time pointings that jitter, and that drift, beside one that stays."""
+    """Compare the times of jittering and drifting pointings with a fixed pointing."""
     sky, medians = Sky(n_sources, rng, whole=False), {}
     jitter = rng.uniform(0, 0.02 * RADIUS, n_timesteps)
     for name, offsets in {
@@ -168,7 +169,7 @@ def run_pointings(n_sources: int, n_timesteps: int, rng: np.random.Generator) ->
 
 
 def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> None:
-    """Time images of many sources against a much larger catalogue, and weigh that."""
+    """Time images of many sources against a much larger catalogue, and measure its memory."""
     sky = Sky(n_entries, rng, whole=True)
     found, taustart = sky.measure(), np.datetime64("2026-01-01T00:00:00", "us")
     region = SkyRegion(centre_ra=0.0, centre_dec=0.0, xtr_radius=5.0)
@@ -178,7 +179,7 @@ def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> No
     catalogue.begin_timestep()
     catalogue.associate(found, taustart=taustart, **settings)
     del found
-    # Its changes are what is stored, and are let go.
+    # The first timestep's changes, which a run would store, are discarded here.
     catalogue.begin_timestep()
     catalogue.within(region)
     size, _ = tracemalloc.get_traced_memory()
@@ -191,13 +192,13 @@ def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> No
         points = catalogue.associate(measured, taustart=later, **settings)
         catalogue.null_detections(region, taustart=later, associated=points.entry, expiration=10)
         seconds.append(time.perf_counter() - start)
-        assert (points.type == AssociationType.ONE_TO_ONE).mean() > 0.99  # noqa: S101 (that it does what it is timed for)
+        assert (points.type == AssociationType.ONE_TO_ONE).mean() > 0.99  # noqa: S101 (the timed work was done)
     print(f"{n_detections} detections against {len(catalogue)} entries, {size / len(catalogue):.0f} bytes each")
     print(f"  first timestep: {seconds[0]:.3f} s, median of the ten after it: {np.median(seconds[1:]):.3f} s")
 
 
 def run_beside(n_sources: int, n_images: int, n_peer: int, rng: np.random.Generator) -> None:
-    """Time the same source lists in TraP R7."""
+    """Time the same source lists in this project and in TraP R7."""
     sky, run = Sky(n_sources, rng, whole=False), Run()
     images = [sky.measure() for _ in range(n_images)]
     seconds = [run.timestep(image) for image in images]
@@ -235,15 +236,21 @@ def _peer(images: list[Measurements]) -> list[float] | None:
 
 
 def main() -> None:
-    """Read the arguments and run all."""
+    """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, default=1000, help="sources of the long run (%(default)s)")
     parser.add_argument("--timesteps", type=int, default=10_000, help="timesteps of the long run (%(default)s)")
-    parser.add_argument("--pointings", type=int, default=900, help="images that jitter and drift (%(default)s)")
-    parser.add_argument("--detections", type=int, default=10_000, help="detections an image, large run (%(default)s)")
+    parser.add_argument(
+        "--pointings", type=int, default=900, help="images of each pointing: fixed, jittering, drifting (%(default)s)"
+    )
+    parser.add_argument(
+        "--detections", type=int, default=10_000, help="detections per image of the large run (%(default)s)"
+    )
     parser.add_argument("--entries", type=int, default=1_000_000, help="entries of the large run (%(default)s)")
-    parser.add_argument("--images", type=int, default=400, help="images beside TraP R7 (%(default)s)")
-    parser.add_argument("--peer-images", type=int, default=400, help="so many of them in TraP R7 (%(default)s)")
+    parser.add_argument("--images", type=int, default=400, help="images of the comparison with TraP R7 (%(default)s)")
+    parser.add_argument(
+        "--peer-images", type=int, default=400, help="number of these images that TraP R7 processes (%(default)s)"
+    )
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     rng = np.random.default_rng(1)

@@ -1,4 +1,4 @@
-"""TraP R7's association and metrics on the source lists that association.py wrote; run by its own interpreter."""
+"""Run TraP R7's association and metrics on the source lists of association.py, in TraP R7's environment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from trap.post_processing import update_varmetrics_iterative
 from trap.run import update_source_list
 
 warnings.simplefilter("ignore")
-# Asked for the pixels of what was not found, and here nothing is off the image.
+# TraP R7 requests the pixels of undetected sources; here every source is inside the image.
 WCS = SimpleNamespace(world_to_pixel_values=lambda ra, dec: (0 * ra, 0 * dec))
 IMAGE = SimpleNamespace(wcs=SimpleNamespace(wcs=WCS))
 
 
 def main(path: str, n_images: int) -> None:
-    """Associate the first images of the file, and print the seconds that took and the number of sources."""
+    """Associate the first images of the file, and print the seconds, the number of sources and the median η."""
     with np.load(path) as archive:
         columns = {name: archive[name] for name in archive.files}
     tables = [

@@ -82,7 +82,7 @@ def recorded() -> Iterator[list[tuple[str, dict[str, Any]]]]:
 
 
 def prepare_bare(engine: Engine) -> None:
-    """Make for each of our tables one without keys and indexes, and one with them."""
+    """Make copies of each table without keys and indexes, and with them."""
     with transaction(engine) as connection:
         for name, table in Base.metadata.tables.items():
             connection.execute(text(f'CREATE TABLE "bare_{name}" AS SELECT * FROM "{name}" LIMIT 0'))
@@ -90,7 +90,7 @@ def prepare_bare(engine: Engine) -> None:
                 _copy_definitions(connection, name)
             else:
                 connection.execute(text(f'CREATE TABLE "indexed_{name}" (LIKE "{name}" INCLUDING ALL)'))
-                # Of a row that is changed only some columns are written.
+                # Only some columns of a changed row are written.
                 free = [c.name for c in table.columns if not c.primary_key and not c.nullable]
                 changes = [f'ALTER "{column}" DROP NOT NULL' for column in free]
                 for key in table.foreign_keys:
@@ -153,7 +153,7 @@ def days(n: int) -> Iterator[object]:
 
 
 def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float]]:
-    """Store the same timesteps by turns in both, and bare in the first."""
+    """Store the same timesteps in both databases by turns, and their bare rows in the first."""
     prepare_bare(empty)
     seconds: dict[str, list[float]] = {"empty": [], "full": [], "bare": [], "indexed": []}
     store_timestep = Store.store_timestep
@@ -177,12 +177,12 @@ def compare_writing(empty: Engine, full: Engine, n: int) -> dict[str, list[float
                 seconds[kind].append(write_bare(empty, rows, kind))
     finally:
         Store.store_timestep = store_timestep  # type: ignore[method-assign]
-    # The first timestep makes the catalogue, which happens once.
+    # The first timestep creates the catalogue, which happens once.
     return {name: values[2:] for name, values in seconds.items()}
 
 
 def time_queries(engine: Engine, dataset: int, n_entries: int) -> dict[str, list[float]]:
-    """Ask for light curves of entries here and there, and for the entries of the highest η."""
+    """Query light curves of entries across the catalogue, and the entries of the highest η."""
     entries = np.random.default_rng(5).integers(1, n_entries, 31).tolist()
     questions = {
         "light curve": lightcurves.light_curve,
@@ -192,7 +192,7 @@ def time_queries(engine: Engine, dataset: int, n_entries: int) -> dict[str, list
     for when in ("first", "again"):
         for name, ask in questions.items():
             seconds[f"{name}, {when}"] = times = []
-            # The question about the whole dataset is the same every time.
+            # The query of the whole dataset is the same every time.
             for entry in entries if when == "again" or name == "light curve" else entries[:1]:
                 start = time.perf_counter()
                 with reading(engine) as connection:
@@ -226,7 +226,7 @@ def report(kind: str, n_rows: int, writing: dict[str, list[float]], queries: dic
 
 
 def measure(kind: str, urls: tuple[str, str], n_rows: int, n_timesteps: int) -> None:
-    """Fill one of two databases, and measure."""
+    """Fill one of two databases, measure both, and print the results."""
     empty, full = map(make_engine, urls)
     for engine in (empty, full):
         upgrade(engine)
@@ -239,7 +239,7 @@ def measure(kind: str, urls: tuple[str, str], n_rows: int, n_timesteps: int) -> 
         connection.commit()
         connection.invalidate()
     vacuum_database(full)
-    if full.dialect.name == "postgresql":  # pending writes of the filling are no part of a timestep
+    if full.dialect.name == "postgresql":  # or pending writes of the filling would count in a timestep
         with full.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(text("CHECKPOINT"))
     print(f"{kind}: filled in {time.perf_counter() - start:.0f} s", flush=True)
@@ -249,7 +249,7 @@ def measure(kind: str, urls: tuple[str, str], n_rows: int, n_timesteps: int) -> 
 
 
 def _without_checks(connection: object) -> None:
-    """Spare the filling the checks of references, which would take most of its time."""
+    """Switch off the checks of references, which would take most of the time of the filling."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET session_replication_role = replica"))
     else:
@@ -260,8 +260,10 @@ def main() -> None:
     """Measure both kinds of database."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--postgresql-rows", type=int, default=10_000_000, metavar="N", help="0 leaves it out")
-    parser.add_argument("--sqlite-rows", type=int, default=1_000_000, metavar="N", help="0 leaves it out")
+    parser.add_argument(
+        "--postgresql-rows", type=int, default=10_000_000, metavar="N", help="at least 10,000; 0 skips it"
+    )
+    parser.add_argument("--sqlite-rows", type=int, default=1_000_000, metavar="N", help="at least 10,000; 0 skips it")
     parser.add_argument("--timesteps", type=int, default=42, metavar="N")
     arguments = parser.parse_args()
     if arguments.sqlite_rows:

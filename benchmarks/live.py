@@ -1,9 +1,9 @@
-"""Measure whether live mode keeps up with images at a cadence, and how far behind it is.
+"""Measure whether live mode keeps up with images at a cadence, and its lag.
 
 Images of a simulated survey are replayed, with new times, as files into a folder or through sockets
-in TraP's format, while ``trap live`` processes them. Prints the share that was kept up with, the lag
-(from the arrival of a timestep's last image until it is in the database) and its growth, and the
-memory; nothing is asserted.
+in TraP's format, while ``trap live`` processes them. The share of images that was
+stored, the lag (from the arrival of a timestep's last image until the timestep is in the database), its growth and
+the memory are printed; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEPT_TIMESTEPS = 60
-"""Of the files in the folder; 16 images of 512 × 512 pixels are 17 MB."""
+"""Timesteps whose files stay in the folder; 16 images of 512 × 512 pixels take 17 MB."""
 LATE_BY = 60.0
 
 
 class Files:
-    """Writes timesteps into a folder, each image with its marker."""
+    """A folder into which timesteps are written, each image with its marker file."""
 
     def __init__(self, folder: Path, images: list[list[Path]]) -> None:
         self.options = ["--folder", str(folder)]
         self._folder = folder
         folder.mkdir()
-        # The date stands in one card of a header that is otherwise sent as it is.
+        # Only the card of the date is changed in each header.
         self._blobs = [[path.read_bytes() for path in timestep] for timestep in images]
         self._places = [[blob.index(b"DATE-OBS=") for blob in timestep] for timestep in self._blobs]
 
@@ -61,7 +61,7 @@ class Files:
 
 
 class Senders:
-    """Sends timesteps through sockets, a connection for each band."""
+    """Sockets through which timesteps are sent, one connection per band."""
 
     def __init__(self, _folder: Path, images: list[list[Path]]) -> None:
         self._frames = []
@@ -84,15 +84,17 @@ class Senders:
 
 
 def main() -> None:
-    """Replay, watch, and print what was measured."""
+    """Replay the images, measure lag and memory, and print them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bands", type=int, default=16)
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--seconds", type=int, default=300, help="for which is replayed, a timestep every second")
-    parser.add_argument("--sources", type=int, default=60, help="steady ones in the field")
+    parser.add_argument(
+        "--seconds", type=int, default=300, help="duration of the replay, in s; one timestep per second"
+    )
+    parser.add_argument("--sources", type=int, default=60, help="steady sources in the field")
     parser.add_argument("--source", choices=("folder", "stream"), default="folder")
-    parser.add_argument("--prefect", action="store_true", help="as a flow, with the server that is configured")
-    parser.add_argument("--max-lag", type=float, default=30.0, help="s — timesteps that would be later are left out")
+    parser.add_argument("--prefect", action="store_true", help="run as a flow, on the configured server")
+    parser.add_argument("--max-lag", type=float, default=30.0, help="largest lag, in s; later timesteps are skipped")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         _measure(Path(name), arguments)
@@ -127,7 +129,7 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def _at_cadence(seconds: int, send: Callable[[int], None]) -> float:
-    """Send one timestep every second; returns by how much the sender itself was late, at most."""
+    """Send one timestep every second; return the largest delay of the sender itself, in s."""
     start, late = time.monotonic(), 0.0
     for number in range(seconds):
         wait = start + number - time.monotonic()
@@ -138,7 +140,7 @@ def _at_cadence(seconds: int, send: Callable[[int], None]) -> float:
 
 
 def _watch(live: subprocess.Popen[str], memory: list[float]) -> None:
-    """Note the memory [MB] of the program and its workers, every five seconds."""
+    """Record the memory [MB] of the program and its workers every five seconds."""
     while live.poll() is None:
         memory.append(sum(_resident(pid) for pid in [live.pid, *_descendants(live.pid)]))
         time.sleep(5.0)
@@ -176,7 +178,7 @@ def _print(
     asked = arguments.bands * arguments.seconds
     print(f"{arguments.bands} bands of {arguments.size} x {arguments.size} pixels a second, {arguments.seconds} s,")
     print(f"from a {arguments.source}, {'with' if arguments.prefect else 'without'} Prefect, {os.cpu_count()} cores")
-    print(f"kept up with {images} of {asked} images: {images / asked:.1%}; the sender was late by {late:.1f} s at most")
+    print(f"kept up with {images} of {asked} images: {images / asked:.1%}; largest delay of the sender {late:.1f} s")
     print(f"lag every 10 s: {' '.join(f'{lag:.1f}' for lag in lags)}")
     print(f"growth of the lag after the first third: {60 * growth:+.2f} s per minute")
     print(f"memory, all processes: {memory[len(memory) // 3]:.0f} MB after a third, {memory[-2]:.0f} MB at the end")

@@ -1,9 +1,9 @@
-"""Measure what Prefect costs: the same images with and without it, and a long campaign.
+"""Measure the cost of Prefect: the same images with and without it, and a long campaign.
 
-``compare`` processes the same survey without Prefect, with timesteps as tasks and with steps as tasks, which
-share them as they are short, on a server of this machine that is counted in: wall time, and the processor
-time of the server. ``campaign`` processes many timesteps of tiny images, with timesteps as tasks: whether the
-time per timestep stays flat, and how much Prefect's database grows. Nothing is asserted.
+``compare`` processes the same survey without Prefect and with each granularity of tasks (``auto``, ``timestep``,
+``image``). It prints wall times, which include the Prefect server on this machine, and processor times of the server.
+``campaign`` processes many timesteps of tiny images with granularity ``auto``. It prints whether the time per timestep
+stays constant, and the growth of Prefect's database. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 HOME = tempfile.mkdtemp(prefix="trap-benchmark-")
-# Before Prefect is imported: a server of our own.
+# Set before Prefect is imported, so that it uses a server of its own.
 os.environ.pop("PREFECT_API_URL", None)
 os.environ |= {"PREFECT_HOME": HOME, "OMP_NUM_THREADS": "1"}
 
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 N_PATTERNS = 10
-"""Images are simulated so often; the others are the same pixels at another time."""
+"""Number of simulated images; the others repeat their pixels at another time."""
 
 
 def make_images(folder: Path, *, n_timesteps: int, size: int, n_sources: int) -> None:
-    """Make a series of images, one a timestep; those that are there already are taken."""
+    """Make a series of images, one per timestep, unless the folder already has them."""
     if len(list(folder.glob("*.fits"))) == n_timesteps:
         return
     settings = SurveyConfig(
@@ -59,7 +59,7 @@ def make_images(folder: Path, *, n_timesteps: int, size: int, n_sources: int) ->
         n_transients=0,
     )
     if n_sources > 100:
-        # So many find no place at the usual distance.
+        # The field has no room for more sources at the usual distance.
         settings = replace(settings, min_separation_beams=1.0, steady_sigma=(12.0, 200.0))
     patterns = sorted(simulate_survey(folder / "patterns", settings).directory.glob("*.fits"))
     for number in range(n_timesteps):
@@ -70,7 +70,7 @@ def make_images(folder: Path, *, n_timesteps: int, size: int, n_sources: int) ->
 
 
 def settings_of(folder: Path, name: str, **execution: object) -> PipelineConfig:
-    """Make the settings of a run over the images of a folder, into a database of its own."""
+    """Make the settings of a run over the images of a folder, with its own database."""
     database = folder / f"{name}.db"
     for path in folder.glob(f"{name}.db*"):
         path.unlink()
@@ -81,18 +81,18 @@ def settings_of(folder: Path, name: str, **execution: object) -> PipelineConfig:
 
 
 def processor_seconds(pid: int) -> float:
-    """Processor time that a process has taken."""
+    """Return the processor time that a process has used, in s."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def prefect_megabytes() -> float:
-    """Size of Prefect's database, with what waits beside it to be written into it."""
+    """Return the size of Prefect's database and its write-ahead log, in MB."""
     return sum(path.stat().st_size for path in Path(HOME).glob("prefect.db*")) / 1e6
 
 
 def prefect_rows() -> dict[str, int]:
-    """Rows of the tables of Prefect's database that grow with runs."""
+    """Count the rows of the tables of Prefect's database that grow with runs."""
     tables = (
         "flow_run",
         "flow_run_state",
@@ -108,7 +108,7 @@ def prefect_rows() -> dict[str, int]:
 
 
 def wait_until_recorded(seconds: float = 600.0) -> None:
-    """Wait until the server has written down all that it was told."""
+    """Wait until the server has stored all records that it received."""
     before, deadline = -1, time.monotonic() + seconds
     while (now := sum(prefect_rows().values())) != before and time.monotonic() < deadline:
         before = now
@@ -126,7 +126,7 @@ def server() -> Iterator[Server]:
 
 
 def compare(folder: Path, arguments: argparse.Namespace, running: Server) -> None:
-    """Process the same images in four ways, in turn, some times over."""
+    """Process the same images in four ways by turns, and repeat it."""
     workers = {"n_workers": arguments.workers}
     walls: dict[str, list[float]] = {"alone": [], "auto": [], "timestep": [], "image": []}
     servers: dict[str, list[float]] = {name: [] for name in walls}
@@ -141,13 +141,13 @@ def compare(folder: Path, arguments: argparse.Namespace, running: Server) -> Non
             n_sources = np.median([len(image.result.measurements) for image in summary.images])
             print(f"{name:9}{wall[-1]:8.1f} s, server {servers[name][-1]:5.1f} s, {n_sources:.0f} sources an image")
     for name in ("auto", "timestep", "image"):
-        # Of the same round, so that a busy machine weighs on both.
+        # Ratios within a round: a busy machine slows both runs.
         ratios = np.array(walls[name]) / np.array(walls["alone"]) - 1
         print(f"granularity {name!r}: {100 * np.median(ratios):.1f} % more wall time (median of {len(ratios)} rounds)")
 
 
 def campaign(folder: Path, arguments: argparse.Namespace, _running: Server) -> None:
-    """Process many timesteps of tiny images, and look at the time per timestep and at Prefect's database."""
+    """Process many timesteps of tiny images; print times per timestep and the size of Prefect's database."""
     empty, before = prefect_megabytes(), prefect_rows()
     moments: list[float] = []
     config = settings_of(folder, "campaign", n_workers=arguments.workers, granularity="auto")
@@ -161,18 +161,18 @@ def campaign(folder: Path, arguments: argparse.Namespace, _running: Server) -> N
     wall = time.perf_counter() - begin
     seconds = np.diff(moments)
     tenths = [1e3 * np.mean(part) for part in np.array_split(seconds, 10)]
-    print(f"{arguments.timesteps} timesteps in {wall:.0f} s; ms a timestep, tenth by tenth: "
+    print(f"{arguments.timesteps} timesteps in {wall:.0f} s; ms per timestep, by tenths: "
           + " ".join(f"{value:.0f}" for value in tenths))  # fmt: skip
     print(f"last tenth / first tenth: {tenths[-1] / tenths[0]:.2f}")
     wait_until_recorded()
     print(f"Prefect's database: {empty:.1f} MB before, {prefect_megabytes():.1f} MB after")
     grown = {table: n - before[table] for table, n in prefect_rows().items()}
     per_thousand = {table: round(1000 * n / arguments.timesteps) for table, n in grown.items()}
-    print(f"rows per 1,000 timesteps: {sum(per_thousand.values())}, of which {per_thousand}")
+    print(f"rows per 1,000 timesteps: {sum(per_thousand.values())}; by table {per_thousand}")
 
 
 def main() -> None:
-    """Read the arguments and measure."""
+    """Run one of the two measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     for measure, timesteps, size, sources in ((compare, 300, 1024, 500), (campaign, 10_000, 64, 1)):
@@ -182,8 +182,10 @@ def main() -> None:
         command.add_argument("--sources", type=int, default=sources)
         command.add_argument("--workers", type=int, default=0)
         command.add_argument("--repeats", type=int, default=3)
-        command.add_argument("--folder", type=Path, help="where the images are, or go; by default they are not kept")
-        command.add_argument("--images-only", action="store_true", help="make the images, and measure nothing")
+        command.add_argument(
+            "--folder", type=Path, help="folder of the images, kept after the run (default: a temporary one)"
+        )
+        command.add_argument("--images-only", action="store_true", help="make the images only")
         command.set_defaults(measure=measure)
     arguments = parser.parse_args()
     configure_logging(stream=Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open as long as the process)

@@ -1,4 +1,4 @@
-"""Other people's programs in environments of their own: what we are measured beside is never installed with us."""
+"""Install programs for comparison into their own environments, never into the environment of this project."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def installed(package: str, cache: Path) -> Path | None:
-    """Interpreter of an environment that has a package from PyPI; None, and a message, where it cannot be had."""
+    """Install a package from PyPI and return its interpreter; if this fails, print a message and return None."""
     home = cache / "peers" / package.split("=", maxsplit=1)[0]
     python = home / "bin" / "python"
     uv = next(iter(ROOT.glob(".tools/uv-*/bin/uv")), None)

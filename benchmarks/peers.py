@@ -1,7 +1,7 @@
-"""Run another source finder, in its own environment, on one image: ``python peers.py NAME IMAGE RESULT [repeats]``.
+"""Run another source finder in its own environment on one image: ``python peers.py NAME IMAGE RESULT [repeats]``.
 
-Writes the measurements (columns as in :data:`COLUMNS`) and the seconds of the last call as a numpy archive.
-What each is configured to is said in docs/extraction.md.
+The result is a numpy archive of the measurements (columns as in :data:`COLUMNS`) and the seconds of the last call.
+The configuration of each finder is described in docs/extraction.md.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Callable
 import numpy as np
 
 COLUMNS = ("ra", "ra_err", "dec", "dec_err", "f_peak", "f_peak_err", "f_int", "f_int_err")
-"""deg (errors along the sphere's own coordinates: ``ra_err`` without the cosine), Jy/beam, Jy."""
+"""Columns in deg, Jy/beam and Jy; ``ra_err`` is the error of the coordinate, not multiplied by cos(dec)."""
 
 Rows = list[tuple[float, ...]]
 
 
 def pyse(path: str, *, vectorized: bool, deblend: bool = False) -> Rows:
-    """PySE: moments of all islands at once, or a Gaussian fit of each; 5 and 3 σ, cells of 50 pixels."""
+    """Run PySE: moments of all islands at once, or a Gaussian fit of each; 5 and 3 σ, cells of 50 pixels."""
     from sourcefinder.accessors import open as open_image  # noqa: PLC0415
     from sourcefinder.accessors import sourcefinder_image_from_accessor  # noqa: PLC0415
     from sourcefinder.config import Conf, ExportSettings, ImgConf  # noqa: PLC0415
@@ -46,7 +46,7 @@ def pyse(path: str, *, vectorized: bool, deblend: bool = False) -> Rows:
 
 
 def bdsf(path: str) -> Rows:
-    """PyBDSF: 5 and 3 σ, noise in boxes of 50 pixels every 25, its Gaussians, one core."""
+    """Run PyBDSF: 5 and 3 σ, noise in boxes of 50 pixels every 25, its Gaussians, one core."""
     import bdsf as package  # noqa: PLC0415
 
     image = package.process_image(
@@ -62,7 +62,7 @@ def bdsf(path: str) -> Rows:
 
 
 def aegean(path: str) -> Rows:
-    """Aegean: 5 and 3 σ, its own background and noise, fits with the covariance of the noise, one core."""
+    """Run Aegean: 5 and 3 σ, its own background and noise, fits with the covariance of the noise, one core."""
     from AegeanTools.source_finder import SourceFinder  # noqa: PLC0415
 
     found = SourceFinder().find_sources_in_image(
@@ -81,7 +81,7 @@ FINDERS: dict[str, Callable[[str], Rows]] = {
 
 
 def main(name: str, path: str, result: str, repeats: str = "1") -> None:
-    """Run one finder and write what it measured."""
+    """Run one finder and write its measurements."""
     seconds, rows = np.inf, []
     for _ in range(int(repeats)):
         start = time.perf_counter()

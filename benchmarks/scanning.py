@@ -1,4 +1,4 @@
-"""What the headers of many images cost to read: seconds and memory, by number of workers and by number of images.
+"""Measure time and memory of reading the headers of many images, by number of workers and of images.
 
 python benchmarks/scanning.py [--images N]
 """
@@ -35,7 +35,7 @@ def make_images(folder: Path, number: int) -> list[str]:
 
 
 def main() -> None:
-    """Scan the images with one worker and with two, and half of them for the memory."""
+    """Scan the images with one worker and with two, and half of them to compare the memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=10_000)
     number = parser.parse_args().images
@@ -50,7 +50,7 @@ def main() -> None:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             print(
                 f"{n_images} images, {n_workers} workers: {len(plan.timesteps)} timesteps in "
-                f"{seconds[n_images, n_workers]:.1f} s; this process so far {peak:.0f} MiB"
+                f"{seconds[n_images, n_workers]:.1f} s; peak memory of this process {peak:.0f} MiB"
             )
         print(f"two workers are {seconds[number, 1] / seconds[number, 2]:.2f} times as fast as one")
 

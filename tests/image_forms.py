@@ -1,4 +1,4 @@
-"""One simulated image, written in every form that the readers know."""
+"""One simulated image, written in every form that can be read."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BEAM = Beam(bmaj=30 / 3600, bmin=22 / 3600, bpa=40.0)
 PIXEL = 5 / 3600
 SHAPE = (120, 140)
 SOURCES = ((40.3, 33.8, 0.05), (95.1, 80.6, 0.03), (30.0, 90.2, 0.02))
-"""x and y in pixels, and flux density in Jy."""
+"""Sources: x and y in pixels, and flux density in Jy."""
 RMS = 2e-4
 
 
 def pixels() -> np.ndarray:
-    """(ny, nx) Jy/beam — three sources in noise correlated like the beam."""
+    """Return pixels, (ny, nx) Jy/beam: three sources in noise that is correlated like the beam."""
     form = BEAM.quadratic_form(-PIXEL, PIXEL)
     x, y, flux = (np.array(column) for column in zip(*SOURCES, strict=True))
     noise = render_noise(np.random.default_rng(5), noise_transfer(form, SHAPE), SHAPE)
@@ -41,7 +41,7 @@ AXES = {
 
 
 def header(*axes: str, **changes: Any) -> fits.Header:
-    """The header of the image with its axes in some order; None leaves a keyword out."""
+    """Return the header of the image with its axes in a given order; None removes a keyword."""
     made = fits.Header()
     for number, name in enumerate(axes, 1):
         for keyword, value in zip(("CTYPE", "CRVAL", "CRPIX", "CDELT", "CUNIT"), AXES[name], strict=True):
@@ -58,7 +58,7 @@ def header(*axes: str, **changes: Any) -> fits.Header:
 
 
 def as_cube(order: tuple[str, ...], planes: dict[str, int] | None = None) -> np.ndarray:
-    """The pixels with their axes in an order (of FITS), as one plane of cubes of noise where planes are asked for."""
+    """Return the pixels with axes in an order (of FITS); ``planes`` makes them one plane of a cube of noise."""
     planes = planes or {}
     lengths = {"freq": planes.get("freq", 0) + 1, "stokes": planes.get("stokes", 0) + 1}
     cube = np.random.default_rng(8).normal(0, 1, (lengths["stokes"], lengths["freq"], *SHAPE)).astype(np.float32)
@@ -71,17 +71,17 @@ def as_cube(order: tuple[str, ...], planes: dict[str, int] | None = None) -> np.
 
 
 def write_fits(path: Path, order: tuple[str, ...] = ("ra", "dec"), **changes: Any) -> Path:
-    """Write the image with its axes in an order; an image without a frequency axis says it elsewhere."""
+    """Write the image with its axes in an order; without a frequency axis, a keyword gives the frequency."""
     changes = ({} if "freq" in order else {"RESTFRQ": 1.4e9, "RESTBW": 1e7}) | changes
     fits.PrimaryHDU(as_cube(order), header(*order, **changes)).writeto(path)
     return path
 
 
 def write_cube(path: Path, order: tuple[str, ...]) -> Path:
-    """Write a cube of which the last channel of the second Stokes parameter (named I) is the image."""
+    """Write a cube with the image as the last channel of the second Stokes parameter (named I)."""
     changes = {f"CRVAL{order.index('freq') + 1}": 1.4e9 - 2e7}
     if "stokes" in order:
-        # From Q downwards: what is named I comes second.
+        # The Stokes axis runs from Q downwards, so I is second.
         number = order.index("stokes") + 1
         changes |= {f"CRVAL{number}": 2.0, f"CDELT{number}": -1.0}
     data = as_cube(order, {"freq": 2, "stokes": int("stokes" in order)})
@@ -90,7 +90,7 @@ def write_cube(path: Path, order: tuple[str, ...]) -> Path:
 
 
 def write_rotated(path: Path, form: str) -> Path:
-    """Write the image under a matrix that is the identity, said in one of FITS's three ways."""
+    """Write the image with an identity matrix in one of the three conventions of FITS."""
     made = header("ra", "dec", RESTFRQ=1.4e9, RESTBW=1e7)
     if form == "CD":
         del made["CDELT*"]
@@ -117,7 +117,7 @@ def write_compressed(path: Path) -> Path:
 
 
 def write_named_unit(path: Path) -> Path:
-    """Write the image as the second of two units that hold images."""
+    """Write the image as the second of two HDUs with images."""
     other = fits.ImageHDU(np.zeros(SHAPE, np.float32), header("ra", "dec"), name="MASK")
     image = fits.ImageHDU(as_cube(("ra", "dec", "freq")), header("ra", "dec", "freq"), name="IMAGE")
     fits.HDUList([fits.PrimaryHDU(), other, image]).writeto(path)
@@ -141,7 +141,7 @@ def write_with_beam_table(path: Path) -> Path:
 
 def write_casa(path: Path, order: tuple[str, ...] = ("ra", "dec", "stokes", "freq")) -> Path:
     """Write the image as a CASA image table."""
-    from casacore.images import image  # noqa: PLC0415 (it takes a while)
+    from casacore.images import image  # noqa: PLC0415 (slow to import)
 
     source = write_fits(path.with_suffix(".for-casa.fits"), order)
     image(str(source)).saveas(str(path))
@@ -203,4 +203,4 @@ FORMS: dict[str, tuple[Callable[[Path], Path], ReadingConfig]] = {
     "table.image": (write_casa, ReadingConfig()),
     "lofar.h5": (write_hdf5, ReadingConfig()),
 }
-"""By file name: what writes it, and what reads it."""
+"""For each file name, the function that writes the file and the settings that read it."""

@@ -1,4 +1,4 @@
-"""A survey of made-up measurements, taken through association, forced fits and the database.
+"""A survey of made-up measurements, processed by association, forced fits and the database.
 
 The defaults are taken from TraP's own database tests, so that their acceptance numbers can be used
 unchanged.
@@ -41,7 +41,7 @@ def sources(
     error_radius: float = 10.0,
     systematics: float = 20.0,
 ) -> Measurements:
-    """Make measurements; ``error_radius`` [arcsec] is the fit's error along both axes."""
+    """Make measurements; ``error_radius`` [arcsec] is the error of the fit along both axes."""
     ra, dec = np.broadcast_arrays(np.atleast_1d(np.asarray(ra, float)), np.asarray(dec, float))
     return Measurements.of(
         x=0.0,
@@ -124,7 +124,7 @@ class Dataset:
 
     @property
     def store(self) -> Store:
-        """Handle of the dataset, as a run has it."""
+        """Return the handle of the dataset, as a run uses it."""
         return Store(self.engine, self.id)
 
     def process(

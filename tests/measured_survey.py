@@ -1,9 +1,9 @@
-"""A simulated survey as a perfect source finder would measure it, and what association makes of it.
+"""A simulated survey as a perfect source finder would measure it, and the results of its association.
 
-There are no pixels: sources of known flux density are measured with Gaussian errors, blind above
-the threshold, forced where they are asked for. Steady, variable and transient sources, and close
-pairs some of which are now and then fitted as one component of their island. What each measurement
-is of stands in its column ``chisq``, which association does not look at.
+There are no pixels: sources of known flux density are measured with Gaussian errors, blindly above the threshold, and
+by forced fits on request. There are steady, variable and transient sources, and close pairs; some pairs are sometimes
+fitted as one component of their island. The source of each measurement is recorded in its column ``chisq``, which
+association does not use.
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ CONFIG = PipelineConfig().with_options(
 
 @dataclass
 class Sky:
-    """What there is: ``kind`` of every source, where it is, and its flux density at every time and band.
+    """The true sky: kind and position of every source, and its flux density at every time and band.
 
     Parameters
     ----------
     flux
         (n_sources, n_times, n_bands) Jy
     partner
-        The other one of a close pair; -1 for the rest.
+        Row of the other source of a close pair; -1 for single sources.
     is_blended
-        (n_sources, n_times, n_bands) — whether a pair is fitted as one; of both of it.
+        (n_sources, n_times, n_bands) — whether a pair is fitted as one component; the same for both its sources.
     """
 
     kind: np.ndarray
@@ -74,7 +74,7 @@ class Sky:
 
 
 def noise_at(ra, dec):
-    """Noise at positions, relative to that of the centre: half as much again at the edge."""
+    """Return the noise at positions relative to the noise at the centre; it is 1.5 at the edge."""
     return 1 + 0.5 * (angles.separation(ra, dec, *CENTRE) / RADIUS) ** 2
 
 
@@ -90,11 +90,11 @@ def make_sky(rng, *, n_times, n_steady=870, n_variables=30, n_transients=20, n_p
     ra[second], dec[second] = angles.move(ra[first], dec[first], separation * np.sin(angle), separation * np.cos(angle))
     flux, first_on = _light_curves(rng, kind, n_times)
     blended = rng.random((n_pairs, n_times, len(BANDS_HZ))) < 0.1
-    # A quarter of the pairs are never fitted as one, another is at first nothing but one.
+    # A quarter of the pairs are never fitted as one component, and another quarter always are at first.
     blended[: n_pairs // 4] = False
     blended[n_pairs // 4 : n_pairs // 2, : n_times // 4] = True
     is_transient = kind == "transient"
-    # Their S/N is that at their place.
+    # S/N refers to the noise at the position.
     flux[is_transient] *= noise_at(ra, dec)[is_transient, np.newaxis, np.newaxis]
     is_blended = np.zeros(flux.shape, bool)
     is_blended[pairs[:, 0]] = is_blended[pairs[:, 1]] = blended
@@ -102,7 +102,7 @@ def make_sky(rng, *, n_times, n_steady=870, n_variables=30, n_transients=20, n_p
 
 
 def _scatter(rng, n):
-    """Positions at least four beams apart, all over the field."""
+    """Draw positions all over the field that are at least four beams apart."""
     ra0, dec0 = CENTRE
     places = np.empty((0, 2))
     while len(places) < n:
@@ -134,16 +134,16 @@ def _light_curves(rng, kind, n_times):
 
 @dataclass
 class Outcome:
-    """What association made of a sky.
+    """The results of association for a sky.
 
     Parameters
     ----------
     points
-        For every entry: (time, band, what it is of, association type) of each point.
+        For every entry: (time, band, source, association type) of each point.
     candidates
-        (time, what it is of) of each transient candidate.
+        (time, source) of each transient candidate.
     accepted
-        (time, band) of each image that quality control let pass.
+        (time, band) of each image that quality control accepted.
     """
 
     sky: Sky
@@ -154,12 +154,12 @@ class Outcome:
 
 
 def blend_of(sky, row):
-    """What a measurement of both of a pair is called."""
+    """Return the number that stands for both sources of a pair in a measurement."""
     return -1 - min(row, int(sky.partner[row]))
 
 
 def run_survey(sky, rng, config=CONFIG):
-    """Measure a sky at all times and bands, and associate what was measured."""
+    """Measure a sky at all times and bands, and associate the measurements."""
     outcome = Outcome(sky, DatasetState(config=config))
     tree = cKDTree(angles.unit_vectors(sky.ra, sky.dec))
     n_images = 0
@@ -197,7 +197,7 @@ def _image(sky, rng, time, band):
 
 
 def _islands(sky, rows):
-    """One for every source, and for every pair."""
+    """Return an island for every source and for every pair."""
     return 1 + np.where(sky.partner[rows] < 0, rows, np.minimum(rows, sky.partner[rows]))
 
 
@@ -206,7 +206,7 @@ def _measure(rng, ra, dec, flux, noise, *, what, island=0):
     measured = flux + rms * rng.normal(size=len(ra))
     error = FWHM / 2 / np.maximum(measured / rms, 1.0)
     total = np.hypot(error, SYSTEMATICS_ARCSEC / 3600)
-    # Its own error, and all sources of an image shifted the same way by half their errors.
+    # Each source has its own error; all sources of an image are also shifted together by half their errors.
     turn = rng.uniform(0, 2 * np.pi)
     east = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.sin(turn)
     north = total * rng.normal(size=len(ra)) / np.sqrt(1 + JITTER**2) + JITTER * total * np.cos(turn)
@@ -221,7 +221,7 @@ def _measure(rng, ra, dec, flux, noise, *, what, island=0):
 
 
 def _fit(sky, rng, tree, requests, time, band):
-    """Forced fits: what the nearest source gives through the beam."""
+    """Make forced fits: the flux density of the nearest source, attenuated by the beam."""
     if not len(requests):
         return Measurements.empty()
     distance, row = tree.query(angles.unit_vectors(requests.ra, requests.dec))
@@ -259,7 +259,7 @@ def _result(time, band, noise, found):
         rms_qc=noise,
         rejection=None,
         measurements=found,
-        # Never looked at, but without one an image cannot be measured again.
+        # Not used, but an image without a background cannot be measured again.
         background=MESH,
         rms_min=noise,
         rms_max=1.5 * noise,
@@ -283,7 +283,7 @@ def _note(outcome, records, time):
 
 
 def _commit(state, records, n_images):
-    """What storing the timestep would do to the state in memory."""
+    """Change the state in memory as storing the timestep would."""
     record = TimestepRecord(
         taustart_ts=records[0].result.metadata.taustart_ts,
         images=records,

@@ -1,4 +1,4 @@
-"""Runs in this process, and whether two databases hold the same, to the last bit."""
+"""Run in this process, and compare two databases to the last bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXACTLY = Tolerances(position_arcsec=1e-6, relative=0.0)
 
 
 def run_here(config, *, progress=None):
-    """Process images in this process, with patience but without waiting long."""
+    """Process images in this process, with one short retry."""
     with open_run(config, progress=progress) as dataset:
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor(), retry_delays=(0.3,))
@@ -20,6 +20,6 @@ def run_here(config, *, progress=None):
 
 
 def holds_the_same(engine, dataset, other_engine, other):
-    """Differences between two datasets, to the last bit, and whatever is wrong with the first database."""
+    """Return the differences between two datasets, to the last bit, and the problems of the first database."""
     with reading(engine) as ours, reading(other_engine) as theirs:
         return [*check_database(engine), *compare_datasets(Side(ours, dataset), Side(theirs, other), EXACTLY)]

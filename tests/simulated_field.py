@@ -1,7 +1,7 @@
-"""Fields of point sources with known truth, as hard as real ones: for the accuracy test and the benchmarks.
+"""Simulated fields of point sources that are as hard as real fields, for the accuracy test and the benchmarks.
 
-Noise correlated on the scale of the beam, its level rising threefold across the field, a gradient of
-the background, and no values outside a circle.
+The noise is correlated on the scale of the beam and its level rises threefold across the field. The background has a
+gradient, and there are no values outside a circle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SMALLEST_RMS = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A simulated image and what was put into it: positions in pixels, flux densities in Jy, S/N, noise map."""
+    """A simulated image and its sources: positions in pixels, flux densities in Jy, S/N, and the noise map."""
 
     image: Image
     x: Array
@@ -40,13 +40,13 @@ class Field:
     beam_form: Array
 
     def beam_plane(self, x: Array, y: Array) -> Array:
-        """(n, 2) — positions in units of the beam's FWHM in their direction."""
+        """Return positions, (n, 2), in units of the beam's FWHM in their direction."""
         form = np.array([self.beam_form[:2], self.beam_form[1:]])
         return np.column_stack([x, y]) @ np.linalg.cholesky(form) / FWHM_PER_SIGMA
 
     @property
     def separation(self) -> Array:
-        """(n,) — distance of the nearest other source, in FWHM."""
+        """Return the distance of the nearest other source, (n,), in FWHM."""
         places = self.beam_plane(self.x, self.y)
         return cKDTree(places).query(places, k=2)[0][:, 1]
 
@@ -89,7 +89,7 @@ def simulate_field(
 def add_sources(
     field: Field, x: Array, y: Array, signal_to_noise: float, form: tuple[float, float, float] | None = None
 ) -> Field:
-    """Put sources of one S/N into a field, of the beam's shape unless one is given; they do not enter its list."""
+    """Add sources of one S/N to the pixels of a field, but not to its list; None gives them the beam's shape."""
     flux = signal_to_noise * field.rms[np.rint(y).astype(int), np.rint(x).astype(int)]
     a, b, c = field.beam_form if form is None else form
     pixels = field.image.data + render_sources(x, y, flux, beam_form=(a, b, c), shape=field.image.data.shape)
@@ -97,7 +97,7 @@ def add_sources(
 
 
 def header_of(beam: Beam, size: int) -> Header:
-    """Header of a square image."""
+    """Make the header of a square image."""
     cards = {
         "SIMPLE": True,
         "BITPIX": -32,

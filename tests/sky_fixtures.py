@@ -16,14 +16,14 @@ PIXEL_DEG = 2.0 / 3600
 
 
 def gaussian_values(u, v, form):
-    """Gaussians of peak 1 at offsets (u, v) from their centres; ``form`` is (..., 3)."""
+    """Compute Gaussians of peak 1 at offsets (u, v) from their centres; ``form`` is (..., 3)."""
     a, b, c = np.moveaxis(form, -1, 0)
     return np.exp(-(a * u * u + 2 * b * u * v + c * v * v) / 2)
 
 
 @dataclass
 class Sky:
-    """A sky to be imaged; the beam in pixels (FWHM) and degrees (position angle)."""
+    """A sky that can be imaged; the beam in pixels (FWHM) and degrees (position angle)."""
 
     nx: int = 256
     ny: int = 256
@@ -70,7 +70,7 @@ class Sky:
         )
 
     def shape(self, u, v, bmaj=None, bmin=None, bpa=None):
-        """A Gaussian of peak 1 at pixel offsets; FWHM in pixels, position angle in degrees; the beam by default."""
+        """Compute a Gaussian of peak 1 at pixel offsets; FWHM in pixels, position angle in degrees; default: the beam."""
         angle = np.radians((self.bpa if bpa is None else bpa) - self.rotation)
         along, across = -u * np.sin(angle) + v * np.cos(angle), u * np.cos(angle) + v * np.sin(angle)
         scaled = (along / (bmaj or self.bmaj)) ** 2 + (across / (bmin or self.bmin)) ** 2
@@ -84,7 +84,7 @@ class Sky:
         return self.rms * fftconvolve(white, kernel / np.sqrt((kernel**2).sum()), mode="valid")
 
     def sources(self, x, y, peak, **shape):
-        """Background-free image of Gaussians."""
+        """Make an image of Gaussians without background."""
         image = np.zeros((self.ny, self.nx))
         rows, columns = np.mgrid[0 : self.ny, 0 : self.nx]
         for one_x, one_y, one_peak in zip(np.atleast_1d(x), np.atleast_1d(y), np.atleast_1d(peak), strict=True):
@@ -102,13 +102,13 @@ def sky():
 
 @pytest.fixture
 def config():
-    """Whole image, point sources, 5σ."""
+    """Return settings for the whole image, point sources and 5σ."""
     return SourceExtractionConfig(detection_threshold=5, analysis_threshold=3, margin=0, extraction_radius_pix=0)
 
 
 @pytest.fixture
 def field(sky):
-    """Positions of point sources well apart, each somewhere else within its pixel: x, y."""
+    """Return x and y of isolated point sources, each at another place within its pixel."""
     sky.nx = sky.ny = 512
     rng = np.random.default_rng(2)
     grid = np.arange(30, 482, 36.0)
@@ -117,7 +117,7 @@ def field(sky):
 
 @pytest.fixture
 def stamped(sky):
-    """Fast images of many point sources: every source only where it shines."""
+    """Return a function that makes images of many point sources fast, each in a small box."""
 
     def image_of(x, y, peak):
         image = np.zeros((sky.ny, sky.nx))

@@ -1,4 +1,4 @@
-"""A correlator that sends images as TraP's does, with what can go wrong on the way."""
+"""A sender of images in TraP's stream format, whose connections can fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def sender(*connections: Sequence[bytes]) -> Iterator[str]:
-    """Serve, for each connection that is made, its messages in order, and then hang up.
+    """Serve each connection with its messages in order, and then close it.
 
     Yields the address. Whoever connects once more is kept waiting.
     """

@@ -1,7 +1,7 @@
-"""A dataset of any size, made by the database itself in a few statements, for tests and benchmarks of queries.
+"""A dataset of any size for tests and benchmarks of queries, which the database creates in a few statements.
 
-Entry ``e`` is seen in every ``stride``-th image, so that every image has as many measurements. Rows are such as a run
-leaves them; only their numbers are simple.
+Entry ``e`` is detected in every ``stride``-th image, so that all images have equally many measurements. Rows are like
+rows of a run, with simple numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOMENT = "'2026-01-01 00:00:00'"
 def fill_dataset(
     connection: Connection, *, n_entries: int, n_images: int, stride: int = 1, config: PipelineConfig | None = None
 ) -> int:
-    """Fill the tables of an empty database; returns the number of the dataset.
+    """Fill the tables of an empty database; return the number of the dataset.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _later(n: str) -> str:
 
 
 def _insert(connection: Connection, name: str, n_rows: int, given: dict[str, object]) -> None:
-    """Insert numbered rows; columns that must have a value and are not given get a plain one."""
+    """Insert numbered rows; required columns that are not in ``given`` get a simple value."""
     is_sqlite = connection.dialect.name == "sqlite"
     plain = {str: "''", datetime: MOMENT if is_sqlite else f"TIMESTAMPTZ {MOMENT}", bool: "false", bytes: "NULL"}
     values = {}

@@ -9,7 +9,7 @@ from trap.angles import delta_ra, displacement, move, offsets, ra_inflation, sep
 
 ARCSEC = 1 / 3600
 
-# The places where angles go wrong: the wrap and the quarters in RA, the equator and both poles.
+# Critical positions: the wrap and the quarters in RA, the equator and both poles.
 near = st.floats(-0.01, 0.01) | st.just(0.0)
 hard_ra = st.builds(lambda ra, step: (ra + step) % 360 % 360, st.sampled_from([0.0, 90.0, 180.0, 270.0]), near)
 ras = hard_ra | st.floats(0, 360, exclude_max=True)
@@ -126,7 +126,7 @@ def test_length_of_the_offset_is_the_separation(first, second):
 @given(first=positions, second=positions)
 def test_offset_changes_sign_when_the_positions_are_swapped(first, second):
     assume(separation(*first, *second) < 170)
-    # With a pole in the very middle there is no north there.
+    # If the midpoint is a pole, north is undefined there.
     middle = unit_vectors(*first) + unit_vectors(*second)
     assume(np.hypot(*middle[:2]) > 1e-6)
     there, back = offsets(*first, *second), offsets(*second, *first)

@@ -57,7 +57,7 @@ def test_codes_equal_the_codes_in_databases_of_trap():
         "NULL_DETECTION": 7,
         "MONITOR_FIRST": 8,
         "MONITOR": 9,
-        # TraP has no others.
+        # TraP has no other types.
         "PART": 10,
         "BLEND": 11,
         "BACKWARD": 12,

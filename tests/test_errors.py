@@ -12,7 +12,7 @@ TREE_LINE = re.compile(r"^(?P<branch>[ │├└─]*)(?P<name>[A-Z]\w+)(?:\((?P
 
 
 def drawn_tree():
-    """(name, parent, builtin) of every error in the docstring of the module."""
+    """Return (name, parent, builtin) of every error in the docstring of the module."""
     block = errors.__doc__.split("::\n\n")[1].split("\n\n")[0]
     parents = []
     for line in inspect.cleandoc(block).splitlines():

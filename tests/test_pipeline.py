@@ -1,4 +1,4 @@
-"""The order of the stages, and what a failure in one of them costs."""
+"""The order of the stages, and the effects of a failure in one of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from trap.workers.executors import SerialExecutor
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Four timesteps of two bands, in order."""
+    """Make four timesteps of two bands, in order."""
     folder = tmp_path_factory.mktemp("survey")
     config = SurveyConfig(n_timesteps=4, n_bands=2, size=128, n_steady=5, n_variables=0, n_transients=0)
     simulate_survey(folder, config)
@@ -31,7 +31,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture
 def config(images, database_url):
-    """Settings of a run over all images."""
+    """Return the settings of a run over all images."""
     return PipelineConfig().with_options(
         execution={"images": tuple(images), "database": database_url, "group_size": 3},
         source_extraction={"extraction_radius_pix": 0.0},
@@ -39,7 +39,7 @@ def config(images, database_url):
 
 
 class Failing(SerialExecutor):
-    """Runs steps in this process; one of them fails, some number of times, from some call on."""
+    """An executor in this process; one step fails a number of times, from a given call on."""
 
     def __init__(self, step, error, *, at, times=1):
         self.step, self.error, self.failing_calls = step, error, range(at, at + times)

@@ -1,4 +1,4 @@
-"""What the README promises is there."""
+"""Files and commands of the README exist."""
 
 from __future__ import annotations
 

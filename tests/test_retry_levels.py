@@ -1,4 +1,4 @@
-"""Each failure is retried at one level: as often, and for as long, in every way of running the pipeline.
+"""Each failure is retried at one level: with the same attempts and waiting times in every way of running the pipeline.
 
 Waiting times are recorded in place of waiting. Prefect's retries are imitated by the waiting times and the condition
 that a task passes to Prefect; real ones are in tests/e2e/test_prefect.py.
@@ -35,7 +35,7 @@ MONITORS = MonitorPositions.of(ra=[0.0], dec=[45.0], name=["watched"])
 
 
 class Workers(SerialExecutor):
-    """Workers in this process; one thread at a time, as kernels are compiled by the first."""
+    """Workers in this process; one thread at a time, since the first call compiles the kernels."""
 
     n_workers = 1
 
@@ -55,7 +55,7 @@ class Workers(SerialExecutor):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two timesteps of one image each."""
+    """Make two timesteps of one image each."""
     sky = SurveyConfig(n_timesteps=2, n_bands=1, size=96, n_steady=3, n_variables=0, n_transients=0)
     return simulate_survey(tmp_path_factory.mktemp("survey"), sky).directory
 
@@ -70,7 +70,7 @@ def config(folder, tmp_path):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """Every waiting time, in order."""
+    """Return the list of all waiting times, in order."""
     seconds = []
     monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=seconds.append))
     return seconds
@@ -78,7 +78,7 @@ def waits(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _without_servers(monkeypatch, waits):
-    """Let tasks of Prefect be threads, and worker processes this process."""
+    """Replace tasks of Prefect by threads, and worker processes by this process."""
     with ThreadPoolExecutor(8) as threads:
 
         class Task:
@@ -149,7 +149,7 @@ WAYS = {
 
 
 def failing(monkeypatch, module, name, *, at=lambda *_: True):
-    """Let a function fail for a reason that may pass, always; returns its calls."""
+    """Let a function always fail with a transient error; return its calls."""
     calls, function = [], getattr(module, name)
 
     @functools.wraps(function)
