@@ -19,7 +19,7 @@ HEADER = {item.name for item in fields(ImageMetadata)}
 
 
 def image_input(data=NOISE, rms=1.0, now=NOW, **changes):
-    """Make an input; changes are values of the header, of ``quality``, or with prefix ``limit_`` of ``quality_lofar``."""
+    """Make an input; changes are values of the header, of ``quality``, or (``limit_…``) of ``quality_lofar``."""
     metadata, config = header_and_config(changes)
     return ImageInput(data=data, rms=rms, metadata=metadata, config=config, now=now)
 

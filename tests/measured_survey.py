@@ -183,14 +183,14 @@ def _image(sky, rng, time, band):
     flux = sky.flux[:, time, band]
     single = ~sky.is_blended[:, time, band] & (flux > 0)
     rows = np.flatnonzero(single)
-    parts = [_measure(rng, sky.ra[rows], sky.dec[rows], flux[rows], noise, what=rows, island=_islands(sky, rows))]
+    parts = [_measure(rng, sky.ra[rows], sky.dec[rows], flux[rows], noise, origin=rows, island=_islands(sky, rows))]
     first = np.flatnonzero(sky.is_blended[:, time, band] & (sky.partner > np.arange(len(sky.partner))))
     other, total = sky.partner[first], flux[first] + flux[sky.partner[first]]
     share = flux[other] / total
     east, north = angles.offsets(sky.ra[other], sky.dec[other], sky.ra[first], sky.dec[first])
     ra, dec = angles.move(sky.ra[first], sky.dec[first], share * east, share * north)
     names = np.array([blend_of(sky, row) for row in first], int)
-    parts.append(_measure(rng, ra, dec, total, noise, what=names, island=_islands(sky, first)))
+    parts.append(_measure(rng, ra, dec, total, noise, origin=names, island=_islands(sky, first)))
     found = Measurements.concatenate(parts)
     found = found.take(found.f_peak >= THRESHOLD * found.rms)
     return _result(time, band, noise, found.take(rng.permutation(len(found))))
@@ -201,7 +201,7 @@ def _islands(sky, rows):
     return 1 + np.where(sky.partner[rows] < 0, rows, np.minimum(rows, sky.partner[rows]))
 
 
-def _measure(rng, ra, dec, flux, noise, *, what, island=0):
+def _measure(rng, ra, dec, flux, noise, *, origin, island=0):
     rms = noise * noise_at(ra, dec)
     measured = flux + rms * rng.normal(size=len(ra))
     error = FWHM / 2 / np.maximum(measured / rms, 1.0)
@@ -216,7 +216,7 @@ def _measure(rng, ra, dec, flux, noise, *, what, island=0):
     systematics = {"ew_sys_err": SYSTEMATICS_ARCSEC, "ns_sys_err": SYSTEMATICS_ARCSEC}
     return Measurements.of(
         x=0.0, y=0.0, ra=ra, dec=dec, f_peak=measured, f_int=measured, rms=rms, significance=measured / rms,
-        chisq=what, island=island, **axes, **errors, **systematics,
+        chisq=origin, island=island, **axes, **errors, **systematics,
     )  # fmt: skip
 
 
@@ -226,7 +226,7 @@ def _fit(sky, rng, tree, requests, time, band):
         return Measurements.empty()
     distance, row = tree.query(angles.unit_vectors(requests.ra, requests.dec))
     flux = sky.flux[row, time, band] * np.exp(-4 * np.log(2) * (np.degrees(distance) / FWHM) ** 2)
-    fits = _measure(rng, requests.ra, requests.dec, flux, NOISE[band], what=row)
+    fits = _measure(rng, requests.ra, requests.dec, flux, NOISE[band], origin=row)
     return fits.with_columns(ra=requests.ra, dec=requests.dec, extract_type=requests.kind)
 
 
@@ -274,12 +274,12 @@ def _note(outcome, records, time):
         outcome.points.pop(fork.parent, None)
     for band, image in enumerate(records):
         outcome.accepted += [(time, band)] if image.result.rejection is None else []
-        what = image.measurements.chisq.astype(int)
+        origin = image.measurements.chisq.astype(int)
         points = image.associations
         for entry, row, kind in zip(points.entry.tolist(), points.measurement.tolist(), points.type, strict=True):
             if outcome.state.catalogue.entries["active"][entry]:
-                outcome.points.setdefault(entry, []).append((time, band, int(what[row]), int(kind)))
-        outcome.candidates += [(time, int(what[row])) for row in image.new_sources.measurement]
+                outcome.points.setdefault(entry, []).append((time, band, int(origin[row]), int(kind)))
+        outcome.candidates += [(time, int(origin[row])) for row in image.new_sources.measurement]
 
 
 def _commit(state, records, n_images):

@@ -70,7 +70,7 @@ class Sky:
         )
 
     def shape(self, u, v, bmaj=None, bmin=None, bpa=None):
-        """Compute a Gaussian of peak 1 at pixel offsets; FWHM in pixels, position angle in degrees; default: the beam."""
+        """Compute a Gaussian of peak 1 at pixel offsets; FWHM in pixels, angle in degrees; default: the beam."""
         angle = np.radians((self.bpa if bpa is None else bpa) - self.rotation)
         along, across = -u * np.sin(angle) + v * np.cos(angle), u * np.cos(angle) + v * np.sin(angle)
         scaled = (along / (bmaj or self.bmaj)) ** 2 + (across / (bmin or self.bmin)) ** 2
