@@ -56,10 +56,8 @@ def reserve_ids(connection: Connection, model: type[Base], n: int) -> NDArray[np
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    model
-        Table.
+    connection, model
+        Connection in a transaction of the caller, and table.
     n
         Number of row numbers.
 
@@ -87,10 +85,8 @@ def insert_columns(connection: Connection, model: type[Base], columns: Mapping[s
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    model
-        Table.
+    connection, model
+        Connection in a transaction of the caller, and table.
     columns
         Each of length n, or one value for all rows; at least one of length n. Missing columns get the default of the
         database. None is NULL; times are aware datetimes or numpy times in UTC.
@@ -110,10 +106,8 @@ def update_columns(connection: Connection, model: type[Base], columns: Mapping[s
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    model
-        Table.
+    connection, model
+        Connection in a transaction of the caller, and table.
     columns
         As for :func:`insert_columns`, with ``id``.
     """
@@ -141,10 +135,8 @@ def upsert_columns(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    model
-        Table.
+    connection, model
+        Connection in a transaction of the caller, and table.
     columns
         As for :func:`insert_columns`; keys must be unique among the rows.
     key
@@ -168,10 +160,8 @@ def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    rows
-        Query.
+    connection, rows
+        Connection in a transaction of the caller, and query.
 
     Returns
     -------
@@ -197,10 +187,8 @@ def is_among(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    attribute
-        Column.
+    connection, attribute
+        Connection in a transaction of the caller, and column.
     values
         Any number of values.
     """

@@ -61,10 +61,8 @@ def insert_entries(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     state
         State of the dataset after the timestep.
     changes
@@ -101,10 +99,8 @@ def update_entries(connection: Connection, state: DatasetState, changes: Catalog
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    state
-        State of the dataset after the timestep.
+    connection, state
+        Connection in a transaction of the caller, and state of the dataset after the timestep.
     changes
         Changes of the running catalogue in the timestep.
     ids
@@ -122,10 +118,8 @@ def save_fluxes(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    state
-        State of the dataset after the timestep.
+    connection, state
+        Connection in a transaction of the caller, and state of the dataset after the timestep.
     record
         The timestep.
     ids
@@ -212,10 +206,8 @@ def fork_entries(connection: Connection, forks: Sequence[Fork], ids: Ids) -> Non
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    forks
-        Forks of the timestep.
+    connection, forks
+        Connection in a transaction of the caller, and forks of the timestep.
     ids
         (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
     """
@@ -234,10 +226,8 @@ def insert_lineage(connection: Connection, timestep: int, changes: CatalogueChan
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    timestep
-        Row number of the timestep.
+    connection, timestep
+        Connection in a transaction of the caller, and row number of the timestep.
     changes
         Changes of the running catalogue in the timestep.
     ids
@@ -253,10 +243,8 @@ def link_regions(connection: Connection, links: RegionLinks, ids: Ids, regions: 
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    links
-        New links.
+    connection, links
+        Connection in a transaction of the caller, and new links.
     ids
         (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
     regions
@@ -275,10 +263,8 @@ def link_monitors(connection: Connection, state: DatasetState, changes: Catalogu
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    state
-        State of the dataset after the timestep.
+    connection, state
+        Connection in a transaction of the caller, and state of the dataset after the timestep.
     changes
         Changes of the running catalogue in the timestep.
     ids

@@ -68,10 +68,8 @@ class Side:
 
     Parameters
     ----------
-    connection
-        Open connection to its database.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     """
 
     connection: Connection

@@ -59,10 +59,8 @@ def load_state(connection: Connection, dataset_id: int, config: PipelineConfig) 
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     config
         All settings.
 

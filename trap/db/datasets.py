@@ -48,10 +48,8 @@ def insert_dataset(connection: Connection, config: PipelineConfig) -> int:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    config
-        All settings.
+    connection, config
+        Connection in a transaction of the caller, and all settings.
 
     Returns
     -------
@@ -93,10 +91,8 @@ def find_dataset(connection: Connection, dataset_id: int) -> dict[str, Any]:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Raises
     ------
@@ -117,10 +113,8 @@ def number_of_key(connection: Connection, key: str) -> int | None:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    key
-        Value of ``persistence.dataset_key``.
+    connection, key
+        Connection in a transaction of the caller, and value of ``persistence.dataset_key``.
     """
     return connection.execute(select(Dataset.id).where(Dataset.key == key)).scalar_one_or_none()
 
@@ -130,10 +124,8 @@ def rename_dataset(connection: Connection, dataset_id: int, description: str) ->
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     description
         New description.
 
@@ -151,10 +143,8 @@ def reopen_dataset(connection: Connection, dataset_id: int) -> int:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Returns
     -------
@@ -180,10 +170,8 @@ def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Raises
     ------
@@ -205,10 +193,8 @@ def finish_dataset(connection: Connection, dataset_id: int, state: str) -> str:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     state
         'done' or 'failed'.
 
@@ -229,10 +215,8 @@ def processed_hashes(connection: Connection, dataset_id: int) -> set[str]:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     """
     return set(connection.execute(select(Image.content_hash).where(Image.dataset == dataset_id)).scalars())
 
@@ -242,10 +226,8 @@ def store_unreadable(connection: Connection, dataset_id: int, files: Sequence[re
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     files
         Paths and reasons.
     """

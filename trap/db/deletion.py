@@ -36,10 +36,8 @@ def delete_dataset(engine: Engine, dataset_id: int, *, progress: Progress | None
 
     Parameters
     ----------
-    engine
-        Engine of the database.
-    dataset_id
-        Number of the dataset.
+    engine, dataset_id
+        Engine of the database, and number of the dataset.
     progress
         Called after every piece with the number of measurements deleted and the number in all; None for no reports.
 

@@ -65,10 +65,8 @@ def insert_images(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     timestep_id
         Row number of the timestep; None for images that belong to no stored timestep.
     images
@@ -113,10 +111,8 @@ def image_urls(connection: Connection, image_ids: Sequence[int] | NDArray[np.int
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    image_ids
-        Row numbers.
+    connection, image_ids
+        Connection in a transaction of the caller, and row numbers.
     """
     rows = select(Image.id, Image.url).where(is_among(connection, Image.id, image_ids))
     return {row.id: row.url for row in connection.execute(rows)}
@@ -127,10 +123,8 @@ def load_background(connection: Connection, image_id: int) -> Background | None:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    image_id
-        Row number of the image.
+    connection, image_id
+        Connection in a transaction of the caller, and row number of the image.
     """
     row = connection.execute(select(RmsMap.__table__).where(RmsMap.image == image_id)).first()
     if row is None:
@@ -278,10 +272,8 @@ def reject(connection: Connection, image_id: int, reason: quality.RejectReason, 
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    image_id
-        Row number of the image.
+    connection, image_id
+        Connection in a transaction of the caller, and row number of the image.
     reason
         Reason.
     comment
@@ -295,10 +287,8 @@ def unreject(connection: Connection, image_id: int) -> None:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    image_id
-        Row number of the image.
+    connection, image_id
+        Connection in a transaction of the caller, and row number of the image.
     """
     connection.execute(delete(Rejection).where(Rejection.image == image_id))
 
@@ -308,10 +298,8 @@ def rejections_of(connection: Connection, image_id: int) -> list[str]:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    image_id
-        Row number of the image.
+    connection, image_id
+        Connection in a transaction of the caller, and row number of the image.
     """
     rows = (
         select(RejectReason.description, Rejection.comment)

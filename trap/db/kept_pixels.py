@@ -50,10 +50,8 @@ def insert_kept_pixels(connection: Connection, ids: Sequence[int], kept: Sequenc
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    ids
-        Row numbers of the images of the timestep.
+    connection, ids
+        Connection in a transaction of the caller, and row numbers of the images of the timestep.
     kept
         Files, with the number of their image in the timestep.
     """
@@ -72,10 +70,8 @@ def find_pixels(connection: Connection, images: Sequence[int]) -> dict[int, Path
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    images
-        Row numbers of the images.
+    connection, images
+        Connection in a transaction of the caller, and row numbers of the images.
 
     Returns
     -------
@@ -93,10 +89,8 @@ def find_unshared_pixels(connection: Connection, images: Sequence[int]) -> set[P
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    images
-        Row numbers of the images.
+    connection, images
+        Connection in a transaction of the caller, and row numbers of the images.
     """
     mine = is_among(connection, ImageData.image, list(images))
     paths = connection.execute(select(ImageData.path).where(mine, ImageData.path.is_not(None))).scalars().all()

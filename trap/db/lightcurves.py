@@ -56,10 +56,8 @@ def light_curve(connection: Connection, entry: int) -> Columns:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    entry
-        Row number of the running catalogue.
+    connection, entry
+        Connection in a transaction of the caller, and row number of the running catalogue.
 
     Returns
     -------
@@ -91,10 +89,8 @@ def entries_near(connection: Connection, dataset_id: int, ra: float, dec: float,
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     ra, dec
         deg, ICRS — position.
     radius
@@ -119,10 +115,8 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     entries
         Row numbers of the running catalogue; None returns the candidates of all entries.
 
@@ -177,10 +171,8 @@ def variables(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     min_v, min_eta
         Smallest V and η.
     min_datapoints
@@ -263,10 +255,8 @@ def lightcurve(connection: Connection, xtrsrc: int) -> list[LightCurvePoint]:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    xtrsrc
-        Row number of the measurement.
+    connection, xtrsrc
+        Connection in a transaction of the caller, and row number of the measurement.
 
     Returns
     -------
@@ -292,10 +282,8 @@ def runcat_entries(connection: Connection, dataset_id: int) -> Columns:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Returns
     -------

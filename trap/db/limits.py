@@ -22,10 +22,8 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     ra, dec
         deg, ICRS — position.
 

@@ -42,10 +42,8 @@ def writing(engine: Engine, dataset_id: int, *, wait: bool = False) -> Iterator[
 
     Parameters
     ----------
-    engine
-        Engine of the database.
-    dataset_id
-        Number of the dataset.
+    engine, dataset_id
+        Engine of the database, and number of the dataset.
     wait
         Whether to wait for another writer instead of failing.
 
@@ -69,10 +67,8 @@ def confirm_writer(engine: Engine, dataset_id: int) -> None:
 
     Parameters
     ----------
-    engine
-        Engine of the database.
-    dataset_id
-        Number of the dataset.
+    engine, dataset_id
+        Engine of the database, and number of the dataset.
 
     Raises
     ------

@@ -75,10 +75,8 @@ def load_found_sources(connection: Connection, image_id: int) -> Measurements:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    image_id
-        Row number of the image.
+    connection, image_id
+        Connection in a transaction of the caller, and row number of the image.
 
     Returns
     -------

@@ -43,10 +43,8 @@ def refresh_metrics(connection: Connection, dataset_id: int, summarise: Summaris
 
     Parameters
     ----------
-    connection
-        Connection in a transaction of the caller.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     summarise
         Function from the points of whole light curves to the columns of ``varmetric``; called once for each piece
         of the dataset.
@@ -60,10 +58,8 @@ def light_curve_points(connection: Connection, dataset_id: int, *, n_points: int
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     n_points
         Approximate number of points in memory at a time.
 
@@ -120,10 +116,8 @@ def save_metrics(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    metrics
-        Metrics of the changed entries.
+    connection, metrics
+        Connection in a transaction of the caller, and metrics of the changed entries.
     changes
         Changes of the running catalogue.
     ids

@@ -22,10 +22,8 @@ def has_monitors(connection: Connection, dataset_id: int, monitors: MonitorPosit
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     monitors
         Positions and names.
     """
@@ -40,10 +38,8 @@ def add_monitors(connection: Connection, dataset_id: int, monitors: MonitorPosit
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     monitors
         Positions [deg] and names.
     """

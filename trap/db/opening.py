@@ -116,10 +116,8 @@ def check_and_reopen(
 
     Parameters
     ----------
-    connection
-        Connection in a transaction of the caller.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     config
         All settings; each setting that affects results must equal the value stored with the dataset.
     positions

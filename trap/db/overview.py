@@ -39,10 +39,8 @@ def dataset_summary(connection: Connection, dataset_id: int) -> dict[str, Any]:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Returns
     -------
@@ -64,10 +62,8 @@ def frequency_bands(connection: Connection, dataset_id: int) -> Columns:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     """
     band = FrequencyBand
     rows = select(band.id, band.freq_central, band.freq_low, band.freq_high).where(band.dataset == dataset_id)
@@ -79,10 +75,8 @@ def image_table(connection: Connection, dataset_id: int) -> Columns:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Returns
     -------
@@ -108,10 +102,8 @@ def unreadable_table(connection: Connection, dataset_id: int) -> Columns:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     """
     rows = select(UnreadableImage.url, UnreadableImage.reason).where(UnreadableImage.dataset == dataset_id)
     return read_columns(connection, rows.order_by(UnreadableImage.url))
@@ -122,10 +114,8 @@ def timestep_table(connection: Connection, dataset_id: int) -> Columns:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Returns
     -------

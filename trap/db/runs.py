@@ -68,10 +68,8 @@ def end_run(connection: Connection, run_id: int, state: str) -> None:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    run_id
-        Number of the run.
+    connection, run_id
+        Connection in a transaction of the caller, and number of the run.
     state
         'done', 'partial' or 'failed'.
     """
@@ -83,10 +81,8 @@ def latest_config(connection: Connection, dataset_id: int) -> str | None:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     """
     newest = select(Run.config).where(Run.dataset == dataset_id).order_by(Run.id.desc()).limit(1)
     return connection.execute(newest).scalar_one_or_none()
@@ -97,10 +93,8 @@ def run_table(connection: Connection, dataset_id: int) -> dict[str, NDArray[Any]
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
 
     Returns
     -------

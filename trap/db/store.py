@@ -37,10 +37,8 @@ class Store:
 
     Attributes
     ----------
-    engine
-        The database, for queries of :mod:`trap.db.lightcurves` and :mod:`trap.db.overview`.
-    dataset_id
-        Number of the dataset.
+    engine, dataset_id
+        Engine of the database, and number of the dataset.
     """
 
     def __init__(self, engine: Engine, dataset_id: int) -> None:

@@ -45,10 +45,8 @@ def store_timestep(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     record
         Measurements of the timestep, and the changes that they caused.
     state
@@ -103,10 +101,8 @@ def store_late_images(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     record
         Measurements of the late images.
     state

@@ -27,10 +27,8 @@ def claim_timestep(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     taustart_ts
         Start of the timestep.
     hashes
@@ -74,10 +72,8 @@ def latest_timestep(connection: Connection, dataset_id: int) -> datetime | None:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     """
     newest = select(func.max(Timestep.taustart_ts)).where(
         Timestep.dataset == dataset_id, Timestep.state == "done", Timestep.n_images > 0
@@ -100,10 +96,8 @@ def insert_timestep(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     taustart_ts
         Start of the timestep.
     counts
@@ -143,10 +137,8 @@ def add_late_timestep(
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     taustart_ts
         Start of the images.
     counts
@@ -172,10 +164,8 @@ def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetim
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     taustart_ts
         Start of the timestep.
     message

@@ -122,10 +122,8 @@ def store_images_in_db(
 
     Parameters
     ----------
-    connection
-        Connection in a transaction of the caller.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     images
         Associated images, in order of time.
     state

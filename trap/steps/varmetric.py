@@ -143,9 +143,7 @@ def execute_store_varmetric(connection: Connection, dataset_id: int) -> None:
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
-    dataset_id
-        Number of the dataset.
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
     """
     refresh_metrics(connection, dataset_id, _summarise)
