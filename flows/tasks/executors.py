@@ -77,10 +77,8 @@ class PrefectExecutor:
 
         Parameters
         ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
+        step, args, kwargs
+            Function to be called, and its arguments.
         """
         first_attempt = [self._workers.submit(step, *args, **kwargs)]
 
@@ -95,10 +93,8 @@ class PrefectExecutor:
 
         Parameters
         ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
+        step, args, kwargs
+            Function to be called, and its arguments.
         """
         name, work = step.__name__, partial(step, *args, **kwargs)
         if self._shared_seconds:

@@ -89,10 +89,8 @@ def restore_database(url: str, path: Path) -> None:
 
     Parameters
     ----------
-    url
-        URL of the database.
-    path
-        The file.
+    url, path
+        URL of the empty database, and the file.
 
     Raises
     ------

@@ -179,14 +179,10 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
 
     Parameters
     ----------
-    connection
-        Open connection; the caller owns the transaction.
+    connection, ids, measurement_ids
+        As of :func:`insert_associations`.
     new_sources
         Candidates of a whole timestep; ``measurement`` is a position in ``measurement_ids``.
-    ids
-        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
-    measurement_ids
-        Row numbers of the measurements of the timestep.
     """
     columns = {
         "runcat": ids[new_sources.entry],

@@ -125,7 +125,7 @@ def rename_dataset(connection: Connection, dataset_id: int, description: str) ->
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Connection in a transaction of the caller, and number of the dataset to rename.
     description
         New description.
 
@@ -144,7 +144,7 @@ def reopen_dataset(connection: Connection, dataset_id: int) -> int:
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Connection in a transaction of the caller, and number of the dataset to reopen.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Open connection, and number of the dataset that has the settings.
 
     Raises
     ------

@@ -90,7 +90,7 @@ def entries_near(connection: Connection, dataset_id: int, ra: float, dec: float,
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Open connection, and number of the dataset that is searched.
     ra, dec
         deg, ICRS — position.
     radius
@@ -283,7 +283,7 @@ def runcat_entries(connection: Connection, dataset_id: int) -> Columns:
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Open connection, and number of the dataset whose catalogue is read.
 
     Returns
     -------

@@ -40,7 +40,7 @@ def dataset_summary(connection: Connection, dataset_id: int) -> dict[str, Any]:
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Open connection, and number of the dataset to summarise.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def image_table(connection: Connection, dataset_id: int) -> Columns:
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Open connection, and number of the dataset with these images.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def timestep_table(connection: Connection, dataset_id: int) -> Columns:
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Open connection, and number of the dataset with these timesteps.
 
     Returns
     -------

@@ -94,7 +94,7 @@ def run_table(connection: Connection, dataset_id: int) -> dict[str, NDArray[Any]
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Open connection, and number of the dataset that the runs wrote to.
 
     Returns
     -------

@@ -28,11 +28,9 @@ def claim_timestep(
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
-    taustart_ts
-        Start of the timestep.
-    hashes
-        Content hashes of its images.
+        Connection in a transaction of the caller, and number of the dataset to be claimed.
+    taustart_ts, hashes
+        Start of the timestep, and content hashes of its images.
     latest
         Newest stored timestep known to this run; None for an empty dataset.
 

@@ -134,12 +134,8 @@ def threshold_map(
 
     Parameters
     ----------
-    data
-        (ny, nx) Jy/beam
-    mask
-        (ny, nx) — True where the image is not searched.
-    background
-        Level and noise of the empty sky.
+    data, mask, background
+        As of :class:`Field`.
     analysis, detection
         σ — lower and upper threshold.
     """

@@ -102,18 +102,10 @@ def solve_each(
 
     Parameters
     ----------
-    pixels
-        Positions of the pixels.
-    value
-        (n_pixels,) Jy/beam — values of the pixels.
-    sources
-        (n,) — positions and shapes. Their peaks are ignored.
+    pixels, value, sources, core, correlation
+        As of :func:`solve_peaks`.
     shared
         (m,) increasing indices into ``sources``, and the m Gaussians to add back for them.
-    core
-        (3,) pix⁻² — (a, b, c): the pixels with a u² + 2 b u v + c v² ≤ 1 about a source are fitted.
-    correlation
-        (2 m + 1, 2 m + 1) — autocorrelation of the noise, see :mod:`trap.extraction.noise`.
 
     Returns
     -------

@@ -77,7 +77,7 @@ class Background:
         Returns
         -------
         (n,) Jy/beam
-            Constant beyond the centres of the outermost cells. NaN for positions that are NaN.
+            As of :meth:`mean_at`.
         """
         return self._at(self.mesh_rms, x, y)
 

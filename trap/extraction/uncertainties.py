@@ -162,14 +162,8 @@ def moments_errors(
 
     Parameters
     ----------
-    peak, flux
-        (n,) Jy/beam and Jy — peaks and integrated flux densities.
-    rms
-        (n,) Jy/beam — local noise.
-    axes
-        (n,) pix each — semi-axes at half maximum, major and minor.
-    beam_axes
-        pix — semi-axes of the beam at half maximum.
+    peak, flux, rms, axes, beam_axes
+        As of :func:`gaussian_fit_errors`.
     threshold
         (n,) Jy/beam — analysis threshold, positive.
     peak_variance

@@ -332,12 +332,8 @@ def residuals(offsets: Indices, pixels: Pixels, first: Indices, parameters: Arra
 
     Parameters
     ----------
-    offsets
-        (n_islands + 1,) — pixels of island i are ``offsets[i]`` to ``offsets[i + 1]``.
-    pixels
-        (n_pixels,) each — columns, rows (pix) and values (Jy/beam).
-    first
-        (n_islands + 1,) — components of island i are ``first[i]`` to ``first[i + 1]``.
+    offsets, pixels, first
+        As of :func:`fit_gaussians`.
     parameters
         (n_components, 6) — peak, x, y, a, b, c.
 

@@ -45,10 +45,8 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
 
     Parameters
     ----------
-    state
-        State of the dataset after association of the whole timestep.
-    images
-        Associated images of the timestep.
+    state, images
+        State of the dataset after association of the whole timestep, and its images.
 
     Returns
     -------

@@ -169,10 +169,8 @@ def weighted_eta(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
 
     Parameters
     ----------
-    statistics
-        (n,) of :data:`FLUX_STATISTICS`, n ≥ 1 points each.
-    quantity
-        ``f_int`` or ``f_peak``.
+    statistics, quantity
+        As of :func:`modulation_v`.
 
     Returns
     -------

@@ -16,6 +16,7 @@ from distributed.comm.core import CommClosedError
 
 from trap import __version__
 from trap.errors import ConfigError, WorkerLostError
+from trap.workers.executors import DirectCalls
 from trap.workers.worker_log import RecordedResult, call_recorded, log_context
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ TICK_SECONDS = 0.5
 """Time between two checks whether a step has ended or runs too long."""
 
 
-class DaskExecutor:
+class DaskExecutor(DirectCalls):
     """Run steps on a Dask cluster.
 
     Parameters
@@ -72,27 +73,13 @@ class DaskExecutor:
 
         Parameters
         ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
+        step, args, kwargs
+            Function to be called, and its arguments.
         """
         # A step is not "pure" for Dask, which would then return the failure of the first attempt to a second one.
         # A worker that dies costs one attempt; the caller decides about further ones.
         future = self._client.submit(call_recorded, log_context(), step, *args, **kwargs, pure=False, retries=0)
         return _DaskResult(self._client, future, getattr(step, "__name__", repr(step)), self._timeout)
-
-    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step in this thread.
-
-        Parameters
-        ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
-        """
-        return step(*args, **kwargs)
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from trap.workers.worker_log import Events
 
-__all__ = ["Executor", "ProcessExecutor", "Result", "SerialExecutor"]
+__all__ = ["DirectCalls", "Executor", "ProcessExecutor", "Result", "SerialExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,10 +48,8 @@ class Executor(Protocol):
 
         Parameters
         ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
+        step, args, kwargs
+            Function to be called, and its arguments.
         """
 
     def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -59,14 +57,26 @@ class Executor(Protocol):
 
         Parameters
         ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
+        step, args, kwargs
+            Function to be called, and its arguments.
         """
 
 
-class SerialExecutor:
+class DirectCalls:
+    """The part of an executor that runs steps in the thread of the caller."""
+
+    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run the step in this thread.
+
+        Parameters
+        ----------
+        step, args, kwargs
+            Function to be called, and its arguments.
+        """
+        return step(*args, **kwargs)
+
+
+class SerialExecutor(DirectCalls):
     """Run every step immediately, in this process."""
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
@@ -74,10 +84,8 @@ class SerialExecutor:
 
         Parameters
         ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
+        step, args, kwargs
+            Function to be called, and its arguments.
         """
         future: Future[T] = Future()
         try:
@@ -86,20 +94,8 @@ class SerialExecutor:
             future.set_exception(error)
         return future
 
-    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step in this thread.
 
-        Parameters
-        ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
-        """
-        return step(*args, **kwargs)
-
-
-class ProcessExecutor:
+class ProcessExecutor(DirectCalls):
     """Run steps in worker processes. A process that hangs or dies costs its step only.
 
     Compiled code cannot be ended in a thread, nor by a Prefect time-out; a process can be killed.
@@ -126,10 +122,8 @@ class ProcessExecutor:
 
         Parameters
         ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
+        step, args, kwargs
+            Function to be called, and its arguments.
         """
         with self._renewing:
             if not self._pool.active:
@@ -137,18 +131,6 @@ class ProcessExecutor:
                 self._pool = self._new_pool()
             future = self._pool.submit(call_recorded, self._timeout, log_context(), step, *args, **kwargs)
         return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
-
-    def call(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run the step in this thread.
-
-        Parameters
-        ----------
-        step
-            Function to be called.
-        args, kwargs
-            Its arguments.
-        """
-        return step(*args, **kwargs)
 
     def __enter__(self) -> Self:
         return self

@@ -43,10 +43,8 @@ class Format(Protocol):
 
         Parameters
         ----------
-        path
-            Path of the image.
-        settings
-            Settings of reading, which select the image and its plane.
+        path, settings
+            As of :meth:`read_header`.
 
         Returns
         -------
@@ -59,10 +57,8 @@ class Format(Protocol):
 
         Parameters
         ----------
-        path
-            Path of the image.
-        settings
-            Settings of reading, which select the image and its plane.
+        path, settings
+            As of :meth:`read_header`.
 
         Returns
         -------

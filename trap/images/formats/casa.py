@@ -54,10 +54,8 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
 
     Parameters
     ----------
-    path
-        Folder of the table.
-    settings
-        Settings of reading, which select the plane.
+    path, settings
+        As of :func:`read_header`.
 
     Returns
     -------

@@ -96,10 +96,8 @@ def read_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray
 
     Parameters
     ----------
-    path
-        Path of the file.
-    settings
-        Settings of reading, which select the HDU and the plane.
+    path, settings
+        As of :func:`read_header`.
 
     Returns
     -------
@@ -126,10 +124,8 @@ def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[
 
     Parameters
     ----------
-    path
-        Path of the file.
-    settings
-        Settings of reading, which select the HDU and the plane.
+    path, settings
+        As of :func:`read_header`.
 
     Returns
     -------

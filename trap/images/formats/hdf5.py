@@ -62,10 +62,8 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
 
     Parameters
     ----------
-    path
-        Path of the file.
-    settings
-        Settings of reading, which select the plane.
+    path, settings
+        As of :func:`read_header`.
 
     Returns
     -------
