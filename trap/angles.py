@@ -165,7 +165,7 @@ def displacement(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: Arra
     Parameters
     ----------
     ra, dec, ra_ref, dec_ref
-        (n,) deg — positions and references; broadcast against each other.
+        As of :func:`offsets`.
 
     Returns
     -------

@@ -43,10 +43,8 @@ def delete(arguments: Namespace) -> int:
 
     Raises
     ------
-    DatasetNotFoundError
-        If the dataset does not exist.
-    DatasetLockedError
-        If a run is writing the dataset.
+    DatasetNotFoundError, DatasetLockedError
+        If the dataset does not exist, or a run is writing it.
     ConfigError
         If standard input is not a terminal and ``--yes`` is not set.
     """

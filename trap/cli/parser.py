@@ -80,13 +80,7 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument(
         "--images", nargs="+", action="extend", metavar="PATH", help="images, or quoted glob patterns of images"
     )
-    _add_database(parser)
-    parser.add_argument(
-        "--monitor", type=Path, metavar="FILE", help="positions to measure in every image: JSON, CSV or VOTable"
-    )
-    _add_which_dataset(parser)
-    _add_around(parser)
-    _add_running(parser)
+    _add_dataset_options(parser)
 
 
 def _add_live(commands: Commands) -> None:
@@ -96,6 +90,11 @@ def _add_live(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("config", nargs="?", type=Path, help="settings, a TOML file; default: TraP's values")
     add_live_options(parser)
+    _add_dataset_options(parser)
+
+
+def _add_dataset_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that process images into a dataset."""
     _add_database(parser)
     parser.add_argument(
         "--monitor", type=Path, metavar="FILE", help="positions to measure in every image: JSON, CSV or VOTable"

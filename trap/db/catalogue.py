@@ -259,12 +259,8 @@ def link_monitors(connection: Connection, state: DatasetState, changes: Catalogu
 
     Parameters
     ----------
-    connection, state
-        Connection in a transaction of the caller, and state of the dataset after the timestep.
-    changes
-        Changes of the running catalogue in the timestep.
-    ids
-        (n_all,) — row number of every entry, as :func:`insert_entries` returns them.
+    connection, state, changes, ids
+        As of :func:`update_entries`.
     """
     fresh = state.monitor_entries >= changes.n_before
     columns = {"id": state.monitors.id[fresh], "runcat": ids[state.monitor_entries[fresh]]}

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from trap.catalogues import VarMetrics
     from trap.typing import Ids
 
-    Columns = dict[str, NDArray[Any]]
-
 __all__ = ["Summarise", "light_curve_points", "refresh_metrics", "save_metrics", "save_varmetric"]
 
 Summarise = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
@@ -53,7 +51,9 @@ def refresh_metrics(connection: Connection, dataset_id: int, summarise: Summaris
         save_varmetric(connection, summarise(points))
 
 
-def light_curve_points(connection: Connection, dataset_id: int, *, n_points: int = 500_000) -> Iterator[Columns]:
+def light_curve_points(
+    connection: Connection, dataset_id: int, *, n_points: int = 500_000
+) -> Iterator[dict[str, NDArray[Any]]]:
     """Read all light curves of a dataset in pieces of whole light curves.
 
     Parameters

@@ -47,10 +47,8 @@ def store_timestep(
     ----------
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
-    record
-        Measurements of the timestep, and the changes that they caused.
-    state
-        State of the dataset after the timestep.
+    record, state
+        Measurements of the timestep and the changes that they caused, and the state of the dataset after it.
 
     Returns
     -------

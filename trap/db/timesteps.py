@@ -136,7 +136,7 @@ def add_late_timestep(
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+        Connection in a transaction of the caller, and number of the dataset that the images are late for.
     taustart_ts
         Start of the images.
     counts
@@ -164,10 +164,8 @@ def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetim
     ----------
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
-    taustart_ts
-        Start of the timestep.
-    message
-        Message of the error.
+    taustart_ts, message
+        Start of the timestep, and message of the error.
     """
     stored = select(Timestep.id).where(
         Timestep.dataset == dataset_id, Timestep.taustart_ts == taustart_ts, Timestep.state != "failed"

@@ -169,10 +169,8 @@ def sky_ellipses(wcs: WCS, x: Array, y: Array, form: Array) -> tuple[Array, Arra
 
     Parameters
     ----------
-    wcs
-        Projection of the image.
-    x, y
-        (n,) pix — centres.
+    wcs, x, y
+        Projection of the image, and centres: (n,) pix each.
     form
         (n, 3) pix⁻² — coefficients of the exponents; (3,) for one shape at all positions.
 

@@ -92,7 +92,7 @@ def core_form(beam: Array) -> Array:
     Parameters
     ----------
     beam
-        (3,) pix⁻² — coefficients of the beam's exponent.
+        (3,) pix⁻² — coefficients of the exponent of the beam, which sets the size of the core.
 
     Returns
     -------

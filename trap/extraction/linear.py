@@ -49,10 +49,8 @@ def solve_peaks(
 
     Parameters
     ----------
-    pixels
-        Positions of the pixels.
-    value
-        (n_pixels,) Jy/beam — values of the pixels.
+    pixels, value
+        Positions of the pixels, and their values: (n_pixels,) Jy/beam.
     sources
         (n,) — positions and shapes. Their peaks are ignored.
     core
@@ -109,10 +107,8 @@ def solve_each(
 
     Returns
     -------
-    peak
-        (n,) Jy/beam
-    variance
-        (n,) — variance of the peak, in units of the noise squared.
+    peak, variance
+        (n,) each — as of :func:`solve_peaks`.
     """
     target, neighbours = shared
     offsets, places = core_pixels(pixels.flat, pixels.nx, np.column_stack([sources.x, sources.y]), core)

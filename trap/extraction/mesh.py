@@ -72,7 +72,7 @@ class Background:
         Parameters
         ----------
         x, y
-            (n,) pix — positions.
+            (n,) pix — positions in the image.
 
         Returns
         -------

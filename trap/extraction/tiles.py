@@ -24,10 +24,8 @@ def sample_noise(image: Image, background: Background, config: SourceExtractionC
 
     Parameters
     ----------
-    image
-        The image; its pixels are read.
-    background
-        Its level and noise.
+    image, background
+        The image, whose pixels are read, and its level and noise.
     config
         Settings of the searched area.
 

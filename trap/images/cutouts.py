@@ -106,10 +106,8 @@ def cut_out(image: Image, ra: float, dec: float, *, size: int) -> Cutout2D | Non
 
     Parameters
     ----------
-    image
-        Image to read from.
-    ra, dec
-        deg, ICRS — position.
+    image, ra, dec
+        Image to read from, and the position (deg, ICRS).
     size
         pix — width and height.
 

@@ -51,10 +51,8 @@ def keep_cutouts(image: Image, path: Path, ra: Array, dec: Array) -> None:
 
     Parameters
     ----------
-    image
-        Image whose pixels are kept.
-    path
-        File to write; its folder is created, and an existing file is replaced.
+    image, path
+        As of :func:`keep_image`.
     ra, dec
         (n,) deg, ICRS — positions; positions outside the image are left out.
 

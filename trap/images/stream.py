@@ -97,10 +97,8 @@ def write_frame(header: fits.Header, pixels: NDArray[np.floating], order: PixelO
 
     Parameters
     ----------
-    header
-        FITS header; its first two axes are the axes of the pixels.
-    pixels
-        (ny, nx) — pixels in the unit that the header names.
+    header, pixels
+        FITS header, whose first two axes are the axes of the pixels, and (ny, nx) pixels in its unit.
     order
         Order of the pixels in the frame.
     """

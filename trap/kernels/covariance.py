@@ -34,7 +34,7 @@ def fit_covariances(
     Parameters
     ----------
     offsets
-        (n_islands + 1,) — pixels of island i are ``offsets[i]`` to ``offsets[i + 1]``.
+        (n_islands + 1,) — island i has the pixels ``offsets[i]`` to ``offsets[i + 1]``.
     pixels
         (n_pixels,) each — columns and rows (pix) of the fitted pixels, row by row within an island.
     first

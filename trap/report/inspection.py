@@ -131,10 +131,8 @@ def inspection_text(inspection: Inspection, config: PipelineConfig) -> str:
 
     Parameters
     ----------
-    inspection
-        Result of the inspection.
-    config
-        All settings. The extraction radius sets the searched region.
+    inspection, config
+        As of :func:`inspection_values`.
     """
     return "\n".join(_lines(inspection, config))
 

@@ -85,10 +85,8 @@ def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency
 
     Parameters
     ----------
-    measurements
-        (n,) — measurements of the sources.
-    shapes
-        (n,) — their deconvolved shapes.
+    measurements, shapes
+        (n,) each — measurements of the sources, and their deconvolved shapes.
     frequency_hz
         Hz — frequency of the flux densities.
     stokes

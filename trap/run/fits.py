@@ -74,13 +74,11 @@ def fit_earlier_images(
     Parameters
     ----------
     state
-        State of the dataset, with the earlier images of each band.
+        State of the dataset; it holds the earlier images of each band.
     images
         Images of one timestep, with their new sources.
-    executor
-        Runs the fits.
-    config
-        All settings.
+    executor, config
+        As of :func:`fit_images`.
 
     Returns
     -------

@@ -63,10 +63,8 @@ def noise_transfer(beam_form: tuple[float, float, float], shape: tuple[int, int]
 
     Parameters
     ----------
-    beam_form
-        (3,) pix⁻² — coefficients (a, b, c) of :meth:`trap.images.beam.Beam.quadratic_form`.
-    shape
-        Numbers of rows and columns.
+    beam_form, shape
+        As of :func:`render_sources`.
 
     Returns
     -------

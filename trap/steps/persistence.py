@@ -54,12 +54,12 @@ def create_dataset(
 
     Returns
     -------
-    The number of the dataset.
+    The number of the new or existing dataset.
 
     Raises
     ------
     DatasetNotFoundError
-        If the dataset does not exist.
+        If the settings name a dataset that does not exist.
     ConfigError
         If an existing dataset has other settings or positions.
     """

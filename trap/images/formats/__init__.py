@@ -58,7 +58,7 @@ class Format(Protocol):
         Parameters
         ----------
         path, settings
-            As of :meth:`read_header`.
+            Path of the image, and settings of reading, as of :meth:`read_header`.
 
         Returns
         -------

@@ -55,7 +55,7 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
     Parameters
     ----------
     path, settings
-        As of :func:`read_header`.
+        Folder of the table, and settings of reading, which select the plane.
 
     Returns
     -------

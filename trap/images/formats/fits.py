@@ -125,7 +125,7 @@ def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[
     Parameters
     ----------
     path, settings
-        As of :func:`read_header`.
+        Path of an uncompressed file, and settings of reading, which select the HDU and the plane.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[
     Raises
     ------
     UnreadableImageError
-        If the file is missing, not FITS, or ends before its pixels do.
+        As :func:`read_plane`.
     """
     with _open(path) as hdus:
         hdu = find_image(hdus, str(path), settings)

@@ -63,7 +63,7 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
     Parameters
     ----------
     path, settings
-        As of :func:`read_header`.
+        Path of the HDF5 file, and settings of reading, which select the plane.
 
     Returns
     -------
