@@ -29,11 +29,11 @@ os.environ |= {"PREFECT_HOME": HOME, "OMP_NUM_THREADS": "1"}
 
 from astropy.io import fits  # noqa: E402
 
-from flows.process_dataset import run as run_with_prefect  # noqa: E402
+from flows.process_dataset import run_with_prefect  # noqa: E402
 from flows.service.server import ensure_server, stop_server  # noqa: E402
 from trap.config import PipelineConfig  # noqa: E402
 from trap.log import configure_logging  # noqa: E402
-from trap.pipeline import run as run_alone  # noqa: E402
+from trap.pipeline import run_locally as run_alone  # noqa: E402
 from trap.simulation.survey import SurveyConfig, simulate_survey  # noqa: E402
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from flows.service.stopping import StopRequests
 from flows.tasks.policies import TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
 from trap.config import LiveConfig, PipelineConfig
-from trap.live.run import open_live
+from trap.live.live_run import open_live
 from trap.live.tally import LiveTally
 from trap.pipeline import PRELOAD
 from trap.workers.pools import Workers, open_workers
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from flows.pages.candidates import CandidatePages
     from trap.catalogues import MonitorPositions
     from trap.live.assembly import ClosedTimestep
-    from trap.live.run import LiveRun
+    from trap.live.live_run import LiveRun
 
-__all__ = ["live_dataset", "run"]
+__all__ = ["live_dataset", "run_live_with_prefect"]
 
 log = structlog.get_logger(__name__)
 
@@ -190,7 +190,7 @@ def _page() -> str | None:
     return None if run_id is None else url_for("flow-run", obj_id=run_id)
 
 
-def run(
+def run_live_with_prefect(
     config: PipelineConfig,
     live: LiveConfig,
     *,
@@ -202,7 +202,7 @@ def run(
     Parameters
     ----------
     config, live, monitors, is_stopped
-        As for :func:`trap.live.run.open_live`.
+        As for :func:`trap.live.live_run.open_live`.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def run(
     ServerError
         If there is no Prefect server and none can be started.
     ConfigError, DatabaseError
-        As for :func:`trap.live.run.open_live`.
+        As for :func:`trap.live.live_run.open_live`.
     """
     caller = _Caller(is_stopped)
     with calling_flow(_caller, caller):

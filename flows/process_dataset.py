@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from trap.typing import Progress
 
 
-__all__ = ["MonitoredPosition", "process_dataset", "run"]
+__all__ = ["MonitoredPosition", "process_dataset", "run_with_prefect"]
 
 log = structlog.get_logger(__name__)
 
@@ -172,7 +172,7 @@ def _shorten_images(config: PipelineConfig) -> PipelineConfig:
     return config.with_options(execution={"images": (images[0], f"… {len(images) - 2} more …", images[-1])})
 
 
-def run(
+def run_with_prefect(
     config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None
 ) -> RunSummary:
     """Process a dataset as a Prefect flow in this process, with the configured server or a local one.

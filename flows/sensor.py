@@ -98,12 +98,12 @@ def take_in_images(
         raise ConfigError(msg)
     with events_in_run_log(), open_ledger(config.execution.database) as ledger:
         folder = IncomingFolder(Path(incoming.folder), incoming.patterns, incoming.settle_seconds)
-        taken = ledger.taken(key)
-        folder.pass_over(image for images in taken.values() for image in images)
+        claimed = ledger.claimed(key)
+        folder.pass_over(image for images in claimed.values() for image in images)
         groups = _by_dataset(_complete_images(folder), folder.folder, key, incoming.datasets)
         outcomes = [
             _hand_over(ledger, dataset_key, groups.get(dataset_key, []), config, incoming.deployment)
-            for dataset_key in sorted(groups.keys() | taken.keys())
+            for dataset_key in sorted(groups.keys() | claimed.keys())
         ]
     handed_over, waiting = sum(o.handed_over for o in outcomes), sum(o.waiting for o in outcomes) + folder.n_waiting
     return Completed(message=f"{handed_over} images handed over, {waiting} waiting")
@@ -143,7 +143,7 @@ def _hand_over(
         return _Outcome(waiting=len(images))
     if not images:
         return _Outcome()
-    run = _start_run(ledger.take(dataset_key, images), dataset_key, config, deployment)
+    run = _start_run(ledger.claim(dataset_key, images), dataset_key, config, deployment)
     log.info("images_handed_over", dataset_key=dataset_key, images=len(images), run=run.name, id=str(run.id))
     return _Outcome(handed_over=len(images))
 

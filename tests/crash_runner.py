@@ -14,7 +14,7 @@ import sys
 
 from sqlalchemy import Engine, event
 
-from flows.process_dataset import run as run_flow
+from flows.process_dataset import run_with_prefect as run_flow
 from trap.config import PipelineConfig
 from trap.log import configure_logging
 from trap.pipeline import open_run

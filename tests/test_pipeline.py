@@ -196,7 +196,7 @@ def test_progress_is_told_after_every_timestep(config):
 
 def test_worker_processes_give_the_rows_of_a_single_process(config, engine):
     serial = process_all(config, SerialExecutor())
-    parallel = pipeline.run(config)
+    parallel = pipeline.run_locally(config)
     assert points(engine, parallel.dataset_id) == points(engine, serial.dataset_id)
 
 

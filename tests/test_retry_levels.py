@@ -22,9 +22,9 @@ from flows.tasks.tasks import is_transient
 from trap import pipeline, retry
 from trap.catalogues import MonitorPositions
 from trap.config import LiveConfig, PipelineConfig
-from trap.db import dataset_state, timesteps
+from trap.db import dataset_state, storing
 from trap.errors import TransientError
-from trap.live import run as live
+from trap.live import live_run as live
 from trap.pipeline import open_run
 from trap.run import image_measurement
 from trap.simulation.survey import SurveyConfig, simulate_survey
@@ -108,7 +108,7 @@ def _without_servers(monkeypatch, waits):
 
 
 def locally(config):
-    pipeline.run(config, monitors=MONITORS)
+    pipeline.run_locally(config, monitors=MONITORS)
 
 
 def in_tasks(granularity, seconds_per_timestep, config):
@@ -126,7 +126,7 @@ def live_settings(config):
 
 
 def live_locally(config):
-    live.run_live(config, live_settings(config), monitors=MONITORS)
+    live.run_live_locally(config, live_settings(config), monitors=MONITORS)
 
 
 def live_in_tasks(config):
@@ -164,7 +164,7 @@ def failing(monkeypatch, module, name, *, at=lambda *_: True):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("module", "name"), [(timesteps, "store_timestep"), (dataset_state, "load_state")])
+@pytest.mark.parametrize(("module", "name"), [(storing, "store_timestep"), (dataset_state, "load_state")])
 def test_a_database_that_is_away_is_waited_for_about_a_minute(config, monkeypatch, waits, way, module, name):
     calls = failing(monkeypatch, module, name)
     with pytest.raises(TransientError, match="away"):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from trap.workers.executors import Executor
 
 
-__all__ = ["PRELOAD", "DatasetRun", "open_run", "run"]
+__all__ = ["PRELOAD", "DatasetRun", "open_run", "run_locally"]
 
 log = structlog.get_logger(__name__)
 
@@ -368,7 +368,7 @@ def open_run(
         varmetric.refresh_varmetric(store)
 
 
-def run(
+def run_locally(
     config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None
 ) -> RunSummary:
     """Process a dataset with worker processes and without Prefect.

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 from sqlalchemy import create_engine, text
 
-import trap.live.run
+import trap.live.live_run
 import trap.pipeline
 from trap.cli import main
 from trap.cli.live import find_live_runner
@@ -235,7 +235,7 @@ def test_interrupt_of_what_stores_nothing_promises_nothing(tmp_path, monkeypatch
 
 
 def test_local_runner_is_the_pipeline():
-    assert find_runner("local") is trap.pipeline.run
+    assert find_runner("local") is trap.pipeline.run_locally
 
 
 def test_prefect_runner_is_a_flow_of_ours():
@@ -255,8 +255,8 @@ def test_live_runners_are_a_group_of_their_own(monkeypatch):
         for name, target in targets.items()
     )
     monkeypatch.setattr("trap.cli.run.entry_points", declared.select)
-    assert find_live_runner("local") is trap.live.run.run_live
+    assert find_live_runner("local") is trap.live.live_run.run_live_locally
     assert find_live_runner("prefect").__module__ == "flows.live"
-    assert find_runner("local") is trap.pipeline.run
+    assert find_runner("local") is trap.pipeline.run_locally
     with pytest.raises(ConfigError, match="no runner 'dask' is installed .*'trap.live_runners'"):
         find_live_runner("dask")

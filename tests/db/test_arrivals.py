@@ -20,40 +20,40 @@ def ledger(database_url):
 
 
 def test_at_first_nothing_is_taken(ledger):
-    assert ledger.taken("field") == {}
+    assert ledger.claimed("field") == {}
     assert ledger.latest_batch("field") is None
 
 
 def test_taken_images_are_recorded_with_their_batch(ledger):
-    batch = ledger.take("field", [B, A])
-    assert ledger.taken("field") == {"field": {A, B}}
+    batch = ledger.claim("field", [B, A])
+    assert ledger.claimed("field") == {"field": {A, B}}
     assert ledger.latest_batch("field") == batch
     assert ledger.images(batch) == [B.path, A.path]
 
 
 def test_an_image_is_taken_once(ledger):
-    ledger.take("field", [A, B])
+    ledger.claim("field", [A, B])
     with pytest.raises(DatabaseError, match=r"(?i)unique"):
-        ledger.take("field", [B, C])
-    assert ledger.taken("field") == {"field": {A, B}}
+        ledger.claim("field", [B, C])
+    assert ledger.claimed("field") == {"field": {A, B}}
 
 
 def test_a_rewritten_image_is_taken_again(ledger):
-    first = ledger.take("field", [A])
+    first = ledger.claim("field", [A])
     anew = Arrival(A.path, A.size, A.mtime_ns + 1)
-    assert ledger.take("field", [anew]) == ledger.latest_batch("field") != first
+    assert ledger.claim("field", [anew]) == ledger.latest_batch("field") != first
 
 
 def test_a_batch_is_named_after_its_images_in_any_order_and_its_dataset(ledger):
-    assert ledger.take("field", [B, A]) == batch_name("field", [A, B])
+    assert ledger.claim("field", [B, A]) == batch_name("field", [A, B])
     assert batch_name("field", [A, B]) != batch_name("other", [A, B])
 
 
 def test_datasets_of_subfolders_are_found_with_their_parent_and_no_others(ledger):
     for key in ("field", "field/night1", "field2", "fie_d/x"):
-        ledger.take(key, [A])
-    assert set(ledger.taken("field")) == {"field", "field/night1"}
-    assert set(ledger.taken("fie_d")) == {"fie_d/x"}
+        ledger.claim(key, [A])
+    assert set(ledger.claimed("field")) == {"field", "field/night1"}
+    assert set(ledger.claimed("fie_d")) == {"fie_d/x"}
 
 
 def test_an_unknown_batch_has_no_images(ledger):

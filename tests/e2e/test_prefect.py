@@ -17,8 +17,8 @@ import httpx
 import pytest
 import structlog
 
-from flows.live import run as run_live
-from flows.process_dataset import run
+from flows.live import run_live_with_prefect as run_live
+from flows.process_dataset import run_with_prefect as run
 from flows.service import server as flows_server
 from flows.tasks import groups, policies
 from flows.tasks.granularity import Pace
@@ -129,7 +129,7 @@ def test_without_prefect_the_rows_are_the_same(make_config, granularity, capfd):
     monitors = MonitorPositions.of(ra=[0.01], dec=[45.0], name=["watched"])
     config = make_config("same", granularity=granularity)
     alone = make_config("same", database=config.execution.database.replace("same", "alone"))
-    summary, expected = run(config, monitors=monitors), pipeline.run(alone, monitors=monitors)
+    summary, expected = run(config, monitors=monitors), pipeline.run_locally(alone, monitors=monitors)
     assert summary.exit_code == expected.exit_code == ExitCode.COMPLETE
     ours, theirs = rows(config), rows(alone)
     assert len(theirs["extractedsource"]) > 20
@@ -246,7 +246,7 @@ def test_steps_that_share_tasks_leave_the_same_rows(make_config, monkeypatch):
     config = make_config("shared", granularity="auto", group_size=0)
     alone = make_config("shared", database=config.execution.database.replace("shared", "unshared"), group_size=0)
     run(config)
-    pipeline.run(alone)
+    pipeline.run_locally(alone)
     ours, theirs = rows(config), rows(alone)
     assert len(theirs["extractedsource"]) > 20
     assert ours == theirs

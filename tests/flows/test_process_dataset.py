@@ -16,7 +16,7 @@ from flows.process_dataset import (
     _of_batch,
     _shorten_images,
     process_dataset,
-    run,
+    run_with_prefect,
 )
 from flows.service.identity import resumable
 from flows.service.positions import MonitoredPosition, as_parameter, as_table
@@ -89,7 +89,7 @@ def test_a_wrong_pattern_is_told_before_a_server_is_looked_for(tmp_path, monkeyp
     monkeypatch.setattr("flows.service.calling.ensure_server", lambda: pytest.fail("looked for a server"))
     config = PipelineConfig().with_options(execution={"images": (str(tmp_path / "*.fits"),)})
     with pytest.raises(ConfigError, match="no image matches"):
-        run(config)
+        run_with_prefect(config)
 
 
 def test_the_form_describes_every_setting():

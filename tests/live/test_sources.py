@@ -31,12 +31,12 @@ def frame(number=0):
     return write_frame(header, PIXELS)
 
 
-def taken(source, n):
+def received(source, n):
     """Take until so many images have come."""
     found, deadline = [], time.monotonic() + 20
     while len(found) < n:
         assert time.monotonic() < deadline, found
-        found += source.take()
+        found += source.receive()
         time.sleep(0.01)
     return found
 
@@ -59,7 +59,7 @@ def test_images_of_a_stream_become_files_that_are_whole(open_stream, tmp_path):
     with sender([frame(0), frame(1)]) as address:
         source = open_stream(address)
         assert isinstance(source, StreamSource)
-        urls = taken(source, 2)
+        urls = received(source, 2)
     assert [fits.getval(url, "NUMBER") for url in urls] == [0, 1]
     np.testing.assert_array_equal(fits.getdata(urls[0]), PIXELS)
     assert sorted(map(str, (tmp_path / "spool").iterdir())) == sorted(urls)
@@ -67,20 +67,20 @@ def test_images_of_a_stream_become_files_that_are_whole(open_stream, tmp_path):
 
 def test_a_connection_that_is_lost_is_made_again(open_stream):
     with capture_logs() as logs, sender([frame(0), frame(1)[:-4]], [frame(2)]) as address:
-        urls = taken(open_stream(address), 2)
+        urls = received(open_stream(address), 2)
     assert [fits.getval(url, "NUMBER") for url in urls] == [0, 2]
     assert "ended after 20 of 24 bytes" in next(log["reason"] for log in logs if log["event"] == "stream_lost")
 
 
 def test_a_stream_out_of_step_is_begun_anew(open_stream):
     with capture_logs() as logs, sender([frame(0), b"x" * 600], [frame(1)]) as address:
-        assert len(taken(open_stream(address), 2)) == 2
+        assert len(received(open_stream(address), 2)) == 2
     assert "not the beginning of an image" in next(log["reason"] for log in logs if log["event"] == "stream_lost")
 
 
 def test_several_senders_are_read_at_once(open_stream):
     with sender([frame(0)]) as first, sender([frame(1)]) as second:
-        urls = taken(open_stream(first, second), 2)
+        urls = received(open_stream(first, second), 2)
     assert {fits.getval(url, "NUMBER") for url in urls} == {0, 1}
 
 
@@ -94,7 +94,7 @@ def test_a_sender_that_is_away_is_told_of_once(open_stream):
 def test_old_files_of_a_stream_are_deleted_and_the_latest_kept(open_stream, tmp_path):
     with sender([frame(number) for number in range(4)]) as address:
         source = open_stream(address, keep_timesteps=2)
-        for url in taken(source, 4):
+        for url in received(source, 4):
             source.release([url])
     assert [fits.getval(path, "NUMBER") for path in sorted((tmp_path / "spool").iterdir())] == [2, 3]
 
@@ -109,9 +109,9 @@ def test_images_of_a_folder_are_taken_when_they_are_complete_and_never_deleted(t
     source = open_source(LiveConfig(folder=str(tmp_path), settle_seconds=1e6))
     assert isinstance(source, FolderSource)
     (tmp_path / "a.fits").touch()
-    assert source.take() == []
+    assert source.receive() == []
     (tmp_path / "a.fits.done").touch()
-    assert taken(source, 1) == [str(tmp_path / "a.fits")]
+    assert received(source, 1) == [str(tmp_path / "a.fits")]
     source.release([str(tmp_path / "a.fits")])
     assert (tmp_path / "a.fits").exists()
     source.close()
@@ -120,9 +120,9 @@ def test_images_of_a_folder_are_taken_when_they_are_complete_and_never_deleted(t
 def test_looking_at_a_large_folder_leaves_time_for_the_rest(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "SCAN_SECONDS", 1e6)
     source = FolderSource(LiveConfig(folder=str(tmp_path), settle_seconds=0.0))
-    source.take()
+    source.receive()
     (tmp_path / "a.fits").touch()
-    assert source.take() == []
+    assert source.receive() == []
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, DatasetNotFoundError
-from trap.pipeline import run
+from trap.pipeline import run_locally as run
 from trap.simulation.survey import SurveyConfig, simulate_survey
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from trap import angles
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import ExitCode
-from trap.pipeline import run
+from trap.pipeline import run_locally as run
 
 pytestmark = needs_real_images
 

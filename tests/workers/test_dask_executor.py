@@ -172,7 +172,7 @@ def test_results_are_those_of_a_local_run(cluster, tmp_path):
     config = PipelineConfig().with_options(execution={"images": images, "dask": cluster})
     there = config.with_options(execution={"database": f"sqlite:///{tmp_path}/there.db"})
     here = config.with_options(execution={"database": f"sqlite:///{tmp_path}/here.db"})
-    assert pipeline.run(there).exit_code == 0
+    assert pipeline.run_locally(there).exit_code == 0
     with pipeline.open_run(here) as dataset:
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor())

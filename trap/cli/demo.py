@@ -16,7 +16,7 @@ from trap.dataset.outcomes import ExitCode
 from trap.db import lightcurves
 from trap.report.comparison import comparison_text
 from trap.report.plots import LightCurve, plot_eta_v, plot_light_curves, save_figure
-from trap.report.run import run_text
+from trap.report.run_summary import run_text
 from trap.report.text import count
 from trap.simulation.comparison import Comparison, Injected, compare, nearest
 from trap.simulation.survey import simulate_survey

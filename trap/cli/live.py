@@ -32,7 +32,7 @@ LIVE_RUNNERS = "trap.live_runners"
 
 
 class LiveRunner(Protocol):
-    """A way to process a stream of images, such as :func:`trap.live.run.run_live`."""
+    """A way to process a stream of images, such as :func:`trap.live.live_run.run_live_locally`."""
 
     def __call__(
         self,

@@ -11,7 +11,7 @@ from trap.cli.terminal import command, program, reported_errors
 from trap.config import PipelineConfig, load_config
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
-from trap.report.run import run_text
+from trap.report.run_summary import run_text
 from trap.steps.misc import dump_configs_to_logdir, setup_logging
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ RUNNERS = "trap.runners"
 
 
 class Runner(Protocol):
-    """A way to process a dataset, such as :func:`trap.pipeline.run`."""
+    """A way to process a dataset, such as :func:`trap.pipeline.run_locally`."""
 
     def __call__(
         self, config: PipelineConfig, *, monitors: MonitorPositions | None = None, progress: Progress | None = None

@@ -41,8 +41,8 @@ class Ledger:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def taken(self, dataset_key: str) -> dict[str, set[incoming.Arrival]]:
-        """Return the images taken for a dataset, and for the datasets whose keys continue its key after a slash.
+    def claimed(self, dataset_key: str) -> dict[str, set[incoming.Arrival]]:
+        """Return the images claimed for a dataset, and for the datasets whose keys continue its key after a slash.
 
         Parameters
         ----------
@@ -56,14 +56,14 @@ class Ledger:
         belongs = or_(
             Arrival.dataset_key == dataset_key, Arrival.dataset_key.startswith(f"{dataset_key}/", autoescape=True)
         )
-        taken: dict[str, set[incoming.Arrival]] = {}
+        claimed: dict[str, set[incoming.Arrival]] = {}
         with reading(self._engine) as connection:
             for row in connection.execute(select(Arrival.dataset_key, Arrival.url, Arrival.version).where(belongs)):
                 image = incoming.Arrival.of_version(Path(row.url), row.version)
-                taken.setdefault(row.dataset_key, set()).add(image)
-        return taken
+                claimed.setdefault(row.dataset_key, set()).add(image)
+        return claimed
 
-    def take(self, dataset_key: str, images: Sequence[incoming.Arrival]) -> str:
+    def claim(self, dataset_key: str, images: Sequence[incoming.Arrival]) -> str:
         """Record that images are handed to one run. If two programs take the same image, the second one fails.
 
         Parameters
@@ -71,7 +71,7 @@ class Ledger:
         dataset_key
             Key of the dataset that the images go into.
         images
-            At least one image; none of them taken before.
+            At least one image; none of them claimed before.
 
         Returns
         -------
@@ -80,7 +80,7 @@ class Ledger:
         Raises
         ------
         DatabaseError
-            If one of the images has been taken already.
+            If one of the images has been claimed already.
         """
         batch = batch_name(dataset_key, images)
         columns = {

@@ -53,7 +53,7 @@ def writing(engine: Engine, dataset_id: int, *, wait: bool = False) -> Iterator[
         If another run is writing the dataset, in this process or in another one, and ``wait`` is false.
     """
     lock = (_FileLock if engine.dialect.name == "sqlite" else _ServerLock)(engine, dataset_id)
-    _take(lock, dataset_id, wait=wait)
+    _acquire(lock, dataset_id, wait=wait)
     try:
         yield
     finally:
@@ -81,12 +81,12 @@ def confirm_writer(engine: Engine, dataset_id: int) -> None:
         lock.confirm()
 
 
-def _take(lock: _FileLock | _ServerLock, dataset_id: int, *, wait: bool) -> None:
+def _acquire(lock: _FileLock | _ServerLock, dataset_id: int, *, wait: bool) -> None:
     """Take a lock; wait for it if that is allowed, and log the wait once."""
     is_logged = False
     while True:
         try:
-            lock.take()
+            lock.acquire()
         except DatasetLockedError as error:
             if not wait:
                 raise
@@ -106,7 +106,7 @@ class _ServerLock:
         self._dataset = dataset_id
         self._connection: Connection | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the lock."""
         with database_errors():
             connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -128,7 +128,7 @@ class _ServerLock:
                 self._connection = None
         if self._connection is None:
             try:
-                self.take()
+                self.acquire()
             except DatasetLockedError as error:
                 msg = f"the connection with the lock of dataset {self._dataset} was lost, and {error}"
                 raise TransientError(msg) from error
@@ -161,7 +161,7 @@ class _FileLock:
         self._dataset = dataset_id
         self._file: TextIO | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the lock."""
         with _held_guard:
             if self._path in _held:

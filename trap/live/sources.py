@@ -43,7 +43,7 @@ TICK_SECONDS = 0.5
 class Source(Protocol):
     """A source of images: each is a complete file, and is returned once."""
 
-    def take(self) -> list[str]:
+    def receive(self) -> list[str]:
         """Return the paths of images that have arrived since the last call, without waiting."""
 
     def release(self, urls: Sequence[str]) -> None:
@@ -71,7 +71,7 @@ class FolderSource:
         self._folder = IncomingFolder(Path(live.folder), live.patterns, live.settle_seconds)
         self._next_scan = 0.0
 
-    def take(self) -> list[str]:
+    def receive(self) -> list[str]:
         """Return the paths of images that have become complete."""
         start = time.monotonic()
         if start < self._next_scan:
@@ -122,7 +122,7 @@ class StreamSource:
         for thread in self._threads:
             thread.start()
 
-    def take(self) -> list[str]:
+    def receive(self) -> list[str]:
         """Return the paths of images that were received."""
         urls = []
         while True:

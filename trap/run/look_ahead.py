@@ -94,7 +94,7 @@ class LookAhead:
 
     def attempt(self, url: str) -> Measured:
         """Wait for the measurements of an image, as :meth:`result` does, without retries."""
-        pending = self._take(url)
+        pending = self._pop(url)
         try:
             return pending.result()
         except WorkerLostError as error:
@@ -106,7 +106,7 @@ class LookAhead:
             log.warning("image_given_up", image=url, reason=reason)
             return UnreadableImage(url=url, reason=reason)
 
-    def _take(self, url: str) -> Result[Measured]:
+    def _pop(self, url: str) -> Result[Measured]:
         """Remove the measurement of an image from the window, and fill the window with the next images."""
         with self._lock:
             pending = self._pending.pop(url, None)

@@ -20,9 +20,9 @@ from trap.dataset.outcomes import ExitCode, TimestepOutcome
 from trap.db.engine import make_engine, reading
 from trap.errors import ConfigError
 from trap.images.stream import write_frame
-from trap.live import run as live
+from trap.live import live_run as live
 from trap.live import sources
-from trap.live.run import LiveRun, run_live
+from trap.live.live_run import LiveRun, run_live_locally
 from trap.live.tally import LiveTally
 from trap.pipeline import open_run
 from trap.run.look_ahead import LookAhead
@@ -103,7 +103,7 @@ def test_images_that_come_one_by_one_give_what_they_give_together(images, config
 
     thread = threading.Thread(target=arrive)
     thread.start()
-    tally = run_live(config, from_folder(folder))
+    tally = run_live_locally(config, from_folder(folder))
     thread.join()
     assert (tally.stored, tally.accepted, tally.left_out, tally.incomplete) == (N_TIMESTEPS, len(images), 0, 0)
     assert tally.exit_code is ExitCode.COMPLETE
@@ -126,12 +126,12 @@ def test_the_same_images_through_sockets_give_the_same(images, config, tmp_path)
             frames[band].append(write_frame(hdus[0].header, np.squeeze(hdus[0].data)))
     settings = {"images_per_timestep": N_BANDS, "idle_seconds": 1.5, "spool": str(tmp_path / "spool")}
     with sender(frames[0]) as first, sender(frames[1]) as second:
-        tally = run_live(config, LiveConfig(streams=(first, second), **settings))
+        tally = run_live_locally(config, LiveConfig(streams=(first, second), **settings))
     assert (tally.stored, tally.left_out) == (N_TIMESTEPS, 0)
     folder = tmp_path / "in"
     shutil.copytree(images[0].parent, folder)
     other = config.with_options(execution={"database": f"sqlite:///{tmp_path / 'folder.db'}"})
-    run_live(other, from_folder(folder, patterns=("t*.fits",)))
+    run_live_locally(other, from_folder(folder, patterns=("t*.fits",)))
     assert measured(config) == measured(other)
 
 
@@ -152,7 +152,7 @@ def test_an_image_that_does_not_come_does_not_block_and_one_that_comes_late_is_t
 
     finish = LiveRun.finish
     monkeypatch.setattr(LiveRun, "finish", come_late)
-    tally = run_live(config, from_folder(folder, timestep_timeout_seconds=0.5, idle_seconds=3.0))
+    tally = run_live_locally(config, from_folder(folder, timestep_timeout_seconds=0.5, idle_seconds=3.0))
     assert (tally.stored, tally.incomplete, tally.late) == (N_TIMESTEPS, 1, 1)
     assert tally.examples == [(str(folder / missing.name), "arrived after its timestep was closed")]
     assert tally.exit_code is ExitCode.IMAGES_LEFT_OUT
@@ -163,11 +163,11 @@ def test_a_run_that_is_begun_again_goes_on_where_the_last_one_was_stopped(images
     folder.mkdir()
     for path in images[: 2 * N_BANDS]:
         shutil.copy(path, folder)
-    first = run_live(config, from_folder(folder))
+    first = run_live_locally(config, from_folder(folder))
     for path in images[2 * N_BANDS :]:
         shutil.copy(path, folder)
     again = config.with_options(persistence={"dataset_id": first.dataset_id})
-    second = run_live(again, from_folder(folder))
+    second = run_live_locally(again, from_folder(folder))
     assert (first.stored, second.stored, second.known, second.late) == (2, 2, 2 * N_BANDS, 0)
 
 
@@ -177,7 +177,7 @@ def test_a_file_that_is_no_image_is_left_out_and_told(images, config, tmp_path):
     (folder / "torn.fits").write_bytes(b"SIMPLE  =")
     for path in images[:N_BANDS]:
         shutil.copy(path, folder)
-    tally = run_live(config, from_folder(folder))
+    tally = run_live_locally(config, from_folder(folder))
     assert (tally.stored, tally.rejected) == (1, 1)
     assert "torn.fits" in tally.examples[0][0]
 
@@ -188,7 +188,7 @@ def test_a_run_that_is_stopped_finishes_the_timestep_in_hand(images, config, tmp
     stored = []
     finish = LiveRun.finish
     monkeypatch.setattr(LiveRun, "finish", lambda run, *args: (stored.append(1), finish(run, *args)))
-    tally = run_live(config, from_folder(folder, idle_seconds=0.0), is_stopped=lambda: len(stored) >= 2)
+    tally = run_live_locally(config, from_folder(folder, idle_seconds=0.0), is_stopped=lambda: len(stored) >= 2)
     assert tally.stored == 2
 
 
@@ -198,7 +198,7 @@ class Slow:
     def __init__(self, urls):
         self.urls, self.released = urls, []
 
-    def take(self):
+    def receive(self):
         taken, self.urls = self.urls, []
         return taken
 
@@ -247,9 +247,9 @@ def test_an_error_of_the_thread_that_takes_in_ends_the_run(config, tmp_path, mon
     def fail(_):
         raise RuntimeError("no more")
 
-    monkeypatch.setattr(sources.FolderSource, "take", fail)
+    monkeypatch.setattr(sources.FolderSource, "receive", fail)
     with pytest.raises(RuntimeError, match="no more"):
-        run_live(config, from_folder(tmp_path))
+        run_live_locally(config, from_folder(tmp_path))
 
 
 def test_a_run_without_an_end_keeps_numbers_and_not_what_they_count():
@@ -272,7 +272,7 @@ def test_bands_that_start_within_the_tolerance_are_a_timestep_as_in_batch_mode(i
         start = START + timedelta(hours=number // N_BANDS, seconds=2 * (number % N_BANDS))
         fits.setval(folder / path.name, "DATE-OBS", value=start.replace(tzinfo=None).isoformat())
     config = config.with_options(persistence={"timestep_tolerance": 5.0})
-    tally = run_live(config, from_folder(folder))
+    tally = run_live_locally(config, from_folder(folder))
     assert (tally.stored, tally.incomplete, tally.left_out) == (N_TIMESTEPS, 0, 0)
     together = config.with_options(
         execution={"database": f"sqlite:///{tmp_path / 'batch.db'}", "images": (f"{folder}/*.fits",)}
@@ -302,5 +302,5 @@ def test_a_timestep_that_is_left_out_to_keep_up_is_left_out_with_all_images_with
 def test_storing_late_images_is_refused_before_anything_is_made(config, tmp_path):
     late = config.with_options(execution={"late_images": "store"})
     with pytest.raises(ConfigError, match="late_images = 'store' does not apply to live mode"):
-        run_live(late, from_folder(tmp_path))
+        run_live_locally(late, from_folder(tmp_path))
     assert not list(tmp_path.glob("*.db"))

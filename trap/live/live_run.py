@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from trap.pipeline import DatasetRun
     from trap.workers.executors import Result
 
-__all__ = ["LiveRun", "open_live", "run_live"]
+__all__ = ["LiveRun", "open_live", "run_live_locally"]
 
 log = structlog.get_logger(__name__)
 
@@ -189,7 +189,7 @@ class LiveRun:
         """Receive images and close timesteps until the run ends; an error is raised by :meth:`timesteps`."""
         try:
             while not self._ending.is_set():
-                urls = self._source.take()
+                urls = self._source.receive()
                 for url in urls:
                     self._receive(url)
                 for closed in self._assembler.close(time.monotonic()):
@@ -300,7 +300,7 @@ def open_live(
             yield run
 
 
-def run_live(
+def run_live_locally(
     config: PipelineConfig,
     live: LiveConfig,
     *,

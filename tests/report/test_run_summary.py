@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import UnreadableImage
-from trap.report.run import run_text
+from trap.report.run_summary import run_text
 
 DATABASE = "sqlite:///trap.db"
 PROGRAM = ".venv/bin/trap"
