@@ -117,7 +117,8 @@ class Background:
         """Interpolate a mesh at every column of the image: (my, nx)."""
         column, next_column, weight = self._neighbours(0, np.arange(self.shape[1], dtype=float))
         lines = mesh[:, column] + weight * (mesh[:, next_column] - mesh[:, column])
-        return np.asarray(lines, np.float32)
+        # A selection of columns is stored by columns; kernels read line by line.
+        return np.ascontiguousarray(lines, np.float32)
 
     def _row_weights(self) -> RowWeights:
         """For every row of the image, return the line before it, the line after it, and the weight of the latter."""

@@ -133,13 +133,14 @@ def threshold_classes(
         noise, next_noise = noises[before[y]], noises[after[y]]
         weight, values, is_masked, row_classes = share[y], data[y], mask[y], classes[y]
         for x in range(nx):
-            rms[x] = noise[x] + weight * (next_noise[x] - noise[x])
-            ratio = (values[x] - (level[x] + weight * (next_level[x] - level[x]))) / rms[x]
+            sigma = noise[x] + weight * (next_noise[x] - noise[x])
+            ratio = (values[x] - (level[x] + weight * (next_level[x] - level[x]))) / sigma
+            rms[x] = sigma
             row_classes[x] = (np.uint8(ratio >= lower) + np.uint8(ratio >= upper)) * np.uint8(not is_masked[x])
         for x in range(nx):
-            is_noise = (not is_masked[x]) and bits[x] <= INFINITY_BITS
-            lowest = min(lowest, bits[x] if is_noise else MAX_BITS)
-            highest = max(highest, bits[x] if is_noise else NO_BITS)
+            searched = MAX_BITS if is_masked[x] else bits[x]
+            lowest = min(lowest, searched)
+            highest = max(highest, searched if searched <= INFINITY_BITS else NO_BITS)
     if highest == NO_BITS:
         return classes, np.nan, np.nan
     limits = np.array([lowest, highest], np.int32).view(np.float32)
