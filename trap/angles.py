@@ -165,7 +165,7 @@ def displacement(ra: ArrayLike, dec: ArrayLike, ra_ref: ArrayLike, dec_ref: Arra
     Parameters
     ----------
     ra, dec, ra_ref, dec_ref
-        As of :func:`offsets`.
+        As for :func:`offsets`.
 
     Returns
     -------

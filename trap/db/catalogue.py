@@ -180,7 +180,7 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
     Parameters
     ----------
     connection, ids, measurement_ids
-        As of :func:`insert_associations`.
+        As for :func:`insert_associations`.
     new_sources
         Candidates of a whole timestep; ``measurement`` is a position in ``measurement_ids``.
     """
@@ -260,7 +260,7 @@ def link_monitors(connection: Connection, state: DatasetState, changes: Catalogu
     Parameters
     ----------
     connection, state, changes, ids
-        As of :func:`update_entries`.
+        As for :func:`update_entries`.
     """
     fresh = state.monitor_entries >= changes.n_before
     columns = {"id": state.monitors.id[fresh], "runcat": ids[state.monitor_entries[fresh]]}

@@ -136,7 +136,7 @@ def add_late_timestep(
     Parameters
     ----------
     connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset that the images are late for.
+        Connection in a transaction of the caller, and number of the dataset of the late images.
     taustart_ts
         Start of the images.
     counts

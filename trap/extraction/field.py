@@ -135,7 +135,7 @@ def threshold_map(
     Parameters
     ----------
     data, mask, background
-        As of :class:`Field`.
+        As for :class:`Field`.
     analysis, detection
         σ — lower and upper threshold.
     """

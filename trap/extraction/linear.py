@@ -101,14 +101,14 @@ def solve_each(
     Parameters
     ----------
     pixels, value, sources, core, correlation
-        As of :func:`solve_peaks`.
+        As for :func:`solve_peaks`.
     shared
         (m,) increasing indices into ``sources``, and the m Gaussians to add back for them.
 
     Returns
     -------
     peak, variance
-        (n,) each — as of :func:`solve_peaks`.
+        (n,) each — as for :func:`solve_peaks`.
     """
     target, neighbours = shared
     offsets, places = core_pixels(pixels.flat, pixels.nx, np.column_stack([sources.x, sources.y]), core)

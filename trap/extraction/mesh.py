@@ -77,7 +77,7 @@ class Background:
         Returns
         -------
         (n,) Jy/beam
-            As of :meth:`mean_at`.
+            As for :meth:`mean_at`.
         """
         return self._at(self.mesh_rms, x, y)
 

@@ -67,7 +67,7 @@ def peak_correction(beam: Array) -> tuple[float, float]:
     Parameters
     ----------
     beam
-        (3,) pix⁻² — coefficients of the exponent of a point source, the beam.
+        (3,) pix⁻² — coefficients of the exponent of the beam, the shape of a point source.
 
     Returns
     -------

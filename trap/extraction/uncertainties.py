@@ -163,7 +163,7 @@ def moments_errors(
     Parameters
     ----------
     peak, flux, rms, axes, beam_axes
-        As of :func:`gaussian_fit_errors`.
+        As for :func:`gaussian_fit_errors`.
     threshold
         (n,) Jy/beam — analysis threshold, positive.
     peak_variance

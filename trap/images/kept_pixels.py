@@ -52,7 +52,7 @@ def keep_cutouts(image: Image, path: Path, ra: Array, dec: Array) -> None:
     Parameters
     ----------
     image, path
-        As of :func:`keep_image`.
+        As for :func:`keep_image`.
     ra, dec
         (n,) deg, ICRS — positions; positions outside the image are left out.
 

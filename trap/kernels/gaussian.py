@@ -333,7 +333,7 @@ def residuals(offsets: Indices, pixels: Pixels, first: Indices, parameters: Arra
     Parameters
     ----------
     offsets, pixels, first
-        As of :func:`fit_gaussians`.
+        As for :func:`fit_gaussians`.
     parameters
         (n_components, 6) — peak, x, y, a, b, c.
 

@@ -132,7 +132,7 @@ def inspection_text(inspection: Inspection, config: PipelineConfig) -> str:
     Parameters
     ----------
     inspection, config
-        As of :func:`inspection_values`.
+        As for :func:`inspection_values`.
     """
     return "\n".join(_lines(inspection, config))
 

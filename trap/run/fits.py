@@ -78,7 +78,7 @@ def fit_earlier_images(
     images
         Images of one timestep, with their new sources.
     executor, config
-        As of :func:`fit_images`.
+        As for :func:`fit_images`.
 
     Returns
     -------

@@ -64,7 +64,7 @@ def noise_transfer(beam_form: tuple[float, float, float], shape: tuple[int, int]
     Parameters
     ----------
     beam_form, shape
-        As of :func:`render_sources`.
+        As for :func:`render_sources`.
 
     Returns
     -------

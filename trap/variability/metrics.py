@@ -170,7 +170,7 @@ def weighted_eta(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
     Parameters
     ----------
     statistics, quantity
-        As of :func:`modulation_v`.
+        As for :func:`modulation_v`.
 
     Returns
     -------

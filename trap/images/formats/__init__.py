@@ -44,7 +44,7 @@ class Format(Protocol):
         Parameters
         ----------
         path, settings
-            As of :meth:`read_header`.
+            As for :meth:`read_header`.
 
         Returns
         -------
@@ -58,7 +58,7 @@ class Format(Protocol):
         Parameters
         ----------
         path, settings
-            Path of the image, and settings of reading, as of :meth:`read_header`.
+            Path of the image, and settings of reading, as for :meth:`read_header`.
 
         Returns
         -------

@@ -97,7 +97,7 @@ def read_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray
     Parameters
     ----------
     path, settings
-        As of :func:`read_header`.
+        As for :func:`read_header`.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[
     Parameters
     ----------
     path, settings
-        Path of an uncompressed file, and settings of reading, which select the HDU and the plane.
+        Path of the file, and settings of reading, which select the HDU and the plane.
 
     Returns
     -------
