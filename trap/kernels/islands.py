@@ -43,8 +43,8 @@ def peak_regions(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """
     ny, nx = classes.shape
     is_marked = np.zeros((ny, nx), np.bool_)
-    # Marked pixels whose neighbours are not examined yet.
-    waiting = np.empty(1024, np.intp)
+    # Rows and columns of marked pixels whose neighbours are not examined yet.
+    waiting = np.empty((1024, 2), np.int32)
     for y in range(ny):
         for start in range(0, nx, BLOCK):
             if _any_bits(classes[y, start : start + BLOCK]) < IN_PEAK:
@@ -53,18 +53,17 @@ def peak_regions(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
                 if classes[y, x] != IN_PEAK or is_marked[y, x]:
                     continue
                 is_marked[y, x] = True
-                waiting[0], n_waiting = y * nx + x, 1
+                waiting[0, 0], waiting[0, 1], n_waiting = y, x, 1
                 while n_waiting:
                     n_waiting -= 1
-                    row = waiting[n_waiting] // nx
-                    column = waiting[n_waiting] - row * nx
-                    if n_waiting + 8 > waiting.size:
+                    row, column = waiting[n_waiting, 0], waiting[n_waiting, 1]
+                    if n_waiting + 8 > len(waiting):
                         waiting = np.concatenate((waiting, np.empty_like(waiting)))
                     for i in range(max(row - 1, 0), min(row + 2, ny)):
                         for k in range(max(column - 1, 0), min(column + 2, nx)):
                             if classes[i, k] and not is_marked[i, k]:
                                 is_marked[i, k] = True
-                                waiting[n_waiting] = i * nx + k
+                                waiting[n_waiting, 0], waiting[n_waiting, 1] = i, k
                                 n_waiting += 1
     return is_marked
 
@@ -88,26 +87,26 @@ def segment_pixels(labels: NDArray[np.int32], n_labels: int) -> tuple[Indices, I
     """
     ny, nx = labels.shape
     offsets = np.zeros(n_labels + 1, np.intp)
-    # All pixels of segments, in the order of the image.
-    labelled, n_labelled = np.empty(16 * BLOCK, np.intp), 0
+    # Index and label of all pixels of segments, in the order of the image.
+    labelled, n_labelled = np.empty((16 * BLOCK, 2), np.intp), 0
     for y in range(ny):
         for start in range(0, nx, BLOCK):
             block = labels[y, start : start + BLOCK]
             if not _any_bits(block):
                 continue
-            if n_labelled + BLOCK > labelled.size:
+            if n_labelled + BLOCK > len(labelled):
                 labelled = np.concatenate((labelled, np.empty_like(labelled)))
             for i in range(block.size):
                 if block[i]:
                     offsets[block[i]] += 1
-                    labelled[n_labelled] = y * nx + start + i
+                    labelled[n_labelled, 0], labelled[n_labelled, 1] = y * nx + start + i, block[i]
                     n_labelled += 1
     for i in range(n_labels):
         offsets[i + 1] += offsets[i]
     flat, places = np.empty(n_labelled, np.intp), offsets[:-1].copy()
-    for pixel in labelled[:n_labelled]:
-        segment = labels[pixel // nx, pixel % nx] - 1
-        flat[places[segment]] = pixel
+    for i in range(n_labelled):
+        segment = labelled[i, 1] - 1
+        flat[places[segment]] = labelled[i, 0]
         places[segment] += 1
     return offsets, flat
 
