@@ -21,10 +21,9 @@ from prefect.utilities.urls import url_for
 from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
-from flows.service.calling import calling_flow, result_or_raise
+from flows.service.calling import MonitoredPosition, as_parameter, as_table, calling_flow, result_or_raise
 from flows.service.identity import dataset_name, flow_run_id, label_process, resumable
 from flows.service.log import events_in_run_log
-from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.stopping import StopRequests
 from flows.tasks.policies import TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task

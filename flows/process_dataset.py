@@ -22,10 +22,9 @@ from prefect.utilities.urls import url_for
 from flows.pages.artifacts import store_summary
 from flows.pages.states import final_state
 from flows.recovery import recover
-from flows.service.calling import calling_flow, result_or_raise
+from flows.service.calling import MonitoredPosition, as_parameter, as_table, calling_flow, result_or_raise
 from flows.service.identity import dataset_name, dataset_tags, flow_run_id, label_process, resumable
 from flows.service.log import events_in_run_log
-from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from flows.service.server import Server, stop_command
 from flows.service.stopping import StopRequests
 from flows.tasks.groups import process_groups

@@ -1,19 +1,22 @@
 """Calls of a flow from this process, as the command line makes them.
 
-A flow takes parameters that Prefect can store. All other input and output of a caller in the same process is in a
-context variable.
+The parameters of a flow, such as monitored positions, are stored by Prefect as JSON and shown in a form. All other input and
+output of a caller in the same process is in a context variable.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import structlog
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import BaseModel, ConfigDict, Field
 
 from flows.service.log import quiet_console
 from flows.service.server import ensure_server
+from trap.catalogues import MonitorPositions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     from flows.service.server import Server
 
-__all__ = ["calling_flow", "result_or_raise"]
+__all__ = ["MonitoredPosition", "as_parameter", "as_table", "calling_flow", "result_or_raise"]
 
 log = structlog.get_logger(__name__)
 
@@ -81,3 +84,35 @@ def result_or_raise(state: State[Any], result: R | None) -> R:
         msg = f"the flow ended without a result: {state}"
         raise RuntimeError(msg)
     return result
+
+
+class MonitoredPosition(BaseModel):
+    """A position that is measured in every image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    ra: Annotated[float, Field(ge=0, lt=360, allow_inf_nan=False)]
+    """Right ascension, ICRS, in degrees."""
+    dec: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+    """Declination, ICRS, in degrees."""
+    name: Annotated[str, Field(max_length=100)] = ""
+    """Name of the position, for display."""
+
+
+def as_table(monitors: Sequence[MonitoredPosition] | None) -> MonitorPositions | None:
+    """Convert parameters of a flow to the table of the pipeline; None if there are no positions."""
+    if not monitors:
+        return None
+    return MonitorPositions.of(
+        ra=[position.ra for position in monitors],
+        dec=[position.dec for position in monitors],
+        name=[position.name for position in monitors],
+    )
+
+
+def as_parameter(monitors: MonitorPositions | None) -> list[MonitoredPosition]:
+    """Convert the table of the pipeline to parameters of a flow."""
+    if monitors is None:
+        return []
+    rows = zip(monitors.ra, monitors.dec, monitors.name, strict=True)
+    return [MonitoredPosition(ra=float(ra), dec=float(dec), name=str(name)) for ra, dec, name in rows]

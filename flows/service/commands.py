@@ -1,32 +1,44 @@
-"""The commands `trap deploy`, `trap watch` and `trap ui`, which the command line loads by their entry points."""
+"""The commands `trap deploy`, `trap watch` and `trap ui`, which the command line loads by their entry points.
+
+The watcher is optional: the scheduled runs of the sensor find the same images, only later. Its first event contains all
+images in the folder; the sensor selects the new ones.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+import time
 import webbrowser
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.pages.events import emit_observation_arrived
 from flows.service.deployments import DeploymentOptions, deploy, serve_here
 from flows.service.server import ensure_server, stop_command
-from flows.service.watch import watch
 from trap.db.engine import absolute_url
 from trap.images.incoming import IncomingFolder
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
+    from threading import Event
 
     from flows.service.server import Server
     from trap.config import PipelineConfig
 
-__all__ = ["deploy_all", "show_ui", "watch_folder"]
+__all__ = ["deploy_all", "show_ui", "watch", "watch_folder"]
+
+log = structlog.get_logger(__name__)
+
+MAX_SCAN_SHARE = 0.1
+"""Maximum fraction of the time spent on scans. A scan of a folder with 100,000 images takes a second."""
 
 
 def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
@@ -147,3 +159,26 @@ def _until_terminated() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous_handlers.items():
             signal.signal(number, handler)
+
+
+def watch(folder: IncomingFolder, stop: Event, *, poll_seconds: float = 2.0) -> None:
+    """Scan a folder repeatedly, and emit one event for the new images of each scan.
+
+    Parameters
+    ----------
+    folder
+        Folder of incoming images.
+    stop
+        Event that ends the function when it is set.
+    poll_seconds
+        s — minimum pause between two scans.
+    """
+    log.info("watching", folder=str(folder.folder), patterns=list(folder.patterns))
+    pause = 0.0
+    while not stop.wait(pause):
+        begin = time.monotonic()
+        arrivals = folder.scan(begin)
+        if arrivals:
+            log.info("images_arrived", n_images=len(arrivals), first=str(arrivals[0].path))
+            emit_observation_arrived(folder.folder, arrivals)
+        pause = max(poll_seconds, (time.monotonic() - begin) / MAX_SCAN_SHARE)

@@ -18,9 +18,9 @@ from trap.variability.metrics import (
     eta_p_value,
     modulation_index,
     modulation_v,
+    spectral_index,
     weighted_eta,
 )
-from trap.variability.spectral_index import spectral_index
 
 PAGE = Path(__file__).parents[2] / "docs" / "association.md"
 KEY = LightCurveKey(0, 1)

@@ -18,8 +18,8 @@ from flows.process_dataset import (
     process_dataset,
     run_with_prefect,
 )
+from flows.service.calling import MonitoredPosition, as_parameter, as_table
 from flows.service.identity import resumable
-from flows.service.positions import MonitoredPosition, as_parameter, as_table
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import RunSummary, TimestepOutcome

@@ -13,10 +13,10 @@ from trap.variability.metrics import (
     light_curve_metrics,
     medians,
     modulation_v,
+    spectral_index,
     weighted_eta,
     whole_light_curves,
 )
-from trap.variability.spectral_index import spectral_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 
 from flows.pages import events
-from flows.service import watch
+from flows.service.commands import watch
 from trap.images.incoming import Arrival, IncomingFolder
 
 
@@ -35,7 +35,7 @@ class Stop(Event):
 def test_images_of_one_scan_are_one_event(tmp_path, emitted):
     for name in ("b.fits", "a.fits"):
         (tmp_path / name).write_text("pixels")
-    watch.watch(IncomingFolder(tmp_path, settle_seconds=0.0), Stop(3))
+    watch(IncomingFolder(tmp_path, settle_seconds=0.0), Stop(3))
     assert emitted == [
         {
             "event": "trap.observation.arrived",
@@ -48,13 +48,13 @@ def test_images_of_one_scan_are_one_event(tmp_path, emitted):
 def test_a_restarted_watcher_reports_all_images_in_the_folder(tmp_path, emitted):
     (tmp_path / "a.fits").write_text("pixels")
     for _ in range(2):
-        watch.watch(IncomingFolder(tmp_path, settle_seconds=0.0), Stop(1))
+        watch(IncomingFolder(tmp_path, settle_seconds=0.0), Stop(1))
     assert len(emitted) == 2
 
 
 def test_an_empty_folder_is_no_event(tmp_path, emitted):
     stop = Stop(2)
-    watch.watch(IncomingFolder(tmp_path), stop, poll_seconds=2.0)
+    watch(IncomingFolder(tmp_path), stop, poll_seconds=2.0)
     assert (emitted, stop.pauses) == ([], [0.0, 2.0, 2.0])
 
 
