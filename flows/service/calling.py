@@ -1,7 +1,7 @@
 """Calls of a flow from this process, as the command line makes them.
 
-The parameters of a flow, such as monitored positions, are stored by Prefect as JSON and shown in a form. All other input and
-output of a caller in the same process is in a context variable.
+Prefect stores the parameters of a flow, such as monitored positions, as JSON, and shows them in a form. All other input
+and output of a caller in the same process is in a context variable.
 """
 
 from __future__ import annotations
