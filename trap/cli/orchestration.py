@@ -38,9 +38,9 @@ def run_command(arguments: Namespace) -> int:
 
 
 def _find_command(name: str) -> Command:
-    found = entry_points(group=COMMANDS, name=name)
-    if not found:
+    entries = entry_points(group=COMMANDS, name=name)
+    if not entries:
         msg = f"no command {name!r} is installed (entry points {COMMANDS!r}); install the project again"
         raise ConfigError(msg)
-    command: Command = next(iter(found)).load()
+    command: Command = next(iter(entries)).load()
     return command

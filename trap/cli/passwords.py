@@ -29,19 +29,19 @@ def without_password(url: str) -> tuple[str, str | None]:
         as SQLAlchemy does.
     """
     url, from_query = _without_key(url)
-    found = _WITH_PASSWORD.fullmatch(url)
-    if found is None:
+    match = _WITH_PASSWORD.fullmatch(url)
+    if match is None:
         return url, from_query
-    from_authority = unquote(found["password"])
-    return f"{found['before']}@{found['after']}", from_authority if from_query is None else from_query
+    from_authority = unquote(match["password"])
+    return f"{match['before']}@{match['after']}", from_authority if from_query is None else from_query
 
 
 def _without_key(url: str) -> tuple[str, str | None]:
     """Remove ``password=…`` from the query; the other keys are unchanged."""
     password = None
-    while url.startswith("postgres") and (found := _KEY.search(url)):
-        password = unquote_plus(found["password"])
-        url = url[: found.start()] + found["mark"] * bool(found["more"]) + url[found.end() :]
+    while url.startswith("postgres") and (match := _KEY.search(url)):
+        password = unquote_plus(match["password"])
+        url = url[: match.start()] + match["mark"] * bool(match["more"]) + url[match.end() :]
     return url, password
 
 

@@ -183,11 +183,11 @@ def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path
         if image in files:
             title = f"{moment(time)}\n{frequency / 1e6:.5g} MHz"
             cutouts.append(read_kept_cutout(files[image], entry["wm_ra"], entry["wm_decl"], title=title))
-    found = [cutout for cutout in cutouts if cutout is not None]
-    if not found:
+    covered = [cutout for cutout in cutouts if cutout is not None]
+    if not covered:
         msg = "no pixels of this source were kept; the setting execution.keep_pixels selects the pixels to keep"
         raise TrapError(msg)
-    return found
+    return covered
 
 
 def _save(draw: Callable[[], Figure], path: Path) -> None:

@@ -36,7 +36,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 def _transient_row(transient: RecoveredTransient) -> dict[str, str]:
     """Return the row of a transient, by heading."""
-    found = transient.found_timestep
+    timestep = transient.found_timestep
     missed = "missed" if transient.must_be_found else "too faint"
     return {
         "name": transient.name,
@@ -44,7 +44,7 @@ def _transient_row(transient: RecoveredTransient) -> dict[str, str]:
         "ra, dec (deg)": sky_position(transient.ra, transient.dec),
         "on from": str(transient.first_timestep),
         "peak S/N": f"{transient.peak_snr:.1f}",
-        "found at": missed if found is None else str(found),
+        "found at": missed if timestep is None else str(timestep),
         "significance": MISSING if transient.significance is None else f"{transient.significance:.1f}",
     }
 

@@ -117,15 +117,15 @@ def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     # entry is in its brightest band at its latest time.
     order = np.lexsort((-curve, fluxes, points["taustart_ts"], runcat))
     last = order[np.append(np.diff(runcat[order]) > 0, True)]
-    chosen = curve[last]
+    brightest = curve[last]
     return {
         "runcat": runcat[last],
-        "band": curves[1][chosen],
-        "v_int": modulation_v(statistics)[chosen],
-        "eta_int": weighted_eta(statistics)[chosen],
-        "lightcurve_max": statistics["max_f_int"][chosen],
-        "lightcurve_avg": statistics["mean_f_int"][chosen],
-        "lightcurve_median": medians(curve, fluxes)[chosen],
+        "band": curves[1][brightest],
+        "v_int": modulation_v(statistics)[brightest],
+        "eta_int": weighted_eta(statistics)[brightest],
+        "lightcurve_max": statistics["max_f_int"][brightest],
+        "lightcurve_avg": statistics["mean_f_int"][brightest],
+        "lightcurve_median": medians(curve, fluxes)[brightest],
     }
 
 
