@@ -208,5 +208,5 @@ def _recover_runs() -> None:
 
 def _watch_lines(server: Server) -> tuple[str, ...]:
     """Return the address of the run's pages, and the command to stop a server that was started for the run."""
-    stop = () if server.pid is None else (f"its server goes on running; stop it with: {stop_command()}",)
+    stop = () if server.pid is None else (f"the server keeps running; stop it with: {stop_command()}",)
     return (f"Prefect UI: {server.ui_url}", *stop)
