@@ -61,6 +61,16 @@ def test_noise_of_the_searched_pixels_has_its_limits():
     assert np.isnan(limits).all()
 
 
+@pytest.mark.parametrize("bits", [0x7FC00000, 0xFFC00000])
+def test_pixel_with_undefined_noise_does_not_limit_the_noise(bits):
+    # Both signs: inf - inf is NaN with a sign on x86.
+    noise = np.float32([[1, 0, 2]])
+    noise.view(np.uint32)[0, 1] = bits
+    rows, thresholds = (np.zeros(1, int), np.zeros(1, int), np.zeros(1, np.float32)), (np.float32(3), np.float32(5))
+    _, *limits = threshold_classes(np.zeros_like(noise), np.zeros((1, 3), bool), (noise, noise), rows, thresholds)
+    assert limits == [1.0, 2.0]
+
+
 def test_threshold_classes_are_those_of_the_significance_where_there_is_one():
     data = np.float32([[4, 0, 1, np.nan], [-3, 5, np.inf, 1], [3, 2.9, 4.9, 5]])
     noise = np.float32([[1, 0, 0, 1], [3, 1, 1, np.nan], [1, 1, 1, 1]])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["IN_ISLAND", "IN_PEAK", "interpolate_rows", "pixels_at", "search_mask", "significances", "threshold_classes"]
 
 IN_ISLAND, IN_PEAK = 1, 2
-"""Classes of pixels in :func:`threshold_classes`: at or above the lower threshold, and also the upper threshold."""
+"""Classes of pixels in :func:`threshold_classes`: at or above the lower threshold only, and at or above both."""
 INFINITY = np.float32(np.inf)
 NO_BITS, INFINITY_BITS, MAX_BITS = np.int32(-1), np.int32(0x7F800000), np.int32(0x7FFFFFFF)
 """Bits of 32-bit floats, as integers: less than any positive number, infinity (NaN is above), and the largest."""
@@ -33,7 +33,7 @@ def search_mask(data: Map, margin: int, radius: float) -> NDArray[np.bool_]:
     Parameters
     ----------
     data
-        (ny, nx) — pixels; those without a finite value are masked.
+        (ny, nx) — pixels; pixels without a finite value are masked.
     margin
         pix — width of the strip along all edges that is masked.
     radius
@@ -124,8 +124,8 @@ def threshold_classes(
     ny, nx = data.shape
     classes = np.empty((ny, nx), np.uint8)
     rms = np.empty(nx, np.float32)
-    # Noise is not negative, and such floats have the order of their bits, with NaN last. Unlike minima of floats,
-    # minima of integers are vectorized by the compiler.
+    # Floats without a sign have the same order as their bits, with NaN last. Unlike minima of floats, minima of
+    # integers are vectorized by the compiler.
     bits = rms.view(np.int32)
     lowest, highest = MAX_BITS, NO_BITS
     for y in range(ny):
@@ -135,7 +135,8 @@ def threshold_classes(
         for x in range(nx):
             sigma = noise[x] + weight * (next_noise[x] - noise[x])
             ratio = (values[x] - (level[x] + weight * (next_level[x] - level[x]))) / sigma
-            rms[x] = sigma
+            # Noise is not negative, but NaN may have a sign (inf - inf has one on x86).
+            rms[x] = np.abs(sigma)
             row_classes[x] = (np.uint8(ratio >= lower) + np.uint8(ratio >= upper)) * np.uint8(not is_masked[x])
         for x in range(nx):
             searched = MAX_BITS if is_masked[x] else bits[x]
