@@ -90,7 +90,7 @@ def test_measuring_is_a_pure_function_of_file_and_settings(images, config):
     assert set(first.seconds) == {"read", "quality", "extraction"}
 
 
-def test_measuring_what_is_no_image_returns_the_reason(tmp_path, config):
+def test_measuring_a_file_without_an_image_returns_the_reason(tmp_path, config):
     path = tmp_path / "bad.fits"
     path.write_text("nothing")
     result = measure_image(str(path), config)
@@ -186,7 +186,7 @@ def test_an_image_that_ends_its_worker_every_time_costs_itself_and_not_its_times
         assert connection.execute(text("SELECT url FROM unreadableimage")).scalars().all() == [deadly]
 
 
-def test_progress_is_told_after_every_timestep(config):
+def test_progress_is_reported_after_every_timestep(config):
     told = []
     with open_run(config, progress=lambda done, total: told.append((done, total))) as dataset:
         for group in dataset.plan.groups:

@@ -22,7 +22,7 @@ def test_init_does_not_overwrite(tmp_path, capsys):
     assert capsys.readouterr().err == f"trap: {file} exists; overwrite it with --force\n"
 
 
-def test_init_overwrites_when_told_to(tmp_path):
+def test_init_overwrites_with_force(tmp_path):
     file = tmp_path / "trap.toml"
     file.write_text("mine")
     assert main(["config", "init", str(file), "--force"]) == 0

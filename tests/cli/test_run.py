@@ -52,7 +52,7 @@ def rows(tmp_path, query):
     return found
 
 
-def test_run_says_what_it_did_and_what_to_type_next(images, tmp_path, run_in_process, capsys):
+def test_run_prints_its_results_and_the_next_commands(images, tmp_path, run_in_process, capsys):
     assert run(tmp_path, "--images", f"{images}/*.fits") == 0
     assert run_in_process == ["prefect"]
     output = capsys.readouterr().out
@@ -65,7 +65,7 @@ def test_no_prefect_asks_for_the_local_runner(images, tmp_path, run_in_process):
     assert run_in_process == ["local"]
 
 
-def test_second_run_adds_nothing_and_says_so(images, tmp_path, run_in_process, capsys):
+def test_second_run_adds_nothing_and_reports_it(images, tmp_path, run_in_process, capsys):
     run(tmp_path, "--images", f"{images}/*.fits")
     before = rows(tmp_path, "SELECT count(*) FROM extractedsource")
     capsys.readouterr()
@@ -74,7 +74,7 @@ def test_second_run_adds_nothing_and_says_so(images, tmp_path, run_in_process, c
     assert rows(tmp_path, "SELECT count(*) FROM extractedsource") == before
 
 
-def test_same_command_goes_on_and_another_dataset_is_made_when_asked_for(images, tmp_path, run_in_process, capsys):
+def test_same_command_continues_the_dataset_unless_a_new_one_is_requested(images, tmp_path, run_in_process, capsys):
     run(tmp_path, "--images", f"{images}/*.fits")
     assert run(tmp_path, "--images", f"{images}/*.fits") == 0
     assert "3 images were already in dataset 1: nothing added" in capsys.readouterr().out
@@ -82,7 +82,7 @@ def test_same_command_goes_on_and_another_dataset_is_made_when_asked_for(images,
     assert "dataset 2: 3 timesteps stored" in capsys.readouterr().out
 
 
-def test_other_settings_are_listed_and_refused_unless_a_new_dataset_is_asked_for(
+def test_other_settings_are_listed_and_refused_unless_a_new_dataset_is_requested(
     images, tmp_path, run_in_process, capsys
 ):
     run(tmp_path, "--images", f"{images}/*.fits")
@@ -161,7 +161,7 @@ def test_progress_is_shown_on_a_terminal_alone(images, tmp_path, run_in_process,
     assert "3/3" in capsys.readouterr().err
 
 
-def test_password_is_seen_by_nobody(images, tmp_path, monkeypatch, capsys):
+def test_password_is_neither_stored_nor_printed(images, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PGPASSWORD", "")
     seen = []
 

@@ -6,7 +6,7 @@ from trap.simulation.survey import load_truth
 SMALL = ["--timesteps", "2", "--bands", "2", "--size", "64", "--steady", "3", "--variables", "1", "--transients", "1"]
 
 
-def test_survey_is_as_large_as_asked_for(tmp_path, capsys):
+def test_survey_has_the_requested_size(tmp_path, capsys):
     assert main(["simulate", str(tmp_path / "sky"), *SMALL]) == 0
     assert len(list((tmp_path / "sky").glob("*.fits"))) == 4
     assert sorted(load_truth(tmp_path / "sky").sources["kind"]) == ["steady"] * 3 + ["transient", "variable"]

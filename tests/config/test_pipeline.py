@@ -165,7 +165,7 @@ def test_settings_are_frozen():
 # Effect on the results
 
 
-def test_options_replace_only_what_they_name():
+def test_options_replace_only_the_named_settings():
     config = PipelineConfig().with_options(quality={"rms_est_max": 1.0}).with_options(quality={"rms_est_min": 0.5})
     assert (config.quality.rms_est_max, config.quality.rms_est_min) == (1.0, 0.5)
 

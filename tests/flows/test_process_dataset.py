@@ -35,7 +35,7 @@ def summary(*outcomes, **left_out):
     return RunSummary(dataset_id=1, outcomes=outcomes, **({"unreadable": (), "known": (), "late": ()} | left_out))
 
 
-def test_a_group_with_a_failed_timestep_has_failed_and_says_which_and_why():
+def test_a_group_with_a_failed_timestep_has_failed_and_names_it_with_the_reason():
     state = group_state([DONE, FAILED], 2)
     assert state.is_failed()
     assert state.message == "1 of 2 timesteps failed: 2026-01-01 00:00:00: ValueError: no such thing"
@@ -85,7 +85,7 @@ def test_a_list_of_images_that_prefect_would_refuse_is_shortened_for_show():
     assert _shorten_images(short) is short
 
 
-def test_a_wrong_pattern_is_told_before_a_server_is_looked_for(tmp_path, monkeypatch):
+def test_a_wrong_pattern_is_an_error_before_a_server_is_contacted(tmp_path, monkeypatch):
     monkeypatch.setattr("flows.service.calling.ensure_server", lambda: pytest.fail("looked for a server"))
     config = PipelineConfig().with_options(execution={"images": (str(tmp_path / "*.fits"),)})
     with pytest.raises(ConfigError, match="no image matches"):
@@ -107,7 +107,7 @@ def test_the_form_has_the_bounds_and_the_defaults_of_every_setting():
     assert extraction["errors"]["enum"] == ["autocorrelation", "condon"]
 
 
-def test_the_form_says_what_its_parameters_are():
+def test_the_form_describes_its_parameters():
     properties = parameter_schema(process_dataset).properties
     assert set(properties) == {"config", "monitors", "batch"}
 

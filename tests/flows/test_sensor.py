@@ -113,7 +113,7 @@ def test_a_run_that_crashed_too_often_holds_nothing_up(folder, config, deploymen
     assert look(folder, config) == "1 images handed over, 0 waiting"
 
 
-def test_a_sensor_that_was_ended_before_it_asked_for_the_run_is_made_good(folder, config, deployment, monkeypatch):
+def test_run_is_requested_again_after_its_sensor_ended_early(folder, config, deployment, monkeypatch):
     (folder / "a.fits").write_text("pixels")
     monkeypatch.setattr(sensor, "run_deployment", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):

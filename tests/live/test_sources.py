@@ -84,7 +84,7 @@ def test_several_senders_are_read_at_once(open_stream):
     assert {fits.getval(url, "NUMBER") for url in urls} == {0, 1}
 
 
-def test_a_sender_that_is_away_is_told_of_once(open_stream):
+def test_an_absent_sender_is_reported_once(open_stream):
     with capture_logs() as logs:
         open_stream("127.0.0.1:1")
         time.sleep(0.3)

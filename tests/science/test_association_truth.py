@@ -62,7 +62,7 @@ def is_whole(outcome, entry):
     return sorted(p[:2] for p in outcome.points[entry]) == outcome.accepted
 
 
-def test_blends_and_their_parts_are_told_apart(outcome, blind):
+def test_blends_and_their_parts_are_distinguished(outcome, blind):
     catalogue, sky = outcome.state.catalogue, outcome.sky
     for source in [name for name in blind[1] if name < 0]:
         blend = entry_of(outcome, blind, source)

@@ -128,7 +128,7 @@ def test_pulls_are_those_of_a_unit_gaussian_above_10_sigma(tally):
     assert pulls.std(axis=0) == pytest.approx(np.ones(4), abs=0.1)
 
 
-def test_scatter_is_as_large_as_the_errors_say_from_5_to_10_sigma(tally):
+def test_scatter_equals_the_errors_from_5_to_10_sigma(tally):
     pulls = tally.of(5, 10)
     assert pulls.std(axis=0).min() > 0.85
     assert pulls.std(axis=0).max() < 1.25

@@ -116,7 +116,7 @@ def test_error_of_a_step_keeps_its_type_and_its_image(workers):
         workers.submit(late).result()
 
 
-def test_a_worker_that_dies_is_told_and_the_cluster_goes_on(workers):
+def test_a_worker_that_dies_is_reported_and_the_cluster_continues(workers):
     with pytest.raises(WorkerLostError, match="the Dask worker of die died") as lost:
         workers.submit(die).result()
     assert lost.value.is_culprit

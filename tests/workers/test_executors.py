@@ -42,7 +42,7 @@ def test_serial_executor_returns_what_the_step_returns():
     assert SerialExecutor().submit(double, 21).result() == 42
 
 
-def test_serial_executor_keeps_the_error_for_the_one_who_asks():
+def test_serial_executor_raises_the_error_with_the_result():
     future = SerialExecutor().submit(refuse, "a.fits")
     with pytest.raises(ImageError, match="a.fits: no beam"):
         future.result()
@@ -52,7 +52,7 @@ def test_steps_run_in_other_processes(workers):
     assert workers.submit(pids).result()[1] != os.getpid()
 
 
-def test_results_come_back_in_the_order_asked_for(workers):
+def test_results_are_returned_in_the_order_of_the_requests(workers):
     futures = [workers.submit(double, value) for value in range(10)]
     assert [future.result() for future in futures] == [2 * value for value in range(10)]
 

@@ -42,7 +42,7 @@ def test_events_come_back_with_the_value_and_are_not_written(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_events_survive_the_exception_that_ends_their_step_and_the_way_home():
+def test_exception_carries_the_events_of_its_step_through_pickle():
     with pytest.raises(ImageError) as raised:
         call_recorded({}, speak_and_fail, "a.fits")
     sent = pickle.loads(pickle.dumps(raised.value))
@@ -51,7 +51,7 @@ def test_events_survive_the_exception_that_ends_their_step_and_the_way_home():
     assert events_of(sent) == []
 
 
-def test_threads_do_not_hear_each_other():
+def test_threads_collect_only_their_own_events():
     heard = {}
 
     def run(n):
@@ -65,7 +65,7 @@ def test_threads_do_not_hear_each_other():
     assert {n: events[0]["n"] for n, events in heard.items()} == {n: n for n in range(8)}
 
 
-def test_an_event_told_again_keeps_its_time_and_gets_the_context_of_who_waits():
+def test_replayed_event_keeps_its_time_and_gets_the_context_of_the_caller():
     _, events = call_recorded({"dataset": 7}, speak, 1)
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs, bound_contextvars(timestep="now"):
         replay_events(events)

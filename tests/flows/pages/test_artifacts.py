@@ -83,7 +83,7 @@ def test_bars_and_line_breaks_in_reasons_do_not_break_the_table(summary, state):
     assert r"a \| b c" in summary_text(summary, state.catalogue)
 
 
-def test_summary_of_a_run_without_work_says_so():
+def test_summary_of_a_run_without_work_reports_it():
     summary = RunSummary(dataset_id=7, outcomes=(), unreadable=(), known=("a.fits",), late=())
     assert "| timesteps | 0 |" in summary_text(summary, None)
 
