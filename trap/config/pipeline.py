@@ -1,4 +1,4 @@
-"""All settings of a run: they are changed by copying, compared, and hashed."""
+"""All settings of a run, with methods to copy, check, compare and hash them."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ __all__ = ["BEAM", "check_beam", "check_beam_axes"]
 
 
 def check_beam(image: ImageInput) -> Verdict:
-    """Check that there is a beam, and its axes by :func:`check_beam_axes`.
+    """Check that the header has a beam, and check its axes with :func:`check_beam_axes`.
 
-    The axes are measured on the grid of pixels, whatever the shape of a pixel. On square pixels they equal TraP's.
+    The axes are measured in pixels, also if the pixels are not square. On square pixels they equal TraP's.
     """
     metadata = image.metadata
     if metadata.beam is None:

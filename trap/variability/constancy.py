@@ -1,4 +1,4 @@
-"""Comparison of all light curves of a dataset with constant sources whose errors are right.
+"""Comparison of all light curves of a dataset with constant sources that have correct errors.
 
 For constant sources the probabilities of η (:func:`trap.variability.metrics.eta_p_value`) are uniform
 between 0 and 1. Their deviation from uniformity tests errors, association and calibration with all
@@ -28,7 +28,7 @@ class Constancy(NamedTuple):
     distance
         Largest distance between the cumulative distribution of their probabilities and a uniform one.
     p_value
-        Probability of a distance at least as large if all sources are constant and all errors are right.
+        Probability of a distance at least as large if all sources are constant and all errors are correct.
     """
 
     n: int

@@ -182,7 +182,7 @@ def weighted_eta(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
 
 
 def eta_p_value(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
-    """Compute the probability of an η at least as high if the source is constant and its errors are right.
+    """Compute the probability of an η at least as high if the source is constant and its errors are correct.
 
     (n - 1) η then follows χ² with n - 1 degrees of freedom (Swinbank et al. 2015, sect. 4.6).
 

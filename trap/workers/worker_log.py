@@ -116,5 +116,5 @@ class RecordedResult(Generic[T]):
         return value
 
     def _wait(self) -> tuple[T, Events]:
-        """Wait for the value and the events of the step. Losses of the worker raise a ``WorkerLostError``."""
+        """Wait for the value and the events of the step. Raise ``WorkerLostError`` if the worker is lost."""
         raise NotImplementedError

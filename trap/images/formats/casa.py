@@ -91,7 +91,7 @@ def map_plane(path: Path, settings: ReadingConfig) -> None:
     Parameters
     ----------
     path, settings
-        Unused; every format takes them.
+        Unused; they are the parameters of this function in every format.
     """
 
 

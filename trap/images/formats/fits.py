@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 __all__ = ["find_image", "hash_content", "map_plane", "read_header", "read_plane", "write_map"]
 
 _MIN_AXES = 2
-_OF_THE_PIXELS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
+_PIXEL_KEYWORDS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
 """Keywords that describe the pixels of an image, and are wrong for a map made of it."""
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _SIZE_CARD = re.compile(
     rb"(?:HIERARCH +)?(Z?NAXIS\d*|ZTILE\d*|Z?[PG]COUNT|Z?BITPIX|TFIELDS) *= *('?)([^'/]*)", re.IGNORECASE
 )
-"""A card that the length of the pixels is computed from: keyword, quote of a text, value."""
+"""A card that determines the length of the pixels: keyword, opening quote of a text, value."""
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EDed][-+]?\d+)?")
 _MAX_AXES = 999
 """Largest number of axes, and of columns of a table, that FITS allows."""
@@ -136,7 +136,7 @@ def map_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray[
     Raises
     ------
     UnreadableImageError
-        As :func:`read_plane`.
+        As for :func:`read_plane`.
     """
     with _open(path) as hdus:
         hdu = find_image(hdus, str(path), settings)
@@ -168,7 +168,7 @@ def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) 
         If the file cannot be written.
     """
     header = header.copy()
-    for keyword in _OF_THE_PIXELS:
+    for keyword in _PIXEL_KEYWORDS:
         header.remove(keyword, ignore_missing=True)
     header["BUNIT"] = unit
     # Small violations of the standard come from the image, and are corrected silently.
@@ -226,7 +226,7 @@ def _name(hdu: Any) -> str:  # noqa: ANN401 (astropy ships no types)
 
 @contextmanager
 def _open(path: Path) -> Iterator[fits.HDUList]:
-    """Open a file by astropy, with checked headers and with the errors of the pipeline."""
+    """Open a file with astropy, with checked headers and with the errors of the pipeline."""
     # The file is opened and closed here, since astropy leaves a file open if it cannot read it.
     with warnings.catch_warnings(), reading(path), _open_file(path) as file:
         # Small violations of the standard are common and harmless. Truncated files are detected by their
@@ -250,9 +250,9 @@ def _open_file(path: Path) -> _CheckedFile | _CheckedGzipFile:
 class _Checked:
     """A mix-in for files that checks headers while astropy reads them, block by block.
 
-    astropy computes the length of the pixels from the values of cards without checking them. With more axes than
-    FITS allows it makes endless lists, and a value that is text is repeated as often as the image has pixels, until
-    memory is exhausted.
+    astropy computes the length of the pixels from the values of cards without checking them. If there are more axes
+    than FITS allows, it builds endless lists. If a value is text, the text is repeated as often as the image has
+    pixels, until memory is exhausted.
     """
 
     _is_in_header = False
@@ -324,7 +324,7 @@ def _is_plain(hdu: Any, path: Path) -> bool:  # noqa: ANN401 (astropy ships no t
 
 
 def _is_compressed(path: Path) -> bool:
-    # A FITS file begins with SIMPLE or, which astropy accepts too, with an extension.
+    # A FITS file begins with SIMPLE; astropy also accepts files that begin with an extension.
     with path.open("rb") as file:
         return file.read(6) not in (b"SIMPLE", b"XTENSI")
 
