@@ -33,7 +33,7 @@ IMAGE_REJECTED = "trap.image.rejected"
 TIMESTEP_FAILED = "trap.timestep.failed"
 
 MAX_NAMES = 100
-"""Maximum number of file names in an event, which is to be small. Its folder contains all images."""
+"""Maximum number of file names in an event, since events must be small. The folder in the event contains all images."""
 MAX_REASON = 2000
 """Maximum number of characters of a reason."""
 MAX_CANDIDATES = 100

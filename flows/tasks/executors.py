@@ -173,7 +173,7 @@ class PrefectExecutor:
 
 
 class _Deferred(Generic[T]):
-    """A result whose work is done when it is needed. ``result`` is to be called once."""
+    """A result that is computed on request. Call ``result`` only once, since each call repeats the work."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work

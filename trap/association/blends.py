@@ -382,7 +382,7 @@ def _is_single(entries: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _look_up(rows: Indices, keys: Indices, values: Indices, *, missing: int) -> Indices:
-    """Return the value of each row; ``keys`` are sorted, and a row that is no key gets ``missing``."""
+    """Return the value of each row; ``keys`` are sorted, and a row that is not among them gets ``missing``."""
     if not keys.size:
         return np.full(len(rows), missing)
     place = np.minimum(np.searchsorted(keys, rows), len(keys) - 1)

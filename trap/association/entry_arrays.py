@@ -30,7 +30,7 @@ MIN_CAPACITY = 256
 
 
 class EntryArrays:
-    """Entries by row, with the statistics of their light curves; other code sees read-only views."""
+    """Entries by row, with the statistics of their light curves. Properties and methods return read-only views."""
 
     def __init__(self) -> None:
         self._n = 0
@@ -67,7 +67,7 @@ class EntryArrays:
         return self._fluxes[key][: self._n]
 
     def assign_ids(self, n_before: int, ids: Ids) -> None:
-        """Record the row numbers that the database gave to new entries.
+        """Record the row numbers that the database assigned to new entries.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:
-    """Return a longer copy of an array, filled up with zeros."""
+    """Return a longer copy of an array, padded with zeros."""
     larger = np.zeros(capacity, values.dtype)
     larger[: len(values)] = values
     return larger

@@ -42,7 +42,7 @@ MAX_ORDER = 20
 COARSE_STEPS = 5
 """Number of orders by which tiles that are searched around a circle are coarser than the tiles that are listed."""
 N_CIRCLES = 16
-"""Number of circles whose tiles are kept: images of a pointing have the same one."""
+"""Number of circles whose tiles are kept: images of a pointing share one circle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

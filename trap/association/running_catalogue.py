@@ -35,7 +35,7 @@ __all__ = ["RunningCatalogue"]
 
 
 class RunningCatalogue(EntryArrays):
-    """Entries and light curves that images are associated with, one after the other.
+    """Catalogue entries and their light curves, updated image by image.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class RunningCatalogue(EntryArrays):
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
     ) -> Indices:
-        """Find the entries that an image covers and does not show.
+        """Find the entries that an image covers but does not show.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class RunningCatalogue(EntryArrays):
     def add_null_detections(
         self, entry_rows: Indices, measured: Measurements, measurement_rows: Indices, key: LightCurveKey
     ) -> Associations:
-        """Add forced fits at entries that the image does not show: flux densities only, positions stay.
+        """Add forced fits at entries that the image does not show. They update flux densities, not positions.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class RunningCatalogue(EntryArrays):
         entry_rows, measured, measurement_rows, key
             As for :meth:`add_null_detections`.
         first
-            Whether these measurements created the entries, which then count them already.
+            Whether these measurements created the entries. If so, ``datapoints`` includes them already.
         """
         if not first:
             self._entries["datapoints"][entry_rows] += 1
@@ -312,7 +312,7 @@ class RunningCatalogue(EntryArrays):
         return rows, is_forked
 
     def _create(self, measured: Measurements, taustart: np.datetime64) -> Indices:
-        """Append one entry per measurement, at its position; returns the rows of the entries."""
+        """Append one entry per measurement, at its position, and return the rows of the entries."""
         new = np.zeros(len(measured), ENTRY)
         new["wm_ra"], new["wm_dec"] = angles.wrap_ra(measured.ra), measured.dec
         new["weight_ew"], new["weight_ns"] = 1 / measured.uncertainty_ew**2, 1 / measured.uncertainty_ns**2
@@ -336,7 +336,7 @@ class RunningCatalogue(EntryArrays):
         error_ew, error_ns = (error[pairs.measurement] for error in (measured.uncertainty_ew, measured.uncertainty_ns))
         weight_ew, weight_ns = 1 / error_ew**2, 1 / error_ns**2
         ra, dec = measured.ra[pairs.measurement], measured.dec[pairs.measurement]
-        # Not the offsets of the pairs: these refer to the point midway between entry and measurement.
+        # The offsets of the pairs are not used: they refer to the point midway between entry and measurement.
         east, north = angles.displacement(ra, dec, before["wm_ra"], before["wm_dec"])
         after = before.copy()
         after["weight_ew"] += weight_ew

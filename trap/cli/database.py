@@ -113,7 +113,7 @@ def restore(arguments: Namespace) -> int:
     """
     url = database_url(arguments.database)
     restore_database(url, arguments.file)
-    print(f"{url} holds what {arguments.file} held")
+    print(f"restored {arguments.file} to {url}")
     return 0
 
 

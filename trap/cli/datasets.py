@@ -52,13 +52,13 @@ def delete(arguments: Namespace) -> int:
     with open_database(arguments.database) as engine:
         with reading(engine) as connection:
             summary = dataset_summary(connection, number)
-        what = f"dataset {number} ({summary['description']}): {summary['n_images']} images"
-        if not arguments.yes and not _is_confirmed(f"delete {what}, with all that was measured in them?"):
+        label = f"dataset {number} ({summary['description']}): {summary['n_images']} images"
+        if not arguments.yes and not _is_confirmed(f"delete {label}, with all their measurements?"):
             print("nothing deleted")
             return 0
         with progress_bar("measurements") as progress:
             delete_dataset(engine, number, progress=progress)
-    print(f"deleted {what}")
+    print(f"deleted {label}")
     return 0
 
 

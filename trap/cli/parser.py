@@ -21,7 +21,7 @@ __all__ = ["make_parser"]
 EXIT_CODES = """\
 exit codes:
   0  all images were processed, or were in the dataset already
-  1  could not start or had to stop; one line on standard error says why
+  1  could not start or had to stop; one line on standard error gives the reason
   2  wrong arguments
   3  finished, but images were left out: unreadable, rejected, or too late
   4  finished, but timesteps failed and are not in the database

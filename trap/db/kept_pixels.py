@@ -30,7 +30,7 @@ def pixel_directory(settings: ExecutionConfig) -> Path | None:
     Raises
     ------
     ConfigError
-        If pixels are to be kept but no folder is set, and the database is no file that a folder could lie next to.
+        If pixels are kept but no folder is set, and the database is not a file that could have a folder next to it.
     """
     if settings.keep_pixels == "no":
         return None

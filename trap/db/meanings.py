@@ -57,9 +57,9 @@ def _described(
     columns
         (n,) values by name.
     models
-        Tables of the query; the first with a column of the name describes it.
+        Tables of the query. A column is described by the first table with a column of its name.
     renamed
-        Columns of tables whose name in the result is another one.
+        Columns of tables, by name in the result, if the two names differ.
     """
     sources = {name: column for model in reversed(models) for name, column in model.__table__.columns.items()}
     sources |= {name: attribute.property.columns[0] for name, attribute in renamed.items()}

@@ -108,7 +108,7 @@ def store_late_images(
 
     Returns
     -------
-    As :func:`store_timestep`; None if all images are stored already.
+    As for :func:`store_timestep`, or None if all images are stored already.
     """
     hashes = [image.result.content_hash for image in record.images]
     if hashes and processed_hashes(connection, dataset_id) >= set(hashes):

@@ -166,8 +166,8 @@ def fitted_pixels(
     """Choose the pixels that the components of some islands are fitted to.
 
     Pixels above a threshold are there in part because their noise is high, and a fit to them alone gives too large a
-    peak. Therefore all pixels around each component are fitted, whatever their value, except masked pixels of no island
-    and pixels of other islands.
+    peak. Therefore all pixels around each component are fitted, regardless of their values, except masked pixels of no
+    island and pixels of other islands.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["JointFit", "core_form", "fit_jointly"]
 
 CORE_SIGMA = 1.6
-"""Radius of the core, in σ of the beam: the ellipse about a source whose pixels are fitted whatever their values."""
+"""Radius of the core of a source, in σ of the beam. All pixels of this ellipse are fitted, whether high or low."""
 MIN_CORE_RADIUS = 1.5
 """Minimum radius of the core in pixels, along any direction, for beams of few pixels."""
 MIN_CORE_PIXELS = 14.0

@@ -37,7 +37,7 @@ def sample_noise(image: Image, background: Background, config: SourceExtractionC
     metadata = image.metadata
     cell_deg = min(background.cell[0] * abs(metadata.deltax), background.cell[1] * abs(metadata.deltay))
     order = tile_order(cell_deg)
-    # The whole image, whatever its search radius: images of a pointing then share the list of tiles.
+    # The whole image, regardless of the search radius, so that images of a pointing share the list of tiles.
     region = metadata.sky_region(0)
     tiles, ra, dec = tiles_within(order, region.centre_ra, region.centre_dec, region.xtr_radius)
     x, y = image.wcs.all_world2pix(ra, dec, 0)
