@@ -87,10 +87,10 @@ def test_without_a_number_timesteps_are_to_have_as_many_images_as_lately():
     assert len(assembler.close(211.0)) == 1
 
 
-def test_at_the_end_nothing_stays_open(assembler):
+def test_timesteps_that_time_out_together_are_closed_in_order_of_time(assembler):
     for second in (3, 1, 2):
         assembler.add(image(second), 100.0)
-    assert urls(assembler.close_all()) == [("t1b0",), ("t2b0",), ("t3b0",)]
+    assert urls(assembler.close(110.0)) == [("t1b0",), ("t2b0",), ("t3b0",)]
     assert assembler.n_open == 0
 
 

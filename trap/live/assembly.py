@@ -126,10 +126,6 @@ class Assembler:
             closed.append(self._close_first(is_complete=is_complete))
         return closed
 
-    def close_all(self) -> list[ClosedTimestep]:
-        """Close all timesteps: no more images will arrive."""
-        return [self._close_first(is_complete=False) for _ in range(len(self._open))]
-
     @property
     def _expected(self) -> int:
         return self._n_images or max(self._sizes, default=0)
