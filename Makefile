@@ -14,7 +14,7 @@ help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## simulate a survey, run the pipeline on it, compare injected and recovered sources
-	$(BIN)/trap demo demo
+	$(BIN)/transients demo demo
 
 test: $(INSTALLED) ## run the tests, two files at a time; ARGS='-k wcs' is passed to pytest
 	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)

@@ -1,7 +1,7 @@
 """Measure whether live mode keeps up with images at a cadence, and its lag.
 
 Images of a simulated survey are replayed, with new times, as files into a folder or through sockets
-in TraP's format, while ``trap live`` processes them. The share of images that was
+in TraP's format, while ``transients live`` processes them. The share of images that was
 stored, the lag (from the arrival of a timestep's last image until the timestep is in the database), its growth and
 the memory are printed; nothing is asserted.
 """
@@ -109,7 +109,7 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> None:
     images = [list(simulated[start : start + arguments.bands]) for start in range(0, len(simulated), arguments.bands)]
     replay = (Files if arguments.source == "folder" else Senders)(folder / "incoming", images)
     command = [
-        str(Path(sys.executable).with_name("trap")), "live", *replay.options, "--images-per-timestep",
+        str(Path(sys.executable).with_name("transients")), "live", *replay.options, "--images-per-timestep",
         str(arguments.bands), "--database", f"sqlite:///{folder / 'trap.db'}", "--idle", "20", "--timeout", "5",
         "--max-lag", str(arguments.max_lag), "--json-logs", *([] if arguments.prefect else ["--no-prefect"]),
     ]  # fmt: skip

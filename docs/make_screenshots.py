@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from browser import Page
 
 IMAGES = Path(__file__).with_name("images")
-TRAP = Path(sys.executable).with_name("trap")
+TRAP = Path(sys.executable).with_name("transients")
 SETTINGS = """\
 [persistence]
 description = "simulated survey, {granularity}s as tasks"

@@ -12,7 +12,7 @@ from trap.cli.parser import make_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"^\$ \.venv/bin/trap (.*)$", README, re.MULTILINE)
+COMMANDS = re.findall(r"^\$ transients (.*)$", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

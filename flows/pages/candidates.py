@@ -119,7 +119,7 @@ class CandidatePages:
         if self._entries_in_files:
             parts.append(f"Pictures of {len(self._entries_in_files)} more are in `{self._folder}`.")
         if self._n_omitted:
-            parts.append(f"{self._n_omitted} more have neither; `trap transients {self._dataset_id}` lists all.")
+            parts.append(f"{self._n_omitted} more have neither; `transients candidates {self._dataset_id}` lists all.")
         return " ".join(parts)
 
     def _start_drawing(self, entries: Sequence[int]) -> list[Drawing]:

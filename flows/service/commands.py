@@ -1,4 +1,4 @@
-"""The commands `trap deploy`, `trap watch` and `trap ui`, which the command line loads by their entry points.
+"""The commands `deploy`, `watch` and `ui`, which the command line loads by their entry points.
 
 The watcher is optional: the scheduled runs of the sensor find the same images, only later. Its first event contains all
 images in the folder; the sensor selects the new ones.
@@ -49,7 +49,7 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
     config
         Settings of the runs.
     arguments
-        Arguments of ``trap deploy``.
+        Arguments of ``transients deploy``.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
     print(f"deployed: {', '.join(names)}")
     print(f"form: {server.ui_url}/deployments")
     print(f"start a worker: prefect worker start --pool {options.pool} --type {options.pool_type}")
-    print(f"process new images at once: trap watch {options.incoming}")
+    print(f"process new images at once: transients watch {options.incoming}")
     return 0
 
 
@@ -78,7 +78,7 @@ def watch_folder(_config: PipelineConfig, arguments: Namespace) -> int:
     _config
         Settings of the runs; not used.
     arguments
-        Arguments of ``trap watch``.
+        Arguments of ``transients watch``.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def show_ui(config: PipelineConfig, arguments: Namespace) -> int:
     config
         Settings of the runs.
     arguments
-        Arguments of ``trap ui``.
+        Arguments of ``transients ui``.
 
     Returns
     -------

@@ -19,7 +19,7 @@ def test_init_does_not_overwrite(tmp_path, capsys):
     file.write_text("mine")
     assert main(["config", "init", str(file)]) == 1
     assert file.read_text() == "mine"
-    assert capsys.readouterr().err == f"trap: {file} exists; overwrite it with --force\n"
+    assert capsys.readouterr().err == f"transients: {file} exists; overwrite it with --force\n"
 
 
 def test_init_overwrites_with_force(tmp_path):
@@ -32,7 +32,7 @@ def test_init_overwrites_with_force(tmp_path):
 def test_init_in_a_missing_folder_is_one_line(tmp_path, capsys):
     assert main(["config", "init", str(tmp_path / "no" / "trap.toml")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("trap: ")
+    assert error.startswith("transients: ")
     assert error.count("\n") == 1
 
 
@@ -64,5 +64,5 @@ def test_wrong_setting_is_one_line_that_names_it(tmp_path, capsys):
     file.write_text("[source_extraction]\ndetection_threshold = -1\n")
     assert main(["config", "show", str(file)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"trap: {file}: source_extraction.detection_threshold")
+    assert error.startswith(f"transients: {file}: source_extraction.detection_threshold")
     assert error.count("\n") == 1

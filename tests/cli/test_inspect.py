@@ -70,4 +70,4 @@ def test_limits_of_the_settings_apply(good, tmp_path, capsys):
 
 def test_pattern_without_images_is_one_line(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "*.fits")]) == 1
-    assert capsys.readouterr().err.startswith("trap: no image matches")
+    assert capsys.readouterr().err.startswith("transients: no image matches")

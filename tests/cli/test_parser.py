@@ -74,7 +74,7 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["db", "vacuum"],
         ["db", "dump", "copy.db"],
         ["db", "restore", "copy.db"],
-        ["transients", "1"],
+        ["candidates", "1"],
         ["lightcurve", "1", "150.0", "-30.0"],
         ["deploy"],
         ["ui"],
@@ -134,7 +134,7 @@ def test_negative_declination_is_no_option():
         (["demo", "--timesteps", "-1"], "-1 is negative"),
         (["inspect"], "IMAGE"),
         (["extract"], "IMAGE"),
-        (["transients", "1", "--csv", "--json"], "not allowed with"),
+        (["candidates", "1", "--csv", "--json"], "not allowed with"),
     ],
 )
 def test_wrong_arguments_end_with_2(words, complaint, capsys):

@@ -29,7 +29,7 @@ def output_of(capsys, *words):
 def error_of(capsys, *words):
     assert main([str(word) for word in words]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("trap: ")
+    assert error.startswith("transients: ")
     assert error.count("\n") == 1
     return error
 
@@ -60,14 +60,14 @@ def test_dataset_is_shown_for_programs(database, capsys):
 
 
 def test_transients_are_listed(database, transient, capsys):
-    output = output_of(capsys, "transients", 1, "--database", database)
+    output = output_of(capsys, "candidates", 1, "--database", database)
     assert output.splitlines()[0].split()[0] == "entry"
     assert "likely" in output
 
 
 def test_transients_are_the_same_as_csv_and_json(database, transient, capsys):
-    listed = json.loads(output_of(capsys, "transients", 1, "--json", "--database", database))
-    as_csv = list(csv.DictReader(io.StringIO(output_of(capsys, "transients", 1, "--csv", "--database", database))))
+    listed = json.loads(output_of(capsys, "candidates", 1, "--json", "--database", database))
+    as_csv = list(csv.DictReader(io.StringIO(output_of(capsys, "candidates", 1, "--csv", "--database", database))))
     assert listed
     assert [row["wm_ra"] for row in as_csv] == [str(row["wm_ra"]) for row in listed]
     assert any(abs(row["wm_decl"] - transient["dec"]) < 0.005 for row in listed)
@@ -107,14 +107,14 @@ def test_figure_in_a_missing_folder_is_one_line(database, transient, tmp_path, c
 
 def test_empty_sky_is_one_line(database, capsys):
     error = error_of(capsys, "lightcurve", 1, 180, -45, "--database", database)
-    assert error == "trap: dataset 1 has no source within 30 arcsec of 180.0000 -45.0000\n"
+    assert error == "transients: dataset 1 has no source within 30 arcsec of 180.0000 -45.0000\n"
 
 
 def test_impossible_position_is_one_line(database, capsys):
     assert "not a position" in error_of(capsys, "lightcurve", 1, 180, 95, "--database", database)
 
 
-@pytest.mark.parametrize("words", [("dataset", "show", 9), ("transients", 9), ("lightcurve", 9, 0, 45)])
+@pytest.mark.parametrize("words", [("dataset", "show", 9), ("candidates", 9), ("lightcurve", 9, 0, 45)])
 def test_missing_dataset_is_one_line_that_lists_the_datasets(database, words, capsys):
     assert "no dataset 9 in the database; it holds 1" in error_of(capsys, *words, "--database", database)
 
@@ -129,7 +129,7 @@ def test_database_without_tables_names_the_command_to_type(tmp_path, capsys):
     file = tmp_path / "empty.db"
     file.touch()
     database = f"sqlite:///{file}"
-    assert "trap db init" in error_of(capsys, "dataset", "list", "--database", database)
+    assert "transients db init" in error_of(capsys, "dataset", "list", "--database", database)
     assert "schema version" in output_of(capsys, "db", "init", "--database", database)
     assert output_of(capsys, "dataset", "list", "--database", database) == "no datasets\n"
 
@@ -153,7 +153,7 @@ def test_light_curve_is_written_as_fits_with_units(database, transient, tmp_path
 
 def test_transients_are_written_as_votable_with_units(database, transient, tmp_path, capsys):
     file = tmp_path / "transients.vot"
-    text = output_of(capsys, "transients", 1, "--format", "votable", "--database", database)
+    text = output_of(capsys, "candidates", 1, "--format", "votable", "--database", database)
     file.write_text(text)
     table = Table.read(file, format="votable")
     assert (table["wm_ra"].unit, table["f_peak"].unit) == ("deg", "Jy / beam")
@@ -169,7 +169,7 @@ def test_upper_limits_are_written_with_units(database, transient, tmp_path, caps
 
 
 def test_binary_table_needs_a_file_and_a_file_needs_a_format(database, tmp_path, capsys):
-    words = ("transients", 1, "--database", database)
+    words = ("candidates", 1, "--database", database)
     assert "write it to a file with --output" in error_of(capsys, *words, "--format", "fits")
     assert "--output needs --format: csv, json" in error_of(capsys, *words, "--output", tmp_path / "x")
     assert "cannot be written" in error_of(capsys, *words, "--csv", "--output", tmp_path / "no" / "x.csv")

@@ -39,7 +39,7 @@ def run(tmp_path, *words):
 def one_line(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("trap: ")
+    assert captured.err.startswith("transients: ")
     assert captured.err.count("\n") == 1
     return captured.err
 
@@ -221,7 +221,7 @@ def test_interrupt_ends_with_130_and_a_hint_to_continue(images, tmp_path, monkey
     monkeypatch.setattr("trap.cli.run.find_runner", lambda _name: runner)
     assert run(tmp_path, "--images", f"{images}/*.fits", *options) == 130
     line = one_line(capsys)
-    assert line.startswith("trap: interrupted; stored timesteps are kept")
+    assert line.startswith("transients: interrupted; stored timesteps are kept")
     assert line.endswith(hint.format(trap=program(), database=f"sqlite:///{tmp_path / 'trap.db'}"))
 
 
@@ -231,7 +231,7 @@ def test_interrupt_of_what_stores_nothing_promises_nothing(tmp_path, monkeypatch
 
     monkeypatch.setattr("trap.cli.simulate.simulate_survey", simulate)
     assert main(["simulate", str(tmp_path)]) == 130
-    assert one_line(capsys) == "trap: interrupted\n"
+    assert one_line(capsys) == "transients: interrupted\n"
 
 
 def test_local_runner_is_the_pipeline():

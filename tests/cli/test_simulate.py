@@ -23,12 +23,12 @@ def test_same_seed_makes_the_same_images(tmp_path):
 
 def test_impossible_survey_is_one_line(tmp_path, capsys):
     assert main(["simulate", str(tmp_path), "--size", "8"]) == 1
-    assert capsys.readouterr().err == "trap: size must be at least 32, got 8\n"
+    assert capsys.readouterr().err == "transients: size must be at least 32, got 8\n"
 
 
 def test_place_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["simulate", str(tmp_path / "file"), *SMALL]) == 1
     error = capsys.readouterr().err
-    assert error.startswith(f"trap: {tmp_path / 'file'}: cannot be written: ")
+    assert error.startswith(f"transients: {tmp_path / 'file'}: cannot be written: ")
     assert error.count("\n") == 1

@@ -147,7 +147,7 @@ def test_notes_name_commands_and_settings_that_exist(write, capsys):
         with pytest.raises(SystemExit):
             make_parser().parse_args([word for word in words if word not in options] + ["--help"])
         assert set(options) <= set(capsys.readouterr().out.split()), command
-    assert {"trap live --stream HOST:PORT", "trap db dump"} <= set(commands)
+    assert {"transients live --stream HOST:PORT", "transients db dump"} <= set(commands)
     for section, name in re.findall(r"\b(execution)\.(\w+)", text):
         assert hasattr(getattr(PipelineConfig(), section), name)
 
@@ -156,7 +156,7 @@ def test_notes_name_the_command_for_streams_and_the_setting_for_pixels(write):
     _, notes = config_of_parsets([write("pipeline.cfg", EVERYTHING_ELSE)])
     (hosts,) = (note for note in notes if note.startswith("pipeline.hosts"))
     (pixels,) = (note for note in notes if note.startswith("image_cache.copy_images"))
-    assert "trap live --stream" in hosts
+    assert "transients live --stream" in hosts
     assert "execution.keep_pixels" in pixels
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-TRAP = Path(sys.executable).with_name("trap")
+TRAP = Path(sys.executable).with_name("transients")
 SMALL = (
     *("--timesteps", "8", "--bands", "1", "--size", "192", "--no-prefect"),
     *("--steady", "10", "--variables", "2", "--transients", "3"),

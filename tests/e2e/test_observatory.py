@@ -21,7 +21,7 @@ from trap.simulation.survey import SurveyConfig, simulate_survey
 
 pytestmark = pytest.mark.timeout(1200)
 
-TRAP = Path(sys.executable).with_name("trap")
+TRAP = Path(sys.executable).with_name("transients")
 PATIENCE_SECONDS = 420.0
 N_LONG = 40
 

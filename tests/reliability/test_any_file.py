@@ -1,4 +1,4 @@
-"""Whatever a file holds, ``trap inspect`` says what is wrong with it, names it, and comes to an end."""
+"""Whatever a file holds, ``transients inspect`` says what is wrong with it, names it, and comes to an end."""
 
 from __future__ import annotations
 

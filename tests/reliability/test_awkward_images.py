@@ -1,4 +1,4 @@
-"""Images of real archives that must be refused, each for its own reason, by ``trap inspect`` and by a run."""
+"""Images of real archives that must be refused, each for its own reason, by ``transients inspect`` and by a run."""
 
 from __future__ import annotations
 

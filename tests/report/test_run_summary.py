@@ -8,7 +8,7 @@ from trap.dataset.records import UnreadableImage
 from trap.report.run_summary import run_text
 
 DATABASE = "sqlite:///trap.db"
-PROGRAM = ".venv/bin/trap"
+PROGRAM = ".venv/bin/transients"
 
 
 def summary(**changes):
@@ -42,14 +42,21 @@ def test_failed_timesteps_have_their_reason_and_a_next_step():
 
 def test_text_names_the_database_and_the_pages():
     text = run_text(summary(watch=("Prefect UI: http://127.0.0.1:4200",)), DATABASE, program=PROGRAM)
-    assert ".venv/bin/trap transients 3 --database sqlite:///trap.db\n" in text
+    assert ".venv/bin/transients candidates 3 --database sqlite:///trap.db\n" in text
     assert "Prefect UI: http://127.0.0.1:4200" in text
 
 
 def test_commands_can_be_typed_whatever_is_in_the_names():
-    text = run_text(summary(), "sqlite:///my sky's.db", program="/my programs/trap")
+    text = run_text(summary(), "sqlite:///my sky's.db", program="/my programs/transients")
     (line,) = [line for line in text.splitlines() if line.startswith("now: ")]
-    assert shlex.split(line) == ["now:", "/my programs/trap", "transients", "3", "--database", "sqlite:///my sky's.db"]
+    assert shlex.split(line) == [
+        "now:",
+        "/my programs/transients",
+        "candidates",
+        "3",
+        "--database",
+        "sqlite:///my sky's.db",
+    ]
 
 
 def test_monitored_positions_that_no_image_shows_are_counted():

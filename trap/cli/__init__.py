@@ -1,7 +1,7 @@
-"""The command ``trap``: the pipeline at a terminal.
+"""The command ``transients``: the pipeline at a terminal.
 
 :mod:`trap.cli.parser` defines the arguments. The handler of each sub-command is imported only when that
-sub-command runs, so ``trap --help`` starts quickly.
+sub-command runs, so ``transients --help`` starts quickly.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(resolve_name(arguments.handler)(arguments))
     except TrapError as error:
-        print(f"trap: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"transients: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # The reader of a pipe has closed it (trap … | head). That is no error; output still buffered is dropped.
+        # The reader of a pipe has closed it (transients … | head). That is no error; output still buffered is dropped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as interrupt:
-        print("; ".join(["trap: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        print("; ".join(["transients: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED

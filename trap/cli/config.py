@@ -1,4 +1,4 @@
-"""``trap config``: write, import and show the settings."""
+"""``transients config``: write, import and show the settings."""
 
 from __future__ import annotations
 

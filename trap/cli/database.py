@@ -104,7 +104,7 @@ def dump(arguments: Namespace) -> int:
 
 
 def restore(arguments: Namespace) -> int:
-    """Restore a dump of ``trap db dump`` into an empty database.
+    """Restore a dump of ``transients db dump`` into an empty database.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""``trap dataset rename``, ``delete`` and ``compare``."""
+"""``transients dataset rename``, ``delete`` and ``compare``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``trap demo``: run the pipeline on a simulated survey and compare the results with the truth."""
+"""``transients demo``: run the pipeline on a simulated survey and compare the results with the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``trap inject``: write missing header keywords into copies of images, or into the images themselves."""
+"""``transients inject``: write missing header keywords into copies of images, or into the images themselves."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def inject_headers(arguments: Namespace) -> int:
                     settings=settings,
                 )
             except (ImageError, TransientError) as error:
-                print(f"trap: {' '.join(str(error).split())}", file=sys.stderr)
+                print(f"transients: {' '.join(str(error).split())}", file=sys.stderr)
                 failed = True
                 continue
         print(f"{path}{'' if arguments.dry_run else f' -> {target}'}")

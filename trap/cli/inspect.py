@@ -1,4 +1,4 @@
-"""``trap inspect``: print the header, noise, sources and checks of images, before any run."""
+"""``transients inspect``: print the header, noise, sources and checks of images, before any run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``trap live``: process a stream of images as they arrive, and print a summary."""
+"""``transients live``: process a stream of images as they arrive, and print a summary."""
 
 from __future__ import annotations
 

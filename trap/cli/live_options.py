@@ -1,4 +1,4 @@
-"""The arguments of ``trap live``: the image source, and how long to wait for late images."""
+"""The arguments of ``transients live``: the image source, and how long to wait for late images."""
 
 from __future__ import annotations
 

@@ -29,17 +29,17 @@ exit codes:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser of ``trap`` and its sub-commands; ``handler`` of the result names the function to call."""
+    """Make the parser of ``transients`` and its sub-commands; ``handler`` of the result names the function to call."""
     parser = argparse.ArgumentParser(
-        prog="trap",
+        prog="transients",
         description="Find transients and variables in series of radio images.",
-        epilog="'trap COMMAND --help' describes each command.",
+        epilog="'transients COMMAND --help' describes each command.",
     )
-    parser.add_argument("--version", action="version", version=f"trap {__version__}")
+    parser.add_argument("--version", action="version", version=f"transients {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_add_run, _add_live, _add_demo, _add_simulate, _add_inspect, _add_inject, _add_extract, _add_config):
         add(commands)
-    for add in (_add_dataset, _add_transients, _add_lightcurve, _add_db):
+    for add in (_add_dataset, _add_candidates, _add_lightcurve, _add_db):
         add(commands)
     add_orchestration_commands(partial(_add_command, commands))
     return parser
@@ -66,7 +66,7 @@ def _add_group(commands: Commands, name: str, help_: str) -> Commands:
 
 
 def _add_run(commands: Commands) -> None:
-    """Add ``trap run``."""
+    """Add ``transients run``."""
     parser = _add_command(
         commands, "run", "trap.cli.run:run", "process images into light curves, transients and variables",
         epilog=EXIT_CODES,
@@ -75,7 +75,7 @@ def _add_run(commands: Commands) -> None:
         "config",
         nargs="?",
         type=Path,
-        help="settings, a TOML file ('trap config init' writes one); default: TraP's values",
+        help="settings, a TOML file ('transients config init' writes one); default: TraP's values",
     )
     parser.add_argument(
         "--images", nargs="+", action="extend", metavar="PATH", help="images, or quoted glob patterns of images"
@@ -84,7 +84,7 @@ def _add_run(commands: Commands) -> None:
 
 
 def _add_live(commands: Commands) -> None:
-    """Add ``trap live``."""
+    """Add ``transients live``."""
     parser = _add_command(
         commands, "live", "trap.cli.live:live", "process images as they arrive", epilog=EXIT_CODES
     )  # fmt: skip
@@ -105,7 +105,7 @@ def _add_dataset_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_demo(commands: Commands) -> None:
-    """Add ``trap demo``."""
+    """Add ``transients demo``."""
     parser = _add_command(
         commands, "demo", "trap.cli.demo:run_demo",
         "simulate a survey, process it, and compare injected with recovered sources",
@@ -119,7 +119,7 @@ def _add_demo(commands: Commands) -> None:
 
 
 def _add_simulate(commands: Commands) -> None:
-    """Add ``trap simulate``."""
+    """Add ``transients simulate``."""
     parser = _add_command(
         commands, "simulate", "trap.cli.simulate:simulate", "make images with known transients and variables"
     )
@@ -143,7 +143,7 @@ def _add_simulate(commands: Commands) -> None:
 
 
 def _add_config(commands: Commands) -> None:
-    """Add ``trap config`` with its sub-commands."""
+    """Add ``transients config`` with its sub-commands."""
     group = _add_group(commands, "config", "write, import or show the settings")
     init = _add_command(group, "init", "trap.cli.config:init_config", "write all settings with their descriptions")
     init.add_argument("file", nargs="?", type=Path, default=Path("trap.toml"), help="file to write (%(default)s)")
@@ -159,7 +159,7 @@ def _add_config(commands: Commands) -> None:
 
 
 def _add_inspect(commands: Commands) -> None:
-    """Add ``trap inspect``."""
+    """Add ``transients inspect``."""
     parser = _add_command(
         commands, "inspect", "trap.cli.inspect:inspect", "show the header, noise, sources and checks of images",
         epilog="exits with 3 if any image is unreadable or would be rejected",
@@ -170,7 +170,7 @@ def _add_inspect(commands: Commands) -> None:
 
 
 def _add_inject(commands: Commands) -> None:
-    """Add ``trap inject``."""
+    """Add ``transients inject``."""
     parser = _add_command(
         commands, "inject", "trap.cli.inject:inject_headers",
         "write missing header keywords into copies of images",
@@ -189,7 +189,7 @@ def _add_inject(commands: Commands) -> None:
 
 
 def _add_extract(commands: Commands) -> None:
-    """Add ``trap extract``, whose options fill a module of their own."""
+    """Add ``transients extract``, whose options fill a module of their own."""
     add_extract_options(
         _add_command(
             commands,
@@ -202,7 +202,7 @@ def _add_extract(commands: Commands) -> None:
 
 
 def _add_dataset(commands: Commands) -> None:
-    """Add ``trap dataset`` with its sub-commands."""
+    """Add ``transients dataset`` with its sub-commands."""
     group = _add_group(commands, "dataset", "list, show, rename, delete and compare the datasets of a database")
     every = _add_command(group, "list", "trap.cli.results:list_datasets", "list the datasets of a database")
     one = _add_command(
@@ -225,7 +225,7 @@ def _add_dataset(commands: Commands) -> None:
 
 
 def _add_compare(group: Commands) -> None:
-    """Add ``trap dataset compare``."""
+    """Add ``transients dataset compare``."""
     parser = _add_command(
         group, "compare", "trap.cli.datasets:compare", "compare the catalogues of two datasets",
         epilog="exits with 3 if the catalogues differ",
@@ -247,12 +247,12 @@ def _add_compare(group: Commands) -> None:
 
 
 def _add_db(commands: Commands) -> None:
-    """Add ``trap db`` with its sub-commands."""
+    """Add ``transients db`` with its sub-commands."""
     group = _add_group(commands, "db", "create, upgrade, check, vacuum, dump or restore a database")
     helps = {"init": "create the tables in an empty database", "upgrade": "upgrade the tables to this version"}
     for name, help_ in helps.items():
         _add_database(
-            _add_command(group, name, "trap.cli.database:upgrade_database", f"{help_}; 'trap run' does it too")
+            _add_command(group, name, "trap.cli.database:upgrade_database", f"{help_}; 'transients run' does it too")
         )
     _add_database(
         _add_command(
@@ -272,15 +272,15 @@ def _add_db(commands: Commands) -> None:
         help="file to write, or a folder for a file named by the time",
     )
     restore = _add_command(group, "restore", "trap.cli.database:restore", "restore a dump into an empty database")
-    restore.add_argument("file", type=Path, help="file written by 'trap db dump'")
+    restore.add_argument("file", type=Path, help="file written by 'transients db dump'")
     for parser in (dump, restore):
         _add_database(parser)
 
 
-def _add_transients(commands: Commands) -> None:
-    """Add ``trap transients``."""
+def _add_candidates(commands: Commands) -> None:
+    """Add ``transients candidates``."""
     parser = _add_command(
-        commands, "transients", "trap.cli.results:show_transients", "list the transient candidates of a dataset"
+        commands, "candidates", "trap.cli.results:show_candidates", "list the transient candidates of a dataset"
     )
     parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
     _add_database(parser)
@@ -288,7 +288,7 @@ def _add_transients(commands: Commands) -> None:
 
 
 def _add_lightcurve(commands: Commands) -> None:
-    """Add ``trap lightcurve``."""
+    """Add ``transients lightcurve``."""
     parser = _add_command(
         commands, "lightcurve", "trap.cli.results:show_light_curve", "show the light curve of the source at a position"
     )

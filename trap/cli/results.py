@@ -1,4 +1,4 @@
-"""``trap dataset``, ``trap transients`` and ``trap lightcurve``: print and plot the results in a database."""
+"""Print and plot the results in a database: datasets, candidates and light curves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trap.images.cutouts import CutOut
     from trap.typing import Columns
 
-__all__ = ["list_datasets", "show_dataset", "show_light_curve", "show_transients"]
+__all__ = ["list_datasets", "show_candidates", "show_dataset", "show_light_curve"]
 
 ARCSEC = 1 / 3600
 
@@ -73,7 +73,7 @@ def show_dataset(arguments: Namespace) -> int:
     return 0
 
 
-def show_transients(arguments: Namespace) -> int:
+def show_candidates(arguments: Namespace) -> int:
     """Print the transient candidates of a dataset, the most significant first.
 
     Raises

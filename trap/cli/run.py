@@ -1,4 +1,4 @@
-"""``trap run``: process images into a dataset, and print a summary."""
+"""``transients run``: process images into a dataset, and print a summary."""
 
 from __future__ import annotations
 

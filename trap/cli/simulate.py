@@ -1,4 +1,4 @@
-"""``trap simulate``: write a survey with known truth."""
+"""``transients simulate``: write a survey with known truth."""
 
 from __future__ import annotations
 

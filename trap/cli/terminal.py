@@ -1,13 +1,13 @@
 """Tools of all commands: command lines to paste into a shell, and errors of files that are written.
 
-Printed hints name the program by its path, since ``trap`` alone is a builtin of the shell, which takes precedence over
-programs.
+Printed hints name the program as a shell finds it: by its name in an activated environment, otherwise by its path.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "program", "reported_errors"]
 
-_NAME = "trap"
+_NAME = "transients"
 
 
 def program() -> str:
-    """Return the path of this program, relative to the working directory if that is shorter.
+    """Return the words that start this program in a shell: its name if the shell finds it, otherwise its path.
 
-    The path always contains a slash. It is the path that started this process or, failing that, the path of the
-    program next to the running Python interpreter.
+    The path is that of the program that started this process or, failing that, of the program next to the running
+    Python interpreter; it is relative to the working directory if that is shorter, and always contains a slash.
     """
     started = Path(sys.argv[0])
     path = started if started.name == _NAME and started.is_file() else Path(sys.executable).with_name(_NAME)
+    found = shutil.which(_NAME)
+    if found is not None and Path(found).samefile(path):
+        return _NAME
     absolute, relative = os.path.abspath(path), os.path.relpath(path)  # noqa: PTH100 (links stay as they are)
     if os.sep not in relative:
         relative = os.path.join(os.curdir, relative)  # noqa: PTH118 (Path would drop the dot)

@@ -23,15 +23,15 @@ Parset = dict[str, dict[str, Any]]
 
 _COMMENTS = (";", "#")
 _REPLACEMENTS = {
-    ("persistence", "dataset_id"): "the number is that of another database; name a dataset with 'trap run --dataset'",
-    ("pipeline", "mode"): "'trap run' processes files, 'trap live' images as they arrive",
-    ("pipeline", "hosts"): "name the senders of a stream with 'trap live --stream HOST:PORT'",
-    ("pipeline", "ports"): "name the senders of a stream with 'trap live --stream HOST:PORT'",
-    ("logging", "log_dir"): "name the folder with 'trap run --log-dir'",
-    ("logging", "debug"): "use 'trap run --verbose'",
+    ("persistence", "dataset_id"): "the number is that of another database; use 'transients run --dataset'",
+    ("pipeline", "mode"): "'transients run' processes files, 'transients live' images as they arrive",
+    ("pipeline", "hosts"): "name the senders of a stream with 'transients live --stream HOST:PORT'",
+    ("pipeline", "ports"): "name the senders of a stream with 'transients live --stream HOST:PORT'",
+    ("logging", "log_dir"): "name the folder with 'transients run --log-dir'",
+    ("logging", "debug"): "use 'transients run --verbose'",
     ("logging", "colorlog"): "colours appear on a terminal and nowhere else",
     ("image_cache", "copy_images"): "set execution.keep_pixels to keep pixels as FITS files next to the database",
-    ("database", "dump_backup_copy"): "make a backup with 'trap db dump'",
+    ("database", "dump_backup_copy"): "make a backup with 'transients db dump'",
     ("database", "password"): "put passwords in ~/.pgpass or PGPASSWORD",
 }
 """TraP's settings without a counterpart among the settings here, and their replacements."""

@@ -16,7 +16,7 @@ __all__ = ["ExitCode", "RunSummary", "TimestepOutcome"]
 
 
 class ExitCode(IntEnum):
-    """Exit code of ``trap run``."""
+    """Exit code of ``transients run``."""
 
     COMPLETE = 0
     """Every image was processed, or was in the dataset already."""

@@ -100,7 +100,7 @@ def restore_database(url: str, path: Path) -> None:
     parsed = _reachable(url)
     is_of_sqlite = _begins_as(path, SQLITE_MARK)
     if is_of_sqlite != (parsed.get_backend_name() == "sqlite") or not (is_of_sqlite or _begins_as(path, PG_MARK)):
-        msg = f"{path} is no copy of a {parsed.get_backend_name()} database, as trap db backup writes it"
+        msg = f"{path} is no copy of a {parsed.get_backend_name()} database, as transients db backup writes it"
         raise DatabaseError(msg)
     _refuse_tables(parsed)
     if is_of_sqlite:

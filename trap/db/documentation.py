@@ -58,8 +58,8 @@ _HEAD = """\
 Results are stored in SQLite or PostgreSQL, in the same tables. A timestep is stored completely or not at all. Deleting
 a dataset deletes everything that refers to it. Times are in UTC; on SQLite they are text without a zone. Columns have
 the meanings of the tables in memory. A value called NaN there is NULL in the database; only in `assocxtrsource` and
-`image` does PostgreSQL keep NaN. The schema version is in table `alembic_version`; `trap db upgrade` upgrades older
-tables, and `trap db check` checks that their contents are consistent.
+`image` does PostgreSQL keep NaN. The schema version is in table `alembic_version`; `transients db upgrade` upgrades
+older tables, and `transients db check` checks that their contents are consistent.
 
 - [For users of TraP's schema](#for-users-of-traps-schema)"""
 

@@ -66,11 +66,11 @@ def check_version(engine: Engine) -> None:
         return
     url = show_url(engine.url)
     if stored is None and not has_tables:
-        msg = f"{url} is empty; create its tables (version {needed}) with: trap db init"
+        msg = f"{url} is empty; create its tables (version {needed}) with: transients db init"
     elif stored is None:
         msg = f"{url} has tables of another program, such as TraP's own; name an empty database"
     elif _is_known(stored):
-        msg = f"{url} has schema version {stored}, version {needed} is needed; upgrade it with: trap db upgrade"
+        msg = f"{url} has schema version {stored}, version {needed} is needed; upgrade it with: transients db upgrade"
     else:
         msg = (
             f"{url} has schema version {stored}, which is newer than this software (version {needed}); "

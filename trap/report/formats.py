@@ -1,6 +1,6 @@
 """The registry of table formats for other programs: a new format is one record in this file.
 
-``trap transients``, ``trap lightcurve`` and ``trap extract`` offer every format that is listed here. This module is
+``transients candidates``, ``lightcurve`` and ``extract`` offer every format that is listed here. This module is
 imported for ``--help``, so the writers import their libraries themselves.
 """
 

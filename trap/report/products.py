@@ -1,4 +1,4 @@
-"""The registry of files that ``trap extract`` writes for an image: tables, regions, a sky model and maps.
+"""The registry of files that ``transients extract`` writes for an image: tables, regions, a sky model and maps.
 
 This module is imported for ``--help``, so the writers import their libraries themselves.
 """
@@ -31,7 +31,7 @@ class Product:
     Parameters
     ----------
     name
-        Name of the option of ``trap extract``, without its dashes.
+        Name of the option of ``transients extract``, without its dashes.
     suffix
         Ending of the file, which is named after the image.
     description
@@ -146,7 +146,7 @@ def _write_map(path: Path, pixels: NDArray[Any], image: Image, unit: str) -> Non
 _TABLES = tuple(
     Product(name=one.name, suffix=one.suffix, description=one.description, write=partial(_table, one))
     for one in FORMATS.values()
-    # ``trap extract --json`` prints all images to standard output instead.
+    # ``transients extract --json`` prints all images to standard output instead.
     if one.name != "json"
 )
 _OTHERS = (

@@ -25,7 +25,7 @@ def run_text(summary: RunSummary, database: str, *, program: str) -> str:
     database
         URL of the database, without a password.
     program
-        Path of the program that shows results. Its name alone would call the shell's builtin ``trap``.
+        Name or path of the program that shows results.
     """
     return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database, program)])
 
@@ -78,7 +78,7 @@ def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator
     dataset = summary.dataset_id
     where = (str(dataset), "--database", database)
     yield f"results: {database}"
-    yield f"now: {shlex.join((program, 'transients', *where))}"
+    yield f"now: {shlex.join((program, 'candidates', *where))}"
     yield f"     {shlex.join((program, 'dataset', 'show', *where))}"
     yield from summary.watch
     if summary.failures:

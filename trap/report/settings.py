@@ -18,9 +18,9 @@ _HEAD = """\
 
 <!-- made by docs/make_configuration.py from the settings in trap/config/; do not edit -->
 
-Settings are read from a TOML file with a table for each section below. `trap config init` writes a file with all of
-them and their descriptions; a file needs to name only the settings that differ from the defaults. An unknown name or an
-impossible value ends a run before it starts.
+Settings are read from a TOML file with a table for each section below. `transients config init` writes a file with all
+of them and their descriptions; a file needs to name only the settings that differ from the defaults. An unknown name or
+an impossible value ends a run before it starts.
 
 The settings of `execution` do not affect the results, nor do
 {names}. All others do: they are stored with the

@@ -1,4 +1,4 @@
-"""``trap extract``: the source finder on its own, for one image or many."""
+"""``transients extract``: the source finder on its own, for one image or many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arguments of ``trap extract``. This module imports nothing slow, so ``--help`` is quick."""
+"""The arguments of ``transients extract``. This module imports nothing slow, so ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ EPILOG = _EPILOG.format(suffixes=" ".join(product.suffix for product in PRODUCTS
 
 
 def add_extract_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``trap extract`` to a parser: images, settings, choice of sources, and outputs."""
+    """Add the options of ``transients extract`` to a parser: images, settings, choice of sources, and outputs."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (source_extraction) to start from")
     _add_search(parser)

@@ -1,4 +1,4 @@
-"""The checked arguments of ``trap extract``, as settings, images and positions."""
+"""The checked arguments of ``transients extract``, as settings, images and positions."""
 
 from __future__ import annotations
 
