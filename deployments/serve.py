@@ -1,7 +1,7 @@
-"""Serve the deployments on this machine without a worker, until interrupted: `python deployments/serve.py [trap.toml]`.
+"""Serve the deployments on this machine without a worker: `python deployments/serve.py [trap.toml]`.
 
-The script is `transients ui --no-browser` for a service manager. It uses the server of PREFECT_API_URL or starts a local
-one, runs due flows in child processes, and watches ./incoming for new images.
+The script is `transients ui --no-browser` for a service manager, until interrupted. It uses the server of
+PREFECT_API_URL or starts a local one, runs due flows in child processes, and watches ./incoming for new images.
 """
 
 import sys

@@ -47,7 +47,7 @@ def test_help_of_every_command_is_shown(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*words, "--help"])
     assert ended.value.code == 0
-    assert "usage: trap" in capsys.readouterr().out
+    assert "usage: transients" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_version_is_shown(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"trap {trap.__version__}\n"
+    assert capsys.readouterr().out == f"transients {trap.__version__}\n"
 
 
 def test_help_waits_for_no_heavy_import():

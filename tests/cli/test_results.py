@@ -136,7 +136,7 @@ def test_database_without_tables_names_the_command_to_type(tmp_path, capsys):
 
 def test_reader_of_a_pipe_may_leave(database):
     script = f"{sys.executable} -c 'from trap.cli import main; raise SystemExit(main())'"
-    pipe = f"{script} transients 1 --csv --database {database} | head -c 10; exit ${{PIPESTATUS[0]}}"
+    pipe = f"{script} candidates 1 --csv --database {database} | head -c 10; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", pipe], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

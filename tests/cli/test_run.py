@@ -57,7 +57,7 @@ def test_run_prints_its_results_and_the_next_commands(images, tmp_path, run_in_p
     assert run_in_process == ["prefect"]
     output = capsys.readouterr().out
     assert "dataset 1: 3 timesteps stored, 3 images, 3 accepted" in output
-    assert f"now: {program()} transients 1 --database sqlite:///{tmp_path / 'trap.db'}\n" in output
+    assert f"now: {program()} candidates 1 --database sqlite:///{tmp_path / 'trap.db'}\n" in output
 
 
 def test_no_prefect_asks_for_the_local_runner(images, tmp_path, run_in_process):

@@ -140,7 +140,7 @@ dump_backup_copy = False
 def test_notes_name_commands_and_settings_that_exist(write, capsys):
     _, notes = config_of_parsets([write("pipeline.cfg", EVERYTHING_ELSE)])
     text = "\n".join(notes)
-    commands = re.findall(r"'(trap [^']*)'", text)
+    commands = re.findall(r"'(transients [^']*)'", text)
     for command in commands:
         words = [word for word in command.split()[1:] if not word.isupper() and word != "HOST:PORT"]
         options = [word for word in words if word.startswith("--")]

@@ -57,7 +57,7 @@ def test_noise_is_estimated_as_well_as_the_page_claims(script):
 
 
 def test_commands_on_the_page_are_understood():
-    commands = re.findall(r"^\$ trap (.*?)(?:\s+#.*)?$", PAGE, flags=re.MULTILINE)
+    commands = re.findall(r"^\$ transients (.*?)(?:\s+#.*)?$", PAGE, flags=re.MULTILINE)
     assert len(commands) == 5
     for command in commands:
         words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)]
