@@ -42,6 +42,9 @@ def import_config(arguments: Namespace) -> int:
     config, notes = config_of_parsets(arguments.files)
     _write(arguments.output, write_config(config), force=arguments.force)
     print(f"{arguments.output} written; now: {command('run', arguments.output, '--images', 'images/*.fits')}")
+    margin = config.transient_search.new_source_sigma_margin
+    print(f"new sources are judged by TraP's own test, {margin:g} σ above the threshold in the best earlier image;")
+    print("transient_search.new_source_test = 'significance' compares them with the earlier noise at their positions")
     if notes:
         print("not converted:")
         print("\n".join(f"  {note}" for note in notes))

@@ -22,6 +22,17 @@ __all__ = ["config_of_parsets", "read_parset"]
 Parset = dict[str, dict[str, Any]]
 
 _COMMENTS = (";", "#")
+TRAP_DEFAULTS: dict[str, dict[str, Any]] = {
+    "quality": {
+        "rms_est_history": 100, "jump_history": 10, "rms_rej_sigma": 3.0, "elliptical_x": 2.0, "undersampled_x": 1.0,
+    },
+    "source_extraction": {
+        "detection_threshold": 8.0, "analysis_threshold": 3.0, "extraction_radius_pix": 250.0, "force_beam": True,
+        "beam_sys_err": 0.0, "ew_sys_err": 10.0, "ns_sys_err": 10.0,
+    },
+    "transient_search": {"new_source_test": "image", "backward_fits": 0},
+}  # fmt: skip
+"""TraP's values of settings whose defaults differ here, and its own test of new sources."""
 _REPLACEMENTS = {
     ("persistence", "dataset_id"): "the number is that of another database; use 'transients run --dataset'",
     ("pipeline", "mode"): "'transients run' processes files, 'transients live' images as they arrive",
@@ -75,7 +86,8 @@ def config_of_parsets(paths: Iterable[str | Path]) -> tuple[PipelineConfig, list
     Returns
     -------
     config
-        The settings of the files; settings that are not in them have their defaults.
+        The settings of the files. Settings that are not in them have TraP's values, or the defaults here if TraP has no
+        such setting.
     notes
         One line for each setting that was not imported, with its value and the reason or the replacement.
 
@@ -84,7 +96,7 @@ def config_of_parsets(paths: Iterable[str | Path]) -> tuple[PipelineConfig, list
     ConfigError
         If a file cannot be read, or a value is impossible.
     """
-    sections: dict[str, dict[str, Any]] = {}
+    sections = {section: dict(values) for section, values in TRAP_DEFAULTS.items()}
     notes: list[str] = []
     files = [str(path) for path in paths]
     for path in files:

@@ -29,8 +29,17 @@ class QualityConfig(Settings):
     these. A larger value accepts more images."""
     oversampled_x: Positive = 30.0
     """Largest semi-axis of the beam (half width at half maximum), in pixels."""
-    elliptical_x: Annotated[float, Field(ge=1)] = 2.0
-    """Largest axis ratio of the beam; 1 accepts circular beams only."""
+    undersampled_x: NotNegative = 1.2
+    """Smallest full width at half maximum of the beam's minor axis, in pixels. A narrower beam cannot be fitted: a
+    source between two pixels loses its flux."""
+    undersampled_warn: NotNegative = 2.0
+    """Full width of the minor axis, in pixels, below which check_beam_shape fails: fluxes depend on the position of a
+    source between the pixels."""
+    elliptical_x: Annotated[float, Field(ge=1)] = 10.0
+    """Largest axis ratio of the beam; 1 accepts circular beams only. Beams of east-west arrays and of low elevations
+    reach 5, and fits are right up to this limit."""
+    elliptical_warn: Annotated[float, Field(ge=1)] = 3.0
+    """Axis ratio of the beam above which check_beam_shape fails: sources along the major axis blend."""
     max_nan_share: Share = 0.99
     """Largest fraction of pixels without a value, from 0 to 1."""
     max_asymmetry: Factor = 1.3
@@ -58,6 +67,8 @@ class QualityConfig(Settings):
     """Effect on images whose noise is not between rms_est_min and rms_est_max."""
     check_beam: Action = "reject"
     """Effect on images without a beam, or with a beam that is undersampled, oversampled or too elliptical."""
+    check_beam_shape: Action = "warn"
+    """Effect on images whose beam is narrower than undersampled_warn, or longer than elliptical_warn allows."""
     check_rms_history: Action = "reject"
     """Effect on images whose noise differs too much from earlier images (rms_rej_sigma)."""
     check_lofar: Action = "reject"

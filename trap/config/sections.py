@@ -1,4 +1,4 @@
-"""The settings of each stage: frozen, with TraP's names and defaults.
+"""The settings of each stage: frozen, with TraP's names. Defaults suit images of today's telescopes, without tuning.
 
 The docstring below a field is its only description: the commented configuration file, the Prefect
 form and the documentation are generated from it. It may take several lines, but is one paragraph.
@@ -63,9 +63,9 @@ class PersistenceConfig(Settings):
 class SourceExtractionConfig(Settings):
     """How sources are detected and measured, by blind extraction and by forced fits."""
 
-    detection_threshold: Positive = 8.0
+    detection_threshold: Positive = 5.0
     """Significance that the highest pixel of a source must reach, in σ. A larger value finds fewer sources, with fewer
-    false ones among them."""
+    false ones among them; at 5 σ, noise makes less than one in a million beams."""
     analysis_threshold: Positive = 3.0
     """Significance down to which pixels belong to an island, in σ; at most the detection threshold. A larger value
     makes smaller islands, and merges fewer sources into one island."""
@@ -76,14 +76,15 @@ class SourceExtractionConfig(Settings):
     """Height of a cell of the background and noise mesh, in pixels; see back_size_x."""
     margin: Count = 10
     """Width of the strip along the edges of an image that is not searched, in pixels. 0 searches up to the edges."""
-    extraction_radius_pix: NotNegative = 250.0
-    """Radius of the circle around the centre of an image that is searched, in pixels. 0 searches the whole image."""
+    extraction_radius_pix: NotNegative = 0.0
+    """Radius of the circle around the centre of an image that is searched, in pixels. 0 searches the whole image: a
+    suitable circle depends on the telescope, and a smaller one hides sources."""
     deblend_nthresh: Annotated[int, Field(ge=0, le=300)] = 32
     """Switch for deblending: 0 measures each island as one source, any other number splits islands that hold several
     sources. The number itself has no effect, since all levels are tried; in TraP it is the number of levels."""
-    force_beam: bool = True
-    """Fit every source with the shape of the restoring beam. If false, shapes are fitted too, except in islands whose
-    shapes noise explains (see point_like_sigma)."""
+    force_beam: bool = False
+    """Fit every source with the shape of the restoring beam, which makes resolved sources too faint. If false, shapes
+    are fitted too, except in islands whose shapes noise explains (see point_like_sigma)."""
     point_like_sigma: NotNegative = 3.0
     """If force_beam is false: an island is fitted with the beam shape if no shape in it differs from the beam by this
     significance, in σ. A larger value gives more sources the beam shape; 0 keeps all shapes that could be fitted."""
@@ -92,12 +93,16 @@ class SourceExtractionConfig(Settings):
     the formulas of Condon (1997)."""
     box_in_beampix: Positive = 10.0
     """Side of the box around the position of a forced fit, in beam semi-major axes (half widths at half maximum)."""
-    ew_sys_err: NotNegative = 10.0
-    """Systematic position error along east-west, in arcsec, added in quadrature to the error of each fit. A larger
-    value associates sources over larger distances."""
-    ns_sys_err: NotNegative = 10.0
-    """Systematic position error along north-south, in arcsec, added in quadrature to the error of each fit. A larger
-    value associates sources over larger distances."""
+    beam_sys_err: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Systematic position error as a fraction of the beam's full width at half maximum, along east-west and along
+    north-south, added in quadrature to the error of each fit. A larger value associates sources over larger distances.
+    Errors of calibrated images scale with the beam; 5 % is usual before the astrometry has been measured."""
+    ew_sys_err: NotNegative = 0.0
+    """Further systematic position error along east-west, in arcsec, added in quadrature to beam_sys_err and the error
+    of each fit. A larger value associates sources over larger distances."""
+    ns_sys_err: NotNegative = 0.0
+    """Further systematic position error along north-south, in arcsec, added in quadrature to beam_sys_err and the error
+    of each fit. A larger value associates sources over larger distances."""
     expiration: Count = 10
     """Number of timesteps without a blind detection after which forced fits of a source end. 0 makes no forced fits
     of sources that are not detected."""
@@ -139,9 +144,9 @@ class TransientSearchConfig(Settings):
     new_source_sigma_margin: NotNegative = 1.0
     """For `"position"` and `"image"`: margin above the detection threshold, in units of the lowest earlier rms at the
     position, or anywhere in the image (TraP). A larger value gives fewer candidates."""
-    backward_fits: Count = 0
-    """Number of earlier images where a new source is measured by forced fits, the latest images of its band first. 0
-    makes none."""
+    backward_fits: Count = 10
+    """Number of earlier images where a new source is measured by forced fits, the latest images of its band first: its
+    light curve begins before its detection. 0 makes none; a larger value reads more images again."""
 
 
 class ExecutionConfig(Settings):

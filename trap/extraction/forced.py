@@ -24,7 +24,7 @@ from trap.extraction.correlation import beam_correlation
 from trap.extraction.gaussian import REACH_SIGMA, Gaussians
 from trap.extraction.joint import core_form
 from trap.extraction.linear import solve_each, solve_peaks, subtract_sources
-from trap.extraction.uncertainties import forced_fit_errors
+from trap.extraction.uncertainties import forced_fit_errors, systematic_errors
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -146,8 +146,7 @@ def fit_positions(
         for name, values in fitted.items():
             columns[name][is_measured] = values
     columns |= {
-        "ew_sys_err": config.ew_sys_err,
-        "ns_sys_err": config.ns_sys_err,
+        **systematic_errors(image.require_beam(), config),
         "extract_type": 0,
         "fit_type": int(FitType.GAUSSIAN),
         "island": 0,

@@ -21,11 +21,19 @@ from trap.extraction.mesh import Background
 from trap.extraction.moments import peak_correction
 from trap.extraction.noise import measure_correlation
 from trap.extraction.threads import side_by_side
-from trap.extraction.uncertainties import Errors, correlated_errors, gaussian_fit_errors, moments_errors
+from trap.extraction.uncertainties import (
+    Errors,
+    correlated_errors,
+    gaussian_fit_errors,
+    moments_errors,
+    systematic_errors,
+)
 from trap.kernels.gaussian import residuals
 from trap.kernels.moments import component_moments
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from astropy.wcs import WCS
     from numpy.typing import NDArray
 
@@ -153,13 +161,14 @@ def _measure(islands: Islands, field: Field, image: Image, config: SourceExtract
     if not len(islands):
         return Measurements.empty()
     empty_field = field.without(islands.x, islands.y)
+    systematics = systematic_errors(image.require_beam(), config)
 
     def measure_part(part: slice, wcs: WCS) -> Measurements:
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         components = deblend(some, config)
         fits = fit_sources(some, components, empty_field, config=config)
-        measurements = _describe(some, fits, field, wcs, config)
+        measurements = _describe(some, fits, field, wcs, config, systematics)
         # Islands are numbered from 1 in the table.
         return measurements.with_columns(island=which[measurements.island] + 1)
 
@@ -169,7 +178,14 @@ def _measure(islands: Islands, field: Field, image: Image, config: SourceExtract
     return Measurements.concatenate(side_by_side(calls))
 
 
-def _describe(islands: Islands, fits: Fits, field: Field, wcs: WCS, config: SourceExtractionConfig) -> Measurements:
+def _describe(
+    islands: Islands,
+    fits: Fits,
+    field: Field,
+    wcs: WCS,
+    config: SourceExtractionConfig,
+    systematics: Mapping[str, float],
+) -> Measurements:
     """Make the table of the fitted sources, with islands numbered from 0."""
     components, sources = fits.components, fits.sources
     counts = components.counts
@@ -189,8 +205,7 @@ def _describe(islands: Islands, fits: Fits, field: Field, wcs: WCS, config: Sour
         **places,
         x=sources.x,
         y=sources.y,
-        ew_sys_err=config.ew_sys_err,
-        ns_sys_err=config.ns_sys_err,
+        **systematics,
         f_peak=sources.peak,
         f_peak_err=errors.peak,
         f_int=flux,

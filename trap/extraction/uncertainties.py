@@ -10,6 +10,7 @@ diverges at low S/N.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from trap.tables import ColumnTable, column
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from trap.config import SourceExtractionConfig
     from trap.extraction.gaussian import Gaussians
+    from trap.images.beam import Beam
     from trap.typing import Array
 
 
@@ -34,8 +37,10 @@ __all__ = [
     "gaussian_fit_errors",
     "logarithmic_mean",
     "moments_errors",
+    "systematic_errors",
 ]
 
+ARCSEC = 1 / 3600
 MAJOR_AXIS_POWERS, MINOR_AXIS_POWERS, PEAK_POWERS = (2.5, 0.5), (0.5, 2.5), (1.5, 1.5)
 """Exponents (α, β) of ρ² for the errors along the two axes, and of the peak: Condon (1997), eq. 41."""
 
@@ -252,3 +257,24 @@ def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: tu
     peak_err = rms * np.sqrt(variance)
     per_axis = 1.0 / (np.sqrt(np.log(2)) * np.maximum(np.abs(peak) / rms, 1.0))
     return AxisErrors(peak=peak_err, integrated=peak_err, major=beam_axes[0] * per_axis, minor=beam_axes[1] * per_axis)
+
+
+def systematic_errors(beam: Beam, config: SourceExtractionConfig) -> dict[str, float]:
+    """Compute the systematic position errors of an image, by the names of the columns of measurements.
+
+    Parameters
+    ----------
+    beam
+        Restoring beam.
+    config
+        The share of the beam's width and the further errors, which are added in quadrature.
+
+    Returns
+    -------
+    arcsec — ``ew_sys_err`` and ``ns_sys_err``.
+    """
+    east_west, north_south = (config.beam_sys_err * width / ARCSEC for width in beam.projected_widths())
+    return {
+        "ew_sys_err": math.hypot(east_west, config.ew_sys_err),
+        "ns_sys_err": math.hypot(north_south, config.ns_sys_err),
+    }

@@ -104,6 +104,14 @@ class Beam:
         """
         return math.pi * self.bmaj * self.bmin / (_FOUR_LN2 * abs(deltax * deltay))
 
+    def projected_widths(self) -> tuple[float, float]:
+        """Compute the full widths at half maximum of the beam along east-west and along north-south, in deg.
+
+        They are the widths of the beam integrated along the other axis: its second moments projected onto each axis.
+        """
+        sin, cos = self._direction()
+        return math.hypot(self.bmaj * sin, self.bmin * cos), math.hypot(self.bmaj * cos, self.bmin * sin)
+
     def _direction(self) -> tuple[float, float]:
         angle = math.radians(self.bpa)
         return math.sin(angle), math.cos(angle)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.quality.reasons import RejectReason, Verdict
-from trap.quality.records import Check
+from trap.quality.records import Check, has_beam
 
 if TYPE_CHECKING:
     from trap.config import QualityConfig
     from trap.quality.records import ImageInput
 
-__all__ = ["BEAM", "check_beam", "check_beam_axes"]
+__all__ = ["BEAM", "BEAM_SHAPE", "check_beam", "check_beam_axes", "check_beam_shape"]
 
 
 def check_beam(image: ImageInput) -> Verdict:
@@ -22,22 +22,39 @@ def check_beam(image: ImageInput) -> Verdict:
 
     The axes are measured in pixels, also if the pixels are not square. On square pixels they equal TraP's.
     """
-    metadata = image.metadata
-    if metadata.beam is None:
+    if image.metadata.beam is None:
         return Verdict(False, "no restoring beam in the header")
-    a, b, c = metadata.beam.quadratic_form(metadata.deltax, metadata.deltay)
-    # Eigenvalues of the quadratic form: the smaller one belongs to the longer axis.
-    mean, difference = (a + c) / 2, math.hypot((a - c) / 2, b)
-    semimajor, semiminor = _half_width(mean - difference), _half_width(mean + difference)
-    return check_beam_axes(semimajor, semiminor, image.config.quality)
+    return check_beam_axes(*_semi_axes(image), image.config.quality)
 
 
 BEAM = Check(
     name="beam",
     setting="check_beam",
     reason=RejectReason.BEAM,
-    fails_if="there is no beam, or it is undersampled, oversampled or too elliptical",
+    fails_if="there is no beam, or it is undersampled (`undersampled_x`), oversampled (`oversampled_x`) or too "
+    "elliptical (`elliptical_x`)",
     function=check_beam,
+)
+
+
+def check_beam_shape(image: ImageInput) -> Verdict:
+    """Check that a beam is sampled well, and not so long that sources along its major axis blend."""
+    semimajor, semiminor = _semi_axes(image)
+    config = image.config.quality
+    problems = _limits(
+        semimajor, semiminor, narrowest=("undersampled_warn", config.undersampled_warn),
+        longest=("elliptical_warn", config.elliptical_warn),
+    )  # fmt: skip
+    return Verdict(not problems, "; ".join(problems) or _sizes(semimajor, semiminor))
+
+
+BEAM_SHAPE = Check(
+    name="beam_shape",
+    setting="check_beam_shape",
+    reason=RejectReason.BEAM_SHAPE,
+    fails_if="the beam is narrower than `undersampled_warn`, or its axis ratio is above `elliptical_warn`",
+    function=check_beam_shape,
+    needs=(has_beam,),
 )
 
 
@@ -49,21 +66,50 @@ def check_beam_axes(semimajor_pix: float, semiminor_pix: float, config: QualityC
     semimajor_pix, semiminor_pix
         pix — half widths at half maximum.
     config
-        Limits, ``oversampled_x`` and ``elliptical_x``.
+        Limits, ``undersampled_x``, ``oversampled_x`` and ``elliptical_x``.
     """
-    longest, shortest = max(semimajor_pix, semiminor_pix), min(semimajor_pix, semiminor_pix)
-    sizes = f"bmaj={_two_decimals(semimajor_pix)} and bmin={_two_decimals(semiminor_pix)} (pixels)"
+    sizes = _sizes(semimajor_pix, semiminor_pix)
     if not np.isfinite(semimajor_pix + semiminor_pix):
-        problem = "Beam infinite"
-    elif 2 * shortest <= 1:
-        problem = "Beam undersampled"
-    elif longest > config.oversampled_x:
-        problem = "Beam oversampled"
-    elif longest / shortest > config.elliptical_x:
-        problem = "Beam too elliptical"
-    else:
-        return Verdict(True, sizes)
-    return Verdict(False, f"{problem}: {sizes}")
+        return Verdict(False, f"Beam infinite: {sizes}")
+    problems = _limits(
+        semimajor_pix, semiminor_pix, narrowest=("undersampled_x", config.undersampled_x),
+        longest=("elliptical_x", config.elliptical_x),
+    )  # fmt: skip
+    widest = max(semimajor_pix, semiminor_pix)
+    if widest > config.oversampled_x:
+        limit = f"at most {config.oversampled_x:g} (quality.oversampled_x)"
+        problems.append(f"Beam oversampled: semi-axis {_two_decimals(widest)} pixels, {limit}")
+    return Verdict(not problems, "; ".join(problems) or sizes)
+
+
+def _limits(
+    semimajor_pix: float, semiminor_pix: float, *, narrowest: tuple[str, float], longest: tuple[str, float]
+) -> list[str]:
+    """Compare a beam with the smallest width and the largest axis ratio, each with the name of its setting."""
+    width, widest = 2 * min(semimajor_pix, semiminor_pix), 2 * max(semimajor_pix, semiminor_pix)
+    problems = []
+    if width < narrowest[1]:
+        limit = f"at least {narrowest[1]:g} (quality.{narrowest[0]})"
+        problems.append(f"Beam undersampled: minor axis {_two_decimals(width)} pixels, {limit}")
+    # An undersampled axis may have no width at all.
+    if widest > width * longest[1]:
+        limit = f"at most {longest[1]:g} (quality.{longest[0]})"
+        ratio = _two_decimals(widest / width) if width else "infinite"
+        problems.append(f"Beam too elliptical: axis ratio {ratio}, {limit}")
+    return problems
+
+
+def _semi_axes(image: ImageInput) -> tuple[float, float]:
+    """Return the half widths of the beam at half maximum, in pixels, the larger one first."""
+    metadata = image.metadata
+    a, b, c = metadata.require_beam().quadratic_form(metadata.deltax, metadata.deltay)
+    # Eigenvalues of the quadratic form: the smaller one belongs to the longer axis.
+    mean, difference = (a + c) / 2, math.hypot((a - c) / 2, b)
+    return _half_width(mean - difference), _half_width(mean + difference)
+
+
+def _sizes(semimajor_pix: float, semiminor_pix: float) -> str:
+    return f"bmaj={_two_decimals(semimajor_pix)} and bmin={_two_decimals(semiminor_pix)} (pixels)"
 
 
 def _half_width(curvature: float) -> float:

@@ -24,6 +24,7 @@ LOFAR_CHECKS: tuple[Check[ImageInput], ...] = (
     lofar.TAU_TIME,
     lofar.NOISE,
     beams.BEAM,
+    beams.BEAM_SHAPE,
     bright.BRIGHT_SOURCE,
     pixels.RMS,
     *_LAST,
@@ -33,6 +34,7 @@ OTHER_CHECKS: tuple[Check[ImageInput], ...] = (
     *_FIRST,
     pixels.RMS,
     beams.BEAM,
+    beams.BEAM_SHAPE,
     bright.BRIGHT_SOURCE_ELSEWHERE,
     *_LAST,
 )

@@ -33,6 +33,7 @@ class RejectReason(IntEnum):
     BEAM_JUMP = 10, "beam unlike earlier ones"
     FREQUENCY_JUMP = 11, "frequency unlike earlier ones"
     REPEATED = 12, "pixels of an earlier image"
+    BEAM_SHAPE = 13, "beam elongated or undersampled"
 
     description: str
 

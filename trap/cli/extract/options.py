@@ -10,7 +10,7 @@ from trap.report.products import PRODUCTS
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["DEFAULT_ALPHA", "EPILOG", "FINDER_DEFAULTS", "add_extract_options"]
+__all__ = ["DEFAULT_ALPHA", "EPILOG", "add_extract_options"]
 
 _EPILOG = """\
 sources are chosen in one of four ways:
@@ -25,20 +25,6 @@ files are named after the image, as in FIELD.csv, and replace earlier ones:
 
 exit codes: 0 all images were searched; 1 could not start; 2 wrong arguments; 3 images were left out
 """
-
-FINDER_DEFAULTS: dict[str, float] = {
-    "detection_threshold": 10.0,
-    "analysis_threshold": 3.0,
-    "back_size_x": 64,
-    "back_size_y": 64,
-    "margin": 0,
-    "extraction_radius_pix": 0.0,
-    "force_beam": False,
-    "box_in_beampix": 10.0,
-    "ew_sys_err": 0.0,
-    "ns_sys_err": 0.0,
-}
-"""PySE's settings, used without a settings file; others have the defaults of the pipeline."""
 
 DEFAULT_ALPHA = 0.01
 """Share of false pixels that ``--fdr`` allows."""
@@ -64,28 +50,26 @@ def add_extract_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
     """Add the options of the search: thresholds, mesh, region and deblending."""
-    group = parser.add_argument_group("search", "with --config the defaults are the values of that file")
+    group = parser.add_argument_group("search", "the defaults are those of the settings, as in 'transients run'")
     group.add_argument(
         "--detection-threshold", type=float, metavar="SIGMA",
-        help=_with_default("significance that the highest pixel of a source must reach", "detection_threshold"),
+        help="significance that the highest pixel of a source must reach",
     )  # fmt: skip
     group.add_argument(
         "--analysis-threshold", type=float, metavar="SIGMA",
-        help=_with_default("significance down to which pixels belong to an island", "analysis_threshold"),
+        help="significance down to which pixels belong to an island",
     )  # fmt: skip
     group.add_argument(
         "--grid", type=int, metavar="PIXELS",
-        help=_with_default("width and height of a cell of the background and noise mesh", "back_size_x"),
+        help="width and height of a cell of the background and noise mesh",
     )  # fmt: skip
     group.add_argument(
         "--margin", type=int, metavar="PIXELS",
-        help=_with_default("width of the strip along the edges that is not searched", "margin"),
+        help="width of the strip along the edges that is not searched",
     )  # fmt: skip
     group.add_argument(
         "--radius", type=float, metavar="PIXELS",
-        help=_with_default(
-            "radius of the circle around the centre that is searched; 0: the whole image", "extraction_radius_pix"
-        ),
+        help="radius of the circle around the centre that is searched; 0: the whole image",
     )  # fmt: skip
     group.add_argument("--negative", action="store_true", help="search for negative sources too: holes, or Stokes V")
     deblend = group.add_mutually_exclusive_group()
@@ -118,14 +102,9 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--free", action="store_true", help="fit the shapes too (default)")
     group.add_argument(
         "--box", type=float, metavar="N",
-        help=_with_default("side of the box that is fitted at a position, in beam semi-major axes", "box_in_beampix"),
+        help="side of the box that is fitted at a position, in beam semi-major axes",
     )  # fmt: skip
     for name, help_ in (("bmaj", "major axis, FWHM"), ("bmin", "minor axis, FWHM"), ("bpa", "position angle")):
         group.add_argument(
             f"--{name}", type=float, metavar="DEG", help=f"{help_} of the beam; all three replace the header's"
         )
-
-
-def _with_default(text: str, setting: str) -> str:
-    """Add the default of a setting to the help text of its option."""
-    return f"{text} (default: {FINDER_DEFAULTS[setting]:g})"

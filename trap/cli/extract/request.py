@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from trap.cli.extract.options import DEFAULT_ALPHA, FINDER_DEFAULTS
+from trap.cli.extract.options import DEFAULT_ALPHA
 from trap.config import PipelineConfig, SourceExtractionConfig, load_config
 from trap.errors import ConfigError
 from trap.images.beam import Beam
@@ -114,9 +114,8 @@ def _alpha(arguments: Namespace) -> float | None:
 
 
 def _config(arguments: Namespace) -> SourceExtractionConfig:
-    """Return the settings of the file, or PySE's defaults, replaced by the options."""
+    """Return the settings of the file, or the defaults, replaced by the options."""
     base = PipelineConfig() if arguments.config is None else load_config(arguments.config)
-    options: dict[str, Any] = {} if arguments.config is not None else dict(FINDER_DEFAULTS)
     by_setting = {
         "detection_threshold": arguments.detection_threshold,
         # With an FDR it can be checked only when the detection threshold is known.
@@ -127,7 +126,7 @@ def _config(arguments: Namespace) -> SourceExtractionConfig:
         "extraction_radius_pix": arguments.radius,
         "box_in_beampix": arguments.box,
     }
-    options |= {setting: value for setting, value in by_setting.items() if value is not None}
+    options: dict[str, Any] = {setting: value for setting, value in by_setting.items() if value is not None}
     if arguments.no_deblend:
         options["deblend_nthresh"] = 0
     elif arguments.deblend:

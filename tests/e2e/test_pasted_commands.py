@@ -1,0 +1,70 @@
+"""Command lines of the guides, pasted as they stand into a shell with the activated environment."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trap.simulation.survey import SurveyConfig, simulate_survey
+
+if TYPE_CHECKING:
+    from flows.service.server import Server
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+EXTRACTION = (ROOT / "docs/extraction.md").read_text()
+ENVIRONMENT = Path(sys.executable).parents[1]
+TIMEOUT_SECONDS = 240
+# The field of the README's example position, so that its commands find a source there.
+SURVEY = SurveyConfig(
+    seed=4, n_timesteps=4, n_bands=1, size=128, centre_ra=173.1367, centre_dec=27.6989, n_steady=6, n_variables=2,
+    n_transients=1,
+)  # fmt: skip
+
+
+def console_block(page: str, first_command: str) -> str:
+    """Return the commands of the console block that holds a command, without the prompts."""
+    (block,) = (text for text in re.findall(r"```console\n(.*?)```", page, re.DOTALL) if f"$ {first_command}" in text)
+    return re.sub(r"^\$ ", "", block, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a link to the environment, a series of images, and the files of the examples."""
+    survey = simulate_survey(tmp_path / "images", SURVEY)
+    for name in ("field", "today", "deep", "stokes_v"):
+        shutil.copy(survey.images[0], tmp_path / f"{name}.fits")
+    (tmp_path / ".venv").symlink_to(ENVIRONMENT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def paste(shell: str, commands: str) -> str:
+    """Run commands in a shell that ends at the first failure, and return their output."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run(
+        [shell, "-e"], input=commands, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_commands_of_the_readme_run_in_order(shell: str, folder: Path, server: Server) -> None:
+    output = paste(shell, console_block(README, "transients inspect"))
+    assert f"{SURVEY.n_timesteps} timesteps" in output
+    assert (folder / "lightcurve.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash"])
+def test_commands_of_the_extraction_page_run_in_order(shell: str, folder: Path) -> None:
+    output = paste(shell, ". .venv/bin/activate\n" + console_block(EXTRACTION, "transients extract field.fits"))
+    assert "173.13" in output
+    assert (folder / "field.csv").is_file()
