@@ -12,6 +12,7 @@ from trap.quality.records import Check, has_beam
 
 if TYPE_CHECKING:
     from trap.config import QualityConfig
+    from trap.images.metadata import ImageMetadata
     from trap.quality.records import ImageInput
 
 __all__ = ["BEAM", "BEAM_SHAPE", "check_beam", "check_beam_axes", "check_beam_shape"]
@@ -22,9 +23,10 @@ def check_beam(image: ImageInput) -> Verdict:
 
     The axes are measured in pixels, also if the pixels are not square. On square pixels they equal TraP's.
     """
-    if image.metadata.beam is None:
+    axes = _semi_axes(image.metadata)
+    if axes is None:
         return Verdict(False, "no restoring beam in the header")
-    return check_beam_axes(*_semi_axes(image), image.config.quality)
+    return check_beam_axes(*axes, image.config.quality)
 
 
 BEAM = Check(
@@ -39,13 +41,15 @@ BEAM = Check(
 
 def check_beam_shape(image: ImageInput) -> Verdict:
     """Check that a beam is sampled well, and not so long that sources along its major axis blend."""
-    semimajor, semiminor = _semi_axes(image)
-    config = image.config.quality
+    axes, config = _semi_axes(image.metadata), image.config.quality
+    if axes is None or not np.isfinite(sum(axes)):
+        # check_beam reports the beam itself.
+        return Verdict(True, "no beam with a shape")
     problems = _limits(
-        semimajor, semiminor, narrowest=("undersampled_warn", config.undersampled_warn),
+        *axes, narrowest=("undersampled_warn", config.undersampled_warn),
         longest=("elliptical_warn", config.elliptical_warn),
     )  # fmt: skip
-    return Verdict(not problems, "; ".join(problems) or _sizes(semimajor, semiminor))
+    return Verdict(not problems, "; ".join(problems) or _sizes(*axes))
 
 
 BEAM_SHAPE = Check(
@@ -99,10 +103,11 @@ def _limits(
     return problems
 
 
-def _semi_axes(image: ImageInput) -> tuple[float, float]:
-    """Return the half widths of the beam at half maximum, in pixels, the larger one first."""
-    metadata = image.metadata
-    a, b, c = metadata.require_beam().quadratic_form(metadata.deltax, metadata.deltay)
+def _semi_axes(metadata: ImageMetadata) -> tuple[float, float] | None:
+    """Return the half widths of the beam at half maximum, in pixels, the larger one first; None without a beam."""
+    if metadata.beam is None:
+        return None
+    a, b, c = metadata.beam.quadratic_form(metadata.deltax, metadata.deltay)
     # Eigenvalues of the quadratic form: the smaller one belongs to the longer axis.
     mean, difference = (a + c) / 2, math.hypot((a - c) / 2, b)
     return _half_width(mean - difference), _half_width(mean + difference)
