@@ -103,7 +103,7 @@ def sky():
 @pytest.fixture
 def config():
     """Return settings for the whole image, point sources and 5σ."""
-    return SourceExtractionConfig(detection_threshold=5, analysis_threshold=3, margin=0, extraction_radius_pix=0)
+    return SourceExtractionConfig(detection_threshold=5, analysis_threshold=3, margin=0, force_beam=True)
 
 
 @pytest.fixture

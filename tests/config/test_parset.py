@@ -96,7 +96,8 @@ def test_values_are_python_literals_or_text(write):
 
 def test_job_of_trap_becomes_settings(write):
     config, notes = config_of_parsets([write("job_params.cfg", JOB)])
-    assert config == PipelineConfig().with_options(
+    imported, _ = config_of_parsets([write("empty.cfg", "")])
+    assert config == imported.with_options(
         persistence={"description": "TRAP dataset"},
         quality={"elliptical_x": 3.0},
         quality_lofar={"low_bound": 0.5, "min_separation": 20.0},
@@ -107,6 +108,17 @@ def test_job_of_trap_becomes_settings(write):
         *("persistence.dataset_id", "source_extraction.colour", "pipeline.mode", "pipeline.hosts")
     ]
     assert notes[1] == "source_extraction.colour = 'blue': there is no such setting here"
+
+
+def test_settings_that_a_job_leaves_out_have_traps_values(write):
+    config, notes = config_of_parsets([write("job_params.cfg", "")])
+    extraction, quality, search = config.source_extraction, config.quality, config.transient_search
+    assert notes == []
+    assert (extraction.detection_threshold, extraction.extraction_radius_pix, extraction.force_beam) == (8, 250, True)
+    assert (extraction.beam_sys_err, extraction.ew_sys_err, extraction.ns_sys_err) == (0, 10, 10)
+    assert (quality.elliptical_x, quality.undersampled_x, quality.rms_est_history) == (2, 1, 100)
+    # The margin of a job has an effect in TraP's own test only.
+    assert (search.new_source_test, search.new_source_sigma_margin, search.backward_fits) == ("image", 1, 0)
 
 
 def test_project_of_trap_names_database_and_workers_but_no_password(write):

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from trap.config import PersistenceConfig, PipelineConfig, SourceExtractionConfig, load_config, write_config
 from trap.errors import ConfigError
 
-# TraP R6's job_params.cfg, by section.
+# Defaults that TraP R6's job_params.cfg has too, by section; tests/config/test_parset.py has the others.
 DEFAULTS_OF_TRAP = {
     "persistence": {
         "rms_est_sigma": 4,
@@ -22,19 +22,13 @@ DEFAULTS_OF_TRAP = {
         "rms_est_min": 0.0,
         "rms_rej_sigma": 3,
         "oversampled_x": 30,
-        "elliptical_x": 2.0,
     },
     "source_extraction": {
-        "detection_threshold": 8,
         "analysis_threshold": 3,
         "back_size_x": 50,
         "back_size_y": 50,
         "margin": 10,
-        "extraction_radius_pix": 250,
-        "force_beam": True,
         "box_in_beampix": 10,
-        "ew_sys_err": 10,
-        "ns_sys_err": 10,
         "expiration": 10,
     },
     "association": {"deruiter_radius": 5.68, "beamwidths_limit": 3.0},
@@ -60,8 +54,13 @@ def test_defaults_are_as_in_trap(section):
     assert {key: settings[key] for key in DEFAULTS_OF_TRAP[section]} == DEFAULTS_OF_TRAP[section]
 
 
-def test_deblending_is_on_unlike_in_trap():
-    assert SourceExtractionConfig().deblend_nthresh == 32
+def test_other_defaults_suit_images_of_today():
+    extraction, quality = SourceExtractionConfig(), PipelineConfig().quality
+    assert extraction.deblend_nthresh == 32
+    assert (extraction.extraction_radius_pix, extraction.detection_threshold, extraction.force_beam) == (0, 5, False)
+    assert (extraction.beam_sys_err, extraction.ew_sys_err, extraction.ns_sys_err) == (0.05, 0, 0)
+    assert (quality.elliptical_warn, quality.elliptical_x) == (3, 10)
+    assert (quality.undersampled_warn, quality.undersampled_x) == (2, 1.2)
 
 
 def test_every_setting_is_described():

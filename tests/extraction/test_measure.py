@@ -206,9 +206,12 @@ def test_range_of_the_noise_is_limited_to_the_searched_area(sky, config):
     assert narrow.rms_max > 2 * narrow.rms_min
 
 
-def test_systematic_errors_are_copied_from_the_settings(sky, config):
+def test_systematic_errors_are_a_share_of_the_beam_with_the_given_errors_in_quadrature(sky, config):
+    config = config.model_copy(update={"beam_sys_err": 0.1, "ew_sys_err": 0.3, "ns_sys_err": 0.4})
     source = only_source(sky.image(sky.noise(17) + sky.sources([100], [77], [0.5])), config)
-    assert (source.ew_sys_err[0], source.ns_sys_err[0]) == (config.ew_sys_err, config.ns_sys_err)
+    # The beam of 10″ by 8″ at a position angle of 30°: 8.54″ along east-west, and 9.54″ along north-south.
+    assert source.ew_sys_err[0] == pytest.approx(np.hypot(0.854, 0.3), rel=1e-3)
+    assert source.ns_sys_err[0] == pytest.approx(np.hypot(0.954, 0.4), rel=1e-3)
     assert source.significance[0] == pytest.approx(source.f_peak[0] / source.rms[0], rel=0.1)
 
 

@@ -1,4 +1,4 @@
-"""Beams that sources can be fitted with; the limits are TraP's own."""
+"""Beams that sources can be fitted with, and beams that make fits less certain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from check_inputs import image_input
 
 from trap.config import QualityConfig
 from trap.images.beam import Beam
-from trap.quality.beams import check_beam, check_beam_axes
+from trap.quality.beams import check_beam, check_beam_axes, check_beam_shape
 
 
 def image(beam=Beam(bmaj=0.05, bmin=0.04, bpa=30.0), deltax=-0.01, deltay=0.01):  # noqa: B008 (a frozen value)
@@ -18,17 +18,17 @@ def image(beam=Beam(bmaj=0.05, bmin=0.04, bpa=30.0), deltax=-0.01, deltay=0.01):
 @pytest.mark.parametrize(
     ("semimajor", "semiminor", "problem"),
     [
-        (10, 5, None),
-        (10, 4.99, "Beam too elliptical"),
-        (0.5, 0.5, "Beam undersampled"),
-        (0.51, 0.51, None),
+        (10, 1, None),
+        (10, 0.99, "Beam too elliptical: axis ratio 10.10, at most 10 (quality.elliptical_x)"),
+        (0.59, 0.59, "Beam undersampled: minor axis 1.18 pixels, at least 1.2 (quality.undersampled_x)"),
+        (0.61, 0.61, None),
         (30, 29, None),
-        (30.1, 29, "Beam oversampled"),
+        (30.1, 29, "Beam oversampled: semi-axis 30.10 pixels, at most 30 (quality.oversampled_x)"),
         (100, 0.1, "Beam undersampled"),
         (np.inf, 1, "Beam infinite"),
     ],
 )
-def test_beam_limits_are_traps(semimajor, semiminor, problem):
+def test_beam_beyond_a_limit_is_rejected_with_the_figure_and_the_setting(semimajor, semiminor, problem):
     verdict = check_beam_axes(semimajor, semiminor, QualityConfig())
     assert verdict.passed is (problem is None)
     assert verdict.comment.startswith(problem or "bmaj=")
@@ -42,7 +42,8 @@ def test_beam_that_lies_across_wide_pixels_counts_its_shorter_axis_as_the_shorte
 
 
 def test_sizes_in_the_comment_have_two_decimals_or_an_exponent():
-    assert "bmaj=100.00 and bmin=1.00e-03" in check_beam_axes(100, 0.001, QualityConfig()).comment
+    config = QualityConfig(elliptical_x=1e9, oversampled_x=200, undersampled_x=0.0)
+    assert check_beam_axes(100, 0.001, config).comment == "bmaj=100.00 and bmin=1.00e-03 (pixels)"
 
 
 def test_image_without_a_beam_does_not_pass():
@@ -64,3 +65,24 @@ def test_beam_is_sampled_along_the_coarser_side_of_oblong_pixels():
 def test_axes_on_square_pixels_are_traps(bpa):
     beam = Beam(bmaj=0.05, bmin=0.04, bpa=bpa)
     assert check_beam(image(beam=beam)).comment == "bmaj=2.50 and bmin=2.00 (pixels)"
+
+
+@pytest.mark.parametrize(
+    ("beam", "problem"),
+    [
+        (Beam(bmaj=0.06, bmin=0.0201, bpa=30.0), None),
+        (
+            Beam(bmaj=0.07, bmin=0.0201, bpa=30.0),
+            "Beam too elliptical: axis ratio 3.48, at most 3 (quality.elliptical_warn)",
+        ),
+        (
+            Beam(bmaj=0.03, bmin=0.019, bpa=30.0),
+            "Beam undersampled: minor axis 1.90 pixels, at least 2 (quality.undersampled_warn)",
+        ),
+        (None, None),
+    ],
+)
+def test_long_or_narrow_beam_is_doubtful(beam, problem):
+    verdict = check_beam_shape(image(beam=beam))
+    assert verdict.passed is (problem is None)
+    assert problem is None or verdict.comment == problem

@@ -28,7 +28,7 @@ from trap.quality.records import Check
 
 STATIONS = LofarStations(antenna_set="HBA", ncore=40, nremote=10, nintl=0, subbands=10, subbandwidth=2e5)
 POLARISED = np.random.default_rng(5).normal(size=(2, 400, 400))
-EVERY = ["flat", "nan", "rms", "beam", "bright_source", "psf", "asymmetry", "date", "stale"]
+EVERY = ["flat", "nan", "rms", "beam", "beam_shape", "bright_source", "psf", "asymmetry", "date", "stale"]
 
 
 def failures(findings):
@@ -44,8 +44,8 @@ def test_good_image_passes_every_check_with_a_comment():
 
 def test_lofar_is_checked_in_traps_order():
     findings = check_image(image_input(rms=5e-3, lofar=STATIONS))
-    assert [finding.check for finding in findings][:7] == [
-        *("flat", "nan", "tau_time", "lofar_noise", "beam", "bright_source", "rms")
+    assert [finding.check for finding in findings][:8] == [
+        *("flat", "nan", "tau_time", "lofar_noise", "beam", "beam_shape", "bright_source", "rms")
     ]
     assert failures(findings) == []
 

@@ -90,21 +90,21 @@ def sources(folder, capsys):
 def products(folder, tmp_path_factory):
     """All files that can be made of one image."""
     out = tmp_path_factory.mktemp("products") / "made"
-    assert main(["extract", str(folder / "field.fits"), *ALL_FILES, "--output-dir", str(out)]) == 0
+    assert main(["extract", str(folder / "field.fits"), *ALL_FILES, "--margin", "0", "--output-dir", str(out)]) == 0
     return out
 
 
 def test_table_for_people_names_every_source(folder, capsys):
     assert main(["extract", str(folder / "field.fits")]) == 0
     heading, columns, *lines = capsys.readouterr().out.splitlines()
-    assert re.search(r"field\.fits: 4 sources; detection at 10 σ; noise 0\.0\S+ to 0\.0\S+ Jy/beam", heading)
+    assert re.search(r"field\.fits: 4 sources; detection at 5 σ; noise 0\.0\S+ to 0\.0\S+ Jy/beam", heading)
     assert columns.split()[:4] == ["source", "ra", "deg", "dec"]
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "4"]
 
 
 def test_sources_are_measured_within_their_errors(sources):
     found, image = sources("field.fits")
-    assert (image["detection_threshold"], image["analysis_threshold"], image["problem"]) == (10, 3, None)
+    assert (image["detection_threshold"], image["analysis_threshold"], image["problem"]) == (5, 3, None)
     for x, y, flux in zip(X, Y, FLUX, strict=True):
         (source,) = [s for s in found if np.hypot(s["x"] - x, s["y"] - y) < 1]
         assert abs(source["f_int"] - flux) < 4 * source["f_int_err"]
@@ -128,7 +128,8 @@ def test_detection_threshold_limits_the_sources(sources):
 def test_analysis_threshold_decides_how_far_an_island_reaches(folder, tmp_path):
     sizes = []
     for threshold in (3, 8):
-        options = ["--analysis-threshold", str(threshold), "--islands", "--output-dir", str(tmp_path)]
+        options = ["--detection-threshold", "10", "--analysis-threshold", str(threshold), "--islands"]
+        options += ["--output-dir", str(tmp_path)]
         assert main(["extract", str(folder / "quiet.fits"), *options]) == 0
         sizes.append((fits.getdata(tmp_path / "quiet.islands.fits") > 0).sum())
     assert sizes[0] > sizes[1] > 0
@@ -273,10 +274,9 @@ def test_tables_of_one_run_are_positions_for_the_next(sources, products):
 
 def test_settings_of_a_file_apply_and_options_override_them(sources, tmp_path):
     settings = tmp_path / "trap.toml"
-    settings.write_text("[source_extraction]\ndetection_threshold = 30.0\nmargin = 0\nextraction_radius_pix = 0.0\n")
+    settings.write_text("[source_extraction]\ndetection_threshold = 30.0\nforce_beam = true\n")
     found, image = sources("field.fits", "--config", settings)
     assert (len(found), image["detection_threshold"]) == (3, 30)
-    # The pipeline's own default, where the finder's is the free fit.
     assert {round(source["semimajor"], 1) for source in found} == {5.0}
     assert len(sources("field.fits", "--config", settings, "--detection-threshold", 10)[0]) == 4
 

@@ -53,23 +53,23 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("search", "the defaults are those of the settings, as in 'transients run'")
     group.add_argument(
         "--detection-threshold", type=float, metavar="SIGMA",
-        help="significance that the highest pixel of a source must reach",
+        help="significance that the highest pixel of a source must reach (default: 5)",
     )  # fmt: skip
     group.add_argument(
         "--analysis-threshold", type=float, metavar="SIGMA",
-        help="significance down to which pixels belong to an island",
+        help="significance down to which pixels belong to an island (default: 3)",
     )  # fmt: skip
     group.add_argument(
         "--grid", type=int, metavar="PIXELS",
-        help="width and height of a cell of the background and noise mesh",
+        help="width and height of a cell of the background and noise mesh (default: 50)",
     )  # fmt: skip
     group.add_argument(
         "--margin", type=int, metavar="PIXELS",
-        help="width of the strip along the edges that is not searched",
+        help="width of the strip along the edges that is not searched (default: 10)",
     )  # fmt: skip
     group.add_argument(
         "--radius", type=float, metavar="PIXELS",
-        help="radius of the circle around the centre that is searched; 0: the whole image",
+        help="radius of the circle around the centre that is searched; 0: the whole image (default: 0)",
     )  # fmt: skip
     group.add_argument("--negative", action="store_true", help="search for negative sources too: holes, or Stokes V")
     deblend = group.add_mutually_exclusive_group()
@@ -102,7 +102,7 @@ def _add_measurement(parser: argparse.ArgumentParser) -> None:
     shape.add_argument("--free", action="store_true", help="fit the shapes too (default)")
     group.add_argument(
         "--box", type=float, metavar="N",
-        help="side of the box that is fitted at a position, in beam semi-major axes",
+        help="side of the box that is fitted at a position, in beam semi-major axes (default: 10)",
     )  # fmt: skip
     for name, help_ in (("bmaj", "major axis, FWHM"), ("bmin", "minor axis, FWHM"), ("bpa", "position angle")):
         group.add_argument(
