@@ -50,7 +50,7 @@ def test_dataset_is_shown(database, capsys):
     output = output_of(capsys, "dataset", "show", 1, "--database", database)
     assert "4 images, 4 accepted" in output
     assert "1 band: 1280 MHz" in output
-    assert "source_extraction.detection_threshold = 8.0" in output
+    assert "source_extraction.detection_threshold = 5.0" in output
 
 
 def test_dataset_is_shown_for_programs(database, capsys):
@@ -77,8 +77,9 @@ def test_light_curve_of_the_nearest_source_is_shown(database, transient, capsys)
     words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
     heading, _, *points = output_of(capsys, *words).splitlines()
     assert heading.startswith("entry ")
-    assert len(points) == 4 - transient["first_timestep"]
-    assert "blind" in points[0]
+    assert len(points) == 4  # backward fits reach to the first image
+    assert "blind" in points[transient["first_timestep"]]
+    assert all("forced" in point for point in points[: transient["first_timestep"]])
 
 
 def test_light_curve_as_csv_has_every_column(database, transient, capsys):
@@ -147,7 +148,7 @@ def test_light_curve_is_written_as_fits_with_units(database, transient, tmp_path
     assert output_of(capsys, *words, "--format", "fits", "--output", file) == ""
     table = Table.read(file)
     assert table["f_int"].unit == "Jy"
-    assert len(table) == 4 - transient["first_timestep"]
+    assert len(table) == 4  # backward fits reach to the first image
     assert table.meta["DATASET"] == 1
 
 

@@ -103,7 +103,7 @@ def test_the_form_has_the_bounds_and_the_defaults_of_every_setting():
     definitions = parameter_schema(process_dataset).definitions
     extraction = definitions["SourceExtractionConfig"]["properties"]
     threshold = extraction["detection_threshold"]
-    assert (threshold["exclusiveMinimum"], threshold["default"]) == (0, 8.0)
+    assert (threshold["exclusiveMinimum"], threshold["default"]) == (0, 5.0)
     assert extraction["errors"]["enum"] == ["autocorrelation", "condon"]
 
 

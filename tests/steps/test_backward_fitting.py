@@ -120,6 +120,6 @@ def test_image_that_is_gone_or_another_one_by_now_is_passed_over(config, images,
     assert not {p["taustart_ts"] for p in backward} & set(times[:2])
 
 
-def test_no_backward_fits_by_default(config, images):
+def test_no_backward_fits_if_the_setting_is_0(config, images):
     dataset = process(config.with_options(transient_search={"backward_fits": 0}), images)
     assert AssociationType.BACKWARD not in {p["type"] for p in rows(config, POINTS, dataset)}

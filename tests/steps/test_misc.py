@@ -59,7 +59,7 @@ def test_settings_are_dumped_as_they_are_in_force(tmp_path):
 
 def test_bad_settings_are_named_with_their_file(tmp_path):
     path = tmp_path / "bad.toml"
-    path.write_text(write_config(PipelineConfig()).replace("force_beam = true", 'force_beam = "perhaps"'))
+    path.write_text(write_config(PipelineConfig()).replace("force_beam = false", 'force_beam = "perhaps"'))
     with pytest.raises(ConfigError, match=r"bad.toml: source_extraction.force_beam: .*'perhaps'"):
         misc.load_job_config(path)
 

@@ -30,8 +30,8 @@ def test_create_dataset_opens_an_old_one(engine, config):
 
 def test_old_dataset_refuses_other_settings_and_names_them(engine, config):
     made = persistence.create_dataset(engine, config)
-    other = config.with_options(persistence={"dataset_id": made}, source_extraction={"force_beam": False})
-    with pytest.raises(ConfigError, match="source_extraction.force_beam is False instead of True"):
+    other = config.with_options(persistence={"dataset_id": made}, source_extraction={"force_beam": True})
+    with pytest.raises(ConfigError, match="source_extraction.force_beam is True instead of False"):
         persistence.create_dataset(engine, other)
 
 
