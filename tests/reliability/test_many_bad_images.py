@@ -70,7 +70,7 @@ KINDS = {
     "flat": (with_pixels(np.ones_like), "data is flat: all pixels are 1"),
     "noisy": (with_pixels(lambda data: 1e8 * data), "RMS invalid: RMS value not within min and max"),
     "too elliptical, and so wide that it covers every band": (
-        with_keywords(BMIN=0.003, CDELT3=1e9),
+        with_keywords(BMAJ=0.04, BMIN=0.003, CDELT3=1e9),
         "beam invalid: Beam too elliptical",
     ),
     "point-spread function": (with_pixels(point_spread), "point-spread function: peak 1"),
