@@ -115,6 +115,7 @@ def test_settings_that_a_job_leaves_out_have_traps_values(write):
     extraction, quality, search = config.source_extraction, config.quality, config.transient_search
     assert notes == []
     assert (extraction.detection_threshold, extraction.extraction_radius_pix, extraction.force_beam) == (8, 250, True)
+    assert extraction.margin == 10
     assert (extraction.beam_sys_err, extraction.ew_sys_err, extraction.ns_sys_err) == (0, 10, 10)
     assert (quality.elliptical_x, quality.undersampled_x, quality.rms_est_history) == (2, 1, 100)
     # The margin of a job has an effect in TraP's own test only.

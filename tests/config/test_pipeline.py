@@ -27,7 +27,6 @@ DEFAULTS_OF_TRAP = {
         "analysis_threshold": 3,
         "back_size_x": 50,
         "back_size_y": 50,
-        "margin": 10,
         "box_in_beampix": 10,
         "expiration": 10,
     },
@@ -56,7 +55,7 @@ def test_defaults_are_as_in_trap(section):
 
 def test_other_defaults_suit_images_of_today():
     extraction, quality = SourceExtractionConfig(), PipelineConfig().quality
-    assert extraction.deblend_nthresh == 32
+    assert (extraction.deblend_nthresh, extraction.margin) == (32, 0)
     assert (extraction.extraction_radius_pix, extraction.detection_threshold, extraction.force_beam) == (0, 5, False)
     assert (extraction.beam_sys_err, extraction.ew_sys_err, extraction.ns_sys_err) == (0.05, 0, 0)
     assert (quality.elliptical_warn, quality.elliptical_x) == (3, 10)

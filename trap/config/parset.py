@@ -27,7 +27,8 @@ TRAP_DEFAULTS: dict[str, dict[str, Any]] = {
         "rms_est_history": 100, "jump_history": 10, "rms_rej_sigma": 3.0, "elliptical_x": 2.0, "undersampled_x": 1.0,
     },
     "source_extraction": {
-        "detection_threshold": 8.0, "analysis_threshold": 3.0, "extraction_radius_pix": 250.0, "force_beam": True,
+        "detection_threshold": 8.0, "analysis_threshold": 3.0, "margin": 10, "extraction_radius_pix": 250.0,
+        "force_beam": True,
         "beam_sys_err": 0.0, "ew_sys_err": 10.0, "ns_sys_err": 10.0,
     },
     "transient_search": {"new_source_test": "image", "backward_fits": 0},

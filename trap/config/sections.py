@@ -74,8 +74,9 @@ class SourceExtractionConfig(Settings):
     follows changes of the background and the noise less closely."""
     back_size_y: Annotated[int, Field(ge=4)] = 50
     """Height of a cell of the background and noise mesh, in pixels; see back_size_x."""
-    margin: Count = 10
-    """Width of the strip along the edges of an image that is not searched, in pixels. 0 searches up to the edges."""
+    margin: Count = 0
+    """Width of the strip along the edges of an image that is not searched, in pixels. 0 searches up to the edges:
+    sources that the edge cuts are flagged, and do not become candidates."""
     extraction_radius_pix: NotNegative = 0.0
     """Radius of the circle around the centre of an image that is searched, in pixels. 0 searches the whole image: a
     suitable circle depends on the telescope, and a smaller one hides sources."""

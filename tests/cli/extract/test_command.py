@@ -90,7 +90,7 @@ def sources(folder, capsys):
 def products(folder, tmp_path_factory):
     """All files that can be made of one image."""
     out = tmp_path_factory.mktemp("products") / "made"
-    assert main(["extract", str(folder / "field.fits"), *ALL_FILES, "--margin", "0", "--output-dir", str(out)]) == 0
+    assert main(["extract", str(folder / "field.fits"), *ALL_FILES, "--output-dir", str(out)]) == 0
     return out
 
 

@@ -65,7 +65,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--margin", type=int, metavar="PIXELS",
-        help="width of the strip along the edges that is not searched (default: 10)",
+        help="width of the strip along the edges that is not searched (default: 0)",
     )  # fmt: skip
     group.add_argument(
         "--radius", type=float, metavar="PIXELS",
