@@ -188,3 +188,20 @@ def test_cutouts_of_kept_pixels_are_drawn(database, survey, transient, tmp_path,
 def test_source_without_kept_pixels_is_one_line(database, transient, tmp_path, capsys):
     words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
     assert "no pixels of this source were kept" in error_of(capsys, *words, "--cutouts", tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["candidates", "1"], ["dataset", "list"], ["dataset", "show", "1"], ["db", "check"]],
+    ids=" ".join,
+)
+def test_queries_start_without_the_libraries_of_measuring(words, database):
+    program = (
+        "import sys; from trap.cli import main; code = main(sys.argv[1:]); "
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", program, *words, "--database", database]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    loaded = set(run.stderr.split())
+    assert "sqlalchemy" in loaded
+    assert loaded.isdisjoint({"numba", "scipy", "photutils", "astropy_healpix", "astropy", "matplotlib"})

@@ -7,11 +7,18 @@ import pytest
 from sqlalchemy.orm import Mapped
 
 from trap.association.entries import ENTRY_COLUMNS
-from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources, RegionLinks, VarMetrics
+from trap.catalogues import (
+    FLUX_COLUMNS,
+    Associations,
+    Measurements,
+    MonitorPositions,
+    NewSources,
+    RegionLinks,
+    VarMetrics,
+)
 from trap.db import models
 from trap.db.models.base import Base, identifier, stored_names, stores
 from trap.tables import Column, ColumnTable
-from trap.variability.metrics import FLUX_COLUMNS
 
 TABLES = [
     (models.ExtractedSource, Measurements, {"dec": "decl", "significance": "det_sigma", "x": "x_pix", "y": "y_pix"}),

@@ -9,7 +9,8 @@ from sqlalchemy import inspect, select, text
 
 from trap.db.engine import make_engine, reading, transaction
 from trap.db.models import Base, RejectReason, Version
-from trap.db.schema import check_version, newest_version, upgrade
+from trap.db.schema import upgrade
+from trap.db.version import check_version, newest_version
 from trap.errors import DatabaseError, SchemaVersionError
 from trap.quality import RejectReason as Reason
 

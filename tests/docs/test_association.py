@@ -12,8 +12,8 @@ from trap.association.entries import LightCurveKey
 from trap.association.new_sources import significance_of_newness
 from trap.association.pairs import Positions, de_ruiter_radius
 from trap.association.running_catalogue import RunningCatalogue
+from trap.catalogues import FLUX_STATISTICS
 from trap.variability.metrics import (
-    FLUX_STATISTICS,
     add_points,
     eta_p_value,
     modulation_index,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
+from trap.catalogues import FLUX_STATISTICS
 from trap.variability.metrics import (
-    FLUX_STATISTICS,
     add_points,
     eta_p_value,
     medians,

@@ -81,7 +81,7 @@ class KnownEntries:
     entries
         (n,) of :data:`~trap.association.entries.ENTRY`.
     curves
-        (n,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`, in the band and Stokes parameter of the image.
+        (n,) of :data:`~trap.catalogues.FLUX_STATISTICS`, in the band and Stokes parameter of the image.
     other_bands
         The same, (n,) each, in all other bands and Stokes parameters.
     max_radius

@@ -13,7 +13,7 @@ from trap import angles
 from trap.association.entries import ENTRY
 from trap.association.pairs import Positions
 from trap.association.sky_index import SkyIndex
-from trap.variability.metrics import FLUX_STATISTICS
+from trap.catalogues import FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,7 @@ class EntryArrays:
 
         Returns
         -------
-        (n,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`, read-only; ``n`` is 0 for an entry without points.
+        (n,) of :data:`~trap.catalogues.FLUX_STATISTICS`, read-only; ``n`` is 0 for an entry without points.
         """
         return _read_only(self._curves(key))
 
@@ -88,7 +88,7 @@ class EntryArrays:
         rows
             (m,) — entries.
         statistics
-            (m,) of :data:`~trap.variability.metrics.FLUX_STATISTICS`.
+            (m,) of :data:`~trap.catalogues.FLUX_STATISTICS`.
         """
         self._curves(key)[rows] = statistics
 

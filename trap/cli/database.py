@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 from trap.cli.passwords import database_of_environment, hide_password
 from trap.cli.terminal import command
 from trap.config import PipelineConfig
-from trap.db.backup import backup_database, dump_database, restore_database
 from trap.db.engine import make_engine, reading
-from trap.db.schema import check_version, newest_version, upgrade
-from trap.db.upkeep import check_database, vacuum_database
+from trap.db.version import check_version, newest_version
 from trap.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -44,6 +42,8 @@ def upgrade_database(arguments: Namespace) -> int:
     DatabaseError
         If the database cannot be used, or holds tables of another program.
     """
+    from trap.db.schema import upgrade  # Alembic, which no query needs
+
     url = database_url(arguments.database)
     engine = make_engine(url)
     try:
@@ -66,6 +66,8 @@ def check(arguments: Namespace) -> int:
     DatabaseError
         If the database cannot be used, or has another schema version.
     """
+    from trap.db.upkeep import check_database  # Alembic
+
     with open_database(arguments.database) as engine:
         problems = check_database(engine)
     print("\n".join(problems) or f"{database_url(arguments.database)} is sound (schema version {newest_version()})")
@@ -80,6 +82,8 @@ def vacuum(arguments: Namespace) -> int:
     DatabaseError
         If the database cannot be used.
     """
+    from trap.db.upkeep import vacuum_database  # Alembic
+
     with open_database(arguments.database) as engine:
         vacuum_database(engine)
     print(f"{database_url(arguments.database)} is vacuumed")
@@ -94,6 +98,8 @@ def dump(arguments: Namespace) -> int:
     DatabaseError
         If the database cannot be used, or its tools fail.
     """
+    from trap.db.backup import backup_database, dump_database
+
     url, path = _existing(arguments.database), arguments.file
     if path.is_dir():
         path = backup_database(url, path)
@@ -111,6 +117,8 @@ def restore(arguments: Namespace) -> int:
     DatabaseError
         If the database is not empty, or the file is not a dump.
     """
+    from trap.db.backup import restore_database
+
     url = database_url(arguments.database)
     restore_database(url, arguments.file)
     print(f"restored {arguments.file} to {url}")

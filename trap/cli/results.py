@@ -9,11 +9,9 @@ from trap.cli.terminal import reported_errors
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
-from trap.db.limits import upper_limits
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
 from trap.errors import ConfigError, TrapError
-from trap.images.kept_pixels import read_kept_cutout
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
@@ -139,6 +137,8 @@ def show_light_curve(arguments: Namespace) -> int:
 
 def _show_limits(arguments: Namespace) -> int:
     """Print the upper limit of each image at a position, with or without a known source."""
+    from trap.db.limits import upper_limits  # HEALPix, which a light curve does not need
+
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         limits = upper_limits(connection, arguments.dataset, arguments.ra, arguments.dec)
@@ -178,6 +178,8 @@ def _check_position(ra: float, dec: float) -> None:
 
 def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path]) -> list[CutOut]:
     """Read the kept pixels at the position of a light curve, one cut-out for each image that has them."""
+    from trap.images.kept_pixels import read_kept_cutout  # readers of images, which a light curve does not need
+
     cutouts = []
     for image, time, frequency in zip(points["image"], points["taustart_ts"], points["freq_central"], strict=True):
         if image in files:

@@ -14,7 +14,7 @@ from sqlalchemy import exists, func, select
 
 from trap.association.entries import ENTRY, ENTRY_COLUMNS, NOT_PART, LightCurveKey
 from trap.association.noise_history import NoiseTiles
-from trap.catalogues import MonitorPositions
+from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS, MonitorPositions
 from trap.dataset.state import DatasetState, EarlierImage
 from trap.db.bulk import read_columns
 from trap.db.datasets import find_dataset
@@ -36,7 +36,6 @@ from trap.images.bands import Band
 from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion as Region
 from trap.quality import HistoryKey
-from trap.variability.metrics import FLUX_COLUMNS, FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,20 +1,18 @@
-"""Schema of the database: its version, and upgrades to the version of this software."""
+"""Upgrades of the tables to the version of this software."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trap.db.engine import database_errors, reading, show_url
+from trap.db.engine import database_errors
 from trap.db.models import Base, RejectReason, Version
+from trap.db.version import MIGRATIONS, newest_version, stored_version, versions
 from trap.errors import DatabaseError, SchemaVersionError
 from trap.quality import RejectReason as Reason
 
@@ -23,9 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-__all__ = ["check_version", "newest_version", "upgrade"]
+__all__ = ["upgrade"]
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 TRAP_REVISION = 40
 """TraP's last schema revision (R6); the schema contains all its tables and columns."""
 
@@ -50,48 +47,10 @@ def upgrade(engine: Engine) -> None:
         _store_constants(connection)
 
 
-def check_version(engine: Engine) -> None:
-    """Check that the tables have the version of this software.
-
-    Raises
-    ------
-    SchemaVersionError
-        If they have another version; the message contains the remedy.
-    """
-    with reading(engine) as connection:
-        stored = _stored_version(connection)
-        has_tables = bool(set(inspect(connection).get_table_names()) & set(Base.metadata.tables))
-    needed = newest_version()
-    if stored == needed:
-        return
-    url = show_url(engine.url)
-    if stored is None and not has_tables:
-        msg = f"{url} is empty; create its tables (version {needed}) with: transients db init"
-    elif stored is None:
-        msg = f"{url} has tables of another program, such as TraP's own; name an empty database"
-    elif _is_known(stored):
-        msg = f"{url} has schema version {stored}, version {needed} is needed; upgrade it with: transients db upgrade"
-    else:
-        msg = (
-            f"{url} has schema version {stored}, which is newer than this software (version {needed}); "
-            "install a newer trap-transients"
-        )
-    raise SchemaVersionError(msg)
-
-
-def newest_version() -> str:
-    """Return the schema version of this software."""
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    if head is None:
-        msg = f"no migrations in {MIGRATIONS}: the installation is incomplete"
-        raise DatabaseError(msg)
-    return head
-
-
 def _refuse_foreign(connection: Connection) -> None:
     """Raise an error if the database is newer than this software, or belongs to another program."""
-    stored = _stored_version(connection)
-    if stored is not None and not _is_known(stored):
+    stored = stored_version(connection)
+    if stored is not None and stored not in versions():
         msg = (
             f"schema version {stored} is newer than this software (version {newest_version()}); "
             "install a newer trap-transients"
@@ -101,14 +60,6 @@ def _refuse_foreign(connection: Connection) -> None:
     if stored is None and taken:
         msg = f"the database holds tables of another program ({', '.join(sorted(taken))}); name an empty database"
         raise DatabaseError(msg)
-
-
-def _stored_version(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _is_known(version: str) -> bool:
-    return any(script.revision == version for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 def _alembic_config(connection: Connection) -> Config:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from trap.db.engine import database_errors, reading, show_url
 from trap.db.models import Base
-from trap.db.schema import check_version
+from trap.db.version import check_version
 from trap.errors import DatabaseError
 
 if TYPE_CHECKING:

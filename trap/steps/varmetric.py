@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.catalogues import VarMetrics
+from trap.catalogues import FLUX_STATISTICS, VarMetrics
 from trap.db.metrics import refresh_metrics
 from trap.variability.metrics import (
-    FLUX_STATISTICS,
     light_curve_metrics,
     medians,
     modulation_v,
