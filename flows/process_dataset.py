@@ -17,6 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Cancelled
 from prefect.utilities.urls import url_for
 
 from flows.pages.artifacts import store_summary
@@ -89,8 +90,8 @@ def process_dataset(
 
     Returns
     -------
-    Completed, with the name Partial if images were left out; Failed if timesteps failed. All timesteps that were
-    processed are in the database in any case.
+    Completed, with the name Partial if images were left out; Failed if timesteps failed; Cancelled after an interrupt
+    from the keyboard. All timesteps that were processed are in the database in any case.
 
     Raises
     ------
@@ -102,6 +103,15 @@ def process_dataset(
     caller = _caller.get() or _Caller(resumable(_of_batch(config, batch)), open_delays=OPENING_DELAYS)
     config = caller.config  # complete, while the parameter of a caller in this process is shortened for display
     label_process()
+    try:
+        return _process(caller, config, monitors)
+    except KeyboardInterrupt:
+        # Prefect would mark the run as crashed, and recovery would start it again against the will of its user.
+        return Cancelled(message="interrupted from the keyboard; a later run of the dataset continues from there")
+
+
+def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPosition] | None) -> State[Any]:
+    """Process the dataset, leave the summary to the caller, and return the final state of the flow run."""
     stops = StopRequests(flow_run_id(), run_timeout_seconds=config.execution.run_timeout_seconds)
     with (
         events_in_run_log(),
@@ -191,12 +201,16 @@ def run_with_prefect(
         If there is no Prefect server and none can be started.
     ConfigError, DatabaseError
         As for :func:`trap.pipeline.open_run`.
+    KeyboardInterrupt
+        If the run is interrupted from the keyboard; the flow run is cancelled then.
     """
     expand_patterns(config.execution.images)  # An error in a pattern is raised before the wait for a server.
     caller = _Caller(config, progress)
     with calling_flow(_caller, caller) as server:
         _recover_runs()
         state = process_dataset(_shorten_images(config), as_parameter(monitors), return_state=True)
+        if caller.summary is None and state.is_cancelled():
+            raise KeyboardInterrupt
     return replace(result_or_raise(state, caller.summary), watch=_watch_lines(server))
 
 

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from trap.errors import ImageError, TransientError, WorkerLostError
-from trap.retry import call_with_retries, is_retryable
+from trap.retry import call_with_retries, interrupt_behind, is_retryable
 
 
 def test_patience_ends_with_success_or_with_the_last_error():
@@ -63,3 +63,16 @@ def test_the_mark_of_a_retried_error_survives_the_way_from_a_worker():
     error = WorkerLostError("gone", is_culprit=True)
     error.was_retried = True
     assert not is_retryable(pickle.loads(pickle.dumps(error)))
+
+
+def test_an_error_after_an_interrupt_is_an_interrupt():
+    def end_badly():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("the connection is closed")
+
+    with pytest.raises(ValueError, match="closed") as caught:
+        end_badly()
+    assert isinstance(interrupt_behind(caught.value), KeyboardInterrupt)
+    assert interrupt_behind(ValueError("alone")) is None

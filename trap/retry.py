@@ -44,6 +44,7 @@ __all__ = [
     "STORE_DELAYS",
     "STREAM_SECONDS",
     "call_with_retries",
+    "interrupt_behind",
     "is_retryable",
 ]
 
@@ -110,3 +111,15 @@ def call_with_retries(
     except TransientError as error:
         error.was_retried = error.was_retried or bool(delays)
         raise
+
+
+def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the interrupt from the keyboard that an error is, or that it followed; None for any other error.
+
+    An interrupt in the middle of a statement leaves a closed connection, and then the end of the transaction fails.
+    """
+    while not isinstance(error, KeyboardInterrupt):
+        if error.__context__ is None:
+            return None
+        error = error.__context__
+    return error

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 import tomllib
+from contextlib import suppress
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -210,8 +214,8 @@ def test_unreachable_database_is_one_line(images, run_in_process, capsys):
             ("--new-dataset",),
             "to continue, add --dataset and the number shown by: {trap} dataset list --database {database}\n",
         ),
-        ((), "the same command continues from there\n"),
-        (("--dataset", "1"), "the same command continues from there\n"),
+        ((), "to continue, run the same command again\n"),
+        (("--dataset", "1"), "to continue, run the same command again\n"),
     ],
 )
 def test_interrupt_ends_with_130_and_a_hint_to_continue(images, tmp_path, monkeypatch, capsys, options, hint):
@@ -221,8 +225,25 @@ def test_interrupt_ends_with_130_and_a_hint_to_continue(images, tmp_path, monkey
     monkeypatch.setattr("trap.cli.run.find_runner", lambda _name: runner)
     assert run(tmp_path, "--images", f"{images}/*.fits", *options) == 130
     line = one_line(capsys)
-    assert line.startswith("transients: interrupted; stored timesteps are kept")
+    assert line.startswith("transients: stopped; stored timesteps are kept")
     assert line.endswith(hint.format(trap=program(), database=f"sqlite:///{tmp_path / 'trap.db'}"))
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.5, 4.0, 6.0, 9.0])
+def test_interrupt_at_any_moment_ends_with_one_line(survey, tmp_path, seconds):
+    words = ["run", "--images", f"{survey}/t*.fits", "--no-prefect", "--database", f"sqlite:///{tmp_path / 'trap.db'}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trap", *words], stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path
+    )
+    time.sleep(seconds)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=100)
+    assert "Traceback" not in errors
+    if process.returncode != 0:  # on a fast machine, the run may have ended before
+        assert process.returncode == 130
+        hint = "stored timesteps are kept; to continue, run the same command again"
+        assert errors.splitlines()[-1] == f"transients: stopped; {hint}"
 
 
 def test_interrupt_of_what_stores_nothing_promises_nothing(tmp_path, monkeypatch, capsys):
@@ -231,7 +252,7 @@ def test_interrupt_of_what_stores_nothing_promises_nothing(tmp_path, monkeypatch
 
     monkeypatch.setattr("trap.cli.simulate.simulate_survey", simulate)
     assert main(["simulate", str(tmp_path)]) == 130
-    assert one_line(capsys) == "transients: interrupted\n"
+    assert one_line(capsys) == "transients: stopped\n"
 
 
 def test_local_runner_is_the_pipeline():

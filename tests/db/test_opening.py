@@ -42,7 +42,9 @@ class Interrupted(BaseException):
     """An interruption of a run from outside."""
 
 
-@pytest.mark.parametrize(("interruption", "state"), [(None, "done"), (Interrupted, "failed")])
+@pytest.mark.parametrize(
+    ("interruption", "state"), [(None, "done"), (Interrupted, "failed"), (KeyboardInterrupt, "stopped")]
+)
 def test_dataset_remembers_how_its_run_ended(database_url, engine, config, interruption, state):
     config = config.with_options(execution={"database": database_url})
 

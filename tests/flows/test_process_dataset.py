@@ -92,6 +92,17 @@ def test_a_wrong_pattern_is_an_error_before_a_server_is_contacted(tmp_path, monk
         run_with_prefect(config)
 
 
+def test_an_interrupt_from_the_keyboard_cancels_the_run(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.process_dataset.open_workers", interrupted)
+    monkeypatch.setattr("flows.process_dataset.label_process", lambda: None)
+    state = process_dataset.fn(PipelineConfig())
+    assert (state.name, state.type.value) == ("Cancelled", "CANCELLED")
+    assert "interrupted from the keyboard" in state.message
+
+
 def test_the_form_describes_every_setting():
     definitions = parameter_schema(process_dataset).definitions
     fields = [field for model in definitions.values() for field in model.get("properties", {}).values()]

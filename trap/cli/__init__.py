@@ -11,16 +11,13 @@ import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from trap.cli.parser import make_parser
+from trap.cli.terminal import INTERRUPTED, interrupts_end_at_once, stopped_text
 from trap.errors import TrapError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
-
-INTERRUPTED = 130
-"""Exit code of a program that was interrupted from the keyboard: 128 plus the number of SIGINT, as in a shell."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,20 +32,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     The exit code, see :class:`trap.dataset.outcomes.ExitCode`; argparse exits with 2 if the arguments are wrong.
     """
-    arguments = make_parser().parse_args(argv)
-    from trap.log import configure_logging
+    with interrupts_end_at_once():
+        from trap.cli.parser import make_parser
 
-    # Events go to standard error from the first one on; standard output is for results, which a program may read.
-    configure_logging()
+        arguments = make_parser().parse_args(argv)
     try:
-        return int(resolve_name(arguments.handler)(arguments))
-    except TrapError as error:
+        with interrupts_end_at_once(*arguments.kept):
+            from trap.log import configure_logging
+
+            # Events go to standard error from the first one on; standard output is for results, which a program may
+            # read.
+            configure_logging()
+            handler = resolve_name(arguments.handler)
+        return int(handler(arguments))
+    except (Exception, KeyboardInterrupt) as error:
+        code = _reported(error, arguments.kept)
+        if code is None:
+            raise
+        return code
+
+
+def _reported(error: BaseException, kept: Sequence[str]) -> int | None:
+    """Print the line of an expected end of the program, and return its exit code; None for any other error."""
+    from trap.retry import interrupt_behind
+
+    interrupt = interrupt_behind(error)
+    if interrupt is not None:
+        print(stopped_text(*(interrupt.args or kept)), file=sys.stderr)
+        return INTERRUPTED
+    if isinstance(error, TrapError):
         print(f"transients: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         # The reader of a pipe has closed it (transients … | head). That is no error; output still buffered is dropped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt as interrupt:
-        print("; ".join(["transients: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
-        return INTERRUPTED
+    return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from pydantic import ValidationError
 
 from trap.cli.run import effective_config, load_runner, start_logs
-from trap.cli.terminal import command
+from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once
 from trap.config import LiveConfig
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
@@ -59,7 +59,8 @@ def live(arguments: Namespace) -> int:
     """
     config, settings = effective_config(arguments), live_config(arguments)
     monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
-    runner = find_live_runner("local" if arguments.no_prefect else "prefect")
+    with interrupts_end_at_once(RESUME_HINT):
+        runner = find_live_runner("local" if arguments.no_prefect else "prefect")
     start_logs(config, arguments)
     with stopped_by_signals() as is_stopped:
         tally = runner(config, settings, monitors=monitors, is_stopped=is_stopped)

@@ -11,6 +11,7 @@ from trap import __version__
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
+from trap.cli.terminal import RESUME_HINT
 from trap.report.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _add_command(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(handler=handler)
+    parser.set_defaults(handler=handler, kept=())
     return parser
 
 
@@ -95,6 +96,7 @@ def _add_live(commands: Commands) -> None:
 
 def _add_dataset_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands that process images into a dataset."""
+    parser.set_defaults(kept=(RESUME_HINT,))  # for an interrupt during imports
     _add_database(parser)
     parser.add_argument(
         "--monitor", type=Path, metavar="FILE", help="positions to measure in every image: JSON, CSV or VOTable"

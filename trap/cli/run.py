@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from trap.cli.database import database_url
 from trap.cli.progress import progress_bar
-from trap.cli.terminal import command, program, reported_errors
+from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once, program, reported_errors
 from trap.config import PipelineConfig, load_config
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
 from trap.report.run_summary import run_text
+from trap.retry import interrupt_behind
 from trap.steps.misc import dump_configs_to_logdir, setup_logging
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def run(arguments: Namespace) -> int:
     monitors = None if arguments.monitor is None else load_monitors(arguments.monitor)
     try:
         summary = process(config, arguments, monitors=monitors)
-    except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(_resume_hint(config)) from interrupt
+    except BaseException as error:
+        if interrupt_behind(error) is None:
+            raise
+        raise KeyboardInterrupt(_resume_hint(config)) from error
     print(run_text(summary, config.execution.database, program=program()))
     return int(summary.exit_code)
 
@@ -72,7 +75,8 @@ def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPo
     monitors
         Positions to measure in every image.
     """
-    runner = find_runner("local" if arguments.no_prefect else "prefect")
+    with interrupts_end_at_once(_resume_hint(config)):
+        runner = find_runner("local" if arguments.no_prefect else "prefect")
     with progress_bar("timesteps") as progress:
         # The progress bar must own standard error before logging starts, so that events appear above the bar.
         start_logs(config, arguments)
@@ -130,7 +134,7 @@ def effective_config(arguments: Namespace) -> PipelineConfig:
 
 def _resume_hint(config: PipelineConfig) -> str:
     if config.persistence.dataset_id != -1:
-        return "stored timesteps are kept; the same command continues from there"
+        return RESUME_HINT
     listing = command("dataset", "list", "--database", config.execution.database)
     return f"stored timesteps are kept; to continue, add --dataset and the number shown by: {listing}"
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +19,23 @@ from trap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
-__all__ = ["command", "program", "reported_errors"]
+__all__ = [
+    "INTERRUPTED",
+    "RESUME_HINT",
+    "command",
+    "interrupts_end_at_once",
+    "program",
+    "reported_errors",
+    "stopped_text",
+]
 
 _NAME = "transients"
+
+INTERRUPTED = 130
+"""Exit code of a program that was interrupted from the keyboard: 128 plus the number of SIGINT, as in a shell."""
+RESUME_HINT = "stored timesteps are kept; to continue, run the same command again"
 
 
 def program() -> str:
@@ -43,6 +58,44 @@ def program() -> str:
 def command(*words: object) -> str:
     """Return a command line of this program, quoted for a shell."""
     return shlex.join((program(), *map(str, words)))
+
+
+def stopped_text(*hints: object) -> str:
+    """Return the last line of a program that was interrupted from the keyboard.
+
+    Parameters
+    ----------
+    hints
+        Sentences about the results that are kept.
+    """
+    return "; ".join((f"{_NAME}: stopped", *map(str, hints)))
+
+
+@contextmanager
+def interrupts_end_at_once(*hints: str) -> Iterator[None]:
+    """End this process at an interrupt from the keyboard in the block, without exceptions.
+
+    This is for imports: Python prints and forgets an exception that is raised in a callback of a library. Nothing is
+    open in the block that would have to be closed.
+
+    Parameters
+    ----------
+    hints
+        Sentences for the last line, as for :func:`stopped_text`.
+    """
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        os.write(2, f"{stopped_text(*hints)}\n".encode())
+        os._exit(INTERRUPTED)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread only
+        return
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

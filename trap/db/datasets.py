@@ -196,7 +196,7 @@ def finish_dataset(connection: Connection, dataset_id: int, state: str) -> str:
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
     state
-        'done' or 'failed'.
+        'done', 'stopped' (from the keyboard) or 'failed'.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from trap.db.resume import find_resumable
 from trap.db.schema import upgrade
 from trap.db.store import Store, retried
 from trap.errors import ConfigError, TransientError
+from trap.retry import interrupt_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,9 +151,9 @@ def _recorded_end(engine: Engine, dataset_id: int, run_id: int) -> Iterator[None
 
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         # The error of the block is reported; a database that is away would only hide it.
         with suppress(TransientError):
-            record("failed")
+            record("stopped" if interrupt_behind(error) else "failed")
         raise
     retried(lambda: record("done"))

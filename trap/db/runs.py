@@ -71,7 +71,7 @@ def end_run(connection: Connection, run_id: int, state: str) -> None:
     connection, run_id
         Connection in a transaction of the caller, and number of the run.
     state
-        'done', 'partial' or 'failed'.
+        'done', 'partial', 'stopped' or 'failed'.
     """
     connection.execute(update(Run).where(Run.id == run_id).values(state=state, end_ts=datetime.now(UTC)))
 

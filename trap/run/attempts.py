@@ -11,6 +11,7 @@ import structlog
 
 from trap.dataset.outcomes import TimestepOutcome
 from trap.errors import DatasetLockedError, TransientError, WorkerLostError
+from trap.retry import interrupt_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,8 @@ def attempt_timestep(
     except DatasetLockedError:
         raise
     except Exception as error:
+        if interrupt_behind(error) is not None:
+            raise
         reason = f"{type(error).__name__}: {error}"
         log.exception("timestep_failed", reason=reason)
         may_pass = isinstance(error, TransientError) and not isinstance(error, WorkerLostError)

@@ -13,8 +13,11 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
 
+import psutil
 from pebble import ProcessExpired, ProcessPool
 
 from trap.errors import WorkerLostError
@@ -22,7 +25,7 @@ from trap.log import configure_logging
 from trap.workers.worker_log import RecordedResult, call_recorded, log_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from trap.workers.worker_log import Events
 
@@ -139,6 +142,8 @@ class ProcessExecutor(DirectCalls):
         if exception[0] is None:
             self._pool.close()  # type: ignore[no-untyped-call]
         else:
+            if exception[0] is KeyboardInterrupt:
+                _stop_forking()
             self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
@@ -149,6 +154,9 @@ class ProcessExecutor(DirectCalls):
         context = multiprocessing.get_context("forkserver")
         if self._preload:
             context.set_forkserver_preload(self._preload)
+        resource_tracker.ensure_running()  # before the block: it would let interrupts through again
+        with _interrupts_held_back():
+            forkserver.ensure_running()
         return ProcessPool(
             max_workers=self.n_workers, context=context, initializer=_prepare_worker, initargs=(os.getpid(),)
         )
@@ -175,6 +183,31 @@ class _WorkerResult(RecordedResult[T]):
         except ProcessExpired as error:
             msg = f"the worker process of {self._step} died (exit code {error.exitcode})"
             raise WorkerLostError(msg, is_culprit=True) from error
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Hold interrupts back in the block, and for ever in the processes that it starts.
+
+    An interrupt from the keyboard reaches every process of the group, also a server of workers that still imports its
+    modules. This process alone decides how the run ends.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _stop_forking() -> None:
+    """Kill the server of workers; the next pool starts another one.
+
+    A server that still imports its modules would fork a worker afterwards, which would print that this process is gone.
+    """
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any("multiprocessing.forkserver" in word for word in child.cmdline()):
+                child.kill()
 
 
 def _prepare_worker(parent: int) -> None:

@@ -30,7 +30,7 @@ class Dataset(Base):
     margin_width: Mapped[float | None] = described("Width of the strip along the edges that is not searched.", "pix")
     description: Mapped[str] = described("Name for people.")
     state: Mapped[str] = described(
-        "State after the latest run: 'running', 'done', 'partial' or 'failed'; or 'deleting'."
+        "State after the latest run: 'running', 'done', 'partial', 'stopped' (interrupted) or 'failed'; or 'deleting'."
     )
     config_hash: Mapped[str] = described("Hash of all settings that affect the results.")
     software_version: Mapped[str] = described("Version of this software that created the dataset.")
@@ -61,7 +61,8 @@ class Run(Base):
     start_ts: Mapped[datetime] = described("Time of its first write.")
     end_ts: Mapped[datetime | None] = described("End of the run; NULL while it runs, and if it was killed.")
     state: Mapped[str] = described(
-        "'running', 'done', 'partial' or 'failed'; 'killed' if a later run found the process missing."
+        "'running', 'done', 'partial', 'stopped' (interrupted) or 'failed'; "
+        "'killed' if a later run found the process missing."
     )
     host: Mapped[str] = described("Name of the machine.")
     pid: Mapped[int] = described("Number of the process on the machine.")
