@@ -10,7 +10,7 @@ from made_up_survey import Field
 
 from trap.config import PipelineConfig
 from trap.images.metadata import ImageMetadata
-from trap.quality import AcceptedImages, EarlierInput, HistoryKey, ImageInput, SourceInput
+from trap.quality import AcceptedImages, CatalogueInput, EarlierInput, HistoryKey, ImageInput, SourceInput
 
 GOOD = replace(Field().image(0).metadata, centre_ra=212.836, centre_dec=52.2025)
 NOISE = np.random.default_rng(4).normal(size=(100, 100))
@@ -33,6 +33,11 @@ def earlier_input(rms=1.0, pixel_hash="", key=HistoryKey(0, 1, ""), earlier=None
     metadata, config = header_and_config(changes)
     accepted = AcceptedImages(config.quality) if earlier is None else earlier
     return EarlierInput(rms=rms, pixel_hash=pixel_hash, key=key, earlier=accepted, metadata=metadata, config=config)
+
+
+def catalogue_input(*, n_new, n_known, **changes):
+    metadata, config = header_and_config(changes)
+    return CatalogueInput(n_new=n_new, n_known=n_known, metadata=metadata, config=config)
 
 
 def header_and_config(changes):

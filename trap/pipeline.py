@@ -26,6 +26,7 @@ from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.run.observers import Meters, log_outcome, serving_meters
 from trap.run.planning import make_plan
+from trap.run.scanning import Preview
 from trap.steps import association, backward_fitting, kept_pixels, late_images, varmetric
 from trap.workers.pools import open_workers
 
@@ -94,6 +95,8 @@ class DatasetRun:
             self.observers.append(lambda _: progress(len(self.outcomes), len(plan.timesteps)))
         self._state: DatasetState | None = None
         self._hashes: set[str] = store.known_contents()
+        self._preview = Preview([timestep.urls for timestep in plan.timesteps], config)
+        self._numbers = {timestep: number for number, timestep in enumerate(plan.timesteps)}
 
     @property
     def dataset_id(self) -> int:
@@ -254,6 +257,8 @@ class DatasetRun:
         if timestep.is_late:
             record = late_images.record_late_images(state, timestep.taustart_ts, measured, unreadable)
         else:
+            number = self._numbers.get(timestep)  # A live run has no plan.
+            state.following = () if number is None else self._preview.following(number, measured, state)
             images = executor.call(association.associate_extracted_sources, state, measured)
             images = fit_images(state, images, executor, self.config)
             backward = fit_earlier_images(state, images, executor, self.config)

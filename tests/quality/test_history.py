@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from check_inputs import earlier_input
+from check_inputs import catalogue_input, earlier_input
 
 from trap.config import QualityConfig
 from trap.images.beam import Beam
 from trap.quality import AcceptedImages, HistoryKey
-from trap.quality.history import check_beam_jump, check_frequency_jump, check_repeated, check_rms_history
+from trap.quality.history import (
+    check_beam_jump,
+    check_frequency_jump,
+    check_new_sources,
+    check_repeated,
+    check_rms_history,
+    robust_log_spread,
+)
 
 HISTORY = np.tile([0.9, 1.1], 5)  # mean 1, standard deviation 0.1
 KEY = HistoryKey(0, 1, "")
@@ -25,18 +33,78 @@ def after(rms_history, rms, **settings):
     return earlier_input(rms=rms, earlier=earlier, **settings)
 
 
-@pytest.mark.parametrize(("rms", "passes"), [(1.0, True), (1.29, True), (1.31, False), (0.71, True), (0.69, False)])
+# The logarithms of the history deviate by 0.1003 from their median: 3 standard deviations are a factor of 1.562.
+@pytest.mark.parametrize(("rms", "passes"), [(1.0, True), (1.55, True), (1.56, False), (0.64, True), (0.63, False)])
 def test_rms_far_from_the_history_is_rejected(rms, passes):
-    assert check_rms_history(after(HISTORY, rms, rms_est_history=10, rms_rej_sigma=3)).passed is passes
+    assert check_rms_history(after(HISTORY, rms, rms_rej_factor=1.0, rms_rej_sigma=3)).passed is passes
 
 
-def test_short_history_rejects_nothing():
-    assert check_rms_history(after(HISTORY, 1e6, rms_est_history=11)).passed
+@pytest.mark.parametrize(("rms", "passes"), [(3.9, True), (4.1, False), (0.26, True), (0.24, False)])
+def test_noise_within_the_factor_is_accepted_however_equal_the_others_are(rms, passes):
+    assert check_rms_history(after(np.full(20, 1.0), rms, rms_rej_factor=4.0)).passed is passes
+
+
+@pytest.mark.parametrize(("needed", "passes"), [(11, True), (10, False)])
+def test_short_history_rejects_nothing(needed, passes):
+    assert check_rms_history(after(HISTORY, 1e6, min_history=needed)).passed is passes
 
 
 def test_only_the_latest_of_the_history_count():
     history = np.concatenate([np.full(50, 77.0), HISTORY])
     assert not check_rms_history(after(history, 77.0, rms_est_history=10)).passed
+
+
+@pytest.mark.parametrize("noise", [0.0, float("nan"), float("inf")])
+def test_impossible_noise_is_unlike_any_other(noise):
+    assert not check_rms_history(after(HISTORY, noise)).passed
+
+
+def test_following_images_count_where_the_earlier_are_few():
+    image = after([1.0, 1.1], 100.0)
+    assert check_rms_history(image).passed
+    assert check_rms_history(replace(image, following_rms=np.array([0.9, 1.0]))).passed
+    assert not check_rms_history(replace(image, following_rms=np.array([0.9, 1.0, 1.1]))).passed
+    # Ten earlier images need no help, and a longer history that a job of TraP asks for cannot get it.
+    assert not check_rms_history(replace(after(HISTORY, 100.0), following_rms=np.full(90, 100.0))).passed
+    long = after([1.0, 1.1], 100.0, min_history=100)
+    assert check_rms_history(replace(long, following_rms=np.ones(200))).passed
+
+
+def test_a_few_bad_images_among_the_others_do_not_matter():
+    others = np.array([1.0, 1.1, 500.0, 0.9, 80.0])
+    assert check_rms_history(replace(after([], 1.2), following_rms=others)).passed
+    assert not check_rms_history(replace(after([], 100.0), following_rms=np.array([1.0, 1.1, 0.9, 1.0, 80.0]))).passed
+
+
+def test_two_equally_frequent_depths_are_both_accepted():
+    history = np.tile([0.1, 1.0], 10)
+    assert check_rms_history(after(history, 0.1)).passed
+    assert check_rms_history(after(history, 1.0)).passed
+
+
+def test_robust_spread_is_that_of_a_gaussian_with_outliers():
+    rng = np.random.default_rng(3)
+    values = np.exp(rng.normal(np.log(2.0), 0.3, 10_000))
+    values[:1000] = 1e6
+    median, spread = robust_log_spread(values)
+    # A tenth of outliers to one side moves the median by 0.14 standard deviations, and widens the deviation by 15 %.
+    assert median == pytest.approx(2.0, rel=0.06)
+    assert spread == pytest.approx(0.3, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("n_new", "n_known", "passes"),
+    [
+        *((0, 0, True), (4, 0, True), (5, 4, False), (5, 5, True), (20, 30, True), (21, 200, False)),
+        # A twentieth of 1000 sources is 50.
+        *((50, 950, True), (51, 949, False)),
+    ],
+)
+def test_image_with_too_many_new_sources_is_doubtful(n_new, n_known, passes):
+    verdict = check_new_sources(catalogue_input(n_new=n_new, n_known=n_known))
+    assert verdict.passed is passes
+    assert f"{n_new} of {n_new + n_known} sources" in verdict.comment
+    assert passes or "quality.max_new_s" in verdict.comment
 
 
 def test_history_of_equal_values_accepts_that_value():
@@ -59,12 +127,18 @@ def after_beams(beam, **settings):
     [(0.05, 0.04, True), (0.074, 0.04, True), (0.076, 0.04, False), (0.05, 0.026, False), (0.034, 0.03, True)],
 )
 def test_beam_is_compared_with_the_median_of_both_axes(bmaj, bmin, passes):
-    image = after_beams(Beam(bmaj=bmaj, bmin=bmin, bpa=0), beam_jump=1.5, jump_history=3)
+    image = after_beams(Beam(bmaj=bmaj, bmin=bmin, bpa=0), beam_jump=1.5, min_history=3)
     assert check_beam_jump(image).passed is passes
 
 
+def test_beam_is_compared_with_following_images_at_first():
+    image = earlier_input(beam=Beam(bmaj=0.5, bmin=0.4, bpa=0))
+    assert not check_beam_jump(replace(image, following_beams=np.full((5, 2), 0.05))).passed
+    assert check_beam_jump(replace(image, following_beams=np.full((4, 2), 0.05))).passed
+
+
 def test_beam_is_compared_with_nothing_at_first():
-    assert check_beam_jump(after_beams(Beam(bmaj=9, bmin=9, bpa=0), jump_history=4)).passed
+    assert check_beam_jump(after_beams(Beam(bmaj=9, bmin=9, bpa=0), min_history=4)).passed
 
 
 @pytest.mark.parametrize(("is_new", "since", "passes"), [(False, 99, True), (True, 4, True), (True, 5, False)])

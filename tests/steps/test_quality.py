@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from made_up_survey import Field
+from made_up_survey import Field, sources
 
 from trap.dataset.state import DatasetState
 from trap.images.beam import Beam
@@ -24,10 +25,15 @@ def test_impossible_noise_is_rejected(image, config, noise):
     assert rejection.reason is RejectReason.RMS
 
 
+SETTINGS = {"rms_est_history": 2, "jump_history": 2, "rms_rej_factor": 1.0}
+
+
 @pytest.fixture
 def state(config):
     """A dataset with two earlier images."""
-    return DatasetState(config=config.with_options(quality={"rms_est_history": 2, "jump_history": 2}))
+    return DatasetState(
+        config=config.with_options(quality={"rms_est_history": 2, "jump_history": 2, "rms_rej_factor": 1.0})
+    )
 
 
 def accept(state, *results):
@@ -42,7 +48,7 @@ OTHER_BEAM = Beam(bmaj=0.2, bmin=0.15, bpa=0.0)
 
 def test_noise_far_from_the_history_of_its_band_is_rejected(state):
     accept(state, replace(FIELD.image(0), rms_qc=0.9), replace(FIELD.image(1), rms_qc=1.1))
-    good, bad = (quality.reject_against_history(replace(FIELD.image(2), rms_qc=rms), state) for rms in (1.2, 1.4))
+    good, bad = (quality.reject_against_history(replace(FIELD.image(2), rms_qc=rms), state) for rms in (1.2, 1.6))
     assert good.rejection is None
     assert bad.rejection.reason is RejectReason.RMS
 
@@ -65,6 +71,78 @@ def test_rejected_images_are_no_part_of_the_history(state):
     for _ in range(3):
         assert associate_extracted_sources(state, [replace(FIELD.image(2), rms_qc=9.0)])[0].result.rejection
     assert state.accepted.rms(state.history_key(FIELD.image(0).metadata)).tolist() == [0.9, 1.1]
+
+
+CONFIRMED = sources(np.linspace(120, 126, 12), 10.0)
+
+
+def after_two_days(state):
+    for day in range(2):
+        (record,) = associate_extracted_sources(state, [FIELD.image(day, CONFIRMED)])
+        state.looks.add(record.key, image=day + 1, region=record.region, rms_range=(FIELD.rms_min, FIELD.rms_max))
+
+
+def displaced(n_new, n_known=0):
+    """Sources of which some have no counterpart in the catalogue."""
+    ra = np.concatenate([np.linspace(120, 126, n_new), CONFIRMED.ra[:n_known]])
+    return sources(ra, np.repeat([10.4, 10.0], [n_new, n_known]))
+
+
+@pytest.mark.parametrize(
+    ("n_new", "n_known", "is_rejected"), [(12, 0, True), (5, 4, True), (5, 5, False), (4, 0, False)]
+)
+def test_image_whose_sources_have_no_counterparts_is_rejected(state, n_new, n_known, is_rejected):
+    after_two_days(state)
+    (record,) = associate_extracted_sources(state, [FIELD.image(2, displaced(n_new, n_known))])
+    assert (record.result.rejection is not None) is is_rejected
+    if is_rejected:
+        assert record.result.rejection.reason is RejectReason.NEW_SOURCES
+        assert len(state.catalogue) == len(CONFIRMED)
+        assert not len(record.new_sources)
+
+
+def test_displaced_image_makes_candidates_if_it_is_only_a_warning(config):
+    state = DatasetState(config=config.with_options(quality={"check_new_sources": "warn"}))
+    after_two_days(state)
+    (record,) = associate_extracted_sources(state, [FIELD.image(2, displaced(12))])
+    assert [finding.reason for finding in record.result.findings] == [RejectReason.NEW_SOURCES]
+    assert len(record.new_sources) == 12
+
+
+@pytest.mark.parametrize("other", [{"stokes": 4}, {"telescope": "elsewhere"}, {"freq_eff": 9e8}, {"centre_dec": -40.0}])
+def test_first_images_of_a_band_or_a_field_are_not_doubtful(state, other):
+    after_two_days(state)
+    image = FIELD.image(2, displaced(12))
+    (record,) = associate_extracted_sources(state, [replace(image, metadata=replace(image.metadata, **other))])
+    assert record.result.rejection is None
+
+
+def test_deeper_image_with_many_faint_sources_is_not_doubtful(state):
+    after_two_days(state)
+    # The threshold of the earlier images, 5 x 3e-4 Jy, has hidden these.
+    faint = sources(displaced(12).ra, 10.4, flux=4e-4, flux_err=1e-5)
+    (record,) = associate_extracted_sources(state, [FIELD.image(2, faint, rms_min=1e-5, rms_max=1e-5)])
+    assert record.result.rejection is None
+
+
+def test_second_image_is_not_rejected_because_the_first_is_displaced(state):
+    (first,) = associate_extracted_sources(state, [FIELD.image(0, displaced(12))])
+    state.looks.add(first.key, image=1, region=first.region, rms_range=(FIELD.rms_min, FIELD.rms_max))
+    for day in (1, 2):
+        (record,) = associate_extracted_sources(state, [FIELD.image(day, CONFIRMED)])
+        assert record.result.rejection is None
+
+
+def test_first_images_are_compared_with_those_that_follow(config):
+    state = DatasetState(config=config)
+    images = [replace(FIELD.image(day), rms_qc=rms) for day, rms in enumerate([100.0, 1.0, 1.1, 0.9, 1.0, 1.2])]
+    state.following = tuple(images[1:])
+    (record,) = associate_extracted_sources(state, images[:1])
+    assert record.result.rejection.reason is RejectReason.RMS
+    # Images of another band are no others, though neither band is in the dataset yet.
+    state.following = tuple(replace(one, metadata=replace(one.metadata, freq_eff=9e8)) for one in images[1:])
+    (record,) = associate_extracted_sources(state, images[:1])
+    assert record.result.rejection is None
 
 
 def test_beam_jump_is_a_warning_by_default(state):

@@ -16,7 +16,7 @@ from trap.association.sky_index import SkyIndex
 from trap.catalogues import FLUX_STATISTICS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from trap.association.entries import LightCurveKey
     from trap.images.skyregion import SkyRegion
@@ -123,6 +123,26 @@ class EntryArrays:
         self._entries[rows] = entries
         self._index.add(entries["wm_ra"], entries["wm_dec"])
         return rows
+
+    def near(self, ra: ArrayLike, dec: ArrayLike, radius: float) -> tuple[Indices, Indices]:
+        """Find the entries around positions.
+
+        Parameters
+        ----------
+        ra, dec
+            (n,) deg
+        radius
+            deg — largest distance, inclusive. A few entries just beyond may be found too.
+
+        Returns
+        -------
+        positions, rows
+            (n_pairs,) — rows of the positions and of entries near them, without monitored and forked entries.
+        """
+        positions, rows = self._index.near(ra, dec, radius)
+        entries = self.entries[rows]
+        is_source = entries["active"] & ~entries["mon_src"]
+        return positions[is_source], rows[is_source]
 
     def within(self, region: SkyRegion) -> tuple[Indices, NDArray[np.float64]]:
         """Find the entries in a sky region.

@@ -239,10 +239,7 @@ class RunningCatalogue(EntryArrays):
         self, measured: Measurements, key: LightCurveKey, search_radius: float, max_radius: float
     ) -> Resolution:
         """Identify the measurements of an image: pairs with entries, new parts of blends, and new blends."""
-        measurement_rows, entry_rows = self._index.near(measured.ra, measured.dec, search_radius)
-        entries = self.entries[entry_rows]
-        is_candidate = entries["active"] & ~entries["mon_src"]
-        near = measurement_rows[is_candidate], entry_rows[is_candidate]
+        near = self.near(measured.ra, measured.dec, search_radius)
         positions = Positions(
             ra=measured.ra,
             dec=measured.dec,

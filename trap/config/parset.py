@@ -24,7 +24,8 @@ Parset = dict[str, dict[str, Any]]
 _COMMENTS = (";", "#")
 TRAP_DEFAULTS: dict[str, dict[str, Any]] = {
     "quality": {
-        "rms_est_history": 100, "jump_history": 10, "rms_rej_sigma": 3.0, "elliptical_x": 2.0, "undersampled_x": 1.0,
+        "rms_est_history": 100, "min_history": 100, "rms_rej_sigma": 3.0, "rms_rej_factor": 1.0, "jump_history": 10,
+        "elliptical_x": 2.0, "undersampled_x": 1.0, "check_new_sources": "warn",
     },
     "source_extraction": {
         "detection_threshold": 8.0, "analysis_threshold": 3.0, "margin": 10, "extraction_radius_pix": 250.0,

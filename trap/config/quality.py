@@ -18,15 +18,21 @@ class QualityConfig(Settings):
     """Which images are searched for sources. A check that an image fails rejects it, warns, or is off."""
 
     rms_est_history: Annotated[int, Field(ge=2)] = 100
-    """Number of the latest accepted images of the same band, Stokes parameter and telescope whose noise is compared
-    with the noise of a new image. With fewer images there is no comparison."""
+    """Largest number of earlier accepted images of the same band, Stokes parameter and telescope that an image is
+    compared with; the latest count. With fewer than ten of them, the next images of the run are added, up to ten."""
+    min_history: Annotated[int, Field(ge=2)] = 5
+    """Number of such images from which the noise and the beam of an image are compared with theirs. A median of five
+    stands two bad images. A number above rms_est_history counts as that number."""
     rms_est_max: Positive = 100.0
     """Upper limit of the noise, in Jy/beam. A larger value accepts noisier images."""
     rms_est_min: NotNegative = 0.0
     """Lower limit of the noise, in Jy/beam; images whose noise is equal to it are rejected too."""
     rms_rej_sigma: Positive = 3.0
-    """Largest difference between the noise of an image and the mean noise of earlier images, in standard deviations of
-    these. A larger value accepts more images."""
+    """Largest difference between the logarithm of an image's noise and the median of the other images, in standard
+    deviations (from the median absolute deviation). A larger value accepts more images."""
+    rms_rej_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4.0
+    """Factor from that median up to which any noise is accepted: noise varies with elevation, time and depth, and the
+    deviation of a few images can be small by chance. 1 relies on rms_rej_sigma alone."""
     oversampled_x: Positive = 30.0
     """Largest semi-axis of the beam (half width at half maximum), in pixels."""
     undersampled_x: NotNegative = 1.2
@@ -48,11 +54,17 @@ class QualityConfig(Settings):
     max_negative: Count = 10
     """Largest number of negative sources at the detection threshold, in an image of Stokes I."""
     beam_jump: Factor = 1.5
-    """Largest factor between a beam axis and its median in earlier images of the same band, Stokes parameter and
+    """Largest factor between a beam axis and its median in the other images of the same band, Stokes parameter and
     telescope."""
     jump_history: Annotated[int, Field(ge=1)] = 10
-    """Number of earlier accepted images from which jumps of the beam and of the frequency are reported. With fewer
-    images there is no comparison."""
+    """Number of accepted images after the last new band from which another new band is reported. It is larger than
+    min_history, since bands of good surveys may start one after the other."""
+    max_new_sources: Count = 20
+    """Largest number of new sources in one image that earlier images should have shown, where the catalogue has
+    sources. Of more than 400 sources, a twentieth may be new. More are artefacts, or the image is wrong."""
+    max_new_share: Share = 0.5
+    """Largest share of such new sources among the sources that earlier images should have shown, from 0 to 1. The
+    sources of a wrongly calibrated or displaced image have no counterparts. Fewer than five are always accepted."""
     bright_sources: tuple[Sky, ...] = ("CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter")
     """Sources that must be farther from an image than quality_lofar.min_separation; Moon can be added. Empty checks
     none."""
@@ -70,7 +82,7 @@ class QualityConfig(Settings):
     check_beam_shape: Action = "warn"
     """Effect on images whose beam is narrower than undersampled_warn, or longer than elliptical_warn allows."""
     check_rms_history: Action = "reject"
-    """Effect on images whose noise differs too much from earlier images (rms_rej_sigma)."""
+    """Effect on images whose noise differs too much from other images (rms_rej_sigma, rms_rej_factor)."""
     check_lofar: Action = "reject"
     """Effect on LOFAR images without a duration, or whose noise is outside the limits of quality_lofar."""
     check_bright_source: Action = "reject"
@@ -88,7 +100,10 @@ class QualityConfig(Settings):
     check_negative: Action = "warn"
     """Effect on images with more negative sources than max_negative."""
     check_beam_jump: Action = "warn"
-    """Effect on images whose beam differs too much from earlier images (beam_jump)."""
+    """Effect on images whose beam differs too much from other images (beam_jump)."""
+    check_new_sources: Action = "reject"
+    """Effect on images with too many new sources (max_new_sources, max_new_share). If it is "warn", these become
+    transient candidates."""
     check_frequency_jump: Action = "warn"
     """Effect on images outside all bands, at least jump_history images after the last new band of the telescope."""
     check_repeated: Action = "warn"

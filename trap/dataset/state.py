@@ -94,6 +94,9 @@ class DatasetState:
         (n_monitors,) — running-catalogue row of each monitored position; -1 before its first fit.
     latest
         Start of the latest stored timestep; None before the first.
+    following
+        Next images of the run, in order, before their sources are extracted; a run sets them while its accepted images
+        are few.
 
     Attributes
     ----------
@@ -116,6 +119,7 @@ class DatasetState:
     monitors: MonitorPositions = field(default_factory=MonitorPositions.empty)
     monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     latest: datetime | None = None
+    following: tuple[ImageResult, ...] = ()
     _earlier: dict[LightCurveKey, deque[EarlierImage]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -153,6 +157,24 @@ class DatasetState:
         """Return the key of the earlier images that an image is compared with. No band is added."""
         number = self._known_band(self._band(metadata))
         return HistoryKey(-1 if number is None else number, metadata.stokes, metadata.telescope)
+
+    def are_comparable(self, first: ImageMetadata, second: ImageMetadata) -> bool:
+        """Return whether two images have the same Stokes parameter and telescope, and a band in common.
+
+        The band need not be in the dataset yet.
+
+        Parameters
+        ----------
+        first, second
+            Metadata of the images.
+        """
+        if (first.stokes, first.telescope) != (second.stokes, second.telescope):
+            return False
+        bands = self._band(first), self._band(second)
+        known = tuple(self._known_band(band) for band in bands)
+        if known[0] is not None or known[1] is not None:
+            return known[0] == known[1]
+        return find_band(bands[:1], bands[1], tolerance=self.config.persistence.band_tolerance) is not None
 
     def _band(self, metadata: ImageMetadata) -> Band:
         return band_of(metadata.freq_eff, metadata.freq_bw, bandwidth_max=self.config.persistence.bandwidth_max)

@@ -1,14 +1,17 @@
 """Quality control: whether an image is good enough to be searched, and the reason if it is not."""
 
 from trap.quality.accepted import AcceptedImages, HistoryKey
-from trap.quality.checks import check_against_earlier, check_image, check_sources
+from trap.quality.checks import check_against_catalogue, check_against_earlier, check_image, check_sources
+from trap.quality.history import SAMPLE
 from trap.quality.negative import count_negative
 from trap.quality.pixels import rms_qc
 from trap.quality.reasons import Finding, Rejection, RejectReason, first_rejection
-from trap.quality.records import EarlierInput, ImageInput, SourceInput
+from trap.quality.records import CatalogueInput, EarlierInput, ImageInput, SourceInput
 
 __all__ = [
+    "SAMPLE",
     "AcceptedImages",
+    "CatalogueInput",
     "EarlierInput",
     "Finding",
     "HistoryKey",
@@ -16,6 +19,7 @@ __all__ = [
     "RejectReason",
     "Rejection",
     "SourceInput",
+    "check_against_catalogue",
     "check_against_earlier",
     "check_image",
     "check_sources",

@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trap.quality.reasons import Finding
-    from trap.quality.records import Check, EarlierInput, ImageInput, Input, SourceInput
+    from trap.quality.records import CatalogueInput, Check, EarlierInput, ImageInput, Input, SourceInput
 
-__all__ = ["all_checks", "check_against_earlier", "check_image", "check_sources", "checks_table"]
+__all__ = [
+    "all_checks",
+    "check_against_catalogue",
+    "check_against_earlier",
+    "check_image",
+    "check_sources",
+    "checks_table",
+]
 
 _FIRST: tuple[Check[ImageInput], ...] = (pixels.FLAT, pixels.NAN)
 _LAST: tuple[Check[ImageInput], ...] = (pixels.PSF, pixels.ASYMMETRY, dates.DATE, dates.STALE)
@@ -46,6 +53,7 @@ EARLIER_CHECKS: tuple[Check[EarlierInput], ...] = (
     history.FREQUENCY_JUMP,
     history.REPEATED,
 )
+CATALOGUE_CHECKS: tuple[Check[CatalogueInput], ...] = (history.NEW_SOURCES,)
 
 
 def check_image(image: ImageInput) -> tuple[Finding, ...]:
@@ -60,14 +68,19 @@ def check_sources(image: SourceInput) -> tuple[Finding, ...]:
 
 
 def check_against_earlier(image: EarlierInput) -> tuple[Finding, ...]:
-    """Compare an image with the accepted images before it."""
+    """Compare an image with other images of the dataset."""
     return _run(EARLIER_CHECKS, image)
+
+
+def check_against_catalogue(image: CatalogueInput) -> tuple[Finding, ...]:
+    """Compare the sources of an image with the running catalogue."""
+    return _run(CATALOGUE_CHECKS, image)
 
 
 def all_checks() -> tuple[Check[Any], ...]:
     """Return every check once, in the order of the documentation."""
     image_checks = (*LOFAR_CHECKS[: -len(_LAST)], *OTHER_CHECKS)
-    return tuple(dict.fromkeys((*image_checks, *SOURCE_CHECKS, *EARLIER_CHECKS)))
+    return tuple(dict.fromkeys((*image_checks, *SOURCE_CHECKS, *EARLIER_CHECKS, *CATALOGUE_CHECKS)))
 
 
 def checks_table() -> str:

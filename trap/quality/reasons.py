@@ -34,6 +34,7 @@ class RejectReason(IntEnum):
     FREQUENCY_JUMP = 11, "frequency unlike earlier ones"
     REPEATED = 12, "pixels of an earlier image"
     BEAM_SHAPE = 13, "beam elongated or undersampled"
+    NEW_SOURCES = 14, "sources unlike earlier ones"
 
     description: str
 

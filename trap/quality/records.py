@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from trap.config.quality import Action
     from trap.images.metadata import ImageMetadata
     from trap.quality.accepted import AcceptedImages, HistoryKey
+    from trap.typing import Array
 
 __all__ = [
+    "CatalogueInput",
     "Check",
     "CheckInput",
     "EarlierInput",
@@ -93,7 +95,7 @@ class SourceInput(CheckInput):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EarlierInput(CheckInput):
-    """The input of checks that compare an image with the accepted images before it.
+    """The input of checks that compare an image with other images of the dataset.
 
     Parameters
     ----------
@@ -105,12 +107,34 @@ class EarlierInput(CheckInput):
         Group of images that the image is compared with.
     earlier
         Values of the accepted images of the dataset.
+    following_rms
+        (n,) Jy/beam — noise of the next images of the same group in the run, not checked yet.
+    following_beams
+        (n, 2) deg — major and minor axes of the beams of such images that have one.
     """
 
     rms: float
     pixel_hash: str
     key: HistoryKey
     earlier: AcceptedImages
+    following_rms: Array = field(default_factory=lambda: np.empty(0))
+    following_beams: Array = field(default_factory=lambda: np.empty((0, 2)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CatalogueInput(CheckInput):
+    """The input of checks that compare the sources of an image with the running catalogue.
+
+    Parameters
+    ----------
+    n_known
+        Number of sources near an entry of the catalogue.
+    n_new
+        Number of other sources that pass the test of transient candidates: earlier images should have shown them.
+    """
+
+    n_known: int
+    n_new: int
 
 
 Input = TypeVar("Input", bound=CheckInput)

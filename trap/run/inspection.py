@@ -12,9 +12,9 @@ from trap.dataset.state import DatasetState
 from trap.errors import ImageError, TransientError
 from trap.extraction.measure import extract_sources
 from trap.images.image import read_image
-from trap.quality import EarlierInput, check_against_earlier, first_rejection, rms_qc
+from trap.quality import first_rejection, rms_qc
 from trap.report.inspection import Inspection
-from trap.steps.quality import examine, examine_sources
+from trap.steps.quality import compare_with_others, examine, examine_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from trap.images.image import Image
 
 __all__ = ["compare_inspections", "inspect_image"]
+
+MAX_FOLLOWING = 100
+"""Number of following images among which the images of the same band are sought."""
 
 
 def inspect_image(path: str, config: PipelineConfig) -> Inspection:
@@ -44,7 +47,7 @@ def inspect_image(path: str, config: PipelineConfig) -> Inspection:
 
 
 def compare_inspections(inspections: Sequence[Inspection], config: PipelineConfig) -> list[Inspection]:
-    """Add the findings of the checks against earlier images, with the images in order of time.
+    """Add the findings of the checks against other images, with the images in order of time.
 
     Parameters
     ----------
@@ -64,19 +67,13 @@ def compare_inspections(inspections: Sequence[Inspection], config: PipelineConfi
         for i, inspection in enumerate(inspections)
         if inspection.result and inspection.is_usable
     ]
-    for _, i in sorted(usable):
+    order = [i for _, i in sorted(usable)]
+    for place, i in enumerate(order):
         result = inspections[i].result
         if result is None:
             continue
-        image = EarlierInput(
-            metadata=result.metadata,
-            config=config,
-            rms=result.rms_qc,
-            pixel_hash=result.pixel_hash,
-            key=state.history_key(result.metadata),
-            earlier=state.accepted,
-        )
-        findings = check_against_earlier(image)
+        following = (inspections[later].result for later in order[place + 1 : place + 1 + MAX_FOLLOWING])
+        findings = compare_with_others(result, state, [other for other in following if other is not None])
         compared[i] = replace(inspections[i], findings=(*inspections[i].findings, *findings))
         if compared[i].is_usable:
             state.light_curve_key(result.metadata)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from trap import retry
-from trap.dataset.records import UnreadableImage
+from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import ImageError, TransientError, WorkerLostError
 from trap.images.image import read_image
+from trap.quality import SAMPLE, rms_qc
 from trap.steps.misc import ImageMetadataForSort
 from trap.workers.executors import ProcessExecutor
 
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from trap.config import PipelineConfig, ReadingConfig
+    from trap.dataset.state import DatasetState
+    from trap.images.image import Image
+    from trap.images.metadata import ImageMetadata
     from trap.typing import Progress
     from trap.workers.executors import Result
 
 
-__all__ = ["ScannedImage", "scan_images"]
+__all__ = ["Preview", "ScannedImage", "scan_images"]
+
+T = TypeVar("T")
 
 MAX_WITHOUT_WORKERS = 200
 """Maximum number of files that are read in this process: they take less time than the start of worker processes."""
@@ -34,6 +40,10 @@ BATCH = 50
 """Number of files of a batch."""
 BATCHES_PER_WORKER = 2
 """Number of batches under way for each worker."""
+
+
+MAX_TIMESTEPS_AHEAD = 10
+"""Number of timesteps whose images are read ahead for comparison."""
 
 
 ScannedImage = ImageMetadataForSort | UnreadableImage
@@ -132,6 +142,96 @@ def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> ScannedI
         return UnreadableImage(url=url, reason=error.message)
     except TransientError as error:
         return UnreadableImage(url=url, reason=str(error))
+
+
+class Preview:
+    """Noise and beams of the next images of a run, with which its first images are compared.
+
+    The first images of a band have no accepted images before them. A few images are therefore read twice; later ones
+    are not.
+
+    Parameters
+    ----------
+    timesteps
+        Images of each timestep of the run, in order.
+    config
+        All settings.
+    """
+
+    def __init__(self, timesteps: Sequence[Sequence[str]], config: PipelineConfig) -> None:
+        self._timesteps = timesteps
+        self._config = config
+        self._headers: dict[str, ImageMetadata | None] = {}
+        self._noise: dict[str, ImageResult | None] = {}
+
+    def following(self, number: int, measured: Sequence[ImageResult], state: DatasetState) -> tuple[ImageResult, ...]:
+        """Return images of later timesteps that images of a timestep are compared with.
+
+        The result depends on the stored dataset and on the images that are not stored yet, so that an interrupted run
+        repeats it.
+
+        Parameters
+        ----------
+        number
+            Number of the timestep in the run, from 0.
+        measured
+            Measured images of the timestep.
+        state
+            State of the dataset before the timestep.
+
+        Returns
+        -------
+        For each band with few accepted images, the next images without their sources, in order. Unreadable images are
+        left out.
+        """
+        missing = {
+            result.metadata: SAMPLE - state.accepted.rms(state.history_key(result.metadata)).size
+            for result in measured
+            if result.rejection is None
+        }
+        ahead = self._timesteps[number + 1 : number + 1 + MAX_TIMESTEPS_AHEAD]
+        found: list[ImageResult] = []
+        for url in (url for urls in ahead for url in urls) if _is_compared(self._config) else ():
+            header = self._header(url) if any(count > 0 for count in missing.values()) else None
+            if header is None:
+                continue
+            wanted = [one for one, count in missing.items() if count > 0 and state.are_comparable(one, header)]
+            image = self._measured(url) if wanted else None
+            if image is not None:
+                found.append(image)
+                missing |= {one: missing[one] - 1 for one in wanted}
+        return tuple(found)
+
+    def _header(self, url: str) -> ImageMetadata | None:
+        """Return the header of an image; None if it cannot be read."""
+        if url not in self._headers:
+            self._headers[url] = self._read(lambda image: image.metadata, url)
+        return self._headers[url]
+
+    def _measured(self, url: str) -> ImageResult | None:
+        """Return an image with the noise of its central region; None if it cannot be read."""
+        if url not in self._noise:
+            self._noise[url] = self._read(self._measure, url)
+        return self._noise[url]
+
+    def _measure(self, image: Image) -> ImageResult:
+        settings = self._config.persistence
+        noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
+        return ImageResult.unmeasured(image.metadata, rms_qc=noise, pixel_hash="")
+
+    def _read(self, read: Callable[[Image], T], url: str) -> T | None:
+        """Read something of an image, with retries."""
+        try:
+            return retry.call_with_retries(lambda: read(read_image(url, self._config.reading)), retry.HEADER_DELAYS)
+        except (ImageError, TransientError):
+            return None
+
+
+def _is_compared(config: PipelineConfig) -> bool:
+    """Return whether following images can be compared with, and a check compares them."""
+    settings = config.quality
+    has_checks = settings.check_rms_history != "off" or settings.check_beam_jump != "off"
+    return has_checks and min(settings.min_history, settings.rms_est_history) <= SAMPLE
 
 
 def _read_header(url: str, settings: ReadingConfig, *, with_hash: bool) -> ImageMetadataForSort:

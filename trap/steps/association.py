@@ -10,7 +10,7 @@ import structlog
 from trap.catalogues import Associations, AssociationType, FitRequests, Flag, Measurements, NewSources
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
-from trap.steps.quality import reject_against_history
+from trap.steps.quality import reject_against_catalogue, reject_against_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 def associate_extracted_sources(state: DatasetState, results: Sequence[ImageResult]) -> tuple[ImageRecord, ...]:
     """Associate the images of one timestep in order, and test new entries for transients.
 
-    Images that fail the comparison with the quality history of their band are rejected here, since the history is now
-    in order of time. Only the state in memory is changed.
+    Images that fail the comparison with other images of their band, or with the catalogue, are rejected here, since
+    the history is now in order of time. Only the state in memory is changed.
 
     Parameters
     ----------
@@ -46,13 +46,16 @@ def associate_extracted_sources(state: DatasetState, results: Sequence[ImageResu
     One record per image, without forced fits.
     """
     state.catalogue.begin_timestep()
-    return tuple(_associate_image(state, number, result) for number, result in enumerate(results))
+    return tuple(_associate_image(state, number, results) for number in range(len(results)))
 
 
-def _associate_image(state: DatasetState, number: int, result: ImageResult) -> ImageRecord:
-    """Compare an image with the quality history, and associate its measurements if it is accepted."""
+def _associate_image(state: DatasetState, number: int, results: Sequence[ImageResult]) -> ImageRecord:
+    """Compare an image with other images and the catalogue, and associate its measurements if it is accepted."""
+    result, settings = results[number], state.config.association
     metadata = result.metadata
-    result = reject_against_history(result, state)
+    following = [other for other in results[number + 1 :] if other.rejection is None]
+    result = reject_against_history(result, state, (*following, *state.following))
+    result = reject_against_catalogue(result, state, search_radius=_search_radius(metadata, settings))
     is_accepted = result.rejection is None
     key = state.light_curve_key(metadata, is_accepted=is_accepted)
     region = state.region_number(metadata, is_accepted=is_accepted)
@@ -65,7 +68,6 @@ def _associate_image(state: DatasetState, number: int, result: ImageResult) -> I
     is_usable = sources.is_measured & (sources.flags & Flag.OUTSIDE == 0)
     measured = sources.take(_ordered(sources, np.flatnonzero(is_usable)))
     log.debug("image_associated", image=metadata.url, n_found=len(sources), n_associated=len(measured))
-    settings = state.config.association
     associations = state.catalogue.associate(
         measured,
         image=number,

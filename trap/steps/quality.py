@@ -5,11 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trap import quality
+from trap.association.entries import LightCurveKey
+from trap.catalogues import Flag
 from trap.db import images as stored_images
 from trap.extraction.field import measured_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from trap.catalogues import Measurements
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
@@ -18,7 +27,23 @@ if TYPE_CHECKING:
     from trap.images.image import Image
     from trap.quality import Finding, Rejection, RejectReason
 
-__all__ = ["examine", "examine_sources", "reject_against_history", "reject_check", "reject_image"]
+__all__ = [
+    "compare_with_others",
+    "examine",
+    "examine_sources",
+    "reject_against_catalogue",
+    "reject_against_history",
+    "reject_check",
+    "reject_image",
+]
+
+MIN_IMAGES = 2
+"""Number of accepted images from which the catalogue can speak against an image. Two images that differ do not show
+which of them is wrong, and the second must not be rejected because the first is displaced."""
+MIN_CONFIRMED = 5
+"""Number of confirmed catalogue entries in the field from which the catalogue can do so."""
+MIN_CONFIRMED_POINTS = 2
+"""Number of detections that confirm an entry."""
 
 
 def examine(image: Image, rms_qc: float, config: PipelineConfig, *, now: datetime | None = None) -> tuple[Finding, ...]:
@@ -70,7 +95,9 @@ def examine_sources(image: Image, background: Background, config: PipelineConfig
     return quality.check_sources(inputs)
 
 
-def reject_against_history(result: ImageResult, state: DatasetState) -> ImageResult:
+def reject_against_history(
+    result: ImageResult, state: DatasetState, following: Sequence[ImageResult] = ()
+) -> ImageResult:
     """Compare an image with the latest accepted images of its band, Stokes parameter and telescope.
 
     Parameters
@@ -79,6 +106,8 @@ def reject_against_history(result: ImageResult, state: DatasetState) -> ImageRes
         The measured image. It is returned unchanged if it is rejected already.
     state
         State of the dataset, with the values of its accepted images.
+    following
+        Images that follow in the run, of any group. They are compared with if the accepted images are few.
 
     Returns
     -------
@@ -87,6 +116,21 @@ def reject_against_history(result: ImageResult, state: DatasetState) -> ImageRes
     """
     if result.rejection is not None:
         return result
+    return result.found(compare_with_others(result, state, following))
+
+
+def compare_with_others(
+    result: ImageResult, state: DatasetState, following: Sequence[ImageResult] = ()
+) -> tuple[Finding, ...]:
+    """Make the checks that compare an image with other images of its band, Stokes parameter and telescope.
+
+    Parameters
+    ----------
+    result, state, following
+        As for :func:`reject_against_history`; the image is not rejected.
+    """
+    others = [other for other in following if state.are_comparable(other.metadata, result.metadata)]
+    beams = [other.metadata.beam for other in others]
     image = quality.EarlierInput(
         metadata=result.metadata,
         config=state.config,
@@ -94,8 +138,58 @@ def reject_against_history(result: ImageResult, state: DatasetState) -> ImageRes
         pixel_hash=result.pixel_hash,
         key=state.history_key(result.metadata),
         earlier=state.accepted,
+        following_rms=np.array([other.rms_qc for other in others], float),
+        following_beams=np.array([(b.bmaj, b.bmin) for b in beams if b is not None], float).reshape(-1, 2),
     )
-    return result.found(quality.check_against_earlier(image))
+    return quality.check_against_earlier(image)
+
+
+def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search_radius: float) -> ImageResult:
+    """Compare the sources of an image with the running catalogue, before they are associated.
+
+    The decision depends on the stored dataset and on the image alone. The first images of a field, and images where
+    the catalogue has fewer than :data:`MIN_CONFIRMED` confirmed entries, are not compared.
+
+    Parameters
+    ----------
+    result
+        The measured image. It is returned unchanged if it is rejected already.
+    state
+        State of the dataset; not changed.
+    search_radius
+        deg — largest distance of a source from its entry.
+
+    Returns
+    -------
+    ImageResult
+        The image with the findings that it fails, and rejected if one of them rejects it.
+    """
+    config, group = state.config, state.history_key(result.metadata)
+    is_off = config.quality.check_new_sources == "off"
+    if is_off or result.rejection is not None or state.accepted.rms(group).size < MIN_IMAGES:
+        return result
+    covered, _ = state.catalogue.within(result.metadata.sky_region(config.source_extraction.extraction_radius_pix))
+    if np.count_nonzero(state.catalogue.entries["datapoints"][covered] >= MIN_CONFIRMED_POINTS) < MIN_CONFIRMED:
+        return result
+    sources = result.measurements
+    sources = sources.take(sources.is_measured & (sources.flags & (Flag.OUTSIDE | Flag.EDGE) == 0))
+    is_known = _is_known(state, sources, search_radius)
+    unknown = np.flatnonzero(~is_known)
+    new = state.looks.find_new_sources(
+        LightCurveKey(group.band, group.stokes), unknown, sources, unknown, state.regions
+    )
+    image = quality.CatalogueInput(
+        metadata=result.metadata, config=config, n_known=int(np.count_nonzero(is_known)), n_new=len(new)
+    )
+    return result.found(quality.check_against_catalogue(image))
+
+
+def _is_known(state: DatasetState, sources: Measurements, radius: float) -> NDArray[np.bool_]:
+    """Return which sources, (n,), have an entry of the catalogue within a radius [deg]."""
+    rows, _ = state.catalogue.near(sources.ra, sources.dec, radius)
+    is_known = np.zeros(len(sources), bool)
+    is_known[rows] = True
+    return is_known
 
 
 # TraP's interface, kept for scripts written for TraP. The pipeline does not call these functions.
