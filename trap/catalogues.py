@@ -220,15 +220,15 @@ class NewSources(ColumnTable):
         "i8", "", "Row of table image: the most sensitive earlier image of the position."
     )
     sigma_rms_min: NDArray[np.float64] = column(
-        "f8", "", "Integrated flux density of the candidate over the lowest noise of the earlier image."
+        "f8", "", "Absolute integrated flux density of the candidate over the lowest noise of the earlier image."
     )
     sigma_rms_max: NDArray[np.float64] = column(
-        "f8", "", "Integrated flux density of the candidate over the highest noise of the earlier image."
+        "f8", "", "Absolute integrated flux density of the candidate over the highest noise of the earlier image."
     )
     sigma_local: NDArray[np.float64] = column(
         "f8",
         "",
-        "Peak flux density of the candidate over the lowest earlier noise at its position; NaN if that is unknown.",
+        "Absolute peak flux density of the candidate over the lowest earlier noise at its position; NaN if unknown.",
     )
     n_looks: NDArray[np.int32] = column("i4", "", "Number of earlier images of the band that cover the position.")
     newness: NDArray[np.float64] = column(
@@ -282,7 +282,7 @@ class VarMetrics(ColumnTable):
     modulation: NDArray[np.float64] = column(
         "f8",
         "",
-        "Relative scatter of the integrated flux density beyond its errors; NaN for one point, or a mean ≤ 0.",
+        "Relative scatter of the integrated flux density beyond its errors; NaN for one point, or without a mean.",
     )
     modulation_err: NDArray[np.float64] = column("f8", "", "1σ error of modulation.")
     vs_max: NDArray[np.float64] = column(

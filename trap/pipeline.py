@@ -271,7 +271,7 @@ class DatasetRun:
                 links=state.region_links(images),
                 metrics=varmetric.summarise_touched(state, images),
                 backward=backward,
-                pixels=kept_pixels.keep_pixels(images, self.config.execution),
+                pixels=kept_pixels.keep_pixels(images, self.config),
             )
         ids = executor.call(self.store.store_timestep, record, state)
         if ids is None:

@@ -136,3 +136,23 @@ def test_variable_near_a_faint_source_is_no_blend(make_dataset):
 def test_no_sources_make_no_blends(make_dataset):
     dataset = process(make_dataset, pair(), pair().take(np.zeros(0, int)), pair())
     assert dataset.types() == [[4, 7, 3], [4, 7, 3]]
+
+
+def negative(found):
+    """Make sources of Stokes V, whose flux densities and islands are negative."""
+    return found.with_columns(**{name: -getattr(found, name) for name in ("f_peak", "f_int", "island")})
+
+
+def test_negative_components_are_a_blend_as_positive_ones_are(make_dataset):
+    dataset = process(make_dataset, negative(pair()), negative(one()), negative(pair()))
+    south, blend, north = dataset.entries()
+    assert [entry["is_blend"] for entry in (south, blend, north)] == [False, True, False]
+    assert dataset.types() == [[4, 3], [AssociationType.BLEND], [4, 3]]
+    assert dataset.column("SELECT MAX(eta_int) FROM varmetric") == [0.0]
+
+
+def test_positive_and_negative_islands_are_different_ones(make_dataset):
+    # Two islands that both have the number 1, but for the sign: their sources are no components of one blend.
+    both = pair().with_columns(island=[1, -1], f_int=[0.05, -0.10], f_peak=[0.05, -0.10])
+    dataset = process(make_dataset, one(), both)
+    assert all(AssociationType.PART not in types for types in dataset.types())

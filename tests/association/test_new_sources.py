@@ -153,3 +153,31 @@ def test_position_that_was_never_searched_within_a_region_has_no_candidate():
     made.add(KEY, image=1, region=0, rms_range=(1e-3, 1e-3), tiles=half)
     assert len(find(made, 1.0, ra=10.5)) == 0
     assert len(find(made, 1.0, ra=9.5)) == 1
+
+
+@pytest.mark.parametrize("test", ["significance", "position", "image"])
+def test_negative_source_is_as_new_as_a_positive_one(test):
+    made = make_looks(test)
+    for image in range(3):
+        made.add(KEY, image=image, region=0, rms_range=(1e-3, 1e-3), tiles=tiles(1e-3))
+    earlier = [EarlierFluxes(n=[2], mean=[mean], error=[5e-4]) for mean in (1e-4, -1e-4)]
+    place = (KEY, np.array([42]), sources(9.5, 0.0, flux=0.03), ONE, REGIONS)
+    positive = made.find_new_sources(*place, earlier=earlier[0])
+    fluxes = {name: -getattr(place[2], name) for name in ("f_peak", "f_int", "significance")}
+    negative = made.find_new_sources(*place[:2], place[2].with_columns(**fluxes), *place[3:], earlier=earlier[1])
+    assert len(positive) == len(negative) == 1
+    for name, values in positive.as_dict().items():
+        assert getattr(negative, name) == pytest.approx(values), name
+    assert negative.sigma_rms_min[0] == pytest.approx(30)
+
+
+def test_steady_negative_source_is_not_new():
+    made = make_looks("significance")
+    made.add(KEY, image=1, region=0, rms_range=(1e-3, 1e-3), tiles=tiles(1e-3))
+    found = sources(9.5, 0.0, flux=-0.0125)
+    fits = [EarlierFluxes(n=[1], mean=[mean], error=[1e-3]) for mean in (-0.0095, 0.0095)]
+    steady, reversed_sign = (
+        made.find_new_sources(KEY, np.array([42]), found, ONE, REGIONS, earlier=fit) for fit in fits
+    )
+    assert len(steady) == 0
+    assert len(reversed_sign) == 1

@@ -18,7 +18,7 @@ def test_good_image_is_described(good, capsys):
     assert main(["inspect", str(good)]) == 0
     output = capsys.readouterr().out
     assert str(good) in output
-    assert "1280 MHz, 100 MHz wide; Stokes 1" in output
+    assert "1280 MHz, 100 MHz wide; Stokes I" in output
     assert "128 × 128 of 5″ × 5″, 100.0% with a value" in output
     assert output.rstrip().endswith("usable")
 

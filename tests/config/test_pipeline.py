@@ -182,3 +182,29 @@ def test_setting_with_effect_on_results_changes_the_hash_and_is_named():
     assert changed.science_hash != PipelineConfig().science_hash
     assert PipelineConfig().differences(changed) == ["association.deruiter_radius is 5.68 instead of 4.0"]
     assert re.fullmatch(r"[0-9a-f]{16}", changed.science_hash)
+
+
+@pytest.mark.parametrize("letters", ["vq", "Q, V", "QV", "V Q"])
+def test_set_of_stokes_parameters_is_written_in_any_way(letters):
+    settings = SourceExtractionConfig(negative=letters)
+    assert settings.negative == "QV"
+    assert [code for code in (-8, -7, 1, 2, 3, 4, 5) if settings.searches_negative(code)] == [2, 4]
+
+
+def test_correlations_are_told_apart_in_a_set():
+    settings = SourceExtractionConfig(negative="XYRL")
+    assert [code for code in range(-8, 5) if settings.searches_negative(code)] == [-7, -3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[reading]\nstokes = "W"', '[[reading.given]]\nstokes = "W"', '[source_extraction]\nnegative = "QW"'],
+)
+def test_letter_of_no_stokes_parameter_is_refused_with_the_list(load, text):
+    with pytest.raises(ConfigError, match="I, Q, U, V, RR, LL, RL, LR, XX, YY, XY, YX .got '.*W'"):
+        load(text)
+
+
+def test_letter_of_a_stokes_parameter_may_be_small(load):
+    reading = load('[reading]\nstokes = "v"\n[[reading.given]]\nstokes = "xx"').reading
+    assert (reading.stokes, reading.given[0].stokes) == ("V", "XX")

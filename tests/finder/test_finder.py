@@ -6,7 +6,7 @@ from real_images import DATA, needs_real_images
 
 from trap.catalogues import Flag
 from trap.errors import ImageError
-from trap.finder.finder import find_by_fdr, find_by_threshold, measure_detected_in, measure_positions, with_holes
+from trap.finder.finder import find_by_fdr, find_by_threshold, measure_detected_in, measure_positions
 from trap.finder.maps import significance_map
 from trap.images.image import Image
 
@@ -114,7 +114,7 @@ def test_source_of_another_epoch_is_measured_as_absent(free):
 
 def test_holes_are_measured_as_sources_of_negative_flux(sky, config):
     image = sky.image(sky.sources([60, 180.3], [70, 150.6], [0.1, -0.05]) + sky.noise(8))
-    found = with_holes(image, find_by_threshold(image, config)).measurements
+    found = find_by_threshold(image, config.model_copy(update={"negative": "I"})).measurements
     assert found.f_peak == pytest.approx([0.1, -0.05], abs=4 * sky.rms)
     assert found.x == pytest.approx([60, 180.3], abs=0.1)
     assert found.significance == pytest.approx(found.f_peak / sky.rms, rel=0.1)
@@ -124,6 +124,6 @@ def test_holes_are_measured_as_sources_of_negative_flux(sky, config):
 
 def test_image_of_holes_alone_is_measured(sky, config):
     image = sky.image(sky.noise(9) - sky.sources([100], [100], [0.05]))
-    found = find_by_threshold(image, config)
-    assert len(found.measurements) == 0
-    assert with_holes(image, found).measurements.f_int == pytest.approx([-0.05], abs=4 * sky.rms)
+    assert len(find_by_threshold(image, config).measurements) == 0
+    found = find_by_threshold(image, config.model_copy(update={"negative": "I"}))
+    assert found.measurements.f_int == pytest.approx([-0.05], abs=4 * sky.rms)

@@ -76,7 +76,7 @@ def test_first_plane_of_a_cube_is_the_default(tmp_path):
     [
         (ReadingConfig(channel=3), "no channel 3 in the file, which holds 3"),
         (ReadingConfig(stokes="V"), "no Stokes V in the file, which holds Q, I"),
-        (ReadingConfig(stokes="parsnip"), "no Stokes parsnip in the file"),
+        (ReadingConfig(stokes="xy"), "no Stokes XY in the file"),
         (ReadingConfig(hdu="SCI"), "no HDU 'SCI' in the file, which holds PRIMARY"),
         (ReadingConfig(hdu="7"), "no HDU '7' in the file"),
     ],
@@ -99,6 +99,37 @@ def test_given_values_override_the_header(tmp_path):
     assert (metadata.beam.bmaj, metadata.beam.bmin, metadata.beam.bpa) == (0.02, 0.01, 0.0)
     assert (metadata.freq_eff, metadata.freq_bw, metadata.tau_time) == (6e7, 2e5, 8.0)
     assert metadata.taustart_ts.isoformat() == "2021-02-03T04:05:06+00:00"
+
+
+def stokes_given(letter):
+    return ReadingConfig(given=(Given(stokes=letter),))
+
+
+@pytest.mark.parametrize("order", [("ra", "dec"), ("ra", "dec", "stokes"), ("stokes", "ra", "dec")])
+def test_stokes_parameter_can_be_given_for_one_plane(tmp_path, order):
+    path = write_fits(tmp_path / "plane.fits", order)
+    assert read_image(path).metadata.stokes == 1
+    assert read_image(path, stokes_given("v")).metadata.stokes == 4
+    both = stokes_given("V").model_copy(update={"stokes": "V"})
+    assert read_image(path, both).metadata.stokes == 4
+    with pytest.raises(ImageError, match="no Stokes Q in the file, which holds V"):
+        _ = read_image(path, both.model_copy(update={"stokes": "Q"})).metadata
+
+
+def test_stokes_parameter_cannot_be_given_for_a_cube_of_several(tmp_path):
+    path = write_cube(tmp_path / "cube.fits", ("ra", "dec", "stokes", "freq"))
+    with pytest.raises(ImageError, match=r"Stokes V for a cube of Q, I; choose a plane by reading\.stokes"):
+        _ = read_image(path, stokes_given("V")).metadata
+
+
+def test_file_without_the_chosen_stokes_parameter_is_no_image_of_it(tmp_path):
+    plain = write_fits(tmp_path / "plain.fits")
+    assert read_image(plain, ReadingConfig(stokes="I")).metadata.stokes == 1
+    with pytest.raises(ImageError, match="no Stokes V in the file, which holds I"):
+        _ = read_image(plain, ReadingConfig(stokes="V")).metadata
+    # CTYPE3 describes an axis without pixels.
+    of_v = write_fits(tmp_path / "v.fits", CTYPE3="STOKES", CRVAL3=4.0)
+    assert read_image(of_v, ReadingConfig(stokes="V")).metadata.stokes == 4
 
 
 def test_folder_without_an_image_is_refused(tmp_path):

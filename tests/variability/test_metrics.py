@@ -149,6 +149,17 @@ def test_source_that_scatters_less_than_its_errors_has_no_modulation():
     assert error[0] == pytest.approx((2 / 3) ** 0.25 * 0.1)
 
 
+def test_modulation_index_is_the_same_for_a_source_of_either_sign():
+    fluxes = np.array([1.0, 1.5, 0.7])
+    positive, negative = (modulation_index(stream(sign * fluxes, [0.1] * 3)) for sign in (1, -1))
+    assert np.ravel(negative) == pytest.approx(np.ravel(positive))
+    assert np.isfinite(negative).all()
+
+
+def test_negative_mean_of_noise_has_no_modulation():
+    assert np.isnan(modulation_index(stream([-1.0, -0.5, 0.3], [0.5] * 3))).all()
+
+
 @given(light_curves)
 def test_largest_step_is_the_highest_of_all_steps_from_the_mean_before(points):
     fluxes, errors = (np.array(values) for values in zip(*points, strict=True))

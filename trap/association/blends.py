@@ -165,9 +165,11 @@ class _Source(NamedTuple):
 
 
 def _as_one(position: tuple[Array, Array], variances: tuple[Array, Array], fluxes: tuple[Array, Array]) -> _Source:
-    """Add up flux densities at their weighted mean position; weights are equal if no flux density is positive."""
+    """Add up flux densities at their weighted mean position; weights are equal if all are noise."""
     (ra, dec), (flux, flux_variance) = position, fluxes
-    share = np.maximum(flux, 0.0) if (flux > 0).any() else np.ones(len(flux))
+    # A sum below -5 σ is of negative sources, as in Stokes V; any other negative flux density is noise.
+    sizes = -flux if flux.sum() < -5 * np.sqrt(flux_variance.sum()) else flux
+    share = np.maximum(sizes, 0.0) if (sizes > 0).any() else np.ones(len(flux))
     share = share / share.sum()
     east, north = displacement(ra, dec, ra[0], dec[0])
     mean_ra, mean_dec = move(ra[0], dec[0], (share * east).sum(), (share * north).sum())

@@ -7,6 +7,8 @@ steady source can pass this test in two ways: it may lie where the noise is high
 and noise may lift it over the threshold by more than the margin after it was missed by as little.
 So there are two more tests: TraP's with the best earlier noise at the position, and the significance
 against any steady source (``newness``), which counts the earlier images of the position.
+
+A negative source, as in Stokes V, is tested by the absolute value of its flux densities.
 """
 
 from __future__ import annotations
@@ -217,7 +219,8 @@ class EarlierLooks:
         local = self._noise.best(key, new.ra, new.dec)
         fits = None if earlier is None else earlier.take(covered)
         newness = self._newness(new, best, local, fits)
-        peak, limit = new.f_peak, self._threshold + self._search.new_source_sigma_margin
+        peak, flux = np.abs(new.f_peak), np.abs(new.f_int)
+        limit = self._threshold + self._search.new_source_sigma_margin
         if self._search.new_source_test == "significance":
             passed = newness >= self._search.new_source_significance
         else:
@@ -232,8 +235,8 @@ class EarlierLooks:
             measurement=rows,
             newsource_type=peak > limit * best["rms_max"],
             previous_limits_image=best["image"],
-            sigma_rms_min=new.f_int / best["rms_min"],
-            sigma_rms_max=new.f_int / best["rms_max"],
+            sigma_rms_min=flux / best["rms_min"],
+            sigma_rms_max=flux / best["rms_max"],
             sigma_local=peak / local["rms"],
             n_looks=local["n"],
             newness=newness,
@@ -257,6 +260,9 @@ class EarlierLooks:
         has_local_noise = local["n"] > 0
         rms = np.where(has_local_noise, local["rms"], best["rms_min"])
         n_looks = np.where(has_local_noise, local["depth"] * rms**DEPTH_POWER, 1.0)
+        sign = np.sign(new.f_peak)
+        if earlier is not None:
+            earlier = earlier.with_columns(mean=sign * earlier.mean)
         return significance_of_newness(
-            new.f_peak, new.f_peak_err, threshold=self._threshold, rms=rms, n_looks=n_looks, earlier=earlier
+            sign * new.f_peak, new.f_peak_err, threshold=self._threshold, rms=rms, n_looks=n_looks, earlier=earlier
         )

@@ -247,6 +247,10 @@ class RunningCatalogue(EntryArrays):
             uncertainty_ns=measured.uncertainty_ns,
         )
         pairs = find_pairs(positions, near, self.positions(near[1]), search_radius=search_radius, max_radius=max_radius)
+        if (measured.island < 0).any():
+            # Blends count the sources of an island, so islands of negative sources get the numbers after the others.
+            island = np.where(measured.island < 0, measured.island.max(initial=0) - measured.island, measured.island)
+            measured = measured.with_columns(island=island)
         others = tuple(self.fluxes(other) for other in self.light_curves if other != key)
         return resolve_blends(pairs, near, measured, KnownEntries(self.entries, self.fluxes(key), others, max_radius))
 

@@ -5,16 +5,19 @@ from trap.config.pipeline import PipelineConfig
 from trap.config.quality import QualityConfig, QualityLofarConfig
 from trap.config.reading import DEFAULT_READING, Given, ReadingConfig
 from trap.config.sections import (
+    STOKES,
     AssociationConfig,
     ExecutionConfig,
     PersistenceConfig,
     SourceExtractionConfig,
     TransientSearchConfig,
+    stokes_letter,
 )
 from trap.config.toml import load_config, write_config
 
 __all__ = [
     "DEFAULT_READING",
+    "STOKES",
     "AssociationConfig",
     "ExecutionConfig",
     "Given",
@@ -27,5 +30,6 @@ __all__ = [
     "SourceExtractionConfig",
     "TransientSearchConfig",
     "load_config",
+    "stokes_letter",
     "write_config",
 ]

@@ -30,7 +30,7 @@ TRAP_DEFAULTS: dict[str, dict[str, Any]] = {
     "source_extraction": {
         "detection_threshold": 8.0, "analysis_threshold": 3.0, "margin": 10, "extraction_radius_pix": 250.0,
         "force_beam": True,
-        "beam_sys_err": 0.0, "ew_sys_err": 10.0, "ns_sys_err": 10.0,
+        "negative": "", "beam_sys_err": 0.0, "ew_sys_err": 10.0, "ns_sys_err": 10.0,
     },
     "transient_search": {"new_source_test": "image", "backward_fits": 0},
 }  # fmt: skip

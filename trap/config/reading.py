@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trap.config.sections import Count, NotNegative, Positive, Settings
+from trap.config.sections import Count, NotNegative, Positive, Settings, checked_stokes
 
 __all__ = ["DEFAULT_READING", "Given", "ReadingConfig"]
 
@@ -34,6 +34,8 @@ class Given(Settings):
     """Minor axis of the restoring beam (full width at half maximum), in deg; it requires bmaj."""
     bpa: Angle | None = None
     """Position angle of the restoring beam, north through east, in deg."""
+    stokes: Annotated[str, AfterValidator(checked_stokes)] | None = None
+    """Stokes parameter, such as V, of files without a Stokes axis or with one of length one."""
     telescope: str | None = None
     """Name of the telescope."""
     unit: str | None = None
@@ -72,8 +74,9 @@ class ReadingConfig(Settings):
     hdu: str = ""
     """HDU of a FITS file that holds the image, by name or number (0 is the first). Empty: the first HDU with two axes
     or more."""
-    stokes: str = ""
-    """Stokes parameter to read from a cube, such as I or V. Empty: the first of the cube."""
+    stokes: Annotated[str, AfterValidator(lambda letter: letter and checked_stokes(letter))] = ""
+    """Stokes parameter to read from a cube, such as I or V. Empty: the first of the cube. An image of any other Stokes
+    parameter is refused."""
     channel: Count = 0
     """Number of the plane to read along the frequency axis of a cube; 0 is the first."""
     given: tuple[Given, ...] = ()

@@ -4,23 +4,66 @@ The docstring below a field is its only description: the commented configuration
 form and the documentation are generated from it. It may take several lines, but is one paragraph.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "STOKES",
     "AssociationConfig",
     "ExecutionConfig",
     "PersistenceConfig",
     "Settings",
     "SourceExtractionConfig",
     "TransientSearchConfig",
+    "stokes_letter",
 ]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Address = Annotated[str, Field(pattern=r"^([^\s:]+:\d{1,5})?$")]
+
+
+STOKES = {
+    "I": 1,
+    "Q": 2,
+    "U": 3,
+    "V": 4,
+    "RR": -1,
+    "LL": -2,
+    "RL": -3,
+    "LR": -4,
+    "XX": -5,
+    "YY": -6,
+    "XY": -7,
+    "YX": -8,
+}
+"""FITS codes of the Stokes parameters and correlations, by their letters."""
+_LETTERS = {code: letter for letter, code in STOKES.items()}
+
+
+def stokes_letter(code: int) -> str:
+    """Return the letter of a Stokes parameter or correlation: "V" for 4, or the number itself for any other code."""
+    return _LETTERS.get(int(code), str(code))
+
+
+def checked_stokes(letter: str) -> str:
+    """Return the letter of a Stokes parameter in capitals; refuse any other text."""
+    if letter.upper() in STOKES:
+        return letter.upper()
+    msg = f"no Stokes parameter; choose one of {', '.join(STOKES)}"
+    raise ValueError(msg)
+
+
+def _checked_stokes_set(letters: str) -> str:
+    """Return the letters of several Stokes parameters in capitals, in the order of FITS; refuse any other text."""
+    found = re.findall("|".join(STOKES), letters.upper())
+    if "".join(found) == re.sub(r"[\s,]", "", letters.upper()):
+        return "".join(letter for letter in STOKES if letter in found)
+    msg = f"not a set of Stokes parameters, such as QUV; choose from {', '.join(STOKES)}"
+    raise ValueError(msg)
 
 
 class Settings(BaseModel):
@@ -69,6 +112,9 @@ class SourceExtractionConfig(Settings):
     analysis_threshold: Positive = 3.0
     """Significance down to which pixels belong to an island, in σ; at most the detection threshold. A larger value
     makes smaller islands, and merges fewer sources into one island."""
+    negative: Annotated[str, AfterValidator(_checked_stokes_set)] = "QUV"
+    """Stokes parameters whose images are searched for negative sources too, with the same thresholds. Polarised flux
+    densities have either sign, while no source is negative in Stokes I. Empty: positive sources only, as in TraP."""
     back_size_x: Annotated[int, Field(ge=4)] = 50
     """Width of a cell of the background and noise mesh, in pixels. A larger cell averages over more of the image and
     follows changes of the background and the noise less closely."""
@@ -107,6 +153,10 @@ class SourceExtractionConfig(Settings):
     expiration: Count = 10
     """Number of timesteps without a blind detection after which forced fits of a source end. 0 makes no forced fits
     of sources that are not detected."""
+
+    def searches_negative(self, stokes: int) -> bool:
+        """Return whether images of a Stokes parameter, given by its FITS code, are searched for negative sources."""
+        return stokes_letter(stokes) in re.findall("|".join(STOKES), self.negative)
 
     @model_validator(mode="after")
     def _check_thresholds(self) -> Self:

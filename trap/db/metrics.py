@@ -156,8 +156,8 @@ def _link_candidates(connection: Connection, entries: Ids) -> None:
 
     values = {
         "newsource": candidate(NewSource.id),
-        "sigma_rms_min": candidate(ExtractedSource.f_int / func.nullif(Image.rms_min, 0.0)),
-        "sigma_rms_max": candidate(ExtractedSource.f_int / func.nullif(Image.rms_max, 0.0)),
+        "sigma_rms_min": candidate(func.abs(ExtractedSource.f_int) / func.nullif(Image.rms_min, 0.0)),
+        "sigma_rms_max": candidate(func.abs(ExtractedSource.f_int) / func.nullif(Image.rms_max, 0.0)),
         "sigma_local": candidate(NewSource.sigma_local),
         "newness": candidate(NewSource.newness),
     }

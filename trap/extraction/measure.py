@@ -55,7 +55,7 @@ class Extraction:
     Parameters
     ----------
     measurements
-        The sources, island by island.
+        The sources, island by island; negative sources follow, with negative numbers of their islands.
     background
         Level and noise of the empty sky, with the measured autocorrelation of the noise.
     rms_min, rms_max
@@ -69,7 +69,7 @@ class Extraction:
 
 
 def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
-    """Find and measure the sources of an image.
+    """Find and measure the sources of an image, and its negative sources if the settings name its Stokes parameter.
 
     An image without noise, without values or without sources gives an empty table.
 
@@ -94,8 +94,11 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
         correlation = thread.submit(measure_correlation, field)
         islands = find_islands(field, segment_image(thresholds))
         background = replace(background, correlation=correlation.result())
+    measurements = _measure(islands, replace(field, background=background), image, config)
+    if config.searches_negative(image.metadata.stokes):
+        measurements = Measurements.concatenate([measurements, extract_holes(image, background, config)])
     return Extraction(
-        measurements=_measure(islands, replace(field, background=background), image, config),
+        measurements=measurements,
         background=background,
         rms_min=thresholds.rms_min,
         rms_max=thresholds.rms_max,

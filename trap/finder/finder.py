@@ -14,7 +14,7 @@ import numpy as np
 
 from trap.catalogues import Flag, Measurements
 from trap.extraction.forced import fit_positions
-from trap.extraction.measure import extract_holes, extract_sources
+from trap.extraction.measure import extract_sources
 from trap.finder.fdr import fdr_threshold
 from trap.finder.maps import significance_map
 
@@ -31,7 +31,6 @@ __all__ = [
     "find_by_threshold",
     "measure_detected_in",
     "measure_positions",
-    "with_holes",
 ]
 
 
@@ -66,6 +65,8 @@ class Detections:
 
 def find_by_threshold(image: Image, config: SourceExtractionConfig) -> Detections:
     """Find and measure the sources that reach the detection threshold.
+
+    The setting ``negative`` selects the Stokes parameters whose images are searched for negative sources too.
 
     Parameters
     ----------
@@ -118,28 +119,6 @@ def find_by_fdr(
     return find_by_threshold(
         image, config.model_copy(update={"detection_threshold": threshold, "analysis_threshold": analysis})
     )
-
-
-def with_holes(image: Image, detections: Detections) -> Detections:
-    """Add the negative sources of an image: sidelobes, or sources of negative Stokes V.
-
-    Parameters
-    ----------
-    image
-        Image to search.
-    detections
-        Positive sources of this image. The same thresholds and background are used for the holes.
-
-    Returns
-    -------
-    Detections
-        The positive sources followed by the holes. Flux densities, significance and the number of
-        the island are negative for holes.
-    """
-    if not np.isfinite(detections.detection_threshold):
-        return detections
-    holes = extract_holes(image, detections.background, detections.config)
-    return replace(detections, measurements=Measurements.concatenate([detections.measurements, holes]))
 
 
 def measure_detected_in(detection_image: Image, image: Image, config: SourceExtractionConfig) -> Detections:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trap.config import stokes_letter
 from trap.report.columns import ExportTable, source_columns
 from trap.report.export import as_rows
 from trap.report.sources import sources_text
@@ -36,15 +37,12 @@ class Extracted:
         (n,) — shapes of the sources, deconvolved from the beam.
     names
         Names of the sources, if the positions had names.
-    has_holes
-        Whether negative sources were searched for too.
     """
 
     image: Image
     detections: Detections
     shapes: SourceShapes
     names: Sequence[str] = ()
-    has_holes: bool = False
 
     @property
     def table(self) -> ExportTable:
@@ -52,10 +50,15 @@ class Extracted:
         columns = source_columns([self.detections.measurements, self.shapes], self.names)
         return ExportTable(name="sources", columns=columns, about=self._about())
 
+    @property
+    def _stokes(self) -> str:
+        """Letter of the Stokes parameter of the image."""
+        return stokes_letter(self.image.metadata.stokes)
+
     def _about(self) -> dict[str, str | float]:
         """Return the properties that all sources share: the images and the thresholds."""
         detections = self.detections
-        about: dict[str, str | float] = {"image": self.image.url}
+        about: dict[str, str | float] = {"image": self.image.url, "stokes": self._stokes}
         if detections.detected_in is not self.image:
             about["detected in"] = detections.detected_in.url
         if np.isfinite(detections.detection_threshold):
@@ -70,6 +73,7 @@ class Extracted:
         return {
             "image": self.image.url,
             "problem": None,
+            "stokes": self._stokes,
             "detected_in": detections.detected_in.url,
             "detection_threshold": detections.detection_threshold,
             "analysis_threshold": detections.config.analysis_threshold,
@@ -86,6 +90,6 @@ class Extracted:
         limit = f"detection at {number(threshold, 3)} σ" if np.isfinite(threshold) else "nothing above the noise"
         heading = (
             f"{self.image.url}: {count(len(detections.measurements), 'source')}; {limit}; "
-            f"noise {number(rms.min(), 3)} to {number(rms.max(), 3)} Jy/beam"
+            f"noise {number(rms.min(), 3)} to {number(rms.max(), 3)} Jy/beam; Stokes {self._stokes}"
         )
         return f"{heading}\n{sources_text(detections.measurements, self.shapes, self.names)}".rstrip()

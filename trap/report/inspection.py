@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trap.config import stokes_letter
 from trap.quality import first_rejection
 from trap.report.text import MISSING, moment, number, sky_position, text_table
 
@@ -111,7 +112,7 @@ def _header_values(metadata: ImageMetadata, config: PipelineConfig) -> dict[str,
         "telescope": metadata.telescope,
         "freq_eff": metadata.freq_eff,
         "freq_bw": metadata.freq_bw,
-        "stokes": metadata.stokes,
+        "stokes": stokes_letter(metadata.stokes),
         "unit": metadata.unit,
         "nx": metadata.nx,
         "ny": metadata.ny,

@@ -121,7 +121,7 @@ def _islands(path: Path, extracted: Extracted) -> None:
     threshold = detections.detection_threshold
     limits = {"detection": threshold, "analysis": min(detections.config.analysis_threshold, threshold)}
     labels = island_map(field, **limits)
-    if extracted.has_holes:
+    if detections.config.searches_negative(image.metadata.stokes):
         labels -= island_map(field.negative(), **limits)
     _write_map(path, labels, image, "")
 

@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trap.config import ExecutionConfig
+    from trap.config import PipelineConfig
     from trap.dataset.records import ImageRecord
 
 __all__ = ["keep_pixels"]
 
 
-def keep_pixels(images: Sequence[ImageRecord], settings: ExecutionConfig) -> tuple[KeptPixels, ...]:
+def keep_pixels(images: Sequence[ImageRecord], config: PipelineConfig) -> tuple[KeptPixels, ...]:
     """Write the pixels of images to files, as the settings require.
 
     Parameters
     ----------
     images
         Images of a timestep.
-    settings
-        ``keep_pixels`` is 'no', 'images' or 'cutouts'; ``pixel_directory`` is the folder.
+    config
+        Settings of reading, and of execution: ``keep_pixels`` is 'no', 'images' or 'cutouts'; ``pixel_directory`` is
+        the folder.
 
     Returns
     -------
@@ -42,6 +43,7 @@ def keep_pixels(images: Sequence[ImageRecord], settings: ExecutionConfig) -> tup
     TransientError
         If a file cannot be written.
     """
+    settings = config.execution
     directory = pixel_directory(settings)
     if directory is None:
         return ()
@@ -52,7 +54,7 @@ def keep_pixels(images: Sequence[ImageRecord], settings: ExecutionConfig) -> tup
             continue
         content = image.result.content_hash
         path = directory / content[:2] / f"{content}.{settings.keep_pixels}.fits"
-        source = Image(image.result.metadata.url)
+        source = Image(image.result.metadata.url, config.reading)
         if settings.keep_pixels == "images":
             keep_image(source, path)
         else:

@@ -185,9 +185,11 @@ def modulation_index(statistics: NDArray[Any]) -> tuple[Array, Array]:
     Returns
     -------
     index, error
-        (n,) dimensionless; NaN for fewer than two points, or a mean that is not positive.
+        (n,) dimensionless; NaN for fewer than two points, or a mean that is neither positive nor below -5 σ.
     """
-    usable = (statistics["n"] > 1) & (statistics["mean_f_int"] > 0)
+    # Sources of Stokes V may be negative; any other negative mean is of noise, and has no index.
+    is_negative = statistics["wmean_f_int"] * np.sqrt(statistics["wsum_f_int"]) < -5
+    usable = (statistics["n"] > 1) & ((statistics["mean_f_int"] > 0) | (is_negative & (statistics["mean_f_int"] < 0)))
     n, mean = np.where(usable, statistics["n"], np.nan), np.where(usable, statistics["mean_f_int"], np.nan)
     noise = statistics["err2_f_int"] / n / mean**2
     excess = np.maximum(statistics["m2_f_int"] / (n - 1) / mean**2 - noise, 0.0)

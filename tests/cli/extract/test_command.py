@@ -97,7 +97,7 @@ def products(folder, tmp_path_factory):
 def test_table_for_people_names_every_source(folder, capsys):
     assert main(["extract", str(folder / "field.fits")]) == 0
     heading, columns, *lines = capsys.readouterr().out.splitlines()
-    assert re.search(r"field\.fits: 4 sources; detection at 5 σ; noise 0\.0\S+ to 0\.0\S+ Jy/beam", heading)
+    assert re.search(r"field\.fits: 4 sources; detection at 5 σ; noise 0\.0\S+ to 0\.0\S+ Jy/beam; Stokes I", heading)
     assert columns.split()[:4] == ["source", "ra", "deg", "dec"]
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "4"]
 
@@ -465,6 +465,67 @@ def test_log_does_not_disturb_the_json(folder, tmp_path, capsys):
     output = capsys.readouterr()
     assert json.loads(output.out)[0]["problem"] == "no restoring beam in the header"
     assert "beam_unusable" in output.err
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory):
+    """A cube of I, Q, U and V in the second HDU, with two channels: one source in each plane, at another position."""
+    folder = tmp_path_factory.mktemp("cube")
+    planes = [
+        fits.getdata(write_image(folder / f"{i}.fits", [40.0 + 10 * i], [60.0], [-0.1 if i == 7 else 0.1], seed=i))
+        for i in range(8)
+    ]
+    made = header()
+    made["CTYPE4"], made["CRVAL4"], made["CRPIX4"], made["CDELT4"] = "STOKES", 1.0, 1.0, 1.0
+    pixels = np.array(planes).reshape(4, 2, SIZE, SIZE)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(pixels, made, name="SCI")]).writeto(folder / "cube.fits")
+    return folder / "cube.fits"
+
+
+@pytest.mark.parametrize(
+    ("settings", "plane"),
+    [
+        ("", 0), ('stokes = "Q"', 2), ('stokes = "V"', 6), ("channel = 1", 1), ('stokes = "u"\nchannel = 1', 5),
+        ('hdu = "SCI"\nstokes = "V"\nchannel = 1', 7),
+    ],
+)  # fmt: skip
+def test_plane_of_a_cube_is_that_of_the_settings(cube, tmp_path, capsys, settings, plane):
+    (tmp_path / "trap.toml").write_text(f"[reading]\n{settings}\n")
+    arguments = [str(cube), "--config", str(tmp_path / "trap.toml"), "--json"]
+    assert main(["extract", *arguments]) == 0
+    (image,) = json.loads(capsys.readouterr().out)
+    assert [source["x"] for source in image["sources"]] == pytest.approx([40 + 10 * plane], abs=0.3)
+    assert image["stokes"] == "IQUV"[plane // 2]
+    assert main(["inspect", *arguments]) == 0
+    (image,) = json.loads(capsys.readouterr().out)
+    assert image["stokes"] == "IQUV"[plane // 2]
+    assert image["freq_eff"] == 1.5e8 + 1e7 * (plane % 2)
+    assert image["n_sources"] == 1
+
+
+@pytest.mark.parametrize("command", ["extract", "inspect"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [('hdu = "7"', "no HDU '7'"), ("channel = 2", "no channel 2"), ('stokes = "RR"', "no Stokes RR")],
+)
+def test_missing_plane_is_no_other_plane(cube, tmp_path, capsys, command, settings, message):
+    (tmp_path / "trap.toml").write_text(f"[reading]\n{settings}\n")
+    assert main([command, str(cube), "--config", str(tmp_path / "trap.toml")]) == 3
+    assert message in capsys.readouterr().out
+
+
+def test_values_that_settings_give_hold_for_extraction(tmp_path, capsys):
+    path = write_image(tmp_path / "v.fits", X[:1], Y[:1], -FLUX[:1], seed=4)
+    (tmp_path / "trap.toml").write_text('[[reading.given]]\nmatch = "v.fits"\nstokes = "V"\nunit = "mJy/beam"\n')
+    assert main(["extract", str(path), "--config", str(tmp_path / "trap.toml"), "--json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)
+    assert image["stokes"] == "V"
+    assert [source["f_peak"] for source in image["sources"]] == pytest.approx([-1e-3 * FLUX[0]], abs=4e-3 * RMS)
+
+
+def test_heading_names_the_stokes_parameter(cube, capsys):
+    assert main(["extract", str(cube)]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("Jy/beam; Stokes I")
 
 
 def test_negative_sources_are_found_on_request(tmp_path, capsys):

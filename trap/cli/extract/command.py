@@ -15,7 +15,6 @@ from trap.finder.finder import (
     find_by_threshold,
     measure_detected_in,
     measure_positions,
-    with_holes,
 )
 from trap.finder.shapes import measure_shapes
 from trap.images.patterns import expand_patterns
@@ -98,7 +97,7 @@ def extract_image(path: str, request: Request) -> Extracted:
     detections = _find(image, request)
     names = [] if request.positions is None else [str(name) for name in request.positions.name]
     shapes = measure_shapes(detections.measurements, image, detections.config)
-    return Extracted(image=image, detections=detections, shapes=shapes, names=names, has_holes=request.has_holes)
+    return Extracted(image=image, detections=detections, shapes=shapes, names=names)
 
 
 def _tried(path: str, request: Request) -> Extracted | str:
@@ -118,12 +117,8 @@ def _find(image: Image, request: Request) -> Detections:
     if request.detection_image is not None:
         return measure_detected_in(request.detection_image, image, request.config)
     if request.alpha is not None:
-        detections = find_by_fdr(
-            image, request.config, alpha=request.alpha, analysis_threshold=request.analysis_threshold
-        )
-    else:
-        detections = find_by_threshold(image, request.config)
-    return with_holes(image, detections) if request.has_holes else detections
+        return find_by_fdr(image, request.config, alpha=request.alpha, analysis_threshold=request.analysis_threshold)
+    return find_by_threshold(image, request.config)
 
 
 def _check_stems(paths: list[str]) -> None:

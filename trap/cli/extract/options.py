@@ -35,7 +35,9 @@ EPILOG = _EPILOG.format(suffixes=" ".join(product.suffix for product in PRODUCTS
 def add_extract_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``transients extract`` to a parser: images, settings, choice of sources, and outputs."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (source_extraction) to start from")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings (reading, source_extraction) to start from"
+    )
     _add_search(parser)
     _add_choice(parser)
     _add_measurement(parser)
@@ -71,7 +73,9 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--radius", type=float, metavar="PIXELS",
         help="radius of the circle around the centre that is searched; 0: the whole image (default: 0)",
     )  # fmt: skip
-    group.add_argument("--negative", action="store_true", help="search for negative sources too: holes, or Stokes V")
+    group.add_argument(
+        "--negative", action="store_true", help="search for negative sources too, in any Stokes parameter"
+    )
     deblend = group.add_mutually_exclusive_group()
     deblend.add_argument("--deblend", action="store_true", help="split islands of several sources (default)")
     deblend.add_argument("--no-deblend", action="store_true", help="do not split islands")

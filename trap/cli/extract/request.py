@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trap.cli.extract.options import DEFAULT_ALPHA
-from trap.config import PipelineConfig, SourceExtractionConfig, load_config
+from trap.config import STOKES, PipelineConfig, ReadingConfig, SourceExtractionConfig, load_config
 from trap.errors import ConfigError
 from trap.images.beam import Beam
 from trap.images.image import Image
@@ -27,6 +27,8 @@ class Request:
     ----------
     config
         Settings of the search and the measurement.
+    reading
+        HDU and plane to read from every image, and values that override its header.
     beam
         Restoring beam in place of the headers'; None keeps the headers'.
     alpha
@@ -37,21 +39,19 @@ class Request:
         Image whose sources are measured; None for a search or given positions.
     positions
         Positions that are measured; None for a search or a detection image.
-    has_holes
-        Whether negative sources are searched for too.
     """
 
     config: SourceExtractionConfig
+    reading: ReadingConfig
     beam: Beam | None
     alpha: float | None
     analysis_threshold: float | None
     detection_image: Image | None
     positions: MonitorPositions | None
-    has_holes: bool
 
     def image(self, path: str) -> Image:
         """Open an image, with the beam of the request if there is one."""
-        image = Image(path)
+        image = Image(path, self.reading)
         return image if self.beam is None else image.with_beam(self.beam)
 
 
@@ -71,14 +71,15 @@ def make_request(arguments: Namespace) -> Request:
         If the detection image cannot be used.
     """
     _check_choice(arguments)
+    config = _config(arguments)
     request = Request(
-        config=_config(arguments),
+        config=config.source_extraction,
+        reading=config.reading,
         beam=_beam(arguments),
         alpha=_alpha(arguments),
         analysis_threshold=arguments.analysis_threshold,
         detection_image=None,
         positions=None if arguments.fixed_positions is None else _positions(arguments.fixed_positions),
-        has_holes=arguments.negative,
     )
     if arguments.detection_image is None:
         return request
@@ -113,7 +114,7 @@ def _alpha(arguments: Namespace) -> float | None:
     return alpha
 
 
-def _config(arguments: Namespace) -> SourceExtractionConfig:
+def _config(arguments: Namespace) -> PipelineConfig:
     """Return the settings of the file, or the defaults, replaced by the options."""
     base = PipelineConfig() if arguments.config is None else load_config(arguments.config)
     by_setting = {
@@ -125,6 +126,7 @@ def _config(arguments: Namespace) -> SourceExtractionConfig:
         "margin": arguments.margin,
         "extraction_radius_pix": arguments.radius,
         "box_in_beampix": arguments.box,
+        "negative": "".join(STOKES) if arguments.negative else None,
     }
     options: dict[str, Any] = {setting: value for setting, value in by_setting.items() if value is not None}
     if arguments.no_deblend:
@@ -133,7 +135,7 @@ def _config(arguments: Namespace) -> SourceExtractionConfig:
         options["deblend_nthresh"] = base.source_extraction.deblend_nthresh or 32
     if arguments.force_beam or arguments.free:
         options["force_beam"] = arguments.force_beam
-    return base.with_options(source_extraction=options).source_extraction
+    return base.with_options(source_extraction=options)
 
 
 def _beam(arguments: Namespace) -> Beam | None:

@@ -12,8 +12,8 @@ import numpy as np
 from astropy.io.fits import Header
 from astropy.units import Unit
 
+from trap.config import STOKES
 from trap.errors import ImageError
-from trap.images.headers.planes import STOKES
 from trap.images.headers.times import from_mjd
 
 if TYPE_CHECKING:

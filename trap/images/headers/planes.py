@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.io import fits
 
+from trap.config import stokes_letter
 from trap.errors import ImageError
 from trap.images.headers.keywords import Keywords
 
@@ -22,23 +23,7 @@ if TYPE_CHECKING:
 
     from trap.config import ReadingConfig
 
-__all__ = ["STOKES", "Plane", "choose_plane"]
-
-STOKES = {
-    "I": 1,
-    "Q": 2,
-    "U": 3,
-    "V": 4,
-    "RR": -1,
-    "LL": -2,
-    "RL": -3,
-    "LR": -4,
-    "XX": -5,
-    "YY": -6,
-    "XY": -7,
-    "YX": -8,
-}
-"""FITS codes of the Stokes parameters and correlations."""
+__all__ = ["Plane", "choose_plane"]
 
 _FREQUENCY = ("FREQ", "VOPT", "FELO", "VRAD", "VELO", "SPECLNMF")
 _LONGITUDE = re.compile(r"(RA|[A-Z]LON|[A-Z]{2}LN)(-|$)")
@@ -109,7 +94,8 @@ def choose_plane(header: fits.Header, url: str, settings: ReadingConfig) -> Plan
     Raises
     ------
     ImageError
-        If the cube has no such Stokes parameter or channel, or an axis has an impossible length.
+        If the image has no such Stokes parameter or channel, a Stokes parameter is given for a cube of several, or an
+        axis has an impossible length.
     """
     keywords = Keywords(header, url)
     n_axes = min(keywords.count("NAXIS") or 0, _MAX_AXES)
@@ -119,10 +105,12 @@ def choose_plane(header: fits.Header, url: str, settings: ReadingConfig) -> Plan
     rest = tuple(axis for axis in range(n_axes) if axis not in sky)
     index = [0] * n_axes
     for axis in rest:
-        if kinds[axis].startswith("STOKES") and settings.stokes:
-            index[axis] = _stokes_plane(keywords, axis, lengths[axis], settings.stokes)
-        elif kinds[axis].startswith(_FREQUENCY):
+        if kinds[axis].startswith(_FREQUENCY):
             index[axis] = _channel(lengths[axis], settings.channel, url)
+    stokes_axis = next((axis for axis in rest if kinds[axis].startswith("STOKES")), None)
+    number = _stokes_plane(keywords, stokes_axis, lengths, settings)
+    if stokes_axis is not None:
+        index[stokes_axis] = number
     return Plane(order=(*sky, *rest), index=tuple(index), lengths=lengths)
 
 
@@ -138,16 +126,22 @@ def _sky_axes(kinds: list[str]) -> tuple[int, int]:
     return (0, 1) if min(longitude, latitude) < 0 else (longitude, latitude)
 
 
-def _stokes_plane(keywords: Keywords, axis: int, length: int, name: str) -> int:
-    """Return the number of the plane with a Stokes parameter."""
-    first, step = keywords.plane_values(axis + 1)
-    codes = [round(first + plane * step) for plane in range(length)]
-    code = STOKES.get(name.upper())
-    if code in codes:
-        return codes.index(code)
-    names = {value: key for key, value in STOKES.items()}
-    held = ", ".join(names.get(value, str(value)) for value in codes)
-    msg = f"no Stokes {name} in the file, which holds {held}"
+def _stokes_plane(keywords: Keywords, axis: int | None, lengths: tuple[int, ...], settings: ReadingConfig) -> int:
+    """Return the number of the plane along the axis of Stokes parameters; 0 without such an axis among the pixels."""
+    given = settings.given_for(keywords.url).stokes
+    if not (settings.stokes or given):
+        return 0
+    number, length = ((keywords.find_axis("STOKES") or (0,))[0], 1) if axis is None else (axis + 1, lengths[axis])
+    # An image without the axis is of Stokes I.
+    first, step = keywords.plane_values(number) if number else (1.0, 0.0)
+    held = [stokes_letter(round(first + plane * step)) for plane in range(length)]
+    if given is not None and length > 1:
+        msg = f"reading.given has Stokes {given} for a cube of {', '.join(held)}; choose a plane by reading.stokes"
+        raise ImageError(msg, keywords.url)
+    held = held if given is None else [given]
+    if not settings.stokes or settings.stokes in held:
+        return held.index(settings.stokes or held[0])
+    msg = f"no Stokes {settings.stokes} in the file, which holds {', '.join(held)}"
     raise ImageError(msg, keywords.url)
 
 

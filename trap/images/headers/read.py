@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from trap.config import Given
+from trap.config import STOKES, Given
 from trap.errors import ImageError
 from trap.images.beam import Beam
 from trap.images.headers.frequency import read_frequency
@@ -106,7 +106,7 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
         tau_time=_duration(keywords, taustart_ts) if given.tau_time is None else given.tau_time,
         freq_eff=freq_eff,
         freq_bw=freq_bw,
-        stokes=_stokes(keywords),
+        stokes=_stokes(keywords) if given.stokes is None else STOKES[given.stokes],
         telescope=given.telescope or _telescope(keywords),
         beam=_beam(keywords, given),
         centre_ra=centre_ra,
