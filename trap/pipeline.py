@@ -24,7 +24,7 @@ from trap.run.attempts import attempt_timestep
 from trap.run.fits import fit_earlier_images, fit_images
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
-from trap.run.observers import Meters, log_outcome, serving_meters
+from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
 from trap.run.planning import make_plan
 from trap.run.scanning import Preview
 from trap.steps import association, backward_fitting, kept_pixels, late_images, varmetric
@@ -90,7 +90,9 @@ class DatasetRun:
         self.plan = plan
         self.outcomes: list[TimestepOutcome] = []
         self.meters = meters or Meters()
-        self.observers: list[Observer] = [log_outcome, self.meters.observe]
+        chosen = config.persistence
+        self._notice = FieldNotice(store, is_wanted=store.is_new and not chosen.dataset_key and chosen.dataset_id == 0)
+        self.observers: list[Observer] = [log_outcome, self.meters.observe, self._notice.observe]
         if progress is not None:
             self.observers.append(lambda _: progress(len(self.outcomes), len(plan.timesteps)))
         self._state: DatasetState | None = None
@@ -314,6 +316,7 @@ class DatasetRun:
             unreadable=self.plan.unreadable,
             known=self.plan.known,
             late=self.plan.late,
+            same_field=self._notice.datasets,
             constancy=None if state is None else state.catalogue.constancy(),
             monitors=0 if state is None else len(state.monitors),
             unmeasured_monitors=0 if state is None else int(np.count_nonzero(state.monitor_entries < 0)),

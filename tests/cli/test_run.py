@@ -86,6 +86,63 @@ def test_same_command_continues_the_dataset_unless_a_new_one_is_requested(images
     assert "dataset 2: 3 timesteps stored" in capsys.readouterr().out
 
 
+def test_renamed_dataset_is_continued_by_the_same_command(images, tmp_path, run_in_process, capsys):
+    words = ("--images", f"{images}/*.fits")
+    run(tmp_path, *words)
+    assert main(["dataset", "rename", "1", "first try", "--database", f"sqlite:///{tmp_path / 'trap.db'}"]) == 0
+    assert run(tmp_path, *words) == 0
+    assert "3 images were already in dataset 1: nothing added" in capsys.readouterr().out
+
+
+def test_new_images_of_a_known_field_start_a_dataset_with_advice(images, tmp_path, run_in_process, capsys):
+    first, second, third = sorted(images.glob("*.fits"))
+    run(tmp_path, "--images", first)
+    assert "same field" not in capsys.readouterr().out
+    advice = (
+        "new dataset {}; dataset 1 ('TraP dataset') holds the same field, bands and settings: "
+        "to extend it, add --dataset 1"
+    )
+    run(tmp_path, "--images", second)
+    assert advice.format(2) in capsys.readouterr().out.splitlines()
+    for words in (("--new-dataset",), ("--name", "own")):
+        run(tmp_path, "--images", third, *words)
+        assert "same field" not in capsys.readouterr().out
+    run(tmp_path, "--images", first, third)
+    assert "same field" not in capsys.readouterr().out
+
+
+def test_dataset_is_created_and_extended_by_its_name(images, tmp_path, run_in_process, capsys):
+    first, second, third = sorted(images.glob("*.fits"))
+    run(tmp_path, "--images", first, "--name", "pulsar")
+    run(tmp_path, "--images", second, "--name", "pulsar")
+    run(tmp_path, "--images", third, "--name", "other")
+    assert rows(tmp_path, "SELECT dataset, count(*) FROM image GROUP BY dataset ORDER BY dataset") == [(1, 2), (2, 1)]
+    assert rows(tmp_path, "SELECT id, description FROM dataset ORDER BY id") == [(1, "pulsar"), (2, "other")]
+    # A name given later by a rename counts too, unless several datasets have it.
+    for number in (1, 2):
+        main(["dataset", "rename", str(number), "field", "--database", f"sqlite:///{tmp_path / 'trap.db'}"])
+        capsys.readouterr()
+        code = run(tmp_path, "--images", third, "--name", "field")
+        assert code == number - 1
+    assert "several datasets are named 'field': 1, 2; select one by its number, with --dataset" in one_line(capsys)
+
+
+def test_name_of_a_dataset_with_other_settings_is_refused(images, tmp_path, run_in_process, capsys):
+    run(tmp_path, "--images", f"{images}/*.fits", "--name", "pulsar")
+    file = tmp_path / "trap.toml"
+    file.write_text("[association]\nderuiter_radius = 3.0\n")
+    capsys.readouterr()
+    assert run(tmp_path, file, "--images", f"{images}/*.fits", "--name", "pulsar") == 1
+    assert "dataset 1 was made with other settings: association.deruiter_radius is 3.0" in one_line(capsys)
+    assert run(tmp_path, file, "--images", f"{images}/*.fits", "--name", "pulsar", "--new-dataset") == 0
+    assert rows(tmp_path, "SELECT description FROM dataset") == [("pulsar",), ("pulsar",)]
+
+
+def test_name_and_number_of_a_dataset_exclude_each_other(images, tmp_path, capsys):
+    assert run(tmp_path, "--images", f"{images}/*.fits", "--name", "pulsar", "--dataset", "1") == 1
+    assert "--name and --dataset both select a dataset; to rename dataset 1:" in one_line(capsys)
+
+
 def test_other_settings_are_listed_and_refused_unless_a_new_dataset_is_requested(
     images, tmp_path, run_in_process, capsys
 ):

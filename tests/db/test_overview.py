@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 from busy_dataset import FIELD
-from made_up_survey import sources
+from made_up_survey import Field, sources
+from sqlalchemy import update
 
-from trap.db.overview import dataset_summary, frequency_bands, list_datasets
+from trap.db.engine import transaction
+from trap.db.models import Dataset
+from trap.db.overview import dataset_summary, frequency_bands, list_datasets, same_field
 from trap.errors import DatasetNotFoundError
 
 
@@ -46,3 +49,17 @@ def test_bands_come_lowest_first(make_dataset, ask):
     bands = ask(frequency_bands, dataset.id)
     assert bands["freq_central"].tolist() == [140e6, 180e6]
     assert (bands["freq_high"] - bands["freq_low"]).tolist() == [2e6, 2e6]
+
+
+def test_same_field_needs_a_common_region_band_and_settings(make_dataset, ask, engine, config):
+    first, later = make_dataset(), make_dataset()
+    first.process(FIELD.image(0))
+    later.process(FIELD.image(7))
+    assert ask(same_field, later.id) == [(first.id, "TraP dataset")]
+    elsewhere, other_band = make_dataset(), make_dataset()
+    elsewhere.process(Field(centre=(123.0, -40.0)).image(0))
+    other_band.process(FIELD.image(0, freq=180e6))
+    assert ask(same_field, elsewhere.id) == ask(same_field, other_band.id) == []
+    with transaction(engine) as connection:
+        connection.execute(update(Dataset).where(Dataset.id == first.id).values(config_hash="other"))
+    assert ask(same_field, later.id) == []

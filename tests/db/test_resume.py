@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from busy_dataset import FIELD
+from sqlalchemy import text
 
 from trap.db import datasets, runs
 from trap.db.engine import transaction
@@ -23,9 +24,47 @@ def test_dataset_that_holds_any_of_the_images_is_gone_on_with(make_dataset, find
     url = dataset.column("SELECT url FROM image")[0]
     assert find("unknown") is None
     assert find("unknown", url) == dataset.id
-    assert find(url, description="another") is None
     later.process(FIELD.image(0))
     assert find(url) == later.id  # the newest
+
+
+def test_dataset_is_found_under_any_description(make_dataset, engine, find):
+    dataset, later = make_dataset(), make_dataset()
+    for one in (dataset, later):
+        one.process(FIELD.image(0))
+    url = dataset.column("SELECT url FROM image")[0]
+    with transaction(engine) as connection:
+        datasets.rename_dataset(connection, later.id, "first try")
+    assert find(url, description="another") == later.id
+    assert (
+        find(url, description="TraP dataset") == dataset.id
+    )  # its own description counts among datasets of these images
+
+
+def test_renamed_dataset_is_found_by_the_description_of_its_run(make_dataset, engine, config, find):
+    renamed = make_dataset()
+    renamed.process(FIELD.image(0))
+    url = renamed.column("SELECT url FROM image")[0]
+    other = {"source_extraction": {"detection_threshold": 7.0}}
+    with transaction(engine) as connection:
+        runs.start_run(connection, renamed.id, config)
+        datasets.rename_dataset(connection, renamed.id, "first try")
+        # Found, so that the caller refuses the other settings; a description of its own starts another dataset.
+        assert find_resumable(connection, config.with_options(**other), [url]) == renamed.id
+        another = config.with_options(persistence={"description": "deeper"}, **other)
+        assert find_resumable(connection, another, [url]) is None
+
+
+def test_dataset_of_the_same_settings_is_preferred_to_a_newer_one(make_dataset, engine, config):
+    dataset, later = make_dataset(), make_dataset()
+    for one in (dataset, later):
+        one.process(FIELD.image(0))
+    urls = dataset.column("SELECT url FROM image")
+    with transaction(engine) as connection:
+        connection.execute(
+            text(f"UPDATE config SET value = '7.0' WHERE key = 'detection_threshold' AND dataset = {later.id}")
+        )
+        assert find_resumable(connection, config, urls) == dataset.id
 
 
 def test_dataset_without_images_is_found_by_the_images_of_its_run(make_dataset, engine, config):

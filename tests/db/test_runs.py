@@ -24,7 +24,7 @@ def test_run_records_its_machine_software_and_settings(make_dataset, engine, ask
     assert {"numpy", "python", "sqlalchemy"} <= json.loads(run["software"]).keys()
     assert "secret" not in run["config"]
     assert tomllib.loads(run["config"])["source_extraction"]["detection_threshold"] == 6.0
-    assert ask(runs.latest_config, dataset.id) == run["config"]
+    assert ask(runs.latest_configs) == {dataset.id: run["config"]}
 
 
 def test_run_without_an_end_is_recorded_as_killed(make_dataset, engine, ask, config):

@@ -63,3 +63,11 @@ def test_monitored_positions_that_no_image_shows_are_counted():
     text = run_text(summary(monitors=5, unmeasured_monitors=2), DATABASE, program=PROGRAM)
     assert "2 of 5 monitored positions never measured: on no image, or outside the searched area" in text
     assert "monitored" not in run_text(summary(monitors=5), DATABASE, program=PROGRAM)
+
+
+def test_several_datasets_of_the_same_field_are_named():
+    text = run_text(summary(same_field=((1, "a"), (2, "b"))), DATABASE, program=PROGRAM)
+    assert (
+        "new dataset 3; datasets 1 ('a') and 2 ('b') hold the same field, bands and settings: "
+        "to extend the latest, add --dataset 2"
+    ) in text

@@ -14,7 +14,7 @@ from trap.dataset.outcomes import TimestepOutcome
 from trap.dataset.records import UnreadableImage
 from trap.dataset.state import DatasetState
 from trap.quality import Rejection, RejectReason
-from trap.run.observers import Meters, log_outcome, serving_meters
+from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
 from trap.run.planning import Timestep
 from trap.steps.association import associate_extracted_sources
 
@@ -94,3 +94,22 @@ def test_without_an_address_nothing_is_served():
     with capture_logs() as logs, serving_meters(""):
         pass
     assert logs == []
+
+
+class OneOther:
+    """A store whose field one other dataset holds."""
+
+    dataset_id = 2
+
+    def same_field(self):
+        return [(1, "first")]
+
+
+@pytest.mark.parametrize(("is_wanted", "n_events"), [(True, 1), (False, 0)])
+def test_field_of_another_dataset_is_logged_once(outcome, is_wanted, n_events):
+    notice = FieldNotice(OneOther(), is_wanted=is_wanted)
+    with capture_logs() as logs:
+        for one in (TimestepOutcome(taustart_ts=START, failure="ValueError: bad"), outcome, outcome):
+            notice.observe(one)
+    assert [log["event"] for log in logs] == ["field_in_other_dataset"] * n_events
+    assert notice.datasets == ((1, "first"),) * n_events

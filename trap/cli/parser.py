@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap import __version__
+from trap.cli.dataset_options import add_dataset_commands, add_inspect_options
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["make_parser"]
 
+NAME_LENGTH = 100
+"""Largest number of characters in the name of a dataset."""
 EXIT_CODES = """\
 exit codes:
   0  all images were processed, or were in the dataset already
@@ -162,13 +165,15 @@ def _add_config(commands: Commands) -> None:
 
 def _add_inspect(commands: Commands) -> None:
     """Add ``transients inspect``."""
-    parser = _add_command(
-        commands, "inspect", "trap.cli.inspect:inspect", "show the header, noise, sources and checks of images",
-        epilog="exits with 3 if any image is unreadable or would be rejected",
-    )  # fmt: skip
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings whose limits apply")
-    parser.add_argument("--json", action="store_true", help="print one JSON list, for programs")
+    add_inspect_options(
+        _add_command(
+            commands,
+            "inspect",
+            "trap.cli.inspect:inspect",
+            "show the header, noise, sources and checks of images",
+            epilog="exits with 3 if any image is unreadable or would be rejected",
+        )
+    )
 
 
 def _add_inject(commands: Commands) -> None:
@@ -206,46 +211,7 @@ def _add_extract(commands: Commands) -> None:
 def _add_dataset(commands: Commands) -> None:
     """Add ``transients dataset`` with its sub-commands."""
     group = _add_group(commands, "dataset", "list, show, rename, delete and compare the datasets of a database")
-    every = _add_command(group, "list", "trap.cli.results:list_datasets", "list the datasets of a database")
-    one = _add_command(
-        group, "show", "trap.cli.results:show_dataset", "show the contents of a dataset, and the images left out"
-    )
-    one.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
-    for parser in (every, one):
-        _add_database(parser)
-        parser.add_argument("--json", action="store_true", help="as JSON, for programs")
-    rename = _add_command(group, "rename", "trap.cli.datasets:rename", "give a dataset another description")
-    delete = _add_command(
-        group, "delete", "trap.cli.datasets:delete", "delete a dataset with its images and measurements"
-    )
-    for parser in (rename, delete):
-        parser.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
-        _add_database(parser)
-    rename.add_argument("description", metavar="NAME", help="its new description")
-    delete.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
-    _add_compare(group)
-
-
-def _add_compare(group: Commands) -> None:
-    """Add ``transients dataset compare``."""
-    parser = _add_command(
-        group, "compare", "trap.cli.datasets:compare", "compare the catalogues of two datasets",
-        epilog="exits with 3 if the catalogues differ",
-    )  # fmt: skip
-    parser.add_argument("first", type=int, metavar="A", help="number of a dataset")
-    parser.add_argument("second", type=int, metavar="B", help="number of another")
-    _add_database(parser)
-    parser.add_argument("--other-database", metavar="URL", help="database of B, if it is not the same database")
-    parser.add_argument(
-        "--position", type=float, default=0.1, metavar="ARCSEC", help="tolerance of positions (%(default)s)"
-    )
-    parser.add_argument(
-        "--relative",
-        type=float,
-        default=1e-6,
-        metavar="FRACTION",
-        help="relative tolerance of flux densities (%(default)s)",
-    )
+    add_dataset_commands(partial(_add_command, group), _add_database)
 
 
 def _add_db(commands: Commands) -> None:
@@ -337,9 +303,15 @@ def _add_which_dataset(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--dataset", type=int, metavar="ID",
-        help="dataset to extend (default: the dataset of this description that holds any of the images, or a new one)",
+        help="dataset to extend (default: the dataset that holds any of the images, or a new one)",
     )  # fmt: skip
     which.add_argument("--new-dataset", action="store_true", help="always create a new dataset")
+    parser.add_argument(
+        "--name",
+        type=_name,
+        metavar="NAME",
+        help="name of the dataset; the dataset of this name is extended if it exists",
+    )
     parser.add_argument(
         "--wait", action="store_true", help="wait while another run is writing the dataset instead of failing"
     )
@@ -378,6 +350,13 @@ def _add_survey(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--variables", type=_count, metavar="N", help="number of variable sources")
     parser.add_argument("--transients", type=_count, metavar="N", help="number of transients")
+
+
+def _name(text: str) -> str:
+    if not text.strip() or len(text) > NAME_LENGTH:
+        msg = f"a name must have 1 to {NAME_LENGTH} characters, got {len(text)}"
+        raise argparse.ArgumentTypeError(msg)
+    return text
 
 
 def _count(text: str) -> int:

@@ -125,11 +125,23 @@ def effective_config(arguments: Namespace) -> PipelineConfig:
     if arguments.wait:
         execution["wait_for_dataset"] = True
     number = -1 if arguments.new_dataset else arguments.dataset
-    persistence = {} if number is None else {"dataset_id": number}
+    persistence: dict[str, Any] = {} if number is None else {"dataset_id": number}
+    if arguments.name is not None:
+        persistence |= _named(arguments)
     for name in ("dask", "metrics"):
         if getattr(arguments, name) is not None:
             execution[name] = getattr(arguments, name)
     return config.with_options(execution=execution, persistence=persistence)
+
+
+def _named(arguments: Namespace) -> dict[str, Any]:
+    """Return the settings for a dataset with a name, which is also its key unless the dataset is to be a new one."""
+    if arguments.dataset is not None:
+        rename = command("dataset", "rename", arguments.dataset, arguments.name)
+        msg = f"--name and --dataset both select a dataset; to rename dataset {arguments.dataset}: {rename}"
+        raise ConfigError(msg)
+    key = "" if arguments.new_dataset else arguments.name
+    return {"description": arguments.name, "dataset_key": key, "dataset_id": -1 if arguments.new_dataset else 0}
 
 
 def _resume_hint(config: PipelineConfig) -> str:

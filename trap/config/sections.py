@@ -78,8 +78,8 @@ class PersistenceConfig(Settings):
     description: Annotated[str, Field(max_length=100)] = "TraP dataset"
     """Name of the dataset, as lists and reports show it."""
     dataset_id: Annotated[int, Field(ge=-1)] = 0
-    """Number of the dataset to extend. -1 creates a new dataset; 0 extends the dataset with this description and
-    any of these images, or creates a new one if there is none."""
+    """Number of the dataset to extend. -1 creates a new dataset; 0 extends the dataset that holds any of these images
+    and has the same settings, or creates a new one if there is none."""
     dataset_key: Annotated[str, Field(max_length=200)] = ""
     """Key of the dataset to extend; a dataset with this key is created if the database holds none. For programs that
     start runs without the number of the dataset. Empty: the dataset has no key."""

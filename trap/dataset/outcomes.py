@@ -85,6 +85,8 @@ class RunSummary:
         Comparison of the light curves of the dataset with constant sources; None without light curves.
     monitors, unmeasured_monitors
         Number of monitored positions, and of positions that no image of the dataset has measured so far.
+    same_field
+        Numbers and names of other datasets with the same field, bands and settings, if this run created the dataset.
     watch
         Lines for the terminal: pages that show the run, and the command that stops a server started for it.
     """
@@ -97,6 +99,7 @@ class RunSummary:
     constancy: Constancy | None = None
     monitors: int = 0
     unmeasured_monitors: int = 0
+    same_field: tuple[tuple[int, str], ...] = ()
     watch: tuple[str, ...] = ()
 
     @property

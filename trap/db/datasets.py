@@ -12,7 +12,7 @@ import trap
 from trap.config import PipelineConfig
 from trap.db.bulk import insert_columns, upsert_columns
 from trap.db.models import Config, Dataset, Image, Timestep, UnreadableImage
-from trap.errors import DatabaseError, DatasetNotFoundError
+from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ __all__ = [
     "find_dataset",
     "finish_dataset",
     "insert_dataset",
+    "number_of_description",
     "number_of_key",
     "processed_hashes",
     "rename_dataset",
@@ -117,6 +118,28 @@ def number_of_key(connection: Connection, key: str) -> int | None:
         Connection in a transaction of the caller, and value of ``persistence.dataset_key``.
     """
     return connection.execute(select(Dataset.id).where(Dataset.key == key)).scalar_one_or_none()
+
+
+def number_of_description(connection: Connection, description: str) -> int | None:
+    """Return the number of the dataset with a description; None if no dataset has it.
+
+    Parameters
+    ----------
+    connection, description
+        Connection in a transaction of the caller, and name of the dataset.
+
+    Raises
+    ------
+    ConfigError
+        If several datasets have it.
+    """
+    named = select(Dataset.id).where(Dataset.description == description, Dataset.state != "deleting")
+    numbers = connection.execute(named.order_by(Dataset.id)).scalars().all()
+    if len(numbers) > 1:
+        listed = ", ".join(map(str, numbers))
+        msg = f"several datasets are named {description!r}: {listed}; select one by its number, with --dataset"
+        raise ConfigError(msg)
+    return numbers[0] if numbers else None
 
 
 def rename_dataset(connection: Connection, dataset_id: int, description: str) -> None:

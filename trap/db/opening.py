@@ -69,7 +69,7 @@ def open_dataset(
                     check_and_reopen(connection, dataset_id, config, positions)
                     run_id = runs.start_run(connection, dataset_id, config)
             with _recorded_end(engine, dataset_id, run_id):
-                yield Store(engine, dataset_id)
+                yield Store(engine, dataset_id, is_new=is_new)
     finally:
         engine.dispose()
 
@@ -93,6 +93,11 @@ def find_or_insert(
     Returns
     -------
     Number of the dataset, and whether it is new.
+
+    Raises
+    ------
+    ConfigError
+        If several datasets have the name that the run gives (``dataset_key`` and ``description`` are equal then).
     """
     number, key = config.persistence.dataset_id, config.persistence.dataset_key
     if number > 0:
@@ -100,6 +105,8 @@ def find_or_insert(
     existing: int | None = None
     if key:
         existing = datasets.number_of_key(connection, key)
+        if existing is None and key == config.persistence.description:  # as option --name sets them
+            existing = datasets.number_of_description(connection, key)
     elif number == 0 and urls:
         existing = find_resumable(connection, config, urls)
     if existing is not None:

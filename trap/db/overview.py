@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sqlalchemy import func, select
 
+from trap import angles
 from trap.db.bulk import read_columns
 from trap.db.datasets import find_dataset
 from trap.db.models import (
@@ -16,6 +18,7 @@ from trap.db.models import (
     Rejection,
     RejectReason,
     RunningCatalog,
+    SkyRegion,
     Timestep,
     UnreadableImage,
 )
@@ -26,7 +29,15 @@ if TYPE_CHECKING:
 
     Columns = dict[str, NDArray[Any]]
 
-__all__ = ["dataset_summary", "frequency_bands", "image_table", "list_datasets", "timestep_table", "unreadable_table"]
+__all__ = [
+    "dataset_summary",
+    "frequency_bands",
+    "image_table",
+    "list_datasets",
+    "same_field",
+    "timestep_table",
+    "unreadable_table",
+]
 
 
 def list_datasets(connection: Connection) -> list[dict[str, Any]]:
@@ -95,6 +106,37 @@ def image_table(connection: Connection, dataset_id: int) -> Columns:
         .order_by(Image.taustart_ts, Image.freq_eff, Image.id)
     )
     return read_columns(connection, rows)
+
+
+def same_field(connection: Connection, dataset_id: int) -> list[tuple[int, str]]:
+    """Return the other datasets that hold the same field, bands and settings, oldest first, with their descriptions.
+
+    A dataset holds the same field if the centre of one of its sky regions lies in a region of this dataset, or the
+    reverse; it holds the same bands if the intervals of two bands overlap.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Open connection, and number of the dataset that is compared with all others.
+    """
+    region, band = SkyRegion, FrequencyBand
+    regions = read_columns(connection, select(region.dataset, region.centre_ra, region.centre_decl, region.xtr_radius))
+    bands = read_columns(connection, select(band.dataset, band.freq_low, band.freq_high))
+    own, mine = regions["dataset"] == dataset_id, bands["dataset"] == dataset_id
+    apart = angles.separation(
+        *(regions[name][:, np.newaxis] for name in ("centre_ra", "centre_decl")),
+        *(regions[name][own] for name in ("centre_ra", "centre_decl")),
+    )
+    reach = np.maximum(regions["xtr_radius"][:, np.newaxis], regions["xtr_radius"][own])
+    near = set(regions["dataset"][(apart < reach).any(axis=1)].tolist())
+    overlaps = (bands["freq_low"][:, np.newaxis] <= bands["freq_high"][mine]) & (
+        bands["freq_high"][:, np.newaxis] >= bands["freq_low"][mine]
+    )
+    near &= set(bands["dataset"][overlaps.any(axis=1)].tolist()) - {dataset_id}
+    rows = select(Dataset.id, Dataset.description, Dataset.config_hash).where(Dataset.state != "deleting")
+    known = {number: (description, settings) for number, description, settings in connection.execute(rows)}
+    settings = known[dataset_id][1]
+    return [(number, known[number][0]) for number in sorted(near & known.keys()) if known[number][1] == settings]
 
 
 def unreadable_table(connection: Connection, dataset_id: int) -> Columns:

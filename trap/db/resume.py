@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, union
 
+from trap.config.toml import as_toml
 from trap.db.bulk import is_among
+from trap.db.datasets import stored_config
 from trap.db.models import Dataset, Image, UnreadableImage
-from trap.db.runs import latest_config
+from trap.db.runs import latest_configs
+from trap.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +33,18 @@ FIND_OR_MAKE_LOCK = 0x74726171
 def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequence[str]) -> int | None:
     """Find the dataset that a run over these images resumes.
 
-    It is the newest dataset with the same description that contains any of the images by path, or whose latest run had
-    the same list or pattern of images. No other run can search until the transaction ends.
+    A dataset is identified by its images: it contains any of them by path, or its latest run had the same list or
+    pattern of images. Several such datasets may exist. The run resumes the newest one with the same settings, and
+    prefers one of its own description. Without one of the same settings, it resumes the newest one of its own
+    description; its settings differ, which the caller reports. A dataset keeps the description of its latest run when
+    it is renamed. No other run can search until the transaction ends.
 
     Parameters
     ----------
     connection
         Open connection; the caller owns the transaction.
     config
-        All settings; ``persistence.description`` and ``execution.images`` are used.
+        All settings.
     urls
         Paths of the images.
 
@@ -48,29 +54,34 @@ def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequenc
     """
     if connection.dialect.name == "postgresql":  # on SQLite a transaction has the write lock
         connection.execute(select(func.pg_advisory_xact_lock(FIND_OR_MAKE_LOCK)))
-    named = select(Dataset.id).where(Dataset.description == config.persistence.description, Dataset.state != "deleting")
-    candidates = connection.execute(named.order_by(Dataset.id.desc())).scalars().all()
-    holding = _holders(connection, candidates, urls) if candidates else set()
-    for number in candidates:
-        if number in holding or _images_of(latest_config(connection, number)) == config.execution.images:
-            return number
-    return None
+    rows = select(Dataset.id, Dataset.description).where(Dataset.state != "deleting").order_by(Dataset.id.desc())
+    descriptions = {number: {description} for number, description in connection.execute(rows)}
+    holding = _holders(connection, urls)
+    images = config.execution.images
+    for number, toml in latest_configs(connection).items():
+        # Few of many datasets are parsed: only those that may match.
+        if number in descriptions and (number in holding or (images and as_toml(images[0]) in toml)):
+            run = tomllib.loads(toml)
+            descriptions[number].add(run["persistence"]["description"])
+            if images and tuple(run["execution"]["images"]) == images:
+                holding.add(number)
+    candidates = [number for number in descriptions if number in holding]
+    named = [number for number in candidates if config.persistence.description in descriptions[number]]
+    alike = (number for number in [*named, *candidates] if _has_settings(connection, number, config))
+    return next(alike, named[0] if named else None)
 
 
-def _holders(connection: Connection, candidates: Sequence[int], urls: Sequence[str]) -> set[int]:
-    """Return the datasets among the candidates that contain an image, or an unreadable file, of these paths."""
+def _has_settings(connection: Connection, number: int, config: PipelineConfig) -> bool:
+    """Return whether a dataset was made with these settings; False if its own are those of another version."""
+    try:
+        return not config.differences(stored_config(connection, number))
+    except ConfigError:
+        return False
+
+
+def _holders(connection: Connection, urls: Sequence[str]) -> set[int]:
+    """Return the datasets that contain an image, or an unreadable file, of these paths."""
     rows = union(
-        *(
-            select(table.dataset).where(
-                is_among(connection, table.dataset, candidates), is_among(connection, table.url, urls)
-            )
-            for table in (Image, UnreadableImage)
-        )
+        *(select(table.dataset).where(is_among(connection, table.url, urls)) for table in (Image, UnreadableImage))
     )
     return set(connection.execute(rows).scalars())
-
-
-def _images_of(toml: str | None) -> tuple[str, ...] | None:
-    if toml is None:
-        return None
-    return tuple(tomllib.loads(toml)["execution"]["images"])

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import make_url
 
 import trap
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from trap.config import PipelineConfig
 
-__all__ = ["end_run", "latest_config", "run_table", "start_run"]
+__all__ = ["end_run", "latest_configs", "run_table", "start_run"]
 
 LIBRARIES = ("numpy", "scipy", "numba", "astropy", "photutils", "sqlalchemy", "psycopg2-binary", "prefect")
 """Libraries whose versions may affect a result, or its storage."""
@@ -76,16 +76,17 @@ def end_run(connection: Connection, run_id: int, state: str) -> None:
     connection.execute(update(Run).where(Run.id == run_id).values(state=state, end_ts=datetime.now(UTC)))
 
 
-def latest_config(connection: Connection, dataset_id: int) -> str | None:
-    """Return the settings of the latest run over a dataset as TOML; None if no run is recorded.
+def latest_configs(connection: Connection) -> dict[int, str]:
+    """Return the settings of the latest run over each dataset, as TOML, by number of the dataset.
 
     Parameters
     ----------
-    connection, dataset_id
-        Connection in a transaction of the caller, and number of the dataset.
+    connection
+        Open connection.
     """
-    newest = select(Run.config).where(Run.dataset == dataset_id).order_by(Run.id.desc()).limit(1)
-    return connection.execute(newest).scalar_one_or_none()
+    latest = select(func.max(Run.id)).group_by(Run.dataset)
+    rows = select(Run.dataset, Run.config).where(Run.id.in_(latest))
+    return {number: config for number, config in connection.execute(rows) if config is not None}
 
 
 def run_table(connection: Connection, dataset_id: int) -> dict[str, NDArray[Any]]:

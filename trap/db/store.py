@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from trap.db import dataset_state, datasets, metrics, storing, timesteps
+from trap.db import dataset_state, datasets, metrics, overview, storing, timesteps
 from trap.db.engine import reading, transaction
 from trap.db.locks import confirm_writer
 from trap.retry import STORE_DELAYS, call_with_retries
@@ -34,16 +34,19 @@ class Store:
         An upgraded database.
     dataset_id
         Number of the dataset. A caller that writes holds its writer lock, see :func:`trap.db.locks.writing`.
+    is_new
+        Whether this run has created the dataset.
 
     Attributes
     ----------
-    engine, dataset_id
-        Engine of the database, and number of the dataset.
+    engine, dataset_id, is_new
+        As given.
     """
 
-    def __init__(self, engine: Engine, dataset_id: int) -> None:
+    def __init__(self, engine: Engine, dataset_id: int, *, is_new: bool = False) -> None:
         self.engine = engine
         self.dataset_id = dataset_id
+        self.is_new = is_new
 
     def load_state(self, config: PipelineConfig) -> DatasetState:
         """Load the state that the latest stored timestep left behind.
@@ -73,6 +76,11 @@ class Store:
         """Return the start of the newest stored timestep; None if no timestep is stored."""
         with reading(self.engine) as connection:
             return timesteps.latest_timestep(connection, self.dataset_id)
+
+    def same_field(self) -> list[tuple[int, str]]:
+        """Return the other datasets that hold the same field, bands and settings, with their descriptions."""
+        with reading(self.engine) as connection:
+            return overview.same_field(connection, self.dataset_id)
 
     def store_timestep(self, record: TimestepRecord, state: DatasetState) -> StoredIds | None:
         """Store a timestep: all of it or nothing. Nothing in memory is changed.

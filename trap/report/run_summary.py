@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from trap.report.text import constancy_text, count, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from trap.dataset.outcomes import RunSummary
 
-__all__ = ["run_text"]
+__all__ = ["run_text", "same_field_text"]
 
 
 def run_text(summary: RunSummary, database: str, *, program: str) -> str:
@@ -30,6 +30,24 @@ def run_text(summary: RunSummary, database: str, *, program: str) -> str:
     return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database, program)])
 
 
+def same_field_text(dataset_id: int, others: Sequence[tuple[int, str]]) -> str:
+    """Write the advice for a new dataset whose field other datasets hold: a sentence.
+
+    Parameters
+    ----------
+    dataset_id
+        Number of the new dataset.
+    others
+        Numbers and names of the other datasets.
+    """
+    names = " and ".join(f"{number} ({name!r})" for number, name in others)
+    noun, verb, which = ("dataset", "holds", "it") if len(others) == 1 else ("datasets", "hold", "the latest")
+    return (
+        f"new dataset {dataset_id}; {noun} {names} {verb} the same field, bands and settings: "
+        f"to extend {which}, add --dataset {others[-1][0]}"
+    )
+
+
 def _done(summary: RunSummary) -> Iterator[str]:
     """Yield the lines about the stored timesteps, images and sources."""
     images = summary.images
@@ -40,6 +58,8 @@ def _done(summary: RunSummary) -> Iterator[str]:
         f"dataset {summary.dataset_id}: {count(stored, 'timestep')} stored, "
         f"{count(len(images), 'image')}, {len(accepted)} accepted"
     )
+    if summary.same_field:
+        yield same_field_text(summary.dataset_id, summary.same_field)
     if images:
         forced = sum(image.n_fitted for image in images)
         new = sum(len(image.new_sources) for image in images)

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from trap.report.run_summary import same_field_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from trap.dataset.outcomes import TimestepOutcome
+    from trap.db.store import Store
     from trap.run.planning import Timestep
 
     Observer = Callable[[TimestepOutcome], None]
 
-__all__ = ["Meters", "log_outcome", "serving_meters"]
+__all__ = ["FieldNotice", "Meters", "log_outcome", "serving_meters"]
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +114,40 @@ class Meters:
         self._queue.dec(self._waiting.pop(outcome.taustart_ts, 0))
         if self._newest is not None:
             self._lag.set((self._newest - outcome.taustart_ts).total_seconds())
+
+
+class FieldNotice:
+    """A log event for a new dataset whose field, bands and settings other datasets hold too.
+
+    The datasets are compared after the first stored timestep, early enough to stop the run and extend another dataset.
+
+    Parameters
+    ----------
+    store
+        The dataset in the database.
+    is_wanted
+        Whether the datasets are compared: not if the user asked for a dataset of its own.
+
+    Attributes
+    ----------
+    datasets
+        Numbers and names of the other datasets, oldest first.
+    """
+
+    def __init__(self, store: Store, *, is_wanted: bool) -> None:
+        self._store = store
+        self._is_pending = is_wanted
+        self.datasets: tuple[tuple[int, str], ...] = ()
+
+    def observe(self, outcome: TimestepOutcome) -> None:
+        """Compare the datasets after the first timestep with a stored image."""
+        if not self._is_pending or not outcome.images:
+            return
+        self._is_pending = False
+        self.datasets = tuple(self._store.same_field())
+        if self.datasets:
+            others = same_field_text(self._store.dataset_id, self.datasets)
+            log.warning("field_in_other_dataset", advice=others)
 
 
 @contextmanager
