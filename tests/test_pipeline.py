@@ -222,6 +222,6 @@ def test_monitored_position_that_nothing_measures_is_told(config):
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor())
         summary = dataset.summary()
-    assert (summary.unmeasured_monitors, summary.monitors) == (1, 2)
+    assert (summary.unmeasured_monitors, summary.monitors) == ((("elsewhere", "outside all images"),), 2)
     told = [event["name"] for event in events if event["event"] == "monitored_position_never_measured"]
     assert told == ["elsewhere"]

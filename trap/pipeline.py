@@ -27,7 +27,7 @@ from trap.run.look_ahead import LookAhead
 from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
 from trap.run.planning import make_plan
 from trap.run.scanning import Preview
-from trap.steps import association, backward_fitting, kept_pixels, late_images, varmetric
+from trap.steps import association, backward_fitting, kept_pixels, late_images, monitor_filling, varmetric
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from trap.catalogues import MonitorPositions
     from trap.config import PipelineConfig
+    from trap.dataset.outcomes import MonitorFilling
     from trap.dataset.state import DatasetState
     from trap.db.store import Store
     from trap.run.look_ahead import ImageMeasurements
@@ -95,6 +96,7 @@ class DatasetRun:
         self.observers: list[Observer] = [log_outcome, self.meters.observe, self._notice.observe]
         if progress is not None:
             self.observers.append(lambda _: progress(len(self.outcomes), len(plan.timesteps)))
+        self.filling: MonitorFilling | None = None
         self._state: DatasetState | None = None
         self._hashes: set[str] = store.known_contents()
         self._preview = Preview([timestep.urls for timestep in plan.timesteps], config)
@@ -309,7 +311,8 @@ class DatasetRun:
 
     def summary(self) -> RunSummary:
         """Summarise the run so far."""
-        state = self._state  # None after a failure; a summary is not worth loading it again
+        # None after a failure, or if nothing was to do; only added positions are worth loading it.
+        state = self._state if self.filling is None else self.state
         return RunSummary(
             dataset_id=self.dataset_id,
             outcomes=tuple(self.outcomes),
@@ -319,7 +322,8 @@ class DatasetRun:
             same_field=self._notice.datasets,
             constancy=None if state is None else state.catalogue.constancy(),
             monitors=0 if state is None else len(state.monitors),
-            unmeasured_monitors=0 if state is None else int(np.count_nonzero(state.monitor_entries < 0)),
+            unmeasured_monitors=() if state is None else monitor_filling.unmeasured_monitors(self.store, state),
+            filling=self.filling,
         )
 
 
@@ -342,7 +346,7 @@ def open_run(
     images
         Paths of the images; None takes the images of the settings.
     monitors
-        Positions to be measured in every image; an existing dataset keeps its own.
+        Positions to be measured in every image; positions that an existing dataset lacks are added to it.
     progress
         Called while many headers are read, with the number of headers read, the number of all, and ``"headers"``; then
         after every timestep, with the number of timesteps done and the number of all.
@@ -370,6 +374,7 @@ def open_run(
         store.store_unreadable(plan.unreadable)
         log.info("run_planned", timesteps=len(plan.timesteps), known=len(plan.known))
         dataset = DatasetRun(store, config, plan, progress=progress, meters=meters)
+        dataset.filling = monitor_filling.fill_monitors(store, config, monitors, progress)
         meters.expect(plan.timesteps)
         yield dataset
         dataset.log_unmeasured_monitors()

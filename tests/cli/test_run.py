@@ -157,14 +157,21 @@ def test_other_settings_are_listed_and_refused_unless_a_new_dataset_is_requested
     assert run(tmp_path, file, "--images", f"{images}/*.fits", "--new-dataset") == 0
 
 
-def test_same_monitored_positions_are_no_others(images, tmp_path, run_in_process, capsys):
+def test_monitored_positions_are_added_to_a_dataset_once(images, tmp_path, run_in_process, capsys):
     monitor = tmp_path / "monitor.json"
-    monitor.write_text("[[0.02, 45.02]]")
     words = ("--images", f"{images}/*.fits", "--monitor", monitor)
-    assert [run(tmp_path, *words) for _ in range(2)] == [0, 0]
-    monitor.write_text("[[0.03, 45.02]]")
-    assert run(tmp_path, *words) == 1
-    assert "has other monitored positions" in capsys.readouterr().err
+    monitor.write_text("[[0.02, 45.02]]")
+    run(tmp_path, *words)
+    monitor.write_text('[{"name": "pulsar", "ra": 0.03, "dec": 45.02}, {"name": "far", "ra": 90, "dec": 0}]')
+    capsys.readouterr()
+    assert run(tmp_path, *words) == 0
+    output = capsys.readouterr().out
+    assert "2 monitored positions added, measured in 3 of 3 earlier images\n" in output
+    assert "1 of 3 monitored positions never measured: far (outside all images)\n" in output
+    before = rows(tmp_path, "SELECT * FROM extractedsource")
+    assert run(tmp_path, *words) == 0
+    assert "added" not in capsys.readouterr().out.replace("nothing added", "")
+    assert rows(tmp_path, "SELECT * FROM extractedsource") == before
 
 
 def test_bad_images_are_listed_with_their_reasons(images, tmp_path, run_in_process, capsys):

@@ -20,9 +20,8 @@ def test_monitored_positions_are_added_in_order(make_dataset, engine, ask, confi
     assert rows == [(1.0, 2.0, "somewhere"), (3.0, -4.0, "Cas A")]
 
 
-def test_positions_are_compared_in_any_order(make_dataset, ask):
+def test_positions_that_a_dataset_lacks_are_found_whatever_their_names(make_dataset, ask):
     number = make_dataset((1.0, 2.0), (3.0, 4.0)).id
-    same = MonitorPositions.of(ra=[3.0, 1.0], dec=[4.0, 2.0], name=["somewhere"] * 2)
-    assert ask(monitors.has_monitors, number, same)
-    assert not ask(monitors.has_monitors, number, same.take(slice(1)))
-    assert not ask(monitors.has_monitors, number, same.with_columns(dec=same.dec + 1.0))
+    given = MonitorPositions.of(ra=[3.0, 1.0, 1.0], dec=[4.0, 2.5, 2.0], name=["other", "new", ""])
+    assert ask(monitors.missing_monitors, number, given).name.tolist() == ["new"]
+    assert not len(ask(monitors.missing_monitors, number, given.take(slice(1))))

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from trap.catalogues import MonitorPositions
 from trap.db.opening import open_dataset
-from trap.errors import ConfigError, DatasetLockedError
+from trap.errors import DatasetLockedError
 
 
 def test_a_key_finds_the_dataset_that_was_made_with_it(database_url, config):
@@ -23,11 +23,6 @@ def test_a_key_finds_the_dataset_that_was_made_with_it(database_url, config):
     others = keyed.with_options(persistence={"dataset_key": "other"})
     with open_dataset(others) as store:
         assert store.dataset_id != numbers[0]
-    with (
-        pytest.raises(ConfigError, match="monitored positions"),
-        open_dataset(keyed, MonitorPositions.of(ra=[11.0], dec=[20.0], name=["watched"])),
-    ):
-        pass
 
 
 def test_dataset_has_one_writer(database_url, config):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 
-from trap.dataset.outcomes import RunSummary, TimestepOutcome
+from trap.dataset.outcomes import MonitorFilling, RunSummary, TimestepOutcome
 from trap.dataset.records import UnreadableImage
 from trap.report.run_summary import run_text
 
@@ -59,10 +59,22 @@ def test_commands_can_be_typed_whatever_is_in_the_names():
     ]
 
 
-def test_monitored_positions_that_no_image_shows_are_counted():
-    text = run_text(summary(monitors=5, unmeasured_monitors=2), DATABASE, program=PROGRAM)
-    assert "2 of 5 monitored positions never measured: on no image, or outside the searched area" in text
+def test_monitored_positions_that_no_image_measures_are_named():
+    positions = tuple((f"p{i}", "outside all images") for i in range(12))
+    text = run_text(summary(monitors=15, unmeasured_monitors=positions[:1]), DATABASE, program=PROGRAM)
+    assert "1 of 15 monitored positions never measured: p0 (outside all images)\n" in text
+    text = run_text(summary(monitors=15, unmeasured_monitors=positions), DATABASE, program=PROGRAM)
+    assert "p9 (outside all images), and 2 more\n" in text
     assert "monitored" not in run_text(summary(monitors=5), DATABASE, program=PROGRAM)
+
+
+def test_earlier_images_without_added_positions_are_named():
+    gone = tuple(f"gone{i}.fits" for i in range(11))
+    filling = MonitorFilling(n_positions=1, n_images=20, unreadable=gone)
+    text = run_text(summary(filling=filling), DATABASE, program=PROGRAM)
+    assert "1 monitored position added, measured in 9 of 20 earlier images\n" in text
+    assert "11 earlier images not readable any more:\n  gone0.fits\n" in text
+    assert "  gone9.fits\n  … and 1 more\n" in text
 
 
 def test_several_datasets_of_the_same_field_are_named():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trap.dataset.records import ImageRecord, UnreadableImage
     from trap.variability.constancy import Constancy
 
-__all__ = ["ExitCode", "RunSummary", "TimestepOutcome"]
+__all__ = ["ExitCode", "MonitorFilling", "RunSummary", "TimestepOutcome"]
 
 
 class ExitCode(IntEnum):
@@ -66,6 +66,25 @@ class TimestepOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorFilling:
+    """Monitored positions that a run added to a dataset, and the earlier images that it measured them in.
+
+    Parameters
+    ----------
+    n_positions
+        Number of added positions.
+    n_images
+        Number of earlier images.
+    unreadable
+        Paths of the earlier images that cannot be read any more.
+    """
+
+    n_positions: int
+    n_images: int
+    unreadable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """Everything that a run did, and everything that it left out.
 
@@ -83,8 +102,12 @@ class RunSummary:
         Paths of images refused because a later timestep is in the dataset.
     constancy
         Comparison of the light curves of the dataset with constant sources; None without light curves.
-    monitors, unmeasured_monitors
-        Number of monitored positions, and of positions that no image of the dataset has measured so far.
+    monitors
+        Number of monitored positions.
+    unmeasured_monitors
+        Positions that no image of the dataset has measured so far: each with its name or coordinates, and the reason.
+    filling
+        Positions that were added to an existing dataset; None if there were none.
     same_field
         Numbers and names of other datasets with the same field, bands and settings, if this run created the dataset.
     watch
@@ -98,7 +121,8 @@ class RunSummary:
     late: tuple[str, ...]
     constancy: Constancy | None = None
     monitors: int = 0
-    unmeasured_monitors: int = 0
+    unmeasured_monitors: tuple[tuple[str, str], ...] = ()
+    filling: MonitorFilling | None = None
     same_field: tuple[tuple[int, str], ...] = ()
     watch: tuple[str, ...] = ()
 

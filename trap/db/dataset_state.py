@@ -29,23 +29,25 @@ from trap.db.models import (
     RunningCatalog,
     RunningCatalogFlux,
     SkyRegion,
+    Timestep,
 )
 from trap.db.models.base import stored_names
 from trap.db.timesteps import latest_timestep
+from trap.errors import DatabaseError
 from trap.images.bands import Band
 from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion as Region
 from trap.quality import HistoryKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from sqlalchemy import Connection, Row
 
     from trap.config import PipelineConfig
 
-__all__ = ["load_state"]
+__all__ = ["accepted_images", "load_earlier_image", "load_state"]
 
 NAMES_OF_ENTRY = {"id": "id", "blend": "blend", **stored_names(RunningCatalog, ENTRY_COLUMNS)}
 NAMES_OF_FLUX = stored_names(RunningCatalogFlux, FLUX_COLUMNS)
@@ -181,8 +183,6 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
 def _load_earlier_images(connection: Connection, dataset_id: int, state: DatasetState) -> None:
     """Load the latest images of each band, for fits of new sources."""
     n_images = state.config.transient_search.backward_fits
-    band_numbers = {number: i for i, number in enumerate(state.band_ids)}
-    region_numbers = {number: i for i, number in enumerate(state.region_ids)}
     place = func.row_number().over(
         partition_by=(Image.band, Image.stokes), order_by=(Image.taustart_ts.desc(), Image.id.desc())
     )
@@ -195,19 +195,61 @@ def _load_earlier_images(connection: Connection, dataset_id: int, state: Dataset
     )
     rows = select(latest).where(latest.c.place <= n_images).order_by(latest.c.taustart_ts, latest.c.id)
     for row in connection.execute(rows).all() if n_images else ():
-        background = load_background(connection, row.id)
-        if background is not None:
-            state.remember_image(
-                EarlierImage(
-                    id=row.id,
-                    url=row.url,
-                    taustart_ts=row.taustart_ts,
-                    key=LightCurveKey(band_numbers[row.band], row.stokes),
-                    region=region_numbers[row.skyrgn],
-                    background=background,
-                    sources=load_found_sources(connection, row.id),
-                )
-            )
+        state.remember_image(load_earlier_image(connection, row, state))
+
+
+def accepted_images(connection: Connection, dataset_id: int) -> Sequence[Row[Any]]:
+    """List the images in light curves, in order of their addition.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+
+    Returns
+    -------
+    Rows for :func:`load_earlier_image`, also with ``timestep``, the start of the timestep.
+    """
+    rows = (
+        select(Image.id, Image.url, Image.taustart_ts, Image.band, Image.stokes, Image.skyrgn)
+        .add_columns(Timestep.taustart_ts.label("timestep"))
+        .join(RmsMap, RmsMap.image == Image.id)
+        .join(Timestep, Timestep.id == Image.timestep)
+        .where(Image.dataset == dataset_id, ~Image.late)
+    )
+    return connection.execute(rows.order_by(Timestep.taustart_ts, Image.id)).all()
+
+
+def load_earlier_image(connection: Connection, row: Row[Any], state: DatasetState) -> EarlierImage:
+    """Load the mesh and the blind measurements of an image that was searched.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    row
+        ``id``, ``url``, ``taustart_ts``, ``band``, ``stokes`` and ``skyrgn`` of an image with a mesh.
+    state
+        State of the dataset, with its bands and regions.
+
+    Raises
+    ------
+    DatabaseError
+        If the mesh is missing.
+    """
+    background = load_background(connection, row.id)
+    if background is None:
+        msg = f"image {row.id} has no mesh of background and noise in the database"
+        raise DatabaseError(msg)
+    return EarlierImage(
+        id=row.id,
+        url=row.url,
+        taustart_ts=row.taustart_ts,
+        key=LightCurveKey(state.band_ids.index(row.band), row.stokes),
+        region=state.region_ids.index(row.skyrgn),
+        background=background,
+        sources=load_found_sources(connection, row.id),
+    )
 
 
 def _or_nan(value: float | None) -> float:

@@ -39,8 +39,8 @@ def open_dataset(
     config
         All settings.
     positions
-        Positions to measure in every image of a new dataset; they must equal the positions of an existing one.
-        None accepts the positions of an existing dataset.
+        Positions to measure in every image of a new dataset. An existing dataset keeps its own; see
+        :mod:`trap.steps.monitor_filling` for additional positions.
     urls
         Paths of the images; without a dataset number they identify an existing dataset.
 
@@ -51,7 +51,7 @@ def open_dataset(
     Raises
     ------
     ConfigError
-        If an existing dataset has other settings or positions.
+        If an existing dataset has other settings.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
@@ -66,7 +66,7 @@ def open_dataset(
         with writing(engine, dataset_id, wait=config.execution.wait_for_dataset):
             if not is_new:
                 with transaction(engine) as connection:
-                    check_and_reopen(connection, dataset_id, config, positions)
+                    check_and_reopen(connection, dataset_id, config)
                     run_id = runs.start_run(connection, dataset_id, config)
             with _recorded_end(engine, dataset_id, run_id):
                 yield Store(engine, dataset_id, is_new=is_new)
@@ -117,10 +117,8 @@ def find_or_insert(
     return dataset_id, True
 
 
-def check_and_reopen(
-    connection: Connection, dataset_id: int, config: PipelineConfig, positions: MonitorPositions | None
-) -> None:
-    """Reopen an existing dataset after checking that its settings and monitored positions are the same.
+def check_and_reopen(connection: Connection, dataset_id: int, config: PipelineConfig) -> None:
+    """Reopen an existing dataset after checking that its settings are the same.
 
     Parameters
     ----------
@@ -128,8 +126,6 @@ def check_and_reopen(
         Connection in a transaction of the caller, and number of the dataset.
     config
         All settings; each setting that affects results must equal the value stored with the dataset.
-    positions
-        Monitored positions; None, or an empty table, accepts any positions of the dataset.
 
     Raises
     ------
@@ -141,9 +137,6 @@ def check_and_reopen(
     differences = config.differences(datasets.stored_config(connection, dataset_id))
     if differences:
         msg = f"dataset {dataset_id} was made with other settings: {'; '.join(differences)}; {USE_NEW_DATASET}"
-        raise ConfigError(msg)
-    if positions is not None and len(positions) and not monitors.has_monitors(connection, dataset_id, positions):
-        msg = f"dataset {dataset_id} has other monitored positions; {USE_NEW_DATASET}"
         raise ConfigError(msg)
     datasets.reopen_dataset(connection, dataset_id)
 

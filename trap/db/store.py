@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from trap.db import dataset_state, datasets, metrics, overview, storing, timesteps
+from trap.db import dataset_state, datasets, metrics, monitors, overview, storing, timesteps
 from trap.db.engine import reading, transaction
 from trap.db.locks import confirm_writer
 from trap.retry import STORE_DELAYS, call_with_retries
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Row
 
+    from trap.catalogues import MonitorPositions
     from trap.config import PipelineConfig
     from trap.dataset.records import StoredIds, TimestepRecord, UnreadableImage
-    from trap.dataset.state import DatasetState
+    from trap.dataset.state import DatasetState, EarlierImage
     from trap.db.metrics import Summarise
+    from trap.typing import Ids
 
 __all__ = ["Store", "retried"]
 
@@ -112,6 +114,50 @@ class Store:
                 return store(connection, self.dataset_id, record, state)
 
         return retried(attempt)
+
+    def missing_monitors(self, positions: MonitorPositions) -> MonitorPositions:
+        """Return the positions that the dataset does not monitor yet."""
+        with reading(self.engine) as connection:
+            return monitors.missing_monitors(connection, self.dataset_id, positions)
+
+    def seen_monitors(self, ids: Ids) -> set[int]:
+        """Return the monitored positions among these rows that lie on an image."""
+        with reading(self.engine) as connection:
+            return monitors.seen_monitors(connection, ids)
+
+    def accepted_images(self) -> Sequence[Row[Any]]:
+        """List the images in light curves, in order of their addition."""
+        with reading(self.engine) as connection:
+            return dataset_state.accepted_images(connection, self.dataset_id)
+
+    def earlier_image(self, row: Row[Any], state: DatasetState) -> EarlierImage:
+        """Load the mesh and the blind measurements of an image that :meth:`accepted_images` lists.
+
+        Parameters
+        ----------
+        row, state
+            Row of the image, and state of the dataset with its bands and regions.
+        """
+        with reading(self.engine) as connection:
+            return dataset_state.load_earlier_image(connection, row, state)
+
+    def store_monitors(self, record: TimestepRecord, state: DatasetState) -> None:
+        """Store added monitored positions and their measurements in earlier images: all of it or nothing.
+
+        Parameters
+        ----------
+        record
+            The measurements and the new entries.
+        state
+            State of the dataset, with the added positions alone.
+        """
+
+        def attempt() -> None:
+            confirm_writer(self.engine, self.dataset_id)
+            with transaction(self.engine) as connection:
+                storing.store_monitors(connection, self.dataset_id, record, state)
+
+        retried(attempt)
 
     def refresh_metrics(self, summarise: Summarise) -> None:
         """Recompute the variability metrics of all light curves from their stored points.

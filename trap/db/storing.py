@@ -16,7 +16,8 @@ from trap.db.images import insert_images
 from trap.db.kept_pixels import insert_kept_pixels
 from trap.db.measurements import insert_measurements
 from trap.db.metrics import save_metrics
-from trap.db.timesteps import add_late_timestep, claim_timestep, insert_timestep
+from trap.db.monitors import add_monitors, missing_monitors
+from trap.db.timesteps import add_counts, add_late_timestep, claim_timestep, insert_timestep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from trap.dataset.state import DatasetState
     from trap.typing import Ids
 
-__all__ = ["store_late_images", "store_timestep"]
+__all__ = ["store_late_images", "store_monitors", "store_timestep"]
 
 MAKES_ENTRY = (AssociationType.NEW_SOURCE, AssociationType.MONITOR_FIRST, AssociationType.PART, AssociationType.BLEND)
 """Types of the first point of an entry that is not a fork."""
@@ -122,6 +123,46 @@ def store_late_images(
     return StoredIds(images=images.images, entries=entries[:0], bands=images.bands, regions=images.regions)
 
 
+def store_monitors(connection: Connection, dataset_id: int, record: TimestepRecord, state: DatasetState) -> None:
+    """Store monitored positions that are added to a dataset, with their measurements in its earlier images.
+
+    Nothing is stored if an earlier attempt stored the positions but lost its connection before the confirmation
+    arrived.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+    record
+        The measurements as fits in earlier images, whose targets are rows of the positions, and the new entries.
+    state
+        State of the dataset, with the added positions alone.
+    """
+    if len(missing_monitors(connection, dataset_id, state.monitors)) < len(state.monitors):
+        return
+    state.monitors = state.monitors.with_columns(id=add_monitors(connection, dataset_id, state.monitors))
+    fits = record.backward
+    if not fits:
+        return
+    targets = np.concatenate([one.targets for one in fits])
+    starts, measurement_ids = _insert_fits(connection, record, monitors=state.monitors.id[targets])
+    references = _references(record, starts, len(state.catalogue) - record.changes.n_before)
+    ids = catalogue.insert_entries(connection, dataset_id, state, record.changes, measurement_ids[references])
+    catalogue.save_fluxes(connection, state, record, ids, state.band_ids)
+    points = _joined([one.associations for one in fits], starts, Associations)
+    catalogue.insert_associations(connection, points, ids, measurement_ids)
+    catalogue.link_monitors(connection, state, record.changes, ids)
+    save_metrics(connection, record.metrics, record.changes, ids, state.band_ids)
+    counts = {
+        "n_new_entries": [int(np.isin(one.associations.type, MAKES_ENTRY).sum()) for one in fits],
+        "n_forced_requested": [len(one.targets) for one in fits],
+        "n_forced_measured": [len(one.associations) for one in fits],
+    }
+    add_counts(
+        connection, np.array([one.image for one in fits]), {name: np.array(added) for name, added in counts.items()}
+    )
+
+
 def _insert_measurements(
     connection: Connection, record: TimestepRecord, state: DatasetState, image_ids: Sequence[int]
 ) -> Ids:
@@ -151,16 +192,26 @@ def _insert_measurements(
 
 def _insert_backward_fits(connection: Connection, record: TimestepRecord, ids: Ids) -> None:
     """Insert the measurements of new sources in earlier images, and add them to their light curves."""
+    targets = np.concatenate([np.empty(0, np.int64), *(one.targets for one in record.backward)])
+    starts, measurement_ids = _insert_fits(connection, record, entries=ids[targets])
+    points = _joined([one.associations for one in record.backward], starts, Associations)
+    catalogue.insert_associations(connection, points, ids, measurement_ids)
+
+
+def _insert_fits(
+    connection: Connection, record: TimestepRecord, *, entries: Ids | None = None, monitors: Ids | None = None
+) -> tuple[NDArray[np.int64], Ids]:
+    """Insert measurements in earlier images; return the number before each image, and the row numbers of all."""
     fits = record.backward
     starts = np.cumsum([0, *(len(one.measurements) for one in fits)])
-    measurement_ids = insert_measurements(
+    ids = insert_measurements(
         connection,
         Measurements.concatenate([one.measurements for one in fits]),
         np.repeat(np.array([one.image for one in fits], np.int64), np.diff(starts)),
-        entries=ids[np.concatenate([np.empty(0, np.int64), *(one.targets for one in fits)])],
+        entries=entries,
+        monitors=monitors,
     )
-    points = _joined([one.associations for one in fits], starts, Associations)
-    catalogue.insert_associations(connection, points, ids, measurement_ids)
+    return starts, ids
 
 
 def _references(record: TimestepRecord, starts: NDArray[np.int64], n_created: int) -> NDArray[np.int64]:

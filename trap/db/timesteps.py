@@ -6,18 +6,22 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sqlalchemy import delete, func, insert, or_, select, update
 
-from trap.db.bulk import upsert_columns
+from trap.db.bulk import is_among, read_columns, update_columns, upsert_columns
 from trap.db.models import Dataset, Image, Run, Timestep
 from trap.errors import DatasetLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from numpy.typing import NDArray
     from sqlalchemy import Connection, ScalarSelect
 
-__all__ = ["add_late_timestep", "claim_timestep", "insert_timestep", "latest_timestep", "record_failure"]
+    from trap.typing import Ids
+
+__all__ = ["add_counts", "add_late_timestep", "claim_timestep", "insert_timestep", "latest_timestep", "record_failure"]
 
 
 def claim_timestep(
@@ -155,6 +159,32 @@ def add_late_timestep(
     if number is None:
         return insert_timestep(connection, dataset_id, taustart_ts, counts, seconds, state="late")
     return int(number)
+
+
+def add_counts(connection: Connection, images: Ids, counts: Mapping[str, NDArray[np.int64]]) -> None:
+    """Add to the counts of timesteps that are stored already.
+
+    Parameters
+    ----------
+    connection
+        Open connection; the caller owns the transaction.
+    images
+        (n,) — row numbers of images.
+    counts
+        (n,) each — numbers to add to the timestep of each image, by column.
+    """
+    rows = select(Image.id.label("image"), Timestep.id, *(Timestep.__table__.c[name] for name in counts))
+    stored = read_columns(
+        connection, rows.join(Timestep, Timestep.id == Image.timestep).where(is_among(connection, Image.id, images))
+    )
+    order = np.argsort(stored["image"])
+    place = order[np.searchsorted(stored["image"][order], images)]
+    ids, first, number = np.unique(stored["id"], return_index=True, return_inverse=True)
+    sums = {
+        name: stored[name][first] + np.bincount(number[place], weights=added, minlength=len(ids)).astype(np.int64)
+        for name, added in counts.items()
+    }
+    update_columns(connection, Timestep, {"id": ids, **sums})
 
 
 def record_failure(connection: Connection, dataset_id: int, taustart_ts: datetime, message: str) -> None:

@@ -10,9 +10,12 @@ from trap.report.text import constancy_text, count, moment
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from trap.dataset.outcomes import RunSummary
+    from trap.dataset.outcomes import MonitorFilling, RunSummary
 
 __all__ = ["run_text", "same_field_text"]
+
+MAX_NAMED = 10
+"""Largest number of monitored positions, or of earlier images, that are named; further ones are counted."""
 
 
 def run_text(summary: RunSummary, database: str, *, program: str) -> str:
@@ -68,11 +71,27 @@ def _done(summary: RunSummary) -> Iterator[str]:
         yield constancy_text(summary.constancy)
     if summary.unassociated:
         yield f"{count(len(summary.unassociated), 'late image')} measured and stored, in no light curve"
+    if summary.filling is not None:
+        yield from _filling_lines(summary.filling)
     if summary.already_known:
         number_known = len(summary.already_known)
         was = "was" if number_known == 1 else "were"
         ending = "" if images else ": nothing added"
         yield f"{count(number_known, 'image')} {was} already in dataset {summary.dataset_id}{ending}"
+
+
+def _filling_lines(filling: MonitorFilling) -> Iterator[str]:
+    """Yield the lines about monitored positions that were added, and the earlier images that cannot be read."""
+    n_read = filling.n_images - len(filling.unreadable)
+    yield (
+        f"{count(filling.n_positions, 'monitored position')} added, "
+        f"measured in {n_read} of {count(filling.n_images, 'earlier image')}"
+    )
+    if filling.unreadable:
+        yield f"{count(len(filling.unreadable), 'earlier image')} not readable any more:"
+        yield from (f"  {url}" for url in filling.unreadable[:MAX_NAMED])
+        if len(filling.unreadable) > MAX_NAMED:
+            yield f"  … and {len(filling.unreadable) - MAX_NAMED} more"
 
 
 def _not_done(summary: RunSummary) -> Iterator[str]:
@@ -82,8 +101,10 @@ def _not_done(summary: RunSummary) -> Iterator[str]:
         yield f"{count(len(left_out), 'image')} left out:"
         yield from (f"  {url}: {reason}" for url, reason in left_out)
     if summary.unmeasured_monitors:
-        skipped = f"{summary.unmeasured_monitors} of {count(summary.monitors, 'monitored position')}"
-        yield f"{skipped} never measured: on no image, or outside the searched area"
+        unmeasured = summary.unmeasured_monitors
+        named = ", ".join(f"{name} ({reason})" for name, reason in unmeasured[:MAX_NAMED])
+        more = f", and {len(unmeasured) - MAX_NAMED} more" if len(unmeasured) > MAX_NAMED else ""
+        yield f"{len(unmeasured)} of {count(summary.monitors, 'monitored position')} never measured: {named}{more}"
     doubtful = summary.doubtful
     if doubtful:
         yield f"{count(len(doubtful), 'image')} doubtful, but processed:"

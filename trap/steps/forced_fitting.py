@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.association.entries import LightCurveKey
     from trap.config import ReadingConfig, SourceExtractionConfig
     from trap.dataset.records import ImageRecord
     from trap.dataset.state import DatasetState
     from trap.extraction.mesh import Background
 
-__all__ = ["get_forced_fit_requests", "insert_and_associate_forced_fits", "perform_forced_fits", "with_reasons"]
+__all__ = [
+    "associate_monitored",
+    "get_forced_fit_requests",
+    "insert_and_associate_forced_fits",
+    "perform_forced_fits",
+    "with_reasons",
+]
 
 
 def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
@@ -171,35 +178,60 @@ def _associate_fits(
         state.catalogue.add_null_detections(requests.target[missed], measurements, rows[missed], image.key),
     ]
     if watched.any():
-        points += _associate_monitored(state, number, image, requests.target[watched], measurements, rows[watched])
+        points += associate_monitored(
+            state,
+            requests.target[watched],
+            measurements,
+            rows[watched],
+            image=number,
+            key=image.key,
+            taustart=as_utc64(image.result.metadata.taustart_ts),
+        )
     return replace(image, measurements=measurements, associations=Associations.concatenate(points), forced=requests)
+
+
+def associate_monitored(
+    state: DatasetState,
+    monitors: NDArray[np.int64],
+    measurements: Measurements,
+    rows: NDArray[np.intp],
+    *,
+    image: int,
+    key: LightCurveKey,
+    taustart: np.datetime64,
+) -> list[Associations]:
+    """Create the entries of monitored positions that are fitted for the first time, and add all points.
+
+    Parameters
+    ----------
+    state
+        State of the dataset; updated.
+    monitors
+        (n,) — rows of the monitored positions.
+    measurements, rows
+        Measurements of the image, and (n,) — rows of the fits at these positions.
+    image, key, taustart
+        Number of the image within its timestep, its band and Stokes parameter, and its start in UTC.
+
+    Returns
+    -------
+    New points of light curves, first measurements first.
+    """
+    first = state.monitor_entries[monitors] < 0
+    state.monitor_entries[monitors[first]] = state.catalogue.create_monitored(
+        measurements, rows[first], image=image, taustart=taustart
+    )
+    entries = state.monitor_entries[monitors]
+    return [
+        state.catalogue.add_monitored(entries[picked], measurements, rows[picked], key, first=is_first)
+        for picked, is_first in ((first, True), (~first, False))
+    ]
 
 
 def with_reasons(fits: Measurements) -> Measurements:
     """Flag forced fits without a flux density as failed, unless they have a flag of another reason."""
     is_unexplained = ~fits.is_measured & (fits.flags & Flag.OUTSIDE == 0)
     return fits.with_columns(flags=fits.flags | np.where(is_unexplained, Flag.FIT_FAILED, 0))
-
-
-def _associate_monitored(
-    state: DatasetState,
-    number: int,
-    image: ImageRecord,
-    monitors: NDArray[np.int64],
-    measurements: Measurements,
-    rows: NDArray[np.intp],
-) -> list[Associations]:
-    """Create the entries of monitored positions that are fitted for the first time, and add all points."""
-    taustart = as_utc64(image.result.metadata.taustart_ts)
-    first = state.monitor_entries[monitors] < 0
-    state.monitor_entries[monitors[first]] = state.catalogue.create_monitored(
-        measurements, rows[first], image=number, taustart=taustart
-    )
-    entries = state.monitor_entries[monitors]
-    return [
-        state.catalogue.add_monitored(entries[picked], measurements, rows[picked], image.key, first=is_first)
-        for picked, is_first in ((first, True), (~first, False))
-    ]
 
 
 def _is_null(image: ImageRecord) -> NDArray[np.bool_]:

@@ -47,8 +47,7 @@ def create_dataset(
     config
         All settings; each setting that affects results is stored with a new dataset and never changes.
     monitors
-        Positions to measure in every image of a new dataset. An existing dataset must have the same positions; None
-        accepts any.
+        Positions to measure in every image of a new dataset. An existing dataset keeps its own.
     urls
         Paths of the images; without a dataset number they identify an existing dataset.
 
@@ -61,12 +60,12 @@ def create_dataset(
     DatasetNotFoundError
         If the settings name a dataset that does not exist.
     ConfigError
-        If an existing dataset has other settings or positions.
+        If an existing dataset has other settings.
     """
     with transaction(engine) as connection:
         dataset_id, is_new = find_or_insert(connection, config, monitors, urls)
         if not is_new:
-            check_and_reopen(connection, dataset_id, config, monitors)
+            check_and_reopen(connection, dataset_id, config)
         return dataset_id
 
 

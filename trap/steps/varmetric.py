@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trap.dataset.records import ImageRecord
+    from trap.dataset.records import BackwardFits, ImageRecord
     from trap.dataset.state import DatasetState
     from trap.db.engine import Connection
     from trap.db.store import Store
@@ -36,7 +36,7 @@ MIN_BANDS = 2
 """Number of bands that a spectral index needs."""
 
 
-def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> VarMetrics:
+def summarise_touched(state: DatasetState, images: Sequence[ImageRecord | BackwardFits]) -> VarMetrics:
     """Summarise the light curves with new points in this timestep.
 
     As in TraP, the brightest band of an entry at its latest time describes it. The choice is unique, unlike TraP's: of
@@ -45,7 +45,7 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord]) -> Var
     Parameters
     ----------
     state, images
-        State of the dataset after association of the whole timestep, and its images.
+        State of the dataset after association of the whole timestep, and its images or their fits.
 
     Returns
     -------
