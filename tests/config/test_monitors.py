@@ -85,11 +85,16 @@ def test_votable_may_hold_more_than_positions(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("a.csv", "x,y\n1,2\n", "must have columns ra and dec, got x, y"),
-        ("a.csv", "", "must have columns ra and dec, got none"),
-        ("a.csv", "ra,dec\n1,\n", "dec must be a number of degrees, got ''"),
-        ("a.csv", "ra,dec\n1\n", "dec must be a number of degrees, got None"),
-        ("a.csv", "ra,dec\n10:20:30,2\n", "ra must be a number of degrees, got '10:20:30'"),
+        ("a.csv", "x,y\n1,2\n", "or with the UCDs pos.eq.ra and pos.eq.dec), got x, y"),
+        ("a.csv", "", "pos.eq.dec), got none"),
+        ("a.csv", "ra,dec\n1,\n", "dec must be a number of degrees or a sexagesimal angle, got ''"),
+        ("a.csv", "ra,dec\n1\n", "dec must be a number of degrees or a sexagesimal angle, got None"),
+        ("a.csv", "ra,dec\n10:20:xx,2\n", "ra must be a number of degrees or a sexagesimal angle, got '10:20:xx'"),
+        (
+            "a.csv",
+            "ra [pix],dec\n10,2\n",
+            "column ra must be in deg, rad, hourangle or another unit of angles, got pix",
+        ),
         ("a.csv", "ra,dec\nnan,2\n", "ra must be a number of degrees, got NaN"),
         ("a.csv", "ra,dec\n1,95\n", "dec must be between -90 and 90 degrees, got 95.0"),
         ("a.vot", "no table", "cannot read the positions to monitor"),
@@ -107,10 +112,41 @@ def test_table_without_positions_is_refused_with_file_and_value(tmp_path, name, 
     assert complaint in str(refused.value)
 
 
-def test_votable_in_radians_is_refused(tmp_path):
-    Table({"ra": [1.0], "dec": [2.0]}, units={"ra": "rad", "dec": "deg"}).write(tmp_path / "a.vot", format="votable")
-    with pytest.raises(ConfigError, match="column ra must be in deg, got rad"):
-        load_monitors(tmp_path / "a.vot")
+def test_units_of_a_votable_are_converted(tmp_path):
+    table = Table({"ra": [0.5], "dec": [-0.25]}, units={"ra": "hourangle", "dec": "rad"})
+    table.write(tmp_path / "a.vot", format="votable")
+    monitors = load_monitors(tmp_path / "a.vot")
+    assert (monitors.ra[0], monitors.dec[0]) == pytest.approx((7.5, -14.323945))
+
+
+@pytest.mark.parametrize(
+    ("heading", "row"),
+    [
+        ("RA_J2000,DE_J2000", "150.5,-30.25"),
+        ("_RAJ2000,_DEJ2000", "150.5,-30.25"),
+        ("ra (deg),Dec [deg]", "150.5,-30.25"),
+        ("RA [h],Dec", "10.033333333,-30.25"),
+        ("RAJ2000,DEJ2000", "10:02:00,-30:15:00"),
+        ("RAJ2000,DEJ2000", "10 02 00,-30 15 00"),
+        ("ra,dec", "10h02m00s,-30d15m"),
+        ("ra,dec", "150.5d,-30.25"),
+    ],
+)
+def test_columns_of_catalogues_are_positions(tmp_path, heading, row):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{heading}\n{row}\n")
+    monitors = load_monitors(path)
+    assert (monitors.ra[0], monitors.dec[0]) == pytest.approx((150.5, -30.25), abs=1e-6)
+
+
+def test_columns_of_a_votable_are_found_by_their_ucds(tmp_path):
+    table = Table({"a": [1.0], "x": [150.5], "y": [-30.25], "label": ["pulsar"]})
+    ucds = {"a": "pos.eq.ra", "x": "pos.eq.ra;meta.main", "y": "pos.eq.dec;meta.main", "label": "meta.id;meta.main"}
+    for name, ucd in ucds.items():
+        table[name].meta["ucd"] = ucd
+    table.write(tmp_path / "a.vot", format="votable")
+    monitors = load_monitors(tmp_path / "a.vot")
+    assert (monitors.ra[0], monitors.dec[0], monitors.name[0]) == (150.5, -30.25, "pulsar")
 
 
 def test_positions_are_read_from_text():

@@ -5,25 +5,38 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astropy.coordinates import Angle
 from astropy.io.votable import parse_single_table
 from astropy.io.votable.exceptions import VOTableSpecWarning
+from astropy.units import Unit
 from astropy.utils.exceptions import AstropyWarning
 
 from trap.catalogues import MonitorPositions
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["load_monitors", "parse_positions"]
 
 NAME_LENGTH = 100
 """Largest number of characters in the name of a position, as the database stores it."""
 VOTABLE_SUFFIXES = (".vot", ".votable", ".xml")
+RA_NAMES = ("ra", "_raj2000", "raj2000", "ra_j2000", "alpha_j2000", "ra_icrs", "_ra_icrs", "_ra", "ra_deg")
+DEC_NAMES = ("dec", "decl", "_dej2000", "dej2000", "de_j2000", "decj2000", "dec_j2000", "delta_j2000")
+DEC_NAMES += ("de_icrs", "_de_icrs", "dec_icrs", "_de", "dec_deg")
+NAME_NAMES = ("name", "main_id", "source_name", "designation")
+"""Names of columns, in lower case, the preferred ones first."""
+HOUR = 15.0
+"""Degrees of an hour of right ascension."""
+HEADING = re.compile(r"\s*(.*?)\s*(?:[\[(]([^\])]*)[\])])?\s*")
+"""Heading of a column of a CSV file: its name, and its unit in brackets if it has one."""
 
 
 def load_monitors(path: str | Path) -> MonitorPositions:
@@ -33,7 +46,9 @@ def load_monitors(path: str | Path) -> MonitorPositions:
     ----------
     path
         A CSV file (``.csv``) or a VOTable (``.vot``, ``.votable``, ``.xml``) with columns ``ra`` and
-        ``dec`` in degrees, ICRS, and optionally ``name``; other columns are ignored. A file with any
+        ``dec``, ICRS, and optionally ``name``; other columns are ignored. The columns may also have the names of
+        catalogues, such as ``RAJ2000`` and ``_DEJ2000``, or the UCDs ``pos.eq.ra`` and ``pos.eq.dec``. Numbers are in
+        degrees or in the unit of the column; text may be sexagesimal, with right ascensions in hours. A file with any
         other suffix is JSON, see :func:`parse_positions`.
 
     Raises
@@ -87,9 +102,9 @@ def _from_csv(path: Path) -> MonitorPositions:
     # Spreadsheets begin their files with a byte order mark.
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
-        columns = {str(name).strip().lower(): name for name in reader.fieldnames or ()}
-        _check_columns(columns)
-        return _to_table(_row({key: row[name] for key, name in columns.items()}) for row in reader)
+        headings = {str(name): HEADING.fullmatch(str(name)) for name in reader.fieldnames or ()}
+        columns = [_Column(name, found[1], found[2] or "") for name, found in headings.items() if found]
+        return _read_rows(reader, columns)
 
 
 def _from_votable(path: Path) -> MonitorPositions:
@@ -98,34 +113,74 @@ def _from_votable(path: Path) -> MonitorPositions:
         # Small violations of the standard are common and harmless.
         warnings.simplefilter("ignore", AstropyWarning)
         warnings.simplefilter("ignore", VOTableSpecWarning)
-        table = parse_single_table(path).to_table()
-    columns = {str(name).lower(): name for name in table.colnames}
-    _check_columns(columns)
-    for name in ("ra", "dec"):
-        unit = table[columns[name]].unit
-        if unit is not None and str(unit) != "deg":
-            msg = f"column {columns[name]} must be in deg, got {unit}"
-            raise ConfigError(msg)
-    return _to_table(_row({key: row[name] for key, name in columns.items()}) for row in table)
+        table = parse_single_table(path).to_table(use_names_over_ids=True)
+    ucds = {name: str(table[name].meta.get("ucd") or "") for name in table.colnames}
+    units = {name: str(table[name].unit or "") for name in table.colnames}
+    columns = [_Column(name, name, units[name], ucds[name].lower()) for name in table.colnames]
+    return _read_rows(table, columns)
 
 
-def _check_columns(columns: Iterable[str]) -> None:
-    names = list(columns)
-    if not {"ra", "dec"} <= set(names):
-        msg = f"must have columns ra and dec, got {', '.join(names) or 'none'}"
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of a table: its key in a row, its name, its unit as text, and its UCD (empty in a CSV file)."""
+
+    key: str
+    name: str
+    unit: str = ""
+    ucd: str = ""
+
+
+def _read_rows(rows: Iterable[Any], columns: Sequence[_Column]) -> MonitorPositions:
+    """Read the positions in the rows of a table, from the columns with known names or UCDs."""
+    ra = _find(columns, RA_NAMES, "pos.eq.ra")
+    dec = _find(columns, DEC_NAMES, "pos.eq.dec")
+    if ra is None or dec is None:
+        found = ", ".join(column.name for column in columns)
+        msg = (
+            "must have columns ra and dec (or RAJ2000 and DEJ2000, RA_ICRS and DE_ICRS, or with the UCDs pos.eq.ra and "
+            f"pos.eq.dec), got {found or 'none'}"
+        )
         raise ConfigError(msg)
+    name = _find(columns, NAME_NAMES, "meta.id;meta.main")
+    return _to_table(
+        _position(
+            {
+                "name": "" if name is None else str(row[name.key] or ""),
+                "ra": _angle(row[ra.key], ra, "ra"),
+                "dec": _angle(row[dec.key], dec, "dec"),
+            }
+        )
+        for row in rows
+    )
 
 
-def _row(values: dict[str, Any]) -> tuple[str, float, float]:
-    """Convert the cells of a row to a position: name, right ascension and declination."""
-    numbers = []
-    for column in ("ra", "dec"):
+def _find(columns: Sequence[_Column], names: Sequence[str], ucd: str) -> _Column | None:
+    """Return the column with the first of some names, or with a UCD that begins so; None without one."""
+    by_name = {column.name.lower(): column for column in columns}
+    named = (by_name[name] for name in names if name in by_name)
+    # Of several positions in a table, the main one has the longer UCD.
+    described = (
+        column for column in sorted(columns, key=lambda c: -len(c.ucd)) if f"{column.ucd};".startswith(f"{ucd};")
+    )
+    return next(named, next(described, None))
+
+
+def _angle(value: Any, column: _Column, axis: str) -> float:  # noqa: ANN401 (text, or a number of a table)
+    """Convert a cell to degrees: a number in the unit of its column, or a sexagesimal angle (hours for ra)."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
         try:
-            numbers.append(float(values[column]))
-        except (TypeError, ValueError):
-            msg = f"{column} must be a number of degrees, got {values[column]!r}"
+            return float(Angle(str(value), "hourangle" if axis == "ra" else "deg").deg)
+        except (ValueError, TypeError):  # astropy's errors of units and angles are both
+            msg = f"{axis} must be a number of degrees or a sexagesimal angle, got {value!r}"
             raise ConfigError(msg) from None
-    return _position({"name": str(values.get("name") or ""), "ra": numbers[0], "dec": numbers[1]})
+    unit = column.unit.strip()
+    try:
+        return number * (HOUR if unit.lower() in {"h", "hour", "hours"} else float(Unit(unit or "deg").to("deg")))
+    except (ValueError, TypeError):  # an unknown unit, or the unit of another quantity
+        msg = f"column {column.name} must be in deg, rad, hourangle or another unit of angles, got {unit}"
+        raise ConfigError(msg) from None
 
 
 def _to_table(positions: Iterable[tuple[str, float, float]]) -> MonitorPositions:
