@@ -15,7 +15,7 @@ def good(survey):
 
 
 def test_good_image_is_described(good, capsys):
-    assert main(["inspect", str(good)]) == 0
+    assert main(["inspect", "-v", str(good)]) == 0
     output = capsys.readouterr().out
     assert str(good) in output
     assert "1280 MHz, 100 MHz wide; Stokes I" in output
@@ -39,7 +39,7 @@ def test_image_without_a_beam_is_rejected_with_its_reason(good, tmp_path, capsys
     data, header = fits.getdata(good, header=True)
     del header["BMAJ"]
     fits.writeto(tmp_path / "beamless.fits", data, header)
-    assert main(["inspect", str(good), str(tmp_path / "beamless.fits")]) == 3
+    assert main(["inspect", str(good), str(tmp_path / "beamless.fits"), "-v"]) == 3
     output = capsys.readouterr().out
     assert "rejected: beam invalid" in output
     assert "beam       none" in output
@@ -57,17 +57,59 @@ def test_empty_image_is_rejected_with_its_reason(good, tmp_path, capsys):
 def test_unreadable_file_is_reported_with_its_reason(tmp_path, capsys):
     (tmp_path / "text.fits").write_text("no image")
     assert main(["inspect", str(tmp_path / "text.fits"), str(tmp_path / "nowhere.fits")]) == 3
-    output = capsys.readouterr().out
-    assert output.count("unreadable: ") == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "2 images: 2 unreadable"
+    assert [line.split()[-1] for line in lines[1::2][:2]] == ["unreadable", "unreadable"]
+    assert lines[2].startswith("    ")
 
 
 def test_limits_of_the_settings_apply(good, tmp_path, capsys):
     settings = tmp_path / "trap.toml"
     settings.write_text("[quality]\nrms_est_max = 1e-6\n")
     assert main(["inspect", str(good), "--config", str(settings)]) == 3
-    assert "rejected: RMS invalid" in capsys.readouterr().out
+    assert "    RMS invalid" in capsys.readouterr().out
 
 
 def test_pattern_without_images_is_one_line(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "*.fits")]) == 1
     assert capsys.readouterr().err.startswith("transients: no image matches")
+
+
+def test_images_have_a_line_each_and_problems_come_first(survey, tmp_path, capsys):
+    images = sorted(survey.glob("t*.fits"))[:2]
+    (tmp_path / "text.fits").write_text("no image")
+    data, header = fits.getdata(images[0], header=True)
+    fits.writeto(tmp_path / "empty.fits", np.full_like(data, np.nan), header)
+    code = main(["inspect", *map(str, images), str(tmp_path / "empty.fits"), str(tmp_path / "text.fits")])
+    assert code == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith("  ")] == [
+        *("image", "text.fits", "empty.fits", images[0].name, images[1].name, "4")
+    ]
+    assert lines[0].split()[-3:] == ["sources", "searched", "verdict"]
+    good = lines[-2].split()
+    assert good[1:4] == ["2026-01-01T01:00:00", "1280", "I"]
+    assert good[-1] == "usable"
+    assert lines[-1] == "4 images: 1 unreadable, 1 rejected, 2 usable"
+    reason = next(line for line in lines if "contains NaN" in line)
+    assert lines[lines.index(reason) - 1].startswith("empty.fits")
+
+
+def test_image_without_a_searched_beam_is_not_usable(good, tmp_path, capsys):
+    data, header = fits.getdata(good, header=True)
+    # The noise of so few pixels says nothing, so that other checks may reject the image too.
+    fits.writeto(tmp_path / "tiny.fits", data[..., :2, :3], header)
+    assert main(["inspect", str(tmp_path / "tiny.fits")]) == 3
+    output = capsys.readouterr().out
+    assert "1 image: 1 not usable" in output
+    assert "0 pixels of 3 × 2 searched, fewer than a beam has (source_extraction.margin = " in output
+
+
+def test_images_are_drawn_into_numbered_files(survey, tmp_path, capsys):
+    images = sorted(survey.glob("t*.fits"))[:2]
+    assert main(["inspect", str(images[0]), "--plot", str(tmp_path / "one.png")]) == 0
+    assert main(["inspect", *map(str, images), "--plot", str(tmp_path / "both.png")]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["both-1.png", "both-2.png", "one.png"]
+    capsys.readouterr()
+    assert main(["inspect", str(images[0]), "--plot", str(tmp_path / "one.txt")]) == 1
+    assert "the name of a figure must end with .png, .pdf, .svg" in capsys.readouterr().err

@@ -17,7 +17,16 @@ def add_inspect_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``transients inspect``."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings whose limits apply")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show every check of every image, with its figures"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON list, for programs")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw the image, its sources and its searched area; several images are drawn into numbered files",
+    )
 
 
 def add_dataset_commands(add: AddCommand, add_database: AddOptions) -> None:

@@ -29,7 +29,7 @@ NAME_LENGTH = 100
 """Largest number of characters in the name of a position, as the database stores it."""
 VOTABLE_SUFFIXES = (".vot", ".votable", ".xml")
 RA_NAMES = ("ra", "_raj2000", "raj2000", "ra_j2000", "alpha_j2000", "ra_icrs", "_ra_icrs", "_ra", "ra_deg")
-DEC_NAMES = ("dec", "decl", "_dej2000", "dej2000", "de_j2000", "decj2000", "dec_j2000", "delta_j2000")
+DEC_NAMES: tuple[str, ...] = ("dec", "decl", "_dej2000", "dej2000", "de_j2000", "decj2000", "dec_j2000", "delta_j2000")
 DEC_NAMES += ("de_icrs", "_de_icrs", "dec_icrs", "_de", "dec_deg")
 NAME_NAMES = ("name", "main_id", "source_name", "designation")
 """Names of columns, in lower case, the preferred ones first."""

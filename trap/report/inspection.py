@@ -1,14 +1,16 @@
-"""The inspection of an image before any run: its header, its noise, its sources and its checks."""
+"""The inspection of images before any run: headers, noise, sources and checks."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trap.config import stokes_letter
 from trap.quality import first_rejection
-from trap.report.text import MISSING, moment, number, sky_position, text_table
+from trap.report.text import MISSING, count, moment, number, sky_position, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from trap.images.metadata import ImageMetadata
     from trap.quality import Finding
 
-__all__ = ["Inspection", "inspection_text", "inspection_values"]
+__all__ = ["Inspection", "inspection_table", "inspection_text", "inspection_values"]
+
+STOKES = dict(enumerate("IQUV", start=1)) | dict(enumerate(("YX", "XY", "YY", "XX", "LR", "RL", "LL", "RR"), start=-8))
+"""Stokes parameters and correlations by FITS code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +35,15 @@ class Inspection:
     path
         Path of the image.
     problem
-        Reason if the image cannot be read; else empty.
+        Reason if the image cannot be read, or is too small to be searched; else empty.
     result
         Measurements of the image by itself; None if it cannot be read.
     findings
         Findings of all checks, passed and failed.
     finite_fraction
         Share of the pixels with a finite value.
+    searched_fraction
+        Share of the pixels that are searched.
     """
 
     path: str
@@ -44,11 +51,12 @@ class Inspection:
     result: ImageResult | None = None
     findings: tuple[Finding, ...] = ()
     finite_fraction: float = math.nan
+    searched_fraction: float = math.nan
 
     @property
     def is_usable(self) -> bool:
         """Whether a run would search the image."""
-        return self.result is not None and first_rejection(self.findings) is None
+        return not self.problem and first_rejection(self.findings) is None
 
     @property
     def verdict(self) -> str:
@@ -58,6 +66,8 @@ class Inspection:
         result = self.result.found(self.findings)
         if result.rejection is not None:
             return f"rejected: {result.against}"
+        if self.problem:
+            return f"not usable: {self.problem}"
         return f"usable, but: {result.against}" if result.findings else "usable"
 
 
@@ -94,6 +104,7 @@ def inspection_values(inspection: Inspection, config: PipelineConfig) -> dict[st
         **_header_values(inspection.result.metadata, config),
         "rms_qc": inspection.result.rms_qc,
         "finite_fraction": inspection.finite_fraction,
+        "searched_fraction": inspection.searched_fraction,
         "n_sources": len(inspection.result.measurements) if inspection.is_usable else None,
         "checks": checks,
     }
@@ -127,6 +138,66 @@ def _header_values(metadata: ImageMetadata, config: PipelineConfig) -> dict[str,
     }
 
 
+def inspection_table(inspections: Sequence[Inspection]) -> str:
+    """Write one line for each image, images with problems first, each followed by the reasons.
+
+    Parameters
+    ----------
+    inspections
+        Results of the inspection, in any order.
+    """
+    names = [Path(one.path).name for one in inspections]
+    if len(set(names)) < len(names):
+        names = [one.path for one in inspections]
+    order = sorted(range(len(inspections)), key=lambda i: _place(inspections[i]))
+    heading, *lines = text_table(
+        (_row(names[i], inspections[i]) for i in order), right=("MHz", "noise mJy/beam", "sources", "searched")
+    ).splitlines()
+    verdicts = Counter(_short_verdict(one) for one in inspections)
+    parts = [f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict]]
+    with_reasons = [heading]
+    for line, i in zip(lines, order, strict=True):
+        _, _, reasons = inspections[i].verdict.partition(": ")
+        with_reasons += [line, *(f"    {reason}" for reason in reasons.split("; also ") if reason)]
+    return "\n".join([*with_reasons, f"{count(len(inspections), 'image')}: {', '.join(parts)}"])
+
+
+VERDICTS = ("unreadable", "rejected", "not usable", "doubtful", "usable")
+"""Verdicts, the worst first."""
+
+
+def _short_verdict(inspection: Inspection) -> str:
+    verdict, _, _ = inspection.verdict.partition(": ")
+    return "doubtful" if verdict == "usable, but" else verdict
+
+
+def _place(inspection: Inspection) -> tuple[int, str, str]:
+    """Return the order of an image in the table: the worst verdict first, then the time."""
+    start = "" if inspection.result is None else inspection.result.metadata.taustart_ts.isoformat()
+    return VERDICTS.index(_short_verdict(inspection)), start, inspection.path
+
+
+def _row(name: str, inspection: Inspection) -> dict[str, str]:
+    """Return the row of an image, by heading."""
+    row = dict.fromkeys(
+        ("image", "time (UTC)", "MHz", "Stokes", "beam", "noise mJy/beam", "sources", "searched"), MISSING
+    )
+    row |= {"image": name, "verdict": _short_verdict(inspection)}
+    if inspection.result is None:
+        return row
+    metadata, beam = inspection.result.metadata, inspection.result.metadata.beam
+    row |= {
+        "time (UTC)": moment(metadata.taustart_ts),
+        "MHz": number(metadata.freq_eff / 1e6, 6),
+        "Stokes": STOKES.get(metadata.stokes, str(metadata.stokes)),
+        "beam": MISSING if beam is None else f"{number(beam.bmaj * 3600, 3)}″ × {number(beam.bmin * 3600, 3)}″",
+        "noise mJy/beam": number(1e3 * inspection.result.rms_qc, 3),
+    }
+    if inspection.is_usable:
+        row |= {"sources": str(len(inspection.result.measurements)), "searched": f"{inspection.searched_fraction:.0%}"}
+    return row
+
+
 def inspection_text(inspection: Inspection, config: PipelineConfig) -> str:
     """Write an inspection as text: header, noise, number of sources, a line for each check, and the verdict.
 
@@ -153,19 +224,21 @@ def _lines(inspection: Inspection, config: PipelineConfig) -> Iterator[str]:
 def _metadata_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[str]:
     """Yield the lines about the header."""
     telescope = values["telescope"] or MISSING
-    yield f"  time       {moment(values['taustart_ts'])} UTC, {number(values['tau_time'])} s; {telescope}"
+    # Images without an integration time have a duration of 0.
+    duration = f", {number(values['tau_time'])} s" if values["tau_time"] else ""
+    yield f"  time       {moment(values['taustart_ts'])} UTC{duration}; {telescope}"
     yield (
         f"  frequency  {number(values['freq_eff'] / 1e6, 7)} MHz, {number(values['freq_bw'] / 1e6)} MHz wide; "
-        f"Stokes {values['stokes']}"
+        f"Stokes {STOKES.get(values['stokes'], values['stokes'])}"
     )
     yield (
         f"  pixels     {values['nx']} × {values['ny']} of {number(abs(values['deltax']) * 3600)}″ × "
         f"{number(abs(values['deltay']) * 3600)}″, {inspection.finite_fraction:.1%} with a value; "
         f"unit {values['unit'] or MISSING}"
     )
-    yield (
-        f"  searched   {number(values['xtr_radius'])}° around {sky_position(values['centre_ra'], values['centre_dec'])}"
-    )
+    share = "" if math.isnan(inspection.searched_fraction) else f", {inspection.searched_fraction:.1%} of the pixels"
+    centre = sky_position(values["centre_ra"], values["centre_dec"])
+    yield f"  searched   {number(values['xtr_radius'])}° around {centre}{share}"
     yield f"  beam       {_beam_text(values)}"
 
 

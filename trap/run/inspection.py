@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,12 @@ import numpy as np
 from trap.dataset.records import ImageResult
 from trap.dataset.state import DatasetState
 from trap.errors import ImageError, TransientError
+from trap.extraction.field import measured_mask
 from trap.extraction.measure import extract_sources
 from trap.images.image import read_image
 from trap.quality import first_rejection, rms_qc
 from trap.report.inspection import Inspection
+from trap.report.text import count
 from trap.steps.quality import compare_with_others, examine, examine_sources
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from trap.config import PipelineConfig
     from trap.images.image import Image
+    from trap.images.metadata import ImageMetadata
 
 __all__ = ["compare_inspections", "inspect_image"]
 
@@ -91,5 +95,27 @@ def _inspect(image: Image, config: PipelineConfig) -> Inspection:
         extraction = extract_sources(image, config.source_extraction)
         findings += examine_sources(image, extraction.background, config)
         result = replace(result, measurements=extraction.measurements)
-    finite = float(np.isfinite(image.data).mean())
-    return Inspection(path=image.url, result=result, findings=findings, finite_fraction=finite)
+    searched = ~measured_mask(image.data, config.source_extraction)
+    return Inspection(
+        path=image.url,
+        problem=_smallness(image.metadata, int(searched.sum()), config),
+        result=result,
+        findings=findings,
+        finite_fraction=float(np.isfinite(image.data).mean()),
+        searched_fraction=float(searched.mean()),
+    )
+
+
+def _smallness(metadata: ImageMetadata, n_searched: int, config: PipelineConfig) -> str:
+    """Explain why an image is too small to be searched; empty if the searched area has the size of a beam."""
+    beam = metadata.beam
+    if beam is None:
+        return ""
+    semimajor, semiminor, _ = beam.semi_axes_pixels(metadata.deltax, metadata.deltay)
+    if n_searched >= math.pi * semimajor * semiminor:
+        return ""
+    settings = config.source_extraction
+    return (
+        f"{count(n_searched, 'pixel')} of {metadata.nx} × {metadata.ny} searched, fewer than a beam has "
+        f"(source_extraction.margin = {settings.margin}, extraction_radius_pix = {settings.extraction_radius_pix:g})"
+    )
