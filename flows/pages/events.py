@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
+from flows.service.installations import arrivals_resource
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,7 +54,7 @@ def emit_observation_arrived(folder: Path, arrivals: Sequence[Arrival]) -> None:
     """
     emit_event(
         event=OBSERVATION_ARRIVED,
-        resource={"prefect.resource.id": f"trap.incoming.{folder}", "prefect.resource.name": folder.name},
+        resource={"prefect.resource.id": arrivals_resource(folder), "prefect.resource.name": folder.name},
         payload={
             "folder": str(folder),
             "n_images": len(arrivals),

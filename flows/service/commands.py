@@ -1,4 +1,4 @@
-"""The commands `deploy`, `watch` and `ui`, which the command line loads by their entry points.
+"""The commands `deploy`, `worker`, `watch` and `ui`, which the command line loads by their entry points.
 
 The watcher is optional: the scheduled runs of the sensor find the same images, only later. Its first event contains all
 images in the folder; the sensor selects the new ones.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 import webbrowser
@@ -17,12 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.pages.events import emit_observation_arrived
-from flows.service.deployments import DeploymentOptions, deploy, serve_here
+from flows.service.deployments import DeploymentOptions, deploy, installation_of, serve_here
+from flows.service.installations import default_name, read_installations, require_free
 from flows.service.server import ensure_server, stop_command
+from trap.cli.terminal import command
 from trap.db.engine import absolute_url
+from trap.errors import ConfigError
 from trap.images.incoming import IncomingFolder
 
 if TYPE_CHECKING:
@@ -30,10 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event
 
+    from flows.service.installations import Installation
     from flows.service.server import Server
     from trap.config import PipelineConfig
 
-__all__ = ["deploy_all", "show_ui", "watch", "watch_folder"]
+__all__ = ["deploy_all", "show_ui", "start_worker", "watch", "watch_folder"]
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +63,7 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
     """
     options = replace(
         _options(config, arguments),
-        pool=arguments.pool or arguments.type,
+        pool=arguments.pool,
         pool_type=arguments.type,
         image=arguments.image,
     )
@@ -65,9 +71,56 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
         names = deploy(options)
     print(f"deployed: {', '.join(names)}")
     print(f"form: {server.ui_url}/deployments")
-    print(f"start a worker: prefect worker start --pool {options.pool} --type {options.pool_type}")
-    print(f"process new images at once: transients watch {options.incoming}")
+    print(f"start a worker: {command('worker', '--name', options.name)}")
+    print(f"process new images at once: {command('watch', options.incoming)}")
     return 0
+
+
+def start_worker(_config: PipelineConfig, arguments: Namespace) -> int:
+    """Replace this process by a worker for the runs of an installation.
+
+    Parameters
+    ----------
+    _config
+        Settings of the runs; not used, since the deployments have them.
+    arguments
+        Arguments of ``transients worker``.
+
+    Returns
+    -------
+    Never; the worker ends with an exit code of its own.
+
+    Raises
+    ------
+    ConfigError
+        If the server has no such installation, or its deployments are served by ``transients ui``.
+    """
+    with _server() as server:
+        pool = arguments.pool or _pool_of(arguments.name or default_name(Path.cwd()), server)
+        print(f"worker of the pool {pool} on {server.api_url}", flush=True)
+        # The worker takes the place of this process, so that signals of a service manager reach it.
+        os.execv(sys.executable, [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--pool", pool])  # noqa: S606
+
+
+def _pool_of(name: str, server: Server) -> str:
+    """Return the work pool of an installation."""
+    with get_client(sync_client=True) as client:
+        existing = read_installations(client)
+    if name not in existing:
+        others = ", ".join(sorted(existing)) or "none"
+        msg = (
+            f"the server {server.api_url} has no installation {name!r} (installations: {others}); create it with"
+            f" {command('deploy', '--name', name)}, or choose another one with --name"
+        )
+        raise ConfigError(msg)
+    pool = existing[name].pool
+    if pool is None:
+        msg = (
+            f"the runs of {name!r} are executed by {command('ui')}, which needs no worker; to use workers instead:"
+            f" {command('deploy', '--name', name)}"
+        )
+        raise ConfigError(msg)
+    return pool
 
 
 def watch_folder(_config: PipelineConfig, arguments: Namespace) -> int:
@@ -105,12 +158,15 @@ def show_ui(config: PipelineConfig, arguments: Namespace) -> int:
     Exit code.
     """
     options = _options(config, arguments)
-    options.incoming.mkdir(parents=True, exist_ok=True)
     with _server() as server:
-        for line in _introduction(server, options.incoming):
+        deployed = _deployed(options)
+        for line in _introduction(server, options, deployed):
             print(line, flush=True)
         if not arguments.no_browser:
             webbrowser.open(f"{server.ui_url}/deployments")
+        if deployed is not None:
+            return 0
+        options.incoming.mkdir(parents=True, exist_ok=True)
         stop = threading.Event()
         watcher = threading.Thread(target=watch, args=(IncomingFolder(options.incoming), stop), daemon=True)
         watcher.start()
@@ -122,17 +178,38 @@ def show_ui(config: PipelineConfig, arguments: Namespace) -> int:
     return 0
 
 
-def _introduction(server: Server, incoming: Path) -> Iterator[str]:
+def _deployed(options: DeploymentOptions) -> Installation | None:
+    """Return the installation that is deployed for a worker already, and must stay as it is; None otherwise.
+
+    Raises
+    ------
+    ConfigError
+        If the name belongs to another installation.
+    """
+    with get_client(sync_client=True) as client:
+        existing = read_installations(client)
+    require_free(installation_of(options), existing, is_replaced=options.is_replaced)
+    installation = existing.get(options.name)
+    return None if installation is None or installation.pool is None or options.is_replaced else installation
+
+
+def _introduction(server: Server, options: DeploymentOptions, deployed: Installation | None) -> Iterator[str]:
     """Yield the lines that introduce the pages of the server."""
-    yield f"{server.ui_url}/deployments: process-dataset/manual, 'Run' > 'Custom run' shows the form of all settings"
+    form = f"process-dataset/{options.name}-manual"
+    yield f"{server.ui_url}/deployments: {form}, 'Run' > 'Custom run' shows the form of all settings"
     yield f"{server.ui_url}/runs: every run, with its groups of timesteps, logs and artifacts"
-    yield f"{server.ui_url}/automations: automatic runs; images in {incoming} are processed as they arrive"
+    yield f"{server.ui_url}/automations: automatic runs; images in {options.incoming} are processed as they arrive"
+    if deployed is not None:
+        worker = command("worker", "--name", deployed.name)
+        yield f"only the pages are opened, since {deployed.name!r} is deployed for workers; start one: {worker}"
     if server.pid is not None:
         yield f"the server keeps running after this command ends; stop it with: {stop_command()}"
 
 
 def _options(config: PipelineConfig, arguments: Namespace) -> DeploymentOptions:
     return DeploymentOptions(
+        name=arguments.name or default_name(Path.cwd()),
+        is_replaced=arguments.replace,
         config=config.with_options(execution={"database": absolute_url(config.execution.database)}),
         incoming=arguments.incoming.absolute(),
         every_seconds=arguments.every,

@@ -27,13 +27,14 @@ from prefect.types.entrypoint import EntrypointType
 from prefect.utilities.collections import deep_merge
 from pydantic import TypeAdapter
 
+from flows.service.installations import Installation, default_name, named_entry, read_installations, require_free
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
-__all__ = ["DeploymentOptions", "deploy", "load_deployments", "serve_here"]
+__all__ = ["DeploymentOptions", "deploy", "installation_of", "load_deployments", "serve_here"]
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,10 @@ class DeploymentOptions:
 
     Parameters
     ----------
+    name
+        Name of the installation, in front of the names of its deployments.
+    is_replaced
+        Whether an installation of the same name with another database or folder is replaced.
     config
         Settings of the runs: the defaults of the form, and the settings for incoming images.
     incoming
@@ -58,7 +63,7 @@ class DeploymentOptions:
     every_seconds
         s — interval between two scheduled scans of that folder; None for the interval in prefect.yaml.
     pool
-        Name of the work pool.
+        Name of the work pool; None for the name of the installation and the type of the pool.
     pool_type
         ``process``, ``docker`` or ``kubernetes``.
     image
@@ -68,13 +73,30 @@ class DeploymentOptions:
         the worker for each run.
     """
 
+    name: str = field(default_factory=lambda: default_name(Path.cwd()))
+    is_replaced: bool = False
     config: PipelineConfig = field(default_factory=PipelineConfig)
     incoming: Path = Path("incoming")
     every_seconds: float | None = None
-    pool: str = "process"
+    pool: str | None = None
     pool_type: str = "process"
     image: str | None = None
     folder: Path = field(default_factory=Path.cwd)
+
+    @property
+    def pool_name(self) -> str:
+        """Name of the work pool."""
+        return self.pool or f"{self.name}-{self.pool_type}"
+
+
+def installation_of(options: DeploymentOptions) -> Installation:
+    """Return the installation that the options describe."""
+    return Installation(
+        name=options.name,
+        database=options.config.execution.database,
+        incoming=str(options.incoming),
+        pool=options.pool_name,
+    )
 
 
 def load_deployments(options: DeploymentOptions) -> list[RunnerDeployment]:
@@ -103,20 +125,21 @@ def deploy(options: DeploymentOptions) -> list[str]:
     Raises
     ------
     ConfigError
-        If the type of the work pool is unknown.
+        If the type of the work pool is unknown, or the name of the installation is invalid or in use.
     """
     pool = _read_pool(options.pool_type)
     deployments = load_deployments(options)
     folder = options.folder if options.pool_type == "process" else CONTAINER_FOLDER
     with get_client(sync_client=True) as client:
+        require_free(installation_of(options), read_installations(client), is_replaced=options.is_replaced)
         _ensure_pool(client, options, pool.get("base_job_template", {}))
         for deployment in deployments:
             variables: dict[str, Any] = deep_merge(pool.get("job_variables", {}), deployment.job_variables)
             deployment.job_variables = variables if options.image is None else variables | {"image": options.image}
             deployment.storage = LocalStorage(str(folder))
-            deployment.apply(work_pool_name=options.pool)
-            log.info("deployment_made", name=deployment.full_name, pool=options.pool)
-        _replace_automations(client)
+            deployment.apply(work_pool_name=options.pool_name)
+            log.info("deployment_made", name=deployment.full_name, pool=options.pool_name)
+        _replace_automations(client, options)
     return [deployment.full_name for deployment in deployments]
 
 
@@ -127,6 +150,11 @@ def serve_here(options: DeploymentOptions) -> None:
     ----------
     options
         The installation; its work pool is not used.
+
+    Raises
+    ------
+    ConfigError
+        If the name of the installation is invalid or in use.
     """
     deployments = load_deployments(options)
     for deployment in deployments:
@@ -136,12 +164,14 @@ def serve_here(options: DeploymentOptions) -> None:
         deployment.work_pool_name = deployment.work_queue_name = None
         deployment.job_variables = {}
     with get_client(sync_client=True) as client:
-        _replace_automations(client)
+        require_free(installation_of(options), read_installations(client), is_replaced=options.is_replaced)
+        _replace_automations(client, options)
     serve(*deployments, print_starting_message=False)
 
 
 def _deployment(entry: dict[str, Any], options: DeploymentOptions) -> RunnerDeployment:
     """Build a deployment from its entry in prefect.yaml."""
+    entry = named_entry(entry, options.name, options.incoming)
     pool = entry["work_pool"]
     every_seconds = options.every_seconds if "incoming" in entry.get("parameters", {}) else None
     deployment: RunnerDeployment = _load_flow(entry["entrypoint"]).to_deployment(
@@ -152,7 +182,7 @@ def _deployment(entry: dict[str, Any], options: DeploymentOptions) -> RunnerDepl
         schedules=[_schedule(schedule, every_seconds) for schedule in entry.get("schedules", [])],
         triggers=TRIGGERS.validate_python(entry.get("triggers", [])),
         concurrency_limit=_concurrency_limit(entry.get("concurrency_limit")),
-        work_pool_name=options.pool,
+        work_pool_name=options.pool_name,
         work_queue_name=pool["work_queue_name"],
         job_variables=deepcopy(pool["job_variables"]),
         # The flow is imported by the name of its module, wherever the project is installed. No code is copied.
@@ -174,7 +204,10 @@ def _parameters(defaults: dict[str, Any], options: DeploymentOptions) -> dict[st
         settings = options.config.model_dump(mode="json", exclude_defaults=True)
         parameters["config"] = deep_merge(parameters["config"], settings)
     if "incoming" in parameters:
-        parameters["incoming"]["folder"] = str(options.incoming)
+        parameters["incoming"] |= {
+            "folder": str(options.incoming),
+            "deployment": f"process-dataset/{options.name}-incoming",
+        }
     return parameters
 
 
@@ -192,12 +225,16 @@ def _concurrency_limit(entry: dict[str, Any] | None) -> ConcurrencyLimitConfig |
 def _ensure_pool(client: SyncPrefectClient, options: DeploymentOptions, template: dict[str, Any]) -> None:
     """Create the work pool if it is missing. An existing pool is not changed, since users may have edited it."""
     try:
-        client.read_work_pool(options.pool)
+        pool_type = client.read_work_pool(options.pool_name).type
     except ObjectNotFound:
         job_template = deep_merge(_default_template(client, options.pool_type), template)
-        pool = WorkPoolCreate(name=options.pool, type=options.pool_type, base_job_template=job_template)
+        pool = WorkPoolCreate(name=options.pool_name, type=options.pool_type, base_job_template=job_template)
         client.create_work_pool(pool)
-        log.info("work_pool_made", name=options.pool, type=options.pool_type)
+        log.info("work_pool_made", name=options.pool_name, type=options.pool_type)
+        return
+    if pool_type != options.pool_type:
+        msg = f"the work pool {options.pool_name!r} is of type {pool_type!r}; choose another name with --pool"
+        raise ConfigError(msg)
 
 
 def _default_template(client: SyncPrefectClient, pool_type: str) -> dict[str, Any]:
@@ -214,10 +251,10 @@ def _default_template(client: SyncPrefectClient, pool_type: str) -> dict[str, An
     raise ConfigError(msg)
 
 
-def _replace_automations(client: SyncPrefectClient) -> None:
+def _replace_automations(client: SyncPrefectClient, options: DeploymentOptions) -> None:
     """Create the automations of automations.yaml, in place of existing ones of the same names."""
     for entry in _read_yaml(AUTOMATIONS_YAML)["automations"]:
-        automation = AutomationCore.model_validate(entry)
+        automation = AutomationCore.model_validate(named_entry(entry, options.name, options.incoming))
         for previous in client.read_automations_by_name(automation.name):
             client.delete_automation(previous.id)
         client.create_automation(automation)

@@ -34,7 +34,7 @@ def test_watching_needs_no_settings(asked):
     assert (name, str(given.folder), given.settle, given.pattern) == ("watch", "incoming", 2.0, ["*.fits"])
 
 
-@pytest.mark.parametrize("name", ["deploy", "ui", "watch"])
+@pytest.mark.parametrize("name", ["deploy", "ui", "watch", "worker"])
 def test_every_command_is_installed(name):
     assert callable(orchestration._find_command(name))
 

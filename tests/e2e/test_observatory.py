@@ -24,6 +24,9 @@ pytestmark = pytest.mark.timeout(1200)
 TRAP = Path(sys.executable).with_name("transients")
 PATIENCE_SECONDS = 420.0
 N_LONG = 40
+NAME = "field-1"
+MANUAL, INCOMING = f"process-dataset/{NAME}-manual", f"process-dataset/{NAME}-incoming"
+SENSOR = f"take-in-images/{NAME}-look-for-images"
 
 
 def wait_for(what, *, seconds=PATIENCE_SECONDS):
@@ -87,7 +90,7 @@ class Observatory:
         return program
 
     def start_worker(self):
-        return self.start(sys.executable, "-m", "prefect", "worker", "start", "--pool", "process")
+        return self.start(str(TRAP), "worker", "--name", NAME)
 
     def start_watcher(self):
         return self.start(str(TRAP), "watch", str(self.incoming), "--settle", "1")
@@ -162,7 +165,7 @@ def observatory(server, tmp_path_factory):
     made = Observatory(tmp_path_factory.mktemp("observatory"), server.api_url, [])
     made.incoming.mkdir()
     try:
-        made.deployed = made.run(str(TRAP), "deploy", "--incoming", "incoming", "--every", "30")
+        made.deployed = made.run(str(TRAP), "deploy", "--name", NAME, "--incoming", "incoming", "--every", "30")
         made.start_worker()
         yield made
     finally:
@@ -186,25 +189,52 @@ def settings_of(folder, database, **sections):
 
 
 def test_one_command_makes_pool_deployments_and_automations(observatory):
-    assert "deployed: process-dataset/manual, process-dataset/incoming" in observatory.deployed
-    sensor = observatory.deployment("take-in-images/incoming")
-    assert sensor["work_pool_name"] == "process"
+    assert f"deployed: {MANUAL}, {INCOMING}, {SENSOR}" in observatory.deployed
+    sensor = observatory.deployment(SENSOR)
+    assert sensor["work_pool_name"] == f"{NAME}-process"
     assert [schedule["active"] for schedule in sensor["schedules"]] == [True, True]
     names = {automation["name"] for automation in observatory.post("/automations/filter")}
-    assert names >= {
-        "trap-silent-runs",
-        "trap-take-in-arrived-images",
-        "trap-take-in-waiting-images",
-        "trap-recover-crashed-runs",
-        "trap-recover-when-a-worker-starts",
-    }
+    kinds = ("silent-runs", "images-arrived", "run-ended", "run-crashed", "worker-started")
+    assert names >= {f"{NAME}-{kind}" for kind in kinds}
+
+
+def test_other_folders_leave_a_live_installation_as_it_is(observatory, tmp_path):
+    def run_there(*words):
+        command = (str(TRAP), *words, "--incoming", str(tmp_path / "incoming"))
+        return subprocess.run(
+            command, cwd=tmp_path, env=observatory.environment, capture_output=True, text=True, timeout=240, check=False
+        )
+
+    before = observatory.deployment(SENSOR)
+    for command in (("deploy", "--name", NAME), ("ui", "--no-browser", "--name", NAME)):
+        refused = run_there(*command)
+        assert refused.returncode == 1
+        assert "belongs to an installation with another database or folder" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    # Under a name of its own, it serves its own deployments, and pauses them in the end.
+    own = observatory.start(
+        str(TRAP), "ui", "--no-browser", "--name", "guest", "--incoming", str(tmp_path / "incoming")
+    )
+    wait_for(lambda: observatory.ask("GET", "/deployments/name/recover-runs/guest-recover").is_success)
+    time.sleep(2)
+    observatory.stop(own)
+    assert observatory.deployment("take-in-images/guest-look-for-images")["paused"]
+    after = observatory.deployment(SENSOR)
+    assert not after["paused"]
+    assert (after["parameters"], after["work_pool_name"]) == (before["parameters"], before["work_pool_name"])
+
+
+def test_ui_of_a_deployed_installation_opens_pages_only(observatory):
+    shown = observatory.run(str(TRAP), "ui", "--no-browser", "--name", NAME)
+    assert "only the pages are opened" in shown
+    assert not observatory.deployment(SENSOR)["paused"]
 
 
 def test_a_scheduled_run_executes(observatory):
-    (run, *_) = wait_for(lambda: observatory.runs("take-in-images/incoming", "Completed"))
+    (run, *_) = wait_for(lambda: observatory.runs(SENSOR, "Completed"))
     assert run["auto_scheduled"]
     # From here on only events start it: the schedules would hide whether they do.
-    sensor = observatory.deployment("take-in-images/incoming")
+    sensor = observatory.deployment(SENSOR)
     for schedule in sensor["schedules"]:
         path = f"/deployments/{sensor['id']}/schedules/{schedule['id']}"
         observatory.ask("PATCH", path, json={"active": False}).raise_for_status()
@@ -213,18 +243,23 @@ def test_a_scheduled_run_executes(observatory):
 def test_a_run_started_by_hand_takes_the_parameters_of_its_form(observatory, survey):
     config = settings_of(survey, "manual.db", source_extraction={"detection_threshold": 6.5})
     config["persistence"] = {"description": "by hand"}
-    run = observatory.state_of(
-        observatory.start_run("process-dataset/manual", config=config), "Completed", "Failed", "Crashed"
-    )
+    run = observatory.state_of(observatory.start_run(MANUAL, config=config), "Completed", "Failed", "Crashed")
     assert run["state_name"] == "Completed", run["state"]["message"]
     assert run["name"] == "by hand, dataset 1"
-    assert set(run["tags"]) == {"trap", "dataset:1", "telescope:SIMULATED", "band:1280 MHz", "band:1480 MHz"}
+    assert set(run["tags"]) == {
+        "trap",
+        f"installation:{NAME}",
+        "dataset:1",
+        "telescope:SIMULATED",
+        "band:1280 MHz",
+        "band:1480 MHz",
+    }
     assert observatory.rows("SELECT detection_threshold FROM dataset", "manual.db") == [(6.5,)]
     assert observatory.n_stored("manual.db") == 4
 
 
 def test_parameters_that_cannot_be_right_are_refused_with_the_reason(observatory):
-    number = observatory.deployment("process-dataset/manual")["id"]
+    number = observatory.deployment(MANUAL)["id"]
     wrong = {"config": {"source_extraction": {"detection_threshold": -1}}}
     answer = observatory.ask("POST", f"/deployments/{number}/create_flow_run", json={"parameters": wrong})
     assert answer.status_code == 409
@@ -243,7 +278,7 @@ def test_images_that_arrive_are_processed_exactly_once_whether_the_watcher_is_up
         return [Path(url).name for (url,) in observatory.rows("SELECT url FROM image ORDER BY url")]
 
     def ended():
-        return observatory.runs("process-dataset/incoming", "Completed", "Partial", "Failed", "Crashed")
+        return observatory.runs(INCOMING, "Completed", "Partial", "Failed", "Crashed")
 
     watcher = observatory.start_watcher()
     drop(timesteps[0])
@@ -251,7 +286,7 @@ def test_images_that_arrive_are_processed_exactly_once_whether_the_watcher_is_up
     observatory.stop(watcher)
     drop([*timesteps[1], *timesteps[2], *timesteps[3]])
     watcher = observatory.start_watcher()
-    wait_for(lambda: len(stored()) == 8 and not observatory.runs("process-dataset/incoming", "Running", "Pending"))
+    wait_for(lambda: len(stored()) == 8 and not observatory.runs(INCOMING, "Running", "Pending"))
     observatory.stop(watcher)
     runs = ended()
     assert [run["state_name"] for run in runs] == ["Completed"] * len(runs)
@@ -260,13 +295,13 @@ def test_images_that_arrive_are_processed_exactly_once_whether_the_watcher_is_up
     assert observatory.rows("SELECT COUNT(DISTINCT dataset), COUNT(*) FROM image") == [(1, 8)]
     assert observatory.rows("SELECT COUNT(DISTINCT batch), COUNT(*) FROM arrival") == [(len(runs), 8)]
     # Whoever starts the sensor once more finds nothing to do.
-    again = observatory.state_of(observatory.start_run("take-in-images/incoming"), "Completed", "Failed")
+    again = observatory.state_of(observatory.start_run(SENSOR), "Completed", "Failed")
     assert again["state"]["message"] == "0 images handed over, 0 waiting"
     assert len(ended()) == len(runs)
 
 
 def test_a_run_whose_worker_was_killed_is_resumed_by_the_next_worker(observatory, long_survey):
-    run_id = observatory.start_run("process-dataset/manual", config=settings_of(long_survey, "killed.db"))
+    run_id = observatory.start_run(MANUAL, config=settings_of(long_survey, "killed.db"))
     wait_for(lambda: observatory.n_stored("killed.db") >= 12)
     observatory.kill(observatory.programs[0])
     n_before = observatory.n_stored("killed.db")
@@ -289,7 +324,7 @@ def test_a_run_whose_worker_was_killed_is_resumed_by_the_next_worker(observatory
 
 def test_a_cancelled_run_stops_after_a_timestep_and_can_be_resumed(observatory, long_survey):
     config = settings_of(long_survey, "cancelled.db")
-    run_id = observatory.start_run("process-dataset/manual", config=config)
+    run_id = observatory.start_run(MANUAL, config=config)
     wait_for(lambda: observatory.n_stored("cancelled.db") >= 5)
     observatory.post(f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING", "name": "Cancelling"})
     run = observatory.state_of(run_id, "Cancelled", "Completed", "Crashed", "Failed")
@@ -301,16 +336,15 @@ def test_a_cancelled_run_stops_after_a_timestep_and_can_be_resumed(observatory, 
     assert own in run["state"]["message"] or (run["state"]["message"] == prefects and n_before % 10 == 0)
     assert observatory.rows("SELECT COUNT(*) FROM timestep WHERE state = 'failed'", "cancelled.db") == [(0,)]
     config["persistence"] = {"dataset_id": 1}
-    again = observatory.state_of(
-        observatory.start_run("process-dataset/manual", config=config), "Completed", "Failed", "Crashed"
-    )
+    again = observatory.state_of(observatory.start_run(MANUAL, config=config), "Completed", "Failed", "Crashed")
     assert f"{N_LONG - n_before} timesteps" in again["state"]["message"]
     assert observatory.n_stored("cancelled.db") == N_LONG
 
 
 @pytest.mark.parametrize("kind", ["docker", "kubernetes"])
 def test_the_server_takes_deployments_for_containers(observatory, kind):
-    observatory.run(str(TRAP), "deploy", "--type", kind, "--image", "registry/trap:1")
-    deployment = observatory.deployment("process-dataset/manual")
-    assert (deployment["work_pool_name"], deployment["job_variables"]["image"]) == (kind, "registry/trap:1")
+    observatory.run(str(TRAP), "deploy", "--name", NAME, "--type", kind, "--image", "registry/trap:1")
+    deployment = observatory.deployment(MANUAL)
+    pool, image = deployment["work_pool_name"], deployment["job_variables"]["image"]
+    assert (pool, image) == (f"{NAME}-{kind}", "registry/trap:1")
     assert "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in json.dumps(deployment["job_variables"]["env"])

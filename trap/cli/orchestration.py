@@ -1,4 +1,4 @@
-"""``transients deploy``, ``transients watch`` and ``transients ui``: commands that need Prefect.
+"""``transients deploy``, ``worker``, ``watch`` and ``ui``: commands that need Prefect.
 
 This package never imports Prefect; the commands are entry points of installed packages, as the runners are.
 """

@@ -32,9 +32,14 @@ def add_orchestration_commands(make_parser: MakeParser) -> None:
         default="process",
         help="kind of work pool (default: %(default)s)",
     )
-    deploy.add_argument("--pool", metavar="NAME", help="name of the work pool; default: its kind")
+    deploy.add_argument("--pool", metavar="NAME", help="name of the work pool; default: NAME-KIND")
     deploy.add_argument("--image", metavar="NAME", help="container image of the runs, for docker and kubernetes")
     deploy.set_defaults(command="deploy")
+
+    worker = make_parser("worker", HANDLER, "run the deployments of an installation here, until interrupted")
+    worker.add_argument("--name", metavar="NAME", help="name of the installation; default: that of the folder")
+    worker.add_argument("--pool", metavar="NAME", help="name of the work pool; default: that of the installation")
+    worker.set_defaults(command="worker", config=None, database=None)
 
     watch = make_parser("watch", HANDLER, "report new images in a folder to Prefect as soon as they are complete")
     watch.add_argument("folder", type=Path, help="folder in which images arrive, with its subfolders")
@@ -56,7 +61,11 @@ def add_orchestration_commands(make_parser: MakeParser) -> None:
 
 
 def _add_installation(parser: argparse.ArgumentParser) -> None:
-    """Add the options of an installation: its settings, its database, its folder and its schedule."""
+    """Add the options of an installation: its name, settings, database, folder and schedule."""
+    parser.add_argument("--name", metavar="NAME", help="name of the installation; default: that of the folder")
+    parser.add_argument(
+        "--replace", action="store_true", help="take over an installation of that name with another database or folder"
+    )
     parser.add_argument("config", nargs="?", type=Path, help="settings of the runs, a TOML file; default: TraP's")
     parser.add_argument(
         "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"

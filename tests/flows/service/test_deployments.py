@@ -59,14 +59,17 @@ def test_settings_of_an_installation_override_the_file(tmp_path):
     config = PipelineConfig().with_options(
         source_extraction={"detection_threshold": 6.0}, persistence={"description": "Zwicky"}
     )
-    made = {one.full_name: one for one in load_deployments(DeploymentOptions(config=config, incoming=tmp_path))}
-    assert made["process-dataset/manual"].parameters["config"] == {
+    made = {
+        one.full_name: one for one in load_deployments(DeploymentOptions(name="m31", config=config, incoming=tmp_path))
+    }
+    assert made["process-dataset/m31-manual"].parameters["config"] == {
         "persistence": {"description": "Zwicky"},
         "source_extraction": {"detection_threshold": 6.0},
         "execution": {"images": ["images/*.fits"], "database": "sqlite:///trap.db"},
     }
-    sensor = made["take-in-images/incoming"].parameters
+    sensor = made["take-in-images/m31-look-for-images"].parameters
     assert IncomingImages.model_validate(sensor["incoming"]).folder == str(tmp_path)
+    assert sensor["incoming"]["deployment"] in made
     assert sensor["config"]["persistence"]["description"] == "Zwicky"
 
 
@@ -81,9 +84,7 @@ def test_flows_are_found_by_their_module_and_no_code_is_copied():
 
 def test_the_sensor_runs_at_the_requested_interval_and_every_morning():
     (sensor,) = (
-        one
-        for one in load_deployments(DeploymentOptions(every_seconds=60.0))
-        if one.name == "incoming" and one.schedules
+        one for one in load_deployments(DeploymentOptions(every_seconds=60.0)) if one.name.endswith("-look-for-images")
     )
     interval, cron = (schedule.schedule for schedule in sensor.schedules)
     assert interval.interval.total_seconds() == 60
