@@ -22,8 +22,8 @@ from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
 from flows.service.calling import MonitoredPosition, as_parameter, as_table, calling_flow, result_or_raise
-from flows.service.identity import dataset_name, flow_run_id, label_process, resumable
-from flows.service.log import events_in_run_log
+from flows.service.identity import dataset_label, dataset_name, flow_run_id, label_process, resumable
+from flows.service.log import events_in_run_log, shorten_tracebacks
 from flows.service.stopping import StopRequests
 from flows.tasks.policies import TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
@@ -88,6 +88,7 @@ def live_dataset(
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
+    shorten_tracebacks()
     caller = _caller.get() or _Caller(lambda: False)
     config = resumable(config)
     label_process()
@@ -124,6 +125,7 @@ def _group_flow(live_run: LiveRun, workers: Workers, pages: CandidatePages) -> F
     """Make the subflow of a run, which processes the timesteps that are closed within a minute."""
     task = make_task("process_timestep", TIMESTEP)
     last_reset = time.monotonic()
+    label = dataset_label(live_run.dataset.config, live_run.tally.dataset_id)
 
     def process(closed: ClosedTimestep) -> Any:  # noqa: ANN401 (an outcome, whose type Prefect loses)
         timestep = closed.timestep
@@ -137,12 +139,12 @@ def _group_flow(live_run: LiveRun, workers: Workers, pages: CandidatePages) -> F
         nonlocal last_reset
         outcomes = [process(first.closed)]
         outcomes += [process(closed) for closed in live_run.timesteps(for_seconds=GROUP_SECONDS)]
-        store_group_table(live_run.tally.dataset_id, outcomes)
+        store_group_table(label, outcomes)
         pages.store_new()
         if time.monotonic() - last_reset > PAGES_SECONDS:
             last_reset = time.monotonic()
             pages.reset()
-        _store_lag(live_run)
+        _store_lag(label, live_run)
         return group_state(outcomes, len(outcomes))
 
     return Flow(
@@ -150,7 +152,7 @@ def _group_flow(live_run: LiveRun, workers: Workers, pages: CandidatePages) -> F
     )
 
 
-def _store_lag(live_run: LiveRun) -> None:
+def _store_lag(label: str, live_run: LiveRun) -> None:
     """Publish the lag of the run and its counts so far."""
     tally = live_run.tally
     create_table_artifact(
@@ -168,7 +170,7 @@ def _store_lag(live_run: LiveRun) -> None:
             {"of": "images left out to keep up", "number": tally.behind},
             {"of": "new-source candidates", "number": tally.candidates},
         ],
-        key=f"dataset-{tally.dataset_id}-live",
+        key=f"dataset-{label}-live",
         description=f"Lag {tally.lag_seconds:.1f} s, {live_run.n_waiting} timesteps waiting.",
     )
 

@@ -24,8 +24,8 @@ from flows.pages.artifacts import store_summary
 from flows.pages.states import final_state
 from flows.recovery import recover
 from flows.service.calling import MonitoredPosition, as_parameter, as_table, calling_flow, result_or_raise
-from flows.service.identity import dataset_name, dataset_tags, flow_run_id, label_process, resumable
-from flows.service.log import events_in_run_log
+from flows.service.identity import dataset_label, dataset_name, dataset_tags, flow_run_id, label_process, resumable
+from flows.service.log import events_in_run_log, shorten_tracebacks
 from flows.service.server import Server, stop_command
 from flows.service.stopping import StopRequests
 from flows.tasks.groups import process_groups
@@ -100,6 +100,7 @@ def process_dataset(
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
+    shorten_tracebacks()
     caller = _caller.get() or _Caller(resumable(_of_batch(config, batch)), open_delays=OPENING_DELAYS)
     config = caller.config  # complete, while the parameter of a caller in this process is shortened for display
     label_process()
@@ -130,7 +131,8 @@ def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPo
         pages = process_groups(dataset, workers, stops)
         summary = dataset.summary()
         pages.store_again()
-        store_summary(summary, dataset.state.catalogue if dataset.outcomes else None, pages.text)
+        label = dataset_label(config, dataset.dataset_id)
+        store_summary(label, summary, dataset.state.catalogue if dataset.outcomes else None, pages.text)
         n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
         stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
     caller.summary = summary

@@ -9,6 +9,7 @@ stored timestep.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,16 +32,17 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, Scheduled
 
 from flows.service.identity import has_died
-from flows.service.log import events_in_run_log
+from flows.service.log import events_in_run_log, shorten_tracebacks
 from flows.tasks.policies import FLOW, GROUP_FLOW, RUN
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import TaskRun
 
-__all__ = ["Recovered", "recover", "recover_runs"]
+__all__ = ["Recovered", "delete_service_runs", "recover", "recover_runs"]
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +51,9 @@ T = TypeVar("T")
 UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 """States of runs whose process should be alive."""
 OUR_FLOWS = FlowFilter(name=FlowFilterName(any_=[FLOW, GROUP_FLOW]))
+SERVICES = FlowFilter(name=FlowFilterName(any_=["take-in-images", "recover-runs"]))
+SERVICE_AGE = timedelta(days=1)
+"""Age at which the completed runs of services are deleted."""
 HORIZON = timedelta(days=1)
 """Maximum age of a crash after which a run is started again; older ones are left to people."""
 PAGE = 200
@@ -77,11 +82,42 @@ class Recovered:
         return f"{len(self.died)} dead runs, {self.left_behind} left behind, {len(self.restarted)} restarted"
 
 
-@flow(name="recover-runs", persist_result=False)
+def _run_name() -> str:
+    """Return the name of a run that is about to begin."""
+    return f"look for crashed runs, {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@flow(name="recover-runs", flow_run_name=_run_name, persist_result=False)
 def recover_runs() -> State[Any]:
-    """Mark runs whose process has died, with their subflows and tasks, and start runs of deployments again."""
+    """Mark runs whose process has died, with their subflows and tasks, and start runs of deployments again.
+
+    Completed runs of the services, such as this one, are deleted after a day, since they fill the list of runs.
+    """
+    shorten_tracebacks()
     with events_in_run_log(), get_client(sync_client=True) as client:
-        return Completed(message=str(recover(client, now=datetime.now(UTC))))
+        now = datetime.now(UTC)
+        recovered = recover(client, now=now)
+        n_deleted = delete_service_runs(client, now=now)
+        return Completed(message=f"{recovered}, {n_deleted} old service runs deleted")
+
+
+def delete_service_runs(client: SyncPrefectClient, *, now: datetime) -> int:
+    """Delete the completed runs of the sensor and of the recovery that are older than a day; return their number.
+
+    Parameters
+    ----------
+    client
+        Client of the server.
+    now
+        The current time.
+    """
+    old = FlowRunFilter(state=_in([StateType.COMPLETED]), end_time=FlowRunFilterEndTime(before_=now - SERVICE_AGE))
+    # One reply is enough: the other runs are deleted by the next recovery.
+    runs = client.read_flow_runs(flow_filter=SERVICES, flow_run_filter=old, limit=PAGE)
+    for run in runs:
+        with suppress(ObjectNotFound):  # another recovery has deleted it
+            client.delete_flow_run(run.id)
+    return len(runs)
 
 
 def recover(client: SyncPrefectClient, *, now: datetime) -> Recovered:
@@ -109,6 +145,9 @@ def recover(client: SyncPrefectClient, *, now: datetime) -> Recovered:
             recovered.died.append(run.name)
     recovered.left_behind = _clear_up(client, runs, tasks)
     for run in _crashed(client, now):
+        state = client.read_flow_run(run.id).state
+        if state is None or not state.is_crashed():  # another recovery has started it again
+            continue
         client.set_flow_run_state(run.id, _next_attempt(run, now), force=True)
         log.warning("run_restarted", run=run.name, id=str(run.id), attempt=run.run_count + 1)
         recovered.restarted.append(run.name)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -21,7 +22,7 @@ from prefect.deployments import run_deployment
 from prefect.states import Completed
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.service.log import events_in_run_log
+from flows.service.log import events_in_run_log, shorten_tracebacks
 from flows.tasks.policies import RUN
 from trap.config import PipelineConfig
 from trap.db.arrivals import Ledger, open_ledger
@@ -66,7 +67,12 @@ class _Outcome:
     waiting: int = 0
 
 
-@flow(name="take-in-images", persist_result=False)
+def _run_name() -> str:
+    """Return the name of a run that is about to begin."""
+    return f"look for images, {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@flow(name="take-in-images", flow_run_name=_run_name, persist_result=False)
 def take_in_images(
     incoming: IncomingImages = IncomingImages(),  # noqa: B008 (frozen)
     config: PipelineConfig = PipelineConfig(),  # noqa: B008 (frozen)
@@ -92,6 +98,7 @@ def take_in_images(
     DatabaseError
         If the database, which holds the ledger, cannot be used.
     """
+    shorten_tracebacks()
     key = config.persistence.dataset_key or config.persistence.description
     if not key:
         msg = "to find the dataset of arriving images, set persistence.dataset_key or persistence.description"

@@ -30,20 +30,20 @@ N_VARIABLES = 10
 Cell = str | int | float
 
 
-def store_group_table(dataset_id: int, outcomes: Sequence[TimestepOutcome]) -> None:
+def store_group_table(label: str, outcomes: Sequence[TimestepOutcome]) -> None:
     """Store the table of a group's images as an artifact of the current flow run.
 
     Parameters
     ----------
-    dataset_id
-        Number of the dataset.
+    label
+        Label of the dataset, from :func:`flows.service.identity.dataset_label`.
     outcomes
         Outcomes of the timesteps of the group.
     """
     rows = group_table(outcomes)
     # Prefect rejects a table without rows.
     if rows:
-        create_table_artifact(rows, key=f"dataset-{dataset_id}-images", description="Images of this group")
+        create_table_artifact(rows, key=f"dataset-{label}-images", description="Images of this group")
 
 
 def group_table(outcomes: Iterable[TimestepOutcome]) -> list[dict[str, Cell]]:
@@ -98,16 +98,18 @@ def _rounded(value: float) -> Cell:
     return float(f"{value:.4g}") if math.isfinite(value) else ""
 
 
-def store_summary(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> None:
+def store_summary(label: str, summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> None:
     """Store the summary of a run as an artifact of the current flow run.
 
     Parameters
     ----------
+    label
+        Label of the dataset, from :func:`flows.service.identity.dataset_label`.
     summary, catalogue, pages
         As for :func:`summary_text`.
     """
     text = summary_text(summary, catalogue, pages)
-    create_markdown_artifact(text, key=f"dataset-{summary.dataset_id}", description="Summary of this run")
+    create_markdown_artifact(text, key=f"dataset-{label}", description="Summary of this run")
 
 
 def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> str:

@@ -14,6 +14,7 @@ import structlog
 from prefect.artifacts import create_markdown_artifact
 
 from flows.pages.artifacts import markdown_table
+from flows.service.identity import dataset_label
 from trap.errors import TransientError, TrapError
 from trap.report.candidates import candidate_lines, draw_candidate
 from trap.steps.candidates import load_candidates
@@ -55,6 +56,7 @@ class CandidatePages:
     def __init__(self, dataset: DatasetRun, executor: Executor) -> None:
         self._store = dataset.store
         self._dataset_id = dataset.dataset_id
+        self._label = dataset_label(dataset.config, dataset.dataset_id)
         self._executor = executor
         self._reading = dataset.config.reading
         self._folder = Path(dataset.config.execution.pictures).absolute() / f"dataset-{dataset.dataset_id}"
@@ -145,7 +147,7 @@ class CandidatePages:
         self._n_points[entry] = len(candidate.curve.time)
         artifact_id = create_markdown_artifact(
             page_text(candidate, pictures),
-            key=f"dataset-{self._dataset_id}-source-{entry}",
+            key=f"dataset-{self._label}-source-{entry}",
             description=f"New source {entry} of dataset {self._dataset_id}",
         )
         self._links[entry] = f"/artifacts/artifact/{artifact_id}"

@@ -63,19 +63,19 @@ def emit_observation_arrived(folder: Path, arrivals: Sequence[Arrival]) -> None:
     )
 
 
-def emit_outcome(dataset_id: int, outcome: TimestepOutcome, catalogue: RunningCatalogue | None) -> None:
+def emit_outcome(label: str, outcome: TimestepOutcome, catalogue: RunningCatalogue | None) -> None:
     """Emit events for a failed timestep, for every image without measurements, and for every new-source candidate.
 
     Parameters
     ----------
-    dataset_id
-        Number of the dataset, which is a related resource of every event.
+    label
+        Label of the dataset, from :func:`flows.service.identity.dataset_label`, in the resources of every event.
     outcome
         Outcome of a timestep.
     catalogue
         Running catalogue of the dataset, with the candidates of the timestep; None if the timestep failed.
     """
-    dataset, time = f"trap.dataset.{dataset_id}", outcome.taustart_ts.isoformat()
+    dataset, time = f"trap.dataset.{label}", outcome.taustart_ts.isoformat()
     if outcome.failure is not None:
         payload = {"time": time, "reason": outcome.failure[:MAX_REASON]}
         _emit(TIMESTEP_FAILED, f"{dataset}.timestep.{time}", time, dataset, payload)

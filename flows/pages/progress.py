@@ -9,6 +9,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows.pages.candidates import CandidatePages
 from flows.pages.events import emit_outcome
+from flows.service.identity import dataset_label
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -40,16 +41,17 @@ def publish_timesteps(dataset: DatasetRun, workers: Executor) -> CandidatePages:
     Pages of the new sources, which the caller stores at intervals.
     """
     pages = CandidatePages(dataset, workers)
+    label = dataset_label(dataset.config, dataset.dataset_id)
 
     def publish(outcome: TimestepOutcome) -> None:
         catalogue = dataset.state.catalogue if outcome.failure is None else None
-        emit_outcome(dataset.dataset_id, outcome, catalogue)
+        emit_outcome(label, outcome, catalogue)
         if catalogue is not None:
             pages.collect(outcome, catalogue)
 
     dataset.observers.append(publish)
     if dataset.plan.timesteps:
-        dataset.observers.append(ProgressArtifact(dataset.dataset_id, len(dataset.plan.timesteps)).observe)
+        dataset.observers.append(ProgressArtifact(label, len(dataset.plan.timesteps)).observe)
     return pages
 
 
@@ -60,17 +62,17 @@ class ProgressArtifact:
 
     Parameters
     ----------
-    dataset_id
-        Number of the dataset.
+    label
+        Label of the dataset, from :func:`flows.service.identity.dataset_label`.
     n_timesteps
         Number of timesteps in the plan of the run.
     """
 
-    def __init__(self, dataset_id: int, n_timesteps: int) -> None:
+    def __init__(self, label: str, n_timesteps: int) -> None:
         self._n_timesteps = n_timesteps
         self._n_done = self._n_failed = self._n_candidates = 0
         artifact_id = create_progress_artifact(
-            self._percent, key=f"dataset-{dataset_id}-progress", description=self._description
+            self._percent, key=f"dataset-{label}-progress", description=self._description
         )
         self._id = cast("UUID", artifact_id)  # Prefect declares a type that includes awaitables
         self._last_update = time.monotonic()

@@ -171,7 +171,7 @@ def serve_here(options: DeploymentOptions) -> None:
 
 def _deployment(entry: dict[str, Any], options: DeploymentOptions) -> RunnerDeployment:
     """Build a deployment from its entry in prefect.yaml."""
-    entry = named_entry(entry, options.name, options.incoming)
+    entry = named_entry(entry, installation_of(options))
     pool = entry["work_pool"]
     every_seconds = options.every_seconds if "incoming" in entry.get("parameters", {}) else None
     deployment: RunnerDeployment = _load_flow(entry["entrypoint"]).to_deployment(
@@ -254,7 +254,7 @@ def _default_template(client: SyncPrefectClient, pool_type: str) -> dict[str, An
 def _replace_automations(client: SyncPrefectClient, options: DeploymentOptions) -> None:
     """Create the automations of automations.yaml, in place of existing ones of the same names."""
     for entry in _read_yaml(AUTOMATIONS_YAML)["automations"]:
-        automation = AutomationCore.model_validate(named_entry(entry, options.name, options.incoming))
+        automation = AutomationCore.model_validate(named_entry(entry, installation_of(options)))
         for previous in client.read_automations_by_name(automation.name):
             client.delete_automation(previous.id)
         client.create_automation(automation)

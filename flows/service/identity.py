@@ -8,7 +8,9 @@ A process is identified by its number and its start time, since the number is us
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ import psutil
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
+from trap.cli.passwords import without_password
+from trap.db.engine import absolute_url
 from trap.errors import TrapError
 from trap.images.image import Image
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from trap.run.planning import Plan
 
 __all__ = [
+    "dataset_label",
     "dataset_name",
     "dataset_tags",
     "flow_run_id",
@@ -57,6 +62,24 @@ def dataset_name(config: PipelineConfig, dataset_id: int) -> str:
     """
     dataset = f"dataset {dataset_id}" if dataset_id > 0 else config.persistence.dataset_key or "new dataset"
     return f"{config.persistence.description}, {dataset}"
+
+
+def dataset_label(config: PipelineConfig, dataset_id: int) -> str:
+    """Compose the label of a dataset among the datasets of all databases, such as ``ab12cd-1``.
+
+    Each SQLite file has a dataset 1, and the runs of all files may report to one server. The label begins with six
+    hexadecimal digits of a hash of the database's URL, without its driver, password and options.
+
+    Parameters
+    ----------
+    config
+        Settings of the run.
+    dataset_id
+        Number of the dataset.
+    """
+    url, _ = without_password(absolute_url(config.execution.database))
+    plain = re.sub(r"^(\w+)\+\w+:", r"\1:", url.partition("?")[0])
+    return f"{hashlib.sha256(plain.encode()).hexdigest()[:6]}-{dataset_id}"
 
 
 def dataset_tags(dataset_id: int, plan: Plan) -> list[str]:

@@ -137,42 +137,42 @@ def arrivals_resource(folder: Path | str) -> str:
     return f"trap.incoming.{os.path.abspath(folder)}"  # noqa: PTH100 (resolves .., but no links)
 
 
-def named_entry(entry: Mapping[str, Any], name: str, incoming: Path | str) -> dict[str, Any]:
+def named_entry(entry: Mapping[str, Any], installation: Installation) -> dict[str, Any]:
     """Give an entry of prefect.yaml or of automations.yaml the name of an installation.
 
     Parameters
     ----------
     entry
         A deployment, with its triggers, or an automation, with its trigger.
-    name
-        Name of the installation.
-    incoming
-        Folder of incoming images, whose arrivals start the sensor.
+    installation
+        The installation.
 
     Returns
     -------
     A copy with the name in front of all names, and with the tag of the installation; its triggers match only runs with
-    that tag, and only arrivals in that folder.
+    that tag, arrivals in its folder, and workers of its pool.
     """
+    name = installation.name
     named = {**entry, "name": f"{name}-{entry['name']}"}
     if "tags" in entry:
         named["tags"] = [*entry["tags"], f"{TAG}{name}"]
     if "trigger" in entry:
-        named["trigger"] = _own_events(entry["trigger"], name, incoming)
+        named["trigger"] = _own_events(entry["trigger"], installation)
     if "triggers" in entry:
         named["triggers"] = [
-            _own_events(trigger, name, incoming) | {"name": f"{name}-{trigger['name']}"}
-            for trigger in entry["triggers"]
+            _own_events(trigger, installation) | {"name": f"{name}-{trigger['name']}"} for trigger in entry["triggers"]
         ]
     return named
 
 
-def _own_events(trigger: Mapping[str, Any], name: str, incoming: Path | str) -> dict[str, Any]:
+def _own_events(trigger: Mapping[str, Any], installation: Installation) -> dict[str, Any]:
     """Restrict a trigger to the events of an installation."""
     own = dict(trigger)
-    if "match_related" in trigger:
-        tag = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}{name}"}
+    if trigger.get("match_related", {}).get("prefect.resource.role") == "tag":
+        tag = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}{installation.name}"}
         own["match_related"] = [trigger["match_related"], tag]
+    if "prefect.worker.started" in trigger["expect"]:
+        own["match_related"] = trigger["match_related"] | {"prefect.resource.name": installation.pool}
     if "trap.observation.arrived" in trigger["expect"]:
-        own["match"] = {"prefect.resource.id": glob.escape(arrivals_resource(incoming))}
+        own["match"] = {"prefect.resource.id": glob.escape(arrivals_resource(installation.incoming))}
     return own

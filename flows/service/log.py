@@ -1,5 +1,7 @@
 """Forwarding of the pipeline's log events to the log of the current Prefect run.
 
+Errors of users, such as a pattern without images, and the end of a cancelled run are one line in that log.
+
 At a terminal, Prefect's own log lines are hidden: they repeat the states of runs, and print tracebacks of errors that
 the pipeline has logged already.
 """
@@ -13,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import CancelledRun, CrashedRun, FailedRun
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from structlog.contextvars import merge_contextvars
 from structlog.processors import format_exc_info
 
+from trap.errors import TrapError
 from trap.log import configure_logging
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
     from structlog.types import EventDict, Processor, WrappedLogger
 
-__all__ = ["events_in_run_log", "quiet_console"]
+__all__ = ["events_in_run_log", "quiet_console", "shorten_tracebacks"]
 
 RUN_LOGGER = "trap"
 """Logger of the forwarded lines."""
@@ -32,8 +36,33 @@ SEPARATE_FIELDS = {"event", "level", "timestamp", "exception", "flow_run_id", "t
 """Fields of an event that Prefect's log shows elsewhere than among the facts of the line."""
 FORMAT_VARIABLE = "TRAP_LOG_FORMAT"
 """Environment variable for flows that a worker runs, without command line options: ``json`` selects JSON lines."""
+ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.engine")
+"""Prefect's loggers of the errors that end a run."""
+ENDED = (CancelledRun, CrashedRun, FailedRun)
+"""Exceptions that Prefect raises for the final state of a run."""
 PREFECT_RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 """Prefect's loggers of the states of runs."""
+
+
+def shorten_tracebacks() -> None:
+    """Log errors of this project in one line, and final states that are no errors of the engine not at all.
+
+    After a run of a worker, Prefect raises an exception for each final state but Completed, and logs its traceback. The
+    state has been logged by then, with its message.
+    """
+    for name in ENGINE_LOGGERS:
+        logging.getLogger(name).addFilter(_shortened)
+
+
+def _shortened(record: logging.LogRecord) -> bool:
+    """Remove the traceback of an expected error from a record; return whether the record is logged."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, (TrapError, *ENDED)):
+        return True
+    if "exited with unexpected exception" in record.msg:
+        return False
+    record.msg, record.args, record.exc_info = str(error), (), None
+    return True
 
 
 @contextmanager

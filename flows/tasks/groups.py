@@ -15,6 +15,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
+from flows.service.identity import dataset_label
 from flows.tasks.executors import PrefectExecutor
 from flows.tasks.granularity import Granularity, Pace
 from flows.tasks.policies import GROUP_FLOW, POLICIES, TIMESTEP, time_label, timestep_label
@@ -78,7 +79,7 @@ def _group_flow(runner: GroupRunner, pages: CandidatePages) -> Flow[[int, str, s
         group, granularity = runner.pace.group, runner.pace.granularity(runner.dataset.outcomes)
         with runner.stops.finishing_timestep():
             outcomes = runner.process(group, granularity)
-            store_group_table(runner.dataset.dataset_id, outcomes)
+            store_group_table(dataset_label(runner.dataset.config, runner.dataset.dataset_id), outcomes)
             pages.store_new()
         return group_state(outcomes, len(group.timesteps))
 

@@ -20,6 +20,7 @@ import structlog
 from flows.live import run_live_with_prefect as run_live
 from flows.process_dataset import run_with_prefect as run
 from flows.service import server as flows_server
+from flows.service.identity import dataset_label
 from flows.tasks import groups, policies
 from flows.tasks.granularity import Pace
 from trap import pipeline
@@ -117,9 +118,10 @@ def test_a_run_tells_its_progress_and_leaves_its_events_and_tables_with_prefect(
     whole = api.run_of("to be read")
     groups = api.subflows(whole)
     pages = {page["key"]: page["data"] for page in api.artifacts(whole, *groups)}
-    assert "| images accepted | 8 |" in pages[f"dataset-{summary.dataset_id}"]
-    assert float(pages[f"dataset-{summary.dataset_id}-progress"]) == 100.0
-    tables = [page for page in api.artifacts(*groups) if page["key"] == f"dataset-{summary.dataset_id}-images"]
+    key = f"dataset-{dataset_label(config, summary.dataset_id)}"
+    assert "| images accepted | 8 |" in pages[key]
+    assert float(pages[f"{key}-progress"]) == 100.0
+    tables = [page for page in api.artifacts(*groups) if page["key"] == f"{key}-images"]
     assert len(tables) == len(groups)
     assert sum("run_planned" in line for line in api.logs(whole, "run_planned")) == 1
 
@@ -357,7 +359,8 @@ def test_images_that_arrive_are_processed_in_subflows_with_a_task_a_timestep(api
     shutil.copytree(next(iter_images(make_config)).parent, tmp_path / "in")
     monkeypatch.setattr("flows.live.TIMESTEP", groups.TIMESTEP)
     settings = LiveConfig(folder=str(tmp_path / "in"), settle_seconds=0.1, images_per_timestep=2, idle_seconds=3.0)
-    tally = run_live(make_config("live", images=()), settings)
+    config = make_config("live", images=())
+    tally = run_live(config, settings)
     assert (tally.stored, tally.left_out, tally.exit_code) == (4, 0, ExitCode.COMPLETE)
     (whole,) = api.find("flow_runs", flows={"name": {"any_": ["live-dataset"]}})
     assert whole["state_name"] == "Completed"
@@ -366,4 +369,4 @@ def test_images_that_arrive_are_processed_in_subflows_with_a_task_a_timestep(api
         (f"timestep 2026-01-01 0{hour}:00:00, 2 images", 1 + (hour == 1)) for hour in range(4)
     ]
     pages = {page["key"]: page["data"] for page in api.artifacts(*api.subflows(whole))}
-    assert "timesteps waiting" in pages[f"dataset-{tally.dataset_id}-live"]
+    assert "timesteps waiting" in pages[f"dataset-{dataset_label(config, tally.dataset_id)}-live"]

@@ -8,10 +8,11 @@ import pytest
 from prefect import Flow, Task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Crashed, Pending, Running
+from prefect.states import Completed, Crashed, Pending, Running
 
-from flows.recovery import recover
+from flows.recovery import delete_service_runs, recover
 from flows.service.identity import PROCESS, process_labels
 from flows.tasks.policies import FLOW, GROUP_FLOW, RUN
 
@@ -120,3 +121,20 @@ def test_a_run_that_crashed_long_ago_is_left_to_people(client):
     run_id = crash(client, deployment_id, times=1)
     recover(client, now=datetime.now(UTC) + timedelta(days=2))
     assert client.read_flow_run(run_id).state.type is StateType.CRASHED
+
+
+def test_old_completed_runs_of_services_are_deleted_and_no_others(client):
+    def completed(name):
+        run = client.create_flow_run(Flow(work, name=name))
+        for state in (Running(), Completed()):
+            client.set_flow_run_state(run.id, state, force=True)
+        return run.id
+
+    service, ours = completed("take-in-images"), completed(FLOW)
+    failed = client.create_flow_run(Flow(work, name="take-in-images"), state=Running()).id
+    assert delete_service_runs(client, now=datetime.now(UTC)) == 0
+    assert delete_service_runs(client, now=datetime.now(UTC) + timedelta(days=2)) >= 1
+    assert client.read_flow_run(ours).state.is_completed()
+    assert client.read_flow_run(failed).state.is_running()
+    with pytest.raises(ObjectNotFound):
+        client.read_flow_run(service)

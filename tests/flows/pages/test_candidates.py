@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from flows.pages import candidates
 from flows.pages.candidates import CandidatePages, page_text
+from flows.service.identity import dataset_label
 from trap.config import PipelineConfig
 from trap.errors import TransientError, WorkerLostError
 from trap.report.candidates import Candidate, Pictures
@@ -17,6 +18,7 @@ from trap.report.plots import LightCurve
 from trap.workers.executors import SerialExecutor
 
 N_POINTS = {"now": 1}
+LABEL = dataset_label(PipelineConfig(), 7)
 
 
 def candidate(entry):
@@ -65,12 +67,12 @@ def test_candidates_get_pages_then_files_and_the_others_are_counted(stored, tmp_
     pages.store_new()
     pages.collect(*timestep(14, 15, 16, 17))
     pages.store_new()
-    assert [key for key, _ in stored] == ["dataset-7-source-11", "dataset-7-source-12"]
+    assert [key for key, _ in stored] == [f"dataset-{LABEL}-source-11", f"dataset-{LABEL}-source-12"]
     folder = tmp_path / "pictures" / "dataset-7"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         f"source-{entry}-{name}.png" for entry in (13, 14, 15) for name in ("light-curve", "cutouts")
     )
-    assert "[11](/artifacts/artifact/id-of-dataset-7-source-11)" in pages.text
+    assert f"[11](/artifacts/artifact/id-of-dataset-{LABEL}-source-11)" in pages.text
     assert f"Pictures of 3 more are in `{folder}`" in pages.text
     assert "2 more have neither" in pages.text
 
@@ -83,7 +85,7 @@ def test_at_the_end_only_pages_with_grown_light_curves_are_stored_again(stored, 
     assert len(stored) == 1
     N_POINTS["now"] = 5
     pages.store_again()
-    assert [key for key, _ in stored] == ["dataset-7-source-11"] * 2
+    assert [key for key, _ in stored] == [f"dataset-{LABEL}-source-11"] * 2
 
 
 def test_a_run_without_new_sources_stores_no_pages(stored, tmp_path):

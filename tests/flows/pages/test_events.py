@@ -41,11 +41,11 @@ def with_new_sources(state, n):
 
 def test_every_new_source_is_an_event_about_that_source(emitted, state):
     outcome = with_new_sources(state, 2)
-    emit_outcome(7, outcome, state.catalogue)
+    emit_outcome("ab12cd-7", outcome, state.catalogue)
     assert [event["event"] for event in emitted] == [TRANSIENT_DETECTED] * 2
     first = emitted[0]
-    assert first["resource"]["prefect.resource.id"] == "trap.dataset.7.source.500"
-    assert first["related"][0]["prefect.resource.id"] == "trap.dataset.7"
+    assert first["resource"]["prefect.resource.id"] == "trap.dataset.ab12cd-7.source.500"
+    assert first["related"][0]["prefect.resource.id"] == "trap.dataset.ab12cd-7"
     assert (first["payload"]["source"], first["payload"]["ra"], first["payload"]["f_int_jy"]) == (500, 122.0, 0.015)
     # 15 mJy divided by the lowest noise of the earlier image, 0.1 mJy.
     assert first["payload"]["sigma"] == pytest.approx(150)
@@ -53,7 +53,7 @@ def test_every_new_source_is_an_event_about_that_source(emitted, state):
 
 def test_new_sources_beyond_the_limit_are_counted(emitted, state, monkeypatch):
     monkeypatch.setattr(events, "MAX_CANDIDATES", 3)
-    emit_outcome(7, with_new_sources(state, 5), state.catalogue)
+    emit_outcome("ab12cd-7", with_new_sources(state, 5), state.catalogue)
     assert [event["payload"].get("n_more_in_image") for event in emitted] == [None, None, 2]
 
 
@@ -64,20 +64,20 @@ def test_an_image_without_measurements_is_an_event_with_its_reason(emitted, stat
         images=associate_extracted_sources(state, [rejected]),
         unreadable=(UnreadableImage(url="/in/torn.fits", reason="truncated"),),
     )
-    emit_outcome(7, outcome, state.catalogue)
+    emit_outcome("ab12cd-7", outcome, state.catalogue)
     assert [(event["event"], event["payload"]["reason"]) for event in emitted] == [
         (IMAGE_REJECTED, "unreadable: truncated"),
         (IMAGE_REJECTED, "beam invalid: too long"),
     ]
-    assert emitted[0]["resource"]["prefect.resource.id"] == "trap.dataset.7.image.torn.fits"
+    assert emitted[0]["resource"]["prefect.resource.id"] == "trap.dataset.ab12cd-7.image.torn.fits"
 
 
 def test_a_failed_timestep_is_an_event_with_its_reason(emitted):
-    emit_outcome(7, TimestepOutcome(taustart_ts=START, failure="ValueError: bad"), None)
+    emit_outcome("ab12cd-7", TimestepOutcome(taustart_ts=START, failure="ValueError: bad"), None)
     (event,) = emitted
     assert (event["event"], event["payload"]["reason"]) == (TIMESTEP_FAILED, "ValueError: bad")
 
 
 def test_a_timestep_without_problems_emits_no_event(emitted, state):
-    emit_outcome(7, TimestepOutcome(taustart_ts=START), state.catalogue)
+    emit_outcome("ab12cd-7", TimestepOutcome(taustart_ts=START), state.catalogue)
     assert emitted == []

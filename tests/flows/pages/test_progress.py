@@ -26,7 +26,7 @@ def shown(monkeypatch):
 
 
 def test_the_end_is_shown_and_not_every_step(shown):
-    bar = ProgressArtifact(1, 100)
+    bar = ProgressArtifact("ab12cd-1", 100)
     for _ in range(100):
         bar.observe(DONE)
     assert [percent for percent, _ in shown] == [0.0, 100.0]
@@ -35,7 +35,7 @@ def test_the_end_is_shown_and_not_every_step(shown):
 
 def test_after_some_time_a_step_is_shown(shown, monkeypatch):
     monkeypatch.setattr(progress, "MIN_UPDATE_SECONDS", 0.0)
-    bar = ProgressArtifact(1, 3)
+    bar = ProgressArtifact("ab12cd-1", 3)
     bar.observe(DONE)
     bar.observe(FAILED)
     assert [percent for percent, _ in shown] == [0.0, 33.3, 66.7]
@@ -43,5 +43,5 @@ def test_after_some_time_a_step_is_shown(shown, monkeypatch):
 
 
 def test_a_run_without_work_is_done_from_the_start(shown):
-    ProgressArtifact(1, 0)
+    ProgressArtifact("ab12cd-1", 0)
     assert shown[0][0] == 100.0

@@ -12,7 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.service.identity import HOST, PROCESS, TICKS_PER_SECOND, dataset_name, dataset_tags, has_died, process_labels
+from flows.service.identity import (
+    HOST,
+    PROCESS,
+    TICKS_PER_SECOND,
+    dataset_label,
+    dataset_name,
+    dataset_tags,
+    has_died,
+    process_labels,
+)
 from trap.config import PipelineConfig
 from trap.run.planning import Plan, Timestep, TimestepGroup
 from trap.simulation.survey import SurveyConfig, simulate_survey
@@ -104,3 +113,20 @@ def test_a_run_without_labels_is_left_alone(labels):
 
 def test_an_attempt_that_is_not_labelled_yet_is_left_alone():
     assert not has_died(process_labels(1) | {PROCESS: "1:1"}, 2)
+
+
+def label(url):
+    return dataset_label(PipelineConfig().with_options(execution={"database": url}), 1)
+
+
+def test_datasets_of_two_files_have_different_labels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert label("sqlite:///a.db").endswith("-1")
+    assert len(label("sqlite:///a.db")) == len("ab12cd-1")
+    assert label("sqlite:///a.db") != label("sqlite:///b.db")
+    assert label("sqlite:///a.db") == label(f"sqlite:///{tmp_path / 'a.db'}")
+
+
+def test_password_driver_and_options_do_not_change_a_label():
+    plain = label("postgresql://trap@host/trap")
+    assert label("postgresql+psycopg2://trap:secret@host/trap?connect_timeout=3") == plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,7 +76,7 @@ def test_a_name_that_prefect_would_refuse_is_refused_first(name):
 
 def test_triggers_match_runs_and_arrivals_of_their_own_installation_only():
     described = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    entries = [named_entry(entry, "m31", "/data/in[1]") for entry in described]
+    entries = [named_entry(entry, replace(OURS, incoming="/data/in[1]")) for entry in described]
     triggers = {trigger["name"]: trigger for entry in entries for trigger in entry.get("triggers", [])}
     assert set(triggers) == {"m31-images-arrived", "m31-run-ended", "m31-run-crashed", "m31-worker-started"}
     assert all(trigger["description"] for trigger in triggers.values())
@@ -84,6 +85,7 @@ def test_triggers_match_runs_and_arrivals_of_their_own_installation_only():
     tag = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.installation:m31"}
     assert triggers["m31-run-ended"]["match_related"][1] == tag
     assert triggers["m31-run-crashed"]["match_related"][1] == tag
+    assert triggers["m31-worker-started"]["match_related"]["prefect.resource.name"] == "m31-process"
     assert len({entry["name"] for entry in entries}) == len(entries)
     assert all("installation:m31" in entry["tags"] for entry in entries)
 

@@ -7,8 +7,10 @@ import logging
 
 import pytest
 import structlog
+from prefect.exceptions import CancelledRun
 
-from flows.service.log import _forward, _is_shown, events_in_run_log, quiet_console
+from flows.service.log import _forward, _is_shown, events_in_run_log, quiet_console, shorten_tracebacks
+from trap.errors import ConfigError
 from trap.log import configure_logging
 
 
@@ -84,3 +86,38 @@ def test_the_filters_of_the_terminal_are_restored(monkeypatch):
     with quiet_console():
         pass
     assert [list(handler.filters) for handler in logging.getLogger().handlers] == before
+
+
+@pytest.fixture
+def engine_log():
+    """Records that Prefect's logger of flow runs passes to its handlers."""
+    records = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append((record.getMessage(), record.exc_info))
+    logger = logging.getLogger("prefect.flow_runs")
+    logger.addHandler(handler)
+    shorten_tracebacks()
+    yield records
+    logger.removeHandler(handler)
+
+
+def log_as_prefect_does(error, message, *values):
+    logging.getLogger("prefect.flow_runs").error(message, *values, exc_info=error)
+
+
+def test_an_error_of_the_user_is_one_line(engine_log):
+    error = ConfigError("no image matches 'x/*.fits'")
+    log_as_prefect_does(error, "Encountered exception during execution: %r", error)
+    assert engine_log == [("no image matches 'x/*.fits'", None)]
+
+
+def test_the_end_of_a_cancelled_run_is_no_error_of_the_engine(engine_log):
+    log_as_prefect_does(CancelledRun("stopped"), "Engine execution exited with unexpected exception")
+    log_as_prefect_does(ConfigError("bad"), "Engine execution exited with unexpected exception")
+    assert engine_log == []
+
+
+def test_an_error_of_the_program_keeps_its_traceback(engine_log):
+    for message in ("Encountered exception during execution", "Engine execution exited with unexpected exception"):
+        log_as_prefect_does(ZeroDivisionError("!"), message)
+    assert [info[0] for _, info in engine_log] == [ZeroDivisionError] * 2
