@@ -6,7 +6,8 @@ earlier image: the lowest noise of that image times the sum of the detection thr
 steady source can pass this test in two ways: it may lie where the noise is higher than the lowest,
 and noise may lift it over the threshold by more than the margin after it was missed by as little.
 So there are two more tests: TraP's with the best earlier noise at the position, and the significance
-against any steady source (``newness``), which counts the earlier images of the position.
+against any steady source (``newness``), which counts the earlier images of the position. The latter
+also excludes sources that the noise of an image with so many beams may have made.
 
 A negative source, as in Stokes V, is tested by the absolute value of its flux densities.
 """
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices
 
 
-__all__ = ["LOOK", "EarlierFluxes", "EarlierLooks", "significance_of_newness"]
+__all__ = ["LOOK", "EarlierFluxes", "EarlierLooks", "noise_peaks", "significance_of_newness"]
 
 LOOK = np.dtype([("image", "i8"), ("region", "i4"), ("rms_min", "f8"), ("rms_max", "f8")])
 """Record of one accepted image: its database id and the number of its sky region, and the lowest and
@@ -127,6 +128,30 @@ def significance_of_newness(
     return significance
 
 
+def noise_peaks(signal_to_noise: ArrayLike, n_beams: float) -> Array:
+    """Compute the expected number of peaks that noise alone lifts to a height, in one image.
+
+    High peaks of a Gaussian random field have the density λ u exp(-u²/2) / (2π)^(3/2), with the height u in σ and the
+    curvature λ of the autocorrelation at its maximum (Bond & Efstathiou 1987, sect. 4). Residuals of an image are
+    correlated like the beam: λ = 8 ln 2 / (bmaj bmin). Noise that was convolved with the beam has half of that.
+
+    Parameters
+    ----------
+    signal_to_noise
+        (n,) — heights in σ, at least 2 for the formula to hold.
+    n_beams
+        Area of the image in units of bmaj · bmin.
+
+    Returns
+    -------
+    (n,)
+    """
+    height = np.asarray(signal_to_noise, float)
+    curvature = 8 * np.log(2)
+    peaks: Array = n_beams * curvature * height * np.exp(-(height**2) / 2) / (2 * np.pi) ** 1.5
+    return peaks
+
+
 class EarlierLooks:
     """The best accepted image so far of every band and sky region, and the best noise at every position.
 
@@ -188,6 +213,7 @@ class EarlierLooks:
         rows: Indices,
         regions: SkyRegions,
         *,
+        n_beams: float,
         earlier: EarlierFluxes | None = None,
     ) -> NewSources:
         """Test the new entries of an image against the earlier looks at their positions.
@@ -204,6 +230,8 @@ class EarlierLooks:
             (n,) — rows of ``measured``: row i made entry i.
         regions
             All sky regions of the dataset; looks refer to them by number.
+        n_beams
+            Area of the image in beams, see :func:`noise_peaks`.
         earlier
             (n,) — forced fits at the positions of the new entries in earlier images; None if there are no fits.
 
@@ -223,6 +251,7 @@ class EarlierLooks:
         limit = self._threshold + self._search.new_source_sigma_margin
         if self._search.new_source_test == "significance":
             passed = newness >= self._search.new_source_significance
+            passed &= noise_peaks(peak / new.rms, n_beams) <= self._search.max_false_alarms
         else:
             passed = peak > limit * best["rms_min"]
         if self._search.new_source_test == "position":

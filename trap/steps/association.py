@@ -77,13 +77,16 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         max_radius=settings.deruiter_radius,
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
+    n_beams = metadata.n_beams(state.config.source_extraction.extraction_radius_pix)
     return ImageRecord(
         result=result,
         key=key,
         region=region,
         measurements=measured,
         associations=associations,
-        new_sources=state.looks.find_new_sources(key, new.entry, measured, new.measurement, state.regions),
+        new_sources=state.looks.find_new_sources(
+            key, new.entry, measured, new.measurement, state.regions, n_beams=n_beams
+        ),
         forced=FitRequests.empty(),
         n_dropped=len(sources) - len(measured),
     )

@@ -180,7 +180,13 @@ def _judge_image(state: DatasetState, image: ImageRecord, backward: Sequence[Bac
     if not len(new) or not fits:
         return image
     candidates = state.looks.find_new_sources(
-        image.key, new.entry, image.measurements, new.measurement, state.regions, earlier=_mean_fluxes(new.entry, fits)
+        image.key,
+        new.entry,
+        image.measurements,
+        new.measurement,
+        state.regions,
+        n_beams=image.result.metadata.n_beams(state.config.source_extraction.extraction_radius_pix),
+        earlier=_mean_fluxes(new.entry, fits),
     )
     return replace(image, new_sources=candidates)
 
