@@ -193,9 +193,9 @@ class TransientSearchConfig(Settings):
     """For `"significance"`: minimum significance, in σ, against a steady source missed by all earlier images. A larger
     value gives fewer candidates."""
     max_false_alarms: NotNegative = 1e-4
-    """For `"significance"`: largest expected number of peaks of noise, in one image, that are as high as a new source. A
-    larger value gives more candidates. At 5 σ it is 0.07 for an image of ten thousand beams; the default requires 6.4 σ
-    there, and 7 σ for a million beams."""
+    """For `"significance"`: largest expected number of peaks of noise, in one image, that are as high as a new source.
+    A larger value gives more candidates. At 5 σ the number is 0.07 for an image of ten thousand beams; the default
+    requires 6.2 σ there, and 6.9 σ for a million beams."""
     new_source_sigma_margin: NotNegative = 1.0
     """For `"position"` and `"image"`: margin above the detection threshold, in units of the lowest earlier rms at the
     position, or anywhere in the image (TraP). A larger value gives fewer candidates."""
