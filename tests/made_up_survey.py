@@ -79,7 +79,9 @@ class Field:
     rms_min: float = 1e-4
     rms_max: float = 3e-4
 
-    def image(self, day: float, found: Measurements = NOTHING, *, freq: float = 140e6, **changes: Any) -> ImageResult:
+    def image(
+        self, day: float, found: Measurements = NOTHING, *, freq: float = 140e6, stokes: int = 1, **changes: Any
+    ) -> ImageResult:
         """Make the measured image of one day."""
         metadata = ImageMetadata(
             url=f"day{day}-{freq}",
@@ -87,7 +89,7 @@ class Field:
             tau_time=300.0,
             freq_eff=freq,
             freq_bw=2e6,
-            stokes=1,
+            stokes=stokes,
             telescope="",
             beam=Beam(bmaj=2 * 2.7 * PIXEL, bmin=2 * 2.3 * PIXEL, bpa=np.degrees(1.7)),
             centre_ra=self.centre[0],
@@ -101,7 +103,7 @@ class Field:
         )
         result = ImageResult(
             metadata=metadata,
-            content_hash=f"{day}-{freq}-{self.centre}",
+            content_hash=f"{day}-{freq}-{self.centre}-{stokes}",
             rms_qc=1.0,
             rejection=None,
             measurements=found,

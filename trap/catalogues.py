@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trap.config import stokes_letter
 from trap.tables import Column, ColumnTable, column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from trap.typing import Columns
 
 __all__ = [
     "FLUX_COLUMNS",
@@ -34,6 +37,7 @@ __all__ = [
     "NewSources",
     "RegionLinks",
     "VarMetrics",
+    "with_stokes_letters",
 ]
 
 
@@ -252,14 +256,16 @@ class RegionLinks(ColumnTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VarMetrics(ColumnTable):
-    """Variability of every entry with a new point: one row per entry, for its brightest band of the latest timestep.
+    """Variability of every entry with a new point: one row per entry, for its brightest band and Stokes parameter.
 
+    Of the images of the latest timestep, the one with the brightest point of the entry sets both.
     :func:`trap.variability.metrics.light_curve_metrics` computes the metrics of single light curves; the
     database has a column for each column of this table.
     """
 
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
     band: NDArray[np.int64] = column("i8", "", "Number of the band among the bands of the dataset.")
+    stokes: NDArray[np.int16] = column("i2", "", "Stokes parameter of all metrics in this row, as numbered in FITS.")
     v_int: NDArray[np.float64] = column(
         "f8",
         "",
@@ -332,3 +338,20 @@ Table ``runningcatalog_flux`` stores them to the last bit, and takes units and s
 
 FLUX_STATISTICS = np.dtype([(name, spec.dtype) for name, spec in FLUX_COLUMNS.items()])
 """State of one light curve: a record of :data:`FLUX_COLUMNS`."""
+
+
+def with_stokes_letters(columns: Columns) -> dict[str, NDArray[Any]]:
+    """Convert the numbers of Stokes parameters to letters, for people and exports.
+
+    Parameters
+    ----------
+    columns
+        (n,) values by name. The columns ``stokes`` and ``metric_stokes`` have numbers of FITS; a missing one becomes
+        empty text.
+    """
+    return {
+        name: np.array(["" if code is None else stokes_letter(code) for code in values.tolist()], str)
+        if name in ("stokes", "metric_stokes")
+        else values
+        for name, values in columns.items()
+    }

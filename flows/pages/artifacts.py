@@ -11,6 +11,7 @@ import numpy as np
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.tasks.policies import time_label
+from trap.config import stokes_letter
 from trap.variability.metrics import modulation_v, weighted_eta
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
             result.metadata.url,
             "rejected" if result.rejection else "accepted",
             reason=result.rejection.text if result.rejection else "",
+            stokes=stokes_letter(result.metadata.stokes),
             blind=len(result.measurements),
             forced=image.n_fitted,
             new=len(image.new_sources),
@@ -80,13 +82,16 @@ def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
         yield _row(time, url, "duplicate")
 
 
-def _row(time: str, url: str, status: str, *, reason: str = "", rms: Cell = "", **numbers: Cell) -> dict[str, Cell]:
+def _row(
+    time: str, url: str, status: str, *, reason: str = "", rms: Cell = "", stokes: str = "", **numbers: Cell
+) -> dict[str, Cell]:
     """Return a row with all columns; a number that is missing becomes an empty cell."""
     columns = ("blind", "forced", "new", "read [s]", "quality [s]", "extraction [s]")
     return {
         "time": time,
         "image": Path(url).name,
         "status": status,
+        "Stokes": stokes,
         "rms [Jy/beam]": rms,
         **{name: numbers.get(name, "") for name in columns},
         "reason": reason,
@@ -144,38 +149,38 @@ def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages:
         parts += [markdown_table(("image", "reason"), summary.left_out)]
     candidates = list(_candidates(summary.images))
     if candidates:
-        header = ["time [UTC]", "RA [°]", "Dec [°]", "flux density [Jy]", "S/N at the lowest earlier noise"]
+        header = ["time [UTC]", "RA [°]", "Dec [°]", "Stokes", "flux density [Jy]", "S/N at the lowest earlier noise"]
         parts += ["## New-source candidates", markdown_table(header, candidates)]
         parts += [pages] if pages else []
     variables = [] if catalogue is None else top_variables(catalogue)
     if variables:
-        header = ["RA [°]", "Dec [°]", "band", "points", "η", "V"]
+        header = ["RA [°]", "Dec [°]", "band", "Stokes", "points", "η", "V"]
         parts += ["## Most variable sources", markdown_table(header, variables)]
     return "\n\n".join(parts)
 
 
 def _candidates(images: Iterable[ImageRecord]) -> Iterator[tuple[Cell, ...]]:
-    """Yield the new sources of images: time, RA, Dec, flux density, S/N at the lowest earlier noise."""
+    """Yield the new sources of images: time, RA, Dec, Stokes, flux density, S/N at the lowest earlier noise."""
     for image in images:
         new, measurements = image.new_sources, image.measurements
-        time = time_label(image.result.metadata.taustart_ts)
+        time, letter = time_label(image.result.metadata.taustart_ts), stokes_letter(image.key.stokes)
         for row, sigma_rms_min in zip(new.measurement, new.sigma_rms_min, strict=True):
             ra, dec = f"{measurements.ra[row]:.5f}", f"{measurements.dec[row]:+.5f}"
-            yield time, ra, dec, f"{measurements.f_int[row]:.4g}", f"{sigma_rms_min:.1f}"
+            yield time, ra, dec, letter, f"{measurements.f_int[row]:.4g}", f"{sigma_rms_min:.1f}"
 
 
 def top_variables(catalogue: RunningCatalogue) -> list[tuple[Cell, ...]]:
-    """List the light curves with the highest η: RA, Dec, band, number of points, η, V."""
+    """List the light curves with the highest η: RA, Dec, band, Stokes parameter, number of points, η, V."""
     ranked: list[tuple[float, tuple[Cell, ...]]] = []
     entries = catalogue.entries
     for key in catalogue.light_curves:
-        curves = catalogue.fluxes(key)
+        curves, letter = catalogue.fluxes(key), stokes_letter(key.stokes)
         rows = np.flatnonzero(entries["active"] & (curves["n"] > 1))
         eta, v = weighted_eta(curves[rows]), modulation_v(curves[rows])
         for best in np.argsort(-eta)[:N_VARIABLES]:
             entry, n = entries[rows[best]], int(curves["n"][rows[best]])
             position = f"{entry['wm_ra']:.5f}", f"{entry['wm_dec']:+.5f}"
-            ranked.append((eta[best], (*position, key.band + 1, n, f"{eta[best]:.4g}", f"{v[best]:.3f}")))
+            ranked.append((eta[best], (*position, key.band + 1, letter, n, f"{eta[best]:.4g}", f"{v[best]:.3f}")))
     return [line for _, line in sorted(ranked, key=lambda item: -item[0])[:N_VARIABLES]]
 
 

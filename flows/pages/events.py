@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.events import emit_event
 
 from flows.service.installations import arrivals_resource
+from trap.config import stokes_letter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +107,7 @@ def _emit_candidates(dataset: str, image: ImageRecord, catalogue: RunningCatalog
             "likely": bool(new.newsource_type[number]),
             "time": metadata.taustart_ts.isoformat(),
             "freq_hz": metadata.freq_eff,
+            "stokes": stokes_letter(metadata.stokes),
             "image": metadata.url,
         }
         if number == MAX_CANDIDATES - 1 and n_more > 0:

@@ -38,6 +38,16 @@ def test_forced_fits_are_open_and_detections_filled():
     assert sorted(faces) == ["#0072b2", "white"]
 
 
+def test_stokes_parameters_of_a_band_have_markers_of_their_own():
+    figure = plot_light_curves([curve(4, band_mhz=np.full(4, 1280.0), stokes=np.array([1, 1, 4, -5]))])
+    (ax,) = figure.axes
+    drawn = {line.get_marker(): line.get_ydata().size for line in ax.lines if line.get_marker() in "ovs^D"}
+    assert set(drawn) == {"o", "^", "v"}
+    labels = [text.get_text() for text in figure.legends[0].texts]
+    assert labels == ["1280 MHz", "Stokes XX", "Stokes I", "Stokes V", "forced fit"]
+    assert len({handle.get_marker() for handle in figure.legends[0].legend_handles[1:4]}) == 3
+
+
 def test_band_has_one_colour_in_all_panels():
     figure = plot_light_curves([curve(1, band_mhz=np.array([1480.0])), curve(1, band_mhz=np.array([1280.0]))])
     colours = [next(line.get_color() for line in ax.lines if len(line.get_ydata()) == 1) for ax in figure.axes]

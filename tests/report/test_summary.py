@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trap.report.summary import light_curve_text, transients_table
+from trap.report.summary import light_curve_text, limits_table, transients_table
 
 TRANSIENTS = {
     "runcat": np.array([7, 3]),
@@ -10,6 +10,7 @@ TRANSIENTS = {
     "wm_decl": np.array([45.0, -30.25]),
     "taustart_ts": np.array(["2026-01-01T01:00:00", "2026-01-02T00:00:00"], "M8[us]"),
     "freq_central": np.array([1.28e9, 0.888e9]),
+    "stokes": np.array([1, 1]),
     "f_int": np.array([5.98e-3, 1.2e-3]),
     "f_int_err": np.array([1.4e-4, 1.3e-4]),
     "det_sigma": np.array([57.8, 9.5]),
@@ -19,6 +20,7 @@ TRANSIENTS = {
     "newsource_type": np.array([1, 0]),
     "v_int": np.array([1.7, np.nan]),
     "eta_int": np.array([597.0, 22.0]),
+    "metric_stokes": np.array([1, 1]),
 }
 
 
@@ -27,9 +29,11 @@ def test_transients_keep_their_order():
     assert heading.split()[:4] == ["entry", "ra,", "dec", "(deg)"]
     assert (
         " ".join(first.split())
-        == "7 359.9999 +45.0000 2026-01-01T01:00:00 1280 5.98 0.14 57.8 61.2 7 12.5 likely 1.7 597"
+        == "7 359.9999 +45.0000 2026-01-01T01:00:00 1280 I 5.98 0.14 57.8 61.2 7 12.5 likely 1.7 597"
     )
-    assert " ".join(second.split()) == "3 12.5000 -30.2500 2026-01-02T00:00:00 888 1.2 0.13 9.5 – 0 3.75 possible – 22"
+    assert (
+        " ".join(second.split()) == "3 12.5000 -30.2500 2026-01-02T00:00:00 888 I 1.2 0.13 9.5 – 0 3.75 possible – 22"
+    )
 
 
 def test_no_transients_have_a_sentence():
@@ -41,6 +45,7 @@ def test_light_curve_shows_the_kind_of_each_point():
     points = {
         "taustart_ts": np.array(["2026-01-01T00:00:00"] * 3, "M8[us]"),
         "freq_central": np.full(3, 1.28e9),
+        "stokes": np.array([1, 4, -5]),
         "f_int": np.array([1e-3, 2e-4, np.nan]),
         "f_int_err": np.full(3, 1e-4),
         "extract_type": np.array([0, 1, 2]),
@@ -49,5 +54,26 @@ def test_light_curve_shows_the_kind_of_each_point():
     }
     heading, _, *lines = light_curve_text(entry, points, n_near=2).splitlines()
     assert heading == "entry 4 at 10.0000 +20.0000, 1 arcsec away; the nearest of 2"
-    assert [line.split()[4] for line in lines] == ["blind", "forced", "monitored"]
-    assert [line.split()[2] for line in lines] == ["1", "0.2", "–"]
+    assert [line.split()[5] for line in lines] == ["blind", "forced", "monitored"]
+    assert [line.split()[3] for line in lines] == ["1", "0.2", "–"]
+    assert [line.split()[2] for line in lines] == ["I", "V", "XX"]
+
+
+def test_metrics_of_candidates_of_several_stokes_parameters_have_their_own():
+    several = {**TRANSIENTS, "stokes": np.array([4, 1]), "metric_stokes": np.array([1, None], object)}
+    heading, first, _ = transients_table(several).splitlines()
+    assert heading.endswith("V, η of Stokes")
+    assert first.split()[4:6] == ["1280", "V"]
+    assert first.split()[-1] == "I"
+
+
+def test_limits_have_their_stokes_parameter():
+    columns = {
+        "taustart_ts": np.array(["2026-01-01"] * 2, "M8[us]"),
+        "freq_central": np.full(2, 1.28e9),
+        "stokes": np.array([1, 4]),
+        "rms": np.full(2, 1e-3),
+        "upper_limit": np.full(2, 5e-3),
+        "image": np.array([1, 2]),
+    }
+    assert [line.split()[2] for line in limits_table(columns).splitlines()[1:]] == ["I", "V"]

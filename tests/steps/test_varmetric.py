@@ -88,3 +88,25 @@ def test_forked_candidate_keeps_its_significance_at_the_position(make_dataset):
     dataset.process(FIELD.image(2, sources([122.9999, 123.0001], [9.9995, 10.0005], flux=0.2)))
     rows = dataset.rows("SELECT sigma_local, n_looks FROM newsource")
     assert rows == [{"sigma_local": pytest.approx(2500.0), "n_looks": 1}] * 2
+
+
+def test_metrics_are_of_one_stokes_parameter_and_name_it(make_dataset):
+    # Two sources in I and V: the first is brighter in I, the second in V, where it is negative.
+    dataset, place = make_dataset(), ([123.0, 124.0], 10.0)
+    for day, step in enumerate((0.0, 0.002)):
+        of_i, of_v = np.array([0.030, 0.020 + step]), np.array([-0.010 - step, -0.040])
+        dataset.process(
+            FIELD.image(day, sources(*place, flux=of_i)), FIELD.image(day, sources(*place, flux=of_v), stokes=4)
+        )
+    query = "SELECT stokes, lightcurve_avg, eta_int, modulation FROM varmetric ORDER BY runcat"
+    rows = dataset.rows(query)
+    assert [(row["stokes"], row["eta_int"], row["modulation"]) for row in rows] == [(1, 0.0, 0.0), (4, 0.0, 0.0)]
+    assert [row["lightcurve_avg"] for row in rows] == pytest.approx([0.030, -0.040])
+    assert dataset.column("SELECT count(*) FROM runningcatalog") == [2]
+    assert dataset.column("SELECT count(*) FROM frequencyband") == [1]
+    curves = dataset.rows("SELECT stokes, f_datapoints, avg_f_int FROM runningcatalog_flux ORDER BY runcat, stokes")
+    assert [(row["stokes"], row["f_datapoints"]) for row in curves] == [(1, 2), (4, 2)] * 2
+    assert [row["avg_f_int"] for row in curves] == pytest.approx([0.030, -0.011, 0.021, -0.040])
+    with transaction(dataset.engine) as connection:
+        varmetric.execute_store_varmetric(connection, dataset.id)
+    assert dataset.rows(query) == rows

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trap.catalogues import with_stokes_letters
 from trap.cli.database import reading_database
 from trap.cli.terminal import reported_errors
+from trap.config import stokes_letter
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
@@ -64,7 +66,7 @@ def show_dataset(arguments: Namespace) -> int:
         }
         settings = stored_config(connection, number).science_items()
     if arguments.json:
-        rows = {name: list(as_rows(columns)) for name, columns in tables.items()}
+        rows = {name: list(as_rows(with_stokes_letters(columns))) for name, columns in tables.items()}
         print(as_json({**summary, "settings": {f"{section}.{key}": value for section, key, value in settings}, **rows}))
     else:
         print(dataset_text(summary, settings, **tables))
@@ -181,9 +183,10 @@ def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path
     from trap.images.kept_pixels import read_kept_cutout  # readers of images, which a light curve does not need
 
     cutouts = []
-    for image, time, frequency in zip(points["image"], points["taustart_ts"], points["freq_central"], strict=True):
+    columns = (points[name] for name in ("image", "taustart_ts", "freq_central", "stokes"))
+    for image, time, frequency, stokes in zip(*columns, strict=True):
         if image in files:
-            title = f"{moment(time)}\n{frequency / 1e6:.5g} MHz"
+            title = f"{moment(time)}\n{frequency / 1e6:.5g} MHz, Stokes {stokes_letter(stokes)}"
             cutouts.append(read_kept_cutout(files[image], entry["wm_ra"], entry["wm_decl"], title=title))
     covered = [cutout for cutout in cutouts if cutout is not None]
     if not covered:

@@ -123,12 +123,12 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
     Returns
     -------
     ``newsource``, ``runcat``, ``xtrsrc``, mean position ``wm_ra`` and ``wm_decl`` [deg], ``taustart_ts``,
-    ``band`` and ``freq_central`` [Hz] of the detection, its flux densities with errors and its
+    ``band``, ``stokes`` and ``freq_central`` [Hz] of the detection, its flux densities with errors and its
     ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and ``sigma_rms_max`` (over
     the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the position) and
     ``n_looks`` (earlier images that looked there), ``newness`` (significance of its being new, in σ), ``upper_limit``
-    (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now, ``datapoints``,
-    ``previous_limits_image``, ``image`` and its ``url``.
+    (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now and their ``metric_stokes``,
+    ``datapoints``, ``previous_limits_image``, ``image`` and its ``url``.
     """
     rows = _candidates(dataset_id).order_by(VarMetric.sigma_rms_max.desc(), NewSource.id)
     if entries is not None:
@@ -142,11 +142,11 @@ def _candidates(dataset_id: int) -> Select[Any]:
     return (
         select(
             *(candidate.id.label("newsource"), candidate.runcat, candidate.trigger_xtrsrc.label("xtrsrc")),
-            *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, FrequencyBand.freq_central),
+            *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, Image.stokes, FrequencyBand.freq_central),
             *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
             *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
             *(candidate.sigma_local, candidate.n_looks, candidate.newness, candidate.upper_limit),
-            *(metric.v_int, metric.eta_int),
+            *(metric.v_int, metric.eta_int, metric.stokes.label("metric_stokes")),
             *(entry.datapoints, candidate.previous_limits_image, source.image, Image.url),
         )
         .join(entry, entry.id == candidate.runcat)
@@ -174,7 +174,7 @@ def variables(
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
     min_v, min_eta
-        Smallest V and η.
+        Smallest η, and smallest V; for Stokes parameters other than I, whose mean may be negative, smallest absolute V.
     min_datapoints
         Smallest number of flux points, forced fits included, in the band of V and η.
     limit
@@ -200,7 +200,8 @@ def variables(
         )
         .join(entry, entry.id == metric.runcat)
         .outerjoin(FrequencyBand, FrequencyBand.id == metric.band)
-        .where(entry.dataset == dataset_id, metric.v_int >= min_v, metric.eta_int >= min_eta)
+        .where(entry.dataset == dataset_id, metric.eta_int >= min_eta)
+        .where((metric.v_int >= min_v) | ((metric.stokes != 1) & (metric.v_int <= -min_v)))
         .where(n_points >= min_datapoints)
         .order_by(metric.eta_int.desc(), metric.runcat)
         .limit(limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trap.catalogues import with_stokes_letters
 from trap.db.models import (
     AssocXtrSource,
     ExtractedSource,
@@ -38,7 +39,8 @@ def describe_light_curve(columns: Columns) -> DescribedColumns:
 def describe_transients(columns: Columns) -> DescribedColumns:
     """Add units and meanings to the columns of :func:`trap.db.lightcurves.transients`."""
     models = (NewSource, RunningCatalog, VarMetric, ExtractedSource, Image, FrequencyBand)
-    return _described(columns, models, {"newsource": NewSource.id, "xtrsrc": NewSource.trigger_xtrsrc})
+    renamed = {"newsource": NewSource.id, "xtrsrc": NewSource.trigger_xtrsrc, "stokes": Image.stokes}
+    return _described(columns, models, {**renamed, "metric_stokes": VarMetric.stokes})
 
 
 def describe_limits(columns: Columns) -> DescribedColumns:
@@ -50,7 +52,7 @@ def describe_limits(columns: Columns) -> DescribedColumns:
 def _described(
     columns: Columns, models: Sequence[type[Base]], renamed: Mapping[str, InstrumentedAttribute[Any]]
 ) -> DescribedColumns:
-    """Add units and meanings to columns.
+    """Add units and meanings to columns, and convert numbers of Stokes parameters to letters.
 
     Parameters
     ----------
@@ -64,6 +66,14 @@ def _described(
     sources = {name: column for model in reversed(models) for name, column in model.__table__.columns.items()}
     sources |= {name: attribute.property.columns[0] for name, attribute in renamed.items()}
     return {
-        name: (Column(values.dtype, sources[name].info.get("unit", ""), sources[name].doc or ""), values)
-        for name, values in columns.items()
+        name: (
+            Column(values.dtype, sources[name].info.get("unit", ""), _meaning(name, sources[name].doc or "")),
+            values,
+        )
+        for name, values in with_stokes_letters(columns).items()
     }
+
+
+def _meaning(name: str, doc: str) -> str:
+    """Return the meaning of a column in an export, which has letters in place of the numbers of FITS."""
+    return f"{doc.split(',', maxsplit=1)[0]}, as a letter." if name.endswith("stokes") else doc

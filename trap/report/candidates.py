@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trap.config import stokes_letter
 from trap.errors import ImageError, TransientError
 from trap.images.cutouts import read_cutout
 from trap.images.image import read_image
@@ -64,10 +65,13 @@ class Pictures:
 def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
     """List the values of a candidate: a label, and the value with its unit."""
     facts = candidate.facts
+    code = facts["metric_stokes"]
+    curve_name = "the brightest band" if code is None else f"Stokes {stokes_letter(code)}"
     return [
         ("position (RA, Dec)", f"{sky_position(facts['wm_ra'], facts['wm_decl'])}°"),
         ("first seen", f"{moment(facts['taustart_ts'])} UTC"),
         ("frequency", f"{number(facts['freq_central'] / 1e6, 5)} MHz"),
+        ("Stokes parameter", stokes_letter(facts["stokes"])),
         ("flux density", f"{number(1e3 * facts['f_int'])} ± {number(1e3 * facts['f_int_err'], 2)} mJy"),
         ("peak", f"{number(1e3 * facts['f_peak'])} ± {number(1e3 * facts['f_peak_err'], 2)} mJy/beam"),
         ("significance", f"{number(facts['det_sigma'], 3)} σ"),
@@ -77,7 +81,7 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
             " to ".join(number(facts[f"sigma_rms_{end}"], 3) for end in ("max", "min")) + " σ",
         ),
         ("earlier looks", str(facts["n_looks"])),
-        ("η, V", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"),
+        (f"η, V of {curve_name}", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"),
         ("image", str(facts["url"])),
     ]
 

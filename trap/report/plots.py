@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from trap.catalogues import ExtractType
+from trap.config import stokes_letter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Colours of the bands: the palette of Okabe and Ito, which colour-blind readers can distinguish."""
 
 
+MARKERS = {1: "o", 2: "s", 3: "D", 4: "^"}
+"""Markers of Stokes I, Q, U and V; any other Stokes parameter or correlation has a triangle that points down."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LightCurve:
     """The points of one source, in all bands, for a figure.
@@ -42,6 +47,8 @@ class LightCurve:
         (n,) Jy — integrated flux densities and their 1σ errors.
     extract_type
         (n,) — codes of :class:`~trap.catalogues.ExtractType`.
+    stokes
+        (n,) — Stokes parameters, as numbered in FITS; one number if it is the same for all points.
     truth
         Injected times and flux densities (Jy), by band in MHz; empty for real data.
     """
@@ -52,6 +59,7 @@ class LightCurve:
     flux: Array
     error: Array
     extract_type: NDArray[np.integer]
+    stokes: NDArray[np.integer] | int = 1
     truth: Mapping[float, tuple[NDArray[np.datetime64], Array]] = field(default_factory=dict)
 
     @classmethod
@@ -74,12 +82,13 @@ class LightCurve:
             flux=points["f_int"],
             error=points["f_int_err"],
             extract_type=points["extract_type"],
+            stokes=points["stokes"],
             **truth,
         )
 
 
 def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figure:
-    """Draw light curves side by side, a colour for each band.
+    """Draw light curves side by side, with a colour for each band and a marker for each Stokes parameter.
 
     Blind detections are filled, forced fits open, injected flux densities thin lines.
 
@@ -98,6 +107,7 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     bands = sorted({float(band) for curve in curves for band in [*curve.band_mhz, *curve.truth]})
     colours = {band: COLOURS[i % len(COLOURS)] for i, band in enumerate(bands)}
+    parameters = sorted({int(code) for curve in curves for code in np.unique(curve.stokes)})
     for ax, curve in zip(axes, curves, strict=False):
         _draw_curve(ax, curve, colours)
     for ax in axes[len(curves) :]:
@@ -106,7 +116,8 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
         ax.tick_params(labelbottom=True)
         _write_dates(ax)
     figure.supylabel("flux density (mJy)", fontsize=9)
-    figure.legend(handles=_legend(colours, has_truth=any(curve.truth for curve in curves)),
+    has_truth = any(curve.truth for curve in curves)
+    figure.legend(handles=_legend(colours, parameters, has_truth=has_truth),
                   loc="outside lower center", ncols=6, fontsize=8, frameon=False)  # fmt: skip
     return figure
 
@@ -166,15 +177,14 @@ def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
     for band, (time, flux) in curve.truth.items():
         ax.plot(time, 1e3 * flux, "-", lw=0.8, alpha=0.6, color=colours[float(band)])
     is_blind = curve.extract_type == ExtractType.BLIND
-    for band in np.unique(curve.band_mhz):
-        for rows, face in (
-            ((curve.band_mhz == band) & is_blind, None),
-            ((curve.band_mhz == band) & ~is_blind, "white"),
-        ):
-            colour = colours[float(band)]
+    stokes = np.broadcast_to(curve.stokes, curve.time.shape)
+    for band, code in sorted(set(zip(curve.band_mhz.tolist(), stokes.tolist(), strict=True))):
+        in_curve = (curve.band_mhz == band) & (stokes == code)
+        for rows, face in ((in_curve & is_blind, None), (in_curve & ~is_blind, "white")):
+            colour = colours[band]
             ax.errorbar(
-                curve.time[rows], 1e3 * curve.flux[rows], 1e3 * curve.error[rows], fmt="o", ms=3, lw=0.8,
-                color=colour, mfc=face or colour, mew=0.8,
+                curve.time[rows], 1e3 * curve.flux[rows], 1e3 * curve.error[rows], fmt=MARKERS.get(code, "v"), ms=3,
+                lw=0.8, color=colour, mfc=face or colour, mew=0.8,
             )  # fmt: skip
     ax.axhline(0, color="0.7", lw=0.6, zorder=0)
     ax.set_title(curve.title, fontsize=8)
@@ -190,12 +200,14 @@ def _write_dates(ax: Axes) -> None:
     ax.xaxis.get_offset_text().set_fontsize(7)
 
 
-def _legend(colours: dict[float, str], *, has_truth: bool) -> list[object]:
-    """Return the entries of the legend: the bands, forced fits, and injected flux densities if there are any."""
+def _legend(colours: dict[float, str], parameters: Sequence[int], *, has_truth: bool) -> list[object]:
+    """Return the entries of the legend: bands, Stokes parameters, forced fits, and injected flux densities if any."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], marker="o", ls="", ms=4, color=colour, label=f"{band:.5g} MHz")
                for band, colour in colours.items()]  # fmt: skip
+    handles += [Line2D([], [], marker=MARKERS.get(code, "v"), ls="", ms=4, color="0.3",
+                       label=f"Stokes {stokes_letter(code)}") for code in parameters]  # fmt: skip
     handles.append(Line2D([], [], marker="o", ls="", ms=4, color="0.3", mfc="white", label="forced fit"))
     if has_truth:
         handles.append(Line2D([], [], lw=0.8, color="0.3", label="injected"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from trap.catalogues import ExtractType
+from trap.catalogues import ExtractType, with_stokes_letters
+from trap.config import STOKES, stokes_letter
 from trap.report.text import MISSING, count, moment, number, sky_position, text_table
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def dataset_text(
     """
     return "\n".join(
         [
-            *_dataset_lines(summary, bands, timesteps),
+            *_dataset_lines(summary, bands, timesteps, images),
             *_left_out_lines(timesteps, images, unreadable),
             *_run_lines(runs),
             f"settings ({summary['config_hash']}), trap {summary['software_version']}:",
@@ -78,7 +79,7 @@ def dataset_text(
     )
 
 
-def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Columns) -> Iterator[str]:
+def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Columns, images: Columns) -> Iterator[str]:
     """Yield the lines about a dataset: times, bands, images, sources and candidates."""
     yield f"dataset {summary['id']}: {summary['description']} ({summary['state']})"
     yield f"created {moment(summary['process_start_ts'])}, latest run ended {moment(summary['process_end_ts'])} UTC"
@@ -86,7 +87,8 @@ def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Column
     when = f", {moment(times[0])} to {moment(times[-1])} UTC" if len(times) else ""
     yield f"{count(summary['n_timesteps'], 'timestep')}{when}"
     central = ", ".join(f"{number(freq / 1e6)} MHz" for freq in bands["freq_central"])
-    yield f"{count(len(bands['id']), 'band')}: {central or MISSING}"
+    letters = ", ".join(letter for letter, code in STOKES.items() if code in images["stokes"])
+    yield f"{count(len(bands['id']), 'band')}: {central or MISSING}; Stokes {letters or MISSING}"
     accepted = summary["n_images"] - summary["n_rejected"]
     yield f"{count(summary['n_images'], 'image')}, {accepted} accepted"
     yield f"{count(summary['n_blind'], 'source')} found, {count(summary['n_forced'], 'forced fit')}"
@@ -128,12 +130,16 @@ def transients_table(transients: Columns) -> str:
     transients
         Columns of :func:`trap.db.lightcurves.transients`.
     """
+    # The brightest band and Stokes parameter of an entry has its V and η.
+    is_only_i = all(code == STOKES["I"] for code in (*transients["stokes"], *transients["metric_stokes"]))
+    transients = with_stokes_letters(transients)
     rows = (
         {
             "entry": str(transients["runcat"][i]),
             "ra, dec (deg)": sky_position(transients["wm_ra"][i], transients["wm_decl"][i]),
             "first seen (UTC)": moment(transients["taustart_ts"][i]),
             "MHz": number(transients["freq_central"][i] / 1e6),
+            "Stokes": transients["stokes"][i],
             "mJy": number(1e3 * transients["f_int"][i], 3),
             "±": number(1e3 * transients["f_int_err"][i], 2),
             "sigma": number(transients["det_sigma"][i], 3),
@@ -143,6 +149,7 @@ def transients_table(transients: Columns) -> str:
             "candidate": "likely" if transients["newsource_type"][i] == 1 else "possible",
             "V": number(transients["v_int"][i], 3),
             "η": number(transients["eta_int"][i], 3),
+            **({} if is_only_i else {"V, η of Stokes": transients["metric_stokes"][i]}),
         }
         for i in range(len(transients["runcat"]))
     )
@@ -156,6 +163,7 @@ def limits_table(limits: Columns) -> str:
         {
             "time (UTC)": moment(limits["taustart_ts"][i]),
             "MHz": number(limits["freq_central"][i] / 1e6),
+            "Stokes": stokes_letter(limits["stokes"][i]),
             "noise mJy/beam": number(1e3 * limits["rms"][i], 3),
             "upper limit mJy/beam": number(1e3 * limits["upper_limit"][i], 3),
         }
@@ -184,6 +192,7 @@ def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int =
         {
             "time (UTC)": moment(points["taustart_ts"][i]),
             "MHz": number(points["freq_central"][i] / 1e6),
+            "Stokes": stokes_letter(points["stokes"][i]),
             "mJy": number(1e3 * points["f_int"][i]),
             "±": number(1e3 * points["f_int_err"][i], 2),
             "how": _EXTRACTED[ExtractType(points["extract_type"][i])],

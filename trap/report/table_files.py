@@ -31,6 +31,7 @@ UCDS = {
     "wm_decl": "pos.eq.dec;meta.main",
     "taustart_ts": "time.start;obs.exposure",
     "freq_central": "em.freq",
+    "stokes": "phys.polarization.stokes",
     "ew_fit_err": "stat.error;pos.eq.ra",
     "ns_fit_err": "stat.error;pos.eq.dec",
     "ew_sys_err": "stat.error.sys;pos.eq.ra",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from trap.config import stokes_letter
 from trap.report.run_summary import same_field_text
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def log_outcome(outcome: TimestepOutcome) -> None:
                 image=image.result.metadata.url,
                 ra=round(float(measured.ra[row]), 5),
                 dec=round(float(measured.dec[row]), 5),
+                stokes=stokes_letter(image.key.stokes),
                 f_int=float(f"{measured.f_int[row]:.4g}"),
                 sigma=round(float(sigma), 1),
             )

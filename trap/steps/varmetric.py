@@ -40,7 +40,8 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord | Backwa
     """Summarise the light curves with new points in this timestep.
 
     As in TraP, the brightest band of an entry at its latest time describes it. The choice is unique, unlike TraP's: of
-    equal flux densities the first band is taken.
+    equal flux densities the first band is taken. Every Stokes parameter of a band has its own light curve; all but I
+    have the brightness of their absolute flux densities.
 
     Parameters
     ----------
@@ -52,10 +53,12 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord | Backwa
     One row per entry that is in the catalogue.
     """
     entries = np.concatenate([np.empty(0, np.int64), *(image.associations.entry for image in images)])
-    fluxes = np.concatenate([np.empty(0), *(im.measurements.f_int[im.associations.measurement] for im in images)])
+    fluxes = [im.measurements.f_int[im.associations.measurement] for im in images]
+    parameters = np.array([image.key.stokes for image in images], np.int64)
+    brightness = np.concatenate([np.empty(0), *map(_brightness, fluxes, parameters)])
     numbers = np.repeat(np.arange(len(images)), [len(image.associations) for image in images])
     # Sorted by entry, then brightest first, then by band: the first row of each entry is its summary.
-    order = np.lexsort((numbers, -fluxes, entries))
+    order = np.lexsort((numbers, -brightness, entries))
     entries, numbers = entries[order], numbers[order]
     first = np.flatnonzero(np.diff(entries, prepend=-1))
     entries, numbers = entries[first], numbers[first]
@@ -69,10 +72,16 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord | Backwa
     return VarMetrics(
         entry=entries,
         band=np.array([image.key.band for image in images], np.int64)[numbers],
+        stokes=parameters[numbers],
         spectral_index=index,
         spectral_index_err=index_err,
         **light_curve_metrics(curves),
     )
+
+
+def _brightness(fluxes: NDArray[np.float64], stokes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return flux densities of Stokes I, and absolute ones of any other Stokes parameter."""
+    return np.where(stokes == STOKES_I, fluxes, np.abs(fluxes))
 
 
 def _spectral_indices(
@@ -114,12 +123,13 @@ def _summarise(points: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     statistics = whole_light_curves(curve, fluxes, points["f_int_err"])
     # Sorted by entry, then time, then flux density; of equal points the first band is last. The last point of each
     # entry is in its brightest band at its latest time.
-    order = np.lexsort((-curve, fluxes, points["taustart_ts"], runcat))
+    order = np.lexsort((-curve, _brightness(fluxes, points["stokes"]), points["taustart_ts"], runcat))
     last = order[np.append(np.diff(runcat[order]) > 0, True)]
     brightest = curve[last]
     return {
         "runcat": runcat[last],
         "band": curves[1][brightest],
+        "stokes": curves[2][brightest],
         "v_int": modulation_v(statistics)[brightest],
         "eta_int": weighted_eta(statistics)[brightest],
         "lightcurve_max": statistics["max_f_int"][brightest],

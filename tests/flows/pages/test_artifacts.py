@@ -105,4 +105,4 @@ def test_variables_are_ranked_by_eta(state):
     ranked = top_variables(state.catalogue)
     assert [line[0] for line in ranked] == ["123.50000", "123.00000"]
     # η of two points a and b with equal errors σ is (a - b)² / 2σ².
-    assert [float(line[4]) for line in ranked] == pytest.approx([0.02**2 / (2 * 5e-4**2), 0.002**2 / (2 * 5e-4**2)])
+    assert [float(line[5]) for line in ranked] == pytest.approx([0.02**2 / (2 * 5e-4**2), 0.002**2 / (2 * 5e-4**2)])

@@ -31,7 +31,14 @@ def candidate(entry):
         ("wm_ra", "wm_decl", "freq_central", "f_int", "f_int_err", "f_peak", "f_peak_err", "det_sigma", "sigma_local",
          "sigma_rms_min", "sigma_rms_max", "n_looks", "eta_int", "v_int"), 1.0,
     )  # fmt: skip
-    facts = {"runcat": entry, "taustart_ts": np.datetime64("2026-01-01", "us"), "url": "a.fits", **numbers}
+    facts = {
+        "runcat": entry,
+        "stokes": 4,
+        "metric_stokes": 1,
+        "taustart_ts": np.datetime64("2026-01-01", "us"),
+        "url": "a.fits",
+        **numbers,
+    }
     return Candidate(facts=facts, curve=curve, earlier="")
 
 
@@ -146,3 +153,5 @@ def test_pictures_are_embedded_in_the_page_and_missing_ones_are_named():
     assert "![light curve](data:image/png;base64,Y3VydmU=)" in text
     assert "cut-outs" not in text
     assert "a.fits: No such file" in text
+    assert "| Stokes parameter | V |" in text
+    assert "| η, V of Stokes I |" in text

@@ -284,6 +284,7 @@ class VarMetric(Base):
     spectral_index_err: Mapped[float | None] = stored(VarMetrics, "spectral_index_err")
     sigma_local: Mapped[float | None] = stored(NewSources, "sigma_local", "NULL if the entry is no candidate.")
     newness: Mapped[float | None] = stored(NewSources, "newness", "NULL if the entry is no candidate.")
+    stokes: Mapped[int | None] = stored(VarMetrics, "stokes", "NULL if an early version stored several in the band.")
 
 
 class Lineage(Base):
