@@ -18,7 +18,7 @@ from trap.association.entry_arrays import EntryArrays
 from trap.association.pairs import Positions, find_pairs
 from trap.catalogues import Associations, AssociationType, Measurements
 from trap.variability.constancy import compare_with_constant
-from trap.variability.metrics import add_points, eta_p_value, modulation_v, weighted_eta
+from trap.variability.metrics import add_points, eta_p_value, modulation_index, modulation_v, weighted_eta
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -108,8 +108,9 @@ class RunningCatalogue(EntryArrays):
     def constancy(self) -> Constancy | None:
         """Compare all light curves with constant sources; a blend and each of its parts count separately."""
         is_active = self.entries["active"]
-        p_values = [eta_p_value(self.fluxes(key)[is_active]) for key in self.light_curves]
-        return compare_with_constant(np.concatenate([np.empty(0), *p_values]))
+        curves = [self.fluxes(key)[is_active] for key in self.light_curves]
+        p_values, scatter = map(eta_p_value, curves), (modulation_index(curve)[0] for curve in curves)
+        return compare_with_constant(*(np.concatenate([np.empty(0), *columns]) for columns in (p_values, scatter)))
 
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int

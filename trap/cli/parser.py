@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ from trap.cli.dataset_options import add_dataset_commands, add_inspect_options
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
+from trap.cli.result_options import add_export, add_selection, add_variables_options
 from trap.cli.terminal import RESUME_HINT
-from trap.report.formats import FORMATS
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (argparse has no other name for it)
@@ -43,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_add_run, _add_live, _add_demo, _add_simulate, _add_inspect, _add_inject, _add_extract, _add_config):
         add(commands)
-    for add in (_add_dataset, _add_candidates, _add_lightcurve, _add_db):
+    for add in (_add_dataset, _add_candidates, _add_variables, _add_lightcurve, _add_db):
         add(commands)
     add_orchestration_commands(partial(_add_command, commands))
     return parser
@@ -252,20 +253,31 @@ def _add_candidates(commands: Commands) -> None:
     )
     parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
     _add_database(parser)
-    _add_export(parser)
+    add_export(parser)
+
+
+def _add_variables(commands: Commands) -> None:
+    """Add ``transients variables``."""
+    parser = _add_command(
+        commands, "variables", "trap.cli.variables:show_variables", "list the variable sources of a dataset"
+    )
+    parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
+    add_variables_options(parser)
+    _add_database(parser)
+    add_export(parser)
 
 
 def _add_lightcurve(commands: Commands) -> None:
     """Add ``transients lightcurve``."""
     parser = _add_command(
-        commands, "lightcurve", "trap.cli.results:show_light_curve", "show the light curve of the source at a position"
+        commands, "lightcurve", "trap.cli.results:show_light_curve", "show the light curve of a source"
     )
+    # Declinations such as -30:01:02 are values, not options.
+    parser._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
     parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
-    parser.add_argument("ra", type=float, metavar="RA", help="right ascension in degrees, ICRS")
-    parser.add_argument("dec", type=float, metavar="DEC", help="declination in degrees, ICRS")
-    parser.add_argument("--radius", type=float, default=30.0, metavar="ARCSEC", help="search radius (%(default)s)")
+    add_selection(parser)
     _add_database(parser)
-    _add_export(parser)
+    add_export(parser)
     parser.add_argument(
         "--limits", action="store_true", help="show the upper limit of each image at the position instead"
     )
@@ -275,19 +287,6 @@ def _add_lightcurve(commands: Commands) -> None:
         type=Path,
         metavar="FILE",
         help="plot cut-outs at the position from the pixels kept in the database",
-    )
-
-
-def _add_export(parser: argparse.ArgumentParser) -> None:
-    """Add the options for a table in one of the export formats."""
-    formats = parser.add_mutually_exclusive_group()
-    formats.add_argument("--format", choices=list(FORMATS), help="print the table for programs, in this format")
-    for name in ("json", "csv"):
-        formats.add_argument(
-            f"--{name}", action="store_const", const=name, dest="format", help=f"short for --format {name}"
-        )
-    parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="write the table for programs to a file; required for fits"
     )
 
 

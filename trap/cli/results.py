@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from trap.catalogues import with_stokes_letters
 from trap.cli.database import reading_database
+from trap.cli.export import check_export, export
+from trap.cli.selection import selected_entry, selected_position
 from trap.cli.terminal import reported_errors
 from trap.config import stokes_letter
 from trap.db import lightcurves, overview
@@ -17,7 +19,6 @@ from trap.errors import ConfigError, TrapError
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
-from trap.report.formats import FORMATS
 from trap.report.plots import LightCurve, plot_light_curves, save_figure
 from trap.report.summary import dataset_text, datasets_table, light_curve_text, limits_table
 from trap.report.text import moment, sky_position
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from trap.typing import Columns
 
 __all__ = ["list_datasets", "show_candidates", "show_dataset", "show_light_curve"]
-
-ARCSEC = 1 / 3600
 
 
 def list_datasets(arguments: Namespace) -> int:
@@ -83,7 +82,7 @@ def show_candidates(arguments: Namespace) -> int:
     DatasetNotFoundError
         If there is no such dataset.
     """
-    _check_export(arguments)
+    check_export(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         transients = lightcurves.transients(connection, arguments.dataset)
@@ -91,49 +90,42 @@ def show_candidates(arguments: Namespace) -> int:
         prettyprint(transients)
     else:
         about = {"dataset": arguments.dataset}
-        _export(ExportTable(name="transients", columns=describe_transients(transients), about=about), arguments)
+        export(ExportTable(name="transients", columns=describe_transients(transients), about=about), arguments)
     return 0
 
 
 def show_light_curve(arguments: Namespace) -> int:
-    """Print the light curve of the source nearest to a position, and plot it if there is a file for the plot.
+    """Print the light curve of a source, and plot it if there is a file for the plot.
 
     Raises
     ------
     DatasetNotFoundError
         If there is no such dataset.
     ConfigError
-        If the table or a figure cannot be written.
+        If the arguments name no source or two, or the table or a figure cannot be written.
     TrapError
-        If there is no source within the radius.
+        If the dataset has no such source.
     """
-    _check_export(arguments)
-    _check_position(arguments.ra, arguments.dec)
+    check_export(arguments)
     if arguments.limits:
         return _show_limits(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
-        near = lightcurves.entries_near(
-            connection, arguments.dataset, arguments.ra, arguments.dec, radius=arguments.radius * ARCSEC
-        )
-        if not len(near["id"]):
-            position = sky_position(arguments.ra, arguments.dec)
-            msg = f"dataset {arguments.dataset} has no source within {arguments.radius:g} arcsec of {position}"
-            raise TrapError(msg)
-        entry = {name: values[0] for name, values in near.items()}
+        entry = selected_entry(connection, arguments)
         points = lightcurves.light_curve(connection, int(entry["id"]))
         files = find_pixels(connection, points["image"].tolist())
-    if arguments.format is None:
-        print(light_curve_text(entry, points, n_near=len(near["id"])))
-    else:
-        about = {"dataset": arguments.dataset, "entry": int(entry["id"])}
-        _export(ExportTable(name="light curve points", columns=describe_light_curve(points), about=about), arguments)
+    # Figures are written first: a reader of the printed table may close the pipe (… | head).
     if arguments.plot is not None:
         curve = LightCurve.of_points(sky_position(entry["wm_ra"], entry["wm_decl"]), points)
         _save(lambda: plot_light_curves([curve]), arguments.plot)
     if arguments.cutouts is not None:
         cutouts = _cutouts(entry, points, files)
         _save(lambda: plot_cutouts(cutouts), arguments.cutouts)
+    if arguments.format is None:
+        print(light_curve_text(entry, points, n_near=entry["n_near"]))
+    else:
+        about = {"dataset": arguments.dataset, "entry": int(entry["id"])}
+        export(ExportTable(name="light curve points", columns=describe_light_curve(points), about=about), arguments)
     return 0
 
 
@@ -143,39 +135,14 @@ def _show_limits(arguments: Namespace) -> int:
 
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
-        limits = upper_limits(connection, arguments.dataset, arguments.ra, arguments.dec)
+        ra, dec = selected_position(connection, arguments)
+        limits = upper_limits(connection, arguments.dataset, ra, dec)
     if arguments.format is None:
         print(limits_table(limits))
     else:
-        about = {"dataset": arguments.dataset, "ra": arguments.ra, "dec": arguments.dec}
-        _export(ExportTable(name="upper limits", columns=describe_limits(limits), about=about), arguments)
+        about = {"dataset": arguments.dataset, "ra": ra, "dec": dec}
+        export(ExportTable(name="upper limits", columns=describe_limits(limits), about=about), arguments)
     return 0
-
-
-def _check_export(arguments: Namespace) -> None:
-    """Refuse a file without a format, and a binary format without a file, before anything is read."""
-    if arguments.format is None and arguments.output is not None:
-        msg = f"--output needs --format: {', '.join(FORMATS)}"
-        raise ConfigError(msg)
-    if arguments.format is not None and arguments.output is None and not FORMATS[arguments.format].is_text:
-        msg = f"a {arguments.format} table is not text; write it to a file with --output"
-        raise ConfigError(msg)
-
-
-def _export(table: ExportTable, arguments: Namespace) -> None:
-    """Write a table in the chosen format to the file, or print it if there is no file."""
-    content = FORMATS[arguments.format].encode(table)
-    if arguments.output is None:
-        print(content.decode(), end="")
-    else:
-        with reported_errors(arguments.output):
-            arguments.output.write_bytes(content)
-
-
-def _check_position(ra: float, dec: float) -> None:
-    if not (-360 <= ra <= 360 and -90 <= dec <= 90):
-        msg = f"not a position: ra {ra:g}, dec {dec:g} degrees"
-        raise ConfigError(msg)
 
 
 def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path]) -> list[CutOut]:
@@ -183,7 +150,7 @@ def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path
     from trap.images.kept_pixels import read_kept_cutout  # readers of images, which a light curve does not need
 
     cutouts = []
-    columns = (points[name] for name in ("image", "taustart_ts", "freq_central", "stokes"))
+    columns = (points[name] for name in ("image", "taustart_ts", "freq_eff", "stokes"))
     for image, time, frequency, stokes in zip(*columns, strict=True):
         if image in files:
             title = f"{moment(time)}\n{frequency / 1e6:.5g} MHz, Stokes {stokes_letter(stokes)}"

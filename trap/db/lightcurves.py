@@ -16,18 +16,20 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from trap import angles
-from trap.catalogues import VarMetrics
+from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS, VarMetrics
 from trap.db.bulk import is_among, read_columns
 from trap.db.models import (
     AssocXtrSource,
     ExtractedSource,
     FrequencyBand,
     Image,
+    Monitor,
     NewSource,
     RunningCatalog,
     RunningCatalogFlux,
     VarMetric,
 )
+from trap.db.models.base import stored_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +44,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LightCurvePoint",
+    "entries_named",
     "entries_near",
     "light_curve",
+    "light_curve_statistics",
     "lightcurve",
     "runcat_entries",
     "transients",
@@ -61,7 +65,8 @@ def light_curve(connection: Connection, entry: int) -> Columns:
 
     Returns
     -------
-    ``taustart_ts`` (UTC), ``tau_time`` [s], ``band``, ``stokes``, ``freq_central`` [Hz], flux densities
+    ``taustart_ts`` (UTC), ``tau_time`` [s], ``band``, ``stokes``, ``freq_central`` (of the
+    band) and ``freq_eff`` (of the image) [Hz], flux densities
     ``f_int`` [Jy] and ``f_peak`` [Jy/beam] with errors, local ``rms`` [Jy/beam], ``det_sigma``, position
     ``ra``, ``decl`` [deg], ``type`` (:class:`~trap.catalogues.AssociationType`), ``extract_type``
     (:class:`~trap.catalogues.ExtractType`), ``flags``, ``v_int`` and ``eta_int`` up to the point,
@@ -70,7 +75,7 @@ def light_curve(connection: Connection, entry: int) -> Columns:
     point, source = AssocXtrSource, ExtractedSource
     rows = (
         select(
-            *(Image.taustart_ts, Image.tau_time, Image.band, Image.stokes, FrequencyBand.freq_central),
+            *(Image.taustart_ts, Image.tau_time, Image.band, Image.stokes, FrequencyBand.freq_central, Image.freq_eff),
             *(source.f_int, source.f_int_err, source.f_peak, source.f_peak_err, source.rms, source.det_sigma),
             *(source.ra, source.decl, point.type, source.extract_type, source.flags),
             *(point.v_int, point.eta_int, point.f_datapoints, point.xtrsrc, source.image, Image.url),
@@ -110,8 +115,43 @@ def entries_near(connection: Connection, dataset_id: int, ra: float, dec: float,
     return {**{name: values[order] for name, values in columns.items()}, "distance_deg": distance[order]}
 
 
+def entries_named(
+    connection: Connection,
+    dataset_id: int,
+    *,
+    entry: int | None = None,
+    candidate: int | None = None,
+    name: str | None = None,
+) -> Columns:
+    """Return the entries of a dataset with a number, a candidate, or the name of a monitored position.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Open connection, and number of the dataset that is searched.
+    entry
+        Row number of the running catalogue; None for any.
+    candidate
+        Number of a transient candidate; None for any.
+    name
+        Name of a monitored position; None for any.
+
+    Returns
+    -------
+    Columns of :func:`runcat_entries`.
+    """
+    rows = _entries(dataset_id)
+    if entry is not None:
+        rows = rows.where(RunningCatalog.id == entry)
+    if candidate is not None:
+        rows = rows.where(RunningCatalog.id.in_(select(NewSource.runcat).where(NewSource.id == candidate)))
+    if name is not None:
+        rows = rows.where(RunningCatalog.id.in_(select(Monitor.runcat).where(Monitor.name == name)))
+    return read_columns(connection, rows.order_by(RunningCatalog.id))
+
+
 def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int] | Ids | None = None) -> Columns:
-    """Return the transient candidates of a dataset, most significant first.
+    """Return the transient candidates of a dataset, those that are most certainly new first.
 
     Parameters
     ----------
@@ -123,14 +163,14 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
     Returns
     -------
     ``newsource``, ``runcat``, ``xtrsrc``, mean position ``wm_ra`` and ``wm_decl`` [deg], ``taustart_ts``,
-    ``band``, ``stokes`` and ``freq_central`` [Hz] of the detection, its flux densities with errors and its
-    ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and ``sigma_rms_max`` (over
-    the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the position) and
-    ``n_looks`` (earlier images that looked there), ``newness`` (significance of its being new, in σ), ``upper_limit``
-    (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now and their ``metric_stokes``,
-    ``datapoints``, ``previous_limits_image``, ``image`` and its ``url``.
+    ``band``, ``stokes``, ``freq_central`` and ``freq_eff`` [Hz], and ``flags`` of the detection, its flux densities
+    with errors and its ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and
+    ``sigma_rms_max`` (over the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the
+    position) and ``n_looks`` (earlier images that looked there), ``newness`` (significance of its being new, in σ),
+    ``upper_limit`` (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now and their
+    ``metric_stokes``, ``datapoints``, ``previous_limits_image``, ``image`` and its ``url``.
     """
-    rows = _candidates(dataset_id).order_by(VarMetric.sigma_rms_max.desc(), NewSource.id)
+    rows = _candidates(dataset_id).order_by(NewSource.newness.desc(), NewSource.id)
     if entries is not None:
         rows = rows.where(is_among(connection, NewSource.runcat, entries))
     return read_columns(connection, rows)
@@ -143,6 +183,7 @@ def _candidates(dataset_id: int) -> Select[Any]:
         select(
             *(candidate.id.label("newsource"), candidate.runcat, candidate.trigger_xtrsrc.label("xtrsrc")),
             *(entry.wm_ra, entry.wm_decl, Image.taustart_ts, Image.band, Image.stokes, FrequencyBand.freq_central),
+            *(Image.freq_eff, source.flags),
             *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
             *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
             *(candidate.sigma_local, candidate.n_looks, candidate.newness, candidate.upper_limit),
@@ -164,8 +205,9 @@ def variables(
     *,
     min_v: float = 0.0,
     min_eta: float = 0.0,
+    max_p: float = 1.0,
     min_datapoints: int = 2,
-    limit: int = 100,
+    limit: int | None = 100,
 ) -> Columns:
     """Return the most variable entries, highest η first.
 
@@ -175,10 +217,12 @@ def variables(
         Connection in a transaction of the caller, and number of the dataset.
     min_v, min_eta
         Smallest η, and smallest V; for Stokes parameters other than I, whose mean may be negative, smallest absolute V.
+    max_p
+        Largest probability of an η as high if the source is constant. 1 includes entries without one.
     min_datapoints
         Smallest number of flux points, forced fits included, in the band of V and η.
     limit
-        Largest number of entries.
+        Largest number of entries; None for all.
 
     Returns
     -------
@@ -202,11 +246,52 @@ def variables(
         .outerjoin(FrequencyBand, FrequencyBand.id == metric.band)
         .where(entry.dataset == dataset_id, metric.eta_int >= min_eta)
         .where((metric.v_int >= min_v) | ((metric.stokes != 1) & (metric.v_int <= -min_v)))
-        .where(n_points >= min_datapoints)
+        .where(n_points >= min_datapoints, *([metric.eta_p_value <= max_p] if max_p < 1 else []))
         .order_by(metric.eta_int.desc(), metric.runcat)
         .limit(limit)
     )
     return read_columns(connection, rows)
+
+
+def light_curve_statistics(
+    connection: Connection, dataset_id: int, *, stokes: int | None = None
+) -> tuple[Columns, NDArray[Any]]:
+    """Return the flux statistics of every light curve of a dataset: of each entry in each band and Stokes parameter.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+    stokes
+        Stokes parameter as FITS numbers it; None returns all.
+
+    Returns
+    -------
+    columns
+        ``runcat``, ``wm_ra`` and ``wm_decl`` [deg], ``band``, ``stokes``, ``freq_central`` [Hz], ``newsource`` (None
+        if it is no candidate), ``mon_src``; (n,) each.
+    statistics
+        (n,) of :data:`trap.catalogues.FLUX_STATISTICS`.
+    """
+    flux, entry = RunningCatalogFlux, RunningCatalog
+    stored = stored_names(RunningCatalogFlux, FLUX_COLUMNS)
+    rows = (
+        select(
+            *(flux.runcat, entry.wm_ra, entry.wm_decl, flux.band, flux.stokes, FrequencyBand.freq_central),
+            *(VarMetric.newsource, entry.mon_src),
+            *(getattr(flux, column).label(f"sum_{name}") for name, column in stored.items()),
+        )
+        .join(entry, entry.id == flux.runcat)
+        .outerjoin(VarMetric, VarMetric.runcat == entry.id)
+        .outerjoin(FrequencyBand, FrequencyBand.id == flux.band)
+        .where(entry.dataset == dataset_id, *([] if stokes is None else [flux.stokes == stokes]))
+        .order_by(flux.runcat, flux.band, flux.stokes)
+    )
+    columns = read_columns(connection, rows)
+    statistics = np.empty(len(columns["runcat"]), FLUX_STATISTICS)
+    for name in FLUX_COLUMNS:
+        statistics[name] = columns.pop(f"sum_{name}")
+    return columns, statistics
 
 
 def _entries(dataset_id: int) -> Any:  # noqa: ANN401 (a select of many columns)

@@ -29,11 +29,11 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
 
     Returns
     -------
-    ``taustart_ts`` (UTC), ``band``, ``stokes``, ``freq_central`` [Hz], ``rms`` (noise at the position) and
+    ``taustart_ts`` (UTC), ``band``, ``stokes``, ``freq_eff`` [Hz], ``rms`` (noise at the position) and
     ``upper_limit`` (detection threshold times ``rms``; both Jy/beam), ``image`` and its ``url``.
     """
     rows = (
-        select(Image.taustart_ts, Image.band, Image.stokes, FrequencyBand.freq_central, Image.detection_thresh)
+        select(Image.taustart_ts, Image.band, Image.stokes, Image.freq_eff, Image.detection_thresh)
         .add_columns(Image.id, Image.url, RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms)
         .join(RmsMap, RmsMap.image == Image.id)
         .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)  # see trap.db.lightcurves
@@ -52,8 +52,8 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
             rms = float(np.frombuffer(row.tile_rms, "<f4")[place[0]])
             moment = row.taustart_ts.replace(tzinfo=None)
             limit = row.detection_thresh * rms
-            limits.append((moment, row.band, row.stokes, row.freq_central, rms, limit, row.id, row.url))
-    names = ("taustart_ts", "band", "stokes", "freq_central", "rms", "upper_limit", "image", "url")
+            limits.append((moment, row.band, row.stokes, row.freq_eff, rms, limit, row.id, row.url))
+    names = ("taustart_ts", "band", "stokes", "freq_eff", "rms", "upper_limit", "image", "url")
     kinds: tuple[Any, ...] = ("M8[us]", "i8", "i8", "f8", "f8", "f8", "i8", object)
     columns = zip(*limits, strict=True) if limits else [()] * len(names)
     return {name: np.array(values, kind) for name, values, kind in zip(names, columns, kinds, strict=True)}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     DescribedColumns = dict[str, tuple[Column, NDArray[Any]]]
 
-__all__ = ["describe_light_curve", "describe_limits", "describe_transients"]
+__all__ = ["describe_light_curve", "describe_limits", "describe_transients", "describe_variables"]
 
 
 def describe_light_curve(columns: Columns) -> DescribedColumns:
@@ -41,6 +41,11 @@ def describe_transients(columns: Columns) -> DescribedColumns:
     models = (NewSource, RunningCatalog, VarMetric, ExtractedSource, Image, FrequencyBand)
     renamed = {"newsource": NewSource.id, "xtrsrc": NewSource.trigger_xtrsrc, "stokes": Image.stokes}
     return _described(columns, models, {**renamed, "metric_stokes": VarMetric.stokes})
+
+
+def describe_variables(columns: Columns) -> DescribedColumns:
+    """Add units and meanings to the columns of :func:`trap.db.lightcurves.variables`."""
+    return _described(columns, (VarMetric, RunningCatalog, FrequencyBand), {})
 
 
 def describe_limits(columns: Columns) -> DescribedColumns:

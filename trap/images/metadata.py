@@ -116,7 +116,7 @@ class ImageMetadata:
         """
         if self.beam is None:
             return 0.0
-        n_pixels = self.nx * self.ny
+        n_pixels = float(self.nx * self.ny)
         if extraction_radius_pix:
             n_pixels = min(n_pixels, math.pi * extraction_radius_pix**2)
         return n_pixels * abs(self.deltax * self.deltay) / (self.beam.bmaj * self.beam.bmin)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trap.catalogues import ExtractType, with_stokes_letters
 from trap.config import STOKES, stokes_letter
-from trap.report.text import MISSING, count, moment, number, sky_position, text_table
+from trap.report.sources import flag_names
+from trap.report.text import MISSING, count, flux_text, megahertz, moment, number, sky_position, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +18,14 @@ if TYPE_CHECKING:
     from trap.typing import Columns
 
 
-__all__ = ["dataset_text", "datasets_table", "light_curve_text", "limits_table", "transients_table"]
+__all__ = [
+    "dataset_text",
+    "datasets_table",
+    "light_curve_text",
+    "limits_table",
+    "transients_table",
+    "variables_table",
+]
 
 _EXTRACTED = {ExtractType.BLIND: "blind", ExtractType.NULL_DETECTION: "forced", ExtractType.MONITORED: "monitored"}
 
@@ -135,26 +145,55 @@ def transients_table(transients: Columns) -> str:
     transients = with_stokes_letters(transients)
     rows = (
         {
-            "entry": str(transients["runcat"][i]),
+            "candidate": str(transients["newsource"][i]),
             "ra, dec (deg)": sky_position(transients["wm_ra"][i], transients["wm_decl"][i]),
+            "newness σ": number(transients["newness"][i], 3),
+            "S/N": number(transients["det_sigma"][i], 3),
+            "class": "likely" if transients["newsource_type"][i] == 1 else "possible",
             "first seen (UTC)": moment(transients["taustart_ts"][i]),
-            "MHz": number(transients["freq_central"][i] / 1e6),
+            "MHz": megahertz(transients["freq_eff"][i]),
             "Stokes": transients["stokes"][i],
-            "mJy": number(1e3 * transients["f_int"][i], 3),
-            "±": number(1e3 * transients["f_int_err"][i], 2),
-            "sigma": number(transients["det_sigma"][i], 3),
-            "over earlier noise": number(transients["sigma_local"][i], 3),
+            **dict(zip(("mJy", "±"), flux_text(transients["f_int"][i], transients["f_int_err"][i]), strict=True)),
             "looks": str(transients["n_looks"][i]),
-            "new by sigma": number(transients["newness"][i], 3),
-            "candidate": "likely" if transients["newsource_type"][i] == 1 else "possible",
             "V": number(transients["v_int"][i], 3),
             "η": number(transients["eta_int"][i], 3),
             **({} if is_only_i else {"V, η of Stokes": transients["metric_stokes"][i]}),
+            "entry": str(transients["runcat"][i]),
+            "flags": flag_names(transients["flags"][i]),
         }
         for i in range(len(transients["runcat"]))
     )
-    numbers = ("entry", "MHz", "mJy", "±", "sigma", "over earlier noise", "looks", "new by sigma", "V", "η")
+    numbers = ("candidate", "newness σ", "S/N", "MHz", "mJy", "±", "looks", "V", "η", "entry")
     return text_table(rows, right=numbers) or "no transient candidates"
+
+
+def variables_table(variables: Columns) -> str:
+    """Write a table of variable sources, in the given order.
+
+    Parameters
+    ----------
+    variables
+        Columns of :func:`trap.db.lightcurves.variables`.
+    """
+    rows = (
+        {
+            "entry": str(variables["runcat"][i]),
+            "ra, dec (deg)": sky_position(variables["wm_ra"][i], variables["wm_decl"][i]),
+            "η": number(variables["eta_int"][i], 3),
+            "p of η": number(variables["eta_p_value"][i], 2),
+            "V": number(variables["v_int"][i], 3),
+            "modulation": number(variables["modulation"][i], 3),
+            "largest step σ": number(variables["vs_max"][i], 3),
+            "mean mJy": number(1e3 * variables["lightcurve_avg"][i]),
+            "points": str(variables["f_datapoints"][i]),
+            "MHz": megahertz(variables["freq_central"][i]),
+            "Stokes": stokes_letter(variables["stokes"][i]),
+            "candidate": MISSING if variables["newsource"][i] is None else str(variables["newsource"][i]),
+        }
+        for i in range(len(variables["runcat"]))
+    )
+    numbers = ("entry", "η", "p of η", "V", "modulation", "largest step σ", "mean mJy", "points", "MHz", "candidate")
+    return text_table(rows, right=numbers)
 
 
 def limits_table(limits: Columns) -> str:
@@ -162,7 +201,7 @@ def limits_table(limits: Columns) -> str:
     rows = (
         {
             "time (UTC)": moment(limits["taustart_ts"][i]),
-            "MHz": number(limits["freq_central"][i] / 1e6),
+            "MHz": megahertz(limits["freq_eff"][i]),
             "Stokes": stokes_letter(limits["stokes"][i]),
             "noise mJy/beam": number(1e3 * limits["rms"][i], 3),
             "upper limit mJy/beam": number(1e3 * limits["upper_limit"][i], 3),
@@ -191,17 +230,19 @@ def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int =
     rows = (
         {
             "time (UTC)": moment(points["taustart_ts"][i]),
-            "MHz": number(points["freq_central"][i] / 1e6),
+            "MHz": megahertz(points["freq_eff"][i]),
             "Stokes": stokes_letter(points["stokes"][i]),
-            "mJy": number(1e3 * points["f_int"][i]),
-            "±": number(1e3 * points["f_int_err"][i], 2),
+            **dict(zip(("mJy", "±"), flux_text(points["f_int"][i], points["f_int_err"][i]), strict=True)),
+            "S/N": number(points["det_sigma"][i], 3),
             "how": _EXTRACTED[ExtractType(points["extract_type"][i])],
             "V": number(points["v_int"][i], 3),
             "η": number(points["eta_int"][i], 3),
+            "flags": flag_names(points["flags"][i]),
         }
         for i in range(len(points["taustart_ts"]))
     )
     position = sky_position(entry["wm_ra"], entry["wm_decl"])
-    distance = number(3600 * entry["distance_deg"], 2)
-    heading = f"entry {entry['id']} at {position}, {distance} arcsec away{others}"
-    return f"{heading}\n{text_table(rows, right=('MHz', 'mJy', '±', 'V', 'η'))}"
+    is_near = np.isfinite(entry["distance_deg"])
+    distance = f", {number(3600 * entry['distance_deg'], 2)} arcsec away" if is_near else ""
+    heading = f"entry {entry['id']} at {position}{distance}{others}"
+    return f"{heading}\n{text_table(rows, right=('MHz', 'mJy', '±', 'S/N', 'V', 'η'))}"

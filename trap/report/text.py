@@ -12,10 +12,24 @@ if TYPE_CHECKING:
 
     from trap.variability.constancy import Constancy
 
-__all__ = ["MISSING", "constancy_text", "count", "moment", "number", "sky_position", "text_table"]
+__all__ = [
+    "MISSING",
+    "constancy_text",
+    "count",
+    "flux_text",
+    "megahertz",
+    "moment",
+    "number",
+    "sky_position",
+    "text_table",
+]
 
 MISSING = "–"
 """Text for a missing value."""
+MIN_PROBABILITY = 1e-3
+"""Probability below which light curves are not those of constant sources, by a Kolmogorov–Smirnov test."""
+MIN_MEDIAN = 0.05
+"""Median probability of η below which most sources scatter, not only a few variable ones."""
 
 
 def text_table(rows: Iterable[Mapping[str, str]], *, right: Sequence[str] = ()) -> str:
@@ -60,6 +74,36 @@ def number(value: Any, digits: int = 4) -> str:  # noqa: ANN401 (numpy and Pytho
     return f"{value:.{digits}g}"
 
 
+def megahertz(frequency: float) -> str:
+    """Write a frequency in MHz, to the digits that tell bands and channels apart.
+
+    Parameters
+    ----------
+    frequency
+        Hz
+    """
+    return f"{frequency / 1e6:.7g}"
+
+
+def flux_text(value: Any, error: Any) -> tuple[str, str]:  # noqa: ANN401 (numpy and Python numbers, None)
+    """Write a flux density and its error in mJy, both to the second digit of the error.
+
+    Parameters
+    ----------
+    value, error
+        Jy — flux density and its 1σ error; a dash is written for None, NaN and infinity.
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING, MISSING
+    if error is None or not math.isfinite(error) or error <= 0:
+        return number(1e3 * value), MISSING
+    decimals = 1 - math.floor(math.log10(1e3 * error))
+    # Rounding before the decimal point too: 15834 ± 210 is 15830 ± 210.
+    rounded = (round(1e3 * quantity, decimals) for quantity in (value, error))
+    shown, shown_error = (f"{quantity:.{max(decimals, 0)}f}" for quantity in rounded)
+    return shown, shown_error
+
+
 def count(n: int, noun: str, plural: str = "") -> str:
     """Write a count with its noun: "1 image", "2 images", "3 entries".
 
@@ -99,8 +143,15 @@ def _naive(time: Any) -> Any:  # noqa: ANN401
 
 
 def constancy_text(constancy: Constancy) -> str:
-    """Write the comparison of the light curves with constant sources."""
-    return (
-        f"η of {count(constancy.n, 'light curve')} against constant sources: "
-        f"Kolmogorov-Smirnov distance {constancy.distance:.3f}, probability {number(constancy.p_value, 2)}"
-    )
+    """Write what the comparison of the light curves with constant sources shows, as a sentence."""
+    curves = count(constancy.n, "light curve")
+    if constancy.p_value >= MIN_PROBABILITY:
+        return f"{curves}: fluxes scatter as their errors explain"
+    if constancy.median < MIN_MEDIAN:
+        excess = f" by {100 * constancy.scatter:.2g} %" if math.isfinite(constancy.scatter) else ""
+        return (
+            f"{curves}: most fluxes scatter{excess} more than their errors explain: check the flux scale of the images"
+        )
+    if constancy.median > 0.5:
+        return f"{curves}: fluxes scatter less than their errors explain: the errors are too large"
+    return f"{curves}: some fluxes scatter more than their errors explain: variable sources, or bad images"

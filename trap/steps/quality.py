@@ -168,7 +168,8 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
     is_off = config.quality.check_new_sources == "off"
     if is_off or result.rejection is not None or state.accepted.rms(group).size < MIN_IMAGES:
         return result
-    covered, _ = state.catalogue.within(result.metadata.sky_region(config.source_extraction.extraction_radius_pix))
+    radius = config.source_extraction.extraction_radius_pix
+    covered, _ = state.catalogue.within(result.metadata.sky_region(radius))
     if np.count_nonzero(state.catalogue.entries["datapoints"][covered] >= MIN_CONFIRMED_POINTS) < MIN_CONFIRMED:
         return result
     sources = result.measurements
@@ -176,7 +177,12 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
     is_known = _is_known(state, sources, search_radius)
     unknown = np.flatnonzero(~is_known)
     new = state.looks.find_new_sources(
-        LightCurveKey(group.band, group.stokes), unknown, sources, unknown, state.regions
+        LightCurveKey(group.band, group.stokes),
+        unknown,
+        sources,
+        unknown,
+        state.regions,
+        n_beams=result.metadata.n_beams(radius),
     )
     image = quality.CatalogueInput(
         metadata=result.metadata, config=config, n_known=int(np.count_nonzero(is_known)), n_new=len(new)

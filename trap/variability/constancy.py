@@ -29,14 +29,20 @@ class Constancy(NamedTuple):
         Largest distance between the cumulative distribution of their probabilities and a uniform one.
     p_value
         Probability of a distance at least as large if all sources are constant and all errors are correct.
+    median
+        Median of the probabilities: 0.5 if most sources are constant and their errors are correct.
+    scatter
+        Median of the relative scatter beyond the errors; NaN if it is unknown.
     """
 
     n: int
     distance: float
     p_value: float
+    median: float
+    scatter: float
 
 
-def compare_with_constant(eta_p_values: ArrayLike) -> Constancy | None:
+def compare_with_constant(eta_p_values: ArrayLike, modulation: ArrayLike = np.nan) -> Constancy | None:
     """Compare light curves with constant sources by a Kolmogorov–Smirnov test.
 
     The probability is asymptotic, with the correction of Stephens (1970) for small samples. The test is
@@ -46,6 +52,8 @@ def compare_with_constant(eta_p_values: ArrayLike) -> Constancy | None:
     ----------
     eta_p_values
         (n,) — probabilities of η; NaN is left out.
+    modulation
+        (n,) — relative scatter of each light curve beyond its errors; NaN is left out.
 
     Returns
     -------
@@ -58,4 +66,8 @@ def compare_with_constant(eta_p_values: ArrayLike) -> Constancy | None:
         return None
     distance = max((np.arange(1, n + 1) / n - values).max(), (values - np.arange(n) / n).max())
     root = np.sqrt(n)
-    return Constancy(n, float(distance), float(kolmogorov((root + 0.12 + 0.11 / root) * distance)))
+    p_value = float(kolmogorov((root + 0.12 + 0.11 / root) * distance))
+    excess = np.asarray(modulation, float)
+    excess = excess[np.isfinite(excess)]
+    scatter = float(np.median(excess)) if excess.size else np.nan
+    return Constancy(n, float(distance), p_value, float(np.median(values)), scatter)

@@ -1,0 +1,147 @@
+"""The source that a command line names: by candidate, entry, monitored position, or position on the sky."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from trap.cli.result_options import POSITION_EXAMPLES
+from trap.db import lightcurves
+from trap.errors import ConfigError, TrapError
+from trap.report.text import sky_position
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from trap.db.engine import Connection
+
+__all__ = ["parse_position", "selected_entry", "selected_position"]
+
+ARCSEC = 1 / 3600
+
+
+def selected_entry(connection: Connection, arguments: Namespace) -> dict[str, Any]:
+    """Find the entry of the running catalogue that the arguments name.
+
+    Parameters
+    ----------
+    connection
+        Connection in a transaction of the caller.
+    arguments
+        Arguments of :func:`~trap.cli.result_options.add_selection`, and the number of the dataset.
+
+    Returns
+    -------
+    Row of :func:`trap.db.lightcurves.entries_near`, with ``n_near``, the number of entries within the search radius.
+    ``distance_deg`` is NaN if no position was given.
+
+    Raises
+    ------
+    ConfigError
+        If the arguments name no source, or two, or the position is none.
+    TrapError
+        If the dataset has no such entry.
+    """
+    _check_selection(arguments)
+    dataset = arguments.dataset
+    if arguments.position:
+        ra, dec = parse_position(arguments.position)
+        near = lightcurves.entries_near(connection, dataset, ra, dec, radius=arguments.radius * ARCSEC)
+        if not len(near["id"]):
+            msg = f"dataset {dataset} has no source within {arguments.radius:g} arcsec of {sky_position(ra, dec)}"
+            raise TrapError(msg)
+        return {**{name: values[0] for name, values in near.items()}, "n_near": len(near["id"])}
+    which = "candidate" if arguments.candidate is not None else "entry" if arguments.entry is not None else "name"
+    value = getattr(arguments, which)
+    found = lightcurves.entries_named(connection, dataset, **{which: value})
+    if not len(found["id"]):
+        listed = {"candidate": "candidates", "entry": "variables", "name": "dataset show"}[which]
+        msg = f"dataset {dataset} has no {which} {value!r}; 'transients {listed} {dataset}' lists them"
+        raise TrapError(msg)
+    return {**{name: values[0] for name, values in found.items()}, "distance_deg": math.nan, "n_near": 1}
+
+
+def selected_position(connection: Connection, arguments: Namespace) -> tuple[float, float]:
+    """Return the position that the arguments name: itself, or that of the entry.
+
+    Parameters
+    ----------
+    connection, arguments
+        As for :func:`selected_entry`.
+
+    Returns
+    -------
+    ra, dec
+        deg, ICRS
+
+    Raises
+    ------
+    ConfigError
+        If the arguments name no source, or two, or the position is none.
+    TrapError
+        If the dataset has no such entry.
+    """
+    _check_selection(arguments)
+    if arguments.position:
+        return parse_position(arguments.position)
+    entry = selected_entry(connection, arguments)
+    return float(entry["wm_ra"]), float(entry["wm_decl"])
+
+
+def parse_position(words: list[str]) -> tuple[float, float]:
+    """Read a position: two numbers in degrees, or any text that astropy reads as coordinates.
+
+    Parameters
+    ----------
+    words
+        Words of the command line.
+
+    Returns
+    -------
+    ra, dec
+        deg, ICRS
+
+    Raises
+    ------
+    ConfigError
+        If the text is no position.
+    """
+    text = " ".join(words).replace(",", " ").strip()
+    try:
+        ra, dec = map(float, text.split())
+    except ValueError:
+        return _sky_coordinates(text)
+    if not (-360 <= ra <= 360 and -90 <= dec <= 90):
+        msg = f"not a position: ra {ra:g}, dec {dec:g} degrees"
+        raise ConfigError(msg)
+    return ra, dec
+
+
+def _sky_coordinates(text: str) -> tuple[float, float]:
+    """Read coordinates that are not two numbers. astropy is slow to import, so numbers do without it."""
+    from astropy.coordinates import SkyCoord
+    from astropy.coordinates.jparser import to_skycoord
+
+    try:
+        if re.match(r"\D*J\d", text):
+            place = to_skycoord(text)
+        elif re.search("[hd°]", text):
+            place = SkyCoord(text)
+        else:
+            place = SkyCoord(text, unit=("hourangle", "deg"))
+        return float(place.icrs.ra.deg), float(place.icrs.dec.deg)
+    except (ValueError, TypeError, IndexError) as error:
+        msg = f"{text!r} is no position; examples: {POSITION_EXAMPLES}"
+        raise ConfigError(msg) from error
+
+
+def _check_selection(arguments: Namespace) -> None:
+    """Refuse arguments that name no source, or more than one."""
+    options = ("candidate", "entry", "name")
+    named = [f"--{option}" for option in options if getattr(arguments, option) is not None]
+    named += ["a position"] if arguments.position else []
+    if len(named) != 1:
+        problem = f"{' and '.join(named)} name two sources" if named else "no source is named"
+        msg = f"{problem}; give a position, --candidate, --entry or --name"
+        raise ConfigError(msg)
