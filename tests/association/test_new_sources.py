@@ -177,6 +177,19 @@ def test_negative_source_is_as_new_as_a_positive_one(test):
     assert negative.sigma_rms_min[0] == pytest.approx(30)
 
 
+def test_search_for_either_sign_has_twice_as_many_false_alarms():
+    config = PipelineConfig().with_options(source_extraction={"detection_threshold": 4.0})
+    limit = config.transient_search.max_false_alarms
+    place = (np.array([42]), sources(9.5, 0.0, flux=0.0065), ONE, REGIONS)
+    # An area in which noise of one sign reaches 6.5 σ between a half and the whole of the allowed number of times.
+    n_beams = 0.75 * limit / float(noise_peaks([6.5], 1.0)[0])
+    for stokes, n_candidates in ((1, 1), (4, 0)):
+        made, key = EarlierLooks(config), LightCurveKey(0, stokes)
+        for image in range(2):
+            made.add(key, image=image, region=0, rms_range=(1e-4, 1e-4), tiles=tiles(1e-4))
+        assert len(made.find_new_sources(key, *place, n_beams=n_beams)) == n_candidates
+
+
 def test_steady_negative_source_is_not_new():
     made = make_looks("significance")
     made.add(KEY, image=1, region=0, rms_range=(1e-3, 1e-3), tiles=tiles(1e-3))

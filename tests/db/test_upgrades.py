@@ -19,6 +19,8 @@ from trap.steps.varmetric import refresh_varmetric
 
 NAMES_TODAY = {"significance": "newness"}
 """Columns of the earlier versions that have another name today."""
+_CHANGED = {"id", "stokes"}
+"""Columns that a copied light curve has of its own."""
 
 
 @pytest.fixture
@@ -108,4 +110,27 @@ def test_significance_of_candidates_is_kept_as_their_newness(before_newness, mad
         assert rows
         assert rows == newest.execute(query).all()
     assert check_database(engine) == []
+    engine.dispose()
+
+
+def test_metrics_get_their_stokes_parameter_if_it_is_unique(before_newness, made):
+    engine = make_engine(before_newness)
+    with engine.begin() as connection:
+        several = connection.execute(text("SELECT runcat, band FROM varmetric ORDER BY runcat LIMIT 1")).one()
+        # The entry has a light curve in V too, in the same band.
+        columns = ", ".join(
+            c.name for c in Base.metadata.tables["runningcatalog_flux"].columns if c.name not in _CHANGED
+        )
+        connection.execute(
+            text(
+                f"INSERT INTO runningcatalog_flux (id, stokes, {columns}) SELECT 1000000, 4, {columns}"
+                " FROM runningcatalog_flux WHERE runcat = :runcat AND band = :band"
+            ),
+            several._mapping,
+        )
+    schema.upgrade(engine)
+    query = text("SELECT runcat, stokes FROM varmetric ORDER BY runcat")
+    with reading(engine) as upgraded, reading(made.engine) as newest:
+        expected = [(runcat, None if runcat == several.runcat else 1) for runcat, _ in newest.execute(query).all()]
+        assert [tuple(row) for row in upgraded.execute(query).all()] == expected
     engine.dispose()

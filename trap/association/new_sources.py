@@ -164,6 +164,7 @@ class EarlierLooks:
     def __init__(self, config: PipelineConfig) -> None:
         self._search = config.transient_search
         self._threshold = config.source_extraction.detection_threshold
+        self._extraction = config.source_extraction
         self._best: dict[LightCurveKey, dict[int, NDArray[Any]]] = {}
         self._noise = NoiseHistory()
         self._without_tiles: set[LightCurveKey] = set()
@@ -251,7 +252,9 @@ class EarlierLooks:
         limit = self._threshold + self._search.new_source_sigma_margin
         if self._search.new_source_test == "significance":
             passed = newness >= self._search.new_source_significance
-            passed &= noise_peaks(peak / new.rms, n_beams) <= self._search.max_false_alarms
+            # A search for negative sources too doubles the number of peaks of noise.
+            n_signs = 2 if self._extraction.searches_negative(key.stokes) else 1
+            passed &= n_signs * noise_peaks(peak / new.rms, n_beams) <= self._search.max_false_alarms
         else:
             passed = peak > limit * best["rms_min"]
         if self._search.new_source_test == "position":

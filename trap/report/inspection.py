@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Inspection", "inspection_table", "inspection_text", "inspection_values"]
 
-STOKES = dict(enumerate("IQUV", start=1)) | dict(enumerate(("YX", "XY", "YY", "XX", "LR", "RL", "LL", "RR"), start=-8))
-"""Stokes parameters and correlations by FITS code."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
@@ -189,7 +186,7 @@ def _row(name: str, inspection: Inspection) -> dict[str, str]:
     row |= {
         "time (UTC)": moment(metadata.taustart_ts),
         "MHz": number(metadata.freq_eff / 1e6, 6),
-        "Stokes": STOKES.get(metadata.stokes, str(metadata.stokes)),
+        "Stokes": stokes_letter(metadata.stokes),
         "beam": MISSING if beam is None else f"{number(beam.bmaj * 3600, 3)}″ × {number(beam.bmin * 3600, 3)}″",
         "noise mJy/beam": number(1e3 * inspection.result.rms_qc, 3),
     }
@@ -229,7 +226,7 @@ def _metadata_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[
     yield f"  time       {moment(values['taustart_ts'])} UTC{duration}; {telescope}"
     yield (
         f"  frequency  {number(values['freq_eff'] / 1e6, 7)} MHz, {number(values['freq_bw'] / 1e6)} MHz wide; "
-        f"Stokes {STOKES.get(values['stokes'], values['stokes'])}"
+        f"Stokes {values['stokes']}"
     )
     yield (
         f"  pixels     {values['nx']} × {values['ny']} of {number(abs(values['deltax']) * 3600)}″ × "
