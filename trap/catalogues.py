@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FLUX_COLUMNS",
     "FLUX_STATISTICS",
+    "UNSOUND",
     "AssociationType",
     "Associations",
     "ExtractType",
@@ -86,9 +87,15 @@ class Flag(IntFlag):
     MASKED_PIXELS = 8
     """Pixels without a value lie within the island or the fitting box."""
     OUTSIDE = 16
-    """The position lies outside the measured area: a forced fit has no flux (NaN), a blind one is not associated."""
+    """The position lies outside the searched area: a forced fit has no flux (NaN), a blind one is not associated."""
     POINT_LIKE = 32
     """A fit with a free shape did not differ from the restoring beam by more than the noise: the beam was fitted."""
+
+
+UNSOUND = Flag.FIT_FAILED | Flag.EDGE | Flag.MASKED_PIXELS | Flag.OUTSIDE
+"""Flags of blind measurements that are not associated: sources without a fit, and sources of which pixels are missing.
+
+Such positions may be those of a wing, which would found an entry where no source is."""
 
 
 def _codes(codes: type[IntEnum | IntFlag]) -> str:
@@ -163,6 +170,12 @@ class Measurements(ColumnTable):
         for error in errors:
             usable &= np.isfinite(error) & (error > 0)
         return usable
+
+    @property
+    def is_sound(self) -> NDArray[np.bool_]:
+        """(n,) — measured rows of whole sources with a fit: none of :data:`UNSOUND` is flagged."""
+        sound: NDArray[np.bool_] = self.is_measured & (self.flags & int(UNSOUND) == 0)
+        return sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from made_up_survey import Field, sources
 
+from trap.catalogues import Flag
+
 FIELD = Field()
 ARCSEC = 1 / 3600
 
@@ -49,6 +51,36 @@ def test_ac2_infinite_position_error_costs_that_measurement_alone(make_dataset):
         record = dataset.process(FIELD.image(day, sources(123.123, 10.5, error_radius=np.inf)))
         assert record[0].n_dropped == 1
     assert dataset.entries() == []
+
+
+@pytest.mark.parametrize("flag", [Flag.EDGE, Flag.MASKED_PIXELS, Flag.OUTSIDE, Flag.FIT_FAILED])
+def test_unsound_measurement_founds_no_entry_and_no_candidate(make_dataset, flag):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0))
+    (record,) = dataset.process(FIELD.image(1, sources(123.0, 10.0).with_columns(flags=int(flag))))
+    assert record.n_dropped == 1
+    assert dataset.entries() == []
+    # The first sound measurement is the candidate.
+    (record,) = dataset.process(FIELD.image(2, sources(123.0, 10.0)))
+    assert len(record.new_sources) == 1
+
+
+@pytest.mark.parametrize("flag", [Flag.EDGE, Flag.MASKED_PIXELS, Flag.OUTSIDE, Flag.FIT_FAILED])
+def test_unsound_measurement_does_not_change_its_entry(make_dataset, flag):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, sources(123.0, 10.0)))
+    (record,) = dataset.process(FIELD.image(1, sources(123.001, 10.0, flux=0.15).with_columns(flags=int(flag))))
+    (entry,) = dataset.entries()
+    assert (entry["wm_ra"], entry["datapoints"]) == (pytest.approx(123.0, abs=1e-12), 1)
+    # The entry is measured by a forced fit, as if the image did not show it.
+    assert record.forced.target.tolist() == [0]
+
+
+@pytest.mark.parametrize("flag", [Flag.BLENDED, Flag.POINT_LIKE])
+def test_measurement_with_another_flag_is_associated(make_dataset, flag):
+    dataset = make_dataset()
+    (record,) = dataset.process(FIELD.image(0, sources(123.0, 10.0).with_columns(flags=int(flag))))
+    assert (record.n_dropped, len(dataset.entries())) == (0, 1)
 
 
 @pytest.mark.parametrize(("limit", "datapoints"), [(1.0, [1, 1]), (1.2, [2])])

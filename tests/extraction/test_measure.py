@@ -260,11 +260,44 @@ def test_condons_errors_are_near_those_of_the_measured_noise(sky, field, stamped
     assert np.array_equal(ours.f_peak, his.f_peak)
 
 
-def test_source_at_the_rim_of_the_circle_is_fitted_to_pixels_inside_alone(sky, config):
+def test_source_across_the_rim_of_the_circle_is_measured_whole(sky, config):
+    config = config.model_copy(update={"extraction_radius_pix": 80.0})
+    # One source is centred within the rim, one beyond it, and both lie across it.
+    data = sky.sources([127.5 + 79, 127.5], [127.5, 127.5 - 82], [0.1, 0.2]) + sky.noise(12)
+    found = extract_sources(sky.image(data), config).measurements
+    whole = extract_sources(sky.image(data), config.model_copy(update={"extraction_radius_pix": 0.0})).measurements
+    assert found.y == pytest.approx([127.5 - 82, 127.5], abs=0.1)
+    assert found.f_int == pytest.approx(whole.f_int, rel=0.01)
+    assert found.flags & (Flag.EDGE | Flag.FIT_FAILED) == pytest.approx(0)
+    assert (found.flags & Flag.OUTSIDE > 0).tolist() == [True, False]
+
+
+def test_source_across_the_margin_is_measured_whole(sky, config):
+    data = sky.sources([10, 127.5], [127.5, 245.8], [0.1, 0.2]) + sky.noise(12)
+    found = extract_sources(sky.image(data), config.model_copy(update={"margin": 10})).measurements
+    assert found.f_peak == pytest.approx([0.1, 0.2], rel=0.05)
+    assert (found.flags & (Flag.EDGE | Flag.OUTSIDE)).tolist() == [0, Flag.OUTSIDE]
+
+
+def test_source_beyond_the_rim_that_reaches_no_searched_pixel_is_not_measured(sky, config):
+    data = sky.sources([127.5 + 92], [127.5], [0.1]) + sky.noise(12)
+    config = config.model_copy(update={"extraction_radius_pix": 80.0})
+    assert len(extract_sources(sky.image(data), config).measurements) == 0
+
+
+def test_source_across_the_border_of_the_image_is_flagged(sky, config):
+    data = sky.sources([2, 127.5], [127.5, -2], [0.1, 0.1]) + sky.noise(12)
+    found = extract_sources(sky.image(data), config).measurements
+    assert len(found) == 2
+    assert (found.flags & Flag.EDGE > 0).all()
+
+
+def test_pixels_beyond_the_widened_circle_do_not_matter(sky, config):
     config = config.model_copy(update={"extraction_radius_pix": 80.0})
     data = sky.sources([127.5 + 79, 127.5], [127.5, 127.5], [0.1, 0.1]) + sky.noise(12)
     y, x = np.mgrid[0:256, 0:256]
-    other = np.where(np.hypot(x - 127.5, y - 127.5) >= 80, 7.0, data)
+    # Two beams of five pixels beyond the rim.
+    other = np.where(np.hypot(x - 127.5, y - 127.5) >= 90.1, 7.0, data)
     found, with_other = (extract_sources(sky.image(pixels), config).measurements for pixels in (data, other))
     assert found.x.max() == pytest.approx(206.5, abs=0.3)
     for name, column in found.as_dict().items():

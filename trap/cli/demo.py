@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trap.typing import Columns
 
 
-__all__ = ["run_demo"]
+__all__ = ["demonstrate", "run_demo"]
 
 
 def run_demo(arguments: Namespace) -> int:
@@ -51,11 +51,33 @@ def run_demo(arguments: Namespace) -> int:
     TrapError
         If the survey cannot be simulated or processed.
     """
+    return 1 if demonstrate(arguments, PipelineConfig()) else 0
+
+
+def demonstrate(arguments: Namespace, settings: PipelineConfig) -> list[str]:
+    """Run the demo with other settings than the defaults.
+
+    Parameters
+    ----------
+    arguments
+        Arguments of ``transients demo``.
+    settings
+        Settings of the pipeline. Images, database and dataset are those of the demo.
+
+    Returns
+    -------
+    Unmet demands, one sentence each.
+
+    Raises
+    ------
+    TrapError
+        If the survey cannot be simulated or processed.
+    """
     directory, sky = arguments.directory, survey_config(arguments)
     with reported_errors(directory):
         survey = simulate_survey(directory / "images", sky)
     print(f"simulated {count(len(survey.images), 'image')} of {count(len(survey.truth.sources), 'source')}", flush=True)
-    config = _pipeline_config(directory, survey)
+    config = _pipeline_config(settings, directory, survey)
     start = time.perf_counter()
     summary = process(config, arguments)
     print(f"processed in {time.perf_counter() - start:.1f} s\n", flush=True)
@@ -67,11 +89,11 @@ def run_demo(arguments: Namespace) -> int:
     print(f"light curves: {directory / 'lightcurves.png'}\nη against V: {directory / 'eta_v.png'}")
     problems = [*_left_out(summary.exit_code), *comparison.problems]
     print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "no problems")
-    return 1 if problems else 0
+    return problems
 
 
-def _pipeline_config(directory: Path, survey: Survey) -> PipelineConfig:
-    return PipelineConfig().with_options(
+def _pipeline_config(settings: PipelineConfig, directory: Path, survey: Survey) -> PipelineConfig:
+    return settings.with_options(
         persistence={"description": "demo: a simulated survey", "dataset_id": -1},
         execution={"database": f"sqlite:///{directory / 'trap.db'}", "images": [str(path) for path in survey.images]},
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from trap.extraction.celestial import ellipse_axes
 from trap.extraction.correlation import beam_correlation
 from trap.extraction.threads import side_by_side
 from trap.kernels.maps import pixels_at, search_mask, significances, threshold_classes
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices, Map
 
 
-__all__ = ["Field", "ThresholdMap", "grown_mask", "is_outside", "measured_mask", "threshold_map"]
+__all__ = ["Field", "ThresholdMap", "grown_mask", "is_outside", "measured_mask", "threshold_map", "widened_field"]
 
+WIDENING_BEAMS = 2.0
+"""Full widths of the beam by which the fitted area is wider than the searched area, where the image goes on."""
 BAND_ROWS = 1024
 """Number of rows in the part of an image that one thread works on."""
 
@@ -195,6 +198,37 @@ def measured_mask(data: NDArray[Any], config: SourceExtractionConfig) -> NDArray
         True where the image is not searched.
     """
     return search_mask(np.asarray(data, np.float32), config.margin, float(config.extraction_radius_pix))
+
+
+def widened_field(field: Field, config: SourceExtractionConfig) -> Field:
+    """Widen the searched area of a field by two beams, as far as the image has values.
+
+    A source across the edge of the searched area is then measured whole: above the analysis threshold, a source of
+    any realistic brightness reaches less than two beams from its centre.
+
+    Parameters
+    ----------
+    field
+        Field that is masked outside the searched area.
+    config
+        Settings of the margin and the radius.
+
+    Returns
+    -------
+    Field
+        The same object if the whole image is searched.
+    """
+    if not (config.margin or config.extraction_radius_pix):
+        return field
+    semimajor, _, _ = ellipse_axes(field.beam)
+    width = WIDENING_BEAMS * 2 * float(semimajor)
+    radius = config.extraction_radius_pix
+    mask = search_mask(
+        np.asarray(field.data, np.float32),
+        max(config.margin - int(np.ceil(width)), 0),
+        radius + width if radius > 0 else 0.0,
+    )
+    return replace(field, mask=mask)
 
 
 def grown_mask(mask: NDArray[np.bool_], *, half_y: int, half_x: int) -> NDArray[np.bool_]:

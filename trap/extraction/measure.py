@@ -13,7 +13,7 @@ from trap.catalogues import FitType, Flag, Measurements
 from trap.extraction.background import estimate_background
 from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes
 from trap.extraction.deblend import Components, deblend
-from trap.extraction.field import Field, measured_mask
+from trap.extraction.field import Field, measured_mask, widened_field
 from trap.extraction.fitting import Fits, fit_sources
 from trap.extraction.gaussian import Gaussians
 from trap.extraction.islands import Islands, find_islands, flag_islands, segment_image
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.config import SourceExtractionConfig
+    from trap.extraction.field import ThresholdMap
     from trap.images.image import Image
     from trap.typing import Array
 
@@ -90,11 +91,13 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     background = estimate_background(data, mask, config, beam=beam)
     field = Field(data=data, mask=mask, background=background, beam=beam)
     thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
+    # Noise and thresholds are those of the searched area, whatever lies beyond it.
+    widened = widened_field(field, config)
     with ThreadPoolExecutor(1) as thread:
         correlation = thread.submit(measure_correlation, field)
-        islands = find_islands(field, segment_image(thresholds))
+        islands = _find_islands(widened, config, None if widened is not field else thresholds)
         background = replace(background, correlation=correlation.result())
-    measurements = _measure(islands, replace(field, background=background), image, config)
+    measurements = _measure(islands, replace(widened, background=background), mask, image, config)
     if config.searches_negative(image.metadata.stokes):
         measurements = Measurements.concatenate([measurements, extract_holes(image, background, config)])
     return Extraction(
@@ -128,8 +131,8 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
         If the image has no restoring beam, or cannot be read.
     """
     field = searched_field(image, background, config).negative()
-    thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
-    holes = _measure(find_islands(field, segment_image(thresholds)), field, image, config)
+    widened = widened_field(field, config)
+    holes = _measure(_find_islands(widened, config), widened, field.mask, image, config)
     negative = {name: -getattr(holes, name) for name in ("f_peak", "f_int", "significance", "island")}
     return holes.with_columns(**negative)
 
@@ -159,19 +162,34 @@ def searched_field(image: Image, background: Background, config: SourceExtractio
     return Field(data=data, mask=measured_mask(data, config), background=background, beam=_beam_of(image))
 
 
-def _measure(islands: Islands, field: Field, image: Image, config: SourceExtractionConfig) -> Measurements:
-    """Measure the sources of all islands, in threads if there are many."""
+def _find_islands(field: Field, config: SourceExtractionConfig, thresholds: ThresholdMap | None = None) -> Islands:
+    """List the islands of a field, whose threshold map may be known."""
+    if thresholds is None:
+        thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
+    return find_islands(field, segment_image(thresholds))
+
+
+def _measure(
+    islands: Islands, field: Field, mask: NDArray[np.bool_], image: Image, config: SourceExtractionConfig
+) -> Measurements:
+    """Measure the sources of all islands with a searched pixel, in threads if there are many.
+
+    ``field`` may be wider than the searched area, whose ``mask`` is True where the image is not searched.
+    """
     if not len(islands):
         return Measurements.empty()
+    # Pixels of all islands are excluded from the fits of others, even of islands that are not measured.
     empty_field = field.without(islands.x, islands.y)
+    is_searched = np.logical_or.reduceat(~mask[islands.y, islands.x], islands.offsets[:-1])
+    if not is_searched.all():
+        islands = islands.take(np.flatnonzero(is_searched))
     systematics = systematic_errors(image.require_beam(), config)
 
     def measure_part(part: slice, wcs: WCS) -> Measurements:
         which = np.arange(len(islands))[part]
         some = islands.take(which)
-        components = deblend(some, config)
-        fits = fit_sources(some, components, empty_field, config=config)
-        measurements = _describe(some, fits, field, wcs, config, systematics)
+        fits = fit_sources(some, deblend(some, config), empty_field, config=config)
+        measurements = _with_outside(_describe(some, fits, field, wcs, config, systematics), mask)
         # Islands are numbered from 1 in the table.
         return measurements.with_columns(island=which[measurements.island] + 1)
 
@@ -199,7 +217,6 @@ def _describe(
     for flag, holds in (
         (Flag.FIT_FAILED, ~fits.is_fitted),
         (Flag.BLENDED, np.repeat(counts > 1, counts)),
-        (Flag.OUTSIDE, _is_masked(sources, field.mask)),
         (Flag.POINT_LIKE, fits.is_beam_shaped & (not config.force_beam)),
     ):
         flags |= np.where(holds, int(flag), 0).astype(np.int32)
@@ -223,13 +240,13 @@ def _describe(
     )
 
 
-def _is_masked(sources: Gaussians, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return whether centres are on pixels that are not searched, while a wing of the source is: (n,)."""
+def _with_outside(sources: Measurements, mask: NDArray[np.bool_]) -> Measurements:
+    """Flag sources whose centre is not on a searched pixel, although a part of the source is."""
     ny, nx = mask.shape
     columns, rows = np.rint(sources.x).astype(int), np.rint(sources.y).astype(int)
     is_off_image = (columns < 0) | (columns >= nx) | (rows < 0) | (rows >= ny)
-    masked: NDArray[np.bool_] = is_off_image | mask[np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)]
-    return masked
+    is_outside = is_off_image | mask[np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)]
+    return sources.with_columns(flags=sources.flags | np.where(is_outside, int(Flag.OUTSIDE), 0))
 
 
 def _errors(fits: Fits, *, rms: Array, beam: Array, config: SourceExtractionConfig) -> tuple[Array, Errors]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from trap.catalogues import Associations, AssociationType, FitRequests, Flag, Measurements, NewSources
+from trap.catalogues import Associations, AssociationType, FitRequests, Measurements, NewSources
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
 from trap.steps.quality import reject_against_catalogue, reject_against_history
@@ -65,8 +65,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
     if result.findings:
         log.warning("image_doubtful", image=metadata.url, findings=[finding.text for finding in result.findings])
     sources = result.measurements
-    is_usable = sources.is_measured & (sources.flags & Flag.OUTSIDE == 0)
-    measured = sources.take(_ordered(sources, np.flatnonzero(is_usable)))
+    measured = sources.take(_ordered(sources, np.flatnonzero(sources.is_sound)))
     log.debug("image_associated", image=metadata.url, n_found=len(sources), n_associated=len(measured))
     associations = state.catalogue.associate(
         measured,

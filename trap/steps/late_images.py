@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trap.catalogues import Associations, FitRequests, Flag, Measurements, NewSources
+from trap.catalogues import Associations, FitRequests, Measurements, NewSources
 from trap.dataset.records import ImageRecord, TimestepRecord
 from trap.steps.varmetric import summarise_touched
 
@@ -61,7 +61,7 @@ def record_late_images(
 def _record(state: DatasetState, result: ImageResult) -> ImageRecord:
     """Return the record of one late image, without association."""
     sources = result.measurements
-    usable = sources.take(sources.is_measured & (sources.flags & Flag.OUTSIDE == 0))
+    usable = sources.take(sources.is_sound)
     return ImageRecord(
         result=result,
         key=state.light_curve_key(result.metadata),
