@@ -9,7 +9,6 @@ import numpy as np
 
 from trap import quality
 from trap.association.entries import LightCurveKey
-from trap.catalogues import Flag
 from trap.db import images as stored_images
 from trap.extraction.field import measured_mask
 
@@ -172,8 +171,7 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
     covered, _ = state.catalogue.within(result.metadata.sky_region(radius))
     if np.count_nonzero(state.catalogue.entries["datapoints"][covered] >= MIN_CONFIRMED_POINTS) < MIN_CONFIRMED:
         return result
-    sources = result.measurements
-    sources = sources.take(sources.is_measured & (sources.flags & (Flag.OUTSIDE | Flag.EDGE) == 0))
+    sources = result.measurements.take(result.measurements.is_sound)
     is_known = _is_known(state, sources, search_radius)
     unknown = np.flatnonzero(~is_known)
     new = state.looks.find_new_sources(
