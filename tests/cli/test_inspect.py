@@ -102,7 +102,7 @@ def test_image_without_a_searched_beam_is_not_usable(good, tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "tiny.fits")]) == 3
     output = capsys.readouterr().out
     assert "1 image: 1 not usable" in output
-    assert "0 pixels of 3 × 2 searched, fewer than a beam has (source_extraction.margin = " in output
+    assert "6 pixels of 3 × 2 searched, fewer than a beam has (source_extraction.margin = 0, " in output
 
 
 def test_images_are_drawn_into_numbered_files(survey, tmp_path, capsys):
@@ -113,3 +113,14 @@ def test_images_are_drawn_into_numbered_files(survey, tmp_path, capsys):
     capsys.readouterr()
     assert main(["inspect", str(images[0]), "--plot", str(tmp_path / "one.txt")]) == 1
     assert "the name of a figure must end with .png, .pdf, .svg" in capsys.readouterr().err
+
+
+def test_part_that_is_not_searched_is_named_with_its_setting(good, tmp_path, capsys):
+    settings = tmp_path / "trap.toml"
+    settings.write_text("[source_extraction]\nextraction_radius_pix = 40\n")
+    assert main(["inspect", str(good), "--config", str(settings)]) == 0
+    # π 40² of 128² pixels are searched.
+    expected = "69 % of the image was not searched: source_extraction.extraction_radius_pix"
+    assert expected in capsys.readouterr().out
+    assert main(["inspect", str(good)]) == 0
+    assert "extraction_radius_pix" not in capsys.readouterr().out

@@ -64,6 +64,21 @@ def test_run_prints_its_results_and_the_next_commands(images, tmp_path, run_in_p
     assert f"now: {program()} candidates 1 --database sqlite:///{tmp_path / 'trap.db'}\n" in output
 
 
+def test_part_that_is_not_searched_is_in_the_summary_and_in_the_dataset(images, tmp_path, run_in_process, capsys):
+    empty = images / "t9999_b00.fits"
+    data, header = fits.getdata(min(images.glob("*.fits")), header=True)
+    header["DATE-OBS"] = "2027-01-01T00:00:00"
+    fits.writeto(empty, np.full_like(data, np.nan), header)
+    settings = tmp_path / "trap.toml"
+    settings.write_text("[source_extraction]\nextraction_radius_pix = 40\n")
+    # The image without values is rejected, and has no searched part.
+    assert run(tmp_path, settings, "--images", f"{images}/*.fits") == 3
+    setting = "source_extraction.extraction_radius_pix"
+    assert f"up to 69 % of each of 3 images was not searched: {setting}" in capsys.readouterr().out
+    assert main(["dataset", "show", "1", "--database", f"sqlite:///{tmp_path / 'trap.db'}"]) == 0
+    assert f"69 % of the image was not searched: {setting}" in capsys.readouterr().out
+
+
 def test_no_prefect_asks_for_the_local_runner(images, tmp_path, run_in_process):
     run(tmp_path, "--images", f"{images}/*.fits", "--no-prefect")
     assert run_in_process == ["local"]

@@ -91,3 +91,27 @@ def test_module_does_not_import_matplotlib():
     code = "import sys, trap.report.plots; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_forced_fits_without_a_detection_are_arrows_from_the_upper_limit():
+    flux, error = np.array([-2e-4, 1e-4, 2e-3, 3e-3]), np.full(4, 1e-4)
+    figure = plot_light_curves(
+        [curve(flux=flux, error=error, band_mhz=np.full(4, 1280.0), extract_type=np.array([1, 1, 1, 0]))]
+    )
+    (ax,) = figure.axes
+    limits = [value for line in ax.lines if line.get_marker() == "_" for value in line.get_ydata()]
+    # Three errors above zero, and above a positive fit.
+    assert limits == pytest.approx([0.3, 0.4])
+    points = [value for line in ax.lines if line.get_marker() == "o" for value in line.get_ydata()]
+    assert sorted(points) == pytest.approx([2.0, 3.0])
+    assert "upper limit" in [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_legend_of_detections_has_no_upper_limit():
+    figure = plot_light_curves([curve()])
+    assert "upper limit" not in [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_negative_fit_of_stokes_v_is_a_detection():
+    figure = plot_light_curves([curve(1, flux=np.array([-2e-3]), extract_type=np.array([1]), stokes=np.array([4]))])
+    assert "upper limit" not in [text.get_text() for text in figure.legends[0].texts]

@@ -16,6 +16,7 @@ from trap.db.kept_pixels import find_pixels
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
 from trap.errors import ConfigError, TrapError
+from trap.extraction.unsearched import Unsearched, unsearched_area
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from trap.config import PipelineConfig
     from trap.images.cutouts import CutOut
     from trap.typing import Columns
 
@@ -63,13 +65,21 @@ def show_dataset(arguments: Namespace) -> int:
             "unreadable": overview.unreadable_table(connection, number),
             "runs": run_table(connection, number),
         }
-        settings = stored_config(connection, number).science_items()
+        config = stored_config(connection, number)
+    settings = config.science_items()
     if arguments.json:
         rows = {name: list(as_rows(with_stokes_letters(columns))) for name, columns in tables.items()}
         print(as_json({**summary, "settings": {f"{section}.{key}": value for section, key, value in settings}, **rows}))
     else:
-        print(dataset_text(summary, settings, **tables))
+        print(dataset_text(summary, settings, unsearched=_unsearched(tables["images"], config), **tables))
     return 0
+
+
+def _unsearched(images: Columns, config: PipelineConfig) -> Unsearched | None:
+    """Return the largest part of an image that the settings of a dataset exclude from the search."""
+    shapes = {(int(ny), int(nx)) for ny, nx in zip(images["ny"], images["nx"], strict=True) if ny is not None}
+    parts = (unsearched_area(shape, config.source_extraction) for shape in shapes)
+    return max((part for part in parts if part is not None), key=lambda part: part.share, default=None)
 
 
 def show_candidates(arguments: Namespace) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trap.catalogues import Associations, FitRequests, NewSources, RegionLinks, VarMetrics
     from trap.extraction.measure import Extraction
     from trap.extraction.mesh import Background
+    from trap.extraction.unsearched import Unsearched
     from trap.images.image import ImageMetadata
 
 __all__ = [
@@ -74,6 +75,8 @@ class ImageResult:
         Jy/beam — lowest and highest noise in the searched area; NaN for a rejected image.
     noise_tiles
         Noise on tiles of the sky; None for a rejected image.
+    unsearched
+        Part that the settings exclude from the search; None if it is small.
     findings
         All failed checks, including failures that do not reject the image.
     pixel_hash
@@ -91,6 +94,7 @@ class ImageResult:
     rms_min: float
     rms_max: float
     noise_tiles: NoiseTiles | None = None
+    unsearched: Unsearched | None = None
     findings: tuple[Finding, ...] = ()
     pixel_hash: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -163,6 +167,7 @@ class ImageResult:
             background=extraction.background,
             rms_min=extraction.rms_min,
             rms_max=extraction.rms_max,
+            unsearched=extraction.unsearched,
         )
 
     def rejected(self, rejection: Rejection) -> ImageResult:

@@ -17,6 +17,7 @@ from trap.db.models import (
     NewSource,
     Rejection,
     RejectReason,
+    RmsMap,
     RunningCatalog,
     SkyRegion,
     Timestep,
@@ -92,14 +93,16 @@ def image_table(connection: Connection, dataset_id: int) -> Columns:
     Returns
     -------
     ``id``, ``url``, ``taustart_ts``, ``tau_time`` [s], ``band``, ``freq_eff`` [Hz], ``stokes``, ``rms_qc``,
-    ``rms_min`` and ``rms_max`` [Jy/beam], ``telescope``, ``reason`` and ``comment`` (None for an accepted image).
+    ``rms_min`` and ``rms_max`` [Jy/beam], ``telescope``, ``nx`` and ``ny`` (None for an image that was not searched),
+    ``reason`` and ``comment`` (None for an accepted image).
     """
     rows = (
         select(
             *(Image.id, Image.url, Image.taustart_ts, Image.tau_time, Image.band, Image.freq_eff, Image.stokes),
-            *(Image.rms_qc, Image.rms_min, Image.rms_max, Image.telescope),
+            *(Image.rms_qc, Image.rms_min, Image.rms_max, Image.telescope, RmsMap.nx, RmsMap.ny),
             *(RejectReason.description.label("reason"), Rejection.comment),
         )
+        .outerjoin(RmsMap, RmsMap.image == Image.id)
         .outerjoin(Rejection, Rejection.image == Image.id)
         .outerjoin(RejectReason, RejectReason.id == Rejection.rejectreason)
         .where(Image.dataset == dataset_id)

@@ -28,6 +28,7 @@ from trap.extraction.uncertainties import (
     moments_errors,
     systematic_errors,
 )
+from trap.extraction.unsearched import Unsearched, unsearched_part
 from trap.kernels.gaussian import residuals
 from trap.kernels.moments import component_moments
 
@@ -61,12 +62,15 @@ class Extraction:
         Level and noise of the empty sky, with the measured autocorrelation of the noise.
     rms_min, rms_max
         Jy/beam — lowest and highest noise of the searched area; NaN if no pixel was searched.
+    unsearched
+        Part that the settings exclude from the search; None if it is small.
     """
 
     measurements: Measurements
     background: Background
     rms_min: float
     rms_max: float
+    unsearched: Unsearched | None = None
 
 
 def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
@@ -105,6 +109,7 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
         background=background,
         rms_min=thresholds.rms_min,
         rms_max=thresholds.rms_max,
+        unsearched=unsearched_part(data, mask, config),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trap.config import stokes_letter
+from trap.extraction.unsearched import unsearched_lines
 from trap.quality import first_rejection
 from trap.report.text import MISSING, count, moment, number, sky_position, text_table
 
@@ -85,6 +86,7 @@ def inspection_values(inspection: Inspection, config: PipelineConfig) -> dict[st
     }
     if inspection.result is None:
         return values
+    unsearched = inspection.result.unsearched
     checks = [
         {
             "check": finding.check,
@@ -102,6 +104,7 @@ def inspection_values(inspection: Inspection, config: PipelineConfig) -> dict[st
         "rms_qc": inspection.result.rms_qc,
         "finite_fraction": inspection.finite_fraction,
         "searched_fraction": inspection.searched_fraction,
+        "unsearched_share": 0.0 if unsearched is None else unsearched.share,
         "n_sources": len(inspection.result.measurements) if inspection.is_usable else None,
         "checks": checks,
     }
@@ -156,7 +159,8 @@ def inspection_table(inspections: Sequence[Inspection]) -> str:
     for line, i in zip(lines, order, strict=True):
         _, _, reasons = inspections[i].verdict.partition(": ")
         with_reasons += [line, *(f"    {reason}" for reason in reasons.split("; also ") if reason)]
-    return "\n".join([*with_reasons, f"{count(len(inspections), 'image')}: {', '.join(parts)}"])
+    unsearched = unsearched_lines(one.result.unsearched for one in inspections if one.result is not None)
+    return "\n".join([*with_reasons, f"{count(len(inspections), 'image')}: {', '.join(parts)}", *unsearched])
 
 
 VERDICTS = ("unreadable", "rejected", "not usable", "doubtful", "usable")
@@ -236,6 +240,8 @@ def _metadata_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[
     share = "" if math.isnan(inspection.searched_fraction) else f", {inspection.searched_fraction:.1%} of the pixels"
     centre = sky_position(values["centre_ra"], values["centre_dec"])
     yield f"  searched   {number(values['xtr_radius'])}° around {centre}{share}"
+    if inspection.result is not None and inspection.result.unsearched is not None:
+        yield f"             {inspection.result.unsearched.text()}"
     yield f"  beam       {_beam_text(values)}"
 
 

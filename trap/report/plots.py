@@ -25,6 +25,8 @@ __all__ = ["LightCurve", "plot_eta_v", "plot_light_curves", "save_figure"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Colours of the bands: the palette of Okabe and Ito, which colour-blind readers can distinguish."""
+LIMIT_SIGMA = 3.0
+"""σ — forced fits below this significance are drawn as upper limits, this far above the fit or above zero."""
 
 
 MARKERS = {1: "o", 2: "s", 3: "D", 4: "^"}
@@ -90,7 +92,8 @@ class LightCurve:
 def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figure:
     """Draw light curves side by side, with a colour for each band and a marker for each Stokes parameter.
 
-    Blind detections are filled, forced fits open, injected flux densities thin lines.
+    Blind detections are filled, forced fits open, injected flux densities thin lines. Forced fits that are no detection
+    are arrows that point down from the upper limit.
 
     Parameters
     ----------
@@ -116,8 +119,8 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
         ax.tick_params(labelbottom=True)
         _write_dates(ax)
     figure.supylabel("flux density (mJy)", fontsize=9)
-    has_truth = any(curve.truth for curve in curves)
-    figure.legend(handles=_legend(colours, parameters, has_truth=has_truth),
+    has_truth, has_limits = any(curve.truth for curve in curves), any(_is_limit(curve).any() for curve in curves)
+    figure.legend(handles=_legend(colours, parameters, has_truth=has_truth, has_limits=has_limits),
                   loc="outside lower center", ncols=6, fontsize=8, frameon=False)  # fmt: skip
     return figure
 
@@ -177,18 +180,37 @@ def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
     for band, (time, flux) in curve.truth.items():
         ax.plot(time, 1e3 * flux, "-", lw=0.8, alpha=0.6, color=colours[float(band)])
     is_blind = curve.extract_type == ExtractType.BLIND
+    is_limit = _is_limit(curve)
     stokes = np.broadcast_to(curve.stokes, curve.time.shape)
     for band, code in sorted(set(zip(curve.band_mhz.tolist(), stokes.tolist(), strict=True))):
         in_curve = (curve.band_mhz == band) & (stokes == code)
-        for rows, face in ((in_curve & is_blind, None), (in_curve & ~is_blind, "white")):
+        for rows, face in ((in_curve & is_blind, None), (in_curve & ~is_blind & ~is_limit, "white")):
             colour = colours[band]
             ax.errorbar(
                 curve.time[rows], 1e3 * curve.flux[rows], 1e3 * curve.error[rows], fmt=MARKERS.get(code, "v"), ms=3,
                 lw=0.8, color=colour, mfc=face or colour, mew=0.8,
             )  # fmt: skip
+        rows = in_curve & is_limit
+        if rows.any():
+            error = 1e3 * curve.error[rows]
+            limit = 1e3 * np.maximum(_brightness(curve)[rows], 0.0) + LIMIT_SIGMA * error
+            ax.errorbar(
+                curve.time[rows], limit, 2 * error, fmt="_", ms=5, lw=0.8, mew=0.8, color=colours[band], uplims=True
+            )
     ax.axhline(0, color="0.7", lw=0.6, zorder=0)
     ax.set_title(curve.title, fontsize=8)
     ax.tick_params(labelsize=7)
+
+
+def _is_limit(curve: LightCurve) -> NDArray[np.bool_]:
+    """Return whether points are forced fits without a detection."""
+    is_forced: NDArray[np.bool_] = curve.extract_type != ExtractType.BLIND
+    return is_forced & (_brightness(curve) < LIMIT_SIGMA * curve.error)
+
+
+def _brightness(curve: LightCurve) -> Array:
+    """Return flux densities of Stokes I, and absolute ones of Q, U and V, which may be negative."""
+    return np.where(np.equal(curve.stokes, 1), curve.flux, np.abs(curve.flux))
 
 
 def _write_dates(ax: Axes) -> None:
@@ -200,8 +222,8 @@ def _write_dates(ax: Axes) -> None:
     ax.xaxis.get_offset_text().set_fontsize(7)
 
 
-def _legend(colours: dict[float, str], parameters: Sequence[int], *, has_truth: bool) -> list[object]:
-    """Return the entries of the legend: bands, Stokes parameters, forced fits, and injected flux densities if any."""
+def _legend(colours: dict[float, str], parameters: Sequence[int], *, has_truth: bool, has_limits: bool) -> list[object]:
+    """Return the entries of the legend: bands, Stokes parameters, forced fits, limits and truths if any."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], marker="o", ls="", ms=4, color=colour, label=f"{band:.5g} MHz")
@@ -209,6 +231,8 @@ def _legend(colours: dict[float, str], parameters: Sequence[int], *, has_truth: 
     handles += [Line2D([], [], marker=MARKERS.get(code, "v"), ls="", ms=4, color="0.3",
                        label=f"Stokes {stokes_letter(code)}") for code in parameters]  # fmt: skip
     handles.append(Line2D([], [], marker="o", ls="", ms=4, color="0.3", mfc="white", label="forced fit"))
+    if has_limits:
+        handles.append(Line2D([], [], marker="$\\downarrow$", ls="", ms=6, color="0.3", label="upper limit"))
     if has_truth:
         handles.append(Line2D([], [], lw=0.8, color="0.3", label="injected"))
     return list(handles)

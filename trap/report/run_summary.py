@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from trap.extraction.unsearched import unsearched_lines
 from trap.report.text import constancy_text, count, moment
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def _not_done(summary: RunSummary) -> Iterator[str]:
         named = ", ".join(f"{name} ({reason})" for name, reason in unmeasured[:MAX_NAMED])
         more = f", and {len(unmeasured) - MAX_NAMED} more" if len(unmeasured) > MAX_NAMED else ""
         yield f"{len(unmeasured)} of {count(summary.monitors, 'monitored position')} never measured: {named}{more}"
+    yield from unsearched_lines(image.result.unsearched for image in summary.images)
     doubtful = summary.doubtful
     if doubtful:
         yield f"{count(len(doubtful), 'image')} doubtful, but processed:"

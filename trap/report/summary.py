@@ -15,6 +15,7 @@ from trap.report.text import MISSING, count, flux_text, megahertz, moment, numbe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from trap.extraction.unsearched import Unsearched
     from trap.typing import Columns
 
 
@@ -64,6 +65,7 @@ def dataset_text(
     images: Columns,
     unreadable: Columns,
     runs: Columns,
+    unsearched: Unsearched | None = None,
 ) -> str:
     """Write the contents of a dataset, the images that were left out with their reasons, its runs and its settings.
 
@@ -77,10 +79,13 @@ def dataset_text(
         Columns of the functions of :mod:`trap.db.overview`.
     runs
         Columns of :func:`trap.db.runs.run_table`.
+    unsearched
+        Largest part of an image that was not searched; None for a small part.
     """
     return "\n".join(
         [
             *_dataset_lines(summary, bands, timesteps, images),
+            *([] if unsearched is None else [f"{unsearched.text()} (pixels without a value count too)"]),
             *_left_out_lines(timesteps, images, unreadable),
             *_run_lines(runs),
             f"settings ({summary['config_hash']}), trap {summary['software_version']}:",

@@ -94,7 +94,7 @@ def _inspect(image: Image, config: PipelineConfig) -> Inspection:
     if first_rejection(findings) is None:
         extraction = extract_sources(image, config.source_extraction)
         findings += examine_sources(image, extraction.background, config)
-        result = replace(result, measurements=extraction.measurements)
+        result = replace(result, measurements=extraction.measurements, unsearched=extraction.unsearched)
     searched = ~measured_mask(image.data, config.source_extraction)
     return Inspection(
         path=image.url,
