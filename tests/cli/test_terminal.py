@@ -4,11 +4,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from trap.cli.terminal import command, program
+from trap.cli.terminal import command, interrupts_raised_again, program
 
 BESIDE_PYTHON = Path(sys.executable).with_name("transients")
 
@@ -107,3 +108,17 @@ def test_module_is_the_same_program():
     typed = [sys.executable, "-m", "trap", "--version"]
     shown = subprocess.run(typed, capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("transients ")
+
+
+def test_interrupt_in_a_callback_of_the_garbage_collector_is_not_forgotten(capsys):
+    class Collected:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def collect_and_wait():
+        Collected()
+        time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt), interrupts_raised_again():
+        collect_and_wait()
+    assert capsys.readouterr().err == ""

@@ -11,7 +11,8 @@ import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from trap.cli.terminal import INTERRUPTED, interrupts_end_at_once, stopped_text
+from trap.cli.folders import provide_folders
+from trap.cli.terminal import INTERRUPTED, interrupts_end_at_once, interrupts_raised_again, stopped_text
 from trap.errors import TrapError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code, see :class:`trap.dataset.outcomes.ExitCode`; argparse exits with 2 if the arguments are wrong.
     """
     with interrupts_end_at_once():
+        provide_folders()
         from trap.cli.parser import make_parser
 
         arguments = make_parser().parse_args(argv)
@@ -44,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             # read.
             configure_logging()
             handler = resolve_name(arguments.handler)
-        return int(handler(arguments))
+        with interrupts_raised_again():
+            return int(handler(arguments))
     except (Exception, KeyboardInterrupt) as error:
         code = _reported(error, arguments.kept)
         if code is None:

@@ -26,6 +26,7 @@ __all__ = [
     "RESUME_HINT",
     "command",
     "interrupts_end_at_once",
+    "interrupts_raised_again",
     "program",
     "reported_errors",
     "stopped_text",
@@ -96,6 +97,25 @@ def interrupts_end_at_once(*hints: str) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupts_raised_again() -> Iterator[None]:
+    """Send an interrupt again if it comes in a callback of the garbage collector, where Python would forget it."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if unraisable.exc_type is KeyboardInterrupt:
+            # A moment later, when the callback has ended.
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 @contextmanager
