@@ -6,6 +6,7 @@ import pytest
 
 from trap.cli.database import database_url
 from trap.cli.passwords import database_of_environment, hide_password, without_password
+from trap.config import PipelineConfig
 from trap.errors import ConfigError
 
 
@@ -90,3 +91,21 @@ def test_option_comes_before_the_environment_and_that_before_the_settings(tkp):
     tkp(ENGINE="sqlite", NAME="environment.db")
     assert database_url("sqlite:///option.db", "sqlite:///file.db") == "sqlite:///option.db"
     assert database_url(None, "sqlite:///file.db") == "sqlite:///environment.db"
+
+
+@pytest.mark.parametrize(
+    ("option", "url"),
+    [
+        ("sky.db", "sqlite:///sky.db"),
+        ("../sky.db", "sqlite:///../sky.db"),
+        ("/data/sky.db", "sqlite:////data/sky.db"),
+        ("sqlite:///sky.db", "sqlite:///sky.db"),
+        ("postgres://me:secret@host/sky", "postgresql://me@host/sky"),
+    ],
+)
+def test_database_may_be_a_path_or_have_the_short_scheme(option, url, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", "")
+    assert database_url(option) == database_url(None, option) == url
+    assert (
+        PipelineConfig().with_options(execution={"database": option.replace(":secret", "")}).execution.database == url
+    )

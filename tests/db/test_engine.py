@@ -148,7 +148,7 @@ def test_file_that_is_no_database_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "mysql://u@h/d", "nonsense", "postgresql://h:port/d"]
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://u@h/d", "sqlite:nonsense", "postgresql://h:port/d"]
 )
 def test_url_that_cannot_work_is_refused(url):
     with pytest.raises(DatabaseError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trap.cli.passwords import database_of_environment, hide_password
 from trap.cli.terminal import command
 from trap.config import PipelineConfig
+from trap.config.sections import full_url
 from trap.db.engine import make_engine, reading
 from trap.db.version import check_version, newest_version
 from trap.errors import DatabaseError
@@ -162,7 +163,7 @@ def database_url(option: str | None, configured: str | None = None) -> str:
     Parameters
     ----------
     option
-        URL of the option ``--database``, which has precedence; None if the option is absent.
+        Value of the option ``--database``, a URL or the path of an SQLite file, which has precedence; None if the option is absent.
     configured
         URL of the settings, used if neither the option nor TraP's environment variables name a database.
 
@@ -171,7 +172,8 @@ def database_url(option: str | None, configured: str | None = None) -> str:
     ConfigError
         If the environment names a kind of database that is not supported.
     """
-    return hide_password(option or database_of_environment() or configured or PipelineConfig().execution.database)
+    chosen = option or database_of_environment() or configured or PipelineConfig().execution.database
+    return hide_password(full_url(chosen))
 
 
 def _existing(url: str | None) -> str:

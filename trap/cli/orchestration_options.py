@@ -68,7 +68,7 @@ def _add_installation(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("config", nargs="?", type=Path, help="settings of the runs, a TOML file; default: TraP's")
     parser.add_argument(
-        "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
+        "--database", metavar="URL", help="an SQLite file (default: trap.db), or postgresql://USER@HOST/NAME"
     )
     parser.add_argument(
         "--incoming",

@@ -293,7 +293,7 @@ def _add_lightcurve(commands: Commands) -> None:
 def _add_database(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the database."""
     parser.add_argument(
-        "--database", metavar="URL", help="sqlite:///FILE (default: sqlite:///trap.db), or postgresql://USER@HOST/NAME"
+        "--database", metavar="URL", help="an SQLite file (default: trap.db), or postgresql://USER@HOST/NAME"
     )
 
 

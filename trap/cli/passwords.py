@@ -82,7 +82,7 @@ def database_of_environment() -> str | None:
     engine = variables["ENGINE"] or "postgresql"
     if engine == "sqlite":
         return f"sqlite:///{variables['NAME'] or 'trap.db'}"
-    if engine != "postgresql":
+    if engine not in {"postgres", "postgresql"}:
         msg = f"TKP_DBENGINE is {engine!r}; it must be postgresql or sqlite"
         raise ConfigError(msg)
     if os.environ.get("TKP_DBPASSWORD"):

@@ -66,6 +66,14 @@ def _checked_stokes_set(letters: str) -> str:
     raise ValueError(msg)
 
 
+def full_url(database: str) -> str:
+    """Return the URL of a database that is named by a URL, by the path of an SQLite file, or with ``postgres://``."""
+    if database and ":" not in database:
+        return f"sqlite:///{database}"
+    scheme, separator, rest = database.partition("://")
+    return f"postgresql://{rest}" if separator and scheme == "postgres" else database
+
+
 class Settings(BaseModel):
     """Base of all settings: frozen, without unknown fields, described by the docstrings of the fields."""
 
@@ -207,8 +215,8 @@ class TransientSearchConfig(Settings):
 class ExecutionConfig(Settings):
     """Where and how a run works; these settings do not affect the results."""
 
-    database: str = "sqlite:///trap.db"
-    """URL of the database: sqlite:///FILE or postgresql://USER@HOST/NAME. Put passwords in ~/.pgpass or
+    database: Annotated[str, AfterValidator(full_url)] = "sqlite:///trap.db"
+    """Database: the path of an SQLite file, sqlite:///FILE, or postgresql://USER@HOST/NAME. Put passwords in ~/.pgpass or
     PGPASSWORD."""
     images: tuple[str, ...] = ()
     """Images to process: paths or glob patterns."""

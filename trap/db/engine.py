@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from trap.config.sections import full_url
 from trap.errors import DatabaseError, TransientError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ resources, shutdowns and unavailable locks."""
 
 REFUSALS = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf", "permission denied")
 CONNECT_TIMEOUT_SECONDS = 10
-NOT_A_URL = "invalid database URL; write sqlite:///file.db or postgresql://user@host/name"
+NOT_A_URL = "invalid database URL; write file.db, sqlite:///file.db or postgresql://user@host/name"
 
 
 def make_engine(url: str | URL) -> Engine:
@@ -82,8 +83,8 @@ def absolute_url(url: str) -> str:
 
 
 def show_url(url: URL) -> str:
-    """Write a database URL for display: without password, and without options, which may contain one."""
-    return url.set(query={}).render_as_string(hide_password=True)
+    """Write a database URL for display: without password, driver and options, which may contain one too."""
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -167,7 +168,7 @@ def _is_lost_connection(error: DBAPIError) -> bool:
 def _parse(url: str | URL) -> URL:
     """Parse and check a database URL."""
     try:
-        parsed = make_url(url)
+        parsed = make_url(full_url(url) if isinstance(url, str) else url)
     except (ArgumentError, ValueError):
         # The URL and the error that quotes it are not shown, since they may contain a password.
         raise DatabaseError(NOT_A_URL) from None
