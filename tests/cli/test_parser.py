@@ -142,3 +142,20 @@ def test_wrong_arguments_end_with_2(words, complaint, capsys):
         main(words)
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["candidats", "1"], "candidates"),
+        (["dataset", "lsit"], "list"),
+        (["run", "--databse", "sky.db"], "--database"),
+        (["candidates", "1", "--format", "jsn"], "json"),
+    ],
+    ids=" ".join,
+)
+def test_misspelt_word_is_answered_with_the_nearest(words, near, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(f"; did you mean {near}?")

@@ -106,6 +106,5 @@ def test_option_comes_before_the_environment_and_that_before_the_settings(tkp):
 def test_database_may_be_a_path_or_have_the_short_scheme(option, url, monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "")
     assert database_url(option) == database_url(None, option) == url
-    assert (
-        PipelineConfig().with_options(execution={"database": option.replace(":secret", "")}).execution.database == url
-    )
+    config = PipelineConfig().with_options(execution={"database": option.replace(":secret", "")})
+    assert config.execution.database == url

@@ -163,7 +163,7 @@ def database_url(option: str | None, configured: str | None = None) -> str:
     Parameters
     ----------
     option
-        Value of the option ``--database``, a URL or the path of an SQLite file, which has precedence; None if the option is absent.
+        URL or path of the option ``--database``, which has precedence; None if the option is absent.
     configured
         URL of the settings, used if neither the option nor TraP's environment variables name a database.
 

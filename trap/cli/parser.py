@@ -14,6 +14,7 @@ from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
 from trap.cli.result_options import add_export, add_selection, add_variables_options
+from trap.cli.spelling import SpellingParser
 from trap.cli.terminal import RESUME_HINT
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ exit codes:
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of ``transients`` and its sub-commands; ``handler`` of the result names the function to call."""
-    parser = argparse.ArgumentParser(
+    parser = SpellingParser(
         prog="transients",
         description="Find transients and variables in series of radio images.",
         epilog="'transients COMMAND --help' describes each command.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from trap.config.quality import QualityConfig, QualityLofarConfig
 from trap.config.reading import ReadingConfig
@@ -18,6 +19,9 @@ from trap.config.sections import (
     TransientSearchConfig,
 )
 from trap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = ["PipelineConfig"]
 
@@ -72,11 +76,7 @@ class PipelineConfig(Settings):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = (
-                f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']} (got {item['input']!r})"
-                for item in error.errors()
-            )
-            msg = f"{source}: " + "; ".join(problems)
+            msg = f"{source}: " + "; ".join(_problem(cls, item) for item in error.errors())
             raise ConfigError(msg) from error
 
     def science_items(self) -> list[tuple[str, str, Any]]:
@@ -100,3 +100,19 @@ class PipelineConfig(Settings):
     def science_hash(self) -> str:
         """Hash of every setting that affects the results; equal hashes mean equal methods."""
         return hashlib.sha256(repr(self.science_items()).encode()).hexdigest()[:16]
+
+
+def _problem(settings: type[BaseModel], error: ErrorDetails) -> str:
+    """Describe a wrong setting, and name the nearest setting if there is none of its name."""
+    *sections, name = error["loc"]
+    place = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"{place}: {error['msg']} (got {error['input']!r})"
+    model: Any = settings
+    for section in sections:
+        field = getattr(model, "model_fields", {}).get(section)
+        model = None if field is None else field.annotation
+    known = list(getattr(model, "model_fields", {}))
+    near = difflib.get_close_matches(str(name), known, n=1)
+    kind = "setting" if sections else "section"
+    return f"unknown {kind} {place}" + "".join(f"; did you mean {word}?" for word in near)

@@ -216,8 +216,8 @@ class ExecutionConfig(Settings):
     """Where and how a run works; these settings do not affect the results."""
 
     database: Annotated[str, AfterValidator(full_url)] = "sqlite:///trap.db"
-    """Database: the path of an SQLite file, sqlite:///FILE, or postgresql://USER@HOST/NAME. Put passwords in ~/.pgpass or
-    PGPASSWORD."""
+    """Database: the path of an SQLite file, sqlite:///FILE, or postgresql://USER@HOST/NAME. Put passwords in ~/.pgpass
+    or PGPASSWORD."""
     images: tuple[str, ...] = ()
     """Images to process: paths or glob patterns."""
     n_workers: Count = 0
