@@ -18,7 +18,6 @@ from sources import python_files
 MIN_MODULE_LINES = 40
 
 SMALL_MODULES: dict[str, str] = {
-    "trap.kernels.compiled": "every kernel imports it",
     "trap.steps.prettyprint": "a module of TraP by that name",
 }
 """Reasons of modules to be shorter, by module: ``"trap.errors": "everything imports it"``."""

@@ -98,3 +98,28 @@ def test_standard_error_is_the_default_so_that_output_can_be_piped(capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "event" in captured.err
+
+
+def stored(**changes):
+    counts = {"images": 2, "accepted": 2, "blind": 71, "forced": 17, "new": 1, "seconds": 0.4, **changes}
+    with bound_contextvars(timestep="2026-01-01T11:00:00+00:00", place="12/100", dataset=1, flow_run_id="7ddaee11"):
+        structlog.get_logger().info("timestep_stored", **counts)
+
+
+def test_timestep_is_a_line_for_people():
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    stored()
+    stored(accepted=1)
+    first, second = stream.getvalue().splitlines()
+    assert first == "[12/100] 2026-01-01 11:00  71 sources, 17 forced, 1 new"
+    assert second == f"{first}, 1 of 2 images left out"
+
+
+def test_problems_are_marked_and_nothing_else_is_printed_on_request(tmp_path):
+    stream = io.StringIO()
+    configure_logging(stream=stream, quiet=True, log_file=tmp_path / "trap.log")
+    stored()
+    structlog.get_logger().warning("image_left_out", image="a.fits", reason="flat")
+    assert stream.getvalue() == "warning: image_left_out image=a.fits reason=flat\n"
+    assert len((tmp_path / "trap.log").read_text().splitlines()) == 2

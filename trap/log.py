@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["configure_logging"]
 
+_REPEATED = ("timestamp", "dataset", "place")
+
 # Local variables of the frames are left out: they may hold a password, or a million pixels.
 _with_traceback = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -29,6 +31,7 @@ def configure_logging(
     *,
     verbose: bool = False,
     json_lines: bool = False,
+    quiet: bool = False,
     stream: TextIO | None = None,
     log_file: Path | None = None,
     extra: Sequence[structlog.types.Processor] = (),
@@ -40,7 +43,10 @@ def configure_logging(
     verbose
         Whether debugging events are written too.
     json_lines
-        Whether events are written as JSON, one object per line; otherwise as aligned text, coloured on a terminal.
+        Whether events are written as JSON, one object per line; otherwise as lines for people. With ``verbose``, these
+        lines have the time and all data of the event.
+    quiet
+        Whether only warnings and errors are written to the stream; the file still has every event.
     stream
         Stream to write to; None uses standard error, so that standard output can be piped.
     log_file
@@ -49,16 +55,18 @@ def configure_logging(
         Processors that run on each event before it is written, such as a copy to a server.
     """
     target = sys.stderr if stream is None else stream
-    renderer: list[structlog.types.Processor] = (
-        [_with_traceback, structlog.processors.JSONRenderer()]
-        if json_lines
-        else [
-            _with_short_ids,
-            structlog.dev.ConsoleRenderer(
-                colors=target.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
-            ),
-        ]
-    )
+    renderer: list[structlog.types.Processor]
+    if json_lines:
+        renderer = [_with_traceback, structlog.processors.JSONRenderer()]
+    elif verbose:
+        console = structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+        )
+        renderer = [_with_short_ids, console]
+    else:
+        renderer = [structlog.processors.format_exc_info, _line_for_people]
+    if quiet:
+        renderer.insert(0, _only_problems)
     copies = [] if log_file is None else [_copy_to(log_file)]
     structlog.configure(
         processors=[
@@ -81,6 +89,36 @@ def _with_short_ids(
 ) -> structlog.types.EventDict:
     """Shorten the ids of runs, for lines of text; JSON lines keep the whole ids."""
     return {key: str(value)[:8] if key.endswith("_run_id") else value for key, value in event.items()}
+
+
+def _only_problems(
+    _logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Drop the events of a run without problems."""
+    if event["level"] in {"debug", "info"}:
+        raise structlog.DropEvent
+    return event
+
+
+def _line_for_people(_logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict) -> str:
+    """Write an event without its time and without the names of the run, which are the same in every line."""
+    fields = {name: value for name, value in event.items() if name not in _REPEATED and not name.endswith("_run_id")}
+    level, name, traceback = fields.pop("level"), fields.pop("event"), fields.pop("exception", None)
+    if name == "timestep_stored":
+        return _timestep_line(event)
+    text = " ".join([str(name), *(f"{key}={value}" for key, value in fields.items())])
+    prefix = "" if level in {"debug", "info"} else f"{level}: "
+    return f"{prefix}{text}" + ("" if traceback is None else f"\n{traceback}")
+
+
+def _timestep_line(event: structlog.types.EventDict) -> str:
+    """Write a stored timestep: its place in the run, its time, and the numbers of its sources."""
+    place, start = event.get("place", ""), str(event.get("timestep", ""))[:16].replace("T", " ")
+    left_out = event["images"] - event["accepted"]
+    counts = [f"{event['blind']} sources", f"{event['forced']} forced", f"{event['new']} new"]
+    if left_out:
+        counts.append(f"{left_out} of {event['images']} images left out")
+    return f"[{place}] {start}  {', '.join(counts)}"
 
 
 def _copy_to(log_file: Path) -> structlog.types.Processor:

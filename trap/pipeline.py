@@ -223,7 +223,9 @@ class DatasetRun:
         process = partial(self.process_timestep, timestep, ahead, executor)
         process_with_retries = partial(call_with_retries, process, retry_delays)
         work = process_with_retries if wrap is None else partial(wrap, process_with_retries)
-        with bound_contextvars(timestep=timestep.taustart_ts.isoformat()):
+        n_planned = len(self.plan.timesteps)  # 0 in a live run, which has no plan
+        place = f"{len(self.outcomes) + 1}/{n_planned}" if n_planned else str(len(self.outcomes) + 1)
+        with bound_contextvars(timestep=timestep.taustart_ts.isoformat(), place=place):
             outcome = attempt_timestep(timestep, work, self.store.record_failure, self.config.execution)
             self.outcomes.append(outcome)
             for observe in self.observers:

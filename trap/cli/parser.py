@@ -18,7 +18,7 @@ from trap.cli.spelling import SpellingParser
 from trap.cli.terminal import RESUME_HINT
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 (argparse has no other name for it)
+    Commands = argparse._SubParsersAction[SpellingParser]  # noqa: SLF001 (argparse has no other name for it)
 
 __all__ = ["make_parser"]
 
@@ -336,6 +336,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log-dir", type=Path, metavar="DIR", help="folder for trap.log (JSON lines) and the settings")
     parser.add_argument("--verbose", action="store_true", help="log every step")
+    parser.add_argument("--quiet", action="store_true", help="print problems and the summary only")
     parser.add_argument("--json-logs", action="store_true", help="log JSON lines, for programs")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -77,7 +78,7 @@ def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPo
     """
     with interrupts_end_at_once(_resume_hint(config)):
         runner = find_runner("local" if arguments.no_prefect else "prefect")
-    with progress_bar("timesteps") as progress:
+    with nullcontext() if arguments.quiet else progress_bar("timesteps") as progress:
         # The progress bar must own standard error before logging starts, so that events appear above the bar.
         start_logs(config, arguments)
         return runner(config, monitors=monitors, progress=progress)
@@ -159,9 +160,9 @@ def start_logs(config: PipelineConfig, arguments: Namespace) -> None:
     config
         All settings.
     arguments
-        Parsed arguments; ``log_dir``, ``verbose`` and ``json_logs`` are used.
+        Parsed arguments; ``log_dir``, ``verbose``, ``json_logs`` and ``quiet`` are used.
     """
     if arguments.log_dir is not None:
         with reported_errors(arguments.log_dir):
             dump_configs_to_logdir(arguments.log_dir, config)
-    setup_logging(arguments.log_dir, debug=arguments.verbose, json_lines=arguments.json_logs)
+    setup_logging(arguments.log_dir, debug=arguments.verbose, json_lines=arguments.json_logs, quiet=arguments.quiet)

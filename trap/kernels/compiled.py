@@ -9,13 +9,15 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from numba import config, njit
+import numba
 
 __all__ = ["compiled", "is_compiled"]
 
 _KERNELS = Path(__file__).parent
+
+_numba: Any = numba.config  # its settings have no types
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -26,7 +28,7 @@ def compiled(function: _Function) -> _Function:
     The cache is next to the module, or in another folder; see :func:`_choose_cache`. Division by zero gives infinity or
     NaN, as in numpy. Kernels are serial: the processes of the pipeline work on several images at once.
     """
-    return cast("_Function", njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("_Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 def is_compiled() -> bool:
@@ -36,10 +38,10 @@ def is_compiled() -> bool:
 
 def _cache() -> Path:
     """Return the folder of the machine code; numba names it by the folder of the modules."""
-    if not config.CACHE_DIR:
+    if not _numba.CACHE_DIR:
         return _KERNELS / "__pycache__"
     hashed = hashlib.sha1(str(_KERNELS.absolute()).encode(), usedforsecurity=False).hexdigest()
-    return Path(config.CACHE_DIR) / f"{_KERNELS.name}_{hashed}"
+    return Path(_numba.CACHE_DIR) / f"{_KERNELS.name}_{hashed}"
 
 
 def _choose_cache() -> None:
@@ -48,16 +50,16 @@ def _choose_cache() -> None:
     Without such a folder numba refuses to define the kernels at all.
     """
     installed = _KERNELS / "__pycache__"
-    if config.CACHE_DIR or os.access(installed if installed.is_dir() else _KERNELS, os.W_OK):
+    if _numba.CACHE_DIR or os.access(installed if installed.is_dir() else _KERNELS, os.W_OK):
         return
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 (never fails)
     try:
         folder = home / "transients"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            config.CACHE_DIR = str(folder)
+            _numba.CACHE_DIR = str(folder)
     except OSError:
-        config.CACHE_DIR = tempfile.mkdtemp(prefix="transients-")
+        _numba.CACHE_DIR = tempfile.mkdtemp(prefix="transients-")
     if not is_compiled():
         _cache().mkdir(parents=True, exist_ok=True)
         for file in installed.glob("*.nb[ci]"):

@@ -75,7 +75,9 @@ def dump_configs_to_logdir(log_dir: str | Path, job_config: PipelineConfig) -> P
     return path
 
 
-def setup_logging(log_dir: str | Path | None, *, debug: bool = False, json_lines: bool = False) -> None:
+def setup_logging(
+    log_dir: str | Path | None, *, debug: bool = False, json_lines: bool = False, quiet: bool = False
+) -> None:
     """Send log events to standard error, and optionally as JSON lines to a file.
 
     TraP's choice of colours does not exist: events are coloured on a terminal only.
@@ -88,11 +90,13 @@ def setup_logging(log_dir: str | Path | None, *, debug: bool = False, json_lines
         Whether debug events are included.
     json_lines
         Whether events on standard error are JSON lines, too.
+    quiet
+        Whether standard error has warnings and errors only.
     """
     log_file = None if log_dir is None else Path(log_dir) / "trap.log"
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)
-    configure_logging(verbose=debug, json_lines=json_lines, log_file=log_file)
+    configure_logging(verbose=debug, json_lines=json_lines, quiet=quiet, log_file=log_file)
 
 
 def group_per_timestep(
