@@ -58,7 +58,7 @@ clean: ## remove all files that make created: the environment, the demo, the cac
 # tree: a new module can be imported at once, and a new dependency or entry point runs this rule again. Packages are
 # compiled now, because under PYTHONDONTWRITEBYTECODE every process would compile them: twice the time of its imports.
 $(INSTALLED): $(UV) requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	@test -x $(BIN)/pip || $(UV) venv --quiet --seed --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
 	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -163,7 +163,7 @@ def _inject_casa(path: Path, cards: Mapping[str, Any], *, target: Path | None) -
     try:
         from casacore.tables import table  # noqa: PLC0415 (optional)
     except ModuleNotFoundError as error:
-        msg = "CASA tables require python-casacore: pip install 'trap-transients[casa]'"
+        msg = "CASA tables require python-casacore: pip install '.[casa]'"
         raise ImageError(msg, str(path)) from error
     if target is not None and target != path:
         shutil.copytree(path, target, dirs_exist_ok=True)

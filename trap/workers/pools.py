@@ -50,6 +50,6 @@ def open_workers(settings: ExecutionConfig, *, preload: Sequence[str] = ()) -> W
     try:
         from trap.workers.dask_executor import DaskExecutor
     except ImportError as error:
-        msg = f"for --dask {settings.dask}, install Dask: pip install 'trap-transients[dask]' ({error})"
+        msg = f"for --dask {settings.dask}, install Dask: pip install '.[dask]' ({error})"
         raise ConfigError(msg) from error
     return DaskExecutor(settings.dask, timeout_seconds=timeout)

@@ -145,7 +145,7 @@ def _casacore(path: Path) -> Iterator[None]:
         with reading(path):
             yield
     except ModuleNotFoundError as error:
-        msg = "CASA images require python-casacore: pip install 'trap-transients[casa]'"
+        msg = "CASA images require python-casacore: pip install '.[casa]'"
         raise ImageError(msg, str(path)) from error
     except RuntimeError as error:
         raise UnreadableImageError(" ".join(str(error).split()), str(path)) from error
