@@ -57,10 +57,12 @@ clean: ## remove all files that make created: the environment, the demo, the cac
 # Exactly the packages of the lock are installed; others are removed. The project itself is installed as a link to this
 # tree: a new module can be imported at once, and a new dependency or entry point runs this rule again. Packages are
 # compiled now, because under PYTHONDONTWRITEBYTECODE every process would compile them: twice the time of its imports.
+# A small demo compiles the kernels; without it, the first run would.
 $(INSTALLED): $(UV) requirements.lock pyproject.toml
 	@test -x $(BIN)/pip || $(UV) venv --quiet --seed --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
 	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/transients demo --quiet --no-prefect --timesteps 3 --bands 1 --size 128 .cache/kernels >/dev/null 2>&1 || true
 	@touch $@
 
 # Debian's python3 may lack ensurepip, and so venv; then pip alone installs uv.

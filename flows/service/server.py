@@ -127,7 +127,7 @@ def ensure_server() -> Server:
     with _file_lock(home / LOCK_FILE):
         server = _find_local_server(home)
         if server is None:
-            log.info("prefect_server_starting", home=str(home))
+            log.info("prefect_server_starting", home=str(home), wait="about half a minute")
             # Servers of two homes that start at the same time would find the same port free, and one of them would
             # answer the health checks of both.
             with _file_lock(Path(tempfile.gettempdir()) / f"trap-server-{os.getuid()}.lock"):

@@ -79,6 +79,13 @@ def test_part_that_is_not_searched_is_in_the_summary_and_in_the_dataset(images, 
     assert f"69 % of the image was not searched: {setting}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_first_run_announces_the_compilation(images, tmp_path, run_in_process, monkeypatch, capsys, compiled):
+    monkeypatch.setattr("trap.cli.run.is_compiled", lambda: compiled)
+    run(tmp_path, "--images", f"{images}/*.fits")
+    assert ("compiling, once" in capsys.readouterr().err) is not compiled
+
+
 def test_no_prefect_asks_for_the_local_runner(images, tmp_path, run_in_process):
     run(tmp_path, "--images", f"{images}/*.fits", "--no-prefect")
     assert run_in_process == ["local"]

@@ -6,12 +6,15 @@ from contextlib import nullcontext
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import structlog
+
 from trap.cli.database import database_url
 from trap.cli.progress import progress_bar
 from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once, program, reported_errors
 from trap.config import PipelineConfig, load_config
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
+from trap.kernels.compiled import is_compiled
 from trap.report.run_summary import run_text
 from trap.retry import interrupt_behind
 from trap.steps.misc import dump_configs_to_logdir, setup_logging
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from trap.typing import Progress
 
 __all__ = ["Runner", "effective_config", "find_runner", "load_runner", "process", "run", "start_logs"]
+
+log = structlog.get_logger(__name__)
 
 RUNNERS = "trap.runners"
 """Group of the entry points that are a :class:`Runner`."""
@@ -81,6 +86,8 @@ def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPo
     with nullcontext() if arguments.quiet else progress_bar("timesteps") as progress:
         # The progress bar must own standard error before logging starts, so that events appear above the bar.
         start_logs(config, arguments)
+        if not is_compiled():
+            log.info("compiling, once (about 20 s)")
         return runner(config, monitors=monitors, progress=progress)
 
 
