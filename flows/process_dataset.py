@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Cancelled
 from prefect.utilities.urls import url_for
 
-from flows.pages.artifacts import store_summary
+from flows.pages.artifacts import store_summary, top_variables
 from flows.pages.states import final_state
 from flows.recovery import recover
 from flows.service.calling import MonitoredPosition, as_parameter, as_table, calling_flow, result_or_raise
@@ -132,7 +132,9 @@ def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPo
         summary = dataset.summary()
         pages.store_again()
         label = dataset_label(config, dataset.dataset_id)
-        store_summary(label, summary, dataset.state.catalogue if dataset.outcomes else None, pages.text)
+        catalogue = dataset.state.catalogue if dataset.outcomes else None
+        pages.store_variables([] if catalogue is None else top_variables(catalogue))
+        store_summary(label, summary, catalogue, pages.text, pages.links)
         n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
         stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
     caller.summary = summary

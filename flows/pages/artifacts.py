@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.tasks.policies import time_label
@@ -29,6 +32,11 @@ N_VARIABLES = 10
 """Number of light curves in the table of the most variable sources."""
 
 Cell = str | int | float
+NO_LINKS: Mapping[int, str] = {}
+POSITION = ("RA [°]", "Dec [°]", "RA, Dec (J2000)")
+"""Titles of the columns of a position."""
+ROUNDING = 1e-6
+"""Largest error of a position in the units of its name, which must not change a digit that is truncated."""
 
 
 def store_group_table(label: str, outcomes: Sequence[TimestepOutcome]) -> None:
@@ -103,21 +111,32 @@ def _rounded(value: float) -> Cell:
     return float(f"{value:.4g}") if math.isfinite(value) else ""
 
 
-def store_summary(label: str, summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> None:
+def store_summary(
+    label: str,
+    summary: RunSummary,
+    catalogue: RunningCatalogue | None,
+    pages: str = "",
+    links: Mapping[int, str] = NO_LINKS,
+) -> None:
     """Store the summary of a run as an artifact of the current flow run.
 
     Parameters
     ----------
     label
         Label of the dataset, from :func:`flows.service.identity.dataset_label`.
-    summary, catalogue, pages
+    summary, catalogue, pages, links
         As for :func:`summary_text`.
     """
-    text = summary_text(summary, catalogue, pages)
+    text = summary_text(summary, catalogue, pages, links)
     create_markdown_artifact(text, key=f"dataset-{label}", description="Summary of this run")
 
 
-def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages: str = "") -> str:
+def summary_text(
+    summary: RunSummary,
+    catalogue: RunningCatalogue | None,
+    pages: str = "",
+    links: Mapping[int, str] = NO_LINKS,
+) -> str:
     """Describe a run in Markdown: counts, failures, images that were left out, new and variable sources.
 
     Parameters
@@ -127,7 +146,9 @@ def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages:
     catalogue
         Running catalogue of the dataset; None if no timestep was processed.
     pages
-        Links to the pages of the new sources, in Markdown; empty if there are none.
+        Sentences about the pages of sources, in Markdown; empty if there are none.
+    links
+        Address of the page of each source that has one, by row number of the running catalogue.
     """
     accepted = sum(image.result.rejection is None for image in summary.images)
     counts: dict[str, Cell] = {
@@ -147,41 +168,130 @@ def summary_text(summary: RunSummary, catalogue: RunningCatalogue | None, pages:
         kinds = Counter(reason.split(":")[0] for _, reason in summary.left_out)
         parts += ["## Images left out", markdown_table(("reason", "images"), kinds.most_common())]
         parts += [markdown_table(("image", "reason"), summary.left_out)]
-    candidates = list(_candidates(summary.images))
+    candidates = [] if catalogue is None else list(_candidates(summary.images, catalogue, links))
     if candidates:
-        header = ["time [UTC]", "RA [°]", "Dec [°]", "Stokes", "flux density [Jy]", "S/N at the lowest earlier noise"]
+        header = ["source", "newness [σ]", "time [UTC]", *POSITION, "MHz", "Stokes", "flux density [mJy]"]
         parts += ["## New-source candidates", markdown_table(header, candidates)]
         parts += [pages] if pages else []
-    variables = [] if catalogue is None else top_variables(catalogue)
-    if variables:
-        header = ["RA [°]", "Dec [°]", "band", "Stokes", "points", "η", "V"]
-        parts += ["## Most variable sources", markdown_table(header, variables)]
+    if catalogue is not None and (variables := top_variables(catalogue)):
+        header = ["source", *POSITION, "MHz", "Stokes", "points", "mean [mJy]", "η", "V"]
+        mhz = {image.key.band: f"{image.result.metadata.freq_eff / 1e6:.6g}" for image in summary.images}
+        rows = [_variable_row(variable, mhz, links) for variable in variables]
+        parts += ["## Most variable sources", markdown_table(header, rows)]
     return "\n\n".join(parts)
 
 
-def _candidates(images: Iterable[ImageRecord]) -> Iterator[tuple[Cell, ...]]:
-    """Yield the new sources of images: time, RA, Dec, Stokes, flux density, S/N at the lowest earlier noise."""
+def _candidates(
+    images: Iterable[ImageRecord], catalogue: RunningCatalogue, links: Mapping[int, str]
+) -> Iterator[tuple[Cell, ...]]:
+    """Yield the new sources of images: source, newness, time, position, frequency, Stokes parameter, flux density."""
     for image in images:
-        new, measurements = image.new_sources, image.measurements
-        time, letter = time_label(image.result.metadata.taustart_ts), stokes_letter(image.key.stokes)
-        for row, sigma_rms_min in zip(new.measurement, new.sigma_rms_min, strict=True):
-            ra, dec = f"{measurements.ra[row]:.5f}", f"{measurements.dec[row]:+.5f}"
-            yield time, ra, dec, letter, f"{measurements.f_int[row]:.4g}", f"{sigma_rms_min:.1f}"
+        new, measurements, metadata = image.new_sources, image.measurements, image.result.metadata
+        time, mhz = time_label(metadata.taustart_ts), f"{metadata.freq_eff / 1e6:.6g}"
+        for entry, row, newness in zip(catalogue.entries["id"][new.entry], new.measurement, new.newness, strict=True):
+            position = position_cells(measurements.ra[row], measurements.dec[row])
+            flux = f"{1e3 * measurements.f_int[row]:.4g}"
+            letter = stokes_letter(image.key.stokes)
+            yield _source_cell(int(entry), links), f"{newness:.1f}", time, *position, mhz, letter, flux
 
 
-def top_variables(catalogue: RunningCatalogue) -> list[tuple[Cell, ...]]:
-    """List the light curves with the highest η: RA, Dec, band, Stokes parameter, number of points, η, V."""
-    ranked: list[tuple[float, tuple[Cell, ...]]] = []
+def _source_cell(entry: int, links: Mapping[int, str]) -> str:
+    """Return the number of a source, with a link to its page if it has one."""
+    return f"[{entry}]({links[entry]})" if entry in links else str(entry)
+
+
+def position_cells(ra: float, dec: float) -> tuple[str, str, str]:
+    """Write a position in degrees, and sexagesimally.
+
+    Parameters
+    ----------
+    ra, dec
+        deg — position.
+
+    Returns
+    -------
+    Right ascension [deg], declination [deg], and both in hours and degrees.
+    """
+    return f"{ra:.5f}", f"{dec:+.5f}", SkyCoord(ra, dec, unit="deg").to_string("hmsdms", sep=":", precision=1)
+
+
+def source_name(ra: float, dec: float) -> str:
+    """Compose the name of a source from its position, truncated as by convention: ``J000000.5+445103``.
+
+    Parameters
+    ----------
+    ra, dec
+        deg — position.
+    """
+    tenths = int(ra % 360 / 15 * 36_000 + ROUNDING) % 864_000
+    seconds = int(abs(dec) * 3_600 + ROUNDING)
+    hours = f"{tenths // 36_000:02}{tenths // 600 % 60:02}{tenths % 600 // 10:02}.{tenths % 10}"
+    return f"J{hours}{'-' if dec < 0 else '+'}{seconds // 3_600:02}{seconds // 60 % 60:02}{seconds % 60:02}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A light curve among the most variable ones of a dataset.
+
+    Parameters
+    ----------
+    entry
+        Row number of the running catalogue.
+    ra, dec
+        deg — mean position.
+    band, stokes
+        Number of the band, from 0, and Stokes parameter as FITS numbers it.
+    n
+        Number of points.
+    mean
+        Jy — weighted mean of the flux density.
+    eta, v
+        Variability metrics.
+    """
+
+    entry: int
+    ra: float
+    dec: float
+    band: int
+    stokes: int
+    n: int
+    mean: float
+    eta: float
+    v: float
+
+
+def top_variables(catalogue: RunningCatalogue) -> list[Variable]:
+    """List the light curves with the highest η, highest first."""
+    ranked: list[Variable] = []
     entries = catalogue.entries
     for key in catalogue.light_curves:
-        curves, letter = catalogue.fluxes(key), stokes_letter(key.stokes)
+        curves = catalogue.fluxes(key)
         rows = np.flatnonzero(entries["active"] & (curves["n"] > 1))
         eta, v = weighted_eta(curves[rows]), modulation_v(curves[rows])
         for best in np.argsort(-eta)[:N_VARIABLES]:
-            entry, n = entries[rows[best]], int(curves["n"][rows[best]])
-            position = f"{entry['wm_ra']:.5f}", f"{entry['wm_dec']:+.5f}"
-            ranked.append((eta[best], (*position, key.band + 1, letter, n, f"{eta[best]:.4g}", f"{v[best]:.3f}")))
-    return [line for _, line in sorted(ranked, key=lambda item: -item[0])[:N_VARIABLES]]
+            entry, curve = entries[rows[best]], curves[rows[best]]
+            ranked.append(
+                Variable(
+                    entry=int(entry["id"]),
+                    ra=float(entry["wm_ra"]),
+                    dec=float(entry["wm_dec"]),
+                    band=key.band,
+                    stokes=key.stokes,
+                    n=int(curve["n"]),
+                    mean=float(curve["wmean_f_int"]),
+                    eta=float(eta[best]),
+                    v=float(v[best]),
+                )
+            )
+    return sorted(ranked, key=lambda variable: -variable.eta)[:N_VARIABLES]
+
+
+def _variable_row(variable: Variable, mhz: Mapping[int, str], links: Mapping[int, str]) -> tuple[Cell, ...]:
+    """Return the row of a variable; its band has no frequency if none of its images is in this run."""
+    band = mhz.get(variable.band, f"band {variable.band + 1}")
+    position = position_cells(variable.ra, variable.dec)
+    numbers = f"{1e3 * variable.mean:.4g}", f"{variable.eta:.4g}", f"{variable.v:.3f}"
+    return _source_cell(variable.entry, links), *position, band, stokes_letter(variable.stokes), variable.n, *numbers
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

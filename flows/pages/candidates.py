@@ -1,4 +1,4 @@
-"""Pages of new sources: a table of properties, the light curve and cut-outs of the images, as figures.
+"""Pages of new and of variable sources: a table of properties, the light curve and cut-outs of images, as figures.
 
 Pages are stored in Prefect's database, so a run creates a limited number of them. The figures of further candidates are
 written to files, up to another limit; candidates beyond it are counted only. The summary of the run lists all three.
@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 import structlog
 from prefect.artifacts import create_markdown_artifact
 
-from flows.pages.artifacts import markdown_table
+from flows.pages.artifacts import markdown_table, position_cells, source_name
 from flows.service.identity import dataset_label
 from trap.errors import TransientError, TrapError
-from trap.report.candidates import candidate_lines, draw_candidate
-from trap.steps.candidates import load_candidates
+from trap.report.candidates import candidate_lines, draw_candidate, variable_lines
+from trap.report.text import moment, number
+from trap.steps.candidates import load_candidates, load_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from flows.pages.artifacts import Variable
     from trap.association.running_catalogue import RunningCatalogue
     from trap.dataset.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
@@ -36,6 +38,13 @@ log = structlog.get_logger(__name__)
 
 MAX_PAGES = 12
 """Maximum number of pages of a run. Each is stored twice, when a source is found and at the end, with some 60 kB."""
+CATALOGUES = {
+    "SIMBAD": "https://simbad.cds.unistra.fr/simbad/sim-coo?Coord={ra}d%20{dec}d&Radius=1&Radius.unit=arcmin",
+    "NED": "https://ned.ipac.caltech.edu/conesearch?search_type=Near%20Position%20Search&coordinates={ra}d%20{dec}d&radius=1",
+    "ESASky": "https://sky.esa.int/?target={ra}%20{dec}&fov=0.2",
+    "Aladin": "https://aladin.cds.unistra.fr/AladinLite/?target={ra}%20{dec}&fov=0.2",
+}
+"""Pages of other services about a position in degrees, within an arcminute."""
 MAX_FILES = 500
 """Maximum number of candidates of a run whose figures are written to files."""
 PICTURES = ("light_curve", "cutouts")
@@ -97,14 +106,37 @@ class CandidatePages:
         pages, self._pending_pages = self._pending_pages, []
         files, self._pending_files = self._pending_files, []
         for candidate, pictures in self._finished(pages):
-            self._store_page(candidate, pictures)
+            self._store_page(candidate, pictures, candidate_lines(candidate))
         for candidate, pictures in self._finished(self._start_drawing(files)):
             self._write_files(candidate, pictures)
 
     def store_again(self) -> None:
         """Store the pages again whose light curves have new points, at the end of the run."""
         for candidate, pictures in self._finished(self._start_drawing(list(self._n_points))):
-            self._store_page(candidate, pictures)
+            self._store_page(candidate, pictures, candidate_lines(candidate))
+
+    def store_variables(self, variables: Sequence[Variable]) -> None:
+        """Store the pages of variable sources that have none as new sources, at the end of the run.
+
+        Parameters
+        ----------
+        variables
+            The most variable light curves.
+        """
+        positions = {each.entry: (each.ra, each.dec) for each in variables if each.entry not in self._links}
+        try:
+            sources = load_variables(self._store, positions)
+            drawings = [(each, self._executor.submit(draw_candidate, each, self._reading)) for each in sources]
+        except TransientError as error:
+            log.warning("variables_not_drawn", sources=list(positions), reason=str(error))
+            return
+        for source, pictures in self._finished(drawings):
+            self._store_page(source, pictures, variable_lines(source))
+
+    @property
+    def links(self) -> dict[int, str]:
+        """Address of the page of each source that has one, by row number of the running catalogue."""
+        return dict(self._links)
 
     def reset(self) -> None:
         """Reset the limits, in a run without an end. Existing pages remain as they are."""
@@ -115,9 +147,8 @@ class CandidatePages:
 
     @property
     def text(self) -> str:
-        """Links to the pages, and the folder of the files, in Markdown; empty if there are none."""
-        links = ", ".join(f"[{entry}]({link})" for entry, link in self._links.items())
-        parts = [f"Pages with pictures: {links}."] if links else []
+        """The number of pages, and the folder of the files, in Markdown; empty if there are none."""
+        parts = ["Numbers with links lead to pages with pictures."] if self._links else []
         if self._entries_in_files:
             parts.append(f"Pictures of {len(self._entries_in_files)} more are in `{self._folder}`.")
         if self._n_omitted:
@@ -141,14 +172,15 @@ class CandidatePages:
             except TrapError as error:
                 log.warning("candidate_not_drawn", source=int(candidate.facts["runcat"]), reason=str(error))
 
-    def _store_page(self, candidate: Candidate, pictures: Pictures) -> None:
+    def _store_page(self, candidate: Candidate, pictures: Pictures, lines: Sequence[tuple[str, str]]) -> None:
         """Store a page as an artifact of the current flow run, and keep its link."""
         entry = int(candidate.facts["runcat"])
-        self._n_points[entry] = len(candidate.curve.time)
+        if entry in self._n_points:
+            self._n_points[entry] = len(candidate.curve.time)
         artifact_id = create_markdown_artifact(
-            page_text(candidate, pictures),
+            page_text(candidate, pictures, lines),
             key=f"dataset-{self._label}-source-{entry}",
-            description=f"New source {entry} of dataset {self._dataset_id}",
+            description=f"{page_title(candidate)}: source {entry} of dataset {self._dataset_id}",
         )
         self._links[entry] = f"/artifacts/artifact/{artifact_id}"
 
@@ -164,8 +196,15 @@ class CandidatePages:
             log.warning("pictures_not_written", folder=str(self._folder), reason=error.strerror or str(error))
 
 
-def page_text(candidate: Candidate, pictures: Pictures) -> str:
-    """Format the page of a candidate in Markdown, with its figures embedded.
+def page_title(candidate: Candidate) -> str:
+    """Compose the title of the page of a source: its name, its flux density, and the date."""
+    facts = candidate.facts
+    name = source_name(float(facts["wm_ra"]), float(facts["wm_decl"]))
+    return f"{name}, {number(1e3 * facts['f_int'], 3)} mJy, {moment(facts['taustart_ts'])[:10]}"
+
+
+def page_text(candidate: Candidate, pictures: Pictures, lines: Sequence[tuple[str, str]]) -> str:
+    """Format the page of a source in Markdown, with its figures embedded.
 
     Parameters
     ----------
@@ -173,10 +212,15 @@ def page_text(candidate: Candidate, pictures: Pictures) -> str:
         Properties and light curve of the candidate.
     pictures
         Figures of the candidate.
+    lines
+        Label and value of each property.
     """
-    title = f"# New source {int(candidate.facts['runcat'])}"
-    table = markdown_table(("property", "value"), candidate_lines(candidate))
-    parts = [title, table, _picture("light curve", pictures.light_curve)]
+    facts = candidate.facts
+    ra, dec, sexagesimal = position_cells(float(facts["wm_ra"]), float(facts["wm_decl"]))
+    links = (f"[{name}]({url.format(ra=ra, dec=dec.replace('+', '%2B'))})" for name, url in CATALOGUES.items())
+    rows = [("source", str(int(facts["runcat"]))), ("RA, Dec (J2000)", sexagesimal), *lines]
+    table = markdown_table(("property", "value"), rows)
+    parts = [f"# {page_title(candidate)}", " · ".join(links), table, _picture("light curve", pictures.light_curve)]
     if pictures.cutouts:
         parts.append(_picture("cut-outs", pictures.cutouts))
     parts += [f"*Not shown: {reason}*" for reason in pictures.missing]

@@ -9,9 +9,9 @@ import pytest
 
 from trap.config import PipelineConfig
 from trap.pipeline import open_run
-from trap.report.candidates import candidate_lines, draw_candidate
+from trap.report.candidates import candidate_lines, draw_candidate, variable_lines
 from trap.simulation.survey import SurveyConfig, simulate_survey
-from trap.steps.candidates import load_candidates
+from trap.steps.candidates import load_candidates, load_variables
 from trap.workers.executors import SerialExecutor
 
 PNG = b"\x89PNG"
@@ -80,3 +80,15 @@ def test_missing_image_costs_its_cut_out_and_is_named(run, tmp_path):
     assert (pictures.cutouts, len(pictures.missing)) == (b"", 1)
     assert "gone.fits" in pictures.missing[0]
     assert pictures.light_curve.startswith(PNG)
+
+
+def test_a_variable_comes_with_the_images_of_its_brightest_and_faintest_point(run):
+    store, new, images = run
+    (source,) = load_variables(store, {new[0]: (0.0166, 44.9967), max(new) + 1000: (0.0, 0.0)})
+    assert source.facts["f_int"] == pytest.approx(np.nanmax(source.curve.flux))
+    assert {source.facts["url"], source.earlier} <= set(map(str, images))
+    assert source.facts["url"] != source.earlier
+    lines = dict(variable_lines(source))
+    assert lines["brightest"].endswith(" mJy")
+    assert lines["frequency"].endswith(" MHz")
+    assert draw_candidate(source, PipelineConfig().reading).cutouts.startswith(PNG)

@@ -1,4 +1,4 @@
-"""A new-source candidate: its values as text, and its light curve and cut-outs as figures."""
+"""A new or variable source: its values as text, and its light curve and cut-outs as figures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from trap.images.cutouts import read_cutout
 from trap.images.image import read_image
 from trap.report.cutouts import plot_cutouts
 from trap.report.plots import LightCurve, plot_light_curves
+from trap.report.sources import flag_names
 from trap.report.text import moment, number, sky_position
 
 if TYPE_CHECKING:
@@ -21,26 +22,29 @@ if TYPE_CHECKING:
 
     from trap.config import ReadingConfig
 
-__all__ = ["Candidate", "Pictures", "candidate_lines", "draw_candidate"]
+__all__ = ["Candidate", "Pictures", "candidate_lines", "draw_candidate", "variable_lines"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
-    """A new source with its light curve so far.
+    """A new or variable source with its light curve so far.
 
     Parameters
     ----------
     facts
-        Row of :func:`trap.db.lightcurves.transients`.
+        Row of :func:`trap.db.lightcurves.transients`; of a variable source, values of its brightest point.
     curve
         Light curve so far.
     earlier
-        Path of the best earlier image of the position; empty without an earlier image.
+        Path of the image to compare with: the best earlier image of the position; empty without one.
+    titles
+        Titles of the cut-outs of the two images.
     """
 
     facts: Mapping[str, Any]
     curve: LightCurve
     earlier: str
+    titles: tuple[str, str] = ("first seen", "the best earlier image")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,7 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
     code = facts["metric_stokes"]
     curve_name = "the brightest band" if code is None else f"Stokes {stokes_letter(code)}"
     return [
+        ("newness", f"{number(facts['newness'], 3)} σ"),
         ("position (RA, Dec)", f"{sky_position(facts['wm_ra'], facts['wm_decl'])}°"),
         ("first seen", f"{moment(facts['taustart_ts'])} UTC"),
         ("frequency", f"{number(facts['freq_central'] / 1e6, 5)} MHz"),
@@ -82,6 +87,22 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
         ),
         ("earlier looks", str(facts["n_looks"])),
         (f"η, V of {curve_name}", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"),
+        ("flags", flag_names(int(facts["flags"])) or "none"),
+        ("image", str(facts["url"])),
+    ]
+
+
+def variable_lines(candidate: Candidate) -> list[tuple[str, str]]:
+    """List the values of a variable source: a label, and the value with its unit."""
+    facts = candidate.facts
+    return [
+        ("position (RA, Dec)", f"{sky_position(facts['wm_ra'], facts['wm_decl'])}°"),
+        ("η, V", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"),
+        ("points", str(len(candidate.curve.time))),
+        ("brightest", f"{number(1e3 * facts['f_int'])} ± {number(1e3 * facts['f_int_err'], 2)} mJy"),
+        ("at", f"{moment(facts['taustart_ts'])} UTC"),
+        ("frequency", f"{number(facts['freq_central'] / 1e6, 5)} MHz"),
+        ("flags", flag_names(int(facts["flags"])) or "none"),
         ("image", str(facts["url"])),
     ]
 
@@ -99,9 +120,10 @@ def draw_candidate(candidate: Candidate, reading: ReadingConfig) -> Pictures:
         Settings for reading its images.
     """
     facts, cutouts, missing = candidate.facts, [], []
-    looks = [(str(facts["url"]), f"first seen, {moment(facts['taustart_ts'])}")]
+    first, second = candidate.titles
+    looks = [(str(facts["url"]), f"{first}, {moment(facts['taustart_ts'])}")]
     if candidate.earlier:
-        looks.append((candidate.earlier, "the best earlier image"))
+        looks.append((candidate.earlier, second))
     for url, title in looks:
         try:
             cutout = read_cutout(read_image(url, reading), float(facts["wm_ra"]), float(facts["wm_decl"]), title=title)

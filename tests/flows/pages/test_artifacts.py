@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_up_survey import Field, sources
 
-from flows.pages.artifacts import group_table, summary_text, top_variables
+from flows.pages.artifacts import group_table, position_cells, source_name, summary_text, top_variables
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import UnreadableImage
@@ -103,6 +103,50 @@ def test_variables_are_ranked_by_eta(state):
     for day, fluxes in enumerate([(0.02, 0.02), (0.022, 0.04)]):
         associate_extracted_sources(state, [field.image(day, sources([123.0, 123.5], 10.0, flux=np.array(fluxes)))])
     ranked = top_variables(state.catalogue)
-    assert [line[0] for line in ranked] == ["123.50000", "123.00000"]
+    assert [line.ra for line in ranked] == pytest.approx([123.5, 123.0])
+    assert [line.n for line in ranked] == [2, 2]
+    assert [line.mean for line in ranked] == pytest.approx([0.03, 0.021])
     # η of two points a and b with equal errors σ is (a - b)² / 2σ².
-    assert [float(line[5]) for line in ranked] == pytest.approx([0.02**2 / (2 * 5e-4**2), 0.002**2 / (2 * 5e-4**2)])
+    assert [line.eta for line in ranked] == pytest.approx([0.02**2 / (2 * 5e-4**2), 0.002**2 / (2 * 5e-4**2)])
+
+
+def test_sources_of_the_summary_have_links_frequencies_and_one_unit(state):
+    field = Field()
+    outcomes = []
+    for day, fluxes in enumerate([(0.02, 0.02), (0.022, 0.04)]):
+        found = sources([123.0, 123.5], 10.0, flux=np.array(fluxes))
+        images = associate_extracted_sources(state, [field.image(day, found)])
+        outcomes.append(TimestepOutcome(taustart_ts=START, images=images))
+        state.catalogue.assign_ids(0, np.arange(len(state.catalogue)) + 500)
+    summary = RunSummary(dataset_id=7, outcomes=tuple(outcomes), unreadable=(), known=(), late=())
+    text = summary_text(summary, state.catalogue, links={501: "/artifacts/artifact/x"})
+    (row,) = (line for line in text.splitlines() if "123.50000" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:7] == [
+        "[501](/artifacts/artifact/x)",
+        "123.50000",
+        "+10.00000",
+        "08:14:00.0 +10:00:00.0",
+        "140",
+        "I",
+        "2",
+        "30",
+    ]
+    assert "| 500 | 123.00000 |" in text
+    assert "[Jy]" not in text
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "name"),
+    [
+        (0.5 * 15 / 3600, 44 + 51 / 60 + 3 / 3600, "J000000.5+445103"),
+        (359.99999, -0.0001, "J235959.9-000000"),
+        (360.0, -90.0, "J000000.0-900000"),
+    ],
+)
+def test_a_source_is_named_by_its_position(ra, dec, name):
+    assert source_name(ra, dec) == name
+
+
+def test_positions_are_written_in_degrees_and_sexagesimally():
+    assert position_cells(83.633, -5.5) == ("83.63300", "-5.50000", "05:34:31.9 -05:30:00.0")

@@ -9,11 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from flows.pages import candidates
+from flows.pages.artifacts import Variable
 from flows.pages.candidates import CandidatePages, page_text
 from flows.service.identity import dataset_label
 from trap.config import PipelineConfig
 from trap.errors import TransientError, WorkerLostError
-from trap.report.candidates import Candidate, Pictures
+from trap.report.candidates import Candidate, Pictures, candidate_lines
 from trap.report.plots import LightCurve
 from trap.workers.executors import SerialExecutor
 
@@ -29,7 +30,7 @@ def candidate(entry):
     )  # fmt: skip
     numbers = dict.fromkeys(
         ("wm_ra", "wm_decl", "freq_central", "f_int", "f_int_err", "f_peak", "f_peak_err", "det_sigma", "sigma_local",
-         "sigma_rms_min", "sigma_rms_max", "n_looks", "eta_int", "v_int"), 1.0,
+         "sigma_rms_min", "newness", "flags", "sigma_rms_max", "n_looks", "eta_int", "v_int"), 1.0,
     )  # fmt: skip
     facts = {
         "runcat": entry,
@@ -79,7 +80,7 @@ def test_candidates_get_pages_then_files_and_the_others_are_counted(stored, tmp_
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         f"source-{entry}-{name}.png" for entry in (13, 14, 15) for name in ("light-curve", "cutouts")
     )
-    assert f"[11](/artifacts/artifact/id-of-dataset-{LABEL}-source-11)" in pages.text
+    assert pages.links[11] == f"/artifacts/artifact/id-of-dataset-{LABEL}-source-11"
     assert f"Pictures of 3 more are in `{folder}`" in pages.text
     assert "2 more have neither" in pages.text
 
@@ -149,9 +150,37 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_run(stored, tmp_path, 
 
 
 def test_pictures_are_embedded_in_the_page_and_missing_ones_are_named():
-    text = page_text(candidate(3), Pictures(light_curve=b"curve", cutouts=b"", missing=("a.fits: No such file",)))
+    text = page_text(
+        candidate(3), Pictures(light_curve=b"curve", cutouts=b"", missing=("a.fits: No such file",)), [("η", "3")]
+    )
     assert "![light curve](data:image/png;base64,Y3VydmU=)" in text
     assert "cut-outs" not in text
     assert "a.fits: No such file" in text
     assert "| Stokes parameter | V |" in text
     assert "| η, V of Stokes I |" in text
+
+
+def test_a_page_is_titled_by_position_flux_density_and_date_and_links_to_catalogues():
+    text = page_text(candidate(3), Pictures(light_curve=b"curve", cutouts=b""), candidate_lines(candidate(3)))
+    assert text.startswith("# J000400.0+010000, 1e+03 mJy, 2026-01-01\n")
+    assert "SIMBAD](https://simbad.cds.unistra.fr/simbad/sim-coo?Coord=1.00000d%20%2B1.00000d" in text
+    for name in ("NED", "ESASky", "Aladin"):
+        assert f"[{name}](https://" in text
+    assert "| newness | 1 σ |" in text
+    assert "| flags | fit failed |" in text
+
+
+def test_variables_get_pages_unless_they_have_one_as_new_sources(stored, tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        candidates, "load_variables", lambda _, positions: loaded.extend(positions) or list(map(candidate, positions))
+    )
+    pages = CandidatePages(dataset(tmp_path), SerialExecutor())
+    pages.collect(*timestep(11))
+    pages.store_new()
+    settings = {"ra": 1.0, "dec": 1.0, "band": 0, "stokes": 1, "n": 2, "mean": 1.0, "eta": 9.0, "v": 0.5}
+    pages.store_variables([Variable(entry=entry, **settings) for entry in (11, 21, 21)])
+    assert loaded == [21]
+    assert list(pages.links) == [11, 21]
+    pages.store_again()
+    assert len(stored) == 2
