@@ -32,9 +32,11 @@ from trap.config import PipelineConfig
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from prefect.deployments.runner import RunnerDeployment
 
-__all__ = ["DeploymentOptions", "deploy", "installation_of", "load_deployments", "serve_here"]
+__all__ = ["DeploymentOptions", "arrange_form", "deploy", "installation_of", "load_deployments", "serve_here"]
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,22 @@ CONTAINER_FOLDER = Path("/app")
 """Working folder in the container image of deployments/Dockerfile."""
 PREFECT_YAML = "prefect.yaml"
 AUTOMATIONS_YAML = "deployments/automations.yaml"
+FIRST_PARAMETERS = ("config", "monitors")
+FIRST_SETTINGS = ("execution", "persistence", "images", "database", "description")
+"""Sections and settings at the top of the form: they differ from run to run."""
+FORM_TEXTS = {
+    "config": {"title": "Settings", "description": "Settings of the run. Images, database and description come first."},
+    "monitors": {
+        "title": "Monitored positions",
+        "description": "Positions that are measured in every image, detected or not: right ascension and declination"
+        " in degrees (ICRS), and a name. An existing dataset keeps its own.",
+    },
+    "batch": {
+        "title": "Batch (internal)",
+        "description": "Set by the sensor: the arrived images that replace the images of the settings. Leave it empty.",
+    },
+}
+"""Titles and descriptions of the parameters of process-dataset in the form."""
 TRIGGERS: TypeAdapter[list[DeploymentTriggerTypes]] = TypeAdapter(list[DeploymentTriggerTypes])
 
 
@@ -188,7 +206,36 @@ def _deployment(entry: dict[str, Any], options: DeploymentOptions) -> RunnerDepl
         # The flow is imported by the name of its module, wherever the project is installed. No code is copied.
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    schema = deployment._parameter_openapi_schema  # noqa: SLF001 (Prefect offers no other way to change the form)
+    arrange_form(schema.properties, schema.definitions)
+    if "batch" in schema.properties and not {"incoming"} & set(entry["tags"]):
+        del schema.properties["batch"]  # only the sensor sets it
     return deployment
+
+
+def arrange_form(parameters: dict[str, Any], sections: dict[str, Any]) -> None:
+    """Put the settings that each run needs at the top of a form, and describe the parameters.
+
+    Prefect's UI sorts the fields of each section by ``position``. Without it, the order is that of the database.
+
+    Parameters
+    ----------
+    parameters
+        JSON schemas of the parameters of a flow, by name, which are changed in place.
+    sections
+        JSON schemas of the models that the parameters refer to, by name, likewise.
+    """
+    for position, name in enumerate(_in_order(parameters, FIRST_PARAMETERS)):
+        parameters[name] |= {"position": position} | FORM_TEXTS.get(name, {})
+    for section in sections.values():
+        for position, name in enumerate(_in_order(section.get("properties", {}), FIRST_SETTINGS)):
+            section["properties"][name]["position"] = position
+
+
+def _in_order(names: Iterable[str], first: tuple[str, ...]) -> list[str]:
+    """Sort names: the given ones first, the others in their own order."""
+    ordered = list(names)
+    return [name for name in first if name in ordered] + [name for name in ordered if name not in first]
 
 
 def _load_flow(entrypoint: str) -> Any:  # noqa: ANN401 (flows differ in their parameters)

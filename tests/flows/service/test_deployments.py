@@ -172,3 +172,22 @@ def test_runs_in_containers_share_networks_and_volumes_with_the_other_containers
 def test_commands_of_the_containers_are_valid(service):
     command = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"][service]["command"]
     assert make_parser().parse_args(command[1:]).handler
+
+
+def test_the_form_begins_with_images_database_and_description():
+    made = {one.full_name: one for one in load_deployments(DeploymentOptions(name="m31"))}
+
+    def fields(properties):
+        return sorted(properties, key=lambda name: properties[name]["position"])
+
+    schema = made["process-dataset/m31-manual"]._parameter_openapi_schema
+    assert fields(schema.properties) == ["config", "monitors"]
+    assert all(schema.properties[name]["description"] for name in schema.properties)
+    sections = schema.definitions
+    assert fields(sections["PipelineConfig"]["properties"])[:2] == ["execution", "persistence"]
+    assert fields(sections["ExecutionConfig"]["properties"])[:2] == ["images", "database"]
+    assert fields(sections["PersistenceConfig"]["properties"])[0] == "description"
+    # The sensor passes batches to this one only, whose form shows them last.
+    arrived = made["process-dataset/m31-incoming"]._parameter_openapi_schema
+    assert fields(arrived.properties) == ["config", "monitors", "batch"]
+    assert "internal" in arrived.properties["batch"]["title"]
