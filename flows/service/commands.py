@@ -43,6 +43,8 @@ __all__ = ["deploy_all", "show_ui", "start_worker", "watch", "watch_folder"]
 
 log = structlog.get_logger(__name__)
 
+DATABASE_VARIABLE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+"""Environment variable of the database of a Prefect server."""
 MAX_SCAN_SHARE = 0.1
 """Maximum fraction of the time spent on scans. A scan of a folder with 100,000 images takes a second."""
 
@@ -73,6 +75,8 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
     print(f"form: {server.ui_url}/deployments")
     print(f"start a worker: {command('worker', '--name', options.name)}")
     print(f"process new images at once: {command('watch', options.incoming)}")
+    if server.pid is not None and DATABASE_VARIABLE not in os.environ:
+        print("this server keeps its data in SQLite; unattended, PostgreSQL is better: see deployments/README.md")
     return 0
 
 

@@ -77,6 +77,12 @@ SERVER_SETTINGS = {
     # Writers of SQLite wait for each other. On a busy machine, the default of ten seconds causes errors in the runs.
     "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
     "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
+    # By default, each of these services opens a transaction every 5 to 20 s, and two that write at a time lock each
+    # other out. No flow of this project pauses.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
 }
 """Settings of a server started here. Variables of the environment take precedence."""
 

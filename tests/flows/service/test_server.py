@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, Settings, temporary_settings
 
 from flows.service import server
 from flows.service.server import Server, ServerError, ensure_server, stop_command, stop_server
@@ -162,3 +162,16 @@ def test_a_used_port_is_not_taken(monkeypatch):
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setattr(server, "PORT", taken.getsockname()[1])
         assert server._free_port() != taken.getsockname()[1]
+
+
+def variables_of(model):
+    """Yield the environment variables of a settings model and of its sections."""
+    for name, field in model.model_fields.items():
+        yield f"{model.model_config['env_prefix']}{name}".upper()
+        if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
+            yield from variables_of(field.annotation)
+
+
+def test_prefect_knows_the_settings_of_a_server():
+    ours = {name for name in server.SERVER_SETTINGS if name.startswith("PREFECT_")}
+    assert ours <= set(variables_of(Settings))
