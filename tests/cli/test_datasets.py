@@ -66,6 +66,9 @@ def test_datasets_of_two_databases_are_compared(twice, database, survey, tmp_pat
     capsys.readouterr()
     code, output = run(capsys, "dataset", "compare", 1, 2, "--database", database)
     assert code == 3
+    assert " ".join(output.splitlines()[2].split()) == "images 4 1 1 in both"
+    code, output = run(capsys, "dataset", "compare", 1, 2, "--exact", "--database", database)
+    assert code == 3
     assert "is in the first only" in output
 
 

@@ -5,7 +5,7 @@ from busy_dataset import FIELD, forced, process_busy_days
 from made_up_survey import sources
 from sqlalchemy import text
 
-from trap.db.comparison import MAX_SHOWN, Side, Tolerances, compare_datasets
+from trap.db.comparison import MAX_SHOWN, Side, Tolerances, compare_contents, compare_datasets
 from trap.db.engine import reading, transaction
 from trap.errors import DatasetNotFoundError
 
@@ -75,3 +75,22 @@ def test_many_differences_are_counted_and_not_all_listed(make_dataset, engine):
 def test_missing_dataset_raises_an_error(twins, engine):
     with reading(engine) as connection, pytest.raises(DatasetNotFoundError):
         compare_datasets(Side(connection, twins[0].id), Side(connection, 10**6))
+
+
+def test_contents_of_two_datasets_are_matched(make_dataset, ask):
+    first, second = make_dataset(), make_dataset()
+    # One source in both with twice the flux density, one in the first only, a new one in the second only.
+    first.process(FIELD.image(0, sources([123.0, 123.5], 10.0)))
+    second.process(FIELD.image(0, sources([123.0001], 10.0, flux=0.03)))
+    first.process(FIELD.image(1, sources([123.0], 10.0)))
+    second.process(FIELD.image(1, sources([123.0001, 122.5], 10.0, flux=[0.03, 0.015])))
+
+    def compare(connection):
+        return compare_contents(Side(connection, first.id), Side(connection, second.id))
+
+    contents = ask(compare)
+    assert contents.n_common_images == 2
+    assert contents.n_matched == 1
+    assert contents.flux_ratio == pytest.approx([2.0])
+    assert contents.settings == contents.removed == ()
+    assert [(round(ra, 3), round(dec, 3)) for _, ra, dec in contents.added] == [(122.5, 10.0)]

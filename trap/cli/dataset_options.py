@@ -64,6 +64,7 @@ def _add_compare(add: AddCommand, add_database: AddOptions) -> None:
     parser.add_argument("first", type=int, metavar="A", help="number of a dataset")
     parser.add_argument("second", type=int, metavar="B", help="number of another")
     add_database(parser)
+    parser.add_argument("--exact", action="store_true", help="list every difference, for tests of two versions")
     parser.add_argument("--other-database", metavar="URL", help="database of B, if it is not the same database")
     parser.add_argument(
         "--position", type=float, default=0.1, metavar="ARCSEC", help="tolerance of positions (%(default)s)"

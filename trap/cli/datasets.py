@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from trap.cli.database import open_database, reading_database
 from trap.cli.progress import progress_bar
-from trap.db.comparison import Side, Tolerances, compare_datasets
+from trap.db.comparison import Side, Tolerances, compare_contents, compare_datasets
 from trap.db.datasets import rename_dataset
 from trap.db.deletion import delete_dataset
 from trap.db.engine import reading, transaction
 from trap.db.overview import dataset_summary
 from trap.errors import ConfigError
+from trap.report.comparison import contents_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 __all__ = ["compare", "delete", "rename"]
 
+SAME_SOURCE_ARCSEC = 2.0
+"""arcsec — distance within which entries are the same source in the table; sources of other settings move a little."""
 DIFFERENT = 3
 """Exit code of a comparison that found a difference; 1 is the exit code of an error."""
 
@@ -80,8 +84,15 @@ def compare(arguments: Namespace) -> int:
         second = first
         if arguments.other_database is not None:
             second = stack.enter_context(reading_database(arguments.other_database))
-        differences = compare_datasets(Side(first, arguments.first), Side(second, arguments.second), tolerances)
-    print("\n".join(differences) or f"datasets {arguments.first} and {arguments.second} hold the same")
+        sides = Side(first, arguments.first), Side(second, arguments.second)
+        differences = compare_datasets(*sides, tolerances)
+        if not differences:
+            print(f"datasets {arguments.first} and {arguments.second} hold the same")
+        elif arguments.exact:
+            print("\n".join(differences))
+        else:
+            contents = compare_contents(*sides, radius_arcsec=max(arguments.position, SAME_SOURCE_ARCSEC))
+            print(contents_text(**{field.name: getattr(contents, field.name) for field in fields(contents)}))
     return DIFFERENT if differences else 0
 
 

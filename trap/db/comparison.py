@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from trap import angles
 from trap.db.bulk import is_among, read_columns
-from trap.db.datasets import find_dataset, stored_config
+from trap.db.datasets import find_dataset, processed_hashes, stored_config
 from trap.db.models import (
     AssocXtrSource,
     ExtractedSource,
@@ -26,6 +26,7 @@ from trap.db.models import (
     Timestep,
     VarMetric,
 )
+from trap.db.overview import dataset_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     Sides = tuple["Side", "Side"]
 
-__all__ = ["Side", "Tolerances", "compare_datasets"]
+__all__ = ["Contents", "Side", "Tolerances", "compare_contents", "compare_datasets"]
 
 ROUNDING = 1e-12
 MAX_SHOWN = 5
@@ -76,6 +77,39 @@ class Side:
     dataset_id: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Contents:
+    """The contents of two datasets, compared as a whole.
+
+    Parameters
+    ----------
+    summaries
+        Rows of :func:`trap.db.overview.dataset_summary` for both datasets.
+    n_common_images
+        Number of images with the same content in both datasets.
+    radius_arcsec
+        arcsec — largest distance of matched entries.
+    n_matched
+        Number of entries of the first dataset that have a partner in the second.
+    flux_ratio
+        (n,) — mean flux density in the second dataset over that in the first, of matched entries.
+    removed, added
+        Entries with a transient candidate in the first dataset only, and in the second only: number, and position in
+        deg.
+    settings
+        Settings that differ, with both values: "… is A instead of B", where A belongs to the first dataset.
+    """
+
+    summaries: tuple[dict[str, Any], dict[str, Any]]
+    n_common_images: int
+    radius_arcsec: float
+    n_matched: int
+    flux_ratio: NDArray[np.float64]
+    removed: tuple[tuple[int, float, float], ...]
+    added: tuple[tuple[int, float, float], ...]
+    settings: tuple[str, ...]
+
+
 def compare_datasets(first: Side, second: Side, tolerances: Tolerances | None = None) -> list[str]:
     """Compare two datasets, which may be in two databases.
 
@@ -105,6 +139,51 @@ def compare_datasets(first: Side, second: Side, tolerances: Tolerances | None = 
         *_keyed(sides, "image", _images),
         *_catalogues(sides, allowed),
     ]
+
+
+def compare_contents(first: Side, second: Side, *, radius_arcsec: float = 2.0) -> Contents:
+    """Compare the contents of two datasets as a whole: images, sources, flux densities, candidates and settings.
+
+    Parameters
+    ----------
+    first, second
+        The datasets.
+    radius_arcsec
+        arcsec — largest distance of two entries that are the same source.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If one of the datasets does not exist.
+    """
+    sides = (first, second)
+    summaries = (
+        dataset_summary(first.connection, first.dataset_id),
+        dataset_summary(second.connection, second.dataset_id),
+    )
+    hashes = [processed_hashes(side.connection, side.dataset_id) for side in sides]
+    ours, theirs = (_entries(side) for side in sides)
+    rows, partners = _match(ours, theirs, radius_arcsec)
+    fluxes = ours["lightcurve_avg"][rows], theirs["lightcurve_avg"][partners]
+    is_positive = (fluxes[0] > 0) & (fluxes[1] > 0)
+    in_both = (ours["candidate"][rows] >= 0) & (theirs["candidate"][partners] >= 0)
+    return Contents(
+        summaries=summaries,
+        n_common_images=len(hashes[0] & hashes[1]),
+        radius_arcsec=radius_arcsec,
+        n_matched=len(rows),
+        flux_ratio=fluxes[1][is_positive] / fluxes[0][is_positive],
+        removed=_candidates_but(ours, rows[in_both]),
+        added=_candidates_but(theirs, partners[in_both]),
+        settings=tuple(difference.removeprefix("setting ") for difference in _settings(sides)),
+    )
+
+
+def _candidates_but(entries: Columns, kept: NDArray[np.intp]) -> tuple[tuple[int, float, float], ...]:
+    """Return number and position of the entries with a candidate, without some rows."""
+    rows = np.setdiff1d(np.flatnonzero(entries["candidate"] >= 0), kept)
+    columns = (entries[name][rows].tolist() for name in ("id", "wm_ra", "wm_decl"))
+    return tuple(zip(*columns, strict=True))
 
 
 def _settings(sides: Sides) -> Iterator[str]:
