@@ -75,4 +75,4 @@ def test_datasets_of_two_databases_are_compared(twice, database, survey, tmp_pat
 def test_runs_of_a_dataset_are_shown(database, capsys):
     (run_,) = json.loads(run(capsys, "dataset", "show", 1, "--json", "--database", database)[1])["runs"]
     assert run_["state"] == "done"
-    assert "run 1: " in run(capsys, "dataset", "show", 1, "--database", database)[1]
+    assert "run 1: " in run(capsys, "dataset", "show", 1, "--all", "--database", database)[1]

@@ -50,7 +50,15 @@ def test_dataset_is_shown(database, capsys):
     output = output_of(capsys, "dataset", "show", 1, "--database", database)
     assert "4 images, 4 accepted" in output
     assert "1 band: 1280 MHz" in output
+    assert "1 run, the latest done" in output
+    assert output.splitlines()[-1] == "all settings are defaults"
+    assert len(output.splitlines()) < 25
+
+
+def test_everything_about_a_dataset_is_shown_on_request(database, capsys):
+    output = output_of(capsys, "dataset", "show", 1, "--all", "--database", database)
     assert "source_extraction.detection_threshold = 5.0" in output
+    assert "run 1: " in output
 
 
 def test_dataset_is_shown_for_programs(database, capsys):

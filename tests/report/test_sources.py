@@ -5,7 +5,8 @@ import pytest
 
 from trap.catalogues import Flag, Measurements
 from trap.finder.shapes import SourceShapes
-from trap.report.sources import flag_names, regions_text, skymodel_text, sources_text
+from trap.report.sources import regions_text, skymodel_text, sources_text
+from trap.report.text import flag_names
 
 SOURCES = Measurements.of(
     x=[10.0, 20.0, 30.0], y=[10.0, 20.0, 30.0], ra=[0.5, 359.999999999, 15.0], dec=[-0.25, 45.5, 10.0],

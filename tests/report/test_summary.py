@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trap.report.summary import light_curve_text, limits_table, transients_table
+from trap.config import PipelineConfig
+from trap.report.summary import dataset_page, light_curve_text, limits_table, transients_table
 
 TRANSIENTS = {
     "runcat": np.array([7, 3]),
@@ -77,3 +78,42 @@ def test_limits_have_their_stokes_parameter():
         "image": np.array([1, 2]),
     }
     assert [line.split()[2] for line in limits_table(columns).splitlines()[1:]] == ["I", "V"]
+
+
+def test_page_of_a_dataset_groups_images_by_reason_and_names_changed_settings():
+    nothing = np.empty(0)
+    config = PipelineConfig().with_options(source_extraction={"detection_threshold": 5.5})
+    text = dataset_page(
+        {
+            **dict.fromkeys(("n_timesteps", "n_blind", "n_forced", "n_entries", "n_newsources"), 2),
+            "id": 1,
+            "description": "field",
+            "state": "partial",
+            "n_failed": 1,
+            "n_images": 5,
+            "n_rejected": 3,
+            **dict.fromkeys(("process_start_ts", "process_end_ts")),
+        },
+        config.science_items(),
+        bands={"id": [1], "freq_central": [1.28e9]},
+        timesteps={"taustart_ts": nothing, "state": nothing},
+        images={"stokes": np.array([1]), "reason": [None, "beam invalid", "RMS invalid", "beam invalid", None]},
+        unreadable={"url": ["a.fits"]},
+        runs={"id": [1, 2], "state": ["failed", "partial"]},
+        variable={
+            **{name: np.array([7]) for name in ("runcat", "eta_int", "n_variable")},
+            **{name: np.array([0.5]) for name in ("wm_ra", "wm_decl", "v_int")},
+        },
+    )
+    assert text.splitlines()[7:] == [
+        "7 variable sources (probability of η below 1e-6); the most variable:",
+        "  entry 7 at 0.5000 +0.5000: V 0.5, η 7",
+        "4 images left out:",
+        "  2 beam invalid",
+        "  1 RMS invalid",
+        "  1 unreadable",
+        "1 timestep failed",
+        "2 runs, the latest partial",
+        "settings that are not defaults:",
+        "  source_extraction.detection_threshold = 5.5",
+    ]

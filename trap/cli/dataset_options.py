@@ -42,6 +42,9 @@ def add_dataset_commands(add: AddCommand, add_database: AddOptions) -> None:
     every = add("list", "trap.cli.results:list_datasets", "list the datasets of a database")
     one = add("show", "trap.cli.results:show_dataset", "show the contents of a dataset, and the images left out")
     one.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
+    one.add_argument(
+        "-v", "--all", action="store_true", help="show every image that was left out, every run and every setting"
+    )
     for parser in (every, one):
         add_database(parser)
         parser.add_argument("--json", action="store_true", help="as JSON, for programs")

@@ -21,7 +21,7 @@ from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
 from trap.report.plots import LightCurve, plot_light_curves, save_figure
-from trap.report.summary import dataset_text, datasets_table, light_curve_text, limits_table
+from trap.report.summary import dataset_page, dataset_text, datasets_table, light_curve_text, limits_table
 from trap.report.text import moment, sky_position
 from trap.steps.prettyprint import prettyprint
 
@@ -66,12 +66,17 @@ def show_dataset(arguments: Namespace) -> int:
             "runs": run_table(connection, number),
         }
         config = stored_config(connection, number)
+        variable = overview.most_variable(connection, number)
     settings = config.science_items()
     if arguments.json:
         rows = {name: list(as_rows(with_stokes_letters(columns))) for name, columns in tables.items()}
         print(as_json({**summary, "settings": {f"{section}.{key}": value for section, key, value in settings}, **rows}))
+        return 0
+    unsearched = _unsearched(tables["images"], config)
+    if arguments.all:
+        print(dataset_text(summary, settings, unsearched=unsearched, **tables))
     else:
-        print(dataset_text(summary, settings, unsearched=_unsearched(tables["images"], config), **tables))
+        print(dataset_page(summary, settings, variable=variable, unsearched=unsearched, **tables))
     return 0
 
 

@@ -12,8 +12,7 @@ from trap.images.cutouts import read_cutout
 from trap.images.image import read_image
 from trap.report.cutouts import plot_cutouts
 from trap.report.plots import LightCurve, plot_light_curves
-from trap.report.sources import flag_names
-from trap.report.text import moment, number, sky_position
+from trap.report.text import flag_names, moment, number, sky_position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.coordinates import Angle
 
-from trap.catalogues import Flag
-from trap.report.text import number, text_table
+from trap.report.text import flag_names, number, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from trap.catalogues import Measurements
     from trap.finder.shapes import SourceShapes
 
-__all__ = ["flag_names", "regions_text", "skymodel_text", "sources_text"]
+__all__ = ["regions_text", "skymodel_text", "sources_text"]
 
 SKYMODEL_COLUMNS = (
     "Name, Type, Ra, Dec, I, Q, U, V, MajorAxis, MinorAxis, Orientation, ReferenceFrequency, SpectralIndex"
@@ -45,11 +44,6 @@ def sources_text(measurements: Measurements, shapes: SourceShapes, names: Sequen
         for label, source, shape in zip(labels, _rows(measurements), _rows(shapes), strict=True)
     ]
     return text_table(rows, right=list(rows[0])[1:-1] if rows else ())
-
-
-def flag_names(flags: int) -> str:
-    """Return the names of the flags that are set: ``"edge, blended"``; empty without flags."""
-    return ", ".join(flag.name.lower().replace("_", " ") for flag in Flag if flag & flags and flag.name)
 
 
 def regions_text(measurements: Measurements, names: Sequence[str] = ()) -> str:

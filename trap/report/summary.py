@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trap.catalogues import ExtractType, with_stokes_letters
-from trap.config import STOKES, stokes_letter
-from trap.report.sources import flag_names
-from trap.report.text import MISSING, count, flux_text, megahertz, moment, number, sky_position, text_table
+from trap.config import STOKES, PipelineConfig, stokes_letter
+from trap.report.text import (
+    MISSING,
+    count,
+    flag_names,
+    flux_text,
+    megahertz,
+    moment,
+    number,
+    sky_position,
+    text_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "dataset_page",
     "dataset_text",
     "datasets_table",
     "light_curve_text",
@@ -92,6 +103,60 @@ def dataset_text(
             *(f"  {section}.{key} = {value}" for section, key, value in settings),
         ]
     )
+
+
+def dataset_page(
+    summary: Mapping[str, Any],
+    settings: Sequence[tuple[str, str, Any]],
+    *,
+    bands: Columns,
+    timesteps: Columns,
+    images: Columns,
+    unreadable: Columns,
+    runs: Columns,
+    variable: Columns,
+    unsearched: Unsearched | None = None,
+) -> str:
+    """Write the contents of a dataset on one screen: images left out by reason, and settings that are no defaults.
+
+    Parameters
+    ----------
+    summary, settings, bands, timesteps, images, unreadable, runs
+        As for :func:`dataset_text`.
+    variable
+        Columns of :func:`trap.db.overview.most_variable`.
+    unsearched
+        Largest part of an image that was not searched; None if all of it was.
+    """
+    defaults = {(section, key): value for section, key, value in PipelineConfig().science_items()}
+    changed = [item for item in settings if defaults.get(item[:2]) != item[2]]
+    reasons = Counter(str(reason) for reason in images["reason"] if reason is not None)
+    if len(unreadable["url"]):
+        reasons["unreadable"] = len(unreadable["url"])
+    lines = [*_dataset_lines(summary, bands, timesteps, images), *_variable_lines(variable)]
+    if unsearched is not None:
+        lines.append(unsearched.text())
+    if reasons:
+        lines.append(f"{count(reasons.total(), 'image')} left out:")
+        lines += [f"  {n} {reason}" for reason, n in reasons.most_common()]
+    if summary["n_failed"]:
+        lines.append(f"{count(summary['n_failed'], 'timestep')} failed")
+    lines.append(f"{count(len(runs['id']), 'run')}, the latest {runs['state'][-1]}" if len(runs["id"]) else "no runs")
+    lines.append("settings that are not defaults:" if changed else "all settings are defaults")
+    return "\n".join([*lines, *(f"  {section}.{key} = {value}" for section, key, value in changed)])
+
+
+def _variable_lines(variable: Columns) -> Iterator[str]:
+    """Yield the number of variable sources, and the most variable ones."""
+    if not len(variable["runcat"]):
+        yield "no variable source"
+        return
+    n_variable = int(variable["n_variable"][0])
+    yield f"{count(n_variable, 'variable source')} (probability of η below 1e-6); the most variable:"
+    for i, entry in enumerate(variable["runcat"]):
+        position = sky_position(variable["wm_ra"][i], variable["wm_decl"][i])
+        v, eta = (number(variable[name][i], 3) for name in ("v_int", "eta_int"))
+        yield f"  entry {entry} at {position}: V {v}, η {eta}"
 
 
 def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Columns, images: Columns) -> Iterator[str]:

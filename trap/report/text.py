@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trap.catalogues import Flag
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,6 +18,7 @@ __all__ = [
     "MISSING",
     "constancy_text",
     "count",
+    "flag_names",
     "flux_text",
     "megahertz",
     "moment",
@@ -102,6 +105,11 @@ def flux_text(value: Any, error: Any) -> tuple[str, str]:  # noqa: ANN401 (numpy
     rounded = (round(1e3 * quantity, decimals) for quantity in (value, error))
     shown, shown_error = (f"{quantity:.{max(decimals, 0)}f}" for quantity in rounded)
     return shown, shown_error
+
+
+def flag_names(flags: int) -> str:
+    """Return the names of the flags that are set: ``"edge, blended"``; empty without flags."""
+    return ", ".join(flag.name.lower().replace("_", " ") for flag in Flag if flag & flags and flag.name)
 
 
 def count(n: int, noun: str, plural: str = "") -> str:
