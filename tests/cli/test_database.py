@@ -75,6 +75,13 @@ def test_dump_into_a_folder_is_named_by_the_time(filled, tmp_path, capsys, progr
     assert (code, str(dump) in output) == (0, True)
 
 
+def test_dump_into_a_new_folder_is_marked_by_a_slash(filled, tmp_path, capsys, programs_of_the_server):
+    assert run(capsys, "db", "dump", f"{tmp_path}/dumps/", "--database", filled)[0] == 0
+    (dump,) = (tmp_path / "dumps").iterdir()
+    assert dump.suffix == ".dump"
+    assert ":" not in dump.name
+
+
 @pytest.mark.parametrize("content", [b"", b"not a dump", "the other's"])
 def test_what_is_no_dump_of_this_kind_is_not_restored(empty_database_url, dialect, tmp_path, capsys, content):
     others = {"sqlite": b"PGDMP?", "postgresql": b"SQLite format 3\0"}[dialect]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from trap.cli import main
 from trap.simulation.survey import load_truth
 
@@ -32,3 +34,11 @@ def test_place_that_cannot_be_written_is_one_line(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith(f"transients: {tmp_path / 'file'}: cannot be written: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["t0000_b00.fits", "target.fits"])
+def test_folder_with_other_images_of_such_names_is_refused(tmp_path, capsys, name):
+    (tmp_path / name).write_text("somebody's")
+    assert main(["simulate", str(tmp_path), "--timesteps", "2", "--bands", "1", "--size", "64"]) == 1
+    assert f"holds 1 other image with names of simulated images, such as {name}" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]

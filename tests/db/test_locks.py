@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,45 @@ def test_second_writer_of_a_dataset_is_refused_at_once(engine, database_url):
 def test_datasets_are_locked_one_by_one(engine):
     with writing(engine, 1), writing(engine, 2), transaction(engine):
         pass
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_file_of_a_lock_is_removed_and_a_lock_on_a_removed_file_is_taken_again(engine, dialect, monkeypatch):
+    file = Path(f"{engine.url.database}.1.lock")
+    opened = []
+    original = locks._FileLock._open
+
+    def open_and_lose(lock):
+        opened.append(original(lock))
+        if len(opened) == 1:  # the earlier holder ends between the opening and the locking of the file
+            file.unlink()
+        return opened[-1]
+
+    monkeypatch.setattr(locks._FileLock, "_open", open_and_lose)
+    with writing(engine, 1):
+        assert len(opened) == 2
+        assert file.exists()
+        with pytest.raises(DatasetLockedError), writing(engine, 1):
+            pass
+        assert file.exists()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_refused_run_leaves_the_file_of_the_holder(engine, database_url, dialect):
+    file = Path(f"{engine.url.database}.1.lock")
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, database_url, "1"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "holding\n"
+        with pytest.raises(DatasetLockedError), writing(engine, 1):
+            pass
+        assert file.exists()
+    finally:
+        process.kill()
+        process.communicate()
+    with writing(engine, 1):
+        pass
+    assert not file.exists()
 
 
 def test_lock_is_given_back_when_the_run_fails(engine):

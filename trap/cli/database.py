@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap.cli.passwords import database_of_environment, hide_password
-from trap.cli.terminal import command
+from trap.cli.terminal import command, reported_errors
 from trap.config import PipelineConfig
 from trap.config.sections import full_url
 from trap.db.engine import make_engine, reading
@@ -101,9 +101,11 @@ def dump(arguments: Namespace) -> int:
     """
     from trap.db.backup import backup_database, dump_database
 
-    url, path = _existing(arguments.database), arguments.file
-    if path.is_dir():
-        path = backup_database(url, path)
+    url, path = _existing(arguments.database), Path(arguments.file)
+    # A path has no slash at its end any more.
+    if path.is_dir() or str(arguments.file).endswith("/"):
+        with reported_errors(path):
+            path = backup_database(url, path)
     else:
         dump_database(url, path)
     print(f"{path} written; fill an empty database from it with: {command('db', 'restore', path, '--database', 'URL')}")

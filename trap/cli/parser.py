@@ -237,9 +237,8 @@ def _add_db(commands: Commands) -> None:
     dump.add_argument(
         "file",
         nargs="?",
-        type=Path,
-        default=Path(),
-        help="file to write, or a folder for a file named by the time",
+        default="./",
+        help="file to write, or a folder (one that exists, or a name with a / at its end) for a file named by the time",
     )
     restore = _add_command(group, "restore", "trap.cli.database:restore", "restore a dump into an empty database")
     restore.add_argument("file", type=Path, help="file written by 'transients db dump'")

@@ -6,8 +6,9 @@ import glob
 from typing import TYPE_CHECKING, Any
 
 from trap.cli.terminal import command, reported_errors
+from trap.errors import ConfigError
 from trap.report.text import count
-from trap.simulation.survey import SurveyConfig, simulate_survey
+from trap.simulation.survey import SurveyConfig, foreign_images, simulate_survey
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -51,9 +52,16 @@ def simulate(arguments: Namespace) -> int:
     Raises
     ------
     ConfigError
-        If the value of a setting is invalid, or the directory cannot be written.
+        If the value of a setting is invalid, or the directory cannot be written or holds other images.
     """
     config = survey_config(arguments)
+    others = foreign_images(arguments.directory)
+    if others:
+        msg = (
+            f"{arguments.directory} holds {count(len(others), 'other image')} with names of simulated images, such as "
+            f"{others[0].name}, which a run over t*.fits would include; remove them, or choose another folder"
+        )
+        raise ConfigError(msg)
     with reported_errors(arguments.directory):
         survey = simulate_survey(arguments.directory, config)
     kinds = list(survey.truth.sources["kind"])

@@ -16,7 +16,7 @@ class LiveConfig(Settings):
     """Folder where images arrive; it is scanned repeatedly."""
     patterns: tuple[str, ...] = ("*.fits",)
     """Names of images in that folder, as shell patterns."""
-    settle_seconds: NotNegative = 2.0
+    settle_seconds: NotNegative = 5.0
     """Time, in s, without a change after which a file is complete. A marker file FILE.done completes it at once."""
     streams: tuple[Annotated[Address, Field(min_length=1)], ...] = ()
     """Addresses (HOST:PORT) of senders in the format of TraP's stream; they take the place of the folder."""

@@ -23,7 +23,7 @@ PG_MARK = b"PGDMP"
 
 
 def backup_database(url: str, directory: Path) -> Path:
-    """Copy a database into a file ``<host>_<database>_<time>.dump``.
+    """Copy a database into a file ``<host>_<database>_<time>.dump``, a name that is allowed on every file system.
 
     SQLite is copied through its backup interface into another SQLite file, PostgreSQL with ``pg_dump`` in its custom
     format, which ``pg_restore`` reads.
@@ -49,7 +49,7 @@ def backup_database(url: str, directory: Path) -> Path:
     host = socket.gethostname() if is_sqlite else parsed.host or "localhost"
     name = Path(str(parsed.database)).stem if is_sqlite else parsed.database
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{host}_{name}_{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.dump"
+    path = directory / f"{host}_{name}_{datetime.now(UTC):%Y-%m-%dT%H%M%S}.dump"
     dump_database(url, path)
     return path
 

@@ -153,13 +153,16 @@ class _FileLock:
     """A lock on a file next to the SQLite database.
 
     It is a POSIX lock, since worker processes do not inherit one: with ``flock``, a worker that outlives a killed run
-    would keep the dataset locked. A POSIX lock does not exclude its own process, hence the set ``_held``.
+    would keep the dataset locked. A POSIX lock does not exclude its own process, hence the set ``_held``. The holder
+    removes the file before it releases the lock; a lock on a file that is no longer at its path counts for nothing.
     """
 
     def __init__(self, engine: Engine, dataset_id: int) -> None:
         self._path = Path(f"{engine.url.database}.{dataset_id}.lock").absolute()
         self._dataset = dataset_id
         self._file: TextIO | None = None
+        self._is_locked = False
+        self._process = os.getpid()
 
     def acquire(self) -> None:
         """Take the lock."""
@@ -168,8 +171,12 @@ class _FileLock:
                 raise DatasetLockedError(_refusal(self._dataset, "this process"))
             _held.add(self._path)
         try:
-            self._file = self._open()
-            self._lock(self._file)
+            while not self._is_locked:
+                self._file = self._open()
+                self._lock(self._file)
+                self._is_locked = self._is_at_path(self._file)
+                if not self._is_locked:  # the earlier holder has removed it since it was opened
+                    self._file.close()
         except BaseException:
             self.release()
             raise
@@ -193,12 +200,22 @@ class _FileLock:
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
 
+    def _is_at_path(self, file: TextIO) -> bool:
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Release the lock."""
+        # A forked process has a copy of this object, but not the lock.
+        if self._is_locked and self._process == os.getpid():
+            with suppress(OSError):  # without permission the file stays, which does no harm
+                self._path.unlink()
         if self._file is not None:
             with suppress(OSError):  # a full disk may refuse the buffered name of the holder
                 self._file.close()
-        self._file = None
+        self._file, self._is_locked = None, False
         with _held_guard:
             _held.discard(self._path)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Survey", "SurveyConfig", "Truth", "load_truth", "simulate_survey"]
+__all__ = ["Survey", "SurveyConfig", "Truth", "foreign_images", "load_truth", "simulate_survey"]
 
 _SOURCES_FILE = "truth.ecsv"
 _LIGHTCURVES_FILE = "truth_lightcurves.ecsv"
@@ -110,6 +110,19 @@ def load_truth(directory: str | Path) -> Truth:
     """
     folder = Path(directory)
     return Truth(sources=Table.read(folder / _SOURCES_FILE), lightcurves=Table.read(folder / _LIGHTCURVES_FILE))
+
+
+def foreign_images(directory: str | Path) -> list[Path]:
+    """List images in a folder that have names like simulated images, but that a new survey does not replace.
+
+    Parameters
+    ----------
+    directory
+        Folder of a survey; it may be missing.
+    """
+    folder = Path(directory)
+    replaced = set(folder.glob(_IMAGE_PATTERN)) if (folder / _SOURCES_FILE).exists() else set()
+    return sorted(set(folder.glob("t*.fits")) - replaced)
 
 
 def _remove_earlier_survey(directory: Path) -> None:
