@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 from structlog.contextvars import bound_contextvars
 
@@ -304,13 +303,6 @@ class DatasetRun:
                 new[result.content_hash] = result
         return list(new.values()), tuple(duplicates)
 
-    def log_unmeasured_monitors(self) -> None:
-        """Log the monitored positions that no image has measured, because none covers them in its searched area."""
-        state = self.state
-        for number in np.flatnonzero(state.monitor_entries < 0):
-            position = {name: values[number].item() for name, values in state.monitors.as_dict().items()}
-            log.warning("monitored_position_never_measured", **position)
-
     def summary(self) -> RunSummary:
         """Summarise the run so far."""
         # None after a failure, or if nothing was to do; only added positions are worth loading it.
@@ -379,7 +371,7 @@ def open_run(
         dataset.filling = monitor_filling.fill_monitors(store, config, monitors, progress)
         meters.expect(plan.timesteps)
         yield dataset
-        dataset.log_unmeasured_monitors()
+        monitor_filling.log_unmeasured_monitors(dataset.state)
         varmetric.refresh_varmetric(store)
 
 

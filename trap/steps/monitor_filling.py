@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trap.db.store import Store
     from trap.typing import Progress
 
-__all__ = ["fill_monitors", "unmeasured_monitors"]
+__all__ = ["fill_monitors", "log_unmeasured_monitors", "unmeasured_monitors"]
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +111,13 @@ def unmeasured_monitors(store: Store, state: DatasetState) -> tuple[tuple[str, s
         (name or f"{ra:.4f} {dec:+.4f}", "outside the searched area" if number in seen else "outside all images")
         for number, ra, dec, name in rows
     )
+
+
+def log_unmeasured_monitors(state: DatasetState) -> None:
+    """Log the monitored positions that no image has measured, because none covers them in its searched area."""
+    for number in np.flatnonzero(state.monitor_entries < 0):
+        position = {name: values[number].item() for name, values in state.monitors.as_dict().items()}
+        log.warning("monitored_position_never_measured", **position)
 
 
 def _requests(image: EarlierImage, monitors: MonitorPositions, config: PipelineConfig) -> FitRequests:
