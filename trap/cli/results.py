@@ -76,7 +76,9 @@ def show_dataset(arguments: Namespace) -> int:
     if arguments.all:
         print(dataset_text(summary, settings, unsearched=unsearched, **tables))
     else:
-        print(dataset_page(summary, settings, variable=variable, unsearched=unsearched, **tables))
+        print(dataset_page(summary, settings, variable=variable, **tables))
+        if unsearched is not None:
+            print(unsearched.text())
     return 0
 
 

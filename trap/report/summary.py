@@ -115,7 +115,6 @@ def dataset_page(
     unreadable: Columns,
     runs: Columns,
     variable: Columns,
-    unsearched: Unsearched | None = None,
 ) -> str:
     """Write the contents of a dataset on one screen: images left out by reason, and settings that are no defaults.
 
@@ -125,8 +124,6 @@ def dataset_page(
         As for :func:`dataset_text`.
     variable
         Columns of :func:`trap.db.overview.most_variable`.
-    unsearched
-        Largest part of an image that was not searched; None if all of it was.
     """
     defaults = {(section, key): value for section, key, value in PipelineConfig().science_items()}
     changed = [item for item in settings if defaults.get(item[:2]) != item[2]]
@@ -134,8 +131,6 @@ def dataset_page(
     if len(unreadable["url"]):
         reasons["unreadable"] = len(unreadable["url"])
     lines = [*_dataset_lines(summary, bands, timesteps, images), *_variable_lines(variable)]
-    if unsearched is not None:
-        lines.append(unsearched.text())
     if reasons:
         lines.append(f"{count(reasons.total(), 'image')} left out:")
         lines += [f"  {n} {reason}" for reason, n in reasons.most_common()]
