@@ -5,11 +5,13 @@ import io
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 from astropy.table import Table
 
 from trap.cli import main
+from trap.report.cutouts import plot_cutouts
 from trap.simulation.survey import load_truth
 
 
@@ -184,18 +186,55 @@ def test_binary_table_needs_a_file_and_a_file_needs_a_format(database, tmp_path,
     assert "cannot be written" in error_of(capsys, *words, "--csv", "--output", tmp_path / "no" / "x.csv")
 
 
-def test_cutouts_of_kept_pixels_are_drawn(database, survey, transient, tmp_path, monkeypatch):
+def drawn_epochs(monkeypatch):
+    """The titles of the cut-outs that the command draws."""
+    titles = []
+
+    def plot(cutouts):
+        titles.extend(cutout.title for cutout in cutouts)
+        return plot_cutouts(cutouts)
+
+    monkeypatch.setattr("trap.cli.results.plot_cutouts", plot)
+    return titles
+
+
+def test_cutouts_of_kept_pixels_are_drawn(database, survey, transient, tmp_path, monkeypatch, capsys):
     images = sorted(survey.glob("t*.fits"))
     monkeypatch.setattr("trap.cli.results.find_pixels", lambda _, ids: dict(zip(ids, images[-len(ids) :], strict=True)))
+    monkeypatch.setattr("trap.report.epochs.read_image", lambda *_: pytest.fail("the file of an image was read"))
     file = tmp_path / "cutouts.png"
-    words = ["lightcurve", "1", str(transient["ra"]), str(transient["dec"]), "--database", database]
-    assert main([*words, "--cutouts", str(file)]) == 0
+    output_of(capsys, "lightcurve", 1, transient["ra"], transient["dec"], "--database", database, "--cutouts", file)
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
-def test_source_without_kept_pixels_is_one_line(database, transient, tmp_path, capsys):
+def test_cutouts_without_kept_pixels_are_read_from_the_images(database, transient, tmp_path, monkeypatch, capsys):
+    titles = drawn_epochs(monkeypatch)
     words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database)
-    assert "no pixels of this source were kept" in error_of(capsys, *words, "--cutouts", tmp_path / "x.png")
+    points = json.loads(output_of(capsys, *words, "--json", "--cutouts", tmp_path / "cutouts.png"))
+    assert len(titles) == len(points) > 1
+    kinds = ["detection" if point["extract_type"] == 0 else "forced" for point in points]
+    assert [title.rpartition(", ")[2] for title in titles] == kinds
+    assert all("MHz, Stokes I" in title for title in titles)
+
+
+def test_number_of_cutouts_is_limited(database, transient, tmp_path, monkeypatch, capsys):
+    titles = drawn_epochs(monkeypatch)
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--database", database, "--max-cutouts", 1)
+    output_of(capsys, *words, "--cutouts", tmp_path / "cutouts.png")
+    assert len(titles) == 1
+    assert titles[0].endswith("detection")
+
+
+def test_cutouts_are_written_before_the_table_is_printed(database, transient, tmp_path, monkeypatch):
+    def leave(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("trap.cli.results.light_curve_text", leave)
+    file = tmp_path / "cutouts.png"
+    words = ["lightcurve", "1", str(transient["ra"]), str(transient["dec"]), "--database", database]
+    with suppress(BrokenPipeError):
+        main([*words, "--cutouts", str(file)])
+    assert file.exists()
 
 
 @pytest.mark.parametrize(

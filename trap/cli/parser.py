@@ -286,7 +286,10 @@ def _add_lightcurve(commands: Commands) -> None:
         "--cutouts",
         type=Path,
         metavar="FILE",
-        help="plot cut-outs at the position from the pixels kept in the database",
+        help="plot a cut-out for each point, from kept pixels or else from the files of the images",
+    )
+    parser.add_argument(
+        "--max-cutouts", type=_count, default=0, metavar="N", help="plot at most N cut-outs, around the first detection"
     )
 
 

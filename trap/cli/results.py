@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from trap.catalogues import with_stokes_letters
@@ -9,20 +10,19 @@ from trap.cli.database import reading_database
 from trap.cli.export import check_export, export
 from trap.cli.selection import selected_entry, selected_position
 from trap.cli.terminal import reported_errors
-from trap.config import stokes_letter
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
-from trap.errors import ConfigError, TrapError
+from trap.errors import ConfigError
 from trap.extraction.unsearched import Unsearched, unsearched_area
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
 from trap.report.plots import LightCurve, plot_light_curves, save_figure
 from trap.report.summary import dataset_page, dataset_text, datasets_table, light_curve_text, limits_table
-from trap.report.text import moment, sky_position
+from trap.report.text import sky_position
 from trap.steps.prettyprint import prettyprint
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from trap.config import PipelineConfig
-    from trap.images.cutouts import CutOut
+    from trap.config import PipelineConfig, ReadingConfig
     from trap.typing import Columns
 
 __all__ = ["list_datasets", "show_candidates", "show_dataset", "show_light_curve"]
@@ -131,13 +130,13 @@ def show_light_curve(arguments: Namespace) -> int:
         entry = selected_entry(connection, arguments)
         points = lightcurves.light_curve(connection, int(entry["id"]))
         files = find_pixels(connection, points["image"].tolist())
+        settings = stored_config(connection, arguments.dataset).reading
     # Figures are written first: a reader of the printed table may close the pipe (… | head).
     if arguments.plot is not None:
         curve = LightCurve.of_points(sky_position(entry["wm_ra"], entry["wm_decl"]), points)
         _save(lambda: plot_light_curves([curve]), arguments.plot)
     if arguments.cutouts is not None:
-        cutouts = _cutouts(entry, points, files)
-        _save(lambda: plot_cutouts(cutouts), arguments.cutouts)
+        _plot_cutouts(arguments, entry, points, files, settings)
     if arguments.format is None:
         print(light_curve_text(entry, points, n_near=entry["n_near"]))
     else:
@@ -162,21 +161,20 @@ def _show_limits(arguments: Namespace) -> int:
     return 0
 
 
-def _cutouts(entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path]) -> list[CutOut]:
-    """Read the kept pixels at the position of a light curve, one cut-out for each image that has them."""
-    from trap.images.kept_pixels import read_kept_cutout  # readers of images, which a light curve does not need
+def _plot_cutouts(
+    arguments: Namespace, entry: Mapping[str, Any], points: Columns, files: Mapping[int, Path], settings: ReadingConfig
+) -> None:
+    """Plot a cut-out for each point of a light curve, and name the points that are not shown on standard error."""
+    from trap.report.epochs import read_epochs, select_epochs  # readers of images, which a light curve does not need
 
-    cutouts = []
-    columns = (points[name] for name in ("image", "taustart_ts", "freq_eff", "stokes"))
-    for image, time, frequency, stokes in zip(*columns, strict=True):
-        if image in files:
-            title = f"{moment(time)}\n{frequency / 1e6:.5g} MHz, Stokes {stokes_letter(stokes)}"
-            cutouts.append(read_kept_cutout(files[image], entry["wm_ra"], entry["wm_decl"], title=title))
-    covered = [cutout for cutout in cutouts if cutout is not None]
-    if not covered:
-        msg = "no pixels of this source were kept; the setting execution.keep_pixels selects the pixels to keep"
-        raise TrapError(msg)
-    return covered
+    shown = select_epochs(points, arguments.max_cutouts or len(points["image"]))
+    cutouts, missing = read_epochs(shown, float(entry["wm_ra"]), float(entry["wm_decl"]), kept=files, settings=settings)
+    _save(lambda: plot_cutouts(cutouts), arguments.cutouts)
+    n_omitted = len(points["image"]) - len(shown["image"])
+    notes = [f"no cut-out: {reason}" for reason in missing]
+    notes += [f"{n_omitted} more without a cut-out, by --max-cutouts"] if n_omitted else []
+    for note in notes:
+        print(note, file=sys.stderr)
 
 
 def _save(draw: Callable[[], Figure], path: Path) -> None:

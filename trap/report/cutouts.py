@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_cutouts"]
 
-PANEL, LEFT, BOTTOM, TOP, GAP, RIGHT = 2.6, 0.55, 0.5, 0.35, 0.45, 0.85
+PANEL, LEFT, BOTTOM, TOP, GAP, RIGHT = 2.6, 0.55, 0.5, 0.5, 0.45, 0.85
 """inch — side of a panel, and the margins around the panels and between their columns."""
 
 
