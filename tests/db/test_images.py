@@ -51,7 +51,16 @@ def test_mesh_of_background_and_noise_comes_back_to_the_last_bit(make_dataset, a
         assert getattr(back, name).tobytes() == getattr(MESH, name).tobytes()
     assert back.rms_at(60.0, 30.0) == MESH.rms_at(60.0, 30.0)
     assert back.rms_map().shape == (80, 130)
+    assert back.correlation is None
     assert ask(images.load_background, second) is None
+
+
+def test_correlation_of_the_noise_is_stored_to_the_last_bit(make_dataset, ask):
+    correlation = np.random.default_rng(2).random((7, 7))
+    dataset = make_dataset()
+    dataset.process(replace(FIELD.image(0), background=replace(MESH, correlation=correlation)))
+    (image,) = ask(image_table, dataset.id)["id"].tolist()
+    assert np.array_equal(ask(images.load_background, image).correlation, correlation)
 
 
 def test_bands_and_regions_are_made_once(busy, ask):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -140,7 +141,16 @@ def load_background(connection: Connection, image_id: int) -> Background | None:
         origin=(row.origin_x, row.origin_y),
         extent=(row.extent_x, row.extent_y),
         cell=(row.cell_x, row.cell_y),
+        correlation=_square(row.correlation),
     )
+
+
+def _square(values: bytes | None) -> NDArray[np.float64] | None:
+    """Return the (n, n) values of a stored square; None if it is not stored."""
+    if values is None:
+        return None
+    flat = np.frombuffer(values, "<f8").astype(np.float64)
+    return flat.reshape(2 * (math.isqrt(flat.size),))
 
 
 def _insert_bands(connection: Connection, dataset_id: int, state: DatasetState) -> list[int]:
@@ -244,6 +254,7 @@ def _mesh_row(background: Background) -> dict[str, Any]:
         "mesh_ny": background.mesh_rms.shape[0],
         "mesh_mean": background.mesh_mean.astype(LITTLE_ENDIAN).tobytes(),
         "mesh_rms": background.mesh_rms.astype(LITTLE_ENDIAN).tobytes(),
+        "correlation": None if background.correlation is None else background.correlation.astype("<f8").tobytes(),
     }
 
 

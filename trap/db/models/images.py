@@ -125,6 +125,10 @@ class RmsMap(Base):
     tile_rms: Mapped[bytes | None] = described(
         "Noise at the centres of the tiles, as little-endian float32.", "Jy/beam"
     )
+    correlation: Mapped[bytes | None] = described(
+        "Autocorrelation of the noise at lags from -m to m pixels along y and x, row by row, as little-endian float64: "
+        "(2 m + 1)² values. NULL if it was not measured."
+    )
 
 
 class RejectReason(Base):
