@@ -9,8 +9,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
+from trap.images.beam import Beam
+from trap.simulation.pixels import render_sources
 from trap.simulation.survey import SurveyConfig, simulate_survey
 
 if TYPE_CHECKING:
@@ -21,10 +25,10 @@ README = (ROOT / "README.md").read_text()
 EXTRACTION = (ROOT / "docs/extraction.md").read_text()
 ENVIRONMENT = Path(sys.executable).parents[1]
 TIMEOUT_SECONDS = 240
-# The field of the README's example position, so that its commands find a source there.
+# The field of the README's example position.
 SURVEY = SurveyConfig(
-    seed=4, n_timesteps=4, n_bands=1, size=128, centre_ra=173.1367, centre_dec=27.6989, n_steady=6, n_variables=2,
-    n_transients=1,
+    seed=4, n_timesteps=6, n_bands=1, size=128, centre_ra=173.1367, centre_dec=27.6989, n_steady=6, n_variables=2,
+    n_transients=2,
 )  # fmt: skip
 
 
@@ -34,10 +38,22 @@ def console_block(page: str, first_command: str) -> str:
     return re.sub(r"^\$ ", "", block, flags=re.MULTILINE)
 
 
+def add_source_at_the_centre(path: Path) -> None:
+    """Add a source of 2 mJy at the middle of an image, with the beam of the header."""
+    with fits.open(path, mode="update") as hdus:
+        header, data = hdus[0].header, hdus[0].data
+        beam = Beam(bmaj=header["BMAJ"], bmin=header["BMIN"], bpa=header["BPA"])
+        form = beam.quadratic_form(header["CDELT1"], header["CDELT2"])
+        middle = (np.array([(SURVEY.size - 1) / 2]),) * 2
+        data += render_sources(*middle, np.array([2e-3]), beam_form=form, shape=data.shape[-2:]).astype(data.dtype)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A working folder with a link to the environment, a series of images, and the files of the examples."""
     survey = simulate_survey(tmp_path / "images", SURVEY)
+    for path in survey.images:
+        add_source_at_the_centre(path)
     for name in ("field", "today", "deep", "stokes_v"):
         shutil.copy(survey.images[0], tmp_path / f"{name}.fits")
     (tmp_path / ".venv").symlink_to(ENVIRONMENT)
@@ -60,6 +76,7 @@ def paste(shell: str, commands: str) -> str:
 def test_commands_of_the_readme_run_in_order(shell: str, folder: Path, server: Server) -> None:
     output = paste(shell, console_block(README, "transients inspect"))
     assert f"{SURVEY.n_timesteps} timesteps" in output
+    assert "variable source" in output
     assert (folder / "lightcurve.png").stat().st_size > 0
 
 
