@@ -176,7 +176,7 @@ def _check_configured(url: str) -> None:
     if problem is not None:
         msg = (
             f"the Prefect server at {url} does not answer ({problem}); start it, correct PREFECT_API_URL (or the "
-            "Prefect profile that sets it), or run without a server: --no-prefect"
+            "Prefect profile that sets it); 'transients run --no-prefect' needs no server"
         )
         raise ServerError(msg) from problem
 

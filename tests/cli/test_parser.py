@@ -75,9 +75,11 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["db", "dump", "copy.db"],
         ["db", "restore", "copy.db"],
         ["candidates", "1"],
+        ["variables", "1"],
         ["lightcurve", "1", "150.0", "-30.0"],
         ["deploy"],
         ["ui"],
+        ["worker"],
         ["watch", "/incoming"],
     ],
     ids=" ".join,
@@ -121,8 +123,9 @@ def test_run_takes_its_options():
 
 
 def test_negative_declination_is_no_option():
-    arguments = make_parser().parse_args(["lightcurve", "1", "149.98", "-30.0161"])
-    assert (arguments.ra, arguments.dec) == (149.98, -30.0161)
+    for declination in ("-30.0161", "-30:00:58", "-30d00m58s"):
+        arguments = make_parser().parse_args(["lightcurve", "1", "149.98", declination])
+        assert arguments.position == ["149.98", declination]
 
 
 @pytest.mark.parametrize(

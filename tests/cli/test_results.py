@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from trap.cli import main
@@ -71,8 +72,61 @@ def test_dataset_is_shown_for_programs(database, capsys):
 
 def test_transients_are_listed(database, transient, capsys):
     output = output_of(capsys, "candidates", 1, "--database", database)
-    assert output.splitlines()[0].split()[0] == "entry"
+    assert output.splitlines()[0].split()[0] == "candidate"
     assert "likely" in output
+
+
+def test_a_light_curve_is_found_by_candidate_entry_and_position(database, transient, capsys):
+    (listed,) = json.loads(output_of(capsys, "candidates", 1, "--json", "--database", database))[:1]
+    by_candidate = output_of(capsys, "lightcurve", 1, "--candidate", listed["newsource"], "--database", database)
+    by_entry = output_of(capsys, "lightcurve", 1, "--entry", listed["runcat"], "--database", database)
+    assert by_candidate == by_entry
+    assert by_candidate.startswith(f"entry {listed['runcat']} at ")
+    place = SkyCoord(listed["wm_ra"], listed["wm_decl"], unit="deg").to_string("hmsdms", precision=2)
+    by_position = output_of(capsys, "lightcurve", 1, *place.split(), "--database", database)
+    assert by_position.splitlines()[1:] == by_entry.splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--candidate", "999"], "dataset 1 has no candidate 999; 'transients candidates 1' lists them"),
+        (["--name", "SN 1987A"], "dataset 1 has no name 'SN 1987A'"),
+        (["10", "20", "--entry", "3"], "--entry and a position name two sources"),
+        ([], "no source is named; give a position, --candidate, --entry or --name"),
+    ],
+)
+def test_source_that_is_not_named_rightly_is_one_line(database, capsys, words, complaint):
+    assert complaint in error_of(capsys, "lightcurve", 1, *words, "--database", database)
+
+
+def test_variables_are_listed_by_their_probability(database, capsys):
+    everything = output_of(capsys, "variables", 1, "--max-p", 1, "--database", database).splitlines()
+    assert everything[0].split()[:3] == ["entry", "ra,", "dec"]
+    listed = json.loads(output_of(capsys, "variables", 1, "--json", "--database", database))
+    assert listed
+    assert all(row["eta_p_value"] <= 1e-4 and row["stokes"] == "I" for row in listed)
+    assert [row["eta_int"] for row in listed] == sorted((row["eta_int"] for row in listed), reverse=True)
+    assert len(everything) - 3 >= len(listed)
+    by_v = json.loads(output_of(capsys, "variables", 1, "--json", "--sort", "v", "--limit", 1, "--database", database))
+    assert by_v[0]["v_int"] == max(row["v_int"] for row in listed)
+
+
+def test_variables_of_a_band_have_the_metrics_of_that_band(database, capsys):
+    every = json.loads(output_of(capsys, "variables", 1, "--max-p", 1, "--json", "--database", database))
+    mhz = every[0]["freq_central"] / 1e6
+    of_band = json.loads(
+        output_of(
+            capsys, "variables", 1, "--max-p", 1, "--json", "--band", mhz, "--stokes", "I", "--database", database
+        )
+    )
+    metrics = {row["runcat"]: row["eta_int"] for row in of_band}
+    same = [row for row in every if row["freq_central"] / 1e6 == mhz]
+    assert same
+    assert [metrics[row["runcat"]] for row in same] == pytest.approx([row["eta_int"] for row in same])
+    error = error_of(capsys, "variables", 1, "--band", 5, "--database", database)
+    assert f"dataset 1 has no such band; its bands are {mhz:.7g}" in error
+    assert "Stokes" in error_of(capsys, "variables", 1, "--stokes", "Z", "--database", database)
 
 
 def test_transients_are_the_same_as_csv_and_json(database, transient, capsys):

@@ -61,7 +61,7 @@ def point_spread(data):
 
 
 KINDS = {
-    "no FITS file": (no_file, "unreadable: No SIMPLE card"),
+    "no FITS file": (no_file, "unreadable: no FITS file"),
     "truncated": (cut_short, "unreadable: the file is truncated"),
     "no beam": (without("BMAJ", "BMIN", "BPA"), "beam invalid: no restoring beam"),
     "no projection": (without("CTYPE1", "CTYPE2"), "unreadable: the first two axes are not"),

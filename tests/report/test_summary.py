@@ -6,11 +6,13 @@ from trap.config import PipelineConfig
 from trap.report.summary import dataset_page, light_curve_text, limits_table, transients_table
 
 TRANSIENTS = {
+    "newsource": np.array([4, 9]),
     "runcat": np.array([7, 3]),
     "wm_ra": np.array([359.9999, 12.5]),
     "wm_decl": np.array([45.0, -30.25]),
     "taustart_ts": np.array(["2026-01-01T01:00:00", "2026-01-02T00:00:00"], "M8[us]"),
-    "freq_central": np.array([1.28e9, 0.888e9]),
+    "freq_eff": np.array([1.28e9, 0.8875e9]),
+    "flags": np.array([0, 32]),
     "stokes": np.array([1, 1]),
     "f_int": np.array([5.98e-3, 1.2e-3]),
     "f_int_err": np.array([1.4e-4, 1.3e-4]),
@@ -27,13 +29,14 @@ TRANSIENTS = {
 
 def test_transients_keep_their_order():
     heading, first, second = transients_table(TRANSIENTS).splitlines()
-    assert heading.split()[:4] == ["entry", "ra,", "dec", "(deg)"]
+    assert heading.split()[:6] == ["candidate", "ra,", "dec", "(deg)", "newness", "σ"]
     assert (
         " ".join(first.split())
-        == "7 359.9999 +45.0000 2026-01-01T01:00:00 1280 I 5.98 0.14 57.8 61.2 7 12.5 likely 1.7 597"
+        == "4 359.9999 +45.0000 12.5 57.8 likely 2026-01-01T01:00:00 1280 I 5.98 0.14 7 1.7 597 7"
     )
     assert (
-        " ".join(second.split()) == "3 12.5000 -30.2500 2026-01-02T00:00:00 888 I 1.2 0.13 9.5 – 0 3.75 possible – 22"
+        " ".join(second.split())
+        == "9 12.5000 -30.2500 3.75 9.5 possible 2026-01-02T00:00:00 887.5 I 1.20 0.13 0 – 22 3 point like"
     )
 
 
@@ -45,7 +48,9 @@ def test_light_curve_shows_the_kind_of_each_point():
     entry = {"id": 4, "wm_ra": 10.0, "wm_decl": 20.0, "distance_deg": 1 / 3600}
     points = {
         "taustart_ts": np.array(["2026-01-01T00:00:00"] * 3, "M8[us]"),
-        "freq_central": np.full(3, 1.28e9),
+        "freq_eff": np.array([1.28e9, 15.756e9, 16.88e9]),
+        "det_sigma": np.full(3, 9.0),
+        "flags": np.zeros(3, int),
         "stokes": np.array([1, 4, -5]),
         "f_int": np.array([1e-3, 2e-4, np.nan]),
         "f_int_err": np.full(3, 1e-4),
@@ -55,23 +60,24 @@ def test_light_curve_shows_the_kind_of_each_point():
     }
     heading, _, *lines = light_curve_text(entry, points, n_near=2).splitlines()
     assert heading == "entry 4 at 10.0000 +20.0000, 1 arcsec away; the nearest of 2"
-    assert [line.split()[5] for line in lines] == ["blind", "forced", "monitored"]
-    assert [line.split()[3] for line in lines] == ["1", "0.2", "–"]
+    assert [line.split()[6] for line in lines] == ["blind", "forced", "monitored"]
+    assert [line.split()[1] for line in lines] == ["1280", "15756", "16880"]
+    assert [line.split()[3] for line in lines] == ["1.00", "0.20", "–"]
     assert [line.split()[2] for line in lines] == ["I", "V", "XX"]
 
 
 def test_metrics_of_candidates_of_several_stokes_parameters_have_their_own():
     several = {**TRANSIENTS, "stokes": np.array([4, 1]), "metric_stokes": np.array([1, None], object)}
     heading, first, _ = transients_table(several).splitlines()
-    assert heading.endswith("V, η of Stokes")
-    assert first.split()[4:6] == ["1280", "V"]
-    assert first.split()[-1] == "I"
+    assert "V, η of Stokes  entry" in heading
+    assert first.split()[7:9] == ["1280", "V"]
+    assert first.split()[-2] == "I"
 
 
 def test_limits_have_their_stokes_parameter():
     columns = {
         "taustart_ts": np.array(["2026-01-01"] * 2, "M8[us]"),
-        "freq_central": np.full(2, 1.28e9),
+        "freq_eff": np.full(2, 1.28e9),
         "stokes": np.array([1, 4]),
         "rms": np.full(2, 1e-3),
         "upper_limit": np.full(2, 5e-3),

@@ -76,7 +76,9 @@ def demonstrate(arguments: Namespace, settings: PipelineConfig) -> list[str]:
     directory, sky = arguments.directory, survey_config(arguments)
     with reported_errors(directory):
         survey = simulate_survey(directory / "images", sky)
-    print(f"simulated {count(len(survey.images), 'image')} of {count(len(survey.truth.sources), 'source')}", flush=True)
+    images, sources = count(len(survey.images), "image"), count(len(survey.truth.sources), "source")
+    server = "" if arguments.no_prefect else " (first, half a minute for a Prefect server, unless one runs already)"
+    print(f"simulated {images} of {sources}; processing them{server} …", flush=True)
     config = _pipeline_config(settings, directory, survey)
     start = time.perf_counter()
     summary = process(config, arguments)

@@ -122,6 +122,8 @@ def _add_demo(commands: Commands) -> None:
         "directory", nargs="?", type=Path, default=Path("demo"), help="folder of the images and results (%(default)s)"
     )
     _add_running(parser)
+    # The comparison with the truth, which is the result of a demo, stays on one screen.
+    parser.set_defaults(quiet=True, bar=True)
     _add_survey(parser)
 
 
@@ -339,6 +341,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-dir", type=Path, metavar="DIR", help="folder for trap.log (JSON lines) and the settings")
     parser.add_argument("--verbose", action="store_true", help="log every step")
     parser.add_argument("--quiet", action="store_true", help="print problems and the summary only")
+    parser.set_defaults(bar=False)
     parser.add_argument("--json-logs", action="store_true", help="log JSON lines, for programs")
 
 

@@ -83,7 +83,8 @@ def process(config: PipelineConfig, arguments: Namespace, *, monitors: MonitorPo
     """
     with interrupts_end_at_once(_resume_hint(config)):
         runner = find_runner("local" if arguments.no_prefect else "prefect")
-    with nullcontext() if arguments.quiet else progress_bar("timesteps") as progress:
+    has_bar = arguments.bar or not arguments.quiet
+    with progress_bar("timesteps") if has_bar else nullcontext() as progress:
         # The progress bar must own standard error before logging starts, so that events appear above the bar.
         start_logs(config, arguments)
         if not is_compiled():

@@ -71,7 +71,10 @@ def _light_curves(connection: Connection, arguments: argparse.Namespace) -> Colu
         )
     from trap.variability.metrics import light_curve_metrics
 
-    stokes = None if arguments.stokes is None else STOKES[arguments.stokes]
+    stokes = None if arguments.stokes is None else STOKES.get(arguments.stokes)
+    if arguments.stokes is not None and stokes is None:
+        msg = f"--stokes {arguments.stokes}: no Stokes parameter; choose one of {', '.join(STOKES)}"
+        raise ConfigError(msg)
     columns, statistics = lightcurves.light_curve_statistics(connection, arguments.dataset, stokes=stokes)
     columns |= light_curve_metrics(statistics)
     keep = columns["f_datapoints"] >= 2

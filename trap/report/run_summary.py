@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trap.extraction.unsearched import unsearched_lines
 from trap.report.text import constancy_text, count, moment
+from trap.variability.constancy import VARIABLE_P
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,6 +71,8 @@ def _done(summary: RunSummary) -> Iterator[str]:
         yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
     if summary.constancy is not None:
         yield constancy_text(summary.constancy)
+        n_variable = count(summary.constancy.n_variable, "variable light curve")
+        yield f"{n_variable}, by a probability of η below {VARIABLE_P:g}"
     if summary.unassociated:
         yield f"{count(len(summary.unassociated), 'late image')} measured and stored, in no light curve"
     if summary.filling is not None:
@@ -122,6 +125,7 @@ def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator
     where = (str(dataset), "--database", database)
     yield f"results: {database}"
     yield f"now: {shlex.join((program, 'candidates', *where))}"
+    yield f"     {shlex.join((program, 'variables', *where))}"
     yield f"     {shlex.join((program, 'dataset', 'show', *where))}"
     yield from summary.watch
     if summary.failures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from trap.config import PipelineConfig
 from trap.config.toml import as_toml
@@ -56,4 +56,8 @@ def _section(name: str, settings: BaseModel) -> str:
 
 def _row(name: str, default: object, field: FieldInfo) -> str:
     meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+    words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    unnamed = [word for word in words if f'"{word}"' not in meaning]
+    if unnamed:
+        meaning += f" One of {', '.join(f'`{as_toml(word)}`' for word in words)}."
     return f"| `{name}` | `{as_toml(default)}` | {meaning} |"

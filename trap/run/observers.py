@@ -38,15 +38,16 @@ def log_outcome(outcome: TimestepOutcome) -> None:
     accepted = [image for image in outcome.images if image.result.rejection is None]
     for image in accepted:
         measured = image.measurements
-        for row, sigma in zip(image.new_sources.measurement, image.new_sources.sigma_rms_min, strict=True):
+        for row, newness in zip(image.new_sources.measurement, image.new_sources.newness, strict=True):
             log.info(
                 "new_source_candidate",
+                newness=round(float(newness), 1),
+                significance=round(float(measured.significance[row]), 1),
                 image=image.result.metadata.url,
                 ra=round(float(measured.ra[row]), 5),
                 dec=round(float(measured.dec[row]), 5),
                 stokes=stokes_letter(image.key.stokes),
                 f_int=float(f"{measured.f_int[row]:.4g}"),
-                sigma=round(float(sigma), 1),
             )
     log.info(
         "timestep_stored",

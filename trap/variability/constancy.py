@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["Constancy", "compare_with_constant"]
 
 
+VARIABLE_P = 1e-4
+"""Probability of η below which a light curve counts as variable; the default cut of ``transients variables`` too."""
+
+
 class Constancy(NamedTuple):
     """Result of the comparison of light curves with constant sources.
 
@@ -31,6 +35,8 @@ class Constancy(NamedTuple):
         Probability of a distance at least as large if all sources are constant and all errors are correct.
     median
         Median of the probabilities: 0.5 if most sources are constant and their errors are correct.
+    n_variable
+        Number of light curves with a probability below :data:`VARIABLE_P`.
     scatter
         Median of the relative scatter beyond the errors; NaN if it is unknown.
     """
@@ -39,6 +45,7 @@ class Constancy(NamedTuple):
     distance: float
     p_value: float
     median: float
+    n_variable: int
     scatter: float
 
 
@@ -70,4 +77,5 @@ def compare_with_constant(eta_p_values: ArrayLike, modulation: ArrayLike = np.na
     excess = np.asarray(modulation, float)
     excess = excess[np.isfinite(excess)]
     scatter = float(np.median(excess)) if excess.size else np.nan
-    return Constancy(n, float(distance), p_value, float(np.median(values)), scatter)
+    n_variable = int(np.count_nonzero(values < VARIABLE_P))
+    return Constancy(n, float(distance), p_value, float(np.median(values)), n_variable, scatter)

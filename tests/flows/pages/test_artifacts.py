@@ -122,7 +122,7 @@ def test_sources_of_the_summary_have_links_frequencies_and_one_unit(state):
     text = summary_text(summary, state.catalogue, links={501: "/artifacts/artifact/x"})
     (row,) = (line for line in text.splitlines() if "123.50000" in line)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[:7] == [
+    assert cells[:8] == [
         "[501](/artifacts/artifact/x)",
         "123.50000",
         "+10.00000",

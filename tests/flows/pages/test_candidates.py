@@ -156,8 +156,6 @@ def test_pictures_are_embedded_in_the_page_and_missing_ones_are_named():
     assert "![light curve](data:image/png;base64,Y3VydmU=)" in text
     assert "cut-outs" not in text
     assert "a.fits: No such file" in text
-    assert "| Stokes parameter | V |" in text
-    assert "| η, V of Stokes I |" in text
 
 
 def test_a_page_is_titled_by_position_flux_density_and_date_and_links_to_catalogues():
@@ -167,6 +165,8 @@ def test_a_page_is_titled_by_position_flux_density_and_date_and_links_to_catalog
     for name in ("NED", "ESASky", "Aladin"):
         assert f"[{name}](https://" in text
     assert "| newness | 1 σ |" in text
+    assert "| Stokes parameter | V |" in text
+    assert "| η, V of Stokes I |" in text
     assert "| flags | fit failed |" in text
 
 

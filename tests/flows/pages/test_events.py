@@ -47,8 +47,11 @@ def test_every_new_source_is_an_event_about_that_source(emitted, state):
     assert first["resource"]["prefect.resource.id"] == "trap.dataset.ab12cd-7.source.500"
     assert first["related"][0]["prefect.resource.id"] == "trap.dataset.ab12cd-7"
     assert (first["payload"]["source"], first["payload"]["ra"], first["payload"]["f_int_jy"]) == (500, 122.0, 0.015)
-    # 15 mJy divided by the lowest noise of the earlier image, 0.1 mJy.
-    assert first["payload"]["sigma"] == pytest.approx(150)
+    (image,) = outcome.images
+    assert first["payload"]["newness"] == pytest.approx(image.new_sources.newness[0])
+    assert first["payload"]["significance"] == pytest.approx(
+        image.measurements.significance[image.new_sources.measurement[0]]
+    )
 
 
 def test_new_sources_beyond_the_limit_are_counted(emitted, state, monkeypatch):

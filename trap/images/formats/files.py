@@ -87,6 +87,9 @@ def _as_trap_error(error: Exception, path: Path) -> TransientError | UnreadableI
     """Convert an error: to a transient one if the file system may recover, otherwise to one of the file."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else ""
     reason = reason or " ".join(str(error).split()) or type(error).__name__
+    if "SIMPLE" in reason and "valid FITS" in reason:
+        # astropy's sentence advises an argument of its own functions.
+        reason = "no FITS file, CASA image table or HDF5 image"
     if isinstance(error, OSError) and error.errno in _TRANSIENT:
         return TransientError(f"{path}: {reason}")
     return UnreadableImageError(reason, str(path))
