@@ -84,4 +84,4 @@ def test_help_of_an_installation_shows_the_interval_and_the_folder_of_prefect_ya
 
 @pytest.mark.parametrize("command", ["run", "live", "deploy", "ui"])
 def test_help_shows_the_default_database(command):
-    assert shown_defaults(command)["database"] == PipelineConfig().execution.database
+    assert f"sqlite:///{shown_defaults(command)['database']}" == PipelineConfig().execution.database

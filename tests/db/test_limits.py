@@ -27,7 +27,7 @@ def test_limit_is_the_threshold_times_the_noise_at_the_position(make_dataset, as
     # The noise in the east is doubled, and the threshold is six times the noise; the rejected image has no limit.
     assert limits["rms"] == pytest.approx([2e-3, 6e-3, 8e-3])
     assert limits["upper_limit"] == pytest.approx([12e-3, 36e-3, 48e-3])
-    assert limits["freq_central"].tolist() == [140e6, 180e6, 140e6]
+    assert limits["freq_eff"].tolist() == [140e6, 180e6, 140e6]
 
 
 def test_sky_that_no_image_was_searched_at_has_no_limit(make_dataset, ask):

@@ -11,7 +11,7 @@ from trap.catalogues import Flag
 def test_errors_are_stored_as_trap_defines_them(make_dataset):
     dataset = make_dataset()
     found = sources(30.0, 60.0, error_radius=10.0, systematics=3600.0).with_columns(
-        x=12.25, y=-0.5, rms=1 / 3, island=7, flags=int(Flag.BLENDED | Flag.EDGE)
+        x=12.25, y=-0.5, rms=1 / 3, island=7, flags=int(Flag.BLENDED | Flag.POINT_LIKE)
     )
     dataset.process(FIELD.image(0, found))
     (row,) = dataset.rows("SELECT * FROM extractedsource")
@@ -23,7 +23,7 @@ def test_errors_are_stored_as_trap_defines_them(make_dataset):
     assert row["error_radius"] == pytest.approx(np.sqrt(200))
     assert (row["x"], row["y"], row["z"]) == pytest.approx((0.5 * np.sqrt(0.75), 0.25, np.sqrt(0.75)))
     assert (row["zone"], row["racosdecl"]) == (60, pytest.approx(15.0))
-    assert (row["x_pix"], row["y_pix"], row["rms"], row["island"], row["flags"]) == (12.25, -0.5, 1 / 3, 7, 6)
+    assert (row["x_pix"], row["y_pix"], row["rms"], row["island"], row["flags"]) == (12.25, -0.5, 1 / 3, 7, 34)
     assert (row["det_sigma"], row["chisq"], row["reduced_chisq"]) == (15.0, 5.0, 1.5)
     assert not row["margin"]
 

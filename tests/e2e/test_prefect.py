@@ -90,13 +90,16 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
         ("2026-01-01 00:00:00 to 2026-01-01 01:00:00, 4 images", "Completed"),
         ("2026-01-01 02:00:00 to 2026-01-01 03:00:00, 4 images", "Completed"),
     ]
-    tasks = api.tasks(*groups, n=17 + n_fitted)
+    # The transient of the survey is new in both bands of one timestep, after the first.
+    n_backward = 2
+    tasks = api.tasks(*groups, n=17 + n_fitted + n_backward)
     assert n_fitted > 0
     assert kinds(tasks) == {
         ("load_state", "Completed"): 1,
         ("measure_image", "Completed"): 8,
         ("associate_extracted_sources", "Completed"): 4,
         ("perform_forced_fits", "Completed"): n_fitted,
+        ("perform_backward_fits", "Completed"): n_backward,
         ("store_timestep", "Completed"): 4,
     }
     assert "measure_image t0002_b01.fits" in {task["name"] for task in tasks}

@@ -35,11 +35,11 @@ def test_old_dataset_refuses_other_settings_and_names_them(engine, config):
         persistence.create_dataset(engine, other)
 
 
-def test_old_dataset_refuses_new_monitored_positions(engine, config):
+def test_old_dataset_can_be_extended_with_new_monitored_positions(engine, config):
     made = persistence.create_dataset(engine, config)
     monitors = MonitorPositions.of(ra=[1.0], dec=[2.0], name="m")
-    with pytest.raises(ConfigError, match="has other monitored positions"):
-        persistence.create_dataset(engine, config.with_options(persistence={"dataset_id": made}), monitors)
+    again = persistence.create_dataset(engine, config.with_options(persistence={"dataset_id": made}), monitors)
+    assert again == made
 
 
 def test_missing_dataset_is_named(engine, config):
