@@ -81,7 +81,7 @@ def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
             blind=len(result.measurements),
             forced=image.n_fitted,
             new=len(image.new_sources),
-            rms=_rounded(result.rms_qc),
+            rms=_rounded(1e3 * result.rms_qc),
             **{f"{stage} [s]": seconds for stage, seconds in result.seconds.items()},
         )
     for file in outcome.unreadable:
@@ -100,7 +100,7 @@ def _row(
         "image": Path(url).name,
         "status": status,
         "Stokes": stokes,
-        "rms [Jy/beam]": rms,
+        "noise [mJy/beam]": rms,
         **{name: numbers.get(name, "") for name in columns},
         "reason": reason,
     }

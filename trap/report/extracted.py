@@ -90,6 +90,6 @@ class Extracted:
         limit = f"detection at {number(threshold, 3)} σ" if np.isfinite(threshold) else "nothing above the noise"
         heading = (
             f"{self.image.url}: {count(len(detections.measurements), 'source')}; {limit}; "
-            f"noise {number(rms.min(), 3)} to {number(rms.max(), 3)} Jy/beam; Stokes {self._stokes}"
+            f"noise {number(1e3 * rms.min(), 3)} to {number(1e3 * rms.max(), 3)} mJy/beam; Stokes {self._stokes}"
         )
         return f"{heading}\n{sources_text(detections.measurements, self.shapes, self.names)}".rstrip()

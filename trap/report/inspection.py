@@ -215,7 +215,7 @@ def _lines(inspection: Inspection, config: PipelineConfig) -> Iterator[str]:
     yield inspection.path
     if inspection.result is not None:
         yield from _metadata_lines(_header_values(inspection.result.metadata, config), inspection)
-        yield f"  noise      {number(inspection.result.rms_qc)} Jy/beam in the middle"
+        yield f"  noise      {number(1e3 * inspection.result.rms_qc)} mJy/beam in the middle"
         if inspection.is_usable:
             yield f"  sources    {len(inspection.result.measurements)}"
         yield from (f"  {line}" for line in _check_lines(inspection.findings))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.coordinates import Angle
 
-from trap.report.text import flag_names, number, text_table
+from trap.report.text import flag_names, flux_text, number, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,16 +109,19 @@ def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency
 
 def _row(label: str, source: dict[str, Any], shape: dict[str, Any]) -> dict[str, str]:
     """Return the row of a source, by heading."""
+    (peak, peak_err), (total, total_err) = (
+        flux_text(source[name], source[f"{name}_err"]) for name in ("f_peak", "f_int")
+    )
     return {
         "source": label,
         "ra deg": f"{source['ra']:.5f}",
         "dec deg": f"{source['dec']:+.5f}",
         "± ″ e-w": number(source["ew_fit_err"] * 3600, 2),
         "± ″ n-s": number(source["ns_fit_err"] * 3600, 2),
-        "peak Jy/beam": number(source["f_peak"]),
-        "±": number(source["f_peak_err"], 2),
-        "total Jy": number(source["f_int"]),
-        "± ": number(source["f_int_err"], 2),
+        "peak mJy/beam": peak,
+        "±": peak_err,
+        "total mJy": total,
+        "± ": total_err,
         "S/N": number(source["significance"], 3),
         "semi-axes ″": f"{number(source['semimajor'], 3)} × {number(source['semiminor'], 3)}",
         "pa °": number(source["pa"], 3),

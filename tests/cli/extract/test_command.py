@@ -97,7 +97,7 @@ def products(folder, tmp_path_factory):
 def test_table_for_people_names_every_source(folder, capsys):
     assert main(["extract", str(folder / "field.fits")]) == 0
     heading, columns, *lines = capsys.readouterr().out.splitlines()
-    assert re.search(r"field\.fits: 4 sources; detection at 5 σ; noise 0\.0\S+ to 0\.0\S+ Jy/beam; Stokes I", heading)
+    assert re.search(r"field\.fits: 4 sources; detection at 5 σ; noise [01]\S* to 1\.\S+ mJy/beam; Stokes I", heading)
     assert columns.split()[:4] == ["source", "ra", "deg", "dec"]
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "4"]
 
