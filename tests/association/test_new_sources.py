@@ -217,11 +217,16 @@ def test_noise_has_as_many_high_peaks_as_expected():
 @pytest.mark.parametrize(
     ("n_beams", "snr", "n_candidates"), [(1e3, 6.0, 1), (1e5, 6.0, 0), (1e5, 7.0, 1), (1e7, 7.0, 0)]
 )
-def test_new_source_that_noise_makes_in_so_many_beams_is_no_candidate(n_beams, snr, n_candidates):
+@pytest.mark.parametrize("lower", ["f_peak", "significance"])
+def test_new_source_that_noise_makes_in_so_many_beams_is_no_candidate(n_beams, snr, n_candidates, lower):
     made = EarlierLooks(PipelineConfig())
     for image in range(100):
         made.add(KEY, image=image, region=0, rms_range=(1e-3, 1e-3), tiles=tiles(1e-3))
-    found = sources(9.9, 0.0, flux=snr * 1e-3).with_columns(rms=1e-3, f_peak_err=1e-3)
+    # The lower one of the fitted peak and the highest pixel decides.
+    heights = {"f_peak": 9.0, "significance": 9.0} | {lower: snr}
+    found = sources(9.9, 0.0, flux=0.01).with_columns(
+        f_peak=heights["f_peak"] * 1e-3, significance=heights["significance"], rms=1e-3, f_peak_err=1e-3
+    )
     fits = EarlierFluxes.of(n=np.array([100]), mean=np.array([0.0]), error=np.array([1e-4]))
     new = made.find_new_sources(KEY, np.array([42]), found, ONE, REGIONS, n_beams=n_beams, earlier=fits)
     assert len(new) == n_candidates

@@ -254,7 +254,9 @@ class EarlierLooks:
             passed = newness >= self._search.new_source_significance
             # A search for negative sources too doubles the number of peaks of noise.
             n_signs = 2 if self._extraction.searches_negative(key.stokes) else 1
-            passed &= n_signs * noise_peaks(peak / new.rms, n_beams) <= self._search.max_false_alarms
+            # The fitted peak may lie above all pixels if noise is narrower than the beam, which is the shape of a fit.
+            height = np.minimum(peak / new.rms, np.abs(new.significance))
+            passed &= n_signs * noise_peaks(height, n_beams) <= self._search.max_false_alarms
         else:
             passed = peak > limit * best["rms_min"]
         if self._search.new_source_test == "position":
