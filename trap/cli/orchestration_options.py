@@ -66,7 +66,7 @@ def _add_installation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace", action="store_true", help="take over an installation of that name with another database or folder"
     )
-    parser.add_argument("config", nargs="?", type=Path, help="settings of the runs, a TOML file; default: TraP's")
+    parser.add_argument("config", nargs="?", type=Path, help="settings of the runs, a TOML file; without it: defaults")
     parser.add_argument(
         "--database", metavar="URL", help="an SQLite file (default: trap.db), or postgresql://USER@HOST/NAME"
     )

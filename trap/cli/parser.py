@@ -81,7 +81,7 @@ def _add_run(commands: Commands) -> None:
         "config",
         nargs="?",
         type=Path,
-        help="settings, a TOML file ('transients config init' writes one); default: TraP's values",
+        help="settings, a TOML file ('transients config init' writes one); without it, the defaults",
     )
     parser.add_argument(
         "--images", nargs="+", action="extend", metavar="PATH", help="images, or quoted glob patterns of images"
@@ -94,7 +94,7 @@ def _add_live(commands: Commands) -> None:
     parser = _add_command(
         commands, "live", "trap.cli.live:live", "process images as they arrive", epilog=EXIT_CODES
     )  # fmt: skip
-    parser.add_argument("config", nargs="?", type=Path, help="settings, a TOML file; default: TraP's values")
+    parser.add_argument("config", nargs="?", type=Path, help="settings, a TOML file; without it, the defaults")
     add_live_options(parser)
     _add_dataset_options(parser)
 
