@@ -197,9 +197,10 @@ class TransientSearchConfig(Settings):
     """Test of a new source that earlier images missed: `"significance"` against a steady source,
     `"position"` against the lowest earlier rms at its position, or `"image"` against the lowest earlier rms anywhere
     in an image (TraP)."""
-    new_source_significance: NotNegative = 4.0
+    new_source_significance: NotNegative = 5.0
     """For `"significance"`: minimum significance, in σ, against a steady source missed by all earlier images. A larger
-    value gives fewer candidates."""
+    value gives fewer candidates. A series of images has thousands of looks at steady sources near the threshold: at
+    4 σ, one in thirty thousand of them brightens so much by chance; at 5 σ, one in three million."""
     max_false_alarms: NotNegative = 1e-4
     """For `"significance"`: largest expected number of peaks of noise, in one image, that are as high as a new source.
     A larger value gives more candidates. At 5 σ the number is 0.07 for an image of ten thousand beams; the default
