@@ -27,6 +27,7 @@ __all__ = [
     "FLUX_COLUMNS",
     "FLUX_STATISTICS",
     "UNSOUND",
+    "VARIABLE_P",
     "AssociationType",
     "Associations",
     "ExtractType",
@@ -265,6 +266,10 @@ class RegionLinks(ColumnTable):
     distance: NDArray[np.float64] = column(
         "f8", "deg", "Distance of the entry from the region's centre; NaN for the region of first detection."
     )
+
+
+VARIABLE_P = 1e-4
+"""Probability of η below which a light curve counts as variable, unless a query chooses another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trap.catalogues import VARIABLE_P
 from trap.cli.extract.options import DEFAULT_ALPHA
 from trap.cli.extract.request import make_request
 from trap.cli.live import live_config
@@ -85,3 +86,7 @@ def test_help_of_an_installation_shows_the_interval_and_the_folder_of_prefect_ya
 @pytest.mark.parametrize("command", ["run", "live", "deploy", "ui"])
 def test_help_shows_the_default_database(command):
     assert f"sqlite:///{shown_defaults(command)['database']}" == PipelineConfig().execution.database
+
+
+def test_list_of_variables_has_the_cut_of_the_summaries():
+    assert make_parser().parse_args(["variables", "1"]).max_p == VARIABLE_P

@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from trap.db.engine import transaction
 from trap.db.models import Dataset
-from trap.db.overview import dataset_summary, frequency_bands, list_datasets, most_variable, same_field
+from trap.db.overview import dataset_summary, frequency_bands, list_datasets, same_field
 from trap.errors import DatasetNotFoundError
 
 
@@ -63,12 +63,3 @@ def test_same_field_needs_a_common_region_band_and_settings(make_dataset, ask, e
     with transaction(engine) as connection:
         connection.execute(update(Dataset).where(Dataset.id == first.id).values(config_hash="other"))
     assert ask(same_field, later.id) == []
-
-
-def test_most_variable_sources_come_first(make_dataset, ask):
-    dataset = make_dataset()
-    for day, flux in enumerate((0.015, 0.03, 0.015)):
-        dataset.process(FIELD.image(day, sources([122.5, 123.0, 123.5], 10.0, flux=[0.015, flux, 1.3 * flux])))
-    first = ask(most_variable, dataset.id, limit=1)
-    assert (first["n_variable"].tolist(), first["wm_ra"].round(3).tolist()) == ([2], [123.5])
-    assert ask(most_variable, dataset.id)["wm_ra"].round(3).tolist() == [123.5, 123.0]

@@ -18,6 +18,7 @@ from trap.quality.history import (
     check_new_sources,
     check_repeated,
     check_rms_history,
+    may_be_too_many,
     robust_log_spread,
 )
 
@@ -105,6 +106,14 @@ def test_image_with_too_many_new_sources_is_doubtful(n_new, n_known, passes):
     assert verdict.passed is passes
     assert f"{n_new} of {n_new + n_known} sources" in verdict.comment
     assert passes or "quality.max_new_s" in verdict.comment
+
+
+@pytest.mark.parametrize("limit", [0, 3, 20])
+@pytest.mark.parametrize("n_new", range(8))
+def test_number_of_new_sources_that_cannot_fail_is_known_without_the_catalogue(n_new, limit):
+    config = QualityConfig(max_new_sources=limit, max_new_share=0.0)
+    passes = check_new_sources(catalogue_input(n_new=n_new, n_known=0, max_new_sources=limit, max_new_share=0.0)).passed
+    assert passes is not may_be_too_many(n_new, config)
 
 
 def test_history_of_equal_values_accepts_that_value():

@@ -106,14 +106,14 @@ def test_page_of_a_dataset_groups_images_by_reason_and_names_changed_settings():
         images={"stokes": np.array([1]), "reason": [None, "beam invalid", "RMS invalid", "beam invalid", None]},
         unreadable={"url": ["a.fits"]},
         runs={"id": [1, 2], "state": ["failed", "partial"]},
-        variable={
-            **{name: np.array([7]) for name in ("runcat", "eta_int", "n_variable")},
-            **{name: np.array([0.5]) for name in ("wm_ra", "wm_decl", "v_int")},
+        variables={
+            **{name: np.array([7, 8, 9, 10]) for name in ("runcat", "eta_int")},
+            **{name: np.full(4, 0.5) for name in ("wm_ra", "wm_decl", "v_int")},
         },
     )
     assert text.splitlines()[7:] == [
-        "7 variable sources (probability of η below 1e-6); the most variable:",
-        "  entry 7 at 0.5000 +0.5000: V 0.5, η 7",
+        "4 variable sources (probability of η below 0.0001); the most variable:",
+        *(f"  entry {n} at 0.5000 +0.5000: V 0.5, η {n}" for n in (7, 8, 9)),
         "4 images left out:",
         "  2 beam invalid",
         "  1 RMS invalid",

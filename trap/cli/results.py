@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from trap.catalogues import with_stokes_letters
+from trap.catalogues import VARIABLE_P, with_stokes_letters
 from trap.cli.database import reading_database
 from trap.cli.export import check_export, export
 from trap.cli.selection import selected_entry, selected_position
@@ -65,7 +65,7 @@ def show_dataset(arguments: Namespace) -> int:
             "runs": run_table(connection, number),
         }
         config = stored_config(connection, number)
-        variable = overview.most_variable(connection, number)
+        variables = lightcurves.variables(connection, number, max_p=VARIABLE_P, limit=None)
     settings = config.science_items()
     if arguments.json:
         rows = {name: list(as_rows(with_stokes_letters(columns))) for name, columns in tables.items()}
@@ -75,7 +75,7 @@ def show_dataset(arguments: Namespace) -> int:
     if arguments.all:
         print(dataset_text(summary, settings, unsearched=unsearched, **tables))
     else:
-        print(dataset_page(summary, settings, variable=variable, **tables))
+        print(dataset_page(summary, settings, variables=variables, **tables))
         if unsearched is not None:
             print(unsearched.text())
     return 0

@@ -22,7 +22,6 @@ from trap.db.models import (
     SkyRegion,
     Timestep,
     UnreadableImage,
-    VarMetric,
 )
 
 if TYPE_CHECKING:
@@ -36,14 +35,10 @@ __all__ = [
     "frequency_bands",
     "image_table",
     "list_datasets",
-    "most_variable",
     "same_field",
     "timestep_table",
     "unreadable_table",
 ]
-
-P_VARIABLE = 1e-6
-"""Probability of η of a steady source below which a source counts as variable."""
 
 
 def list_datasets(connection: Connection) -> list[dict[str, Any]]:
@@ -114,32 +109,6 @@ def image_table(connection: Connection, dataset_id: int) -> Columns:
         .order_by(Image.taustart_ts, Image.freq_eff, Image.id)
     )
     return read_columns(connection, rows)
-
-
-def most_variable(connection: Connection, dataset_id: int, *, limit: int = 3) -> Columns:
-    """Return the sources with the least probable η of a steady source, the least probable first.
-
-    Parameters
-    ----------
-    connection, dataset_id
-        Open connection, and number of the dataset with these sources.
-    limit
-        Largest number of sources that are returned.
-
-    Returns
-    -------
-    ``runcat``, ``wm_ra`` and ``wm_decl`` [deg], ``v_int``, ``eta_int``, ``eta_p_value``, and ``n_variable``, the number
-    of variable sources of the dataset in each row.
-    """
-    entry, metric = RunningCatalog, VarMetric
-    rows = (
-        select(metric.runcat, entry.wm_ra, entry.wm_decl, metric.v_int, metric.eta_int, metric.eta_p_value)
-        .add_columns(func.count().over().label("n_variable"))
-        .join(entry, entry.id == metric.runcat)
-        .where(entry.dataset == dataset_id, metric.eta_p_value < P_VARIABLE)
-        .order_by(metric.eta_p_value, metric.eta_int.desc(), metric.runcat)
-    )
-    return read_columns(connection, rows.limit(limit))
 
 
 def same_field(connection: Connection, dataset_id: int) -> list[tuple[int, str]]:

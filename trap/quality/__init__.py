@@ -2,7 +2,7 @@
 
 from trap.quality.accepted import AcceptedImages, HistoryKey
 from trap.quality.checks import check_against_catalogue, check_against_earlier, check_image, check_sources
-from trap.quality.history import SAMPLE
+from trap.quality.history import SAMPLE, may_be_too_many
 from trap.quality.negative import count_negative
 from trap.quality.pixels import rms_qc
 from trap.quality.reasons import Finding, Rejection, RejectReason, first_rejection
@@ -25,5 +25,6 @@ __all__ = [
     "check_sources",
     "count_negative",
     "first_rejection",
+    "may_be_too_many",
     "rms_qc",
 ]

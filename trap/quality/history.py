@@ -30,6 +30,7 @@ __all__ = [
     "check_new_sources",
     "check_repeated",
     "check_rms_history",
+    "may_be_too_many",
     "robust_log_spread",
 ]
 
@@ -186,6 +187,19 @@ def check_new_sources(image: CatalogueInput) -> Verdict:
     if n_new >= MIN_NEW and n_new > config.max_new_share * total:
         return Verdict(False, f"{comment}, at most the share {config.max_new_share:g} (quality.max_new_share)")
     return Verdict(True, comment)
+
+
+def may_be_too_many(n_new: int, config: QualityConfig) -> bool:
+    """Return whether so many new sources can fail :func:`check_new_sources`, whatever the number of known ones.
+
+    Parameters
+    ----------
+    n_new
+        Number of sources without a counterpart, including sources that earlier images need not have shown.
+    config
+        The limits.
+    """
+    return n_new >= MIN_NEW or n_new > config.max_new_sources
 
 
 NEW_SOURCES = Check(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from trap.catalogues import VARIABLE_P
 from trap.extraction.unsearched import unsearched_lines
 from trap.report.text import constancy_text, count, moment
-from trap.variability.constancy import VARIABLE_P
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trap.catalogues import ExtractType, with_stokes_letters
+from trap.catalogues import VARIABLE_P, ExtractType, with_stokes_letters
 from trap.config import STOKES, PipelineConfig, stokes_letter
 from trap.report.text import (
     MISSING,
@@ -39,6 +39,8 @@ __all__ = [
     "variables_table",
 ]
 
+N_LISTED = 3
+"""Number of variable sources on the page of a dataset."""
 _EXTRACTED = {ExtractType.BLIND: "blind", ExtractType.NULL_DETECTION: "forced", ExtractType.MONITORED: "monitored"}
 
 
@@ -114,7 +116,7 @@ def dataset_page(
     images: Columns,
     unreadable: Columns,
     runs: Columns,
-    variable: Columns,
+    variables: Columns,
 ) -> str:
     """Write the contents of a dataset on one screen: images left out by reason, and settings that are no defaults.
 
@@ -122,15 +124,15 @@ def dataset_page(
     ----------
     summary, settings, bands, timesteps, images, unreadable, runs
         As for :func:`dataset_text`.
-    variable
-        Columns of :func:`trap.db.overview.most_variable`.
+    variables
+        Columns of :func:`trap.db.lightcurves.variables`, with the default cut of the probability.
     """
     defaults = {(section, key): value for section, key, value in PipelineConfig().science_items()}
     changed = [item for item in settings if defaults.get(item[:2]) != item[2]]
     reasons = Counter(str(reason) for reason in images["reason"] if reason is not None)
     if len(unreadable["url"]):
         reasons["unreadable"] = len(unreadable["url"])
-    lines = [*_dataset_lines(summary, bands, timesteps, images), *_variable_lines(variable)]
+    lines = [*_dataset_lines(summary, bands, timesteps, images), *_variable_lines(variables)]
     if reasons:
         lines.append(f"{count(reasons.total(), 'image')} left out:")
         lines += [f"  {n} {reason}" for reason, n in reasons.most_common()]
@@ -141,16 +143,16 @@ def dataset_page(
     return "\n".join([*lines, *(f"  {section}.{key} = {value}" for section, key, value in changed)])
 
 
-def _variable_lines(variable: Columns) -> Iterator[str]:
+def _variable_lines(variables: Columns) -> Iterator[str]:
     """Yield the number of variable sources, and the most variable ones."""
-    if not len(variable["runcat"]):
+    if not len(variables["runcat"]):
         yield "no variable source"
         return
-    n_variable = int(variable["n_variable"][0])
-    yield f"{count(n_variable, 'variable source')} (probability of η below 1e-6); the most variable:"
-    for i, entry in enumerate(variable["runcat"]):
-        position = sky_position(variable["wm_ra"][i], variable["wm_decl"][i])
-        v, eta = (number(variable[name][i], 3) for name in ("v_int", "eta_int"))
+    number_of = count(len(variables["runcat"]), "variable source")
+    yield f"{number_of} (probability of η below {VARIABLE_P:g}); the most variable:"
+    for i, entry in enumerate(variables["runcat"][:N_LISTED]):
+        position = sky_position(variables["wm_ra"][i], variables["wm_decl"][i])
+        v, eta = (number(variables[name][i], 3) for name in ("v_int", "eta_int"))
         yield f"  entry {entry} at {position}: V {v}, η {eta}"
 
 

@@ -167,13 +167,16 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
     is_off = config.quality.check_new_sources == "off"
     if is_off or result.rejection is not None or state.accepted.rms(group).size < MIN_IMAGES:
         return result
+    sources = result.measurements.take(result.measurements.is_sound)
+    is_known = _is_known(state, sources, search_radius)
+    unknown = np.flatnonzero(~is_known)
+    if not quality.may_be_too_many(unknown.size, config.quality):
+        # Nearly every image ends here, before the entries of the whole field are read.
+        return result
     radius = config.source_extraction.extraction_radius_pix
     covered, _ = state.catalogue.within(result.metadata.sky_region(radius))
     if np.count_nonzero(state.catalogue.entries["datapoints"][covered] >= MIN_CONFIRMED_POINTS) < MIN_CONFIRMED:
         return result
-    sources = result.measurements.take(result.measurements.is_sound)
-    is_known = _is_known(state, sources, search_radius)
-    unknown = np.flatnonzero(~is_known)
     new = state.looks.find_new_sources(
         LightCurveKey(group.band, group.stokes),
         unknown,

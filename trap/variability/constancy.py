@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import kolmogorov
 
+from trap.catalogues import VARIABLE_P
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = ["Constancy", "compare_with_constant"]
-
-
-VARIABLE_P = 1e-4
-"""Probability of η below which a light curve counts as variable; the default cut of ``transients variables`` too."""
 
 
 class Constancy(NamedTuple):
@@ -36,7 +34,7 @@ class Constancy(NamedTuple):
     median
         Median of the probabilities: 0.5 if most sources are constant and their errors are correct.
     n_variable
-        Number of light curves with a probability below :data:`VARIABLE_P`.
+        Number of light curves with a probability below :data:`~trap.catalogues.VARIABLE_P`.
     scatter
         Median of the relative scatter beyond the errors; NaN if it is unknown.
     """
