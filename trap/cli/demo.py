@@ -14,6 +14,7 @@ from trap.cli.terminal import program, reported_errors
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import ExitCode
 from trap.db import lightcurves
+from trap.kernels.compiled import is_compiled
 from trap.report.comparison import comparison_text
 from trap.report.plots import LightCurve, plot_eta_v, plot_light_curves, save_figure
 from trap.report.run_summary import run_text
@@ -77,8 +78,9 @@ def demonstrate(arguments: Namespace, settings: PipelineConfig) -> list[str]:
     with reported_errors(directory):
         survey = simulate_survey(directory / "images", sky)
     images, sources = count(len(survey.images), "image"), count(len(survey.truth.sources), "source")
-    server = "" if arguments.no_prefect else " (first, half a minute for a Prefect server, unless one runs already)"
-    print(f"simulated {images} of {sources}; processing them{server} …", flush=True)
+    waits = [] if is_compiled() else ["compiling, once, takes half a minute"]
+    waits += [] if arguments.no_prefect else ["starting a Prefect server takes half a minute, unless one runs already"]
+    print("; ".join([f"simulated {images} of {sources}, now processing them", *waits]), flush=True)
     config = _pipeline_config(settings, directory, survey)
     start = time.perf_counter()
     summary = process(config, arguments)
