@@ -94,9 +94,9 @@ class Flag(IntFlag):
 
 
 UNSOUND = Flag.FIT_FAILED | Flag.EDGE | Flag.MASKED_PIXELS | Flag.OUTSIDE
-"""Flags of blind measurements that are not associated: sources without a fit, and sources of which pixels are missing.
+"""Flags of blind measurements that are not associated: sources without a fit, and sources with missing pixels.
 
-Such positions may be those of a wing, which would found an entry where no source is."""
+The position of such a source may be a point on its wing; an entry there would be no source."""
 
 
 def _codes(codes: type[IntEnum | IntFlag]) -> str:

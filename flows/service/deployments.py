@@ -216,7 +216,7 @@ def _deployment(entry: dict[str, Any], options: DeploymentOptions) -> RunnerDepl
 def arrange_form(parameters: dict[str, Any], sections: dict[str, Any]) -> None:
     """Put the settings that each run needs at the top of a form, and describe the parameters.
 
-    Prefect's UI sorts the fields of each section by ``position``. Without it, the order is that of the database.
+    Prefect's UI sorts the fields of each section by ``position``. Without it, they are in the order of the database.
 
     Parameters
     ----------

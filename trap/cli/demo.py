@@ -63,7 +63,7 @@ def demonstrate(arguments: Namespace, settings: PipelineConfig) -> list[str]:
     arguments
         Arguments of ``transients demo``.
     settings
-        Settings of the pipeline. Images, database and dataset are those of the demo.
+        Settings of the pipeline. The demo replaces images, database and dataset.
 
     Returns
     -------

@@ -24,7 +24,7 @@ class _LiveHelp(argparse.RawDescriptionHelpFormatter):
 
 
 def add_live_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options, each with the name of its setting as destination; defaults are those of the settings."""
+    """Add the options, each with the name of its setting as destination and the default of the setting."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--folder", metavar="DIR", help="folder in which images arrive")
     source.add_argument(

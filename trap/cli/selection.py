@@ -63,7 +63,7 @@ def selected_entry(connection: Connection, arguments: Namespace) -> dict[str, An
 
 
 def selected_position(connection: Connection, arguments: Namespace) -> tuple[float, float]:
-    """Return the position that the arguments name: itself, or that of the entry.
+    """Return the position that the arguments name: itself, or the position of the entry.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ RESUME_HINT = "stored timesteps are kept; to continue, run the same command agai
 def program() -> str:
     """Return the words that start this program in a shell: its name if the shell finds it, otherwise its path.
 
-    The path is that of the program that started this process or, failing that, of the program next to the running
+    The path names the program that started this process or, failing that, the program next to the running
     Python interpreter; it is relative to the working directory if that is shorter, and always contains a slash.
     """
     started = Path(sys.argv[0])

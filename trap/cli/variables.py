@@ -31,7 +31,7 @@ __all__ = ["show_variables"]
 SORT_COLUMNS = {"eta": "eta_int", "v": "v_int", "p": "eta_p_value", "modulation": "modulation", "step": "vs_max"}
 """Columns by the words of ``--sort``. All but the probability are sorted from high to low absolute values."""
 _BAND_SHARE = 0.005
-"""Largest relative difference between a frequency of the command line and that of the band it names."""
+"""Largest relative difference between a band's frequency and the frequency on the command line that names it."""
 
 
 def show_variables(arguments: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def show_variables(arguments: argparse.Namespace) -> int:
 
 
 def _light_curves(connection: Connection, arguments: argparse.Namespace) -> Columns:
-    """Read the light curves to choose from: those of the brightest bands, or those of a band or Stokes parameter."""
+    """Read the light curves of the brightest bands, or of the chosen band and Stokes parameter."""
     if arguments.band is None and arguments.stokes is None:
         return lightcurves.variables(
             connection,

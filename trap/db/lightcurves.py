@@ -151,7 +151,7 @@ def entries_named(
 
 
 def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int] | Ids | None = None) -> Columns:
-    """Return the transient candidates of a dataset, those that are most certainly new first.
+    """Return the transient candidates of a dataset in the order of their newness, the most certain first.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequenc
     holding = _holders(connection, urls)
     images = config.execution.images
     for number, toml in latest_configs(connection).items():
-        # Few of many datasets are parsed: only those that may match.
+        # Of many datasets only the few possible matches are parsed.
         if number in descriptions and (number in holding or (images and as_toml(images[0]) in toml)):
             run = tomllib.loads(toml)
             descriptions[number].add(run["persistence"]["description"])
@@ -72,7 +72,7 @@ def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequenc
 
 
 def _has_settings(connection: Connection, number: int, config: PipelineConfig) -> bool:
-    """Return whether a dataset was made with these settings; False if its own are those of another version."""
+    """Return whether a dataset was made with these settings; False if its own come from another version."""
     try:
         return not config.differences(stored_config(connection, number))
     except ConfigError:

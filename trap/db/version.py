@@ -18,7 +18,7 @@ __all__ = ["MIGRATIONS", "check_version", "newest_version", "stored_version", "v
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ALEMBIC_TABLE = "alembic_version"
-"""Table of a single row, in which Alembic stores the version of the tables."""
+"""Table of a single row: the version of the tables, as Alembic stores it."""
 
 
 def check_version(engine: Engine) -> None:

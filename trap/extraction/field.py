@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Field", "ThresholdMap", "grown_mask", "is_outside", "measured_mask", "threshold_map", "widened_field"]
 
 WIDENING_BEAMS = 2.0
-"""Full widths of the beam by which the fitted area is wider than the searched area, where the image goes on."""
+"""Margin of the fitted area around the searched area, in full widths of the beam, as far as the image reaches."""
 BAND_ROWS = 1024
 """Number of rows in the part of an image that one thread works on."""
 

@@ -95,7 +95,7 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     background = estimate_background(data, mask, config, beam=beam)
     field = Field(data=data, mask=mask, background=background, beam=beam)
     thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
-    # Noise and thresholds are those of the searched area, whatever lies beyond it.
+    # Noise and thresholds come from the searched area alone.
     widened = widened_field(field, config)
     with ThreadPoolExecutor(1) as thread:
         correlation = thread.submit(measure_correlation, field)

@@ -88,7 +88,7 @@ def _needed(config: QualityConfig) -> int:
 
 
 def _others(earlier: Array, following: Array, config: QualityConfig) -> Array:
-    """Return the values of earlier images, with those of following ones if the earlier are few."""
+    """Return the values of earlier images, and of following images if the earlier ones are few."""
     missing = max(0, SAMPLE - len(earlier)) if _needed(config) <= SAMPLE else 0
     return np.concatenate([earlier, following[:missing]])
 

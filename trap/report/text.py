@@ -30,7 +30,7 @@ __all__ = [
 MISSING = "–"
 """Text for a missing value."""
 MIN_PROBABILITY = 1e-3
-"""Probability below which light curves are not those of constant sources, by a Kolmogorov–Smirnov test."""
+"""Smallest probability, by a Kolmogorov–Smirnov test, of light curves that count as constant."""
 MIN_MEDIAN = 0.05
 """Median probability of η below which most sources scatter, not only a few variable ones."""
 
@@ -78,7 +78,7 @@ def number(value: Any, digits: int = 4) -> str:  # noqa: ANN401 (numpy and Pytho
 
 
 def megahertz(frequency: float) -> str:
-    """Write a frequency in MHz, to the digits that tell bands and channels apart.
+    """Write a frequency in MHz, with the digits that distinguish bands and channels.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _naive(time: Any) -> Any:  # noqa: ANN401
 
 
 def constancy_text(constancy: Constancy) -> str:
-    """Write what the comparison of the light curves with constant sources shows, as a sentence."""
+    """Write the comparison of the light curves with constant sources as a sentence."""
     curves = count(constancy.n, "light curve")
     if constancy.p_value >= MIN_PROBABILITY:
         return f"{curves}: fluxes scatter as their errors explain"

@@ -187,7 +187,7 @@ class _WorkerResult(RecordedResult[T]):
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Hold interrupts back in the block, and for ever in the processes that it starts.
+    """Hold interrupts back in the block, and permanently in the processes that it starts.
 
     An interrupt from the keyboard reaches every process of the group, also a server of workers that still imports its
     modules. This process alone decides how the run ends.
