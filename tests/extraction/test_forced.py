@@ -97,6 +97,18 @@ def test_position_on_a_detected_source_measures_that_source(sky, fit, config):
     assert fitted.f_peak[1] == pytest.approx(0.5, rel=0.05)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_positions_on_many_detected_sources_each_measure_their_own_source(sky, fit, config, seed):
+    rng = np.random.default_rng(seed)
+    row, column = np.divmod(rng.permutation(36), 6)
+    x, y, flux = 25.0 + 40 * column, 25.0 + 40 * row, rng.uniform(0.05, 0.5, 36)
+    image = sky.image(sky.noise(seed) + sky.sources(x, y, flux))
+    found = extract_sources(image, config).measurements
+    # In another order than the detections, and not quite at their places.
+    fitted = fit(image, x + 0.1, y - 0.1, neighbours=found)
+    assert fitted.f_peak == pytest.approx(flux, abs=6e-3)
+
+
 def test_positions_are_solved_together(sky, fit):
     # One beam apart: alone, each would read a good part of the other.
     x, y, flux = np.array([100, 105.0, 110]), np.array([80.0, 80, 80]), np.array([0.5, 0.2, 0.4])

@@ -62,7 +62,7 @@ class Roles:
         (n_sources,) — whether a source is fitted again, since it is close to a leader.
     shared
         (n_pairs, 2) — pairs of a target that is not a leader, and a source or leader that it coincides
-        with: index of the target, and index among all sources followed by all targets.
+        with: index of the target, and index among all sources followed by all targets; in the order of both.
     """
 
     is_leader: NDArray[np.bool_]
@@ -218,6 +218,8 @@ def assign_roles(targets: Array, sources: Array) -> Roles:
     # Followers keep their place among the targets, but far off: no target follows them.
     possible = np.concatenate([sources, np.where(is_leader[:, np.newaxis], targets, 1e9)])
     near = cKDTree(targets[followers]).sparse_distance_matrix(cKDTree(possible), COINCIDENT, output_type="ndarray")
+    # The tree lists its pairs in any order; :func:`~trap.extraction.linear.solve_each` needs the order of the targets.
+    near = near[np.lexsort((near["j"], near["i"]))]
     return Roles(
         is_leader=is_leader,
         is_free=is_within(sources, targets[is_leader], FREE_NEIGHBOUR),
