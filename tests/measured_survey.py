@@ -171,7 +171,7 @@ def run_survey(sky, rng, config=CONFIG):
         records = forced_fitting.insert_and_associate_forced_fits(outcome.state, records, asked, fits)
         requests = backward_fitting.get_backward_requests(outcome.state, records)
         found = [_fit(sky, rng, tree, one.positions, *map(int, one.image.url.split("-"))) for one in requests]
-        backward = backward_fitting.associate_backward_fits(outcome.state, requests, found)
+        records, backward = backward_fitting.associate_backward_fits(outcome.state, records, requests, found)
         records = backward_fitting.judge_again(outcome.state, records, backward)
         _note(outcome, records, time)
         n_images = _commit(outcome.state, records, n_images)

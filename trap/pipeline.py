@@ -26,7 +26,7 @@ from trap.run.look_ahead import LookAhead
 from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
 from trap.run.planning import make_plan
 from trap.run.scanning import Preview
-from trap.steps import association, backward_fitting, kept_pixels, late_images, monitor_filling, varmetric
+from trap.steps import association, kept_pixels, late_images, monitor_filling, varmetric
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
@@ -266,8 +266,7 @@ class DatasetRun:
             state.following = () if number is None else self._preview.following(number, measured, state)
             images = executor.call(association.associate_extracted_sources, state, measured)
             images = fit_images(state, images, executor, self.config)
-            backward = fit_earlier_images(state, images, executor, self.config)
-            images = backward_fitting.judge_again(state, images, backward)
+            images, backward = fit_earlier_images(state, images, executor, self.config)
             record = TimestepRecord(
                 taustart_ts=timestep.taustart_ts,
                 images=images,

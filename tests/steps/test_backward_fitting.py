@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,11 @@ def rows(config, query, dataset_id):
 
 
 POINTS = """
-SELECT r.wm_ra, i.taustart_ts, a.type, a.f_datapoints, a.v_int, a.eta_int, e.extract_type, e.f_int, e.f_int_err,
-       e.ff_runcat = r.id AS is_own
+SELECT r.wm_ra, i.taustart_ts, b.freq_central, a.type, a.f_datapoints, a.v_int, a.eta_int, e.extract_type, e.f_int,
+       e.f_int_err, e.ff_runcat = r.id AS is_own
 FROM assocxtrsource a JOIN runningcatalog r ON r.id = a.runcat JOIN extractedsource e ON e.id = a.xtrsrc
-JOIN image i ON i.id = e.image WHERE r.dataset = :dataset ORDER BY r.wm_ra, r.wm_decl, i.taustart_ts
+JOIN image i ON i.id = e.image JOIN frequencyband b ON b.id = i.band
+WHERE r.dataset = :dataset ORDER BY r.wm_ra, r.wm_decl, i.taustart_ts
 """
 
 
@@ -96,6 +98,24 @@ def test_backward_fits_are_part_of_the_light_curve_and_its_metrics(config, image
         assert metric["f_datapoints"] == len(flux)
         assert metric["lightcurve_avg"] == pytest.approx(flux.mean(), rel=1e-12)
         assert metric["v_int"] == pytest.approx(flux.std(ddof=1) / flux.mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("n_bands", [1, 2])
+def test_every_point_has_the_metrics_of_the_light_curve_up_to_it(config, tmp_path, n_bands):
+    survey = SurveyConfig(n_timesteps=5, n_bands=n_bands, size=128, n_steady=3, n_variables=0, n_transients=2)
+    simulate_survey(tmp_path, replace(survey, transient_sigma=(40.0, 60.0)))
+    points = rows(config, POINTS, process(config, sorted(tmp_path.rglob("*.fits"))))
+    assert AssociationType.BACKWARD in {p["type"] for p in points}
+    for entry, band in {(p["wm_ra"], p["freq_central"]) for p in points}:
+        curve = [p for p in points if (p["wm_ra"], p["freq_central"]) == (entry, band)]
+        for n in range(1, len(curve) + 1):
+            flux, error = (np.array([p[name] for p in curve[:n]]) for name in ("f_int", "f_int_err"))
+            scatter = flux.std(ddof=1) if n > 1 else 0.0
+            mean = np.average(flux, weights=error**-2.0)
+            assert curve[n - 1]["f_datapoints"] == n
+            assert curve[n - 1]["v_int"] == pytest.approx(scatter / flux.mean(), rel=1e-9)
+            eta = (((flux - mean) / error) ** 2).sum() / max(n - 1, 1)
+            assert curve[n - 1]["eta_int"] == pytest.approx(eta, rel=1e-9)
 
 
 def test_extended_dataset_has_the_light_curves_of_an_unbroken_one_to_the_last_bit(config, images):

@@ -14,11 +14,15 @@ from trap.association.entries import ENTRY
 from trap.association.pairs import Positions
 from trap.association.sky_index import SkyIndex
 from trap.catalogues import FLUX_STATISTICS
+from trap.variability.metrics import add_points, modulation_v, weighted_eta
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
     from trap.association.entries import LightCurveKey
+    from trap.catalogues import Associations, Measurements
     from trap.images.skyregion import SkyRegion
     from trap.typing import Ids, Indices
 
@@ -91,6 +95,53 @@ class EntryArrays:
             (m,) of :data:`~trap.catalogues.FLUX_STATISTICS`.
         """
         self._curves(key)[rows] = statistics
+
+    def _add_to_curves(
+        self, key: LightCurveKey, entry_rows: Indices, measured: Measurements, rows: Indices
+    ) -> dict[str, NDArray[Any]]:
+        """Add one point to the light curve of each entry.
+
+        Returns
+        -------
+        Columns of the points: V, η and the number of points, up to the point.
+        """
+        curves = self._curves(key)
+        points = {
+            "f_peak": (measured.f_peak[rows], measured.f_peak_err[rows]),
+            "f_int": (measured.f_int[rows], measured.f_int_err[rows]),
+        }
+        add_points(curves, entry_rows, points)
+        updated = curves[entry_rows]
+        return {"v_int": modulation_v(updated), "eta_int": weighted_eta(updated), "f_datapoints": updated["n"]}
+
+    def rebuild_light_curves(
+        self, entry_rows: Indices, points: Iterable[tuple[LightCurveKey, Measurements, Associations]]
+    ) -> list[Associations]:
+        """Rebuild the light curves of some entries from all of their points, in order of time.
+
+        Parameters
+        ----------
+        entry_rows
+            (n,) — rows of the entries.
+        points
+            Images with points of these entries, earliest first: band and Stokes parameter, measurements, and points.
+            They may have points of other entries, which stay.
+
+        Returns
+        -------
+        The points of each image, with V, η and the number of points up to each.
+        """
+        for curves in self._fluxes.values():
+            curves[entry_rows] = np.zeros((), FLUX_STATISTICS)
+        rebuilt = []
+        for key, measured, associations in points:
+            columns = {name: values.copy() for name, values in associations.as_dict().items()}
+            rows = np.flatnonzero(np.isin(associations.entry, entry_rows))
+            added = self._add_to_curves(key, associations.entry[rows], measured, associations.measurement[rows])
+            for name, values in added.items():
+                columns[name][rows] = values
+            rebuilt.append(associations.with_columns(**columns))
+        return rebuilt
 
     def positions(self, rows: Indices) -> Positions:
         """Return the weighted mean positions of some entries, with their errors."""

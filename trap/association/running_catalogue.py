@@ -18,7 +18,7 @@ from trap.association.entry_arrays import EntryArrays
 from trap.association.pairs import Positions, find_pairs
 from trap.catalogues import Associations, AssociationType, Measurements
 from trap.variability.constancy import compare_with_constant
-from trap.variability.metrics import add_points, eta_p_value, modulation_index, modulation_v, weighted_eta
+from trap.variability.metrics import eta_p_value, modulation_index
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -168,18 +168,6 @@ class RunningCatalogue(EntryArrays):
             Band and Stokes parameter of the image.
         """
         return self._add_points(entry_rows, measured, measurement_rows, key, types=AssociationType.NULL_DETECTION)
-
-    def add_backward_fits(
-        self, entry_rows: Indices, measured: Measurements, measurement_rows: Indices, key: LightCurveKey
-    ) -> Associations:
-        """Add forced fits in an earlier image at entries that this timestep created.
-
-        Parameters
-        ----------
-        entry_rows, measured, measurement_rows, key
-            As for :meth:`add_null_detections`, of the earlier image.
-        """
-        return self._add_points(entry_rows, measured, measurement_rows, key, types=AssociationType.BACKWARD)
 
     def add_monitored(
         self, entry_rows: Indices, measured: Measurements, measurement_rows: Indices, key: LightCurveKey, *, first: bool
@@ -368,22 +356,13 @@ class RunningCatalogue(EntryArrays):
         distance_arcsec: ArrayLike = 0.0,
     ) -> Associations:
         """Add one point to the light curve of each entry; parameters as for :meth:`add_null_detections`."""
-        curves = self._curves(key)
-        rows = measurement_rows
-        points = {
-            "f_peak": (measured.f_peak[rows], measured.f_peak_err[rows]),
-            "f_int": (measured.f_int[rows], measured.f_int_err[rows]),
-        }
-        add_points(curves, entry_rows, points)
+        added = self._add_to_curves(key, entry_rows, measured, measurement_rows)
         self.changes.touched.append(entry_rows)
-        updated = curves[entry_rows]
         return Associations.of(
             entry=entry_rows,
             measurement=measurement_rows,
             type=types,
             de_ruiter_radius=de_ruiter_radius,
             distance_arcsec=distance_arcsec,
-            v_int=modulation_v(updated),
-            eta_int=weighted_eta(updated),
-            f_datapoints=updated["n"],
+            **added,
         )

@@ -68,8 +68,8 @@ def _submit_fits(
 
 def fit_earlier_images(
     state: DatasetState, images: Sequence[ImageRecord], executor: Executor, config: PipelineConfig
-) -> tuple[BackwardFits, ...]:
-    """Measure the new sources of a timestep in earlier images.
+) -> tuple[tuple[ImageRecord, ...], tuple[BackwardFits, ...]]:
+    """Measure the new sources of a timestep in earlier images, and test their newness again.
 
     Parameters
     ----------
@@ -82,7 +82,10 @@ def fit_earlier_images(
 
     Returns
     -------
-    The fits of each earlier image.
+    images
+        The images, with the light curves and candidates after the fits.
+    backward
+        The fits of each earlier image.
     """
     requests = backward_fitting.get_backward_requests(state, images)
     settings = (config.source_extraction, config.reading)
@@ -90,4 +93,6 @@ def fit_earlier_images(
         executor.submit(backward_fitting.perform_backward_fits, request.positions, request.image, *settings)
         for request in requests
     ]
-    return backward_fitting.associate_backward_fits(state, requests, [result.result() for result in pending])
+    fits = [result.result() for result in pending]
+    images, backward = backward_fitting.associate_backward_fits(state, images, requests, fits)
+    return backward_fitting.judge_again(state, images, backward), backward

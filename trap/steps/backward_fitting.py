@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from trap.association.new_sources import EarlierFluxes
-from trap.catalogues import AssociationType, ExtractType, FitRequests, Measurements
+from trap.catalogues import Associations, AssociationType, ExtractType, FitRequests, Measurements
 from trap.config import DEFAULT_READING
 from trap.dataset.records import BackwardFits
 from trap.errors import ImageError
@@ -131,25 +131,43 @@ def perform_backward_fits(
 
 
 def associate_backward_fits(
-    state: DatasetState, requests: Sequence[BackwardRequests], fits: Sequence[Measurements | None]
-) -> tuple[BackwardFits, ...]:
-    """Add the fits in earlier images to the light curves of the new sources.
+    state: DatasetState,
+    images: Sequence[ImageRecord],
+    requests: Sequence[BackwardRequests],
+    fits: Sequence[Measurements | None],
+) -> tuple[tuple[ImageRecord, ...], tuple[BackwardFits, ...]]:
+    """Begin the light curves of new sources with the fits in earlier images.
 
     Parameters
     ----------
     state
         State of the dataset; updated.
+    images
+        Associated images of the timestep.
     requests, fits
         Requests and their fits in the same order; None for an unreadable image.
 
     Returns
     -------
-    Fits by image, without unreadable images.
+    images
+        The images; V, η and the number of points of the new sources now include the earlier images.
+    backward
+        Fits by image, without unreadable images.
     """
     pairs = [(request, fit) for request, fit in zip(requests, fits, strict=True) if fit is not None]
     if len(pairs) < len(requests):
         log.info("earlier_images_not_readable", n_images=len(requests) - len(pairs))
-    return tuple(_associate(state, request, fit) for request, fit in pairs)
+    backward = [_backward_fits(request, fit) for request, fit in pairs]
+    if not backward:
+        return tuple(images), ()
+    entries = np.unique(np.concatenate([fit.associations.entry for fit in backward]))
+    points = [(fit.key, fit.measurements, fit.associations) for fit in backward]
+    points += [(image.key, image.measurements, image.associations) for image in images]
+    rebuilt = state.catalogue.rebuild_light_curves(entries, points)
+    return (
+        tuple(replace(image, associations=new) for image, new in zip(images, rebuilt[len(backward) :], strict=True)),
+        tuple(replace(fit, associations=new) for fit, new in zip(backward, rebuilt, strict=False)),
+    )
 
 
 def judge_again(
@@ -207,15 +225,23 @@ def _mean_fluxes(entries: NDArray[np.int64], fits: Sequence[BackwardFits]) -> Ea
     return EarlierFluxes(n=n, mean=weighted / total, error=total**-0.5)
 
 
-def _associate(state: DatasetState, requests: BackwardRequests, fits: Measurements) -> BackwardFits:
-    """Add the fits in one earlier image to light curves; fits without a flux density add no point."""
+def _backward_fits(requests: BackwardRequests, fits: Measurements) -> BackwardFits:
+    """Return the fits in one earlier image with their points; fits without a flux density make no point."""
     rows = np.flatnonzero(fits.is_measured)
     targets = requests.positions.target
-    points = state.catalogue.add_backward_fits(targets[rows], fits, rows, requests.image.key)
     return BackwardFits(
         image=requests.image.id,
         key=requests.image.key,
         measurements=with_reasons(fits),
-        associations=points,
+        associations=Associations.of(
+            entry=targets[rows],
+            measurement=rows,
+            type=int(AssociationType.BACKWARD),
+            de_ruiter_radius=0.0,
+            distance_arcsec=0.0,
+            v_int=0.0,
+            eta_int=0.0,
+            f_datapoints=0,
+        ),
         targets=targets,
     )
