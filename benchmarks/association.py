@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from peer_environments import ROOT, installed
 
 from trap.association.entries import LightCurveKey
+from trap.association.hypotheses import ImageLimits
 from trap.association.running_catalogue import RunningCatalogue
 from trap.catalogues import AssociationType, Measurements
 from trap.config import PipelineConfig
@@ -175,7 +176,9 @@ def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> No
     region = SkyRegion(centre_ra=0.0, centre_dec=0.0, xtr_radius=5.0)
     tracemalloc.start()
     catalogue = RunningCatalogue()
+    limits = ImageLimits(resolution=20 * ARCSEC, threshold=5.0)
     settings: dict[str, Any] = {"image": 0, "key": KEY, "search_radius": 30 * ARCSEC, "max_radius": 5.68}
+    settings["limits"] = limits
     catalogue.begin_timestep()
     catalogue.associate(found, taustart=taustart, **settings)
     del found

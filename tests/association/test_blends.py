@@ -156,3 +156,50 @@ def test_positive_and_negative_islands_are_different_ones(make_dataset):
     both = pair().with_columns(island=[1, -1], f_int=[0.05, -0.10], f_peak=[0.05, -0.10])
     dataset = process(make_dataset, one(), both)
     assert all(AssociationType.PART not in types for types in dataset.types())
+
+
+def scaled(found, gain):
+    """Multiply flux densities by the flux scale of an image."""
+    return found.with_columns(f_int=gain * found.f_int, f_peak=gain * found.f_peak)
+
+
+@pytest.mark.parametrize("separation", [0.8, 1.3, 2.5])
+@pytest.mark.parametrize("gain", [0.9, 0.94, 1.005, 1.06])
+def test_faint_neighbour_that_falls_below_the_threshold_does_not_split_a_bright_source(make_dataset, separation, gain):
+    # The bright source has S/N 1000 and differs by the flux scale of the image; the faint one is at 5.5 σ.
+    both = sources(123.0, [10.0, 10.0 + separation * BEAM], flux=[1.0, 0.0055], flux_err=1e-3, systematics=0.0)
+    both = both.with_columns(island=[1, 2])
+    bright = scaled(both.take(slice(1)), gain)
+    assert process(make_dataset, both, bright, both).types() == [[4, 3, 3], [4, 7, 3]]
+
+
+@pytest.mark.parametrize("offset", [2.0, 3.0, 5.0])
+def test_sources_farther_apart_than_the_beam_are_no_blend(make_dataset, offset):
+    # The sum of their flux densities, at the weighted mean of their positions, but with peaks of their own.
+    apart = sources(123.0, [10.0, 10.0 + offset * BEAM], flux=[0.05, 0.05], flux_err=1e-3, systematics=0.0)
+    between = sources(123.0, 10.0 + offset * BEAM / 2, flux=0.10, flux_err=1e-3, systematics=0.0)
+    settings = SETTINGS | {"association": {"deruiter_radius": 5.68, "beamwidths_limit": 8.0}}
+    dataset = make_dataset(**settings)
+    for day, found in enumerate([apart.with_columns(island=[1, 2]), between.with_columns(island=[1])]):
+        dataset.process(FIELD.image(day, found))
+    assert not any(entry["is_blend"] for entry in dataset.entries())
+
+
+@pytest.mark.parametrize("peak", [0.008, 0.010, 0.012])
+def test_transient_that_stands_out_next_to_a_bright_source_is_new(make_dataset, peak):
+    steady = one(0.1, place=0.0)
+    pair_with_transient = pair((0.1, peak))
+    assert process(make_dataset, steady, steady, pair_with_transient).types() == [[4, 3, 3], [4]]
+
+
+@pytest.mark.parametrize("gain", [0.95, 1.0, 1.05])
+def test_pair_is_a_blend_whatever_the_flux_scale(make_dataset, gain):
+    dataset = process(make_dataset, pair(), scaled(one(), gain), scaled(pair(), gain))
+    assert dataset.types() == [[4, 3], [AssociationType.BLEND], [4, 3]]
+
+
+@pytest.mark.parametrize("flux", [0.05, 0.3])
+def test_fluctuation_of_three_sigma_makes_no_blend(make_dataset, flux):
+    # Below a thousand to one, the simpler hypothesis stands: one source, and a neighbour hidden by noise.
+    found = [pair((flux, 0.0055)), one(flux + 0.003, place=0.0)]
+    assert process(make_dataset, *found).types() == [[4, 3], [4, 7]]

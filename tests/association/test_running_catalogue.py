@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from made_up_survey import sources
 
 from trap.association.entries import LightCurveKey
+from trap.association.hypotheses import ImageLimits
 from trap.association.running_catalogue import RunningCatalogue
 from trap.images.skyregion import SkyRegion
 
@@ -20,7 +21,13 @@ SKY = SkyRegion(centre_ra=123.0, centre_dec=10.0, xtr_radius=5.0)
 
 def associate(catalogue, found, day=0, key=LOW, image=0):
     return catalogue.associate(
-        found, image=image, key=key, taustart=START + day * DAY, search_radius=0.03, max_radius=5.68
+        found,
+        image=image,
+        key=key,
+        taustart=START + day * DAY,
+        search_radius=0.03,
+        max_radius=5.68,
+        limits=ImageLimits(resolution=0.01, threshold=5.0),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from made_up_survey import sources
 
 from trap.association.entries import LightCurveKey
+from trap.association.hypotheses import ImageLimits, KnownEntries, measured_as_one
 from trap.association.new_sources import significance_of_newness
 from trap.association.pairs import Positions, de_ruiter_radius
 from trap.association.running_catalogue import RunningCatalogue
@@ -34,7 +35,13 @@ def says(text):
 
 def associate(catalogue, found, day):
     return catalogue.associate(
-        found, image=0, key=KEY, taustart=START + np.timedelta64(day, "D"), search_radius=0.02, max_radius=5.68
+        found,
+        image=0,
+        key=KEY,
+        taustart=START + np.timedelta64(day, "D"),
+        search_radius=0.02,
+        max_radius=5.68,
+        limits=ImageLimits(resolution=24 * ARCSEC, threshold=5.0),
     )
 
 
@@ -80,6 +87,11 @@ def test_two_sources_seen_as_one_are_a_blend():
     points = associate(catalogue, seen.with_columns(island=[1]), 1)
     assert (points.type.tolist(), points.entry.tolist()) == ([11], [2])
     assert catalogue.entries["blend"].tolist() == [2, 2, -1]
+    limits = ImageLimits(resolution=24 * ARCSEC, threshold=5.0)
+    known = KnownEntries(catalogue.entries[:2], catalogue.fluxes(KEY)[:2], (), 5.68, limits)
+    together = measured_as_one(seen, np.array([0]))
+    assert sum(together.chi_squared(known.as_one(np.array([0, 1])))) == pytest.approx(0.4383, abs=5e-5)
+    assert says("χ² = 0.25/1.5556 + 1/(1.5 + 1.45²) = 0.4383")
 
 
 def test_significance_of_a_new_source():

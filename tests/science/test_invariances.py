@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from made_up_survey import Field, sources
 
@@ -193,6 +193,7 @@ JOIN image i ON i.id = e.image LEFT JOIN varmetric v ON v.runcat = r.id WHERE r.
 
 
 @settings(EXAMPLES, max_examples=5)
+@example(seed=6706, stops={2})  # a blend forks, and its parts with it
 @given(seed=seeds, stops=st.sets(st.integers(0, N_DAYS - 2)))
 def test_dataset_extended_in_several_runs_is_that_of_one_run_to_the_last_bit(make_dataset, seed, stops):
     days = images_at(crowded_patch(seed), (0.0, 60.0))

@@ -5,25 +5,19 @@ next, because of noise or a larger beam. Joined by position alone, the flux dens
 added to the light curve of one, which then seems to vary, while the other vanishes or seems new. So
 the blend is an entry in addition to its parts, and each light curve holds the measurements of one entry.
 
-A change in the number of components may also be a source that appeared or faded. The hypothesis
-with the lower χ² of position and flux density is accepted:
-
-    χ² = r² + (I − Ī)² / (σ_I² + σ_Ī²)
-
-with r the de Ruiter radius and Ī the weighted mean of the earlier flux densities in the band. Several
-sources seen as one have the sum of their flux densities, at the mean of their positions weighted by
-flux density.
+A change in the number of components may also be a source that appeared or faded. The hypotheses are
+compared in :mod:`trap.association.hypotheses`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from trap.angles import displacement, move, offsets
+from trap.angles import offsets
 from trap.association.entries import NOT_PART
+from trap.association.hypotheses import measured_as_one
 from trap.association.pairs import CandidatePairs, resolve
 
 if TYPE_CHECKING:
@@ -31,12 +25,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.association.hypotheses import KnownEntries
     from trap.catalogues import Measurements
-    from trap.typing import Array, Indices
+    from trap.typing import Indices
 
     Near = tuple[Indices, Indices]
 
-__all__ = ["KnownEntries", "Merge", "Resolution", "resolve_blends"]
+__all__ = ["Merge", "Resolution", "resolve_blends"]
 
 
 class Merge(NamedTuple):
@@ -70,121 +65,6 @@ class Resolution(NamedTuple):
     pairs: CandidatePairs
     parts: Near
     merges: list[Merge]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownEntries:
-    """Entries and light curves before an image, and the limit for pairs.
-
-    Parameters
-    ----------
-    entries
-        (n,) of :data:`~trap.association.entries.ENTRY`.
-    curves
-        (n,) of :data:`~trap.catalogues.FLUX_STATISTICS`, in the band and Stokes parameter of the image.
-    other_bands
-        The same, (n,) each, in all other bands and Stokes parameters.
-    max_radius
-        Largest de Ruiter radius of a pair.
-    """
-
-    entries: NDArray[Any]
-    curves: NDArray[Any]
-    other_bands: tuple[NDArray[Any], ...]
-    max_radius: float
-
-    def as_one(self, rows: Indices) -> _Source | None:
-        """Combine entries into one source.
-
-        If an entry has no flux density in this band, the flux density of the source is unknown, and the
-        shares of the entries are taken from another band.
-
-        Parameters
-        ----------
-        rows
-            Rows of the entries.
-
-        Returns
-        -------
-        The source; None for several entries that were not all measured in any one band.
-        """
-        picked = self.entries[rows]
-        position, variances = (picked["wm_ra"], picked["wm_dec"]), (1 / picked["weight_ew"], 1 / picked["weight_ns"])
-        for curves in (self.curves, *self.other_bands):
-            if (curves["n"][rows] > 0).all():
-                flux, variance = curves["wmean_f_int"][rows], 1 / curves["wsum_f_int"][rows]
-                one = _as_one(position, variances, (flux, variance))
-                return one if curves is self.curves else one._replace(flux=0.0, flux_variance=np.inf)
-        # A single entry without any flux density still has a position.
-        return _as_one(position, variances, (np.ones(1), np.full(1, np.inf))) if len(rows) == 1 else None
-
-    def absence(self, rows: Indices, variance: float) -> float:
-        """Compute χ² of the hypothesis that all these entries have faded; never below the limit for pairs.
-
-        Parameters
-        ----------
-        rows
-            Rows of the entries.
-        variance
-            Jy² — variance of the flux density in the image.
-        """
-        curves = self.curves[rows]
-        measured = curves[curves["n"] > 0]
-        faded = float((measured["wmean_f_int"] ** 2 / (variance + 1 / measured["wsum_f_int"])).sum())
-        return max(faded, self.max_radius**2)
-
-    def prefers(self, several: float, alone: float) -> bool:
-        """Return whether a measurement is several sources seen as one rather than a single source.
-
-        The hypothesis must fit better, and within the limit for pairs. A sum of Gaussians is never exact
-        for bright sources, so a ten times smaller deviation is also accepted for them.
-
-        Parameters
-        ----------
-        several, alone
-            χ² of several sources seen as one, and of a single source.
-        """
-        return several < alone and several < max(self.max_radius**2, alone / 100)
-
-
-class _Source(NamedTuple):
-    """A position [deg] with variances [deg²], and a flux density [Jy] with its variance (infinite if unknown)."""
-
-    ra: float
-    dec: float
-    variance_ew: float
-    variance_ns: float
-    flux: float
-    flux_variance: float
-
-    def chi_squared(self, other: _Source) -> tuple[float, float]:
-        """Return r² and the χ² of the flux densities for two sources; the latter is 0 if a flux density is unknown."""
-        east, north = (float(offset) for offset in offsets(self.ra, self.dec, other.ra, other.dec))
-        squared = east**2 / (self.variance_ew + other.variance_ew) + north**2 / (self.variance_ns + other.variance_ns)
-        return squared, (self.flux - other.flux) ** 2 / (self.flux_variance + other.flux_variance)
-
-
-def _as_one(position: tuple[Array, Array], variances: tuple[Array, Array], fluxes: tuple[Array, Array]) -> _Source:
-    """Add up flux densities at their weighted mean position; weights are equal if all are noise."""
-    (ra, dec), (flux, flux_variance) = position, fluxes
-    # A sum below -5 σ is of negative sources, as in Stokes V; any other negative flux density is noise.
-    sizes = -flux if flux.sum() < -5 * np.sqrt(flux_variance.sum()) else flux
-    share = np.maximum(sizes, 0.0) if (sizes > 0).any() else np.ones(len(flux))
-    share = share / share.sum()
-    east, north = displacement(ra, dec, ra[0], dec[0])
-    mean_ra, mean_dec = move(ra[0], dec[0], (share * east).sum(), (share * north).sum())
-    ew, ns = (float((share**2 * variance).sum()) for variance in variances)
-    return _Source(float(mean_ra), float(mean_dec), ew, ns, float(flux.sum()), float(flux_variance.sum()))
-
-
-def _measured_as_one(measured: Measurements, rows: Indices) -> _Source:
-    """Combine measurements into one source."""
-    picked = measured.take(rows)
-    return _as_one(
-        (picked.ra, picked.dec),
-        (picked.uncertainty_ew**2, picked.uncertainty_ns**2),
-        (picked.f_int, picked.f_int_err**2),
-    )
 
 
 def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, catalogue: KnownEntries) -> Resolution:
@@ -252,18 +132,8 @@ def _shows_parts(
         return bool(is_part.all())
     if len(np.unique(pairs.measurement)) > 1:
         return True
-    chi_squared = _of_pairs(pairs, measured, catalogue)
+    chi_squared = catalogue.of_pairs(pairs, measured)
     return bool(chi_squared[is_part].min() < chi_squared[~is_part].min())
-
-
-def _of_pairs(pairs: CandidatePairs, measured: Measurements, catalogue: KnownEntries) -> Array:
-    """Compute χ² of single pairs; an entry without a flux density in the band contributes its position only."""
-    curves, flux, error = catalogue.curves[pairs.entry], measured.f_int, measured.f_int_err
-    has_flux = curves["n"] > 0
-    variance = error[pairs.measurement] ** 2 + 1 / np.where(has_flux, curves["wsum_f_int"], 1.0)
-    difference = np.where(has_flux, flux[pairs.measurement] - curves["wmean_f_int"], 0.0)
-    total: Array = pairs.de_ruiter_radius**2 + difference**2 / variance
-    return total
 
 
 def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, catalogue: KnownEntries) -> Near:
@@ -299,13 +169,14 @@ def _find_splits(pairs: CandidatePairs, near: Near, measured: Measurements, cata
     for group, parts in _several(rows[is_candidate] * n_islands + island[is_candidate], measurements[is_candidate]):
         entry = group // n_islands
         best = nearest_first.take(nearest_first.entry == entry).take(slice(1))
-        whole, together = catalogue.as_one(np.array([entry])), _measured_as_one(measured, parts)
-        # The alternative: the nearest component is the entry, or the entry has faded.
+        whole, together = catalogue.as_one(np.array([entry])), measured_as_one(measured, parts)
+        # The alternative: the nearest component is the entry and the others are new, or the entry has faded.
         faded = catalogue.absence(np.array([entry]), together.flux_variance)
-        alone = _of_pairs(best, measured, catalogue).min(initial=faded)
-        squared, of_flux = together.chi_squared(whole) if whole else (np.inf, 0.0)
-        is_possible = squared < catalogue.max_radius**2 and np.isin(best.measurement, parts).all()
-        if is_possible and catalogue.prefers(squared + of_flux, alone):
+        others = parts[~np.isin(parts, best.measurement)]
+        alone = (catalogue.of_pairs(best, measured) + catalogue.newness(measured, others).sum()).min(initial=faded)
+        is_possible = np.isin(best.measurement, parts).all()
+        is_possible &= catalogue.is_unresolved(measured.ra[parts], measured.dec[parts])
+        if is_possible and catalogue.deviation(together, whole, alone) is not None:
             splits.append((parts, np.full(len(parts), entry)))
     return _joined(*splits)
 
@@ -355,19 +226,25 @@ def _best_merge(
     measurement: int, members: Indices, pairs: CandidatePairs, measured: Measurements, catalogue: KnownEntries
 ) -> Merge | None:
     """Merge the nearest of some entries into one measurement, as many as fit best; None if no merge is preferred."""
-    one = _measured_as_one(measured, np.array([measurement]))
+    one = measured_as_one(measured, np.array([measurement]))
     own = pairs.take(pairs.measurement == measurement)
-    alone = _of_pairs(own, measured, catalogue).min(initial=catalogue.absence(members, one.flux_variance))
+    of_own, rms = catalogue.of_pairs(own, measured), measured.rms[measurement]
     places = catalogue.entries[members]
     distance = np.hypot(*offsets(one.ra, one.dec, places["wm_ra"], places["wm_dec"]))
     nearest_first = members[np.lexsort((places["wm_dec"], distance))]
     best, lowest = None, np.inf
     for n in range(2, len(nearest_first) + 1):
-        together = catalogue.as_one(nearest_first[:n])
-        squared, of_flux = one.chi_squared(together) if together else (np.inf, 0.0)
-        is_possible = squared < catalogue.max_radius**2
-        if is_possible and squared + of_flux < lowest and catalogue.prefers(squared + of_flux, alone):
-            best, lowest = Merge(measurement, tuple(nearest_first[:n].tolist())), squared + of_flux
+        parts = nearest_first[:n]
+        places = catalogue.entries[parts]
+        if not catalogue.is_unresolved(places["wm_ra"], places["wm_dec"]):
+            continue
+        # The alternative: the measurement is one of the entries and the others are too faint, or all have faded.
+        too_faint = catalogue.faintness(parts, rms)
+        own_part = (own.entry[:, np.newaxis] == parts) @ too_faint
+        alone = (of_own + too_faint.sum() - own_part).min(initial=catalogue.absence(parts, one.flux_variance))
+        deviation = catalogue.deviation(one, catalogue.as_one(parts), alone)
+        if deviation is not None and deviation < lowest:
+            best, lowest = Merge(measurement, tuple(parts.tolist())), deviation
     return best
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap import angles
-from trap.association.blends import KnownEntries, resolve_blends
+from trap.association.blends import resolve_blends
 from trap.association.entries import ENTRY, NOT_PART, CatalogueChanges, Descent, Fork, Kin
 from trap.association.entry_arrays import EntryArrays
+from trap.association.hypotheses import KnownEntries
 from trap.association.pairs import Positions, find_pairs
 from trap.catalogues import Associations, AssociationType, Measurements
 from trap.variability.constancy import compare_with_constant
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from trap.association.blends import Resolution
     from trap.association.entries import LightCurveKey
+    from trap.association.hypotheses import ImageLimits
     from trap.association.pairs import CandidatePairs
     from trap.images.skyregion import SkyRegion
     from trap.typing import Indices
@@ -60,6 +62,7 @@ class RunningCatalogue(EntryArrays):
         taustart: np.datetime64,
         search_radius: float,
         max_radius: float,
+        limits: ImageLimits,
     ) -> Associations:
         """Join the blind measurements of one image to the entries, creating and forking entries.
 
@@ -77,12 +80,14 @@ class RunningCatalogue(EntryArrays):
             deg — largest distance of a pair.
         max_radius
             Largest de Ruiter radius of a pair.
+        limits
+            Sources that the image cannot show apart, or at all.
 
         Returns
         -------
         One row per new light-curve point; a measurement may appear in several light curves.
         """
-        resolution = self._resolve(measured, key, search_radius, max_radius)
+        resolution = self._resolve(measured, key, search_radius, max_radius, limits)
         pairs = resolution.pairs
         matched_rows, is_forked = self._fork(pairs, image)
         self._update_positions(matched_rows, measured, pairs)
@@ -225,7 +230,7 @@ class RunningCatalogue(EntryArrays):
             self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
 
     def _resolve(
-        self, measured: Measurements, key: LightCurveKey, search_radius: float, max_radius: float
+        self, measured: Measurements, key: LightCurveKey, search_radius: float, max_radius: float, limits: ImageLimits
     ) -> Resolution:
         """Identify the measurements of an image: pairs with entries, new parts of blends, and new blends."""
         near = self.near(measured.ra, measured.dec, search_radius)
@@ -241,7 +246,8 @@ class RunningCatalogue(EntryArrays):
             island = np.where(measured.island < 0, measured.island.max(initial=0) - measured.island, measured.island)
             measured = measured.with_columns(island=island)
         others = tuple(self.fluxes(other) for other in self.light_curves if other != key)
-        return resolve_blends(pairs, near, measured, KnownEntries(self.entries, self.fluxes(key), others, max_radius))
+        known = KnownEntries(self.entries, self.fluxes(key), others, max_radius, limits)
+        return resolve_blends(pairs, near, measured, known)
 
     def _relate(self, new_rows: Indices, measurement_rows: Indices, resolution: Resolution) -> NDArray[np.int64]:
         """Record the blend relations (part of, or blend of) of new entries.
@@ -288,7 +294,8 @@ class RunningCatalogue(EntryArrays):
             return rows, is_forked
         parent_rows = pairs.entry[is_forked]
         clones = self._entries[parent_rows]
-        clones["id"] = 0
+        clones["id"], clones["is_blend"] = 0, False
+        self._dissolve(parent_rows[self._entries["is_blend"][parent_rows]])
         clone_rows = rows[is_forked] = self.extend(clones)
         for curves in self._fluxes.values():
             curves[clone_rows] = curves[parent_rows]
@@ -300,6 +307,13 @@ class RunningCatalogue(EntryArrays):
         ]
         self.changes.created.append((clone_rows, image, pairs.measurement[is_forked]))
         return rows, is_forked
+
+    def _dissolve(self, blends: Indices) -> None:
+        """Make the parts of forked blends single sources: the clones of a blend are several, and none has their sum."""
+        if blends.size:
+            parts = np.flatnonzero(self.entries["active"] & np.isin(self.entries["blend"], blends))
+            self._entries["blend"][parts] = NOT_PART
+            self.changes.touched.append(parts)
 
     def _create(self, measured: Measurements, taustart: np.datetime64) -> Indices:
         """Append one entry per measurement, at its position, and return the rows of the entries."""

@@ -111,7 +111,8 @@ def _load_entries(connection: Connection, dataset_id: int, state: DatasetState) 
     # In the database a blend is named by its row number, in memory by its catalogue row.
     blends = np.array([NOT_PART if number is None else number for number in columns["blend"].tolist()], np.int64)
     rows = np.searchsorted(entries["id"], blends)
-    entries["blend"] = np.where(blends == NOT_PART, NOT_PART, rows)
+    # Earlier versions left the parts of a forked blend with the forked entry, which is not loaded.
+    entries["blend"] = np.where(np.isin(blends, entries["id"]), rows, NOT_PART)
     state.catalogue.extend(entries)
 
 

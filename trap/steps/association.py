@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
+from trap.association.hypotheses import ImageLimits
 from trap.catalogues import Associations, AssociationType, FitRequests, Measurements, NewSources
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
@@ -51,7 +52,7 @@ def associate_extracted_sources(state: DatasetState, results: Sequence[ImageResu
 
 def _associate_image(state: DatasetState, number: int, results: Sequence[ImageResult]) -> ImageRecord:
     """Compare an image with other images and the catalogue, and associate its measurements if it is accepted."""
-    result, settings = results[number], state.config.association
+    result, settings, extraction = results[number], state.config.association, state.config.source_extraction
     metadata = result.metadata
     following = [other for other in results[number + 1 :] if other.rejection is None]
     result = reject_against_history(result, state, (*following, *state.following))
@@ -74,9 +75,10 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         taustart=as_utc64(metadata.taustart_ts),
         search_radius=_search_radius(metadata, settings),
         max_radius=settings.deruiter_radius,
+        limits=ImageLimits(metadata.beam.bmaj if metadata.beam else 0.0, extraction.detection_threshold),
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
-    n_beams = metadata.n_beams(state.config.source_extraction.extraction_radius_pix)
+    n_beams = metadata.n_beams(extraction.extraction_radius_pix)
     return ImageRecord(
         result=result,
         key=key,
