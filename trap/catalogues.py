@@ -82,7 +82,7 @@ class Flag(IntFlag):
     FIT_FAILED = 1
     """The Gaussian fit did not converge: the values are from moments, or NaN for a forced fit."""
     BLENDED = 2
-    """Fitted together with other components of one island."""
+    """Fitted together with other components of one island; for forced fits, together with a detected source nearby."""
     EDGE = 4
     """The island or the fitting box touches the edge of the measured area."""
     MASKED_PIXELS = 8

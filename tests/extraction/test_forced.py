@@ -137,6 +137,34 @@ def test_extended_neighbour_is_modelled_with_its_own_shape(sky, fit, config):
     assert np.abs(fitted.f_int / fitted.f_int_err).max() < 4
 
 
+@pytest.mark.parametrize("n_beams", [0.4, 0.6, 1.0, 1.6])
+def test_position_next_to_a_detected_source_is_flagged(sky, fit, config, n_beams):
+    sky.bmin = sky.bmaj
+    image = sky.image(sky.sources([128.0], [128.0], [1.0]) + sky.noise(5))
+    fitted = fit(image, 128.0 + n_beams * sky.bmaj, 128.0, extract_sources(image, config).measurements)
+    assert fitted.flags.tolist() == [Flag.BLENDED]
+
+
+@pytest.mark.parametrize("place", [(128.0, 128.0), (128.5, 128.5), (140.0, 128.0), (60.0, 90.0)])
+def test_position_on_a_source_or_far_from_it_is_not_flagged(sky, fit, config, place):
+    image = sky.image(sky.sources([128.0], [128.0], [1.0]) + sky.noise(6))
+    assert fit(image, *place, extract_sources(image, config).measurements).flags.tolist() == [0]
+
+
+@pytest.mark.parametrize("shift", [0.3, 0.8])
+@pytest.mark.parametrize("angle", [0.0, 1.0, 2.5, 4.0])
+def test_errors_next_to_a_source_include_its_misfit(sky, fit, config, shift, angle):
+    # The model of the source is off, as if it had another shape: the position reads its residual.
+    image = sky.image(sky.sources([128.0], [128.0], [1.0]) + sky.noise(7))
+    moved = sky.image(sky.sources([128.0 + shift], [128.0], [1.0]) + sky.noise(8))
+    x, y = 128.0 + 4.0 * np.cos(angle), 128.0 + 4.0 * np.sin(angle)
+    honest = fit(image, x, y, extract_sources(image, config).measurements)
+    misled = fit(moved, x, y, extract_sources(image, config).measurements)
+    assert abs(honest.f_peak) < 5 * honest.f_peak_err
+    assert abs(misled.f_peak) < 5 * misled.f_peak_err
+    assert misled.f_peak_err > 3 * honest.f_peak_err
+
+
 @pytest.mark.parametrize(
     ("ra", "dec"), [(330.0, 30.0), (150.0, -25.0), (250.0, -20.0), (np.nan, -30.0), (150.0, np.nan), (150.0, 90.0)]
 )

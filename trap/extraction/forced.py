@@ -47,6 +47,8 @@ COINCIDENT = HWHM_PER_SIGMA
 """Distance, in σ of the beam, below which two positions are one source to the beam: half a beam width."""
 FREE_NEIGHBOUR = 4.0
 """Distance, in σ of the beam, below which a source is fitted again with a position: 1.7 beam widths."""
+SAME_PLACE = COINCIDENT / 2
+"""Distance, in σ of the beam, below which a position is that of a source: a quarter of a beam width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,6 +96,9 @@ def fit_positions(
     cannot separate are not solved together: a position within half a beam width of a detected source measures that
     source, and a position as close to an earlier position measures the same again. All other sources are subtracted.
 
+    A position up to 1.7 beam widths from a detected source, but not on it, is flagged ``Flag.BLENDED``: its flux
+    density depends on the shape of the source. If the residuals around it exceed the noise, its error is larger.
+
     Parameters
     ----------
     image
@@ -133,16 +138,21 @@ def fit_positions(
     is_measured = boxes.has_centre[: x.size] & np.isfinite(rms)
     columns: dict[str, Any] = {name: np.full(x.size, np.nan) for name in Measurements.columns()}
     columns |= {"x": x, "y": y, "ra": wrap_ra(ra), "dec": dec}
+    flags = boxes.flags[: x.size] | np.where(is_measured, 0, int(Flag.OUTSIDE))
     if is_measured.any():
         n_measured = int(is_measured.sum())
         targets = Gaussians(
             x=x[is_measured], y=y[is_measured], peak=np.zeros(n_measured), form=np.tile(beam, (n_measured, 1))
         )
         correlation = beam_correlation(beam) if background.correlation is None else background.correlation
+        is_beside = _is_beside(targets, sources, beam)
         solution = _solve(boxes, targets, sources, beam, correlation)
         squares, n_pixels = _sums_of_boxes(boxes, solution.residual, is_measured)
+        misfit = np.where(is_beside, _misfit(squares / rms[is_measured] ** 2, n_pixels, beam), 1.0)
+        solution = solution._replace(variance=solution.variance * misfit)
         fitted = _fit_columns(image.wcs, targets, solution, beam, rms[is_measured])
         fitted |= _chi_squared_columns(squares, n_pixels, beam, rms[is_measured])
+        flags[is_measured] |= np.where(is_beside, int(Flag.BLENDED), 0)
         for name, values in fitted.items():
             columns[name][is_measured] = values
     columns |= {
@@ -150,7 +160,7 @@ def fit_positions(
         "extract_type": 0,
         "fit_type": int(FitType.GAUSSIAN),
         "island": 0,
-        "flags": boxes.flags[: x.size] | np.where(is_measured, 0, int(Flag.OUTSIDE)),
+        "flags": flags,
     }
     return Measurements.of(**columns)
 
@@ -242,6 +252,28 @@ def _reaching(sources: Gaussians, x: Array, y: Array, half: int) -> Gaussians:
     reach = np.sqrt(2) * (half + 1) + REACH_SIGMA / HWHM_PER_SIGMA * semimajor.max(initial=0.0)
     is_near = is_within(np.column_stack([sources.x, sources.y]), np.column_stack([x, y]), float(reach))
     return sources.take(is_near)
+
+
+def _is_beside(targets: Gaussians, sources: Gaussians, beam: Array) -> NDArray[np.bool_]:
+    """Return which positions are close to a detected source, (n_targets,), but not on it."""
+    places, others = beam_plane(targets.x, targets.y, beam), beam_plane(sources.x, sources.y, beam)
+    return is_within(places, others, FREE_NEIGHBOUR) & ~is_within(places, others, SAME_PLACE)
+
+
+def _misfit(chisq: Array, n_pixels: Indices, beam: Array) -> Array:
+    """Compute the ratio of the residuals of boxes to the noise, in variance; 1 within three times its scatter.
+
+    Parameters
+    ----------
+    chisq, n_pixels
+        (n,) — sum of (residual / noise)² over the pixels of each box, and number of the pixels.
+    beam
+        (3,) pix⁻² — coefficients of the beam's exponent.
+    """
+    semimajor, semiminor, _ = ellipse_axes(beam)
+    n_beams = np.maximum(n_pixels / (np.pi * semimajor * semiminor), 1.0)
+    per_pixel = chisq / n_pixels
+    return np.where(per_pixel > 1 + 3 * np.sqrt(2 / n_beams), per_pixel, 1.0)
 
 
 def _solve(boxes: PixelBoxes, targets: Gaussians, sources: Gaussians, beam: Array, correlation: Array) -> _Solution:
