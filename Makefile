@@ -46,10 +46,13 @@ docstrings: $(INSTALLED)
 prose: $(INSTALLED)
 	$(BIN)/python checks/prose.py trap flows checks
 
-lock: $(UV) ## write requirements.lock from pyproject.toml (UPGRADE=--upgrade for the newest versions)
+lock: $(UV) ## write both requirements.lock from pyproject.toml (UPGRADE=--upgrade for the newest versions)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE) \
 	    --output-file requirements.lock pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --group containers --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --constraint requirements.lock \
+	    --output-file deployments/requirements.lock pyproject.toml
 
 clean: ## remove all files that make created: the environment, the demo, the caches
 	rm -rf .venv .tools .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache demo dist

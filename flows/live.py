@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -21,9 +21,17 @@ from prefect.utilities.urls import url_for
 from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
 from flows.pages.states import group_state
-from flows.service.calling import MonitoredPosition, as_parameter, as_table, calling_flow, result_or_raise
+from flows.service.calling import (
+    MonitoredPosition,
+    as_parameter,
+    as_table,
+    calling_flow,
+    final_state_of,
+    result_or_raise,
+)
 from flows.service.identity import dataset_label, dataset_name, flow_run_id, label_process, resumable
 from flows.service.log import events_in_run_log, shorten_tracebacks
+from flows.service.outage import publish, watching_server
 from flows.service.stopping import StopRequests
 from flows.tasks.policies import TIMESTEP, time_label, timestep_label
 from flows.tasks.tasks import call_task, make_task
@@ -57,6 +65,7 @@ class _Caller:
 
     is_stopped: Callable[[], bool]
     tally: LiveTally | None = None
+    stopped: State[Any] | None = None
 
 
 _caller: ContextVar[_Caller | None] = ContextVar("live_caller", default=None)
@@ -92,26 +101,36 @@ def live_dataset(
     caller = _caller.get() or _Caller(lambda: False)
     config = resumable(config)
     label_process()
-    stops = StopRequests(flow_run_id(), run_timeout_seconds=config.execution.run_timeout_seconds)
     with (
         events_in_run_log(),
-        stops.finishing_timestep(),
+        watching_server() as server,
+        ExitStack() as stack,
         open_workers(config.execution, preload=PRELOAD) as workers,
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        open_live(
-            config, live, workers, monitors=as_table(monitors),
-            is_stopped=lambda: caller.is_stopped() or stops.is_stopped(),
-        ) as live_run,
-    ):  # fmt: skip
+    ):
+        stops = StopRequests.of(config.execution, server)
+        stack.enter_context(stops.finishing_timestep())
+        live_run = stack.enter_context(
+            open_live(
+                config, live, workers, monitors=as_table(monitors),
+                is_stopped=lambda: caller.is_stopped() or stops.is_stopped(),
+            )
+        )  # fmt: skip
         log.info("flow_run_started", run=dataset_name(config, live_run.tally.dataset_id), ui=_page())
         pages = publish_timesteps(live_run.dataset, workers)
-        subflow = _group_flow(live_run, workers, pages)
+        begun: list[ClosedTimestep] = []
+        subflow = _group_flow(live_run, workers, pages, begun)
         for first in live_run.timesteps():
-            with suppress(FailedRun, CancelledRun), stops.around_subflow():
-                subflow(_Opaque(first), time_label(first.timestep.taustart_ts))
+            begun.clear()
+            if not server.is_lost:
+                with suppress(FailedRun, CancelledRun), stops.around_subflow(), server.tolerating():
+                    subflow(_Opaque(first), time_label(first.timestep.taustart_ts))
+            if not begun:  # without a server
+                live_run.finish(first, live_run.dataset.attempt(first.timestep, live_run.ahead, workers))
         pages.store_again()
+        caller.stopped = stops.final_state(f"after {live_run.tally.stored} timesteps")
     caller.tally = live_run.tally
-    return stops.final_state(f"after {live_run.tally.stored} timesteps") or _final_state(live_run.tally)
+    return caller.stopped or _final_state(live_run.tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +140,16 @@ class _Opaque:
     closed: ClosedTimestep
 
 
-def _group_flow(live_run: LiveRun, workers: Workers, pages: CandidatePages) -> Flow[[_Opaque, str], State[Any]]:
-    """Make the subflow of a run, which processes the timesteps that are closed within a minute."""
+def _group_flow(
+    live_run: LiveRun, workers: Workers, pages: CandidatePages, begun: list[ClosedTimestep]
+) -> Flow[[_Opaque, str], State[Any]]:
+    """Make the subflow of a run, which processes the timesteps that are closed within a minute, and lists them."""
     task = make_task("process_timestep", TIMESTEP)
     last_reset = time.monotonic()
     label = dataset_label(live_run.dataset.config, live_run.tally.dataset_id)
 
     def process(closed: ClosedTimestep) -> Any:  # noqa: ANN401 (an outcome, whose type Prefect loses)
+        begun.append(closed)
         timestep = closed.timestep
         in_task = partial(call_task, task, timestep_label(timestep))
         outcome = live_run.dataset.attempt(timestep, live_run.ahead, workers, wrap=in_task)
@@ -155,7 +177,8 @@ def _group_flow(live_run: LiveRun, workers: Workers, pages: CandidatePages) -> F
 def _store_lag(label: str, live_run: LiveRun) -> None:
     """Publish the lag of the run and its counts so far."""
     tally = live_run.tally
-    create_table_artifact(
+    publish(
+        create_table_artifact,
         [
             {"of": "lag of the latest timestep [s]", "number": round(tally.lag_seconds, 2)},
             {"of": "mean lag [s]", "number": round(tally.lag_mean, 2)},
@@ -218,5 +241,5 @@ def run_live_with_prefect(
     """
     caller = _Caller(is_stopped)
     with calling_flow(_caller, caller):
-        state = live_dataset(config, live, as_parameter(monitors), return_state=True)
-    return result_or_raise(state, caller.tally)
+        state = final_state_of(live_dataset, config, live, as_parameter(monitors))
+    return result_or_raise(caller.stopped or state, caller.tally)

@@ -23,9 +23,17 @@ from prefect.utilities.urls import url_for
 from flows.pages.artifacts import store_summary, top_variables
 from flows.pages.states import final_state
 from flows.recovery import recover
-from flows.service.calling import MonitoredPosition, as_parameter, as_table, calling_flow, result_or_raise
-from flows.service.identity import dataset_label, dataset_name, dataset_tags, flow_run_id, label_process, resumable
+from flows.service.calling import (
+    MonitoredPosition,
+    as_parameter,
+    as_table,
+    calling_flow,
+    final_state_of,
+    result_or_raise,
+)
+from flows.service.identity import dataset_label, dataset_name, dataset_tags, label_process, resumable
 from flows.service.log import events_in_run_log, shorten_tracebacks
+from flows.service.outage import watching_server
 from flows.service.server import Server, stop_command
 from flows.service.stopping import StopRequests
 from flows.tasks.groups import process_groups
@@ -61,6 +69,7 @@ class _Caller:
     progress: Progress | None = None
     open_delays: tuple[float, ...] = ()
     summary: RunSummary | None = None
+    stopped: State[Any] | None = None
 
 
 _caller: ContextVar[_Caller | None] = ContextVar("caller", default=None)
@@ -113,14 +122,15 @@ def process_dataset(
 
 def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPosition] | None) -> State[Any]:
     """Process the dataset, leave the summary to the caller, and return the final state of the flow run."""
-    stops = StopRequests(flow_run_id(), run_timeout_seconds=config.execution.run_timeout_seconds)
     with (
         events_in_run_log(),
+        watching_server() as server,
         ExitStack() as stack,
         open_workers(config.execution, preload=PRELOAD) as workers,
         # A flow run with a heartbeat ends only at a whole second of its life, which costs half a second for each group.
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
+        stops = StopRequests.of(config.execution, server)
         dataset = call_with_retries(
             lambda: stack.enter_context(open_run(config, monitors=as_table(monitors), progress=caller.progress)),
             caller.open_delays,
@@ -128,7 +138,7 @@ def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPo
         )
         _name_run(dataset)
         stack.enter_context(stops.finishing_timestep())
-        pages = process_groups(dataset, workers, stops)
+        pages = process_groups(dataset, workers, stops, server)
         summary = dataset.summary()
         pages.store_again()
         label = dataset_label(config, dataset.dataset_id)
@@ -137,7 +147,7 @@ def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPo
         store_summary(label, summary, catalogue, pages.text, pages.links)
         n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
         stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
-    caller.summary = summary
+    caller.summary, caller.stopped = summary, stopped
     return stopped or final_state(summary)
 
 
@@ -212,10 +222,11 @@ def run_with_prefect(
     caller = _Caller(config, progress)
     with calling_flow(_caller, caller) as server:
         _recover_runs()
-        state = process_dataset(_shorten_images(config), as_parameter(monitors), return_state=True)
-        if caller.summary is None and state.is_cancelled():
+        state = final_state_of(process_dataset, _shorten_images(config), as_parameter(monitors))
+        if caller.summary is None and state is not None and state.is_cancelled():
             raise KeyboardInterrupt
-    return replace(result_or_raise(state, caller.summary), watch=_watch_lines(server))
+    summary = result_or_raise(caller.stopped or state, caller.summary)
+    return replace(summary, watch=_watch_lines(server, is_lost=state is None))
 
 
 def _recover_runs() -> None:
@@ -224,7 +235,9 @@ def _recover_runs() -> None:
         recover(client, now=datetime.now(UTC))
 
 
-def _watch_lines(server: Server) -> tuple[str, ...]:
+def _watch_lines(server: Server, *, is_lost: bool) -> tuple[str, ...]:
     """Return the address of the run's pages, and the command to stop a server that was started for the run."""
+    if is_lost:
+        return (f"the Prefect server at {server.ui_url} was lost: the pages of this run are incomplete",)
     stop = () if server.pid is None else (f"the server keeps running; stop it with: {stop_command()}",)
     return (f"Prefect UI: {server.ui_url}", *stop)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import structlog
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -89,7 +93,8 @@ def take_in_images(
 
     Returns
     -------
-    Completed, with the numbers of images in the message.
+    Completed, with the numbers of images in the message; named Paused, without a look at the folder, while this
+    deployment or the other one is paused.
 
     Raises
     ------
@@ -99,6 +104,9 @@ def take_in_images(
         If the database, which holds the ledger, cannot be used.
     """
     shorten_tracebacks()
+    paused = _paused_deployment(incoming.deployment)
+    if paused:
+        return Completed(name="Paused", message=f"{paused} is paused: new images wait in the folder")
     key = config.persistence.dataset_key or config.persistence.description
     if not key:
         msg = "to find the dataset of arriving images, set persistence.dataset_key or persistence.description"
@@ -114,6 +122,21 @@ def take_in_images(
         ]
     handed_over, waiting = sum(o.handed_over for o in outcomes), sum(o.waiting for o in outcomes) + folder.n_waiting
     return Completed(message=f"{handed_over} images handed over, {waiting} waiting")
+
+
+def _paused_deployment(processing: str) -> str:
+    """Return the name of a paused deployment that holds the intake: the one of this run, or the one for images.
+
+    Prefect itself stops only the schedules of a paused deployment: events and other runs still start it.
+    """
+    context = FlowRunContext.get()
+    own = None if context is None or context.flow_run is None else context.flow_run.deployment_id
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+        if own is not None and (deployment := client.read_deployment(own)).paused:
+            return deployment.name
+        if client.read_deployment_by_name(processing).paused:
+            return processing
+    return ""
 
 
 def _complete_images(folder: IncomingFolder) -> list[Arrival]:

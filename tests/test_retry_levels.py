@@ -132,7 +132,7 @@ def live_locally(config):
 def live_in_tasks(config):
     workers = Workers()
     with live.open_live(config, live_settings(config), workers, monitors=MONITORS) as run:
-        subflow = live_flow._group_flow(run, workers, None)
+        subflow = live_flow._group_flow(run, workers, None, [])
         for closed in run.timesteps():
             subflow.fn(live_flow._Opaque(closed), "")
 

@@ -13,6 +13,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from flows.service.outage import publish
 from flows.tasks.policies import time_label
 from trap.config import stokes_letter
 from trap.variability.metrics import modulation_v, weighted_eta
@@ -52,7 +53,7 @@ def store_group_table(label: str, outcomes: Sequence[TimestepOutcome]) -> None:
     rows = group_table(outcomes)
     # Prefect rejects a table without rows.
     if rows:
-        create_table_artifact(rows, key=f"dataset-{label}-images", description="Images of this group")
+        publish(create_table_artifact, rows, key=f"dataset-{label}-images", description="Images of this group")
 
 
 def group_table(outcomes: Iterable[TimestepOutcome]) -> list[dict[str, Cell]]:
@@ -128,7 +129,7 @@ def store_summary(
         As for :func:`summary_text`.
     """
     text = summary_text(summary, catalogue, pages, links)
-    create_markdown_artifact(text, key=f"dataset-{label}", description="Summary of this run")
+    publish(create_markdown_artifact, text, key=f"dataset-{label}", description="Summary of this run")
 
 
 def summary_text(

@@ -15,6 +15,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.pages.artifacts import markdown_table, position_cells, source_name
 from flows.service.identity import dataset_label
+from flows.service.outage import publish
 from trap.errors import TransientError, TrapError
 from trap.report.candidates import candidate_lines, draw_candidate, variable_lines
 from trap.report.text import moment, number
@@ -175,13 +176,16 @@ class CandidatePages:
     def _store_page(self, candidate: Candidate, pictures: Pictures, lines: Sequence[tuple[str, str]]) -> None:
         """Store a page as an artifact of the current flow run, and keep its link."""
         entry = int(candidate.facts["runcat"])
-        if entry in self._n_points:
-            self._n_points[entry] = len(candidate.curve.time)
-        artifact_id = create_markdown_artifact(
+        artifact_id = publish(
+            create_markdown_artifact,
             page_text(candidate, pictures, lines),
             key=f"dataset-{self._label}-source-{entry}",
             description=f"{page_title(candidate)}: source {entry} of dataset {self._dataset_id}",
         )
+        if artifact_id is None:
+            return  # The page is stored at the end of the run, if the server is back then.
+        if entry in self._n_points:
+            self._n_points[entry] = len(candidate.curve.time)
         self._links[entry] = f"/artifacts/artifact/{artifact_id}"
 
     def _write_files(self, candidate: Candidate, pictures: Pictures) -> None:

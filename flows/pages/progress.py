@@ -10,6 +10,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from flows.pages.candidates import CandidatePages
 from flows.pages.events import emit_outcome
 from flows.service.identity import dataset_label
+from flows.service.outage import publish
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -43,13 +44,13 @@ def publish_timesteps(dataset: DatasetRun, workers: Executor) -> CandidatePages:
     pages = CandidatePages(dataset, workers)
     label = dataset_label(dataset.config, dataset.dataset_id)
 
-    def publish(outcome: TimestepOutcome) -> None:
+    def publish_outcome(outcome: TimestepOutcome) -> None:
         catalogue = dataset.state.catalogue if outcome.failure is None else None
-        emit_outcome(label, outcome, catalogue)
+        publish(emit_outcome, label, outcome, catalogue)
         if catalogue is not None:
             pages.collect(outcome, catalogue)
 
-    dataset.observers.append(publish)
+    dataset.observers.append(publish_outcome)
     if dataset.plan.timesteps:
         dataset.observers.append(ProgressArtifact(label, len(dataset.plan.timesteps)).observe)
     return pages
@@ -71,10 +72,10 @@ class ProgressArtifact:
     def __init__(self, label: str, n_timesteps: int) -> None:
         self._n_timesteps = n_timesteps
         self._n_done = self._n_failed = self._n_candidates = 0
-        artifact_id = create_progress_artifact(
-            self._percent, key=f"dataset-{label}-progress", description=self._description
+        artifact_id = publish(
+            create_progress_artifact, self._percent, key=f"dataset-{label}-progress", description=self._description
         )
-        self._id = cast("UUID", artifact_id)  # Prefect declares a type that includes awaitables
+        self._id = cast("UUID | None", artifact_id)  # Prefect declares a type that includes awaitables
         self._last_update = time.monotonic()
 
     def observe(self, outcome: TimestepOutcome) -> None:
@@ -83,7 +84,8 @@ class ProgressArtifact:
         self._n_failed += outcome.failure is not None
         self._n_candidates += sum(len(image.new_sources) for image in outcome.images)
         if time.monotonic() - self._last_update >= MIN_UPDATE_SECONDS or self._n_done == self._n_timesteps:
-            update_progress_artifact(self._id, self._percent, self._description)
+            if self._id is not None:
+                publish(update_progress_artifact, self._id, self._percent, self._description)
             self._last_update = time.monotonic()
 
     @property

@@ -10,23 +10,26 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import httpx
 import structlog
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.service.log import quiet_console
-from flows.service.server import ensure_server
+from flows.service.outage import MAX_RETRIES
+from flows.service.server import ServerError, ensure_server
+from flows.service.stopping import SERVER_LOST
 from trap.catalogues import MonitorPositions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextvars import ContextVar
 
     from prefect.client.schemas.objects import State
 
     from flows.service.server import Server
 
-__all__ = ["MonitoredPosition", "as_parameter", "as_table", "calling_flow", "result_or_raise"]
+__all__ = ["MonitoredPosition", "as_parameter", "as_table", "calling_flow", "final_state_of", "result_or_raise"]
 
 log = structlog.get_logger(__name__)
 
@@ -58,28 +61,57 @@ def calling_flow(variable: ContextVar[C | None], caller: C) -> Iterator[Server]:
     log.info("prefect_server", ui=server.ui_url)
     token = variable.set(caller)
     try:
-        with temporary_settings({PREFECT_API_URL: server.api_url}), quiet_console():
+        settings = {PREFECT_API_URL: server.api_url, PREFECT_CLIENT_MAX_RETRIES: MAX_RETRIES}
+        with temporary_settings(settings), quiet_console():
             yield server
     finally:
         variable.reset(token)
 
 
-def result_or_raise(state: State[Any], result: R | None) -> R:
+def final_state_of(flow: Callable[..., Any], *arguments: object) -> State[Any] | None:
+    """Call a flow, and return its final state.
+
+    Parameters
+    ----------
+    flow, arguments
+        Flow to be called, and its parameters.
+
+    Returns
+    -------
+    The state; None if it could not be recorded, since the server was lost.
+    """
+    try:
+        state: State[Any] = flow(*arguments, return_state=True)
+    except httpx.HTTPError as error:
+        log.warning("final_state_not_recorded", reason=str(error).partition("\n")[0])
+        return None
+    return state
+
+
+def result_or_raise(state: State[Any] | None, result: R | None) -> R:
     """Return the result of a flow.
 
     Parameters
     ----------
     state
-        Final state of the flow run.
+        Final state of the flow run; None if it could not be recorded.
     result
         Object that the flow has left for its caller; None if the flow ended before.
 
     Raises
     ------
+    ServerError
+        If there is neither a state nor a result, or if the run stopped since its server was lost.
     Exception
         The error that ended the flow, if there is no result.
     """
+    if state is not None and state.name == SERVER_LOST:
+        msg = f"the Prefect server was lost: {state.message}"
+        raise ServerError(msg)
     if result is None:
+        if state is None:
+            msg = "the Prefect server was lost; stored timesteps are kept, and a later run continues from there"
+            raise ServerError(msg)
         state.result()  # raises the error that ended the flow
         msg = f"the flow ended without a result: {state}"
         raise RuntimeError(msg)

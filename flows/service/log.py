@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from structlog.types import EventDict, Processor, WrappedLogger
 
-__all__ = ["events_in_run_log", "quiet_console", "shorten_tracebacks"]
+__all__ = ["RUN_LOGGER", "events_in_run_log", "quiet_console", "shorten_tracebacks"]
 
 RUN_LOGGER = "trap"
 """Logger of the forwarded lines."""

@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ import structlog
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, get_current_settings
 
+from trap.cli.folders import private_folder
 from trap.errors import TrapError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def ensure_server() -> Server:
             log.info("prefect_server_starting", home=str(home), wait="about half a minute")
             # Servers of two homes that start at the same time would find the same port free, and one of them would
             # answer the health checks of both.
-            with _file_lock(Path(tempfile.gettempdir()) / f"trap-server-{os.getuid()}.lock"):
+            with _file_lock(private_folder() / LOCK_FILE):
                 server = _start_server(home)
     return server
 
@@ -197,9 +197,17 @@ def _prefect_home() -> Path:
 @contextmanager
 def _file_lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock, after waiting for other processes that hold it."""
-    with path.open("w") as lock:
+    # A link is not followed: in a folder that others can write, it would name a file of the user for them to empty.
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        msg = f"the lock {path} cannot be opened: {error.strerror}"
+        raise ServerError(msg) from error
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 def _find_local_server(home: Path) -> Server | None:

@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import httpx
@@ -19,6 +19,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.states import Cancelled, Crashed, Failed
 
+from flows.service.identity import flow_run_id
 from flows.tasks.policies import RUN
 from trap import retry
 from trap.errors import TransientError
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import State
 
-__all__ = ["StopRequests"]
+    from flows.service.outage import ServerWatch
+    from trap.config import ExecutionConfig
+
+__all__ = ["SERVER_LOST", "StopRequests"]
+
+
+SERVER_LOST = "ServerLost"
+"""Name of the final state of a run that stopped since its server was lost."""
 
 
 class StopRequests:
@@ -40,6 +48,10 @@ class StopRequests:
         Id of the run. The state of the run is read from the server at intervals; None for a run without a server.
     run_timeout_seconds
         s — time limit of the run, from the creation of this object; 0 sets no limit.
+    is_server_lost
+        Returns whether the server of the run has been lost. Its requests are not read then.
+    stops_without_server
+        Whether the loss of the server is a request to stop.
     clock
         s — a monotonic clock.
     """
@@ -49,14 +61,36 @@ class StopRequests:
         flow_run_id: UUID | None,
         *,
         run_timeout_seconds: float = 0.0,
+        is_server_lost: Callable[[], bool] = lambda: False,
+        stops_without_server: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._flow_run_id = flow_run_id
         self._run_timeout_seconds = run_timeout_seconds
+        self._is_server_lost = is_server_lost
+        self._stops_without_server = stops_without_server
         self._clock = clock
         self._start_time = self._last_check = clock()
         self._is_terminated = False
         self._is_cancelled = False
+
+    @classmethod
+    def of(cls, execution: ExecutionConfig, server: ServerWatch) -> Self:
+        """Return the requests to stop the current flow run.
+
+        Parameters
+        ----------
+        execution
+            Settings with the time limit of the run.
+        server
+            Watch of the server of the run.
+        """
+        return cls(
+            flow_run_id(),
+            run_timeout_seconds=execution.run_timeout_seconds,
+            is_server_lost=lambda: server.is_lost,
+            stops_without_server=execution.without_server == "stop",
+        )
 
     def is_stopped(self) -> bool:
         """Return whether the run is to stop now. The state on the server is read at most every few seconds."""
@@ -65,7 +99,8 @@ class StopRequests:
             self._last_check = now
             with suppress(TransientError):  # a server that cannot be reached for a moment is no reason to stop
                 self._is_cancelled = self._is_cancelled or self._is_cancelled_on_server()
-        return self._is_cancelled or self._is_terminated or self._is_out_of_time(now)
+        is_alone = self._stops_without_server and self._is_server_lost()
+        return self._is_cancelled or self._is_terminated or is_alone or self._is_out_of_time(now)
 
     @contextmanager
     def finishing_timestep(self) -> Iterator[None]:
@@ -117,6 +152,10 @@ class StopRequests:
             limit = f"its time limit of {self._run_timeout_seconds:g} s"
             message = f"stopped at {limit}, {progress}; a later run of the dataset continues from there"
             return Failed(name="TimedOut", message=message)
+        if self._stops_without_server and self._is_server_lost():
+            return Failed(
+                name=SERVER_LOST, message=f"stopped {progress}; a later run of the dataset continues from there"
+            )
         return None
 
     def _is_out_of_time(self, now: float) -> bool:
@@ -124,7 +163,7 @@ class StopRequests:
 
     def _is_cancelled_on_server(self) -> bool:
         """Return whether the state of the run on the server is Cancelling or Cancelled."""
-        if self._flow_run_id is None:
+        if self._flow_run_id is None or self._is_server_lost():
             return False
         try:
             with get_client(sync_client=True) as client:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from prefect.task_runners import TaskRunner
 
     from flows.pages.candidates import CandidatePages
+    from flows.service.outage import ServerWatch
     from flows.service.stopping import StopRequests
     from trap.dataset.outcomes import TimestepOutcome
     from trap.pipeline import DatasetRun
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["GroupRunner", "process_groups"]
 
 
-def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -> CandidatePages:
+def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests, server: ServerWatch) -> CandidatePages:
     """Process all groups, each as a subflow, until the plan is done or the run is to stop.
+
+    While the server is lost, groups have no subflows.
 
     Parameters
     ----------
@@ -50,6 +53,8 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
         Worker processes that measure images, fit sources and draw pictures.
     stops
         Requests to stop, checked between timesteps.
+    server
+        Watch of the Prefect server.
 
     Returns
     -------
@@ -62,9 +67,12 @@ def process_groups(dataset: DatasetRun, workers: Workers, stops: StopRequests) -
         if stops.is_stopped():
             break
         first, last = (time_label(group.timesteps[end].taustart_ts) for end in (0, -1))
-        # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
-        with suppress(FailedRun, CancelledRun), stops.around_subflow():
-            subflow(group.number, first, last, len(group.urls))
+        n_before = len(dataset.outcomes)
+        if not server.is_lost:
+            # Timesteps that failed or were not begun are in the summary; anything else that ends a group ends the run.
+            with suppress(FailedRun, CancelledRun), stops.around_subflow(), server.tolerating():
+                subflow(group.number, first, last, len(group.urls))
+        runner.process_alone(group.timesteps[len(dataset.outcomes) - n_before :])
     return pages
 
 
@@ -138,6 +146,20 @@ class GroupRunner:
         if granularity is Granularity.IMAGE:
             return self._process_step_by_step(group)
         return self._process_whole_timesteps(group)
+
+    def process_alone(self, timesteps: Sequence[Timestep]) -> None:
+        """Process timesteps without tasks, when the server has been lost.
+
+        Parameters
+        ----------
+        timesteps
+            Timesteps of a group that its subflow has left.
+        """
+        with self.stops.finishing_timestep():
+            for timestep in timesteps:
+                if self.stops.is_stopped():
+                    break
+                self.dataset.attempt(timestep, self._measurements, self._workers, retry_delays=IMAGE_DELAYS)
 
     def _process_step_by_step(self, group: TimestepGroup) -> list[TimestepOutcome]:
         """Process a group with tasks for its steps. Their policies retry; the timestep as a whole is not retried."""

@@ -17,10 +17,19 @@ from trap.errors import ConfigError
 
 
 class Deployment:
-    """Runs that were asked for, by idempotency key, as Prefect keeps them."""
+    """Runs that were asked for, by idempotency key, as Prefect keeps them; also a client that reads the deployment."""
 
     def __init__(self):
-        self.runs, self.parameters = {}, {}
+        self.runs, self.parameters, self.paused = {}, {}, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def read_deployment_by_name(self, name):
+        return SimpleNamespace(name=name, paused=self.paused)
 
     def __call__(self, name, *, parameters, idempotency_key, timeout, as_subflow):
         assert (name, timeout, as_subflow) == ("process-dataset/incoming", 0, False)
@@ -41,6 +50,7 @@ class Deployment:
 def deployment(monkeypatch):
     made = Deployment()
     monkeypatch.setattr(sensor, "run_deployment", made)
+    monkeypatch.setattr(sensor, "get_client", lambda **_: made)
     return made
 
 
@@ -65,6 +75,15 @@ def look(folder, config, **options):
 def images_of(config, batch):
     with open_ledger(config.execution.database) as ledger:
         return [path.name for path in ledger.images(batch)]
+
+
+def test_images_wait_while_their_deployment_is_paused(folder, config, deployment):
+    (folder / "a.fits").write_text("pixels")
+    deployment.paused = True
+    assert look(folder, config) == "process-dataset/incoming is paused: new images wait in the folder"
+    assert not deployment.runs
+    deployment.paused = False
+    assert look(folder, config) == "1 images handed over, 0 waiting"
 
 
 def test_all_images_that_are_there_go_to_one_run(folder, config, deployment):

@@ -12,7 +12,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-__all__ = ["provide_folders"]
+__all__ = ["private_folder", "provide_folders"]
 
 VARIABLES = {
     "XDG_CACHE_HOME": "cache",
@@ -34,7 +34,7 @@ def provide_folders() -> None:
     if home is not None and home.is_dir() and os.access(home, os.W_OK | os.X_OK):
         os.environ.setdefault("HOME", str(home))
         return
-    folder = _temporary_folder()
+    folder = private_folder()
     for name, place in VARIABLES.items():
         os.environ.setdefault(name, str(folder / place))
     for place in (*VARIABLES.values(), *ASTROPY):
@@ -53,14 +53,14 @@ def _home() -> Path | None:
         return None
 
 
-def _temporary_folder() -> Path:
-    """Return a folder that only this user can write; the same for all its runs, unless its name is taken."""
+def private_folder() -> Path:
+    """Return a temporary folder that only this user can write; the same for all its runs, unless its name is taken."""
     folder = Path(tempfile.gettempdir()) / f"transients-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
     except OSError:
         return Path(tempfile.mkdtemp(prefix="transients-"))
-    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022:
         return folder
     return Path(tempfile.mkdtemp(prefix="transients-"))

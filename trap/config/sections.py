@@ -243,6 +243,9 @@ class ExecutionConfig(Settings):
     that the timestep can be processed in its order later."""
     wait_for_dataset: bool = False
     """Wait if another run is writing the dataset. If false, the run ends at once."""
+    without_server: Literal["go on", "stop"] = "go on"
+    """Whether a run whose Prefect server is lost goes on without it, or stops before its next timestep. All processed
+    timesteps are stored in any case."""
     keep_pixels: Literal["no", "cutouts", "images"] = "no"
     """Pixels that are kept next to the database, as FITS files: none, cut-outs around candidates and monitored
     positions, or whole images."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_the_parts_of_the_cluster_fit_together():
         assert ("ServiceAccount", pod.get("serviceAccountName", "trap-worker")) in names
         for container in pod["containers"]:
             assert all(("ConfigMap", source["configMapRef"]["name"]) in names for source in container["envFrom"])
-        for volume in pod.get("volumes", []):
+        for volume in (one for one in pod.get("volumes", []) if "emptyDir" not in one):
             assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
     pool = deployments._read_pool("kubernetes")
     pod = pool["base_job_template"]["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
@@ -166,6 +167,47 @@ def test_runs_in_containers_share_networks_and_volumes_with_the_other_containers
     assert variables["networks"] == [network["name"] for network in compose["networks"].values()]
     assert variables["volumes"] == [f"{compose['volumes']['images']['name']}:/data:ro"]
     assert variables["image"] == services["worker"]["image"]
+
+
+def test_containers_have_no_more_rights_than_they_need():
+    text = (ROOT / "deployments/compose.yaml").read_text()
+    services = yaml.safe_load(text)["services"]
+    assert "docker.sock" not in text
+    assert "trust" not in text
+    for name, service in services.items():
+        assert "no-new-privileges:true" in service["security_opt"]
+        assert name == "database" or service["cap_drop"] == ["ALL"]
+        assert not service.get("privileged")
+    dockerfile = (ROOT / "deployments/Dockerfile").read_text().splitlines()
+    assert [line for line in dockerfile if line.startswith("USER")] == ["USER 1000:1000"]
+    assert all("--require-hashes" in line or "--no-deps" in line for line in dockerfile if "pip install" in line)
+
+
+def test_pods_have_no_more_rights_than_they_need():
+    parts = list(yaml.safe_load_all((ROOT / "deployments/kubernetes/trap.yaml").read_text()))
+    pods = [part["spec"]["template"]["spec"] for part in parts if part["kind"] == "Deployment"]
+    pool = deployments._read_pool("kubernetes")
+    pods.append(pool["base_job_template"]["job_configuration"]["job_manifest"]["spec"]["template"]["spec"])
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    (role,) = (part for part in parts if part["kind"] == "Role")
+    assert {resource for rule in role["rules"] for resource in rule["resources"]}.isdisjoint({"secrets", "*"})
+    assert all("*" not in rule["verbs"] for rule in role["rules"])
+
+
+def test_dependencies_of_the_image_are_those_of_the_tests():
+    def versions(path):
+        lines = (ROOT / path).read_text().splitlines()
+        return dict(line.partition(" ")[0].split("==") for line in lines if re.match(r"[a-z0-9._-]+==", line))
+
+    tested, image = versions("requirements.lock"), versions("deployments/requirements.lock")
+    assert {name: image[name] for name in image.keys() & tested.keys()} == {
+        name: tested[name] for name in image.keys() & tested.keys()
+    }
+    assert {"prefect", "prefect-docker", "prefect-kubernetes", "hatchling"} <= set(image)
 
 
 @pytest.mark.parametrize("service", ["deploy", "watcher"])

@@ -175,3 +175,23 @@ def variables_of(model):
 def test_prefect_knows_the_settings_of_a_server():
     ours = {name for name in server.SERVER_SETTINGS if name.startswith("PREFECT_")}
     assert ours <= set(variables_of(Settings))
+
+
+@pytest.mark.parametrize("target", ["precious.txt", "missing.txt"])
+def test_a_lock_follows_no_link(home, tmp_path, target):
+    precious = tmp_path / "precious.txt"
+    precious.write_text("data")
+    (home / server.LOCK_FILE).symlink_to(tmp_path / target)
+    with pytest.raises(ServerError, match=r"trap-server\.lock cannot be opened"):
+        ensure_server()
+    assert precious.read_text() == "data"
+    assert not (tmp_path / "missing.txt").exists()
+
+
+def test_a_lock_is_private_and_keeps_what_is_in_its_file(tmp_path):
+    (tmp_path / "lock").write_text("kept")
+    for name in ("lock", "new"):
+        with server._file_lock(tmp_path / name):
+            pass
+    assert (tmp_path / "lock").read_text() == "kept"
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600

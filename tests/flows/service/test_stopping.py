@@ -134,3 +134,14 @@ def test_a_run_stops_at_its_time_limit(clock):
         state.message
         == "stopped at its time limit of 60 s, after 7 of 9 timesteps; a later run of the dataset continues from there"
     )
+
+
+@pytest.mark.parametrize(("stops_without", "name"), [(True, "ServerLost"), (False, None)])
+def test_a_run_without_its_server_stops_only_if_it_is_told_to(monkeypatch, clock, stops_without, name):
+    server = Server(monkeypatch)  # without a state to read, since a lost server is not read
+    stops = StopRequests(uuid4(), is_server_lost=lambda: True, stops_without_server=stops_without, clock=clock)
+    clock.now = 100.0
+    assert stops.is_stopped() is stops_without
+    state = stops.final_state("after 3 of 4 timesteps")
+    assert (state and state.name) == name
+    assert server.n_requests == 0
