@@ -124,3 +124,35 @@ def test_part_that_is_not_searched_is_named_with_its_setting(good, tmp_path, cap
     assert expected in capsys.readouterr().out
     assert main(["inspect", str(good)]) == 0
     assert "extraction_radius_pix" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "text"),
+    [
+        ("beam-1 mJy", 1e3, "unit converted to Jy/beam: × 0.001"),
+        # 1280 MHz and the beam of the survey: 1 Jy/beam over 2 k ν² Ω / c².
+        ("K", 0.0, "unit converted to Jy/beam through the beam and the frequency: × "),
+        ("", 1.0, "unit not stated, taken as Jy/beam"),
+    ],
+)
+def test_conversion_of_the_unit_is_described(good, tmp_path, capsys, unit, value, text):
+    data, header = fits.getdata(good, header=True)
+    if not value:
+        solid_angle = np.pi * np.radians(header["BMAJ"]) * np.radians(header["BMIN"]) / (4 * np.log(2))
+        value = 299_792_458**2 / (2 * 1.380649e-23 * 1.28e9**2 * solid_angle) * 1e-26
+    header["BUNIT"] = unit
+    fits.writeto(tmp_path / "other.fits", data.astype("f8") * value, header)
+    assert main(["inspect", "-v", str(tmp_path / "other.fits")]) == 0
+    assert text in capsys.readouterr().out
+    assert main(["inspect", "--json", str(tmp_path / "other.fits"), str(good)]) == 0
+    converted, original = json.loads(capsys.readouterr().out)
+    assert converted["rms_qc"] == pytest.approx(original["rms_qc"], rel=1e-5)
+    assert converted["jansky_per_unit"] == pytest.approx(1 / value)
+
+
+def test_image_in_another_unit_is_refused_by_name(good, tmp_path, capsys):
+    data, header = fits.getdata(good, header=True)
+    header["BUNIT"] = "JY/BEAM.KM/S"
+    fits.writeto(tmp_path / "moment.fits", data, header)
+    assert main(["inspect", str(tmp_path / "moment.fits")]) == 3
+    assert "BUNIT = 'JY/BEAM.KM/S': not a unit of the kind Jy/beam" in capsys.readouterr().out

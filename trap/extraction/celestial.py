@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.angles import offsets, wrap_ra
+from trap.angles import wrap_ra
+from trap.images.headers.scale import jacobians
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -116,7 +117,7 @@ def celestial_columns(wcs: WCS, x: Array, y: Array, *, form: Array, position_cov
         (deg) of :class:`trap.catalogues.Measurements`.
     """
     ra, dec = wcs.all_pix2world(x, y, 0)
-    to_sky = _jacobians(wcs, x, y)
+    to_sky = jacobians(wcs, x, y)
     semimajor, semiminor, pa = _sky_axes(form, to_sky)
     xx, xy, yy = position_cov.T
 
@@ -161,7 +162,7 @@ def pixel_forms(wcs: WCS, x: Array, y: Array, *, semimajor: Array, semiminor: Ar
     on_sky: Array = np.stack(
         [along * sin**2 + across * cos**2, (along - across) * sin * cos, along * cos**2 + across * sin**2], -1
     )
-    return _transformed(on_sky, _jacobians(wcs, x, y))
+    return _transformed(on_sky, jacobians(wcs, x, y))
 
 
 def sky_ellipses(wcs: WCS, x: Array, y: Array, form: Array) -> tuple[Array, Array, Array]:
@@ -181,7 +182,7 @@ def sky_ellipses(wcs: WCS, x: Array, y: Array, form: Array) -> tuple[Array, Arra
     pa
         (n,) deg — position angle of the major axis in [0, 180), north through east.
     """
-    return _sky_axes(np.broadcast_to(form, (len(x), 3)), _jacobians(wcs, x, y))
+    return _sky_axes(np.broadcast_to(form, (len(x), 3)), jacobians(wcs, x, y))
 
 
 def wrap_position_angle(angle: Array) -> Array:
@@ -197,16 +198,6 @@ def _sky_axes(form: Array, to_sky: Array) -> tuple[Array, Array, Array]:
     semimajor, semiminor, angle = ellipse_axes(_transformed(form, to_pixels))
     # The angle runs from east to north, the position angle from north to east.
     return semimajor * 3600, semiminor * 3600, wrap_position_angle(90 - np.degrees(angle))
-
-
-def _jacobians(wcs: WCS, x: Array, y: Array) -> Array:
-    """Compute the true angles to the east and north per step along x and y: (n, [east, north], [x, y]) deg/pix."""
-    steps = []
-    for step_x, step_y in ((0.5, 0.0), (0.0, 0.5)):
-        ahead = wcs.all_pix2world(x + step_x, y + step_y, 0)
-        behind = wcs.all_pix2world(x - step_x, y - step_y, 0)
-        steps.append(np.stack(offsets(*ahead, *behind), axis=-1))
-    return np.stack(steps, axis=-1)
 
 
 def _transformed(form: Array, matrices: Array) -> Array:

@@ -102,7 +102,12 @@ class Beam:
         deltax, deltay
             deg/pixel — increments along x and y; the signs do not matter.
         """
-        return math.pi * self.bmaj * self.bmin / (_FOUR_LN2 * abs(deltax * deltay))
+        return self.solid_angle / abs(deltax * deltay)
+
+    @property
+    def solid_angle(self) -> float:
+        """Integral of the beam over the sky, in deg²."""
+        return math.pi * self.bmaj * self.bmin / _FOUR_LN2
 
     def projected_widths(self) -> tuple[float, float]:
         """Compute the full widths at half maximum of the beam along east-west and along north-south, in deg.

@@ -6,7 +6,6 @@ Each of them is read once and then kept. Between processes only the path and the
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,10 +16,12 @@ from trap.config import DEFAULT_READING
 from trap.errors import ImageError
 from trap.images.formats import format_of
 from trap.images.formats.fits import find_image
+from trap.images.headers.brightness import Kind
 from trap.images.headers.keywords import Keywords
 from trap.images.headers.planes import choose_plane
 from trap.images.headers.projection import celestial_wcs
-from trap.images.headers.read import jansky_per_unit, read_metadata
+from trap.images.headers.read import read_brightness, read_metadata
+from trap.images.headers.scale import is_restored_in_plane, pixel_areas
 from trap.images.metadata import ImageMetadata
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Image", "ImageMetadata", "read_image"]
 
+_ALL = slice(None)
 MAX_HEADERS = 256
 """Number of headers that a process keeps."""
 
@@ -115,8 +117,13 @@ class Image:
 
     def with_beam(self, beam: Beam) -> Self:
         """Return a copy of the image with another restoring beam; it cannot be pickled."""
+        given = self.settings.given_for(self.url)
+        # Some units are converted through the beam.
+        given = given.model_copy(update={"bmaj": beam.bmaj, "bmin": beam.bmin, "bpa": beam.bpa})
+        metadata = read_metadata(self.header, self.url, self.wcs, given)
         image = type(self)(self.path, self.settings)
-        image.__dict__.update(self.__dict__, metadata=replace(self.metadata, beam=beam), _in_memory=True)
+        image.__dict__.update(self.__dict__, metadata=metadata, _in_memory=True)
+        image.__dict__.pop("data", None)
         return image
 
     def require_beam(self) -> Beam:
@@ -186,7 +193,7 @@ class Image:
         """
         if "data" in self.__dict__ or self._plane is None:
             return self.data[rows, columns].copy()
-        return self._as_pixels(self._plane[rows, columns])
+        return self._as_pixels(self._plane[rows, columns], rows, columns)
 
     @cached_property
     def content_hash(self) -> str:
@@ -208,17 +215,30 @@ class Image:
         """Pixels as the file holds them, mapped into memory; None if they must be decompressed or scaled."""
         return self._format.map_plane(self.path, self.settings)
 
-    def _as_pixels(self, plane: NDArray[Any]) -> Map:
-        """Convert the pixels of a file to float32 in Jy/beam, with NaN for every value that is not finite."""
+    def _as_pixels(self, plane: NDArray[Any], rows: slice = _ALL, columns: slice = _ALL) -> Map:
+        """Convert pixels of a part of a file to float32 in Jy/beam, with NaN for every value that is not finite."""
         with np.errstate(over="ignore"):
             # A number too large for 32 bits becomes infinite here, and NaN below.
             pixels = np.array(plane, np.float32, order="C")
-        unit = self.settings.given_for(self.url).unit or Keywords(self.header, self.url).text("BUNIT")
-        factor = jansky_per_unit(unit)
-        if factor != 1:
-            pixels *= np.float32(factor)
+        factor = self._jansky_per_unit(rows, columns)
+        if not (isinstance(factor, float) and factor == 1):
+            pixels *= np.asarray(factor, np.float32)
         pixels[np.isinf(pixels)] = np.nan
         return pixels
+
+    def _jansky_per_unit(self, rows: slice, columns: slice) -> float | Map:
+        """Return the factor that converts the pixels of a part of the image to Jy/beam."""
+        given = self.settings.given_for(self.url)
+        brightness = read_brightness(Keywords(self.header, self.url), given)
+        if brightness.kind is Kind.BEAM:
+            return brightness.scale
+        if brightness.kind is not Kind.PIXEL or is_restored_in_plane(self.wcs):
+            return self.metadata.jansky_per_unit
+        metadata = self.metadata
+        rows, columns = (slice(*part.indices(n)[:2]) for part, n in ((rows, metadata.ny), (columns, metadata.nx)))
+        beam = self.require_beam()
+        factors = brightness.scale * beam.solid_angle / pixel_areas(self.wcs, rows, columns)
+        return np.asarray(factors, np.float32)
 
 
 @lru_cache(MAX_HEADERS)

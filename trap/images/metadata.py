@@ -63,12 +63,16 @@ class ImageMetadata:
     centre_ra, centre_dec
         deg — position of the middle of the image, ICRS; the right ascension in [0, 360).
     deltax, deltay
-        deg/pixel — increments along x and y, at the reference pixel. See
-        :func:`trap.images.headers.projection.pixel_increments` for their signs.
+        deg/pixel — increments along x and y. See :func:`trap.images.headers.scale.pixel_increments` for their place
+        in the image and their signs.
     nx, ny
         Number of columns and of rows.
     unit
         Unit of the pixels in the file; may be empty.
+    jansky_per_unit
+        Factor that converts the pixels to Jy/beam, in the middle of the image.
+    conversion
+        Description of the conversion; empty if the pixels are in Jy/beam.
     lofar
         Stations of a LOFAR image whose header names them; otherwise None.
     """
@@ -88,6 +92,8 @@ class ImageMetadata:
     nx: int
     ny: int
     unit: str
+    jansky_per_unit: float = 1.0
+    conversion: str = ""
     lofar: LofarStations | None = None
 
     def __post_init__(self) -> None:

@@ -125,6 +125,8 @@ def _header_values(metadata: ImageMetadata, config: PipelineConfig) -> dict[str,
         "freq_bw": metadata.freq_bw,
         "stokes": stokes_letter(metadata.stokes),
         "unit": metadata.unit,
+        "unit_conversion": metadata.conversion,
+        "jansky_per_unit": metadata.jansky_per_unit,
         "nx": metadata.nx,
         "ny": metadata.ny,
         "deltax": metadata.deltax,
@@ -237,6 +239,8 @@ def _metadata_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[
         f"{number(abs(values['deltay']) * 3600)}″, {inspection.finite_fraction:.1%} with a value; "
         f"unit {values['unit'] or MISSING}"
     )
+    if values["unit_conversion"]:
+        yield f"             unit {values['unit_conversion']}"
     share = "" if math.isnan(inspection.searched_fraction) else f", {inspection.searched_fraction:.1%} of the pixels"
     centre = sky_position(values["centre_ra"], values["centre_dec"])
     yield f"  searched   {number(values['xtr_radius'])}° around {centre}{share}"

@@ -6,7 +6,8 @@ from astropy.wcs import WCS
 
 from trap.angles import separation
 from trap.errors import ImageError
-from trap.images.headers.projection import celestial_wcs, centre_position, pixel_increments
+from trap.images.headers.projection import celestial_wcs, centre_position
+from trap.images.headers.scale import pixel_increments
 
 
 def test_pixels_are_array_indices_and_positions_those_of_trap(make_header):
@@ -85,7 +86,7 @@ def test_matrix_and_rotation_are_kept(make_header):
     cos, sin = np.cos(np.radians(25)), np.sin(np.radians(25))
     matrix = {"CD1_1": -0.001 * cos, "CD1_2": -0.002 * sin, "CD2_1": -0.001 * sin, "CD2_2": 0.002 * cos}
     wcs = celestial_wcs(make_header(CDELT1=None, CDELT2=None, **matrix))
-    assert pixel_increments(wcs) == pytest.approx((-0.001, 0.002))
+    assert pixel_increments(wcs, 60, 40) == pytest.approx((-0.001, 0.002))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_matrix_and_rotation_are_kept(make_header):
 )
 def test_increments_have_the_size_of_a_pixel_and_the_sign_of_the_diagonal(make_header, angle, expected):
     wcs = celestial_wcs(make_header(CROTA2=float(angle)))
-    assert pixel_increments(wcs) == pytest.approx(expected)
+    assert pixel_increments(wcs, 60, 40) == pytest.approx(expected)
 
 
 def test_old_name_of_a_projection_is_no_warning(make_header):

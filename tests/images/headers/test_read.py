@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from trap.errors import ImageError
 from trap.images.beam import Beam
-from trap.images.headers.read import jansky_per_unit, read_metadata
+from trap.images.headers.read import read_metadata
 
 START = datetime(2013, 4, 29, 18, 45, 42, 494400, tzinfo=UTC)
 NO_FREQUENCY = {"CTYPE3": None, "CRVAL3": None, "CRPIX3": None, "CDELT3": None}
@@ -275,20 +275,3 @@ def test_middle_that_is_not_on_the_sky_is_refused(read):
     # An orthographic image ends 57.3° from its reference.
     with pytest.raises(ImageError, match=r"a\.fits: the middle of the image is not on the sky"):
         read(CRPIX1=1000.0, CDELT1=-0.1)
-
-
-@pytest.mark.parametrize(
-    ("unit", "factor"),
-    [
-        ("JY/BEAM", 1),
-        ("Jy/beam", 1),
-        ("mJy/beam", 1e-3),
-        ("uJy beam-1", 1e-6),
-        ("µJy/beam", 1e-6),
-        ("MJY/BEAM", 1),
-        ("K", 1),
-        ("", 1),
-    ],
-)
-def test_prefix_of_the_unit_is_applied(unit, factor):
-    assert jansky_per_unit(unit) == factor

@@ -30,6 +30,8 @@ _FRAMES = {
     "ICRS": ("ICRS", None, "RA--", "DEC-"),
     "B1950": ("FK4", 1950.0, "RA--", "DEC-"),
     "GALACTIC": (None, None, "GLON", "GLAT"),
+    "SUPERGAL": (None, None, "SLON", "SLAT"),
+    "ECLIPTIC": ("FK5", 2000.0, "ELON", "ELAT"),
 }
 """casacore's names of celestial systems: RADESYS, EQUINOX, and the beginnings of CTYPE of both axes."""
 _FIRST_PARAMETER = {"ZPN": 0}

@@ -10,26 +10,20 @@ from __future__ import annotations
 import re
 import warnings
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from astropy.coordinates import ICRS, SkyCoord
 from astropy.io.fits import Header, VerifyError
 from astropy.utils import iers
 from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS, WcsError
-from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
 
 from trap.angles import wrap_ra
 from trap.errors import ImageError
+from trap.images.headers.frames import turn_to_icrs
 
-if TYPE_CHECKING:
-    from astropy.coordinates import BaseCoordinateFrame
+__all__ = ["celestial_wcs", "centre_position"]
 
-__all__ = ["celestial_wcs", "centre_position", "pixel_increments"]
-
-_EQUINOXES = (1800.0, 2200.0)
-"""Limits of the equinoxes that celestial systems have."""
 _OF_A_PROJECTION = re.compile(
     r"WCSAXES|NAXIS\d*|C(TYPE|UNIT|RVAL|RPIX|DELT|ROTA)\d+|(PC|CD)\d+_\d+|PC\d{6}|P[VS]\d+_\d+|PROJP\d+"
     r"|LONPOLE|LATPOLE|RADE(CS|S)YS|EQUINOX|EPOCH|VELREF|SPECSYS|REST(FRQ|FREQ|WAV)"
@@ -103,7 +97,7 @@ def _projection(cards: tuple[tuple[str, type, Any], ...]) -> WCS:
         # For the first equinox astropy loads leap seconds, by download if its own table is old. No equinox needs
         # them.
         warnings.simplefilter("ignore", AstropyWarning)
-        return _turn_to_icrs(wcs)
+        return turn_to_icrs(wcs)
 
 
 def centre_position(wcs: WCS, nx: int, ny: int) -> tuple[float, float]:
@@ -125,25 +119,6 @@ def centre_position(wcs: WCS, nx: int, ny: int) -> tuple[float, float]:
     return float(wrap_ra(ra)), float(dec)
 
 
-def pixel_increments(wcs: WCS) -> tuple[float, float]:
-    """Return the signed size of a pixel along x and y, at the reference pixel.
-
-    The size does not depend on the rotation of the image. The sign is the sign of the diagonal of the pixel
-    scale matrix, and so of the increments of an image that is not rotated. At a rotation by exactly 90°, where
-    the diagonal is zero, x is taken as west and y as north.
-
-    Returns
-    -------
-    deltax, deltay
-        deg/pixel
-    """
-    scales = proj_plane_pixel_scales(wcs)
-    diagonal = np.diag(wcs.pixel_scale_matrix)
-    signs = np.where(np.abs(diagonal) < 1e-9 * scales, [-1.0, 1.0], np.sign(diagonal))
-    deltax, deltay = scales * signs
-    return float(deltax), float(deltay)
-
-
 def _orient_at_pole(wcs: WCS, header: Header) -> None:
     """Orient a field centred on the pole like fields close to it.
 
@@ -152,48 +127,3 @@ def _orient_at_pole(wcs: WCS, header: Header) -> None:
     """
     if "LONPOLE" not in header and wcs.wcs.crval[1] == 90 and wcs.wcs.cel.prj.theta0 == 90:
         wcs.wcs.lonpole = 180.0
-
-
-def _frame(wcs: WCS) -> BaseCoordinateFrame:
-    """Return the celestial frame of a projection."""
-    equinox = float(wcs.wcs.equinox)
-    if not (np.isnan(equinox) or _EQUINOXES[0] <= equinox <= _EQUINOXES[1]):
-        msg = f"EQUINOX = {equinox:g}: must be {_EQUINOXES[0]:g} to {_EQUINOXES[1]:g}"
-        raise ImageError(msg)
-    try:
-        return wcs_to_celestial_frame(wcs)
-    except ValueError as error:
-        msg = f"unknown celestial system: RADESYS {wcs.wcs.radesys!r}, EQUINOX {wcs.wcs.equinox}"
-        raise ImageError(msg) from error
-
-
-def _turn_to_icrs(wcs: WCS) -> WCS:
-    """Return the same projection with its reference position and its pole in ICRS."""
-    frame = _frame(wcs)
-    if isinstance(frame, ICRS):
-        return wcs
-    reference = SkyCoord(*wcs.wcs.crval, unit="deg", frame=frame).icrs
-    pole = SkyCoord(0.0, 90.0, unit="deg", frame=ICRS()).transform_to(frame).spherical
-    lonpole, latpole = _native(wcs, float(pole.lon.deg), float(pole.lat.deg))
-    turned = wcs.deepcopy()
-    turned.wcs.ctype = [name + ctype[4:] for name, ctype in zip(("RA--", "DEC-"), wcs.wcs.ctype, strict=True)]
-    turned.wcs.crval = reference.ra.deg, reference.dec.deg
-    turned.wcs.lonpole, turned.wcs.latpole = lonpole, latpole
-    turned.wcs.radesys, turned.wcs.equinox = "ICRS", np.nan
-    turned.wcs.set()
-    return turned
-
-
-def _native(wcs: WCS, longitude: float, latitude: float) -> tuple[float, float]:
-    """Compute the native coordinates of a celestial position: Calabretta & Greisen (2002), eq. 5.
-
-    LONPOLE and LATPOLE are by definition the native coordinates of the celestial pole.
-    """
-    alpha_pole, co_delta_pole, phi_pole = wcs.wcs.cel.euler[:3]
-    delta, difference = np.radians(latitude), np.radians(longitude - alpha_pole)
-    sin_pole, cos_pole = np.cos(np.radians(co_delta_pole)), np.sin(np.radians(co_delta_pole))
-    along = np.sin(delta) * cos_pole - np.cos(delta) * sin_pole * np.cos(difference)
-    across = -np.cos(delta) * np.sin(difference)
-    height = np.sin(delta) * sin_pole + np.cos(delta) * cos_pole * np.cos(difference)
-    phi = phi_pole + np.degrees(np.arctan2(across, along))
-    return float(np.mod(phi + 180, 360) - 180), float(np.degrees(np.arctan2(height, np.hypot(along, across))))

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
 from trap.config import STOKES, Given
 from trap.errors import ImageError
 from trap.images.beam import Beam
+from trap.images.headers.brightness import parse_brightness
 from trap.images.headers.frequency import read_frequency
 from trap.images.headers.keywords import Keywords
-from trap.images.headers.projection import celestial_wcs, centre_position, pixel_increments
+from trap.images.headers.projection import celestial_wcs, centre_position
+from trap.images.headers.scale import pixel_increments
 from trap.images.headers.times import from_mjd, is_day, to_utc
 from trap.images.metadata import ImageMetadata, LofarStations
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
     from astropy.wcs import WCS
 
-__all__ = ["jansky_per_unit", "read_metadata"]
+    from trap.images.headers.brightness import Brightness
+
+__all__ = ["read_brightness", "read_metadata"]
 
 _log = structlog.get_logger(__name__)
 
@@ -64,9 +68,6 @@ _HISTORY_BEAM = re.compile(rf"BMAJ{_NUMBER}BMIN{_NUMBER}BPA{_NUMBER}")
 
 _LOFAR_COUNTS = {"subbands": "SUBBANDS", "ncore": "NCORE", "nremote": "NREMOTE", "nintl": "NINTL"}
 
-_JANSKY = re.compile(r"(m|u|µ|μ|n)?Jy", re.ASCII)
-_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9}
-
 
 def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: Given | None = None) -> ImageMetadata:
     """Read the metadata of an image from its header.
@@ -85,8 +86,8 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
     Raises
     ------
     ImageError
-        If the projection, the frequency or the start is missing or impossible. A missing or impossible
-        beam is not an error; the quality check rejects the image.
+        If the projection, the frequency or the start is missing or impossible, or the unit of the pixels cannot be
+        converted to Jy/beam. A missing or impossible beam is no error by itself; the quality check rejects the image.
     """
     keywords, given = Keywords(header, url), given or Given()
     wcs = celestial_wcs(header, url) if wcs is None else wcs
@@ -94,12 +95,17 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
     centre_ra, centre_dec = centre_position(wcs, nx, ny)
     if not math.isfinite(centre_ra + centre_dec):
         raise ImageError("the middle of the image is not on the sky", url)
-    deltax, deltay = pixel_increments(wcs)
+    deltax, deltay = pixel_increments(wcs, nx, ny)
     if not (math.isfinite(deltax * deltay) and deltax * deltay):
         msg = f"the size of a pixel must be finite and not zero, got {deltax} × {deltay} deg"
         raise ImageError(msg, url)
     freq_eff, freq_bw = read_frequency(keywords, given)
     taustart_ts = given.taustart_ts or _start(keywords)
+    brightness, beam = read_brightness(keywords, given), _beam(keywords, given)
+    try:
+        factor = brightness.jansky_per_unit(beam, freq_eff, abs(deltax * deltay))
+    except ValueError as error:
+        _reject_unit(keywords, given, str(error))
     return ImageMetadata(
         url=url,
         taustart_ts=taustart_ts,
@@ -108,7 +114,7 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
         freq_bw=freq_bw,
         stokes=_stokes(keywords) if given.stokes is None else STOKES[given.stokes],
         telescope=given.telescope or _telescope(keywords),
-        beam=_beam(keywords, given),
+        beam=beam,
         centre_ra=centre_ra,
         centre_dec=centre_dec,
         deltax=deltax,
@@ -116,17 +122,40 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
         nx=nx,
         ny=ny,
         unit=given.unit or keywords.text("BUNIT"),
+        jansky_per_unit=factor,
+        conversion=brightness.conversion(factor),
         lofar=_lofar(keywords, given),
     )
 
 
-def jansky_per_unit(unit: str) -> float:
-    """Return the factor that converts pixels to Jy/beam: 0.001 for ``mJy/beam``.
+def read_brightness(keywords: Keywords, given: Given) -> Brightness:
+    """Read the unit of the pixels.
 
-    Only unambiguous prefixes of Jy are converted; for any other unit the factor is 1.
+    Parameters
+    ----------
+    keywords
+        Keywords of the header.
+    given
+        Values that override the header.
+
+    Raises
+    ------
+    ImageError
+        If the unit is not one of brightness, or is not certain.
     """
-    match = _JANSKY.match(unit)
-    return _PREFIXES[match[1] or ""] if match else 1.0
+    unit = given.unit or keywords.text("BUNIT")
+    try:
+        return parse_brightness(unit)
+    except ValueError as error:
+        _reject_unit(keywords, given, f"{error}. Set `unit` in [[reading.given]] to the right unit")
+
+
+def _reject_unit(keywords: Keywords, given: Given, reason: str) -> NoReturn:
+    """Reject the image because of the unit of its pixels."""
+    if given.unit:
+        msg = f"reading.given.unit = {given.unit!r}: {reason}"
+        raise ImageError(msg, keywords.url)
+    keywords.reject("BUNIT", reason)
 
 
 def _telescope(keywords: Keywords) -> str:
