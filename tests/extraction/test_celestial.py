@@ -46,7 +46,7 @@ def test_axes_of_a_circle_are_finite():
 def test_beam_comes_back_with_its_size_and_angle_from_any_grid(sky, blank, rotation, bpa):
     sky = replace(sky, rotation=rotation, bpa=bpa)
     image = sky.image(blank)
-    columns = described(image, 127.5, 127.5, beam_form(image.metadata.beam, image.wcs))
+    columns = described(image, 127.5, 127.5, beam_form(image.metadata.beam, image.wcs, (256, 256)))
     beam = image.metadata.beam
     assert columns["semimajor"][0] == pytest.approx(beam.bmaj * 1800, rel=1e-5)
     assert columns["semiminor"][0] == pytest.approx(beam.bmin * 1800, rel=1e-5)
@@ -58,7 +58,7 @@ def test_beam_on_oblong_pixels_is_exact(sky, blank):
     header = sky.header()
     header["CDELT2"] *= 2
     image = type(sky.image(blank)).from_array(blank, header)
-    columns = described(image, 127.5, 127.5, beam_form(Beam(bmaj=0.01, bmin=0.004, bpa=50.0), image.wcs))
+    columns = described(image, 127.5, 127.5, beam_form(Beam(bmaj=0.01, bmin=0.004, bpa=50.0), image.wcs, (256, 256)))
     assert (columns["semimajor"][0], columns["semiminor"][0]) == pytest.approx((18.0, 7.2), rel=1e-5)
     assert columns["pa"][0] == pytest.approx(50, abs=1e-3)
 

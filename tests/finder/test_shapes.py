@@ -110,7 +110,9 @@ def test_ellipses_on_the_sky_undo_those_in_pixels(sky):
 def test_one_shape_on_the_sky_everywhere(sky):
     wcs = sky.image(np.zeros((8, 8))).wcs
     beam = Beam(bmaj=10.0 / 3600, bmin=8.0 / 3600, bpa=30.0)
-    semimajor, semiminor, pa = sky_ellipses(wcs, np.array([126.0, 130]), np.array([128.0, 125]), beam_form(beam, wcs))
+    semimajor, semiminor, pa = sky_ellipses(
+        wcs, np.array([126.0, 130]), np.array([128.0, 125]), beam_form(beam, wcs, (256, 256))
+    )
     assert semimajor == pytest.approx(5.0, rel=1e-6)
     assert semiminor == pytest.approx(4.0, rel=1e-6)
     assert pa == pytest.approx(30.0, abs=1e-3)

@@ -7,12 +7,14 @@ by any linear map, so rotated, sheared and non-square pixels need no special cas
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trap.angles import wrap_ra
-from trap.images.headers.scale import jacobians
+from trap.images.headers.scale import header_jacobians, is_restored_in_plane, jacobians, scale_matrix
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -24,24 +26,66 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HWHM_PER_SIGMA",
+    "LocalBeams",
     "beam_form",
     "celestial_columns",
     "ellipse_axes",
     "largest_eigenvalue",
+    "local_beams",
     "pixel_forms",
+    "resampled_beams",
     "sky_ellipses",
     "wrap_position_angle",
 ]
 
 HWHM_PER_SIGMA = float(np.sqrt(2 * np.log(2)))
 """Half width at half maximum of a Gaussian over its standard deviation."""
+SAME_BEAM = 1e-3
+"""Relative difference of the coefficients, up to which the beams of an image are one."""
+_PLACES_PER_AXIS = 5
 
 
-def beam_form(beam: Beam, wcs: WCS) -> Array:
-    """Express the restoring beam in pixels.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LocalBeams:
+    """The restoring beam of an image that is the same on the sky, and not in pixels.
 
-    The beam has one shape in the projected image, with which the image was restored. Its shape is
-    computed at the reference position of the projection.
+    Parameters
+    ----------
+    beam
+        Restoring beam on the sky.
+    wcs
+        Projection of the image, for these beams alone: not all versions of astropy's are thread-safe.
+    form
+        (3,) pix⁻² — coefficients of the beam in the middle of the image.
+    """
+
+    beam: Beam
+    wcs: WCS
+    form: Array
+    lock: Lock = field(default_factory=Lock)
+
+    def at(self, x: ArrayLike, y: ArrayLike) -> Array:
+        """Express the beam in pixels at some places.
+
+        Parameters
+        ----------
+        x, y
+            (n,) pix — places; off the sky, the beam in the middle of the image is used.
+
+        Returns
+        -------
+        (n, 3) pix⁻²
+            Coefficients (a, b, c) of the exponents.
+        """
+        with self.lock:
+            matrices = header_jacobians(self.wcs, np.asarray(x, float), np.asarray(y, float))
+        forms = _transformed(np.array([self.beam.quadratic_form(1.0, 1.0)]), matrices)
+        local: Array = np.where(np.isfinite(forms).all(axis=1, keepdims=True), forms, self.form)
+        return local
+
+
+def local_beams(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> LocalBeams | None:
+    """Return the beams at all places of an image; None if they have one shape in pixels.
 
     Parameters
     ----------
@@ -49,6 +93,50 @@ def beam_form(beam: Beam, wcs: WCS) -> Array:
         Restoring beam on the sky.
     wcs
         Projection of the image.
+    shape
+        (ny, nx) of the image.
+    """
+    return None if is_restored_in_plane(wcs) else _beams_on_sky(beam, wcs, shape)
+
+
+def resampled_beams(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> LocalBeams | None:
+    """Return the beams of an image in the plane of a synthesis image, if it was resampled to that plane.
+
+    Parameters
+    ----------
+    beam, wcs, shape
+        As for :func:`local_beams`.
+
+    Returns
+    -------
+    LocalBeams or None
+        None for other planes, and if the beams have one shape in pixels.
+    """
+    return _beams_on_sky(beam, wcs, shape) if is_restored_in_plane(wcs) else None
+
+
+def _beams_on_sky(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> LocalBeams | None:
+    """Return the beams of one shape on the sky; None if they have one shape in pixels too."""
+    beams = LocalBeams(beam=beam, wcs=wcs.deepcopy(), form=beam_form(beam, wcs, shape))
+    places = np.meshgrid(*[np.linspace(0, n - 1, _PLACES_PER_AXIS) for n in reversed(shape)])
+    difference = np.abs(beams.at(*(place.ravel() for place in places)) - beams.form)
+    return beams if difference.max() > SAME_BEAM * largest_eigenvalue(beams.form) else None
+
+
+def beam_form(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> Array:
+    """Express the restoring beam in pixels.
+
+    An image that was restored in its plane has one beam in all pixels, which is computed at the reference position of
+    the projection. In other images the beam in the middle is returned; see :func:`local_beams`.
+
+    Parameters
+    ----------
+    beam
+        Restoring beam on the sky.
+    wcs
+        Projection of the image.
+    shape
+        (ny, nx) of the image.
 
     Returns
     -------
@@ -57,7 +145,8 @@ def beam_form(beam: Beam, wcs: WCS) -> Array:
     """
     # With increments of one degree the axes are east and north themselves.
     on_sky = np.array([beam.quadratic_form(1.0, 1.0)])
-    form: Array = _transformed(on_sky, wcs.pixel_scale_matrix[np.newaxis])[0]
+    ny, nx = shape
+    form: Array = _transformed(on_sky, scale_matrix(wcs, nx, ny)[np.newaxis])[0]
     return form
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.config import SourceExtractionConfig
+    from trap.extraction.celestial import LocalBeams
     from trap.extraction.mesh import Background, RowWeights
     from trap.typing import Array, Indices, Map
 
@@ -63,18 +64,34 @@ class Field:
         Level and noise of the empty sky.
     beam
         (3,) pix⁻² — coefficients of the beam's exponent.
+    beams
+        The beam at each place; None if it is the same everywhere.
+    resampled
+        The beam at each place if the image was resampled, although its projection is that of synthesis images.
     """
 
     data: Map
     mask: NDArray[np.bool_]
     background: Background
     beam: Array
+    beams: LocalBeams | None = None
+    resampled: LocalBeams | None = None
 
     @cached_property
     def correlation(self) -> Array:
         """(2 m + 1, 2 m + 1) — autocorrelation of the noise; the beam's unless it was measured."""
         measured = self.background.correlation
         return beam_correlation(self.beam) if measured is None else measured
+
+    def beam_at(self, x: ArrayLike, y: ArrayLike) -> Array:
+        """Return the coefficients (n, 3) of the beam at some places, in pix⁻².
+
+        Parameters
+        ----------
+        x, y
+            (n,) pix — places.
+        """
+        return np.tile(self.beam, (np.size(x), 1)) if self.beams is None else self.beams.at(x, y)
 
     def threshold_map(self, *, analysis: float, detection: float) -> ThresholdMap:
         """Find the pixels at or above two thresholds.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import chdtri, ndtr
 
+from trap.extraction.celestial import largest_eigenvalue
 from trap.extraction.gaussian import Gaussians, Shape
 from trap.extraction.hidden import reveal_sources
 from trap.extraction.islands import list_places
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fits", "fit_sources"]
 
+MAX_SHAPE_DIFFERENCE = 0.02
+"""Relative difference of coefficients, up to which shapes are alike at any S/N."""
 MIN_SIGNIFICANCE = 3.0
 """Peak of a free fit over its error, below which the fit follows the noise along an island."""
 
@@ -44,6 +47,8 @@ class Fits:
         (n,) — whether the Gaussian is a fit.
     is_beam_shaped
         (n,) — whether the Gaussian is a fit with the beam's shape.
+    has_beam_area
+        (n,) — whether the source has the area of a beam: these, and sources with the shape of a resampled beam.
     covariance
         (n, 6, 6) — covariance of peak, x, y, a, b, c for noise of 1 Jy/beam; zero for fixed parameters, NaN if
         unknown.
@@ -53,6 +58,7 @@ class Fits:
     sources: Gaussians
     is_fitted: NDArray[np.bool_]
     is_beam_shaped: NDArray[np.bool_]
+    has_beam_area: NDArray[np.bool_]
     covariance: Array
 
 
@@ -93,7 +99,8 @@ def fit_sources(
     free_fits = _combined(components, [free], start, correlation)
     rms = field.background.rms_at(free_fits.sources.x, free_fits.sources.y)
     is_vague = ~(free_fits.sources.peak > MIN_SIGNIFICANCE * rms * np.sqrt(free_fits.covariance[:, 0, 0]))
-    is_unresolved = _shape_chi_squared(free_fits, rms, beam) < _max_chi_squared(config.point_like_sigma)
+    local = field.beam_at(free_fits.sources.x, free_fits.sources.y)
+    is_unresolved = _shape_chi_squared(free_fits, rms, local) < _max_chi_squared(config.point_like_sigma)
     is_point = beam_fits.is_fitted & (is_unresolved | ~free_fits.is_fitted | is_vague)
     # An island has the beam's shape if that is right for all its components.
     all_points = np.repeat(np.logical_and.reduceat(is_point, components.first[:-1]), components.counts)
@@ -102,8 +109,27 @@ def fit_sources(
         sources=beam_fits.sources.where(all_points, free_fits.sources),
         is_fitted=all_points | free_fits.is_fitted,
         is_beam_shaped=all_points,
+        has_beam_area=all_points | ~is_unresolved & _is_resampled(free_fits, rms, field, config),
         covariance=np.where(all_points[:, np.newaxis, np.newaxis], beam_fits.covariance, free_fits.covariance),
     )
+
+
+def _is_resampled(free: Fits, rms: Array, field: Field, config: SourceExtractionConfig) -> NDArray[np.bool_]:
+    """Return whether sources have the shape (n,) of a beam that was resampled with the image.
+
+    No source is smaller than the beam with which its image was restored. Mosaics are resampled to the same plane, and
+    far from its reference their beams are smaller than the restoring beam there.
+    """
+    if field.resampled is None:
+        return np.zeros(len(free.sources), bool)
+    beams = field.resampled.at(free.sources.x, free.sources.y)
+    is_close = np.abs(free.sources.form - beams).max(axis=1) < MAX_SHAPE_DIFFERENCE * largest_eigenvalue(beams)
+    is_alike = is_close | (_shape_chi_squared(free, rms, beams) < _max_chi_squared(config.point_like_sigma))
+    # The determinant of the coefficients is the inverse square of the area.
+    (a, b, c), (beam_a, beam_b, beam_c) = free.sources.form.T, field.beam
+    is_smaller = a * c - b**2 > beam_a * beam_c - beam_b**2
+    is_resampled: NDArray[np.bool_] = free.is_fitted & is_alike & is_smaller
+    return is_resampled
 
 
 def _max_chi_squared(sigma: float) -> float:
@@ -124,6 +150,7 @@ def _combined(components: Components, fits: list[JointFit], start: Gaussians, co
         sources=sources.where(is_fitted, start),
         is_fitted=is_fitted,
         is_beam_shaped=is_fitted & (fits[0].shape is Shape.BEAM),
+        has_beam_area=is_fitted & (fits[0].shape is Shape.BEAM),
         covariance=covariance,
     )
 
@@ -139,13 +166,14 @@ def _extended(start: Gaussians, blind: Components, components: Components, fits:
     return Gaussians.from_parameters(parameters)
 
 
-def _shape_chi_squared(free: Fits, rms: Array, beam: Array) -> Array:
-    """Compute χ² (n,) of the hypothesis that sources have the beam's shape; infinite if the errors are unknown."""
+def _shape_chi_squared(free: Fits, rms: Array, beams: Array) -> Array:
+    """Compute χ² (n,) of the hypothesis that sources have the beams' shapes (n, 3); infinite if errors are unknown."""
     chi_squared = np.full(len(free.sources), np.inf)
     is_known = free.is_fitted & np.isfinite(free.covariance).all(axis=(1, 2))
     # Differences and covariances of a, b, c in units of the beam's a, for a well-scaled matrix.
-    difference = (free.sources.form[is_known] - beam) / rms[is_known, np.newaxis]
-    covariance = free.covariance[is_known, 3:, 3:]
-    solved = np.linalg.solve(covariance / beam[0] ** 2, difference[:, :, np.newaxis] / beam[0])[:, :, 0]
-    chi_squared[is_known] = (difference / beam[0] * solved).sum(axis=1)
+    unit = beams[is_known, :1]
+    difference = (free.sources.form - beams)[is_known] / rms[is_known, np.newaxis] / unit
+    covariance = free.covariance[is_known, 3:, 3:] / unit[:, :, np.newaxis] ** 2
+    solved = np.linalg.solve(covariance, difference[:, :, np.newaxis])[:, :, 0]
+    chi_squared[is_known] = (difference * solved).sum(axis=1)
     return chi_squared

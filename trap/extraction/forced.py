@@ -19,7 +19,14 @@ from scipy.spatial import cKDTree
 from trap.angles import wrap_ra
 from trap.catalogues import FitType, Flag, Measurements
 from trap.extraction.boxes import PixelBoxes, read_boxes
-from trap.extraction.celestial import HWHM_PER_SIGMA, beam_form, celestial_columns, ellipse_axes, pixel_forms
+from trap.extraction.celestial import (
+    HWHM_PER_SIGMA,
+    beam_form,
+    celestial_columns,
+    ellipse_axes,
+    local_beams,
+    pixel_forms,
+)
 from trap.extraction.correlation import beam_correlation
 from trap.extraction.gaussian import REACH_SIGMA, Gaussians
 from trap.extraction.joint import core_form
@@ -127,7 +134,8 @@ def fit_positions(
     ra, dec = np.atleast_1d(np.asarray(ra, float)), np.atleast_1d(np.asarray(dec, float))
     # NaN beyond the horizon of the projection. Quiet, as a distortion far off the image need not converge.
     x, y = image.wcs.all_world2pix(ra, dec, 0, quiet=True)
-    beam = beam_form(image.require_beam(), image.wcs)
+    shape = image.metadata.ny, image.metadata.nx
+    beam, beams = beam_form(image.require_beam(), image.wcs, shape), local_beams(image.require_beam(), image.wcs, shape)
     half = max(MIN_HALF_BOX, int(config.box_in_beampix * float(ellipse_axes(beam)[0]) / 2))
     sources = _reaching(_gaussians(image.wcs, neighbours), x, y, half)
     # Close sources are fitted again, so their boxes are needed too.
@@ -140,17 +148,16 @@ def fit_positions(
     columns |= {"x": x, "y": y, "ra": wrap_ra(ra), "dec": dec}
     flags = boxes.flags[: x.size] | np.where(is_measured, 0, int(Flag.OUTSIDE))
     if is_measured.any():
-        n_measured = int(is_measured.sum())
-        targets = Gaussians(
-            x=x[is_measured], y=y[is_measured], peak=np.zeros(n_measured), form=np.tile(beam, (n_measured, 1))
-        )
+        target_x, target_y = x[is_measured], y[is_measured]
+        form = np.tile(beam, (target_x.size, 1)) if beams is None else beams.at(target_x, target_y)
+        targets = Gaussians(x=target_x, y=target_y, peak=np.zeros(target_x.size), form=form)
         correlation = beam_correlation(beam) if background.correlation is None else background.correlation
         is_beside = _is_beside(targets, sources, beam)
         solution = _solve(boxes, targets, sources, beam, correlation)
         squares, n_pixels = _sums_of_boxes(boxes, solution.residual, is_measured)
         misfit = np.where(is_beside, _misfit(squares / rms[is_measured] ** 2, n_pixels, beam), 1.0)
         solution = solution._replace(variance=solution.variance * misfit)
-        fitted = _fit_columns(image.wcs, targets, solution, beam, rms[is_measured])
+        fitted = _fit_columns(image.wcs, targets, solution, rms[is_measured])
         fitted |= _chi_squared_columns(squares, n_pixels, beam, rms[is_measured])
         flags[is_measured] |= np.where(is_beside, int(Flag.BLENDED), 0)
         for name, values in fitted.items():
@@ -313,9 +320,9 @@ def _sums_of_boxes(boxes: PixelBoxes, residual: Array, is_measured: NDArray[np.b
     return squares[:n_positions][is_measured], n_pixels[:n_positions][is_measured]
 
 
-def _fit_columns(wcs: WCS, targets: Gaussians, solution: _Solution, beam: Array, rms: Array) -> dict[str, Array]:
+def _fit_columns(wcs: WCS, targets: Gaussians, solution: _Solution, rms: Array) -> dict[str, Array]:
     """Make the columns of shapes, flux densities and errors of the measured positions."""
-    semimajor, semiminor, _ = (float(value) for value in ellipse_axes(beam))
+    semimajor, semiminor, _ = ellipse_axes(targets.form)
     peak = solution.peak
     errors = forced_fit_errors(peak, rms=rms, variance=solution.variance, beam_axes=(semimajor, semiminor))
     position_cov = errors.turned(targets.form).position

@@ -94,7 +94,7 @@ def _with_another(islands: Islands, fit: JointFit, field: Field) -> JointFit:
     place = _first_highest(residual / pixels.rms, pixels.offsets)
     stands_out = np.flatnonzero(residual[place] >= TRIAL_SIGMA * pixels.rms[place])
     place, old = place[stands_out], fit.take(stands_out)
-    beams = np.tile(field.beam, (place.size, 1))
+    beams = field.beam_at(pixels.x[place], pixels.y[place])
     new = np.column_stack([residual[place], pixels.x[place], pixels.y[place], beams])
     # Behind the last component of each island.
     start = Gaussians.from_parameters(np.insert(old.sources.parameters, old.first[1:], new, axis=0))

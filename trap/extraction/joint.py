@@ -132,11 +132,14 @@ def fit_jointly(
     """
     beam = field.beam
     if shape is Shape.BEAM:
-        start = Gaussians(x=start.x, y=start.y, peak=start.peak, form=np.tile(beam, (len(start), 1)))
+        start = Gaussians(x=start.x, y=start.y, peak=start.peak, form=field.beam_at(start.x, start.y))
     centres, keep = np.column_stack([start.x, start.y]), shape is Shape.FREE
     pixels = fitted_pixels(islands, field, which=which, first=first, centres=centres, form=core_form(beam), keep=keep)
     counts = np.diff(first)
     fitted = fit_islands(pixels, counts, start, shape)
+    if field.beams is not None:
+        beam = field.beam_at(fitted.x, fitted.y)
+        fitted = fitted.with_columns(form=beam) if shape is Shape.BEAM else fitted
     is_source = _is_plausible(fitted, islands.take(which), counts, beam) & _has_stayed(fitted, start)
     sources = Gaussians.from_parameters(np.where(is_source[:, np.newaxis], fitted.parameters, np.nan))
     return JointFit(shape=shape, which=which, first=first, sources=sources, pixels=pixels)

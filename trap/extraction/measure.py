@@ -5,13 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trap.catalogues import FitType, Flag, Measurements
 from trap.extraction.background import estimate_background
-from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes
+from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes, local_beams, resampled_beams
 from trap.extraction.deblend import Components, deblend
 from trap.extraction.field import Field, measured_mask, widened_field
 from trap.extraction.fitting import Fits, fit_sources
@@ -90,10 +90,10 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     ImageError
         If the image has no restoring beam, or cannot be read.
     """
-    beam, data = _beam_of(image), image.data
+    beams, data = _beams_of(image), image.data
     mask = measured_mask(data, config)
-    background = estimate_background(data, mask, config, beam=beam)
-    field = Field(data=data, mask=mask, background=background, beam=beam)
+    background = estimate_background(data, mask, config, beam=beams["beam"])
+    field = Field(data=data, mask=mask, background=background, **beams)
     thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
     # Noise and thresholds come from the searched area alone.
     widened = widened_field(field, config)
@@ -142,8 +142,10 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
     return holes.with_columns(**negative)
 
 
-def _beam_of(image: Image) -> Array:
-    return beam_form(image.require_beam(), image.wcs)
+def _beams_of(image: Image) -> dict[str, Any]:
+    """Return the beams of an image, for :class:`~trap.extraction.field.Field`."""
+    where = image.require_beam(), image.wcs, (image.metadata.ny, image.metadata.nx)
+    return {"beam": beam_form(*where), "beams": local_beams(*where), "resampled": resampled_beams(*where)}
 
 
 def searched_field(image: Image, background: Background, config: SourceExtractionConfig) -> Field:
@@ -163,8 +165,8 @@ def searched_field(image: Image, background: Background, config: SourceExtractio
     ImageError
         If the image has no restoring beam, or cannot be read.
     """
-    data = image.data
-    return Field(data=data, mask=measured_mask(data, config), background=background, beam=_beam_of(image))
+    data, mask = image.data, measured_mask(image.data, config)
+    return Field(data=data, mask=mask, background=background, **_beams_of(image))
 
 
 def _find_islands(field: Field, config: SourceExtractionConfig, thresholds: ThresholdMap | None = None) -> Islands:
@@ -216,7 +218,7 @@ def _describe(
     components, sources = fits.components, fits.sources
     counts = components.counts
     rms = field.background.rms_at(sources.x, sources.y)
-    flux, errors = _errors(fits, rms=rms, beam=field.beam, config=config)
+    flux, errors = _errors(fits, field, rms=rms, config=config)
     chisq, reduced_chisq, significance = _quality(islands, components, sources, field.beam)
     flags = np.repeat(flag_islands(islands, field), counts)
     for flag, holds in (
@@ -254,17 +256,18 @@ def _with_outside(sources: Measurements, mask: NDArray[np.bool_]) -> Measurement
     return sources.with_columns(flags=sources.flags | np.where(is_outside, int(Flag.OUTSIDE), 0))
 
 
-def _errors(fits: Fits, *, rms: Array, beam: Array, config: SourceExtractionConfig) -> tuple[Array, Errors]:
+def _errors(fits: Fits, field: Field, *, rms: Array, config: SourceExtractionConfig) -> tuple[Array, Errors]:
     """Compute integrated flux densities in Jy, and all errors, by the formulae of each source's measurement."""
     sources = fits.sources
     semimajor, semiminor, _ = ellipse_axes(sources.form)
-    beam_major, beam_minor, _ = (float(value) for value in ellipse_axes(beam))
+    # The area of a beam depends on the place, as the area of a pixel does.
+    beam_major, beam_minor, _ = ellipse_axes(field.beam_at(sources.x, sources.y))
     axes, beam_axes = (semimajor, semiminor), (beam_major, beam_minor)
     threshold = config.analysis_threshold * rms
     # The area of a beam-shaped source is exactly the beam's, without rounding.
-    n_beams = np.where(fits.is_beam_shaped, 1.0, semimajor * semiminor / (beam_major * beam_minor))
+    n_beams = np.where(fits.has_beam_area, 1.0, semimajor * semiminor / (beam_major * beam_minor))
     flux = n_beams * sources.peak
-    _, peak_variance = peak_correction(beam)
+    _, peak_variance = peak_correction(field.beam)
     from_moments = moments_errors(
         sources.peak, flux, rms=rms, axes=axes, beam_axes=beam_axes, threshold=threshold, peak_variance=peak_variance
     )

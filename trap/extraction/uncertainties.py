@@ -40,6 +40,8 @@ __all__ = [
     "systematic_errors",
 ]
 
+BeamAxes = tuple[float, float] | tuple["Array", "Array"]
+"""Semi-axes of the beam: the same for all sources, or (n,) each."""
 ARCSEC = 1 / 3600
 MAJOR_AXIS_POWERS, MINOR_AXIS_POWERS, PEAK_POWERS = (2.5, 0.5), (0.5, 2.5), (1.5, 1.5)
 """Exponents (α, β) of ρ² for the errors along the two axes, and of the peak: Condon (1997), eq. 41."""
@@ -115,7 +117,7 @@ def gaussian_fit_errors(
     *,
     rms: Array,
     axes: tuple[Array, Array],
-    beam_axes: tuple[float, float],
+    beam_axes: BeamAxes,
     is_beam_shaped: NDArray[np.bool_] | bool = False,
 ) -> AxisErrors:
     """Compute the errors of a fit with all parameters free: Condon (1997), eq. 21, with the ρ of eq. 41.
@@ -157,7 +159,7 @@ def moments_errors(
     *,
     rms: Array,
     axes: tuple[Array, Array],
-    beam_axes: tuple[float, float],
+    beam_axes: BeamAxes,
     threshold: Array,
     peak_variance: float,
 ) -> AxisErrors:
@@ -186,9 +188,7 @@ def moments_errors(
     )
 
 
-def condon_rho_squared(
-    axes: tuple[Array, Array], beam_axes: tuple[float, float] | tuple[Array, Array], powers: tuple[float, float]
-) -> Array:
+def condon_rho_squared(axes: tuple[Array, Array], beam_axes: BeamAxes, powers: tuple[float, float]) -> Array:
     """Compute ρ² of Condon (1997), eq. 41, for a fit of S/N 1; ρ is proportional to the S/N.
 
     Parameters
@@ -230,14 +230,14 @@ def logarithmic_mean(peak: Array, threshold: Array | float) -> Array:
 
 
 def _relative_flux_error(
-    peak_variance: Array, axes_variance: Array, axes: tuple[Array, Array], beam_axes: tuple[float, float]
+    peak_variance: Array, axes_variance: Array, axes: tuple[Array, Array], beam_axes: BeamAxes
 ) -> Array:
     """Compute σ_F/F from the relative variances of the peak and of the two axes: Condon (1997), eq. 35."""
     (a, b), (beam_a, beam_b) = axes, beam_axes
     return np.sqrt(peak_variance + beam_a * beam_b / (a * b) * axes_variance)
 
 
-def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: tuple[float, float]) -> AxisErrors:
+def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: BeamAxes) -> AxisErrors:
     """Compute the errors of a beam-shaped fit at a given position.
 
     The position is fixed. As in TraP, it gets the position error of a free fit to a source of the

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.catalogues import FitType
-from trap.extraction.celestial import beam_form, sky_ellipses
+from trap.extraction.celestial import beam_form, local_beams, sky_ellipses
 from trap.extraction.uncertainties import (
     MAJOR_AXIS_POWERS,
     MINOR_AXIS_POWERS,
@@ -56,7 +56,8 @@ class SourceShapes(ColumnTable):
 def measure_shapes(measurements: Measurements, image: Image, config: SourceExtractionConfig) -> SourceShapes:
     """Deconvolve the sources of an image from the beam, and compute the errors of their shapes.
 
-    The beam is one shape in the projected image, so its shape on the sky differs between the sources.
+    The beam of a synthesis image has one shape in the projected image, so its shape on the sky differs between the
+    sources.
 
     Parameters
     ----------
@@ -81,7 +82,9 @@ def measure_shapes(measurements: Measurements, image: Image, config: SourceExtra
     if not len(measurements):
         return SourceShapes.empty()
     fitted = Ellipses(major=measurements.semimajor, minor=measurements.semiminor, pa=measurements.pa)
-    form = beam_form(restoring_beam, image.wcs)
+    shape = image.metadata.ny, image.metadata.nx
+    beams = local_beams(restoring_beam, image.wcs, shape)
+    form = beam_form(restoring_beam, image.wcs, shape) if beams is None else beams.at(measurements.x, measurements.y)
     major, minor, pa = sky_ellipses(image.wcs, measurements.x, measurements.y, form)
     beam = Ellipses(major=major, minor=minor, pa=pa)
     errors = _errors(measurements, fitted, beam, config.analysis_threshold)

@@ -5,22 +5,12 @@ import pytest
 from astropy.coordinates import FK4, FK5, ICRS, BarycentricMeanEcliptic, Galactic, SkyCoord, Supergalactic
 from astropy.io import fits
 from astropy.wcs import PRJ_CODES, WCS
+from projections import PARAMETERS
 
 from trap.angles import separation
 from trap.errors import ImageError
 from trap.images.headers.projection import celestial_wcs
 
-CONIC = {"PV2_1": 45.0, "PV2_2": 25.0}
-PARAMETERS = {
-    "AZP": {"PV2_1": 2.0, "PV2_2": 30.0},
-    "SZP": {"PV2_1": 2.0, "PV2_2": 180.0, "PV2_3": 60.0},
-    "ZPN": {"PV2_1": 1.0, "PV2_3": 0.1},
-    "AIR": {"PV2_1": 45.0},
-    "CYP": {"PV2_1": 1.0, "PV2_2": 0.7},
-    "CEA": {"PV2_1": 0.75},
-    "BON": {"PV2_1": 45.0},
-    **dict.fromkeys(("COP", "COE", "COD", "COO"), CONIC),
-}
 ZENITHAL = ("AZP", "SZP", "TAN", "STG", "SIN", "ARC", "ZPN", "ZEA", "AIR", "XPH")
 REFERENCES = [(0.0, 0.0), (150.0, -30.0), (266.4, 45.0), (123.4, 90.0), (10.0, -90.0)]
 SYSTEMS = [

@@ -84,6 +84,10 @@ def turn_to_icrs(wcs: WCS) -> WCS:
     pixels = _sample(wcs)
     transformed = SkyCoord(*wcs.all_pix2world(*pixels, 0), unit="deg", frame=frame).icrs
     expected = transformed.ra.deg, transformed.dec.deg
+    is_known = np.isfinite(expected[0])
+    if not is_known.any():
+        msg = f"neither the image nor its reference is on the sky in the projection {wcs.wcs.ctype[0]!r}"
+        raise ImageError(msg)
     has_e_terms = isinstance(frame, FK4)
     equinox = frame.equinox.jyear if hasattr(frame, "equinox") else np.nan
     rotation = _rotation(wcs, pixels, expected) if has_e_terms else _rotation_of_axes(frame.name, equinox)
@@ -94,7 +98,6 @@ def turn_to_icrs(wcs: WCS) -> WCS:
         if turned is not None:
             ra, dec = turned.all_pix2world(*pixels, 0)
             distance = separation(ra, dec, *expected)
-            is_known = np.isfinite(expected[0] + expected[1])
             if (distance[is_known] <= tolerance).all():
                 turned.header_pole = _angles(rotation @ [0.0, 0.0, 1.0])
                 return turned
