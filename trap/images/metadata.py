@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageMetadata", "LofarStations"]
 
+_NEGLIGIBLE = 1.01
+"""Ratio of two distances, up to which the regions of images with one size are kept the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LofarStations:
@@ -73,6 +76,8 @@ class ImageMetadata:
         Factor that converts the pixels to Jy/beam, in the middle of the image.
     conversion
         Description of the conversion; empty if the pixels are in Jy/beam.
+    reach
+        deg — distance on the sky from the middle to the farthest pixel; 0 takes it from the size of the image.
     lofar
         Stations of a LOFAR image whose header names them; otherwise None.
     """
@@ -94,6 +99,7 @@ class ImageMetadata:
     unit: str
     jansky_per_unit: float = 1.0
     conversion: str = ""
+    reach: float = 0.0
     lofar: LofarStations | None = None
 
     def __post_init__(self) -> None:
@@ -128,7 +134,9 @@ class ImageMetadata:
         return n_pixels * abs(self.deltax * self.deltay) / (self.beam.bmaj * self.beam.bmin)
 
     def _corner_distance(self) -> float:
-        """Return the distance in deg from the middle to a corner."""
+        """Return the distance in deg from the middle to a corner, or to the farthest pixel."""
         chord = math.radians(math.hypot(self.nx * self.deltax, self.ny * self.deltay) / 2)
-        # For an orthographic projection, as synthesis images have; other common projections reach less far.
-        return math.degrees(math.asin(chord)) if chord < 1 else 90.0
+        # For an orthographic projection, as synthesis images have; others reach less far, except over a large part of
+        # the sky.
+        distance = math.degrees(math.asin(chord)) if chord < 1 else 90.0
+        return self.reach if self.reach > _NEGLIGIBLE * distance else distance

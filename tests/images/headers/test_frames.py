@@ -102,6 +102,14 @@ def test_supergalactic_north_pole_is_in_hercules():
     assert (float(ra), float(dec)) == pytest.approx((283.754, 15.709), abs=2e-3)
 
 
+def test_name_of_a_system_may_have_small_letters():
+    plain, small = (
+        celestial_wcs(header_of("TAN", (30.0, 40.0), (("RA--", "DEC-"), {"RADESYS": name, "EQUINOX": 1950.0}, None)))
+        for name in ("FK4", "fk4")
+    )
+    assert small.wcs.crval == pytest.approx(plain.wcs.crval, abs=1e-12)
+
+
 @pytest.mark.parametrize("radesys", ["ICRS", "FK5", "FK4"])
 def test_galactic_axes_have_no_equatorial_system(radesys):
     header = header_of("TAN", (0.0, 0.0), (("GLON", "GLAT"), {"RADESYS": radesys}, None), CRPIX1=1.0, CRPIX2=1.0)

@@ -275,3 +275,23 @@ def test_middle_that_is_not_on_the_sky_is_refused(read):
     # An orthographic image ends 57.3° from its reference.
     with pytest.raises(ImageError, match=r"a\.fits: the middle of the image is not on the sky"):
         read(CRPIX1=1000.0, CDELT1=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "radius"),
+    [
+        # The whole sky; half of the sky, whose corners are poles; a strip along the equator.
+        ({"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CDELT1": -6.0, "CDELT2": 4.5}, 180.0),
+        ({"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CDELT1": -3.0, "CDELT2": 4.5}, 90.0),
+        ({"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CDELT1": -5.0, "CDELT2": 0.1}, 150.0),
+        ({"CTYPE1": "RA---AIT", "CTYPE2": "DEC--AIT", "CDELT1": -6.0, "CDELT2": 5.0}, 180.0),
+    ],
+)
+def test_searched_region_holds_the_whole_image(read, changes, radius):
+    metadata = read(CRVAL1=40.0, CRVAL2=0.0, **changes)
+    assert metadata.sky_region(0).xtr_radius == pytest.approx(radius, rel=0.03)
+
+
+def test_searched_region_of_a_field_is_its_half_diagonal(read):
+    metadata = read(CTYPE1="RA---TAN", CTYPE2="DEC--TAN")
+    assert metadata.sky_region(0).xtr_radius == pytest.approx(0.0360555, rel=1e-5)

@@ -78,6 +78,8 @@ def turn_to_icrs(wcs: WCS) -> WCS:
     ImageError
         If the system is unknown, or no rotation of the projection agrees with the transformation.
     """
+    if wcs.wcs.radesys != wcs.wcs.radesys.upper():
+        wcs.wcs.radesys = wcs.wcs.radesys.upper()
     frame = _frame(wcs)
     if isinstance(frame, ICRS):
         return wcs

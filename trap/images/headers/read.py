@@ -20,7 +20,7 @@ from trap.images.headers.brightness import parse_brightness
 from trap.images.headers.frequency import read_frequency
 from trap.images.headers.keywords import Keywords
 from trap.images.headers.projection import celestial_wcs, centre_position
-from trap.images.headers.scale import pixel_increments
+from trap.images.headers.scale import farthest_pixel, is_restored_in_plane, pixel_increments
 from trap.images.headers.times import from_mjd, is_day, to_utc
 from trap.images.metadata import ImageMetadata, LofarStations
 
@@ -124,6 +124,7 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
         unit=given.unit or keywords.text("BUNIT"),
         jansky_per_unit=factor,
         conversion=brightness.conversion(factor),
+        reach=0.0 if is_restored_in_plane(wcs) else farthest_pixel(wcs, nx, ny),
         lofar=_lofar(keywords, given),
     )
 

@@ -13,17 +13,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.angles import offsets, unit_vectors
+from trap.angles import offsets, separation, unit_vectors
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
     from trap.typing import Array
 
-__all__ = ["header_jacobians", "is_restored_in_plane", "jacobians", "pixel_areas", "pixel_increments", "scale_matrix"]
+__all__ = [
+    "farthest_pixel",
+    "header_jacobians",
+    "is_restored_in_plane",
+    "jacobians",
+    "pixel_areas",
+    "pixel_increments",
+    "scale_matrix",
+]
 
 NEGLIGIBLE = 1e-3
 """Relative difference of a local scale from the increments of the header, up to which these are used."""
+_PLACES_PER_AXIS = 33
+"""Number of places along each axis where the distance from the middle is computed."""
 _ROWS = 256
 """Number of rows whose solid angles are computed at once, to bound the memory."""
 
@@ -130,6 +140,32 @@ def pixel_increments(wcs: WCS, nx: int, ny: int) -> tuple[float, float]:
     signs = np.where(np.abs(diagonal) < 1e-9 * scales, [-1.0, 1.0], np.sign(diagonal))
     deltax, deltay = scales * signs
     return float(deltax), float(deltay)
+
+
+def farthest_pixel(wcs: WCS, nx: int, ny: int) -> float:
+    """Compute the distance on the sky from the middle of an image to its farthest pixel.
+
+    Parameters
+    ----------
+    wcs, nx, ny
+        As for :func:`scale_matrix`.
+
+    Returns
+    -------
+    deg
+        At most 180. A place between two of the compared places may be farther; their distance is added if a part of
+        the image is off the sky.
+    """
+    x, y = np.meshgrid(*[np.linspace(-0.5, n - 0.5, _PLACES_PER_AXIS) for n in (nx, ny)])
+    ra, dec = wcs.all_pix2world(x, y, 0)
+    middle = _PLACES_PER_AXIS // 2
+    distance = separation(ra, dec, ra[middle, middle], dec[middle, middle])
+    is_known = np.isfinite(distance)
+    between = 0.0
+    if not is_known.all():
+        neighbours = separation(ra[:, 1:], dec[:, 1:], ra[:, :-1], dec[:, :-1]).ravel()
+        between = float(neighbours.max(initial=0.0, where=np.isfinite(neighbours)))
+    return min(float(distance.max(initial=0.0, where=is_known)) + between, 180.0)
 
 
 def pixel_areas(wcs: WCS, rows: slice, columns: slice) -> Array:
