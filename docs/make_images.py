@@ -1,20 +1,66 @@
-"""Make the table of checks in docs/images.md from the records of the checks; a test compares the two."""
+"""Make the tables in docs/images.md from the code: formats, units, celestial systems, time scales and checks.
 
+A test fails if the page is out of date.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
+from astropy.wcs import PRJ_CODES
+
+from trap.images.formats import FORMATS
+from trap.images.headers import times
+from trap.images.headers.brightness import units_table
+from trap.images.headers.frames import frames_table
 from trap.quality.checks import checks_table
 
 PAGE = Path(__file__).with_name("images.md")
-BEGIN, END = "<!-- checks: made by docs/make_images.py -->\n", "<!-- end of checks -->\n"
 
 
-def write_checks() -> None:
-    """Write the table into the page, between its marks."""
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    PAGE.write_text(f"{before}{BEGIN}{checks_table()}{END}{after}", encoding="utf-8")
+def formats_table() -> str:
+    """Make the table of the formats."""
+    lines = ["| format | notes |", "|---|---|", *(f"| {name} | {notes} |" for name, notes in FORMATS.items())]
+    return "\n".join(lines) + "\n"
+
+
+def projections_table() -> str:
+    """Make the table of the projections that WCSLIB has."""
+    lines = ["| projections |", "|---|", f"| {', '.join(PRJ_CODES)}; NCP as SIN |"]
+    return "\n".join(lines) + "\n"
+
+
+def time_scales_table() -> str:
+    """Make the table of the time scales; a scale that is converted like another one is in its row."""
+    names = defaultdict(list)
+    for name, conversions in times._TO_TAI.items():  # noqa: SLF001 (the list of the code is the point of the table)
+        names[conversions].append(name)
+    rows = [[name for name in times._UTC_NAMES if name], *names.values()]  # noqa: SLF001 (as above)
+    lines = ["| `TIMESYS` | read as |", "|---|---|"]
+    lines += [f"| {', '.join(f'`{name}`' for name in row)} | {row[0]} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "formats": formats_table,
+    "units": units_table,
+    "celestial systems": frames_table,
+    "projections": projections_table,
+    "time scales": time_scales_table,
+    "checks": checks_table,
+}
+
+
+def with_parts(page: str) -> str:
+    """Return the text of the page with all parts made again, each between its marks."""
+    for name, make in PARTS.items():
+        begin, end = f"<!-- {name}: made by docs/make_images.py -->\n", f"<!-- end of {name} -->\n"
+        before, rest = page.split(begin)
+        _, after = rest.split(end)
+        page = f"{before}{begin}{make()}{end}{after}"
+    return page
 
 
 if __name__ == "__main__":
-    write_checks()
+    PAGE.write_text(with_parts(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"{PAGE} written")

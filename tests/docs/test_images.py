@@ -1,15 +1,32 @@
-"""The table of checks in docs/images.md is the table that the records of the checks make."""
+"""The tables in docs/images.md are the tables that the code makes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from trap.quality.checks import checks_table
+import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "images.md"
+from trap.images.headers.brightness import Kind, parse_brightness
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "images.md").read_text(encoding="utf-8")
 
 
-def test_checks_are_those_of_the_code():
-    assert f"-->\n{checks_table()}<!-- end of checks -->" in PAGE.read_text(encoding="utf-8"), (
-        "run: .venv/bin/python docs/make_images.py"
-    )
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)
+    import make_images  # noqa: PLC0415 (a script beside the page, not a package)
+
+    return make_images
+
+
+def test_tables_are_those_of_the_code(script):
+    assert script.with_parts(PAGE) == PAGE, "run: .venv/bin/python docs/make_images.py"
+
+
+def test_spellings_of_units_in_the_table_are_read(script):
+    rows = [row.split("|")[1:3] for row in script.units_table().splitlines()[2:]]
+    assert [kind.strip() for kind, _ in rows] == [kind.value for kind in Kind]
+    for kind, spellings in rows:
+        for spelling in spellings.split("`")[1::2]:
+            assert parse_brightness(spelling).kind.value == kind.strip(), spelling

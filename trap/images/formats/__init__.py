@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from trap.config import ReadingConfig
 
-__all__ = ["Format", "format_of"]
+__all__ = ["FORMATS", "Format", "format_of"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -68,6 +68,15 @@ class Format(Protocol):
 
     def hash_content(self, path: Path) -> str:
         """Hash the bytes of all files of the image."""
+
+
+FORMATS = {
+    "FITS": "`.fits`, `.fits.gz`, `.fits.fz`; two to four axes in any order; PC, CD or CROTA",
+    "CASA image tables": "require `pip install '.[casa]'`; LOFAR's tables include stations and times",
+    "LOFAR HDF5": "in casacore's layout; pixel masks are not read",
+    "HDUs in memory": "`trap.images.image.read_image(hdus)`",
+}
+"""Names of the formats, and notes on them, for the documentation."""
 
 
 def format_of(path: Path) -> Format:
