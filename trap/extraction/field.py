@@ -67,7 +67,7 @@ class Field:
     beams
         The beam at each place; None if it is the same everywhere.
     resampled
-        The beam at each place if the image was resampled, although its projection is that of synthesis images.
+        The beam at each place if the image was resampled, although it has the projection of synthesis images.
     """
 
     data: Map

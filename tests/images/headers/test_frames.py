@@ -88,6 +88,21 @@ def test_b1950_image_far_from_its_reference_is_rotated_for_its_own_place():
     assert separation(*found, *expected_of(header, x, y, FK4())).max() * 3600 < 1e-3
 
 
+@pytest.mark.parametrize("changes", [{}, {"CROTA2": 0.0}, {"RADESYS": "FK4"}])
+def test_aberration_over_a_wide_b1950_field_is_less_than_a_thousandth_of_a_pixel(changes):
+    system = (("RA--", "DEC-"), {"EQUINOX": 1950.0}, FK4())
+    header = header_of("SIN", (200.0, -60.0), system, NAXIS1=9000, NAXIS2=9000, CRPIX1=4500.5, CRPIX2=4500.5, **changes)
+    header["CDELT1"], header["CDELT2"] = -1 / 3600, 1 / 3600
+    x, y = np.random.default_rng(1).uniform(0, 9000, (2, 30))
+    found = celestial_wcs(header).all_pix2world(x, y, 0)
+    assert separation(*found, *expected_of(header, x, y, FK4())).max() * 3600 < 1e-3
+
+
+def test_whole_b1950_sky_is_rotated():
+    system = (("RA--", "DEC-"), {"EQUINOX": 1950.0}, FK4())
+    assert_projected(header_of("CAR", (30.0, 0.0), system, step=6.0), FK4(), 6.0)
+
+
 def test_ecliptic_axes_are_turned_by_the_obliquity():
     header = header_of("TAN", (90.0, 0.0), SYSTEMS[4], CRPIX1=1.0, CRPIX2=1.0)
     ra, dec = celestial_wcs(header).all_pix2world(0, 0, 0)
