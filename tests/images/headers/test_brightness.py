@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.wcs import WCS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trap.angles import separation
 from trap.config import Given, ReadingConfig
@@ -106,6 +108,19 @@ def test_uncertain_unit_is_refused_by_name(text, make_header):
     with pytest.raises(ImageError, match=r"a\.fits: reading\.given\.unit = ") as caught:
         read_metadata(make_header(), "a.fits", given=given)
     assert repr(text) in str(caught.value)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["Jy", "beam", "/", "**", "^", "(", ")", "10", "e", "-1", "99", "K", " ", ".", "per", "\0"])
+    )
+)
+def test_any_text_is_a_unit_or_refused(parts):
+    try:
+        unit = parse_brightness("".join(parts))
+    except ValueError:
+        return
+    assert 0 < unit.scale < np.inf
 
 
 def test_refusal_names_keyword_value_and_setting(make_header):
