@@ -131,6 +131,15 @@ def test_small_field_at_its_reference_has_one_beam(code):
     assert beam_form(beam, image.wcs, (SIZE, SIZE)) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize(("code", "declination"), [("CAR", 89.999), ("CEA", 89.9), ("MER", -89.99)])
+def test_pole_that_is_a_line_has_the_scale_of_the_header(code, declination, config):
+    # There a pixel is a thousandth of its width elsewhere, and the beam thousands of pixels.
+    data = np.random.default_rng(0).normal(0, 2e-4, (SIZE, SIZE))
+    image = Image.from_array(data, header_of(code, (10.0, declination)))
+    assert abs(image.metadata.deltax) == pytest.approx(STEP)
+    assert len(extract_sources(image, config).measurements) == 0
+
+
 def test_size_of_a_pixel_is_the_local_one():
     metadata = Image.from_array(np.zeros((SIZE, SIZE)), header_of("CAR", (10.0, 69.0))).metadata
     # A degree of longitude is cos 69° of a degree on the sky there.

@@ -79,7 +79,8 @@ class LocalBeams:
         """
         with self.lock:
             matrices = header_jacobians(self.wcs, np.asarray(x, float), np.asarray(y, float))
-        forms = _transformed(np.array([self.beam.quadratic_form(1.0, 1.0)]), matrices)
+        with np.errstate(invalid="ignore"):
+            forms = _transformed(np.array([self.beam.quadratic_form(1.0, 1.0)]), matrices)
         local: Array = np.where(np.isfinite(forms).all(axis=1, keepdims=True), forms, self.form)
         return local
 

@@ -32,6 +32,8 @@ __all__ = [
 
 NEGLIGIBLE = 1e-3
 """Relative difference of a local scale from the increments of the header, up to which these are used."""
+DEGENERATE = 1e-2
+"""Width of a pixel over the width in the header, below which the pixel is at a pole that is a line."""
 _PLACES_PER_AXIS = 33
 """Number of places along each axis where the distance from the middle is computed."""
 _ROWS = 256
@@ -76,8 +78,17 @@ def header_jacobians(wcs: WCS, x: Array, y: Array) -> Array:
     ----------
     wcs, x, y
         As for :func:`jacobians`.
+
+    Returns
+    -------
+    (n, [east, north], [x, y]) deg/pix
+        NaN off the sky, and at poles that are lines in the projection.
     """
     matrices = jacobians(wcs, x, y)
+    # The determinant over the norm is the smaller width, within a factor √2.
+    with np.errstate(invalid="ignore"):
+        widths = np.abs(np.linalg.det(matrices)) / np.linalg.norm(matrices, axis=(1, 2))
+    matrices[~(widths > DEGENERATE * np.sqrt(abs(np.linalg.det(wcs.pixel_scale_matrix))))] = np.nan
     pole = getattr(wcs, "header_pole", None)
     if pole is None:
         return matrices
@@ -85,9 +96,10 @@ def header_jacobians(wcs: WCS, x: Array, y: Array) -> Array:
     pole_ra, pole_dec = np.radians(pole)
     east = np.cos(pole_dec) * np.sin(pole_ra - ra)
     north = np.sin(pole_dec) * np.cos(dec) - np.cos(pole_dec) * np.sin(dec) * np.cos(pole_ra - ra)
-    length = np.hypot(east, north)
-    sin, cos = east / length, north / length
-    turned: Array = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2) @ matrices
+    with np.errstate(invalid="ignore"):
+        length = np.hypot(east, north)
+        sin, cos = east / length, north / length
+        turned: Array = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2) @ matrices
     return turned
 
 
