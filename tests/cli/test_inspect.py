@@ -144,6 +144,9 @@ def test_conversion_of_the_unit_is_described(good, tmp_path, capsys, unit, value
     fits.writeto(tmp_path / "other.fits", data.astype("f8") * value, header)
     assert main(["inspect", "-v", str(tmp_path / "other.fits")]) == 0
     assert text in capsys.readouterr().out
+    assert main(["inspect", str(tmp_path / "other.fits"), str(good)]) == 0
+    start = f"unit {unit} of 1 image" if unit else "unit of 1 image"
+    assert f"{start}: {text.removesuffix(': × ').removeprefix('unit ')}" in capsys.readouterr().out
     assert main(["inspect", "--json", str(tmp_path / "other.fits"), str(good)]) == 0
     converted, original = json.loads(capsys.readouterr().out)
     assert converted["rms_qc"] == pytest.approx(original["rms_qc"], rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,20 @@ def inspection_table(inspections: Sequence[Inspection]) -> str:
         _, _, reasons = inspections[i].verdict.partition(": ")
         with_reasons += [line, *(f"    {reason}" for reason in reasons.split("; also ") if reason)]
     unsearched = unsearched_lines(one.result.unsearched for one in inspections if one.result is not None)
-    return "\n".join([*with_reasons, f"{count(len(inspections), 'image')}: {', '.join(parts)}", *unsearched])
+    total = f"{count(len(inspections), 'image')}: {', '.join(parts)}"
+    return "\n".join([*with_reasons, total, *unsearched, *_unit_lines(inspections)])
+
+
+def _unit_lines(inspections: Sequence[Inspection]) -> Iterator[str]:
+    """Yield a line for each unit that is converted, with the number of its images."""
+    # Without a factor that depends on the beam, and so differs between images.
+    units = Counter(
+        (metadata.unit, re.sub(r"( through .*):.*", r"\1", metadata.conversion))
+        for metadata in (one.result.metadata for one in inspections if one.result is not None)
+        if metadata.conversion
+    )
+    for (unit, conversion), n in units.items():
+        yield f"unit{' ' * bool(unit)}{unit} of {count(n, 'image')}: {conversion}"
 
 
 VERDICTS = ("unreadable", "rejected", "not usable", "doubtful", "usable")
