@@ -4,6 +4,7 @@ import pytest
 from astropy.io.fits import Card
 from structlog.testing import capture_logs
 
+from trap.config import Given
 from trap.errors import ImageError
 from trap.images.beam import Beam
 from trap.images.headers.read import read_metadata
@@ -105,12 +106,34 @@ def test_unknown_bandwidth_is_taken_as_a_megahertz_with_one_warning(read):
         ({"CUNIT3": "deg"}, "CUNIT3 = 'deg': not a unit that converts to Hz"),
         ({"CUNIT3": "parsnips"}, "CUNIT3 = 'parsnips'"),
         ({"CTYPE3": "VOPT"}, "no frequency in the header"),
+        ({"CTYPE3": "FREQ-TAB"}, "CTYPE3 = 'FREQ-TAB': frequencies in a table cannot be read"),
+        (NO_FREQUENCY | {"RESTFRQ": "high"}, "RESTFRQ = 'high': not a number"),
+        ({"CDELT3": "wide", "CRPIX3": 3.0}, "CDELT3 = 'wide': not a number"),
         ({"CTYPE3": "VELO", "CRVAL3": -2 * C, "RESTFRQ": 1e9}, "CRVAL3 = -599584916.0: a velocity above"),
     ],
 )
 def test_impossible_frequency_is_refused(read, changes, message):
     with pytest.raises(ImageError, match=message):
         read(**changes)
+
+
+@pytest.mark.parametrize(
+    ("ctype", "cunit", "factor"),
+    [
+        *(("FREQ", "HZ", 1.0), ("FREQ", "MHZ", 1e6), ("FREQ", "mhz", 1e6), ("FREQ", "Gigahertz", 1e9)),
+        *(("FREQ", "KHz", 1e3), ("VRAD", "KM/S", 1e3), ("VRAD", "M/S", 1.0), ("VRAD", "km.s**-1", 1e3)),
+    ],
+)
+def test_unit_of_the_spectral_axis_is_read_in_any_case_and_spelling(read, ctype, cunit, factor):
+    # 1.4 GHz, or a tenth of the speed of light from a line at 1.4 GHz / 0.9.
+    value, step = (1.4e9, 2e6) if ctype == "FREQ" else (0.1 * C, -2e6 / (1.4e9 / 0.9) * C)
+    metadata = read(CTYPE3=ctype, CUNIT3=cunit, CRVAL3=value / factor, CDELT3=step / factor, RESTFRQ=1.4e9 / 0.9)
+    assert (metadata.freq_eff, metadata.freq_bw) == pytest.approx((1.4e9, 2e6))
+
+
+def test_given_frequency_replaces_a_table_of_frequencies(make_header):
+    given = Given(freq_eff=1.4e9, freq_bw=1e6)
+    assert read_metadata(make_header(CTYPE3="FREQ-TAB"), given=given).freq_eff == 1.4e9
 
 
 # Time
@@ -121,13 +144,119 @@ def test_start_is_read(read, text):
     assert read(DATE_OBS=text).taustart_ts == START
 
 
-@pytest.mark.parametrize("keyword", ["TIMESYS", "DATE-OBS", "BMAJ"])
-def test_card_that_cannot_be_parsed_is_named(make_header, keyword):
-    header = make_header(TIMESYS="UTC")
-    del header[keyword]
-    header.append(Card.fromstring(f"{keyword:8}= 'never closed"))
-    with pytest.raises(ImageError, match=f"a.fits: {keyword} cannot be read"):
-        read_metadata(header, "a.fits")
+@pytest.fixture
+def read_card(make_header):
+    """A function that reads the metadata of a header with a card in place of its own of that keyword."""
+
+    def read(card, **changes):
+        header = make_header(**changes)
+        keyword = card.partition("=")[0].strip()
+        header.remove(keyword, ignore_missing=True)
+        header.append(Card.fromstring(card))
+        return read_metadata(header, "a.fits")
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ("DATE-OBS= 'never closed", "DATE-OBS = 'never closed': not a date"),
+        ("CRVAL1  = 12 34", "CRVAL1 = '12 34': not a number"),
+        ("CRVAL3  = 'high", "CRVAL3 = 'high': not a number"),
+        ("CTYPE1  = 'never closed", "the celestial projection cannot be used: .* Unmatched"),
+    ],
+)
+def test_required_card_that_cannot_be_parsed_is_named(read_card, card, message):
+    with pytest.raises(ImageError, match=f"a.fits: {message}"):
+        read_card(card)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "EXPTIME = 12.5 s",
+        "TAU_TIME= ten",
+        "TIMESYS = 'never closed",
+        "DATE-END= 'never closed",
+        "TELESCOP= 'never closed",
+        "OBSERVER= never quoted",
+        "BPA     = 3,5",
+        "VELREF  = #",
+        "CDELT3  = 2 MHz",
+        "RESTFRQ = 1,4e9",
+        "NCORE   = many",
+        "EQUINOX = now / ICRS has none",
+    ],
+)
+def test_optional_card_that_cannot_be_parsed_costs_a_warning(read_card, card):
+    with capture_logs() as logs:
+        metadata = read_card(card, RADESYS="ICRS", ANTENNA="HBA_DUAL")
+    assert (metadata.taustart_ts, metadata.freq_eff) == (START, 1.4e9)
+    keyword = card.partition("=")[0].strip()
+    named = [log for log in logs if keyword in log.get("keyword", "") + log.get("reason", "")]
+    # Some keywords have no meaning for this image.
+    assert named or keyword in ("OBSERVER", "VELREF", "RESTFRQ", "NCORE", "EQUINOX")
+
+
+def test_beam_that_cannot_be_parsed_is_no_beam(read_card):
+    with capture_logs() as logs:
+        assert read_card("BMAJ    = 0.005 deg").beam is None
+    assert {log["event"] for log in logs} == {"card_unreadable", "keyword_ignored"}
+
+
+@pytest.mark.parametrize(
+    ("card", "field", "expected"),
+    [
+        ("TELESCOP= VLA", "telescope", "VLA"),
+        ("DATE-OBS= 2013-04-29T18:45:42.4944 / start", "taustart_ts", START),
+        ("BUNIT   = Jy/beam", "unit", "Jy/beam"),
+        ("TIMESYS = utc / never quoted", "taustart_ts", START),
+    ],
+)
+def test_text_without_quotes_is_read(read_card, card, field, expected):
+    assert getattr(read_card(card), field) == expected
+
+
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        *("BPA", "EXPTIME", "TAU_TIME", "DATE-END", "TIMESYS", "TELESCOP", "BUNIT", "CUNIT1", "CUNIT3", "CDELT3"),
+        *("RADESYS", "LONPOLE", "RESTFRQ", "INSTRUME", "CRPIX3", "PC1_2", "PV2_1", "ANTENNA", "NCORE", "HISTORY"),
+    ],
+)
+def test_keyword_without_a_value_is_missing(make_header, keyword):
+    header = make_header(TELESCOP="VLA")
+    without = header.copy()
+    without.remove(keyword, ignore_missing=True)
+    header.remove(keyword, ignore_missing=True)
+    header.append(Card.fromstring(f"{keyword:8}=" if keyword != "HISTORY" else keyword))
+    metadata = read_metadata(header, "a.fits")
+    assert metadata == read_metadata(without, "a.fits")
+    assert "None" not in (metadata.unit, metadata.telescope)
+
+
+def test_start_without_a_value_is_in_the_mjd(make_header):
+    header = make_header(MJD_OBS=None, DATE_OBS=None, **{"MJD-OBS": 56411.75})
+    header.append(Card.fromstring("DATE-OBS="))
+    assert read_metadata(header).taustart_ts == datetime(2013, 4, 29, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["01-JUL-8", "unknown", "2013-02-30"])
+def test_start_that_is_no_date_is_in_the_mjd_with_a_warning(read, text):
+    with capture_logs() as logs:
+        metadata = read(DATE_OBS=text, **{"MJD-OBS": 56411.75})
+    assert metadata.taustart_ts == datetime(2013, 4, 29, 18, tzinfo=UTC)
+    assert [log["event"] for log in logs] == ["keyword_ignored"]
+
+
+@pytest.mark.parametrize("keyword", ["CRVAL1", "CRPIX2", "CDELT1", "CTYPE2"])
+def test_axis_of_the_sky_without_a_value_is_refused(make_header, keyword):
+    header = make_header()
+    header.remove(keyword)
+    header.append(Card.fromstring(f"{keyword:8}="))
+    with pytest.raises(ImageError, match=f"{keyword} has no value|Unmatched celestial axes"):
+        read_metadata(header)
 
 
 def test_start_in_atomic_time_is_converted_to_utc(read):
@@ -189,6 +318,7 @@ def test_start_in_universal_time_is_not_taken_for_atomic_time(read):
         ({"DATE_END": "2013-04-29", "TIME_END": "18:46:42.4944"}, 60.0),
         ({"DATE_END": "2013-04-29", "EXPTIME": 3.0}, 3.0),
         ({"TAU_TIME": 12.5, "EXPTIME": 3.0}, 12.5),
+        ({"TAU_TIME": "long", "END_UTC": "soon", "EXPTIME": 3.0}, 3.0),
         ({"END_UTC": "2013-04-29T18:46:42.4944", "EXPTIME": 3.0}, 60.0),
         ({"DATE_END": "2013-04-29T19:45:42.4944", "TIMESYS": "TAI"}, 3600.0),
         # The end is in UTC whatever the start is in: 35 leap seconds in 2013.
@@ -213,7 +343,6 @@ def test_duration_is_read_from_the_first_of_its_keywords(read, changes, seconds)
         ({"DATE_OBS": None, "MJD-OBS": 58849.0, "TIMESYS": "MARS"}, "TIMESYS = 'MARS': unknown time scale"),
         ({"TAU_TIME": -1.0}, "TAU_TIME = -1.0: the duration must be .*, got -1.0 s"),
         ({"DATE_END": "2013-04-28"}, "DATE-END = '2013-04-28': the duration must be .*, got -"),
-        ({"END_UTC": "soon"}, "END_UTC = 'soon': not a date"),
     ],
 )
 def test_impossible_time_is_refused(read, changes, message):

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
-from astropy import units
 
-from trap.errors import ImageError
+from trap.images.headers.axis_units import unit_factor
 
 if TYPE_CHECKING:
     from trap.config import Given
@@ -84,7 +83,7 @@ def _frequency_elsewhere(keywords: Keywords, given: Given) -> tuple[str, float]:
         return "", given.freq_eff
     frequency = keywords.first_number(_FREQUENCIES)
     if frequency is None:
-        raise ImageError("no frequency in the header: neither a frequency axis nor RESTFRQ", keywords.url)
+        keywords.reject_missing("no frequency in the header: neither a frequency axis nor RESTFRQ", _FREQUENCIES)
     keyword, value = frequency
     return keyword, value * _FREQUENCIES[keyword]
 
@@ -103,6 +102,8 @@ def _bandwidth_elsewhere(keywords: Keywords) -> float:
 
 def _frequency_axis(keywords: Keywords, axis: int, kind: str) -> tuple[float, float]:
     """Return the frequency of the first plane of a spectral axis, and the step to the next plane, in Hz."""
+    if keywords.text(f"CTYPE{axis}").upper().endswith("-TAB"):
+        keywords.reject(f"CTYPE{axis}", "frequencies in a table cannot be read; reading.given can hold freq_eff")
     value, step = keywords.plane_values(axis)
     scale = _si_factor(keywords, f"CUNIT{axis}", "Hz" if kind in _IN_HERTZ else "m / s")
     value, step = value * scale, step * scale
@@ -111,7 +112,7 @@ def _frequency_axis(keywords: Keywords, axis: int, kind: str) -> tuple[float, fl
     convert = _velocity_convention(keywords, kind)
     rest_frequency = keywords.first_number(("RESTFRQ", "RESTFREQ"))
     if rest_frequency is None:
-        raise ImageError("no frequency in the header: a velocity axis, but no RESTFRQ", keywords.url)
+        keywords.reject_missing("no frequency in the header: a velocity axis, but no RESTFRQ", ("RESTFRQ", "RESTFREQ"))
     _, rest = rest_frequency
     try:
         frequency, following = convert(value, rest), convert(value + step, rest)
@@ -123,7 +124,7 @@ def _frequency_axis(keywords: Keywords, axis: int, kind: str) -> tuple[float, fl
 def _span_of_subbands(keywords: Keywords) -> float:
     """Return the width in Hz of all subbands of an Obit cube, whose limits are listed; 0 if they are not."""
     number = min(keywords.count("NSPEC") or 0, _MAX_SUBBANDS)
-    edges = [keywords.number(f"{name}{n:04d}") for n in range(1, number + 1) for name in ("FREL", "FREH")]
+    edges = [keywords.optional_number(f"{name}{n:04d}") for n in range(1, number + 1) for name in ("FREL", "FREH")]
     limits = [edge for edge in edges if edge is not None and math.isfinite(edge)]
     return max(limits) - min(limits) if limits else 0.0
 
@@ -132,9 +133,9 @@ def _si_factor(keywords: Keywords, keyword: str, expected: str) -> float:
     """Return the factor from the unit that a keyword names to the expected unit; 1 without the keyword."""
     text = keywords.text(keyword)
     try:
-        return float(units.Unit(text).to(expected)) if text else 1.0
-    except (ValueError, TypeError, units.UnitConversionError):
-        keywords.reject(keyword, f"not a unit that converts to {expected}")
+        return unit_factor(text, expected) if text else 1.0
+    except ValueError as error:
+        keywords.reject(keyword, str(error))
 
 
 def _velocity_convention(keywords: Keywords, kind: str) -> _Doppler:
@@ -144,7 +145,7 @@ def _velocity_convention(keywords: Keywords, kind: str) -> _Doppler:
     """
     if kind in ("VOPT", "FELO"):
         return _optical
-    reference = keywords.number("VELREF") or 0
+    reference = keywords.optional_number("VELREF") or 0
     if kind == "VRAD" or reference > _RADIO_VELREF:
         return _radio
     return _optical if reference > 0 else _relativistic

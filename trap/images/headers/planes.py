@@ -73,8 +73,8 @@ class Plane:
         reordered = fits.Header(list(_renumbered(header, new_numbers)))
         for axis in self.order[2:]:
             # The plane becomes the first and only one along the axis.
-            reference, number = header.get(f"CRPIX{axis + 1}", 1.0), new_numbers[axis + 1]
-            reordered[f"CRPIX{number}"] = reference - self.index[axis]
+            reference, number = Keywords(header, "").number(f"CRPIX{axis + 1}"), new_numbers[axis + 1]
+            reordered[f"CRPIX{number}"] = (1.0 if reference is None else reference) - self.index[axis]
             reordered[f"NAXIS{number}"] = 1
         return reordered
 
@@ -165,4 +165,15 @@ def _renumbered(header: fits.Header, new_numbers: dict[int, int]) -> Iterator[fi
         axes = (first,) if name in ("PV", "PS") else (first, second)
         numbers = [str(new_numbers.get(int(axis), axis)) if axis else "" for axis in axes]
         keyword = f"{name}{numbers[0]}{between}{numbers[1] if len(numbers) == 2 else second}"
-        yield fits.Card(keyword, card.value, card.comment)
+        if keyword == card.keyword:
+            yield card
+        else:
+            yield fits.Card(keyword, _value(card), card.comment)
+
+
+def _value(card: fits.Card) -> Any:  # noqa: ANN401 (text or a number)
+    """Return the value of a card, as text if astropy cannot parse it."""
+    try:
+        return card.value
+    except (fits.VerifyError, ValueError):
+        return Keywords(fits.Header([card]), "").text(card.keyword)

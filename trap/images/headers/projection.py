@@ -7,29 +7,27 @@ rotated to ICRS, so that all positions of the pipeline are in one frame.
 
 from __future__ import annotations
 
-import re
 import warnings
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io.fits import Header, VerifyError
+from astropy.io.fits import Header
 from astropy.utils import iers
 from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS, WcsError
+from astropy.wcs import WCS
 
 from trap.angles import wrap_ra
 from trap.errors import ImageError
 from trap.images.headers.frames import turn_to_icrs
+from trap.images.headers.projection_cards import projection_cards
 
-__all__ = ["celestial_wcs", "centre_position"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-_OF_A_PROJECTION = re.compile(
-    r"WCSAXES|NAXIS\d*|C(TYPE|UNIT|RVAL|RPIX|DELT|ROTA)\d+|(PC|CD)\d+_\d+|PC\d{6}|P[VS]\d+_\d+|PROJP\d+"
-    r"|LONPOLE|LATPOLE|RADE(CS|S)YS|EQUINOX|EPOCH|VELREF|SPECSYS|REST(FRQ|FREQ|WAV)"
-    r"|(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)|CPDIS\d|CPERR\d|DP\d|CQDIS\d|CQERR\d|DQ\d|D2IM\w*|AXISCORR"
-)
-"""Keywords that WCSLIB and astropy create a projection from; SIP and other distortions come last."""
+__all__ = ["celestial_wcs", "centre_position", "projection_errors"]
+
 MAX_PROJECTIONS = 64
 """Number of projections that a process keeps."""
 
@@ -51,20 +49,33 @@ def celestial_wcs(header: Header, url: str = "") -> WCS:
     ImageError
         If the first two axes are not a pair of celestial coordinates, or their projection cannot be used.
     """
+    with projection_errors(url):
+        return _projection(tuple((keyword, type(value), value) for keyword, value in projection_cards(header, url)))
+
+
+@contextmanager
+def projection_errors(url: str = "") -> Iterator[None]:
+    """Convert the errors of projections to errors of the image.
+
+    Parameters
+    ----------
+    url
+        Path of the image, for messages.
+
+    Raises
+    ------
+    ImageError
+        If the projection cannot be used.
+    """
     try:
-        cards = tuple(
-            (card.keyword, type(card.value), card.value)
-            for card in header.cards
-            if _OF_A_PROJECTION.fullmatch(card.keyword)
-        )
-        return _projection(cards)
-    except (VerifyError, ValueError) as error:
-        message = error.message if isinstance(error, ImageError) else _unusable(error)
-        raise ImageError(message, url) from error
-
-
-def _unusable(error: Exception) -> str:
-    return f"the celestial projection cannot be used: {' '.join(str(error).split())}"
+        yield
+    except ImageError as error:
+        raise ImageError(error.message, url) from error
+    # WCSLIB reports impossible values by errors of any class, such as MemoryError and SystemError.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = f"the celestial projection cannot be used: {reason}"
+        raise ImageError(msg, url) from error
 
 
 @lru_cache(MAX_PROJECTIONS)
@@ -75,17 +86,12 @@ def _projection(cards: tuple[tuple[str, type, Any], ...]) -> WCS:
     to create it takes as long as to search a small image.
     """
     header = Header([(keyword, value) for keyword, _, value in cards])
-    try:
-        with warnings.catch_warnings():
-            # Reports of repairs by wcslib (old names such as NCP; dates, which are read elsewhere), and of small
-            # violations of the standard.
-            warnings.simplefilter("ignore", AstropyWarning)
-            wcs = WCS(header, naxis=2)
-            _orient_at_pole(wcs, header)
-            wcs.wcs.set()
-    # astropy raises an AttributeError if a keyword holds a number instead of text.
-    except (WcsError, VerifyError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ImageError(_unusable(error)) from error
+    with warnings.catch_warnings():
+        # Reports of repairs by wcslib (old names such as NCP), and of small violations of the standard.
+        warnings.simplefilter("ignore", AstropyWarning)
+        wcs = WCS(header, naxis=2)
+        _orient_at_pole(wcs, header)
+        wcs.wcs.set()
     if (wcs.wcs.lng, wcs.wcs.lat) != (0, 1):
         kinds = ", ".join(f"CTYPE{axis} = {header.get(f'CTYPE{axis}', '')!r}" for axis in (1, 2))
         msg = f"the first two axes are not a longitude and a latitude on the sky: {kinds}"

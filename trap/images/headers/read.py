@@ -19,9 +19,9 @@ from trap.images.beam import Beam
 from trap.images.headers.brightness import parse_brightness
 from trap.images.headers.frequency import read_frequency
 from trap.images.headers.keywords import Keywords
-from trap.images.headers.projection import celestial_wcs, centre_position
+from trap.images.headers.projection import celestial_wcs, centre_position, projection_errors
 from trap.images.headers.scale import farthest_pixel, is_restored_in_plane, pixel_increments
-from trap.images.headers.times import from_mjd, is_day, to_utc
+from trap.images.headers.times import from_mjd, is_day, to_mjd, to_utc
 from trap.images.metadata import ImageMetadata, LofarStations
 
 if TYPE_CHECKING:
@@ -92,10 +92,11 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
     keywords, given = Keywords(header, url), given or Given()
     wcs = celestial_wcs(header, url) if wcs is None else wcs
     nx, ny = keywords.length("NAXIS1"), keywords.length("NAXIS2")
-    centre_ra, centre_dec = centre_position(wcs, nx, ny)
+    with projection_errors(url):
+        centre_ra, centre_dec = centre_position(wcs, nx, ny)
+        deltax, deltay = pixel_increments(wcs, nx, ny)
     if not math.isfinite(centre_ra + centre_dec):
         raise ImageError("the middle of the image is not on the sky", url)
-    deltax, deltay = pixel_increments(wcs, nx, ny)
     if not (math.isfinite(deltax * deltay) and deltax * deltay):
         msg = f"the size of a pixel must be finite and not zero, got {deltax} × {deltay} deg"
         raise ImageError(msg, url)
@@ -180,7 +181,8 @@ def _start(keywords: Keywords) -> datetime:
     for keyword in _STARTS:
         start = keywords.date(keyword)
         if start is not None:
-            return keywords.in_utc(_start_on(start, keywords) if is_day(keywords.text(keyword)) else start)
+            is_only_day = is_day(keywords.text(keyword))
+            return keywords.in_utc(_start_on(start, keywords) if is_only_day else start, keyword)
     return keywords.in_utc(_start_from_mjd(keywords))
 
 
@@ -190,10 +192,10 @@ def _start_on(day: datetime, keywords: Keywords) -> datetime:
         time = keywords.time_of_day(keyword)
         if time is not None:
             return (day + time).replace(tzinfo=zone)
-    if keywords.text("MJD-OBS"):
-        start = _start_from_mjd(keywords)
-        if start.date() == day.date():
-            return start
+    mjd = keywords.optional_number("MJD-OBS")
+    # Compared before the conversion, since not every number is a date.
+    if mjd is not None and 0 <= mjd - to_mjd(day) < 1:
+        return from_mjd(mjd)
     _log.warning("start_taken_as_midnight", image=keywords.url, day=str(day.date()))
     return day
 
@@ -202,7 +204,8 @@ def _start_from_mjd(keywords: Keywords) -> datetime:
     """Return the start from a modified Julian date, without a time zone."""
     start = keywords.first_number(_STARTS_MJD)
     if start is None:
-        raise ImageError("no start in the header: neither DATE-OBS nor MJD-OBS", keywords.url)
+        message = "no start in the header: neither DATE-OBS nor MJD-OBS"
+        keywords.reject_missing(message, (*_STARTS, *_STARTS_MJD))
     keyword, mjd = start
     try:
         return from_mjd(mjd)
@@ -212,7 +215,7 @@ def _start_from_mjd(keywords: Keywords) -> datetime:
 
 def _duration(keywords: Keywords, taustart_ts: datetime) -> float:
     """Return the duration in s: as stated, or until the end, or the time on source; 0 if it is unknown."""
-    stated = keywords.number("TAU_TIME")
+    stated = keywords.optional_number("TAU_TIME")
     if stated is not None:
         return _not_negative(keywords, "TAU_TIME", stated)
     for keyword in _ENDS:
@@ -234,7 +237,7 @@ def _end(keywords: Keywords, keyword: str, taustart_ts: datetime) -> datetime | 
             end += time
         elif end.date() == taustart_ts.date():
             return None
-    return to_utc(end, "UTC") if keyword == "END_UTC" else keywords.in_utc(end)
+    return to_utc(end, "UTC") if keyword == "END_UTC" else keywords.in_utc(end, keyword)
 
 
 def _not_negative(keywords: Keywords, keyword: str, seconds: float) -> float:
@@ -264,9 +267,9 @@ def _beam(keywords: Keywords, given: Given) -> Beam | None:
 def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
     """Return axes and position angle in deg, from keywords or from the last CLEAN in the history."""
     for major, minor, angle in _BEAMS:
-        bmaj, bmin = keywords.number(major), keywords.number(minor)
+        bmaj, bmin = keywords.optional_number(major), keywords.optional_number(minor)
         if bmaj is not None and bmin is not None:
-            return bmaj, bmin, keywords.number(angle) or 0.0
+            return bmaj, bmin, keywords.optional_number(angle) or 0.0
     history = "\n".join(str(line) for line in keywords.header.get("HISTORY", ()))
     beams = _HISTORY_BEAM.findall(history)
     try:
@@ -286,7 +289,7 @@ def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:
         name: keywords.count(keyword) if getattr(given, name) is None else getattr(given, name)
         for name, keyword in _LOFAR_COUNTS.items()
     }
-    numbers["subbandwidth"] = given.subbandwidth or keywords.number("SUBBANDW")
+    numbers["subbandwidth"] = given.subbandwidth or keywords.optional_number("SUBBANDW")
     missing = [name for name, value in numbers.items() if value is None]
     if missing:
         _log.warning("lofar_stations_unknown", image=keywords.url, missing=missing)

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import erfa  # type: ignore[import-untyped]
 
-__all__ = ["from_mjd", "is_day", "parse_date", "parse_time_of_day", "to_utc"]
+__all__ = ["date_and_scale", "from_mjd", "from_utc", "is_day", "parse_date", "parse_time_of_day", "to_mjd", "to_utc"]
 
 _MJD_ZERO = datetime(1858, 11, 17)  # noqa: DTZ001 (to_utc applies the time scale)
 _UNIX_ZERO_JD = 2440587.5
@@ -18,10 +18,24 @@ _YEAR = re.compile(r"[12]\d{3}\.\d+")
 _TROPICAL_YEAR_DAYS = 365.242199
 _LEAP_SECOND = re.compile(r"(.*T\d\d:\d\d:)60(\.\d*)?(.*)")
 _TIME_OF_DAY = re.compile(r"(\d\d?):(\d\d?):(\d\d?(?:\.\d*)?)")
-_UTC_NAMES = ("", "UTC", "UT", "UT1", "GMT", "Z")
+_SCALE = re.compile(r"([A-Z]+\d?) *(?:\([^()]*\))?", re.IGNORECASE)
+"""A time scale, with or without its realization: ``TT(BIPM)``."""
+_DATE_AND_SCALE = re.compile(
+    r"(.*\d\.?) *(?:\(([A-Z]+\d?(?:\([^()]*\))?)\)|([A-Y][A-Z]+\d?(?:\([^()]*\))?))", re.IGNORECASE
+)
+_UTC_NAMES = ("", "UTC", "UT", "UT0", "UT1", "UT2", "GMT", "Z")
+_GPS_BEHIND_TAI = 19.0 / 86400
+
+
+def _gps_to_tai(day: float, fraction: float) -> tuple[float, float]:
+    """Convert the time of GPS satellites, which is 19 s behind TAI for ever."""
+    return day, fraction + _GPS_BEHIND_TAI
+
+
 _TO_TAI = {
     "TAI": (),
     "IAT": (),
+    "GPS": (_gps_to_tai,),
     "TT": (erfa.tttai,),
     "TDT": (erfa.tttai,),
     "ET": (erfa.tttai,),
@@ -36,7 +50,8 @@ def parse_date(text: str) -> datetime:
     """Parse a date in one of the forms that headers have.
 
     These are ISO 8601 with or without a time, the two-digit ``DD/MM/YY`` of the last century, a year with
-    a fraction (``2013.25``), and a list of quoted dates, whose first is used (``"2013-04-29";"2013-04-30"``).
+    a fraction (``2013.25``), and a list of quoted dates, whose first is used (``"2013-04-29";"2013-04-30"``). A time
+    scale after the date is ignored; see :func:`date_and_scale`.
 
     Returns
     -------
@@ -60,6 +75,20 @@ def parse_date(text: str) -> datetime:
     if leap:
         return datetime.fromisoformat(f"{leap[1]}59{leap[2] or ''}{leap[3]}") + timedelta(seconds=1)
     return datetime.fromisoformat(first)
+
+
+def date_and_scale(text: str) -> tuple[str, str]:
+    """Split a date from a time scale after it, with or without brackets: ``1998-12-31T12:00:00(UTC)``.
+
+    Returns
+    -------
+    date
+        The text without the scale.
+    scale
+        Name of the scale; empty if the text has none.
+    """
+    match = _DATE_AND_SCALE.fullmatch(text.strip())
+    return (match[1].strip(), match[2] or match[3]) if match else (text, "")
 
 
 def is_day(text: str) -> bool:
@@ -93,7 +122,7 @@ def parse_time_of_day(text: str) -> timedelta:
 
 def _first(text: str) -> str:
     """Return the first date of a list, without quotes."""
-    return text.split(";", maxsplit=1)[0].strip().strip('"').strip()
+    return date_and_scale(text.split(";", maxsplit=1)[0].strip().strip('"'))[0].strip()
 
 
 def from_mjd(mjd: float) -> datetime:
@@ -111,6 +140,11 @@ def from_mjd(mjd: float) -> datetime:
         raise ValueError(msg) from error
 
 
+def to_mjd(time: datetime) -> float:
+    """Convert a date without a time zone to a modified Julian date."""
+    return (time - _MJD_ZERO) / timedelta(days=1)
+
+
 def to_utc(time: datetime, timesys: str) -> datetime:
     """Convert a time to UTC.
 
@@ -122,8 +156,9 @@ def to_utc(time: datetime, timesys: str) -> datetime:
     time
         Time in the scale ``timesys``. If it has a time zone, the scale is ignored.
     timesys
-        FITS name of the time scale; empty is UTC. UT1 is taken as UTC, and differs from it by less
-        than a second.
+        FITS name of the time scale, in any case; a realization in brackets, as in ``TT(BIPM)``, is ignored, since it
+        differs from the scale by less than 0.1 ms. Empty is UTC. UT1 is taken as UTC, and differs from it by less than
+        a second.
 
     Raises
     ------
@@ -132,7 +167,8 @@ def to_utc(time: datetime, timesys: str) -> datetime:
     """
     if time.tzinfo is not None:
         return time.astimezone(UTC)
-    scale = timesys.strip().upper()
+    match = _SCALE.fullmatch(timesys.strip())
+    scale = match[1].upper() if match else timesys.strip()
     if scale in _UTC_NAMES:
         return time.replace(tzinfo=UTC)
     if scale not in _TO_TAI:
@@ -148,3 +184,25 @@ def to_utc(time: datetime, timesys: str) -> datetime:
         day, fraction = erfa.taiutc(day, fraction)
     days = float(day) - _UNIX_ZERO_JD
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days) + timedelta(days=float(fraction))
+
+
+def from_utc(time: datetime, timesys: str) -> datetime:
+    """Convert a time in UTC to another time scale; the result has no time zone.
+
+    Parameters
+    ----------
+    time
+        Time in UTC.
+    timesys
+        FITS name of the time scale, as for :func:`to_utc`.
+
+    Raises
+    ------
+    ValueError
+        If the time scale is unknown.
+    """
+    written = time.replace(tzinfo=None)
+    for _ in range(2):
+        # The difference of two scales changes slowly, except where a leap second begins.
+        written += time - to_utc(written, timesys)
+    return written
