@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trap.images.headers.axis_units import angle_unit, unit_factor
@@ -19,6 +19,7 @@ def test_angle_has_the_spelling_of_the_standard(text, unit):
     assert angle_unit(text) == unit
 
 
+@settings(max_examples=40)
 @given(st.sampled_from([("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9)]), st.sampled_from(["hz", "hertz"]), CASES)
 def test_frequency_is_read_in_any_case(prefix, name, case):
     text = case(prefix[0] + name)
@@ -26,6 +27,7 @@ def test_frequency_is_read_in_any_case(prefix, name, case):
     assert unit_factor(text, "Hz") == (1e-3 if text == "mHz" else prefix[1])
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from([("m", 1.0), ("km", 1e3), ("cm", 1e-2)]),
     st.sampled_from(["/", " / ", " per "]),

@@ -264,6 +264,28 @@ def test_start_in_atomic_time_is_converted_to_utc(read):
     assert (START - read(TIMESYS="TAI").taustart_ts).total_seconds() == 35
 
 
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({"DATE_OBS": "2013-04-29T18:45:42.4944(UTC)", "TIMESYS": "TAI"}, 0.0),
+        ({"DATE_OBS": "2013-04-29T18:45:42.4944 TAI"}, 35.0),
+        ({"DATE_OBS": "2013-04-29T18:45:42.4944(TAI)", "TIMESYS": "UTC(NIST)"}, 35.0),
+        ({"TIMESYS": "TT(TAI)"}, 67.184),
+        ({"TIMESYS": "GPS"}, 16.0),
+        ({"DATE_OBS": "2013-04-29(TAI)", "TIME-OBS": "18:45:42.4944"}, 35.0),
+        ({"DATE_OBS": "2013-04-29(TAI)", "UT": "18:45:42.4944"}, 0.0),
+    ],
+)
+def test_time_scale_may_have_a_realization_or_stand_after_the_date(read, changes, seconds):
+    # 35 leap seconds in 2013; TT is 32.184 s ahead of TAI, and GPS 19 s behind it.
+    assert (START - read(**changes).taustart_ts).total_seconds() == pytest.approx(seconds, abs=1e-5)
+
+
+def test_unknown_time_scale_after_the_date_is_refused(read):
+    with pytest.raises(ImageError, match=r"DATE-OBS = '2013-04-29T18:45:42\(MARS\)': unknown time scale 'MARS'"):
+        read(DATE_OBS="2013-04-29T18:45:42(MARS)", TIMESYS="UTC")
+
+
 def test_start_from_mjd_is_used_without_a_date(read):
     metadata = read(DATE_OBS=None, **{"MJD-OBS": 58849.25})
     assert metadata.taustart_ts == datetime(2020, 1, 1, 6, tzinfo=UTC)
@@ -366,6 +388,7 @@ def test_beam_of_the_last_clean_in_the_history_is_used(make_header):
     header["HISTORY"] = "AIPS   CLEAN BMAJ=  2.2222E-02 BMIN=  2.2222E-02 BPA=   0.00"
     header["HISTORY"] = "PUTHEAD BMAJ     =  0.00000E+00      / old"
     header["HISTORY"] = "AIPS   CLEAN BMAJ=  1.3333E-02 BMIN=  7.7778E-03 BPA= -12.50"
+    header["HISTORY"] = "PUTHEAD BUNIT    ='JY/BEAM '         / new"
     assert read_metadata(header).beam == Beam(bmaj=1.3333e-2, bmin=7.7778e-3, bpa=-12.5)
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from astropy.time import core as astropy_time
 
-from trap.images.headers.times import from_mjd, is_day, parse_date, parse_time_of_day, to_utc
+from trap.images.headers.times import date_and_scale, from_mjd, from_utc, is_day, parse_date, parse_time_of_day, to_utc
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,14 @@ def test_impossible_mjd_is_refused(mjd):
         # 37 leap seconds in 2020; TT is 32.184 s ahead of TAI.
         ("TAI", 37.0),
         ("TT", 69.184),
+        ("TT(TAI)", 69.184),
+        ("TT(BIPM15)", 69.184),
+        ("tdt (bipm)", 69.184),
+        ("UTC(NIST)", 0.0),
+        ("UT()", 0.0),
+        # GPS counts no leap seconds since 1980, when TAI was 19 s ahead of UTC.
+        ("GPS", 18.0),
+        ("gps(USNO)", 18.0),
         ("TDB", 69.184),
         # TCG gains 6.969290134e-10 s/s on TT since the start of 1977: 0.945656 s in 43 years.
         ("TCG", 69.184 + 0.9457),
@@ -133,3 +141,34 @@ def test_julian_dates_are_traps():
 )
 def test_years_with_a_fraction_and_leap_seconds_are_read(text, expected):
     assert parse_date(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "scale"),
+    [
+        ("2013-04-29T18:45:42.5(UTC)", "2013-04-29T18:45:42.5", "UTC"),
+        ("2013-04-29T18:45:42 UTC", "2013-04-29T18:45:42", "UTC"),
+        ("2013-04-29 18:45:42. tai", "2013-04-29 18:45:42.", "tai"),
+        ("2013-04-29(TT(BIPM15))", "2013-04-29", "TT(BIPM15)"),
+        ("31/12/87 TT(TAI)", "31/12/87", "TT(TAI)"),
+        ("2013-04-29T18:45:42Z", "2013-04-29T18:45:42Z", ""),
+        ("2013-04-29T18:45:42+02:00", "2013-04-29T18:45:42+02:00", ""),
+        ("2013-04-29", "2013-04-29", ""),
+        ("01-JUL-8", "01-JUL-8", ""),
+        ("UTC", "UTC", ""),
+    ],
+)
+def test_time_scale_after_a_date_is_split_from_it(text, date, scale):
+    assert date_and_scale(text) == (date, scale)
+    if scale:
+        assert parse_date(text) == parse_date(date)
+        assert is_day(text) is is_day(date)
+
+
+@pytest.mark.parametrize("scale", ["UTC", "TAI", "TT(BIPM)", "GPS", "TCB"])
+@pytest.mark.parametrize("text", ["2020-01-01T00:05:00.25", "2016-12-31T23:59:30", "1999-01-01T00:00:01"])
+def test_time_in_utc_is_converted_to_a_scale_and_back(scale, text):
+    time = parse_date(text).replace(tzinfo=UTC)
+    written = from_utc(time, scale)
+    assert written.tzinfo is None
+    assert abs((to_utc(written, scale) - time).total_seconds()) < 1e-4

@@ -45,7 +45,7 @@ def read_header(path: Path, settings: ReadingConfig) -> Header:
     ImageError
         If python-casacore is not installed, or the coordinates cannot be used.
     """
-    header = _whole_header(path)
+    header = _whole_header(path, settings)
     return choose_plane(header, str(path), settings).header(header)
 
 
@@ -67,7 +67,7 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
     UnreadableImageError
         If the pixels cannot be read.
     """
-    plane = choose_plane(_whole_header(path), str(path), settings)
+    plane = choose_plane(_whole_header(path, settings), str(path), settings)
     # casacore includes the pixel at the last corner, and has its axes in the order of numpy.
     first = [index if isinstance(index, int) else 0 for index in plane.slices]
     last = [
@@ -100,7 +100,7 @@ def hash_content(path: Path) -> str:
     return hash_folder(path, leave_out=_LOCK)
 
 
-def _whole_header(path: Path) -> Header:
+def _whole_header(path: Path, settings: ReadingConfig) -> Header:
     """Read the metadata of a CASA image as a FITS header with all axes of the image."""
     if not (path / _TABLE).exists():
         raise UnreadableImageError("a folder without a CASA image", str(path))
@@ -112,7 +112,7 @@ def _whole_header(path: Path) -> Header:
             if "coords" not in record or "map" not in opened.colnames():
                 raise UnreadableImageError("a CASA table without an image", str(path))
             shape = _shape(opened)
-        header = header_of_record(record, shape, str(path))
+        header = header_of_record(record, shape, str(path), settings)
         header.update(lofar_cards(_attribute_tables(record), str(path)))
     return header
 

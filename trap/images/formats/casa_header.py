@@ -14,11 +14,14 @@ from astropy.units import Unit
 
 from trap.config import STOKES
 from trap.errors import ImageError
+from trap.images.headers.axis_units import unit_factor
+from trap.images.headers.planes import choose_plane, place_of
 from trap.images.headers.times import from_mjd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from trap.config import ReadingConfig
     from trap.typing import Card
 
     Record = Mapping[str, Any]
@@ -40,7 +43,7 @@ _NO_DATE = 0.0
 """casacore's day of observation (MJD) if the day is unknown."""
 
 
-def header_of_record(record: Record, shape: Sequence[int], url: str) -> Header:
+def header_of_record(record: Record, shape: Sequence[int], url: str, settings: ReadingConfig) -> Header:
     """Convert the record of an image to a FITS header with all axes of the image.
 
     Parameters
@@ -52,6 +55,8 @@ def header_of_record(record: Record, shape: Sequence[int], url: str) -> Header:
         (n_axes,) — lengths of the axes in the order of FITS.
     url
         Path of the image, for messages.
+    settings
+        Settings of reading, which select the plane whose beam the header holds.
 
     Raises
     ------
@@ -67,7 +72,9 @@ def header_of_record(record: Record, shape: Sequence[int], url: str) -> Header:
                 axes = [int(axis) + 1 for axis in np.atleast_1d(record["coords"][f"pixelmap{number}"])]
                 header.extend(_WRITERS[kind](coordinate, axes), unique=True)
         header.extend(_observation(record["coords"]))
-        header.extend(_beam(record.get("imageinfo", {})))
+        header.extend(_beam(record.get("imageinfo", {}), place_of(choose_plane(header, url, settings), header)))
+    except ImageError:
+        raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         msg = f"the coordinates of the image cannot be used: {' '.join(str(error).split())}"
         raise ImageError(msg, url) from error
@@ -84,7 +91,7 @@ def _direction(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
         raise ValueError(msg)
     radesys, equinox, *names = _FRAMES[system]
     for place, axis in enumerate(axes):
-        degrees = Unit(str(coordinate["units"][place])).to("deg")
+        degrees = unit_factor(str(coordinate["units"][place]), "deg")
         yield f"CTYPE{axis}", f"{names[place]}-{projection}"
         yield f"CRVAL{axis}", float(coordinate["crval"][place]) * degrees
         yield f"CDELT{axis}", float(coordinate["cdelt"][place]) * degrees
@@ -108,7 +115,7 @@ def _direction(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
 def _spectral(coordinate: Record, axes: Sequence[int]) -> Iterator[Card]:
     """Yield the cards of the frequency axis; a table of frequencies is taken as linear from its first two."""
     axis = axes[0]
-    scale = Unit(str(coordinate.get("unit", "Hz"))).to("Hz")
+    scale = unit_factor(str(coordinate.get("unit", "Hz")), "Hz")
     if "tabular" in coordinate:
         values = np.asarray(coordinate["tabular"]["worldvalues"], float)
         value, step, reference = values[0], (values[1] - values[0] if values.size > 1 else 0.0), 0.0
@@ -153,9 +160,15 @@ def _observation(coords: Record) -> Iterator[Card]:
             yield "TIMESYS", str(date.get("refer", "UTC"))
 
 
-def _beam(info: Record) -> Iterator[Card]:
-    """Yield the cards of the restoring beam; if each plane has its own, the beam of the first plane."""
-    beam = info.get("restoringbeam") or info.get("perplanebeams", {}).get("*0") or {}
+def _beam(info: Record, place: tuple[tuple[int, int], tuple[int, int]]) -> Iterator[Card]:
+    """Yield the cards of the restoring beam; if each plane has its own, the beam of the plane at a place."""
+    beam = info.get("restoringbeam") or {}
+    if planes := info.get("perplanebeams", {}):
+        # The channel varies fastest. A cube with one beam for all channels, or all Stokes parameters, has one there.
+        (channel, _), (stokes, _) = place
+        n_channels, n_stokes = int(planes.get("nChannels", 1)), int(planes.get("nStokes", 1))
+        number = min(channel, n_channels - 1) + n_channels * min(stokes, n_stokes - 1)
+        beam = planes.get(f"*{number}") or {}
     for keyword, key in (("BMAJ", "major"), ("BMIN", "minor"), ("BPA", "positionangle")):
         if key in beam:
-            yield keyword, float(beam[key]["value"]) * Unit(str(beam[key]["unit"])).to("deg")
+            yield keyword, float(beam[key]["value"]) * unit_factor(str(beam[key]["unit"]), "deg")

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.units import Unit
 from astropy.utils.exceptions import AstropyUserWarning
 
 from trap.config import DEFAULT_READING
 from trap.errors import ImageError, UnreadableImageError
+from trap.images.formats.beam_table import beam_of_plane
 from trap.images.formats.files import hash_file, reading
 from trap.images.headers.planes import choose_plane
 
@@ -86,8 +86,7 @@ def read_header(path: Path, settings: ReadingConfig = DEFAULT_READING) -> fits.H
         hdu = find_image(hdus, str(path), settings)
         plane = choose_plane(hdu.header, str(path), settings)
         header = plane.header(hdu.header)
-        if header.get("CASAMBM") is True and "BMAJ" not in header:
-            header.update(_beam_of_plane(hdus, hdu.header, plane.index))
+        header.update(beam_of_plane(hdus, hdu.header, plane, str(path)))
         return header
 
 
@@ -297,21 +296,6 @@ def _check_size(keyword: str, value: str, *, is_text: bool) -> None:
     if is_limited and not 0 <= float(value.upper().replace("D", "E")) <= _MAX_AXES:
         msg = f"{keyword} = {value}: not a number of {'columns' if keyword == 'TFIELDS' else 'axes'} (0 to {_MAX_AXES})"
         raise OverflowError(msg)
-
-
-def _beam_of_plane(hdus: fits.HDUList, header: fits.Header, index: tuple[int, ...]) -> dict[str, float]:
-    """Read the beam of a plane from CASA's table of the beams of all channels and Stokes parameters."""
-    table = next((hdu for hdu in hdus if hdu.header.get("EXTNAME") == "BEAMS" and not hdu.is_image), None)
-    if table is None:
-        return {}
-    kinds = {str(header.get(f"CTYPE{axis + 1}", "")).upper(): plane for axis, plane in enumerate(index)}
-    channel = next((plane for kind, plane in kinds.items() if kind.startswith("FREQ")), 0)
-    stokes = next((plane for kind, plane in kinds.items() if kind.startswith("STOKES")), 0)
-    rows = table.data[(table.data["CHAN"] == channel) & (table.data["POL"] == stokes)]
-    if not len(rows):
-        return {}
-    units = {column.name: Unit(column.unit or "deg") for column in table.columns}
-    return {name: float((rows[0][name] * units[name]).to_value("deg")) for name in ("BMAJ", "BMIN", "BPA")}
 
 
 def _is_plain(hdu: Any, path: Path) -> bool:  # noqa: ANN401 (astropy ships no types)

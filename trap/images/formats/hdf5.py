@@ -53,7 +53,7 @@ def read_header(path: Path, settings: ReadingConfig) -> Header:
         If its pixels are not real numbers, or its coordinates cannot be used.
     """
     with reading(path), h5py.File(path) as file:
-        header = _whole_header(file, path)
+        header = _whole_header(file, path, settings)
     return choose_plane(header, str(path), settings).header(header)
 
 
@@ -75,7 +75,7 @@ def read_plane(path: Path, settings: ReadingConfig) -> NDArray[Any]:
         If the pixels cannot be read.
     """
     with reading(path), h5py.File(path) as file:
-        plane = choose_plane(_whole_header(file, path), str(path), settings)
+        plane = choose_plane(_whole_header(file, path, settings), str(path), settings)
         return np.array(plane.turned(file[_PIXELS][plane.slices]))
 
 
@@ -89,7 +89,7 @@ def map_plane(path: Path, settings: ReadingConfig) -> None:
     """
 
 
-def _whole_header(file: h5py.File, path: Path) -> Header:
+def _whole_header(file: h5py.File, path: Path, settings: ReadingConfig) -> Header:
     """Read the metadata of an HDF5 image as a FITS header with all axes of the image."""
     pixels, coordinates = file.get(_PIXELS), file.get("coordinfo")
     if not isinstance(pixels, h5py.Dataset) or not isinstance(coordinates, h5py.Group):
@@ -103,7 +103,7 @@ def _whole_header(file: h5py.File, path: Path) -> Header:
         "units": _record(file.get("unitinfo")).get("units", ""),
     }
     # HDF5 has the axes in the order of numpy, casacore's records in the order of FITS.
-    header = header_of_record(record, pixels.shape[::-1], str(path))
+    header = header_of_record(record, pixels.shape[::-1], str(path), settings)
     header.update(lofar_cards(_attribute_tables(file), str(path)))
     for keyword, value in _root_attributes(file):
         header.setdefault(keyword, value)

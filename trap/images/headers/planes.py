@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from trap.config import ReadingConfig
 
-__all__ = ["Plane", "choose_plane"]
+__all__ = ["Plane", "choose_plane", "place_of"]
 
 _FREQUENCY = ("FREQ", "VOPT", "FELO", "VRAD", "VELO", "SPECLNMF")
 _LONGITUDE = re.compile(r"(RA|[A-Z]LON|[A-Z]{2}LN)(-|$)")
@@ -112,6 +112,30 @@ def choose_plane(header: fits.Header, url: str, settings: ReadingConfig) -> Plan
     if stokes_axis is not None:
         index[stokes_axis] = number
     return Plane(order=(*sky, *rest), index=tuple(index), lengths=lengths)
+
+
+def place_of(plane: Plane, header: fits.Header) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the place of a plane along the axes of frequency and of Stokes parameters.
+
+    Parameters
+    ----------
+    plane
+        The plane.
+    header
+        Header of the file, with all axes.
+
+    Returns
+    -------
+    channel, stokes
+        For each axis the number of the plane, from 0, and the length of the axis; 0 and 1 without the axis.
+    """
+    keywords = Keywords(header, "")
+    places = [(0, 1), (0, 1)]
+    for axis, place in enumerate(zip(plane.index, plane.lengths, strict=True)):
+        kind = keywords.text(f"CTYPE{axis + 1}").upper()
+        if kind.startswith((*_FREQUENCY, "STOKES")):
+            places[kind.startswith("STOKES")] = place
+    return places[0], places[1]
 
 
 def _sky_axes(kinds: list[str]) -> tuple[int, int]:

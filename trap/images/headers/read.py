@@ -18,6 +18,7 @@ from trap.errors import ImageError
 from trap.images.beam import Beam
 from trap.images.headers.brightness import parse_brightness
 from trap.images.headers.frequency import read_frequency
+from trap.images.headers.history_beam import beam_in_history
 from trap.images.headers.keywords import Keywords
 from trap.images.headers.projection import celestial_wcs, centre_position, projection_errors
 from trap.images.headers.scale import farthest_pixel, is_restored_in_plane, pixel_increments
@@ -61,10 +62,8 @@ _DURATIONS = ("EXPTIME", "EXPOSURE", "DURATION", "ONSOURCE")
 """Durations in s. TAU_TIME has precedence over the end, and the end over these. DURATION is from ASKAP and VLITE."""
 
 _BEAMS = (("BMAJ", "BMIN", "BPA"), ("CLEANBMJ", "CLEANBMN", "CLEANBPA"))
-"""FWHM and position angle in deg; the second set is from Obit (MeerKAT, VLITE). AIPS (GMRT, WSRT) writes the beam
-into HISTORY."""
-_NUMBER = r"\s*=\s*([-+.\dEe]+)\s*"
-_HISTORY_BEAM = re.compile(rf"BMAJ{_NUMBER}BMIN{_NUMBER}BPA{_NUMBER}")
+"""FWHM and position angle in deg; the second set is from Obit (MeerKAT, VLITE). AIPS (GMRT, WSRT) and MIRIAD write the
+beam into HISTORY."""
 
 _LOFAR_COUNTS = {"subbands": "SUBBANDS", "ncore": "NCORE", "nremote": "NREMOTE", "nintl": "NINTL"}
 
@@ -265,18 +264,12 @@ def _beam(keywords: Keywords, given: Given) -> Beam | None:
 
 
 def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
-    """Return axes and position angle in deg, from keywords or from the last CLEAN in the history."""
+    """Return axes and position angle in deg, from keywords or from the last beam in the history."""
     for major, minor, angle in _BEAMS:
         bmaj, bmin = keywords.optional_number(major), keywords.optional_number(minor)
         if bmaj is not None and bmin is not None:
             return bmaj, bmin, keywords.optional_number(angle) or 0.0
-    history = "\n".join(str(line) for line in keywords.header.get("HISTORY", ()))
-    beams = _HISTORY_BEAM.findall(history)
-    try:
-        bmaj, bmin, bpa = map(float, beams[-1])
-    except (IndexError, ValueError):
-        return None
-    return bmaj, bmin, bpa
+    return beam_in_history(keywords.header.get("HISTORY", ()))
 
 
 def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:

@@ -74,7 +74,7 @@ def parse_date(text: str) -> datetime:
     leap = _LEAP_SECOND.fullmatch(first)
     if leap:
         return datetime.fromisoformat(f"{leap[1]}59{leap[2] or ''}{leap[3]}") + timedelta(seconds=1)
-    return datetime.fromisoformat(first)
+    return datetime.fromisoformat(first.rstrip("."))
 
 
 def date_and_scale(text: str) -> tuple[str, str]:
