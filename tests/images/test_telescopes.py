@@ -146,6 +146,37 @@ def test_attributes_become_the_keywords_of_lofars_fits_images():
     }
 
 
+EARS = ["CS001HBA0", "CS001HBA1", "CS002HBA0", "CS002HBA1", "RS106HBA", "DE601HBA", "CS003HBA0"]
+"""Antennas, of which core stations have two each; the last one was not used."""
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"LOFAR_STATION": {"NAME": ["CS001", "CS002", "RS106", "DE601", "CS003"]}},
+        # The names of antennas need not have the names of stations.
+        {
+            "LOFAR_STATION": {"NAME": ["CS001", "CS002", "RS106", "DE601", "CS003"]},
+            "LOFAR_ANTENNA": {"NAME": ["HBA"] * 7, "STATION_ID": [0, 0, 1, 1, 2, 3, 4]},
+        },
+        {
+            "LOFAR_STATION": {"NAME": ["DE601", "CS003", "CS002", "RS106", "CS001"]},
+            "LOFAR_ANTENNA": {"STATION_ID": [4, 4, 2, 2, 3, 0, 1]},
+        },
+        {"LOFAR_STATION": {}},
+        {"LOFAR_STATION": {"NAME": ["CS001"]}},
+        {"LOFAR_ANTENNA": {"NAME": EARS}},
+    ],
+    ids=str,
+)
+def test_station_number_is_the_row_in_the_table_of_stations(tables):
+    tables = {
+        "LOFAR_ANTENNA": {"NAME": EARS, "STATION_ID": [0, 0, 1, 1, 2, 3, 4]},
+        "LOFAR_OBSERVATION": {"NVIS_USED": np.array([[[1, 2]] * 6 + [[0, 0]]])},
+    } | tables
+    assert lofar_cards(tables) == {"NCORE": 4, "NREMOTE": 1, "NINTL": 1}
+
+
 def test_attributes_that_differ_between_subbands_are_refused():
     tables = TABLES | {"LOFAR_ORIGIN": {"NUM_CHAN": [8, 9]}}
     with pytest.raises(ImageError, match="NUM_CHAN must be the same for the whole image, got 8, 9"):

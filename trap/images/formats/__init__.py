@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from trap.images.formats import fits
 from trap.images.formats.files import is_folder, reading
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Format", "format_of"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_MAX_USER_BLOCK = 2**20
+"""byte — longest text that may precede the signature of HDF5; it has 512 bytes, or any power of two above."""
+_OTHERS = (b"SIMPLE", b"XTENSI", b"\x1f\x8b")
+"""First bytes of FITS files, plain or compressed by gzip, which are not sought through for the signature of HDF5."""
 
 
 class Format(Protocol):
@@ -93,9 +97,25 @@ def format_of(path: Path) -> Format:
 
         return casa
     with reading(path), path.open("rb") as file:
-        start = file.read(len(_HDF5))
-    if start == _HDF5:
+        is_hdf5 = _is_hdf5(file)
+    if is_hdf5:
         from trap.images.formats import hdf5  # noqa: PLC0415
 
         return hdf5
     return fits
+
+
+def _is_hdf5(file: BinaryIO) -> bool:
+    """Return whether a file has the signature of HDF5 at its beginning, or after a block for the user."""
+    if file.read(len(_HDF5)).startswith(_OTHERS):
+        return False
+    place = 0
+    while place <= _MAX_USER_BLOCK:
+        file.seek(place)
+        start = file.read(len(_HDF5))
+        if start == _HDF5:
+            return True
+        if len(start) < len(_HDF5):
+            return False
+        place = max(512, 2 * place)
+    return False

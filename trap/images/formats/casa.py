@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 
 from trap.errors import ImageError, UnreadableImageError
 from trap.images.formats.casa_header import header_of_record
 from trap.images.formats.files import hash_folder, reading
-from trap.images.formats.lofar import lofar_cards
+from trap.images.formats.lofar import COLUMNS, lofar_cards
 from trap.images.headers.planes import choose_plane
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from trap.config import ReadingConfig
 
 __all__ = ["hash_content", "map_plane", "read_header", "read_plane"]
+
+_log = structlog.get_logger(__name__)
 
 _TABLE = "table.dat"
 _LOCK = "table.lock"
@@ -113,7 +116,7 @@ def _whole_header(path: Path, settings: ReadingConfig) -> Header:
                 raise UnreadableImageError("a CASA table without an image", str(path))
             shape = _shape(opened)
         header = header_of_record(record, shape, str(path), settings)
-        header.update(lofar_cards(_attribute_tables(record), str(path)))
+        header.update(lofar_cards(_attribute_tables(record, str(path)), str(path)))
     return header
 
 
@@ -123,19 +126,28 @@ def _shape(opened: Any) -> list[int]:  # noqa: ANN401 (casacore ships no types)
     return [int(length) for length in text.strip("[]").split(",")][::-1]
 
 
-def _attribute_tables(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Read LOFAR's tables of attributes; images of other telescopes have none."""
+def _attribute_tables(record: dict[str, Any], url: str) -> dict[str, dict[str, Any]]:
+    """Read the attributes that are used from LOFAR's tables; images of other telescopes have none."""
     from casacore.tables import table
 
-    tables = {}
+    tables: dict[str, dict[str, Any]] = {}
     for name, location in record.get("ATTRGROUPS", {}).items():
-        with table(str(location).removeprefix("Table: "), ack=False) as opened:
-            columns = opened.colnames() if opened.nrows() else []
-            tables[name] = {column: opened.getcol(column) for column in columns}
-            if "CLOCK_FREQUENCY" in columns:
-                units = opened.getcolkeywords("CLOCK_FREQUENCY").get("QuantumUnits", ["Hz"])
-                tables[name]["CLOCK_FREQUENCY_UNIT"] = units[:1]
+        try:
+            with table(str(location).removeprefix("Table: "), ack=False) as opened:
+                columns = COLUMNS.intersection(opened.colnames()) if opened.nrows() else ()
+                tables[name] = {column: opened.getcol(column) for column in columns}
+                if "CLOCK_FREQUENCY" in columns:
+                    units = opened.getcolkeywords("CLOCK_FREQUENCY").get("QuantumUnits", ["Hz"])
+                    tables[name]["CLOCK_FREQUENCY_UNIT"] = units[:1]
+        except RuntimeError as error:
+            # The attributes are optional: without them, an image is like one of another telescope.
+            _log.warning("lofar_table_unreadable", image=url, table=name, reason=_reason(error))
     return tables
+
+
+def _reason(error: Exception) -> str:
+    """Return the message of an error in one line; casacore's may be empty."""
+    return " ".join(str(error).split()) or "casacore cannot read it, and gives no reason"
 
 
 @contextmanager
@@ -148,4 +160,4 @@ def _casacore(path: Path) -> Iterator[None]:
         msg = "CASA images require python-casacore: pip install '.[casa]'"
         raise ImageError(msg, str(path)) from error
     except RuntimeError as error:
-        raise UnreadableImageError(" ".join(str(error).split()), str(path)) from error
+        raise UnreadableImageError(_reason(error), str(path)) from error

@@ -13,7 +13,7 @@ import numpy as np
 from trap.errors import ImageError, UnreadableImageError
 from trap.images.formats.casa_header import header_of_record
 from trap.images.formats.files import hash_file, reading
-from trap.images.formats.lofar import lofar_cards
+from trap.images.formats.lofar import COLUMNS, lofar_cards
 from trap.images.headers.planes import choose_plane
 
 if TYPE_CHECKING:
@@ -134,12 +134,13 @@ def _field(value: Any) -> Any:  # noqa: ANN401 (attributes have any type)
 
 
 def _attribute_tables(file: h5py.File) -> dict[str, dict[str, Any]]:
-    """Read LOFAR's tables of attributes, each of them a group with a group for each row."""
+    """Read the attributes that are used from LOFAR's tables, each of them a group with a group for each row."""
     tables = {}
     for name, rows in _record(file.get("ATTRGROUPS")).items():
         cells = [row for _, row in sorted(rows.items()) if isinstance(row, dict)] if isinstance(rows, dict) else []
         if cells:
-            tables[name] = {column: np.array([row[column] for row in cells if column in row]) for column in cells[0]}
+            columns = COLUMNS & cells[0].keys()
+            tables[name] = {column: np.array([row[column] for row in cells if column in row]) for column in columns}
     return tables
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.units import Unit
 
 from trap.errors import ImageError
+from trap.images.headers.axis_units import unit_factor
 from trap.images.headers.times import from_mjd
 
 if TYPE_CHECKING:
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
     Table = Mapping[str, Any]
 
-__all__ = ["covered_seconds", "lofar_cards"]
+__all__ = ["COLUMNS", "covered_seconds", "lofar_cards"]
 
+COLUMNS = frozenset(
+    {"OBSERVATION_START", "ANTENNA_SET", "CLOCK_FREQUENCY", "CLOCK_FREQUENCY_UNIT", "START", "END", "NUM_CHAN"}
+    | {"NVIS_USED", "NAME", "STATION_ID"}
+)
+"""Attributes that are used. Others need not be readable: rows of ``LOFAR_HISTORY`` have arrays of different lengths."""
 _SECONDS_PER_DAY = 86400.0
 _SUBBANDS_PER_CLOCK = 1024
 """A subband is the clock divided by this: 195.3125 kHz at 200 MHz."""
@@ -35,8 +40,8 @@ def lofar_cards(tables: Mapping[str, Table], url: str = "") -> dict[str, Any]:
     Parameters
     ----------
     tables
-        Columns of ``LOFAR_OBSERVATION`` (times in s of MJD), ``LOFAR_ORIGIN``, ``LOFAR_ANTENNA`` and other
-        tables; a missing attribute gives no keyword. The unit of ``CLOCK_FREQUENCY`` is in the column
+        Columns of ``LOFAR_OBSERVATION`` (times in s of MJD), ``LOFAR_ORIGIN``, ``LOFAR_ANTENNA``, ``LOFAR_STATION`` and
+        other tables; a missing attribute gives no keyword. The unit of ``CLOCK_FREQUENCY`` is in the column
         ``CLOCK_FREQUENCY_UNIT``.
     url
         Path of the image, for messages.
@@ -48,7 +53,7 @@ def lofar_cards(tables: Mapping[str, Table], url: str = "") -> dict[str, Any]:
     """
     try:
         return dict(_cards(tables))
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ImageError(str(error), url) from error
 
 
@@ -67,7 +72,7 @@ def _cards(tables: Mapping[str, Table]) -> Iterator[Card]:
         yield "SUBBANDS", int(_only(origin, "NUM_CHAN"))
     if "CLOCK_FREQUENCY" in observation:
         unit = str(_only(observation, "CLOCK_FREQUENCY_UNIT")) if "CLOCK_FREQUENCY_UNIT" in observation else "Hz"
-        yield "SUBBANDW", float(_only(observation, "CLOCK_FREQUENCY")) * Unit(unit).to("Hz") / _SUBBANDS_PER_CLOCK
+        yield "SUBBANDW", float(_only(observation, "CLOCK_FREQUENCY")) * unit_factor(unit, "Hz") / _SUBBANDS_PER_CLOCK
     yield from _stations(tables)
 
 
@@ -101,16 +106,29 @@ def _only(table: Table, name: str) -> Any:  # noqa: ANN401 (text or a number)
 
 
 def _stations(tables: Mapping[str, Table]) -> Iterator[Card]:
-    """Count the stations whose visibilities were used: core, remote and other ones, by the letters of their names."""
+    """Count the antennas whose visibilities were used: of core, remote and other stations, by the letters of a name.
+
+    A core station may have two antennas.
+    """
     antennas = tables.get("LOFAR_ANTENNA", {})
     used = next((table["NVIS_USED"] for table in tables.values() if "NVIS_USED" in table), None)
-    if used is None or "NAME" not in antennas:
+    if used is None or not antennas.keys() & {"NAME", "STATION_ID"}:
         return
-    # (n_rows, n_stations, n): a station was used if the first row has any visibility of it.
+    # (n_rows, n_antennas, n): an antenna was used if the first row has any visibility of it.
     is_used = np.asarray(used).sum(axis=2)[0] > 0
-    names = np.asarray(antennas["NAME"])
-    ids = np.asarray(antennas.get("STATION_ID", np.arange(names.size)))
-    stations = names[ids[is_used[: ids.size]]]
-    yield "NCORE", sum(name.startswith("CS") for name in stations)
-    yield "NREMOTE", sum(name.startswith("RS") for name in stations)
-    yield "NINTL", sum(not name.startswith(("CS", "RS")) for name in stations)
+    names = [name for name, counts in zip(_station_names(tables), is_used, strict=False) if counts]
+    yield "NCORE", sum(name.startswith("CS") for name in names)
+    yield "NREMOTE", sum(name.startswith("RS") for name in names)
+    yield "NINTL", sum(not name.startswith(("CS", "RS")) for name in names)
+
+
+def _station_names(tables: Mapping[str, Table]) -> list[str]:
+    """Return the name of the station of each antenna.
+
+    STATION_ID is the row in ``LOFAR_STATION``; without that, the name of an antenna begins with its station.
+    """
+    antennas, stations = tables["LOFAR_ANTENNA"], list(tables.get("LOFAR_STATION", {}).get("NAME", ()))
+    ids = [int(number) for number in antennas.get("STATION_ID", ())]
+    if stations and ids and 0 <= min(ids) <= max(ids) < len(stations):
+        return [str(stations[number]) for number in ids]
+    return [str(name) for name in antennas.get("NAME", ())]
