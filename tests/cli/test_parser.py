@@ -60,7 +60,7 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["config", "init"],
         ["config", "show"],
         ["config", "import", "job_params.cfg"],
-        ["inject", "inject.cfg", "a.fits"],
+        ["fix-headers", "inject.cfg", "a.fits"],
         ["inspect", "a.fits"],
         ["extract", "a.fits"],
         ["dataset", "list"],

@@ -43,7 +43,16 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"transients {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_live, _add_demo, _add_simulate, _add_inspect, _add_inject, _add_extract, _add_config):
+    for add in (
+        _add_run,
+        _add_live,
+        _add_demo,
+        _add_simulate,
+        _add_inspect,
+        _add_fix_headers,
+        _add_extract,
+        _add_config,
+    ):
         add(commands)
     for add in (_add_dataset, _add_candidates, _add_variables, _add_lightcurve, _add_db):
         add(commands)
@@ -180,21 +189,24 @@ def _add_inspect(commands: Commands) -> None:
     )
 
 
-def _add_inject(commands: Commands) -> None:
-    """Add ``transients inject``."""
+def _add_fix_headers(commands: Commands) -> None:
+    """Add ``transients fix-headers``."""
     parser = _add_command(
-        commands, "inject", "trap.cli.inject:inject_headers",
-        "write missing header keywords into copies of images",
+        commands, "fix-headers", "trap.cli.fix_headers:fix_headers",
+        "write missing or wrong header keywords into copies of images",
         epilog="exits with 3 if any image could not be changed",
     )  # fmt: skip
     parser.add_argument(
-        "config", type=Path, metavar="CONFIG", help="section [inject] of a TOML file, or of TraP's inject.cfg"
+        "config",
+        type=Path,
+        metavar="CONFIG",
+        help="section [fix-headers] of a TOML file, or [inject] of TraP's inject.cfg",
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--dry-run", action="store_true", help="print the changes without writing")
     parser.add_argument("--replace", action="store_true", help="also change keywords that a header already has")
     parser.add_argument(
-        "--overwrite", action="store_true", help="change the images themselves instead of writing copies NAME_injected"
+        "--overwrite", action="store_true", help="change the images themselves instead of writing copies NAME_fixed"
     )
     parser.add_argument("--hdu", metavar="NAME", help="HDU that holds the image (default: the first HDU with an image)")
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["SpellingParser"]
 
 _CHOICE = re.compile(r"invalid choice: '(?P<word>[^']*)' \(choose from (?P<choices>.*)\)")
+_FORMER_NAMES = {"inject": "fix-headers"}
+"""Commands that TraP, or an earlier version, has under another name."""
 _UNKNOWN = re.compile(r"unrecognized arguments: .*?(?P<word>--[a-z][a-z-]*)")
 
 
@@ -27,6 +29,10 @@ class SpellingParser(argparse.ArgumentParser):
         message
             Message of argparse.
         """
+        choice = _CHOICE.search(message)
+        if choice is not None and choice["word"] in _FORMER_NAMES:
+            word = choice["word"]
+            self.exit(2, f"{self.prog}: the command {word!r} is now called {_FORMER_NAMES[word]!r}\n")
         super().error(message + self._suggestion(message))
 
     def _suggestion(self, message: str) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from trap.config import ReadingConfig
 
-__all__ = ["find_image", "hash_content", "map_plane", "read_header", "read_plane", "write_map"]
+__all__ = ["find_image", "hash_content", "map_plane", "open_file", "read_header", "read_plane", "write_map"]
 
 _MIN_AXES = 2
 _PIXEL_KEYWORDS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
@@ -174,6 +174,19 @@ def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) 
     fits.PrimaryHDU(pixels, header).writeto(path, output_verify="silentfix", overwrite=True)
 
 
+def open_file(path: Path) -> _CheckedFile | _CheckedGzipFile:
+    """Open a file for astropy, plain or compressed by gzip; while astropy reads its headers, they are checked.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    """
+    with path.open("rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+    return _CheckedGzipFile(path) if is_packed else _CheckedFile(io.FileIO(path))
+
+
 def find_image(hdus: fits.HDUList, url: str, settings: ReadingConfig = DEFAULT_READING) -> Any:  # noqa: ANN401 (astropy ships no types)
     """Find the HDU that the settings name, or the first with two axes or more.
 
@@ -227,7 +240,7 @@ def _name(hdu: Any) -> str:  # noqa: ANN401 (astropy ships no types)
 def _open(path: Path) -> Iterator[fits.HDUList]:
     """Open a file with astropy, with checked headers and with the errors of the pipeline."""
     # The file is opened and closed here, since astropy leaves a file open if it cannot read it.
-    with warnings.catch_warnings(), reading(path), _open_file(path) as file:
+    with warnings.catch_warnings(), reading(path), open_file(path) as file:
         # Small violations of the standard are common and harmless. Truncated files are detected by their
         # length, or by an error of decompression.
         warnings.simplefilter("ignore", AstropyUserWarning)
@@ -237,13 +250,6 @@ def _open(path: Path) -> Iterator[fits.HDUList]:
         except (fits.VerifyError, zipfile.BadZipFile, lzma.LZMAError, ImportError) as error:
             # The last three come from other kinds of compression, which astropy unpacks too.
             raise ValueError(str(error)) from error
-
-
-def _open_file(path: Path) -> _CheckedFile | _CheckedGzipFile:
-    """Open a file for reading with checked headers, plain or compressed by gzip."""
-    with path.open("rb") as file:
-        is_packed = file.read(len(_GZIP)) == _GZIP
-    return _CheckedGzipFile(path) if is_packed else _CheckedFile(io.FileIO(path))
 
 
 class _Checked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from astropy.io.fits import VerifyError
@@ -97,8 +97,8 @@ class Keywords:
             self._ignored[keyword] = self._described(keyword, reason)
             _log.warning("keyword_ignored", image=self.url, reason=self._ignored[keyword])
 
-    def text(self, keyword: str) -> str:
-        """Return the value as text; empty if the keyword is missing.
+    def value(self, keyword: str) -> Any:  # noqa: ANN401 (text, a number or a truth value)
+        """Return the value; None if the keyword is missing or has no value.
 
         If the card violates the syntax of FITS, this is its text as written.
         """
@@ -106,7 +106,12 @@ class Keywords:
             value = self.header.get(keyword)
         except (VerifyError, ValueError):
             return self._as_written(keyword)
-        return "" if value is None or isinstance(value, Undefined) else str(value).strip()
+        return None if isinstance(value, Undefined) else value
+
+    def text(self, keyword: str) -> str:
+        """Return the value as text; empty if the keyword is missing."""
+        value = self.value(keyword)
+        return "" if value is None else str(value).strip()
 
     def number(self, keyword: str) -> float | None:
         """Return the value as a number; None if the keyword is missing or empty."""
@@ -229,5 +234,4 @@ class Keywords:
         return text
 
     def _described(self, keyword: str, reason: str) -> str:
-        value = self.text(keyword) if keyword in self._unreadable else self.header.get(keyword)
-        return f"{keyword} = {value!r}: {reason}"
+        return f"{keyword} = {self.value(keyword)!r}: {reason}"

@@ -1,4 +1,4 @@
-"""``transients inject``: write missing header keywords into copies of images, or into the images themselves."""
+"""``transients fix-headers``: write header keywords into copies of images, or into the images themselves."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from trap.config import ReadingConfig
 from trap.config.parset import read_parset
 from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError, TransientError
-from trap.images.inject import check_values, inject
+from trap.images.fix_headers import check_values, fix_header
 from trap.images.patterns import expand_patterns
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from trap.images.inject import Change
+    from trap.images.fix_headers import Change
 
-__all__ = ["inject_headers"]
+__all__ = ["fix_headers"]
+
+_SECTIONS = ("fix-headers", "inject")
 
 
-def inject_headers(arguments: Namespace) -> int:
+def fix_headers(arguments: Namespace) -> int:
     """Write keywords into images and print the changes.
 
     Returns
@@ -41,7 +43,7 @@ def inject_headers(arguments: Namespace) -> int:
         target = path if arguments.overwrite else path.with_name(_name_of_copy(path))
         with reported_errors(target):
             try:
-                changes = inject(
+                changes = fix_header(
                     path,
                     cards,
                     target=None if arguments.dry_run else target,
@@ -58,7 +60,7 @@ def inject_headers(arguments: Namespace) -> int:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """Return the values to inject: section [inject] of a TOML file, or of TraP's inject.cfg."""
+    """Return the corrections: section [fix-headers] of a TOML file, or [inject] of TraP's inject.cfg."""
     if path.suffix == ".toml":
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -67,16 +69,17 @@ def _values(path: Path) -> dict[str, Any]:
             raise ConfigError(msg) from error
     else:
         tables = read_parset(path)
-    if not isinstance(tables.get("inject"), dict):
-        msg = f"{path}: section [inject] is missing"
+    values = next((tables[name] for name in _SECTIONS if isinstance(tables.get(name), dict)), None)
+    if values is None:
+        msg = f"{path}: section [fix-headers], or TraP's [inject], is missing"
         raise ConfigError(msg)
-    return dict(tables["inject"])
+    return dict(values)
 
 
 def _name_of_copy(path: Path) -> str:
     """Return the name of the copy; all suffixes are kept, so that the copy is read in the same format."""
     name, *suffixes = path.name.split(".")
-    return ".".join([f"{name}_injected", *suffixes])
+    return ".".join([f"{name}_fixed", *suffixes])
 
 
 def _line(change: Change) -> str:
