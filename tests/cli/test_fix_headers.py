@@ -216,7 +216,7 @@ def test_header_that_cannot_be_written_costs_one_image(tmp_path, fix, capsys):
     spoil(images[1], "NAXIS1", "NAXIS1  = '…'".replace("…", "many"))
     assert fix(images, text="[fix-headers]\ntau_time = 42\n", name="fix.toml") == 3
     error = capsys.readouterr().err
-    assert "a.fits: the header cannot be written" in error
+    assert "a.fits: the corrected image cannot be written" in error
     assert "b.fits: NAXIS1 = 'many': not a number" in error
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a.fits",

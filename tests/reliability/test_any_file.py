@@ -82,7 +82,7 @@ def look_at(path):
     return look
 
 
-CARD = 80
+CARD, SIZE_CARDS = 80, 7
 VALUES = st.one_of(
     st.sampled_from(
         ["T", "F", "", "''", "'NaN'", "NaN", "inf", "-1", "0", "1e400", "-1e308", "1e-320", "1.0E+38", "2147483648"]
@@ -95,12 +95,90 @@ VALUES = st.one_of(
 )
 
 
+PROJECTIONS = [
+    *("AZP", "SZP", "TAN", "STG", "SIN", "ARC", "ZPN", "ZEA", "AIR", "CYP", "CEA", "CAR", "MER", "COP", "COE", "COD"),
+    *(
+        "COO",
+        "SFL",
+        "PAR",
+        "MOL",
+        "AIT",
+        "BON",
+        "PCO",
+        "TSC",
+        "CSC",
+        "QSC",
+        "HPX",
+        "XPH",
+        "TAB",
+        "TPV",
+        "TAN-SIP",
+        "NCP",
+    ),
+]
+SPECTRA = ["FREQ-TAB", "WAVE-LOG", "VOPT-F2W", "freq", "AWAV-GRA", "VRAD", "FREQ-LSR", "TIME", "STOKES", "DEC--TAN"]
+UNITS = ["DEG", "Degrees", "arcmin", "RAD", "HZ", "MHZ", "KM/S", "parsnips", "10**999 Hz", "((", "m s**", "Jy/", "' "]
+TEXTS = [
+    "",
+    "#",
+    "never quoted",
+    "'never closed",
+    "1,5",
+    "1 2",
+    "T",
+    "'x'",
+    "'1.5'",
+    "1.5D",
+    "(1, 2)",
+    "--",
+    "'\u007f'",
+]
+NUMBERS = st.sampled_from([0, 1, -1, 2, 5, 91, 3000, 2**31, 1e10, 1e150, 1e300, -1e300, 1e-300, 9.999e99]) | st.floats(
+    allow_nan=False, allow_infinity=False
+)
+OPTIONAL = [
+    *("BPA", "BMAJ", "EXPTIME", "TAU_TIME", "TIMESYS", "DATE-OBS", "DATE-END", "MJD-OBS", "TELESCOP"),
+    *("BUNIT", "CUNIT3", "CDELT3", "CRPIX3", "RESTFRQ", "VELREF", "NCORE", "SUBBANDW", "EQUINOX"),
+    *("EPOCH", "RADESYS", "LONPOLE", "SPECSYS", "CTYPE1", "CRVAL2", "CRPIX1", "CDELT2", "CROTA2"),
+    *("WCSAXES", "CASAMBM", "BSCALE", "BZERO", "BLANK", "OBSERVER", "TIME-OBS", "INSTRUME", "PC1_2"),
+    *("A_ORDER", "CPDIS1", "DP1"),
+]
+
+
+def cards(keywords, values, form="{}"):
+    """Cards of any of the keywords with any of the values."""
+    return st.builds(lambda keyword, value: f"{keyword:8}= {form.format(value)}", keywords, values)
+
+
+ADDED = st.one_of(
+    cards(st.sampled_from(["CTYPE3", "CTYPE4", "CTYPE5"]), st.sampled_from(SPECTRA), "'{}'"),
+    cards(st.sampled_from(["CUNIT1", "CUNIT2", "CUNIT3", "CUNIT4"]), st.sampled_from(UNITS), "'{}'"),
+    cards(
+        st.builds("PV{}_{}".format, st.integers(1, 5), st.sampled_from([0, 1, 2, 3, 7, 19, 20, 39, 99, 10**5])), NUMBERS
+    ),
+    cards(st.builds("{}{}_{}".format, st.sampled_from(["PC", "CD"]), st.integers(1, 5), st.integers(1, 5)), NUMBERS),
+    cards(st.sampled_from(["A_ORDER", "B_ORDER", "AP_ORDER", "A_2_0", "B_0_1", "A_DMAX", "CPERR1"]), NUMBERS),
+    cards(
+        st.sampled_from(["WCSAXES", "EQUINOX", "LONPOLE", "LATPOLE", "CROTA2", "VELREF", "PROJP1", "CRVAL99"]), NUMBERS
+    ),
+    cards(st.sampled_from(OPTIONAL), st.sampled_from(TEXTS)),
+    st.sampled_from(
+        ["CPDIS1  = 'LOOKUP'", "CPDIS1  = 'TPD'", "DP1     = 'NAXES: 2'", "PS3_0   = 'TABLE'", "D2IMDIS1= 'x'"]
+    ),
+)
+"""Cards of projections, distortions, spectra and units that no image has, and cards without a value or a syntax."""
+
+
 @st.composite
 def changes(draw):
-    """Some cards of the header dropped, doubled, moved, or given another value."""
-    number = draw(st.integers(1, 4))
+    """Some cards of the header dropped, doubled, moved, given another value, or added before all others."""
     what = st.sampled_from(["drop", "double", "swap", "value", "value", "value", "spoil"])
-    return [(draw(what), draw(st.integers(0, 10**6)), draw(VALUES)) for _ in range(number)]
+    edits = [(draw(what), draw(st.integers(0, 10**6)), draw(VALUES)) for _ in range(draw(st.integers(0, 3)))]
+    edits += [("add", 0, draw(ADDED)) for _ in range(draw(st.integers(0 if edits else 1, 3)))]
+    if draw(st.booleans()):
+        name = draw(st.sampled_from(PROJECTIONS))
+        edits += [("add", 0, f"CTYPE1  = 'RA---{name}'"), ("add", 0, f"CTYPE2  = 'DEC--{name}'")]
+    return edits
 
 
 def changed(header, edits):
@@ -110,6 +188,10 @@ def changed(header, edits):
     for what, place, value in edits:
         if not cards:
             break
+        if what == "add":
+            # The first of several cards with a keyword counts; the first seven give the size of the pixels.
+            cards.insert(SIZE_CARDS, value.ljust(CARD)[:CARD].encode("latin-1"))
+            continue
         number = place % len(cards)
         if what == "drop":
             del cards[number]

@@ -176,9 +176,10 @@ def _fix_fits(
                 partial = target.with_name(f".{target.name}.partial{target.suffix}")
                 try:
                     hdus.writeto(partial, output_verify="silentfix", overwrite=True)
-                except (fits.VerifyError, ValueError) as error:
+                # A header may claim more pixels than any memory holds.
+                except (fits.VerifyError, ValueError, MemoryError) as error:
                     partial.unlink(missing_ok=True)
-                    msg = f"the header cannot be written: {' '.join(str(error).split())}"
+                    msg = f"the corrected image cannot be written: {' '.join(str(error).split())}"
                     raise ImageError(msg, str(path)) from error
     if target is not None:
         partial.replace(target)

@@ -6,16 +6,19 @@ Each of them is read once and then kept. Between processes only the path and the
 from __future__ import annotations
 
 import hashlib
+import warnings
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from astropy.io.fits import VerifyError
+from astropy.utils.exceptions import AstropyUserWarning
 
 from trap.config import DEFAULT_READING
 from trap.errors import ImageError
 from trap.images.formats import format_of
-from trap.images.formats.fits import find_image
+from trap.images.formats.fits import find_image, writable_header
 from trap.images.headers.brightness import Kind
 from trap.images.headers.keywords import Keywords
 from trap.images.headers.planes import choose_plane
@@ -249,6 +252,13 @@ def _header_of(path: Path, settings: ReadingConfig, _version: tuple[int, ...]) -
 
 def _hash(pixels: NDArray[Any], header: Header) -> str:
     """Hash the header and the pixels of an image in memory."""
-    digest = hashlib.blake2b(header.tostring().encode(), digest_size=16)
+    with warnings.catch_warnings():
+        # Small violations of the standard come from the sender of the image.
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        try:
+            text = header.tostring()
+        except (VerifyError, ValueError):
+            text = writable_header(header).tostring()
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
     digest.update(np.ascontiguousarray(pixels).tobytes())
     return digest.hexdigest()

@@ -266,3 +266,17 @@ def test_map_of_scaled_integers_holds_the_values_given(tmp_path, make_header, in
     path = write_raw(tmp_path / "scaled.fits", make_header(BSCALE=0.5, BZERO=3.0, BLANK=-1), integers)
     write_map(tmp_path / "map.fits", np.full((40, 60), 7, np.int32), read_header(path), "")
     assert (fits.getdata(tmp_path / "map.fits") == 7).all()
+
+
+@pytest.mark.parametrize(
+    "card", ["TIMESYS = 'UTC\0'", "OBSERVER= '\x7f'", "EXPTIME = 12 s", "BPA     =", "X       = (1"]
+)
+def test_map_is_written_although_the_header_has_cards_that_cannot_be(tmp_path, make_header, pixels, card):
+    header = make_header()
+    header.append(fits.Card.fromstring(card))
+    write_map(tmp_path / "map.fits", pixels, header, "Jy/beam")
+    with fits.open(tmp_path / "map.fits") as hdus:
+        assert np.array_equal(hdus[0].data, pixels, equal_nan=True)
+        assert hdus[0].header["TELESCOP"] == "AMI-LA"
+    # The image in memory has a hash of its header too.
+    assert len(Image.from_array(pixels, header).content_hash) == 32

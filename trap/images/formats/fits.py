@@ -35,7 +35,16 @@ if TYPE_CHECKING:
 
     from trap.config import ReadingConfig
 
-__all__ = ["find_image", "hash_content", "map_plane", "open_file", "read_header", "read_plane", "write_map"]
+__all__ = [
+    "find_image",
+    "hash_content",
+    "map_plane",
+    "open_file",
+    "read_header",
+    "read_plane",
+    "writable_header",
+    "write_map",
+]
 
 _MIN_AXES = 2
 _PIXEL_KEYWORDS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
@@ -166,7 +175,7 @@ def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) 
     OSError
         If the file cannot be written.
     """
-    header = header.copy()
+    header = writable_header(header)
     for keyword in _PIXEL_KEYWORDS:
         header.remove(keyword, ignore_missing=True)
     header["BUNIT"] = unit
@@ -185,6 +194,27 @@ def open_file(path: Path) -> _CheckedFile | _CheckedGzipFile:
     with path.open("rb") as file:
         is_packed = file.read(len(_GZIP)) == _GZIP
     return _CheckedGzipFile(path) if is_packed else _CheckedFile(io.FileIO(path))
+
+
+def writable_header(header: fits.Header) -> fits.Header:
+    """Return a copy of a header without cards that astropy can neither parse nor repair.
+
+    Parameters
+    ----------
+    header
+        Header of an image; it is not changed.
+    """
+    with warnings.catch_warnings():
+        # Repairs are reported as warnings.
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        return fits.Header([card for card in header.copy().cards if _is_writable(card)])
+
+
+def _is_writable(card: fits.Card) -> bool:
+    try:
+        return len(str(card)) >= _CARD
+    except (fits.VerifyError, ValueError):
+        return False
 
 
 def find_image(hdus: fits.HDUList, url: str, settings: ReadingConfig = DEFAULT_READING) -> Any:  # noqa: ANN401 (astropy ships no types)

@@ -7,7 +7,6 @@ holds a value is used. Headers are from FITS files, or are created by the reader
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, NoReturn
 
