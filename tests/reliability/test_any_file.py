@@ -23,7 +23,7 @@ from trap.run.inspection import inspect_image
 CONFIG = PipelineConfig()
 SECONDS = 30
 """What an image of 24² pixels takes on the busiest machine, many times over."""
-N_HEADERS, N_CUTS, N_BYTES = 1500, 400, 300
+N_HEADERS, N_CUTS, N_BYTES = 1300, 400, 300
 
 
 class Seed(NamedTuple):

@@ -280,3 +280,42 @@ def test_map_is_written_although_the_header_has_cards_that_cannot_be(tmp_path, m
         assert hdus[0].header["TELESCOP"] == "AMI-LA"
     # The image in memory has a hash of its header too.
     assert len(Image.from_array(pixels, header).content_hash) == 32
+
+
+def add_card(path, card):
+    """Add a card at the end of the header of a file."""
+    content = path.read_bytes()
+    start = content.index(b"END".ljust(80))
+    assert (start + 80) % 2880
+    path.write_bytes(content[:start] + card.ljust(80).encode() + content[start : start + 80] + content[start + 160 :])
+    return path
+
+
+@pytest.mark.parametrize("pack", ["", ".gz"])
+@pytest.mark.parametrize(
+    "card",
+    [
+        *("BSCALE  =", "BZERO   = / nothing", "BLANK   =", "BLANK   = #", "BLANK   = 'x'", "PCOUNT  =", "GCOUNT  ="),
+        *("EXTEND  = #", "EXTEND  =", "CHECKSUM= 'never closed", "DATASUM = 12 34", "GROUPS  = maybe", "EXTNAME = x y"),
+    ],
+)
+def test_card_of_the_file_without_a_value_or_a_syntax_does_not_matter(write_image, pixels, card, pack):
+    path = add_card(write_image(pixels), card)
+    if pack:
+        path = path.with_suffix(".fits.gz")
+        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+    image = Image(path)
+    assert np.array_equal(image.data, pixels, equal_nan=True)
+    assert image.metadata.telescope == "AMI-LA"
+
+
+@pytest.mark.parametrize(("card", "value"), [("BSCALE  = #", "BSCALE = #"), ("BZERO   = 'x'", "BZERO = 'x'")])
+def test_scale_that_is_no_number_is_named(write_image, pixels, card, value):
+    with pytest.raises(UnreadableImageError, match=f"{value}: not a number"):
+        _ = Image(add_card(write_image(pixels), card)).data
+
+
+@pytest.mark.parametrize("card", ["BLANK   = #", "BLANK   = 'x'"])
+def test_integers_whose_blank_is_no_number_are_refused(write_image, integers, card):
+    with pytest.raises(ImageError, match="BLANK = '.*': not a number"):
+        _ = Image(add_card(write_image(integers), card)).data

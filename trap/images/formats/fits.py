@@ -24,7 +24,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 from trap.config import DEFAULT_READING
 from trap.errors import ImageError, UnreadableImageError
 from trap.images.formats.beam_table import beam_of_plane
+from trap.images.formats.card_repairs import repaired
 from trap.images.formats.files import hash_file, reading
+from trap.images.headers.keywords import Keywords
 from trap.images.headers.planes import choose_plane
 
 if TYPE_CHECKING:
@@ -120,6 +122,9 @@ def read_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray
     with _open(path) as hdus:
         hdu = find_image(hdus, str(path), settings)
         plane = choose_plane(hdu.header, str(path), settings)
+        if hdu.header["BITPIX"] > 0:
+            # Without it, blank pixels would have the flux density of the number that marks them.
+            Keywords(hdu.header, str(path)).number("BLANK")
         try:
             return np.array(plane.turned(hdu.section[plane.slices]))
         except (EOFError, ValueError, TypeError, zlib.error) as error:
@@ -298,6 +303,7 @@ class _Checked:
         if content.startswith(_HEADERS):
             self._is_in_header = True
         if self._is_in_header:
+            content = repaired(content)
             self._is_in_header = _check_cards(content)
         return content
 
