@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.wcs import WCS
 
 from trap.angles import separation
-from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes, pixel_forms
+from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes, pixel_forms, sky_ellipses
 from trap.extraction.uncertainties import AxisErrors
 from trap.images.beam import Beam
 
@@ -96,3 +97,13 @@ def test_positions_are_those_of_the_full_projection(sky, blank):
     image = replace(sky, rotation=40.0).image(blank)
     columns = described(image, 10.5, 77.25, [0.3, 0.0, 0.3])
     assert separation(columns["ra"], columns["dec"], *image.wcs.all_pix2world(10.5, 77.25, 0))[0] < 1e-9
+
+
+def test_degenerate_place_of_a_projection_costs_that_place_only():
+    # In a plate carrée the pole is a line: a step along x does not move there.
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt = ["RA---CAR", "DEC--CAR"], [0, 0], [1, 1], [-1.0, 1.0]
+    form = np.array([1 / 9, 0.0, 1 / 9]) * 2 * np.log(2) * 4
+    semimajor, semiminor, _ = sky_ellipses(wcs, np.array([0.0, 0.0]), np.array([90.0, 0.0]), form)
+    assert np.isnan([semimajor[0], semiminor[0]]).all()
+    assert (semimajor[1] / 3600, semiminor[1] / 3600) == pytest.approx((1.5, 1.5), rel=1e-3)

@@ -284,10 +284,17 @@ def wrap_position_angle(angle: Array) -> Array:
 
 def _sky_axes(form: Array, to_sky: Array) -> tuple[Array, Array, Array]:
     """Compute semi-axes in arcsec and position angles in deg from forms in pixels and the local Jacobians."""
-    to_pixels = np.asarray(np.linalg.inv(to_sky), float)
-    semimajor, semiminor, angle = ellipse_axes(_transformed(form, to_pixels))
+    semimajor, semiminor, angle = ellipse_axes(_transformed(form, _inverse(to_sky)))
     # The angle runs from east to north, the position angle from north to east.
     return semimajor * 3600, semiminor * 3600, wrap_position_angle(90 - np.degrees(angle))
+
+
+def _inverse(matrices: Array) -> Array:
+    """Invert matrices (n, 2, 2). Where a projection is degenerate, as at a pole that is a line, the inverse is NaN."""
+    (a, b), (c, d) = np.moveaxis(matrices, 0, -1)
+    determinant = a * d - b * c
+    adjugate = np.moveaxis(np.array([[d, -b], [-c, a]]), -1, 0)
+    return np.asarray(adjugate / np.where(determinant, determinant, np.nan)[:, None, None], float)
 
 
 def _transformed(form: Array, matrices: Array) -> Array:
