@@ -40,7 +40,8 @@ def sample_noise(image: Image, background: Background, config: SourceExtractionC
     # The whole image, regardless of the search radius, so that images of a pointing share the list of tiles.
     region = metadata.sky_region(0)
     tiles, ra, dec = tiles_within(order, region.centre_ra, region.centre_dec, region.xtr_radius)
-    x, y = image.wcs.all_world2pix(ra, dec, 0)
+    # Quiet, since a distortion need not be invertible far outside the image.
+    x, y = image.wcs.all_world2pix(ra, dec, 0, quiet=True)
     ny, nx = image.data.shape
     with np.errstate(invalid="ignore"):
         columns, rows = np.rint(x), np.rint(y)

@@ -77,7 +77,7 @@ def test_equinox_with_its_letter_is_a_number(make_header):
         ({"PC1_3": 0.3}, "PC1_3 = 0.3: the axes of the sky must not be mixed with other axes"),
         ({"CD4_2": 1e-3}, "CD4_2 = 0.001: the axes of the sky"),
         ({"CPDIS1": "LOOKUP"}, "the celestial projection cannot be used"),
-        ({"CTYPE1": 7}, "the celestial projection cannot be used: .* Unmatched celestial axes"),
+        ({"CTYPE1": 7}, "the celestial projection cannot be used: Unmatched celestial axes"),
     ],
     ids=str,
 )

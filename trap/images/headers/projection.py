@@ -7,6 +7,7 @@ rotated to ICRS, so that all positions of the pipeline are in one frame.
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,7 +17,7 @@ import numpy as np
 from astropy.io.fits import Header
 from astropy.utils import iers
 from astropy.utils.exceptions import AstropyWarning
-from astropy.wcs import WCS
+from astropy.wcs import WCS, NoConvergence
 
 from trap.angles import wrap_ra
 from trap.errors import ImageError
@@ -26,8 +27,13 @@ from trap.images.headers.projection_cards import projection_cards
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["celestial_wcs", "centre_position", "projection_errors"]
 
+__all__ = ["celestial_wcs", "centre_position", "check_distortion", "projection_errors"]
+
+_PLACE_IN_WCSLIB = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file \S+?: ")
+"""The beginning of each sentence in a message of WCSLIB."""
+_MAX_ERROR = 0.1
+"""pixel — distance of a position from its pixel beyond which a distortion is not inverted."""
 MAX_PROJECTIONS = 64
 """Number of projections that a process keeps."""
 
@@ -73,7 +79,7 @@ def projection_errors(url: str = "") -> Iterator[None]:
         raise ImageError(error.message, url) from error
     # WCSLIB reports impossible values by errors of any class, such as MemoryError and SystemError.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = _PLACE_IN_WCSLIB.sub("", " ".join(str(error).split())) or type(error).__name__
         msg = f"the celestial projection cannot be used: {reason}"
         raise ImageError(msg, url) from error
 
@@ -123,6 +129,33 @@ def centre_position(wcs: WCS, nx: int, ny: int) -> tuple[float, float]:
     """
     ra, dec = wcs.all_pix2world((nx - 1) / 2, (ny - 1) / 2, 0)
     return float(wrap_ra(ra)), float(dec)
+
+
+def check_distortion(wcs: WCS, nx: int, ny: int) -> None:
+    """Check that pixels and positions of an image correspond one to one, which wild coefficients prevent.
+
+    Parameters
+    ----------
+    wcs
+        Celestial projection of the image.
+    nx, ny
+        Numbers of columns and rows.
+
+    Raises
+    ------
+    ImageError
+        If the position of a corner, or of a place between corners, does not lead back to its pixel.
+    """
+    if not (wcs.has_distortion or wcs.wcs.get_pv()):
+        return
+    x, y = (places.ravel() for places in np.meshgrid(np.linspace(0, nx - 1, 3), np.linspace(0, ny - 1, 3)))
+    try:
+        found = wcs.all_world2pix(*wcs.all_pix2world(x, y, 0), 0)
+    except NoConvergence:
+        found = (np.inf, np.inf)
+    # A pixel off the sky has no position, NaN, and is left out of the comparison.
+    if np.any(np.hypot(found[0] - x, found[1] - y) > _MAX_ERROR):
+        raise ImageError("the projection cannot be inverted: several pixels have one position (see PVi_j and A_ORDER)")
 
 
 def _orient_at_pole(wcs: WCS, header: Header) -> None:

@@ -19,7 +19,7 @@ from trap.images.headers.brightness import parse_brightness
 from trap.images.headers.frequency import read_frequency
 from trap.images.headers.history_beam import beam_in_history
 from trap.images.headers.keywords import Keywords
-from trap.images.headers.projection import celestial_wcs, centre_position, projection_errors
+from trap.images.headers.projection import celestial_wcs, centre_position, check_distortion, projection_errors
 from trap.images.headers.scale import farthest_pixel, is_restored_in_plane, pixel_increments
 from trap.images.headers.times import from_mjd, is_day, to_mjd, to_utc
 from trap.images.metadata import ImageMetadata, LofarStations
@@ -93,6 +93,7 @@ def read_metadata(header: Header, url: str = "", wcs: WCS | None = None, given: 
     with projection_errors(url):
         centre_ra, centre_dec = centre_position(wcs, nx, ny)
         deltax, deltay = pixel_increments(wcs, nx, ny)
+        check_distortion(wcs, nx, ny)
     if not math.isfinite(centre_ra + centre_dec):
         raise ImageError("the middle of the image is not on the sky", url)
     if not (math.isfinite(deltax * deltay) and deltax * deltay):
