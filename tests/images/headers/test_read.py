@@ -392,6 +392,18 @@ def test_beam_of_the_last_clean_in_the_history_is_used(make_header):
     assert read_metadata(header).beam == Beam(bmaj=1.3333e-2, bmin=7.7778e-3, bpa=-12.5)
 
 
+@pytest.mark.parametrize(
+    ("comment", "factor"),
+    [("[arcsec] beam", 1 / 3600), ("[ARCSEC]", 1 / 3600), ("[deg] beam", 1.0), ("[see text]", 1.0), ("arcsec", 1.0)],
+)
+def test_unit_of_the_beam_may_be_in_the_comment(make_header, comment, factor):
+    header = make_header()
+    for keyword, width in (("BMAJ", 0.005), ("BMIN", 0.004)):
+        header[keyword] = (width / factor, comment)
+    beam = read_metadata(header).beam
+    assert (beam.bmaj, beam.bmin, beam.bpa) == pytest.approx((0.005, 0.004, 30.0))
+
+
 def test_beam_in_the_keywords_of_obit_is_used(read):
     metadata = read(BMAJ=None, BMIN=None, BPA=None, CLEANBMJ=0.02, CLEANBMN=0.01, CLEANBPA=5.0)
     assert metadata.beam == Beam(bmaj=0.02, bmin=0.01, bpa=5)
@@ -447,6 +459,8 @@ def test_searched_region_holds_the_whole_image(read, changes, radius):
 def test_searched_region_of_a_field_is_its_half_diagonal(read):
     metadata = read(CTYPE1="RA---TAN", CTYPE2="DEC--TAN")
     assert metadata.sky_region(0).xtr_radius == pytest.approx(0.0360555, rel=1e-5)
+
+
 SIP = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2}
 
 

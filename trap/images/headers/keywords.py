@@ -27,6 +27,7 @@ _MAX_AXES = 9
 """Number of axes that are searched for a kind of axis."""
 _AS_WRITTEN = re.compile(r"[^=]*=\s*'?\s*(.*?)\s*'?\s*(?:\s/.*)?")
 """A card of any syntax: its value without quotes and comment is the group."""
+_UNIT_IN_COMMENT = re.compile(r"\s*\[\s*([^\]]+?)\s*\]")
 
 
 class Keywords:
@@ -128,6 +129,16 @@ class Keywords:
         except ImageError:
             self.ignore(keyword, "not a number")
             return None
+
+    def unit_in_comment(self, keyword: str) -> str:
+        """Return the unit in brackets at the beginning of the comment, as FITS recommends; empty without one."""
+        if keyword not in self.header:
+            return ""
+        try:
+            match = _UNIT_IN_COMMENT.match(str(self.header.comments[keyword]))
+        except (VerifyError, ValueError):
+            return ""
+        return match[1] if match else ""
 
     def require_number(self, keyword: str) -> float:
         """Return the value as a number; the keyword is required."""

@@ -15,6 +15,7 @@ import structlog
 from trap.config import STOKES, Given
 from trap.errors import ImageError
 from trap.images.beam import Beam
+from trap.images.headers.axis_units import unit_factor
 from trap.images.headers.brightness import parse_brightness
 from trap.images.headers.frequency import read_frequency
 from trap.images.headers.history_beam import beam_in_history
@@ -266,10 +267,20 @@ def _beam(keywords: Keywords, given: Given) -> Beam | None:
 def _beam_numbers(keywords: Keywords) -> tuple[float, float, float] | None:
     """Return axes and position angle in deg, from keywords or from the last beam in the history."""
     for major, minor, angle in _BEAMS:
-        bmaj, bmin = keywords.optional_number(major), keywords.optional_number(minor)
+        bmaj, bmin, bpa = (_degrees(keywords, keyword) for keyword in (major, minor, angle))
         if bmaj is not None and bmin is not None:
-            return bmaj, bmin, keywords.optional_number(angle) or 0.0
+            return bmaj, bmin, bpa or 0.0
     return beam_in_history(keywords.header.get("HISTORY", ()))
+
+
+def _degrees(keywords: Keywords, keyword: str) -> float | None:
+    """Return an angle in deg, which is the unit unless the comment of the card names another one."""
+    value, unit = keywords.optional_number(keyword), keywords.unit_in_comment(keyword)
+    try:
+        return value * unit_factor(unit, "deg") if value is not None and unit else value
+    except ValueError:
+        # Brackets may also hold other text.
+        return value
 
 
 def _lofar(keywords: Keywords, given: Given) -> LofarStations | None:
