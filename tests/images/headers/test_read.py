@@ -464,12 +464,27 @@ def test_searched_region_of_a_field_is_its_half_diagonal(read):
 SIP = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 2, "B_ORDER": 2}
 
 
-@pytest.mark.parametrize("changes", [{"A_2_0": 0.1, "B_0_2": -0.1}, {"A_1_1": 10.0}, {"B_0_2": 1e-1}, {"A_2_0": 1e20}])
-def test_distortion_without_an_inverse_is_refused(read, changes):
-    with pytest.raises(
-        ImageError, match=r"a\.fits: (the distortion of the projection cannot be inverted|the middle|the)"
-    ):
-        read(**SIP | changes)
+ZPN = {"CTYPE1": "RA---ZPN", "CTYPE2": "DEC--ZPN", "PV2_1": 1.0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        SIP | {"A_2_0": 0.1, "B_0_2": -0.1},
+        SIP | {"A_1_1": 10.0},
+        SIP | {"B_0_2": 0.1},
+        ZPN | {"PV2_1": 1e300},
+    ],
+    ids=str,
+)
+def test_projection_without_an_inverse_is_refused(read, changes):
+    with pytest.raises(ImageError, match=r"a\.fits: the (celestial )?projection cannot be|the middle of the image"):
+        read(**changes)
+
+
+@pytest.mark.parametrize("changes", [ZPN, ZPN | {"PV2_3": 0.3}, {"PV2_1": 0.1, "PV2_2": -0.2}], ids=str)
+def test_projection_with_parameters_and_an_inverse_is_kept(read, changes):
+    assert read(**changes).centre_dec == pytest.approx(58.815, abs=1e-3)
 
 
 def test_distortion_with_an_inverse_is_kept(read):
