@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from trap.errors import WorkerLostError
 from trap.log import configure_logging
+from trap.workers.limits import end_with_parent
 from trap.workers.worker_log import RecordedResult, call_recorded, log_context
 
 if TYPE_CHECKING:
@@ -216,18 +216,4 @@ def _prepare_worker(parent: int) -> None:
     # An interrupt is sent to the process group of the run; the current timestep still needs its images then.
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
-
-
-def _exit_with(parent: int) -> None:
-    while _is_alive(parent):
-        time.sleep(1.0)
-    os._exit(1)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    end_with_parent(parent)
