@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from hypothesis import settings
+from side_by_side import pytest_sessionfinish, pytest_testnodedown, pytest_xdist_make_scheduler  # noqa: F401 (hooks)
 from sqlalchemy import delete
-from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from db_servers import PostgresServer
     from made_up_survey import Dataset
     from sqlalchemy import Engine
-    from xdist.remote import Producer
 
 # Property tests have no deadline, since a busy machine is slow.
 # CI tries the same examples every time, so that a failure is caused by a change; elsewhere examples are random.
@@ -47,19 +46,6 @@ for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", *TRAP_DATA
     os.environ.pop(name, None)
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not add this folder
-
-
-class SideBySide(LoadScopeScheduling):
-    """Schedule files in parallel, not tests, which share fixtures of their file; tests/e2e runs as one file."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "e2e" if file.startswith("tests/e2e/") else file
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
-    """Return the scheduler that xdist uses."""
-    return SideBySide(config, log)
 
 
 @pytest.fixture(autouse=True)
