@@ -16,8 +16,9 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from trap.errors import ConfigError, ImageError
+from trap.images.formats.checked import open_checked
 from trap.images.formats.files import is_folder, reading
-from trap.images.formats.fits import find_image, open_file
+from trap.images.formats.fits import find_image
 from trap.images.headers.keywords import Keywords
 from trap.images.headers.times import from_utc, parse_date
 
@@ -190,7 +191,7 @@ def _fix_fits(
 def _opened(path: Path) -> Iterator[fits.HDUList]:
     """Open a FITS file without reading its pixels, which are copied as they are."""
     with reading(path):
-        file = open_file(path)
+        file = open_checked(path)
     with file:
         with reading(path):
             # A compressed image is not unpacked: compressing it again would change its pixels.

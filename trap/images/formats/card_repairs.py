@@ -47,6 +47,7 @@ def _begins_with_any(block: bytes) -> bool:
 
 
 def _repaired_card(card: bytes) -> bytes:
+    """Return a card, or a blank one in its place, or one with an unreadable value that is refused with the pixels."""
     text = card.rstrip()
     if _EMPTY.fullmatch(text):
         return b" " * len(card)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import stat
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,9 +33,10 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (ImageError, TransientError):
+    except (ImageError, TransientError, ImportError):
         raise
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, zlib.error) as error:
+    except Exception as error:
+        # Libraries raise any exception for a file that violates its format, an AttributeError for example.
         raise _as_trap_error(error, path) from error
 
 
@@ -87,6 +87,11 @@ def _as_trap_error(error: Exception, path: Path) -> TransientError | UnreadableI
     """Convert an error: to a transient one if the file system may recover, otherwise to one of the file."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else ""
     reason = reason or " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        reason = f"not enough memory ({reason})"
+    elif isinstance(error, AttributeError | RuntimeError):
+        # Their texts alone describe the code of a library.
+        reason = f"the content cannot be understood ({reason})"
     if "SIMPLE" in reason and "valid FITS" in reason:
         # astropy's sentence advises an argument of its own functions.
         reason = "no FITS file, CASA image table or HDF5 image"

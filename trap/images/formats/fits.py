@@ -6,14 +6,8 @@ axes are the axes of the sky; of further axes (frequency, Stokes) the settings s
 
 from __future__ import annotations
 
-import gzip
-import io
-import lzma
 import math
-import re
 import warnings
-import zipfile
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +18,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from trap.config import DEFAULT_READING
 from trap.errors import ImageError, UnreadableImageError
 from trap.images.formats.beam_table import beam_of_plane
-from trap.images.formats.card_repairs import repaired
+from trap.images.formats.checked import is_packed, open_checked
 from trap.images.formats.files import hash_file, reading
 from trap.images.headers.keywords import Keywords
 from trap.images.headers.planes import choose_plane
@@ -41,7 +35,6 @@ __all__ = [
     "find_image",
     "hash_content",
     "map_plane",
-    "open_file",
     "read_header",
     "read_plane",
     "writable_header",
@@ -52,20 +45,6 @@ _MIN_AXES = 2
 _PIXEL_KEYWORDS = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "CHECKSUM", "DATASUM", "EXTNAME")
 """Keywords that describe the pixels of an image, and are wrong for a map made of it."""
 _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
-_SIZE_CARD = re.compile(
-    rb"(?:HIERARCH +)?(Z?NAXIS\d*|ZTILE\d*|Z?[PG]COUNT|Z?BITPIX|TFIELDS) *= *('?)([^'/]*)", re.IGNORECASE
-)
-"""A card that determines the length of the pixels: keyword, opening quote of a text, value."""
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EDed][-+]?\d+)?")
-_MAX_AXES = 999
-"""Largest number of axes, and of columns of a table, that FITS allows."""
-_CARD = 80
-"""bytes — length of a card."""
-_HEADERS = (b"SIMPLE  =", b"XTENSION=")
-"""First bytes of the headers of a file and of an extension."""
-_GZIP = b"\x1f\x8b"
-"""First bytes of a file that gzip compressed."""
-
 hash_content = hash_file
 
 
@@ -127,7 +106,10 @@ def read_plane(path: Path, settings: ReadingConfig = DEFAULT_READING) -> NDArray
             Keywords(hdu.header, str(path)).number("BLANK")
         try:
             return np.array(plane.turned(hdu.section[plane.slices]))
-        except (EOFError, ValueError, TypeError, zlib.error) as error:
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            # Decompression in compiled code raises exceptions of its own.
             msg = f"the pixels cannot be read, the file may be truncated: {' '.join(str(error).split())}"
             raise UnreadableImageError(msg, str(path)) from error
 
@@ -186,19 +168,6 @@ def write_map(path: Path, pixels: NDArray[Any], header: fits.Header, unit: str) 
     header["BUNIT"] = unit
     # Small violations of the standard come from the image, and are corrected silently.
     fits.PrimaryHDU(pixels, header).writeto(path, output_verify="silentfix", overwrite=True)
-
-
-def open_file(path: Path) -> _CheckedFile | _CheckedGzipFile:
-    """Open a file for astropy, plain or compressed by gzip; while astropy reads its headers, they are checked.
-
-    Parameters
-    ----------
-    path
-        Path of the file.
-    """
-    with path.open("rb") as file:
-        is_packed = file.read(len(_GZIP)) == _GZIP
-    return _CheckedGzipFile(path) if is_packed else _CheckedFile(io.FileIO(path))
 
 
 def writable_header(header: fits.Header) -> fits.Header:
@@ -275,69 +244,16 @@ def _name(hdu: Any) -> str:  # noqa: ANN401 (astropy ships no types)
 def _open(path: Path) -> Iterator[fits.HDUList]:
     """Open a file with astropy, with checked headers and with the errors of the pipeline."""
     # The file is opened and closed here, since astropy leaves a file open if it cannot read it.
-    with warnings.catch_warnings(), reading(path), open_file(path) as file:
+    with warnings.catch_warnings(), reading(path), open_checked(path) as file:
         # Small violations of the standard are common and harmless. Truncated files are detected by their
         # length, or by an error of decompression.
         warnings.simplefilter("ignore", AstropyUserWarning)
         try:
             with fits.open(file, mode="readonly", memmap=False) as hdus:
                 yield hdus
-        except (fits.VerifyError, zipfile.BadZipFile, lzma.LZMAError, ImportError) as error:
-            # The last three come from other kinds of compression, which astropy unpacks too.
+        except ImportError as error:
+            # A kind of compression, such as LZW, for which a package is missing.
             raise ValueError(str(error)) from error
-
-
-class _Checked:
-    """A mix-in for files that checks headers while astropy reads them, block by block.
-
-    astropy computes the length of the pixels from the values of cards without checking them. If there are more axes
-    than FITS allows, it builds endless lists. If a value is text, the text is repeated as often as the image has
-    pixels, until memory is exhausted.
-    """
-
-    _is_in_header = False
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Read bytes, and check them if they are part of a header."""
-        content: bytes = super().read(size)  # type: ignore[misc]
-        if content.startswith(_HEADERS):
-            self._is_in_header = True
-        if self._is_in_header:
-            content = repaired(content)
-            self._is_in_header = _check_cards(content)
-        return content
-
-
-class _CheckedFile(_Checked, io.BufferedReader):
-    """A file that gzip did not compress, with checked headers."""
-
-
-class _CheckedGzipFile(_Checked, gzip.GzipFile):
-    """A file that gzip compressed, with checked headers."""
-
-
-def _check_cards(block: bytes) -> bool:
-    """Check the cards of a block that set the size of the pixels; return whether the header continues after it."""
-    for start in range(0, len(block), _CARD):
-        card = block[start : start + _CARD]
-        if card.rstrip() == b"END":
-            return False
-        if size := _SIZE_CARD.match(card):
-            _check_size(size[1].decode().upper(), size[3].decode("ascii", "replace").strip(), is_text=bool(size[2]))
-    return True
-
-
-def _check_size(keyword: str, value: str, *, is_text: bool) -> None:
-    """Raise an error if the value of a card that sets the size of the pixels is text, or a number out of range."""
-    # An OverflowError, since astropy handles an OSError or a ValueError like the end of the file.
-    if is_text:
-        msg = f"{keyword} = {value!r}: not a number"
-        raise OverflowError(msg)
-    is_limited = keyword in ("NAXIS", "ZNAXIS", "TFIELDS") and _NUMBER.fullmatch(value)
-    # Fortran writes the exponent of a double-precision number with a D.
-    if is_limited and not 0 <= float(value.upper().replace("D", "E")) <= _MAX_AXES:
-        msg = f"{keyword} = {value}: not a number of {'columns' if keyword == 'TFIELDS' else 'axes'} (0 to {_MAX_AXES})"
-        raise OverflowError(msg)
 
 
 def _is_plain(hdu: Any, path: Path) -> bool:  # noqa: ANN401 (astropy ships no types)
@@ -345,14 +261,8 @@ def _is_plain(hdu: Any, path: Path) -> bool:  # noqa: ANN401 (astropy ships no t
     header = hdu.header
     is_scaled = (header.get("BSCALE", 1), header.get("BZERO", 0)) != (1, 0)
     is_blanked = header["BITPIX"] > 0 and "BLANK" in header
-    is_compressed = isinstance(hdu, fits.CompImageHDU) or _is_compressed(path)
+    is_compressed = isinstance(hdu, fits.CompImageHDU) or is_packed(path)
     return not (is_scaled or is_blanked or is_compressed)
-
-
-def _is_compressed(path: Path) -> bool:
-    # A FITS file begins with SIMPLE; astropy also accepts files that begin with an extension.
-    with path.open("rb") as file:
-        return file.read(6) not in (b"SIMPLE", b"XTENSI")
 
 
 def _check_length(path: Path, expected: int) -> None:
