@@ -132,7 +132,9 @@ def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPo
     ):
         stops = StopRequests.of(config.execution, server)
         dataset = call_with_retries(
-            lambda: stack.enter_context(open_run(config, monitors=as_table(monitors), progress=caller.progress)),
+            lambda: stack.enter_context(
+                open_run(config, monitors=as_table(monitors), isolated=True, progress=caller.progress)
+            ),
             caller.open_delays,
             is_retried=_may_open_later,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import shutil
 import sys
@@ -46,6 +47,10 @@ for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", *TRAP_DATA
     os.environ.pop(name, None)
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not add this folder
+
+
+# All worker processes of a test process are forked from one server, which imports the pipeline once.
+multiprocessing.get_context("forkserver").set_forkserver_preload(["trap.pipeline"])
 
 
 @pytest.fixture(autouse=True)

@@ -30,6 +30,7 @@ __all__ = [
     "TrapError",
     "UnreadableImageError",
     "WorkerLostError",
+    "out_of_memory",
 ]
 
 
@@ -113,3 +114,15 @@ class WorkerLostError(TransientError):
     def __init__(self, message: str, *, is_culprit: bool = False) -> None:
         super().__init__(message)
         self.is_culprit = is_culprit
+
+
+def out_of_memory(error: MemoryError) -> str:
+    """Return the reason why an image is left out that takes more memory than there is.
+
+    Parameters
+    ----------
+    error
+        The error, whose text names the size of an array, or nothing.
+    """
+    detail = " ".join(str(error).split())
+    return f"not enough memory ({detail})" if detail else "not enough memory"

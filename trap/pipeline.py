@@ -263,7 +263,7 @@ class DatasetRun:
             record = late_images.record_late_images(state, timestep.taustart_ts, measured, unreadable)
         else:
             number = self._numbers.get(timestep)  # A live run has no plan.
-            state.following = () if number is None else self._preview.following(number, measured, state)
+            state.following = () if number is None else self._preview.following(number, measured, state, executor)
             images = executor.call(association.associate_extracted_sources, state, measured)
             images = fit_images(state, images, executor, self.config)
             images, backward = fit_earlier_images(state, images, executor, self.config)
@@ -326,6 +326,7 @@ def open_run(
     *,
     images: Sequence[str] | None = None,
     monitors: MonitorPositions | None = None,
+    isolated: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[DatasetRun]:
     """Open the database and the dataset, plan the work, and close the dataset at the end.
@@ -340,6 +341,8 @@ def open_run(
         Paths of the images; None takes the images of the settings.
     monitors
         Positions to be measured in every image; positions that an existing dataset lacks are added to it.
+    isolated
+        Whether worker processes read all headers, so that no file can harm this process.
     progress
         Called while many headers are read, with the number of headers read, the number of all, and ``"headers"``; then
         after every timestep, with the number of timesteps done and the number of all.
@@ -357,13 +360,8 @@ def open_run(
         bound_contextvars(dataset=store.dataset_id),
         serving_meters(config.execution.metrics) as meters,
     ):
-        plan = make_plan(
-            urls,
-            known_hashes=store.known_contents(),
-            latest=store.latest_timestep(),
-            config=config,
-            progress=progress,
-        )
+        known, latest = store.known_contents(), store.latest_timestep()
+        plan = make_plan(urls, known_hashes=known, latest=latest, config=config, isolated=isolated, progress=progress)
         store.store_unreadable(plan.unreadable)
         log.info("run_planned", timesteps=len(plan.timesteps), known=len(plan.known))
         dataset = DatasetRun(store, config, plan, progress=progress, meters=meters)
@@ -384,10 +382,10 @@ def run_locally(
     config, monitors, progress
         As for :func:`open_run`.
     """
-    # Workers first: reading many headers starts the server process of all workers, which then preloads this module.
+    # Workers first: reading headers starts the server process of all workers, which then preloads this module.
     with (
         open_workers(config.execution, preload=PRELOAD) as workers,
-        open_run(config, monitors=monitors, progress=progress) as dataset,
+        open_run(config, monitors=monitors, isolated=True, progress=progress) as dataset,
     ):
         ahead = dataset.look_ahead(workers, n_workers=workers.n_workers, retry_delays=IMAGE_DELAYS)
         for group in dataset.plan.groups:

@@ -6,13 +6,14 @@ import gc
 import os
 import time
 import tracemalloc
+from concurrent.futures import Future
 
 import pytest
 
 from trap import retry
 from trap.config import PipelineConfig
 from trap.dataset.records import UnreadableImage
-from trap.errors import TransientError
+from trap.errors import ImageError, TransientError, WorkerLostError
 from trap.run import scanning
 from trap.run.scanning import scan_images
 from trap.simulation.survey import SurveyConfig, simulate_survey
@@ -70,13 +71,14 @@ def test_nothing_of_a_header_is_kept(images):
 read_header = scanning._read_header
 
 
-@pytest.mark.parametrize("culprit", ["hangs", "dies"])
-def test_file_that_ends_its_worker_costs_itself_alone(images, monkeypatch, culprit):
-    monkeypatch.setattr(scanning, "MAX_WITHOUT_WORKERS", 3)
+@pytest.mark.parametrize(("culprit", "isolated"), [("hangs", False), ("dies", False), ("dies", True)])
+def test_file_that_ends_its_worker_costs_itself_alone(images, monkeypatch, culprit, isolated):
+    # Few images are read apart on request only.
+    monkeypatch.setattr(scanning, "MAX_WITHOUT_WORKERS", 100 if isolated else 3)
     monkeypatch.setattr(scanning, "BATCH", 4)
     patient = CONFIG.with_options(execution={"image_timeout_seconds": 3.0})
     monkeypatch.setattr(scanning, "describe_images", hanging if culprit == "hangs" else dying)
-    descriptions = scan(images, patient)
+    descriptions = scan(images, patient, isolated=isolated)
     assert [description.url for description in descriptions] == images
     problems = {image.url[-13:]: image.reason for image in descriptions if isinstance(image, UnreadableImage)}
     assert set(problems) == {"0002_b00.fits", "/t0004_a.fits"}
@@ -118,3 +120,32 @@ def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
 
     monkeypatch.setattr(scanning, "_read_header", failing)
     assert [getattr(image, "reason", "") for image in scan(images[:3])] == ["stale file handle", "", ""]
+
+
+@pytest.mark.parametrize("detail", ["", "Unable to allocate 119. GiB"])
+def test_header_that_takes_too_much_memory_costs_its_image(images, monkeypatch, detail):
+    def failing(url, settings, *, with_hash):
+        if url == images[0]:
+            raise MemoryError(detail)
+        return read_header(url, settings, with_hash=with_hash)
+
+    monkeypatch.setattr(scanning, "_read_header", failing)
+    reasons = [getattr(image, "reason", "") for image in scan(images[:3])]
+    assert reasons == [f"not enough memory ({detail})" if detail else "not enough memory", "", ""]
+
+
+@pytest.mark.parametrize("error", [ImageError("bad"), TransientError("stale"), MemoryError()])
+def test_following_image_that_cannot_be_read_is_not_compared(images, monkeypatch, error):
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr(retry, "HEADER_DELAYS", ())
+    monkeypatch.setattr(scanning, "read_image", failing)
+    assert scanning.preview_header(images[0], CONFIG) is None
+    assert scanning.preview_noise(images[0], CONFIG) is None
+
+
+def test_following_image_that_ends_its_worker_is_not_compared():
+    lost = Future()
+    lost.set_exception(WorkerLostError("died", is_culprit=True))
+    assert scanning._awaited(lost) is None

@@ -6,10 +6,12 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from trap.errors import ImageError, TransientError, WorkerLostError
 from trap.workers.executors import ProcessExecutor, SerialExecutor
+from trap.workers.limits import machine_memory
 
 
 def double(value):
@@ -26,6 +28,10 @@ def hang():
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def allocate(n_bytes):
+    return int(np.ones(n_bytes, np.uint8).sum())
 
 
 def pids():
@@ -80,3 +86,17 @@ def test_hanging_worker_is_ended_and_may_be_tried_again():
 def test_number_of_workers_defaults_to_the_cores_that_may_be_used():
     with ProcessExecutor() as executor:
         assert executor.n_workers == len(os.sched_getaffinity(0))
+
+
+def test_step_that_takes_too_much_memory_fails_and_its_worker_goes_on():
+    with ProcessExecutor(1, memory=1 << 28) as executor:
+        first = executor.submit(os.getpid).result()
+        with pytest.raises(MemoryError, match="Unable to allocate"):
+            executor.submit(allocate, 1 << 28).result()
+        assert executor.submit(allocate, 1 << 24).result() == 1 << 24
+        assert executor.submit(os.getpid).result() == first
+
+
+def test_worker_never_takes_more_than_the_memory_of_the_machine(workers):
+    with pytest.raises(MemoryError):
+        workers.submit(allocate, machine_memory()).result()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -17,24 +16,18 @@ import pytest
 from trap.workers.limits import _kill_at_end_of, limited_memory
 
 RUN = """
-import ctypes, os, sys, time
-from multiprocessing import parent_process
+import ctypes, os
 from trap.workers.executors import ProcessExecutor
 
-sys.path.insert(0, {folder!r})
-from test_limits import sleep_in_c
+def sleep_in_c():
+    # A function of C that holds the interpreter: no other thread of Python runs meanwhile.
+    ctypes.PyDLL(None).sleep(300)
 
 if __name__ == "__main__":
     with ProcessExecutor(1) as workers:
-        workers.submit(os.getpid).result()
         print(workers.submit(os.getpid).result(), flush=True)
         workers.submit(sleep_in_c).result()
 """
-
-
-def sleep_in_c():
-    """Sleep in a function of C that holds the interpreter: no other thread of Python runs meanwhile."""
-    ctypes.PyDLL(None).sleep(300)
 
 
 def has_ended(pid, seconds=1.0):
@@ -48,7 +41,7 @@ def has_ended(pid, seconds=1.0):
 
 def test_worker_inside_compiled_code_ends_within_a_second_of_its_parent(tmp_path):
     script = tmp_path / "run.py"
-    script.write_text(RUN.format(folder=str(Path(__file__).parent)))
+    script.write_text(RUN)
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as run:
         worker = int(run.stdout.readline())
         server = psutil.Process(worker).parent()
@@ -69,7 +62,7 @@ def test_process_ends_with_its_pipe_whenever_that_is_closed(when):
         if when == "before":
             time.sleep(0.2)
         _kill_at_end_of(reader)
-        sleep_in_c()
+        ctypes.PyDLL(None).sleep(300)  # holds the interpreter
         os._exit(0)
     os.close(reader)
     time.sleep(0.0 if when == "before" else 0.3)
@@ -81,17 +74,17 @@ def test_process_ends_with_its_pipe_whenever_that_is_closed(when):
 
 
 def test_memory_beyond_the_limit_is_refused_and_given_back_afterwards():
-    with limited_memory(1 << 28):
-        small = np.ones(1 << 24)  # 128 MiB of 256
+    with limited_memory(1 << 25):
+        small = np.ones(1 << 24, np.uint8)
         with pytest.raises(MemoryError):
-            np.ones(1 << 25)
+            np.ones(1 << 26, np.uint8)
     assert small.sum() == 1 << 24
-    assert np.ones(1 << 25).sum() == 1 << 25
+    assert np.ones(1 << 26, np.uint8).sum() == 1 << 26
 
 
 def test_limit_inside_another_one_never_widens_it():
     with limited_memory(1 << 27), limited_memory(1 << 40), pytest.raises(MemoryError):
-        np.ones(1 << 25)
+        np.ones(1 << 28, np.uint8)
 
 
 def test_mapped_file_does_not_count(tmp_path):

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageResult, UnreadableImage
-from trap.errors import ImageError
+from trap.errors import ImageError, out_of_memory
 from trap.extraction.measure import extract_sources
 from trap.extraction.tiles import sample_noise
 from trap.images.image import Image, read_image
@@ -54,6 +54,8 @@ def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableI
             result = _measure(read_image(url, config.reading), config)
         except ImageError as error:
             return UnreadableImage(url=url, reason=error.message)
+        except MemoryError as error:
+            return UnreadableImage(url=url, reason=out_of_memory(error))
         log.debug("image_measured", sources=len(result.measurements), rms=result.rms_qc, seconds=result.seconds)
         return result
 

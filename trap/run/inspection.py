@@ -10,7 +10,7 @@ import numpy as np
 
 from trap.dataset.records import ImageResult
 from trap.dataset.state import DatasetState
-from trap.errors import ImageError, TransientError
+from trap.errors import ImageError, TransientError, out_of_memory
 from trap.extraction.field import measured_mask
 from trap.extraction.measure import extract_sources
 from trap.images.image import read_image
@@ -48,6 +48,8 @@ def inspect_image(path: str, config: PipelineConfig) -> Inspection:
         return Inspection(path=path, problem=error.message)
     except TransientError as error:
         return Inspection(path=path, problem=str(error))
+    except MemoryError as error:
+        return Inspection(path=path, problem=out_of_memory(error))
 
 
 def compare_inspections(inspections: Sequence[Inspection], config: PipelineConfig) -> list[Inspection]:

@@ -82,6 +82,7 @@ def make_plan(
     known_hashes: Collection[str],
     latest: datetime | None,
     config: PipelineConfig | None = None,
+    isolated: bool = False,
     progress: Progress | None = None,
 ) -> Plan:
     """Read the headers of all images and put the new images in order. No pixels are read.
@@ -98,6 +99,8 @@ def make_plan(
         All settings; None means the defaults. They decide how images are read, how far apart the images of a timestep
         may start, how many timesteps are in a group (ten, or more if that made over 200 groups), and whether images no
         later than ``latest`` are left out or form late timesteps.
+    isolated
+        Whether worker processes read all headers, so that no file can harm this process.
     progress
         Called with the number of headers read, the number of all, and ``"headers"``, if there are many.
 
@@ -113,7 +116,8 @@ def make_plan(
     unreadable: list[UnreadableImage] = []
     known: list[str] = []
     late: list[str] = []
-    for image in scan_images(list(urls), config, with_hash=bool(known_hashes), progress=progress):
+    scan = scan_images(list(urls), config, with_hash=bool(known_hashes), isolated=isolated, progress=progress)
+    for image in scan:
         if isinstance(image, UnreadableImage):
             unreadable.append(image)
         elif image.content_hash in known_hashes:

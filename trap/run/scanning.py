@@ -1,11 +1,14 @@
 """The headers of many images, read in parallel. No pixels are read, and no header is kept.
 
-Up to two hundred files are read in this process. More are read in batches by worker processes, with only as many
-batches under way as keep the workers busy, so that memory holds one short row for each image.
+Worker processes read the headers in batches, with only as many batches under way as keep the workers busy, so that
+memory holds one short row for each image. A header that hangs, or that takes too much memory, costs its image. Callers
+that trust their files can read up to two hundred of them in this process instead.
 """
 
 from __future__ import annotations
 
+import math
+import os
 from collections import deque
 from functools import partial
 from itertools import islice
@@ -13,21 +16,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from trap import retry
 from trap.dataset.records import ImageResult, UnreadableImage
-from trap.errors import ImageError, TransientError, WorkerLostError
+from trap.errors import ImageError, TransientError, WorkerLostError, out_of_memory
 from trap.images.image import read_image
 from trap.quality import SAMPLE, rms_qc
 from trap.steps.misc import ImageMetadataForSort
 from trap.workers.executors import ProcessExecutor
+from trap.workers.limits import HEADER_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from trap.config import PipelineConfig, ReadingConfig
     from trap.dataset.state import DatasetState
-    from trap.images.image import Image
     from trap.images.metadata import ImageMetadata
     from trap.typing import Progress
-    from trap.workers.executors import Result
+    from trap.workers.executors import Executor, Result
 
 
 __all__ = ["Preview", "ScannedImage", "scan_images"]
@@ -51,7 +54,12 @@ ScannedImage = ImageMetadataForSort | UnreadableImage
 
 
 def scan_images(
-    urls: Sequence[str], config: PipelineConfig, *, with_hash: bool, progress: Progress | None = None
+    urls: Sequence[str],
+    config: PipelineConfig,
+    *,
+    with_hash: bool,
+    isolated: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[ScannedImage]:
     """Describe images by their headers, in the given order.
 
@@ -63,6 +71,8 @@ def scan_images(
         All settings: how images are read, the number of workers, and their time limit.
     with_hash
         Whether to hash the content too, for which each file is read as a whole.
+    isolated
+        Whether worker processes read few images too, so that no file can harm this process.
     progress
         Called after every batch with the number of headers read, the number of all, and ``"headers"``; not called if
         the images are few.
@@ -71,13 +81,14 @@ def scan_images(
     ------
     The description of each image.
     """
-    if len(urls) <= MAX_WITHOUT_WORKERS:
+    is_few = len(urls) <= MAX_WITHOUT_WORKERS
+    if not urls or (is_few and not isolated):
         yield from describe_images(urls, config.reading, with_hash=with_hash)
         return
     done = 0
     for descriptions in _scan_in_parallel(urls, config, with_hash=with_hash):
         done += len(descriptions)
-        if progress is not None:
+        if progress is not None and not is_few:
             progress(done, len(urls), "headers")
         yield from descriptions
 
@@ -100,7 +111,9 @@ def describe_images(urls: Sequence[str], settings: ReadingConfig, *, with_hash: 
 def _scan_in_parallel(urls: Sequence[str], config: PipelineConfig, *, with_hash: bool) -> Iterator[list[ScannedImage]]:
     """Yield the descriptions of batches in order, while workers read the next ones."""
     settings = config.execution
-    with ProcessExecutor(settings.n_workers, timeout_seconds=settings.image_timeout_seconds) as workers:
+    n_workers = min(settings.n_workers or len(os.sched_getaffinity(0)), math.ceil(len(urls) / BATCH))
+    timeout = settings.image_timeout_seconds
+    with ProcessExecutor(n_workers, timeout_seconds=timeout, memory=HEADER_MEMORY) as workers:
 
         def submit(batch: list[str]) -> Result[list[ScannedImage]]:
             return workers.submit(describe_images, batch, config.reading, with_hash=with_hash)
@@ -142,6 +155,8 @@ def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> ScannedI
         return UnreadableImage(url=url, reason=error.message)
     except TransientError as error:
         return UnreadableImage(url=url, reason=str(error))
+    except MemoryError as error:
+        return UnreadableImage(url=url, reason=out_of_memory(error))
 
 
 class Preview:
@@ -164,7 +179,9 @@ class Preview:
         self._headers: dict[str, ImageMetadata | None] = {}
         self._noise: dict[str, ImageResult | None] = {}
 
-    def following(self, number: int, measured: Sequence[ImageResult], state: DatasetState) -> tuple[ImageResult, ...]:
+    def following(
+        self, number: int, measured: Sequence[ImageResult], state: DatasetState, executor: Executor
+    ) -> tuple[ImageResult, ...]:
         """Return images of later timesteps that images of a timestep are compared with.
 
         The result depends on the stored dataset and on the images that are not stored yet, so that an interrupted run
@@ -178,6 +195,8 @@ class Preview:
             Measured images of the timestep.
         state
             State of the dataset before the timestep.
+        executor
+            Runs the reading of images, which may be bad ones.
 
         Returns
         -------
@@ -192,39 +211,81 @@ class Preview:
         ahead = self._timesteps[number + 1 : number + 1 + MAX_TIMESTEPS_AHEAD]
         found: list[ImageResult] = []
         for url in (url for urls in ahead for url in urls) if _is_compared(self._config) else ():
-            header = self._header(url) if any(count > 0 for count in missing.values()) else None
+            header = self._header(url, executor) if any(count > 0 for count in missing.values()) else None
             if header is None:
                 continue
             wanted = [one for one, count in missing.items() if count > 0 and state.are_comparable(one, header)]
-            image = self._measured(url) if wanted else None
+            image = self._measured(url, executor) if wanted else None
             if image is not None:
                 found.append(image)
                 missing |= {one: missing[one] - 1 for one in wanted}
         return tuple(found)
 
-    def _header(self, url: str) -> ImageMetadata | None:
+    def _header(self, url: str, executor: Executor) -> ImageMetadata | None:
         """Return the header of an image; None if it cannot be read."""
         if url not in self._headers:
-            self._headers[url] = self._read(lambda image: image.metadata, url)
+            self._headers[url] = _awaited(executor.submit(preview_header, url, self._config))
         return self._headers[url]
 
-    def _measured(self, url: str) -> ImageResult | None:
+    def _measured(self, url: str, executor: Executor) -> ImageResult | None:
         """Return an image with the noise of its central region; None if it cannot be read."""
         if url not in self._noise:
-            self._noise[url] = self._read(self._measure, url)
+            self._noise[url] = _awaited(executor.submit(preview_noise, url, self._config))
         return self._noise[url]
 
-    def _measure(self, image: Image) -> ImageResult:
-        settings = self._config.persistence
+
+def preview_header(url: str, config: PipelineConfig) -> ImageMetadata | None:
+    """Read the header of an image of a later timestep, with retries; a step for worker processes.
+
+    Parameters
+    ----------
+    url
+        Path of the image.
+    config
+        All settings.
+
+    Returns
+    -------
+    None if the header cannot be read.
+    """
+    return _tried(lambda: read_image(url, config.reading).metadata)
+
+
+def preview_noise(url: str, config: PipelineConfig) -> ImageResult | None:
+    """Measure the noise of the central region of an image of a later timestep; a step for worker processes.
+
+    Parameters
+    ----------
+    url, config
+        As for :func:`preview_header`.
+
+    Returns
+    -------
+    The image without its sources; None if it cannot be read.
+    """
+
+    def measure() -> ImageResult:
+        image, settings = read_image(url, config.reading), config.persistence
         noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
         return ImageResult.unmeasured(image.metadata, rms_qc=noise, pixel_hash="")
 
-    def _read(self, read: Callable[[Image], T], url: str) -> T | None:
-        """Read something of an image, with retries."""
-        try:
-            return retry.call_with_retries(lambda: read(read_image(url, self._config.reading)), retry.HEADER_DELAYS)
-        except (ImageError, TransientError):
-            return None
+    return _tried(measure)
+
+
+def _tried(read: Callable[[], T]) -> T | None:
+    """Read something of an image, with retries; None if that fails."""
+    try:
+        return retry.call_with_retries(read, retry.HEADER_DELAYS)
+    except (ImageError, TransientError, MemoryError):
+        return None
+
+
+def _awaited(result: Result[T | None]) -> T | None:
+    """Wait for a step that reads an image; None if it ended its worker."""
+    try:
+        return result.result()
+    except WorkerLostError:
+        return None
 
 
 def _is_compared(config: PipelineConfig) -> bool:

@@ -21,7 +21,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from trap.errors import WorkerLostError
 from trap.log import configure_logging
-from trap.workers.limits import end_with_parent
+from trap.workers.limits import end_with_parent, limit_memory, machine_memory
 from trap.workers.worker_log import RecordedResult, call_recorded, log_context
 
 if TYPE_CHECKING:
@@ -111,12 +111,18 @@ class ProcessExecutor(DirectCalls):
         s — time after which a worker is killed and its step raises :class:`~trap.errors.WorkerLostError`.
     preload
         Names of modules that all workers share: a server process imports them once, before it forks the workers.
+    memory
+        bytes — memory that a worker may allocate before its step raises a ``MemoryError``; 0 is all memory of the
+        machine.
     """
 
-    def __init__(self, n_workers: int = 0, *, timeout_seconds: float = 600.0, preload: Sequence[str] = ()) -> None:
+    def __init__(
+        self, n_workers: int = 0, *, timeout_seconds: float = 600.0, preload: Sequence[str] = (), memory: int = 0
+    ) -> None:
         self.n_workers = n_workers or len(os.sched_getaffinity(0))
         self._timeout = timeout_seconds
         self._preload = list(preload)
+        self._memory = memory or machine_memory()
         self._pool = self._new_pool()
         self._renewing = threading.Lock()
 
@@ -158,7 +164,10 @@ class ProcessExecutor(DirectCalls):
         with _interrupts_held_back():
             forkserver.ensure_running()
         return ProcessPool(
-            max_workers=self.n_workers, context=context, initializer=_prepare_worker, initargs=(os.getpid(),)
+            max_workers=self.n_workers,
+            context=context,
+            initializer=_prepare_worker,
+            initargs=(os.getpid(), self._memory),
         )
 
 
@@ -210,10 +219,11 @@ def _stop_forking() -> None:
                 child.kill()
 
 
-def _prepare_worker(parent: int) -> None:
-    """Configure a worker: log to standard error, leave interrupts to the parent, and end with the parent."""
+def _prepare_worker(parent: int, memory: int) -> None:
+    """Configure a worker: log to standard error, leave interrupts to the parent, end with it, and limit the memory."""
     configure_logging()
     # An interrupt is sent to the process group of the run; the current timestep still needs its images then.
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(parent)
+    limit_memory(memory)

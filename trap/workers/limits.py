@@ -20,16 +20,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["HEADER_MEMORY", "end_with_parent", "limited_memory"]
+__all__ = ["HEADER_MEMORY", "end_with_parent", "limit_memory", "limited_memory", "machine_memory"]
 
 HEADER_MEMORY = 1 << 30
 """bytes — memory that a header may take. The largest real headers, of some ten thousand cards, take 0.03 GB."""
 _STATM = Path("/proc/self/statm")
 _N_DATA = 5
 """Field of that file: pages of data and stack."""
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""File with the limit of a container."""
 
 
 def end_with_parent(parent: int) -> None:
@@ -73,11 +77,21 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-@contextmanager
-def limited_memory(allowance: int) -> Iterator[None]:
-    """Limit the memory that this process allocates in the block; beyond it, allocations raise ``MemoryError``.
+def machine_memory() -> int:
+    """Return the memory [bytes] of this machine with its swap space, or the limit of the container if that is lower."""
+    memory = int(psutil.virtual_memory().total + psutil.swap_memory().total)
+    try:
+        container = _CONTAINER.read_text(encoding="ascii").strip()
+    except OSError:
+        return memory
+    return min(memory, int(container)) if container.isdigit() else memory
 
-    The limit holds for all threads of the process. Use it in worker processes, which run one step at a time.
+
+def limit_memory(allowance: int) -> None:
+    """Limit the memory that this process allocates from now on; beyond it, allocations raise ``MemoryError``.
+
+    The limit holds for all threads of the process. Without it, a process takes all memory, and the kernel ends any
+    process of the machine.
 
     Parameters
     ----------
@@ -88,10 +102,22 @@ def limited_memory(allowance: int) -> Iterator[None]:
     try:
         used = int(_STATM.read_text(encoding="ascii").split()[_N_DATA]) * resource.getpagesize()
     except OSError:
-        yield  # not Linux, whose kernel alone counts mapped memory for this limit
-        return
+        return  # not Linux, whose kernel alone counts mapped memory for this limit
     limits = [used + allowance, *(limit for limit in before if limit != resource.RLIM_INFINITY)]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
+
+
+@contextmanager
+def limited_memory(allowance: int) -> Iterator[None]:
+    """Limit the memory of this process as :func:`limit_memory` does, in the block only.
+
+    Parameters
+    ----------
+    allowance
+        As for :func:`limit_memory`.
+    """
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limit_memory(allowance)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from trap.errors import ImageError, TransientError, UnreadableImageError
+from trap.errors import ImageError, TransientError, UnreadableImageError, out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def _as_trap_error(error: Exception, path: Path) -> TransientError | UnreadableI
     reason = error.strerror if isinstance(error, OSError) and error.strerror else ""
     reason = reason or " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, MemoryError):
-        reason = f"not enough memory ({reason})"
+        reason = out_of_memory(error)
     elif isinstance(error, AttributeError | RuntimeError):
         # Their texts alone describe the code of a library.
         reason = f"the content cannot be understood ({reason})"
