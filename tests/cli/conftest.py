@@ -30,6 +30,24 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+class OneProcess(SerialExecutor):
+    """Workers that are none: a command that inspects or searches an image takes a second longer with processes."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _commands_in_one_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands work on images in this process, in tests without the mark ``own_workers``."""
+    if "own_workers" not in request.keywords:
+        for command in ("inspect", "extract.command"):
+            monkeypatch.setattr(f"trap.cli.{command}.open_image_workers", lambda *_, **__: OneProcess())
+
+
 @pytest.fixture
 def run_in_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make every command run the pipeline in this process; the names of the runners asked for."""

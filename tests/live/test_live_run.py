@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from trap.config import LiveConfig, PipelineConfig
 from trap.dataset.outcomes import ExitCode, TimestepOutcome
 from trap.db.engine import make_engine, reading
-from trap.errors import ConfigError
+from trap.errors import ConfigError, WorkerLostError
 from trap.images.stream import write_frame
 from trap.live import live_run as live
 from trap.live import sources
@@ -304,3 +304,38 @@ def test_storing_late_images_is_refused_before_anything_is_made(config, tmp_path
     with pytest.raises(ConfigError, match="late_images = 'store' does not apply to live mode"):
         run_live_locally(late, from_folder(tmp_path))
     assert not list(tmp_path.glob("*.db"))
+
+
+class FailingReaders:
+    """An executor in which the header of one file raises an error."""
+
+    def __init__(self, name, error):
+        self.name, self.error = name, error
+
+    def submit(self, step, urls, *args, **kwargs):
+        if self.name in urls[0]:
+            failed = Future()
+            failed.set_exception(self.error)
+            return failed
+        return SerialExecutor().submit(step, urls, *args, **kwargs)
+
+
+def test_file_that_ends_the_process_of_its_reader_costs_itself_alone(images, config):
+    settings = LiveConfig(folder=".", images_per_timestep=N_BANDS)
+    readers = FailingReaders(images[0].name, WorkerLostError("describe_images was ended after 60 s", is_culprit=True))
+    with open_run(config, images=()) as dataset:
+        run = LiveRun(dataset, settings, Slow([]), LookAhead(lambda _: Future(), depth=1), readers=readers)
+        for path in images[:N_BANDS]:
+            run._receive(str(path))
+        assert (run.tally.rejected, run.n_waiting) == (1, 1)
+        assert run.tally.examples == [(str(images[0]), "describe_images was ended after 60 s")]
+
+
+def test_run_is_not_idle_while_a_header_is_read(config):
+    settings = LiveConfig(folder=".", idle_seconds=0.01)
+    with open_run(config, images=()) as dataset:
+        run = LiveRun(dataset, settings, Slow([]), LookAhead(lambda _: Future(), depth=1))
+        time.sleep(0.02)
+        assert run._is_idle()
+        run._is_reading = True
+        assert not run._is_idle()

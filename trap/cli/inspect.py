@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from trap.cli.terminal import reported_errors
+from trap.cli.isolation import open_image_workers, results_of_images
 from trap.config import PipelineConfig, load_config
-from trap.dataset.outcomes import ExitCode
-from trap.errors import ConfigError
-from trap.extraction.field import measured_mask
-from trap.images.image import read_image
+from trap.errors import ConfigError, WorkerLostError
 from trap.images.patterns import expand_patterns
-from trap.report.export import as_json
-from trap.report.image_plots import plot_image
-from trap.report.inspection import inspection_table, inspection_text, inspection_values
-from trap.report.plots import save_figure
-from trap.run.inspection import compare_inspections, inspect_image
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,9 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trap.report.inspection import Inspection
+    from trap.workers.executors import Executor
 
 __all__ = ["inspect"]
 
+PRELOAD = ("trap.run.inspection",)
+"""Modules that the worker processes import."""
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -46,28 +42,84 @@ def inspect(arguments: Namespace) -> int:
         msg = f"{arguments.plot}: the name of a figure must end with {', '.join(PLOT_SUFFIXES)}"
         raise ConfigError(msg)
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
-    alone = [inspect_image(path, config) for path in expand_patterns(arguments.images)]
-    inspections = compare_inspections(alone, config)
-    if arguments.json:
-        print(as_json([inspection_values(inspection, config) for inspection in inspections]))
-    elif arguments.verbose:
-        print("\n\n".join(inspection_text(inspection, config) for inspection in inspections))
-    else:
-        print(inspection_table(inspections))
-    if arguments.plot is not None:
-        _plot(inspections, arguments.plot, config)
+    paths = expand_patterns(arguments.images)
+    with open_image_workers(config.execution, len(paths), preload=PRELOAD) as workers:
+        # Imported while the workers import their module.
+        from trap.dataset.outcomes import ExitCode
+        from trap.report.inspection import inspection_table
+        from trap.run.inspection import compare_inspections
+
+        inspections = compare_inspections(_inspected(paths, config, workers), config)
+        if arguments.json or arguments.verbose:
+            _print_figures(inspections, config, as_list=arguments.json)
+        else:
+            print(inspection_table(inspections))
+        if arguments.plot is not None:
+            _plot(inspections, arguments.plot, config, workers)
     return int(ExitCode.COMPLETE if all(one.is_usable for one in inspections) else ExitCode.IMAGES_LEFT_OUT)
 
 
-def _plot(inspections: Sequence[Inspection], path: Path, config: PipelineConfig) -> None:
+def _inspected(paths: Sequence[str], config: PipelineConfig, workers: Executor) -> list[Inspection]:
+    """Inspect each image by itself; an image that ends its worker is unreadable."""
+    from trap.report.inspection import Inspection
+    from trap.run.inspection import inspect_image
+
+    results = results_of_images(workers, partial(inspect_image, config=config), paths)
+    return [
+        Inspection(path=path, problem=str(result)) if isinstance(result, WorkerLostError) else result
+        for path, result in zip(paths, results, strict=True)
+    ]
+
+
+def _print_figures(inspections: Sequence[Inspection], config: PipelineConfig, *, as_list: bool) -> None:
+    """Print all figures of the inspections, for programs as one JSON list."""
+    from trap.report.export import as_json
+    from trap.report.inspection import inspection_text, inspection_values
+
+    if as_list:
+        print(as_json([inspection_values(inspection, config) for inspection in inspections]))
+    else:
+        print("\n\n".join(inspection_text(inspection, config) for inspection in inspections))
+
+
+def _plot(inspections: Sequence[Inspection], path: Path, config: PipelineConfig, workers: Executor) -> None:
     """Draw each readable image; the files of several images are numbered: NAME-1.png, NAME-2.png."""
-    readable = [(one.path, one.result) for one in inspections if one.result is not None]
+    readable = [one for one in inspections if one.result is not None]
     width = len(str(len(readable)))
-    for number, (url, result) in enumerate(readable, start=1):
+    for number, inspection in enumerate(readable, start=1):
         file = path if len(readable) == 1 else path.with_stem(f"{path.stem}-{number:0{width}d}")
-        # Read once more, since the pixels of all images together may exceed the memory.
-        data = read_image(url, config.reading).data
-        mask = measured_mask(data, config.source_extraction)
-        pixel_arcsec = 3600 * abs(result.metadata.deltay)
-        with reported_errors(file):
-            save_figure(plot_image(url, data, mask, result.measurements, pixel_arcsec=pixel_arcsec), file)
+        workers.submit(draw_inspection, inspection, file, config).result()
+
+
+def draw_inspection(inspection: Inspection, file: Path, config: PipelineConfig) -> None:
+    """Draw a readable image with its sources; a step for worker processes.
+
+    Parameters
+    ----------
+    inspection
+        Inspection of the image.
+    file
+        File of the figure.
+    config
+        All settings.
+
+    Raises
+    ------
+    ConfigError
+        If the figure cannot be written.
+    """
+    from trap.cli.terminal import reported_errors
+    from trap.extraction.field import measured_mask
+    from trap.images.image import read_image
+    from trap.report.image_plots import plot_image
+    from trap.report.plots import save_figure
+
+    result = inspection.result
+    if result is None:
+        return
+    # Read once more, since the pixels of all images together may exceed the memory.
+    data = read_image(inspection.path, config.reading).data
+    mask = measured_mask(data, config.source_extraction)
+    pixel_arcsec = 3600 * abs(result.metadata.deltay)
+    with reported_errors(file):
+        save_figure(plot_image(inspection.path, data, mask, result.measurements, pixel_arcsec=pixel_arcsec), file)

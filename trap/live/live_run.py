@@ -1,6 +1,6 @@
 """Live mode: images are processed as they arrive, at their cadence, with a bounded lag.
 
-One thread receives images, reads their headers and submits them to the workers. The other thread takes the closed
+One thread receives images, has their headers read and submits them to the workers. The other thread takes the closed
 timesteps through association, in order of time. A timestep that could only be stored too late is left out as a whole
 before any work is spent on it, so both lag and memory are bounded.
 """
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from trap.errors import ConfigError, ImageError, TransientError
+from trap.dataset.records import UnreadableImage
+from trap.errors import ConfigError, WorkerLostError
 from trap.images.image import read_image
 from trap.live.assembly import Assembler
 from trap.live.sources import open_source
@@ -27,8 +28,9 @@ from trap.pipeline import PRELOAD, open_run
 from trap.retry import IMAGE_DELAYS
 from trap.run.image_measurement import measure_image, warm_up
 from trap.run.look_ahead import LookAhead
-from trap.steps.misc import ImageMetadataForSort
-from trap.workers.pools import Workers, open_workers
+from trap.run.scanning import describe_images
+from trap.workers.executors import SerialExecutor
+from trap.workers.pools import Workers, open_reader, open_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,11 +39,12 @@ if TYPE_CHECKING:
     from trap.catalogues import MonitorPositions
     from trap.config import LiveConfig, PipelineConfig
     from trap.dataset.outcomes import TimestepOutcome
-    from trap.dataset.records import ImageResult, UnreadableImage
+    from trap.dataset.records import ImageResult
     from trap.live.assembly import ClosedTimestep
     from trap.live.sources import Source
     from trap.pipeline import DatasetRun
-    from trap.workers.executors import Result
+    from trap.run.scanning import ScannedImage
+    from trap.workers.executors import Executor, Result
 
 __all__ = ["LiveRun", "open_live", "run_live_locally"]
 
@@ -72,6 +75,8 @@ class LiveRun:
         Source of the images.
     ahead
         Measurements of the images that have arrived.
+    readers
+        Executor that reads the headers; None reads them in this process.
     is_stopped
         Called between timesteps; if it returns True, no further timestep is begun.
 
@@ -88,9 +93,11 @@ class LiveRun:
         source: Source,
         ahead: LookAhead,
         *,
+        readers: Executor | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.dataset = dataset
+        self._readers = readers or SerialExecutor()
         self.tally = LiveTally(dataset_id=dataset.dataset_id)
         self.ahead = ahead
         self._live = live
@@ -107,6 +114,7 @@ class LiveRun:
         self._behind: dict[datetime, float] = {}
         self._seconds: deque[float] = deque(maxlen=N_LATEST)
         self._last_arrival = self._last_status = time.monotonic()
+        self._is_reading = False
         self._ending = threading.Event()
         self._error: BaseException | None = None
 
@@ -183,15 +191,18 @@ class LiveRun:
 
     def _is_idle(self) -> bool:
         idle = self._live.idle_seconds
-        return bool(idle) and time.monotonic() - self._last_arrival > idle and not self._assembler.n_open
+        is_waiting = self._assembler.n_open == 0 and not self._is_reading
+        return bool(idle) and is_waiting and time.monotonic() - self._last_arrival > idle
 
     def _receive_all(self) -> None:
         """Receive images and close timesteps until the run ends; an error is raised by :meth:`timesteps`."""
         try:
             while not self._ending.is_set():
                 urls = self._source.receive()
+                self._is_reading = bool(urls)
                 for url in urls:
                     self._receive(url)
+                self._is_reading = False
                 for closed in self._assembler.close(time.monotonic()):
                     self.dataset.meters.expect([closed.timestep])
                     self._closed.append(closed)
@@ -202,29 +213,36 @@ class LiveRun:
 
     def _receive(self, url: str) -> None:
         """Read the header of an image, and begin to measure it unless it is left out."""
-        now = self._last_arrival = time.monotonic()
-        image = read_image(url, self.dataset.config.reading)
-        try:
-            metadata = image.metadata
-        except (ImageError, TransientError) as error:
+        now = time.monotonic()
+        entry = self._described(url)
+        self._last_arrival = time.monotonic()
+        if isinstance(entry, UnreadableImage):
             self.tally.rejected += 1
-            self.tally.leave_out(url, str(error))
+            self.tally.leave_out(url, entry.reason)
             self._source.release([url])
             return
-        if self._is_behind(metadata.taustart_ts):
+        if self._is_behind(entry.timestamp):
             self.tally.behind += 1
             self.tally.leave_out(url, "left out to keep up")
             self._source.release([url])
             return
-        entry = ImageMetadataForSort(url, metadata.taustart_ts, metadata.freq_eff, metadata.stokes)
         if self._assembler.add(entry, now):
             self.ahead.expect([url])
-        elif image.content_hash in self._known:
+        elif read_image(url, self.dataset.config.reading).content_hash in self._known:
             self.tally.known += 1
         else:
             self.tally.late += 1
             self.tally.leave_out(url, "arrived after its timestep was closed")
             self._source.release([url])
+
+    def _described(self, url: str) -> ScannedImage:
+        """Describe an image by its header; an image that ends the process of its reader is unreadable."""
+        try:
+            reading = self._readers.submit(describe_images, [url], self.dataset.config.reading, with_hash=False)
+            (description,) = reading.result()
+        except WorkerLostError as error:
+            return UnreadableImage(url=url, reason=str(error))
+        return description
 
     def _is_behind(self, taustart: datetime) -> bool:
         """Return whether an image belongs to a timestep that is left out to keep up.
@@ -285,7 +303,12 @@ def open_live(
             "set it to 'refuse', and store late images by a later run that is not live"
         )
         raise ConfigError(msg)
-    with closing(open_source(live)) as source, open_run(config, images=(), monitors=monitors) as dataset:
+    with (
+        closing(open_source(live)) as source,
+        open_run(config, images=(), monitors=monitors) as dataset,
+        open_reader(config.execution) as reader,
+    ):
+        reader.submit(describe_images, (), config.reading, with_hash=False).result()  # starts the process
         for warming_up in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
             warming_up.result()
 
@@ -294,7 +317,7 @@ def open_live(
 
         n_images = live.images_per_timestep or DEFAULT_IMAGES
         ahead = LookAhead(measure, depth=2 * (n_images + workers.n_workers), retry_delays=IMAGE_DELAYS)
-        run = LiveRun(dataset, live, source, ahead, is_stopped=is_stopped)
+        run = LiveRun(dataset, live, source, ahead, readers=reader, is_stopped=is_stopped)
         with run.receiving():
             log.info("live_started", source=live.folder or " ".join(live.streams))
             yield run

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trap.workers.executors import Executor, Result
 
 
-__all__ = ["Preview", "ScannedImage", "scan_images"]
+__all__ = ["Preview", "ScannedImage", "describe_images", "scan_images"]
 
 T = TypeVar("T")
 

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from trap.errors import ConfigError
 from trap.workers.executors import Executor, ProcessExecutor
+from trap.workers.limits import HEADER_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trap.config import ExecutionConfig
 
-__all__ = ["Workers", "open_workers"]
+__all__ = ["Workers", "open_reader", "open_workers"]
+
+HEADER_SECONDS = 60.0
+"""Time limit of a header in live mode, where the next images wait for it."""
 
 
 class Workers(Executor, Protocol):
@@ -53,3 +57,19 @@ def open_workers(settings: ExecutionConfig, *, preload: Sequence[str] = ()) -> W
         msg = f"for --dask {settings.dask}, install Dask: pip install '.[dask]' ({error})"
         raise ConfigError(msg) from error
     return DaskExecutor(settings.dask, timeout_seconds=timeout)
+
+
+def open_reader(settings: ExecutionConfig) -> Workers:
+    """Open one worker process of this machine that reads headers, with limits of time and memory.
+
+    Parameters
+    ----------
+    settings
+        Time limit of an image, which also holds for a header if it is below a minute.
+
+    Returns
+    -------
+    The worker, a context manager.
+    """
+    timeout = min(settings.image_timeout_seconds, HEADER_SECONDS)
+    return ProcessExecutor(1, timeout_seconds=timeout, memory=HEADER_MEMORY)

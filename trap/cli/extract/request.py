@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trap.cli.extract.options import DEFAULT_ALPHA
 from trap.config import STOKES, PipelineConfig, ReadingConfig, SourceExtractionConfig, load_config
 from trap.errors import ConfigError
 from trap.images.beam import Beam
-from trap.images.image import Image
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from trap.catalogues import MonitorPositions
+    from trap.config import ExecutionConfig
+    from trap.images.image import Image
 
 __all__ = ["Request", "make_request"]
 
@@ -29,6 +30,8 @@ class Request:
         Settings of the search and the measurement.
     reading
         HDU and plane to read from every image, and values that override its header.
+    execution
+        Number of worker processes, and time limit of an image.
     beam
         Restoring beam in place of the headers'; None keeps the headers'.
     alpha
@@ -36,21 +39,25 @@ class Request:
     analysis_threshold
         σ — analysis threshold with an FDR; None uses the detection threshold of the FDR.
     detection_image
-        Image whose sources are measured; None for a search or given positions.
+        Path of the image whose sources are measured; empty for a search or given positions.
     positions
         Positions that are measured; None for a search or a detection image.
     """
 
     config: SourceExtractionConfig
     reading: ReadingConfig
+    execution: ExecutionConfig
     beam: Beam | None
     alpha: float | None
     analysis_threshold: float | None
-    detection_image: Image | None
+    detection_image: str
     positions: MonitorPositions | None
 
     def image(self, path: str) -> Image:
         """Open an image, with the beam of the request if there is one."""
+        # Imported by the worker processes, which are started before.
+        from trap.images.image import Image
+
         image = Image(path, self.reading)
         return image if self.beam is None else image.with_beam(self.beam)
 
@@ -67,26 +74,19 @@ def make_request(arguments: Namespace) -> Request:
     ------
     ConfigError
         If they contradict each other, or a value is impossible.
-    ImageError
-        If the detection image cannot be used.
     """
     _check_choice(arguments)
     config = _config(arguments)
-    request = Request(
+    return Request(
         config=config.source_extraction,
         reading=config.reading,
         beam=_beam(arguments),
         alpha=_alpha(arguments),
         analysis_threshold=arguments.analysis_threshold,
-        detection_image=None,
+        execution=config.execution,
+        detection_image=arguments.detection_image or "",
         positions=None if arguments.fixed_positions is None else _positions(arguments.fixed_positions),
     )
-    if arguments.detection_image is None:
-        return request
-    image = request.image(arguments.detection_image)
-    # Checked once, before all images: no image can be measured without it.
-    image.require_beam()
-    return replace(request, detection_image=image)
 
 
 def _check_choice(arguments: Namespace) -> None:
