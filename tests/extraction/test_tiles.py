@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from trap.association.noise_history import tiles_at
+from trap.association.noise_history import count_tiles, tiles_at, tiles_within
+from trap.errors import ImageError
 from trap.extraction.measure import extract_sources
+from trap.extraction.mesh import Background
 from trap.extraction.tiles import sample_noise
+from trap.images.image import Image
 
 
 def sampled(sky, data, config):
@@ -38,3 +44,42 @@ def test_tiles_cover_the_searched_area_and_no_more(sky, config):
 def test_image_without_noise_has_no_tiles(sky, config):
     _, tiles = sampled(sky, np.zeros((256, 256)), config)
     assert len(tiles.tile) == 0
+
+
+@pytest.mark.parametrize(
+    ("stretch", "cell", "problem"),
+    [
+        # Pixels like needles: cells are much narrower than the image is high.
+        ((1e-4, 1.0), (50, 50), r"more than 655,360: .* with pixels of 0\.0002″ × 2″"),
+        ((1e-9, 1.0), (50, 50), r"more than 655,360: "),
+        # The finest tiles, over a twelfth of the sky.
+        ((1e-9, 600.0), (50, 50), r"e\+\d+ tiles of the sky, more than 655,360: .* reaches 48.1° from its middle"),
+    ],
+)
+def test_image_of_far_too_many_tiles_is_refused_at_once(sky, config, stretch, cell, problem):
+    header = sky.header()
+    for axis, factor in enumerate(stretch, start=1):
+        header[f"CDELT{axis}"] *= factor
+    image = Image.from_array(np.full((256, 256), np.nan, np.float32), header)
+    background = Background(
+        mesh_mean=np.zeros((1, 1)), mesh_rms=np.ones((1, 1)), shape=(256, 256), origin=(0, 0), extent=(256, 256),
+        cell=cell,
+    )  # fmt: skip
+    begin = time.perf_counter()
+    with pytest.raises(ImageError, match=problem):
+        sample_noise(image, background, config)
+    assert time.perf_counter() - begin < 2
+
+
+def test_cells_of_one_pixel_are_not_too_many(sky, config):
+    image = sky.image(sky.noise(4))
+    background = replace(extract_sources(image, config).background, cell=(1, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Background, "rms_at", lambda _self, x, _y: np.ones(len(x)))
+        assert len(sample_noise(image, background, config).tile) > 256**2
+
+
+def test_number_of_tiles_is_the_number_that_is_listed():
+    # Tiles that the edge of the circle touches are listed too.
+    assert count_tiles(10, 5.0) == pytest.approx(len(tiles_within(10, 40.0, -30.0, 5.0)[0]), rel=0.1)
+    assert count_tiles(0, 180.0) == pytest.approx(12)

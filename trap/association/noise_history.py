@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from trap.association.entries import LightCurveKey
     from trap.typing import Array
 
-__all__ = ["DEPTH_POWER", "LOOKED", "NoiseHistory", "NoiseTiles", "tile_order", "tiles_at", "tiles_within"]
+__all__ = [
+    "DEPTH_POWER",
+    "LOOKED",
+    "NoiseHistory",
+    "NoiseTiles",
+    "count_tiles",
+    "tile_order",
+    "tiles_at",
+    "tiles_within",
+]
 
 LOOKED = np.dtype([("rms", "f8"), ("image", "i8"), ("n", "i4"), ("depth", "f8")])
 """Record of the earlier images of a position: the best noise [Jy/beam; NaN if no image covers it], the
@@ -67,6 +76,19 @@ class NoiseTiles:
 def tile_order(side_deg: float) -> int:
     """Return the order of the largest tiles that are no wider than a side [deg]."""
     return int(np.clip(np.ceil(np.log2(RESOLUTION_DEG / side_deg)), 0, MAX_ORDER))
+
+
+def count_tiles(order: int, radius: float) -> float:
+    """Return the number of tiles in a circle, by its area.
+
+    Parameters
+    ----------
+    order
+        HEALPix order of the tiles.
+    radius
+        deg — radius of the circle.
+    """
+    return float(12 * 4**order * (1 - np.cos(np.radians(radius))) / 2)
 
 
 def tiles_at(order: int, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
