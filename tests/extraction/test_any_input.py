@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import fuzz, little_memory
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
@@ -151,7 +152,7 @@ def test_crowd_that_fills_a_fifth_of_the_image_is_measured(sky, config):
 pixel_values = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, 3.0, -7.0, 1e-30, 1e30, 1e5])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzz(60)
 @given(
     shape=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     seed=st.integers(0, 99),
@@ -165,6 +166,6 @@ def test_any_image_is_searched_without_an_error(sky, shape, seed, beam, spots, c
     for x, y, size, value in spots:
         data[y : y + size, x : x + size] = value
     sky = replace(sky, nx=nx, ny=ny, bmaj=bmaj, bmin=bmaj * ratio, bpa=bpa)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"), little_memory():
         found = extracted(sky.image(data), config)
     assert isinstance(found, Measurements)
