@@ -108,9 +108,10 @@ def test_beam_of_a_galactic_image_is_oriented_by_galactic_north(config):
     assert found.flags[0] & int(Flag.POINT_LIKE)
 
 
-def test_synthesis_image_has_one_beam_in_its_plane(config):
+@pytest.mark.parametrize("code", ["SIN", "TAN", "ARC", "STG", "ZEA"])
+def test_image_that_was_restored_in_its_plane_has_one_beam_in_it(code, config):
     # The imager draws the beam of the reference in pixels, 50° away from it too.
-    header = header_of("SIN", (40.0, 30.0))
+    header = header_of(code, (40.0, 30.0))
     (u, v), angle = np.meshgrid(np.arange(SIZE), np.arange(SIZE)), np.radians(BPA)
     east, north = -STEP * (u - CENTRE[0]), STEP * (v - CENTRE[1])
     along, across = north * np.cos(angle) + east * np.sin(angle), north * np.sin(angle) - east * np.cos(angle)

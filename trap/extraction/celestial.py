@@ -17,6 +17,8 @@ from trap.angles import wrap_ra
 from trap.images.headers.scale import header_jacobians, is_restored_in_plane, jacobians, scale_matrix
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike
 
@@ -32,8 +34,8 @@ __all__ = [
     "ellipse_axes",
     "largest_eigenvalue",
     "local_beams",
+    "other_beams",
     "pixel_forms",
-    "resampled_beams",
     "sky_ellipses",
     "wrap_position_angle",
 ]
@@ -42,6 +44,8 @@ HWHM_PER_SIGMA = float(np.sqrt(2 * np.log(2)))
 """Half width at half maximum of a Gaussian over its standard deviation."""
 SAME_BEAM = 1e-3
 """Relative difference of the coefficients, up to which the beams of an image are one."""
+NATIVE_POLE = 90.0
+"""deg — native latitude of the reference of zenithal projections."""
 _PLACES_PER_AXIS = 5
 
 
@@ -100,8 +104,11 @@ def local_beams(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> LocalBeams | No
     return None if is_restored_in_plane(wcs) else _beams_on_sky(beam, wcs, shape)
 
 
-def resampled_beams(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> LocalBeams | None:
-    """Return the beams of an image in the plane of a synthesis image, if it was resampled to that plane.
+def other_beams(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> Callable[[ArrayLike, ArrayLike], Array] | None:
+    """Return the beams of an image that was not restored as its projection suggests.
+
+    A mosaic may have the projection of synthesis images, and its beams one shape on the sky. And an image may be
+    restored in the plane of another zenithal projection, and its beams have one shape in pixels.
 
     Parameters
     ----------
@@ -110,10 +117,19 @@ def resampled_beams(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> LocalBeams 
 
     Returns
     -------
-    LocalBeams or None
-        None for other planes, and if the beams have one shape in pixels.
+    Callable or None
+        Function of places, as :meth:`LocalBeams.at`. None for other projections, and if the beams are the same.
     """
-    return _beams_on_sky(beam, wcs, shape) if is_restored_in_plane(wcs) else None
+    if is_restored_in_plane(wcs):
+        beams = _beams_on_sky(beam, wcs, shape)
+        return None if beams is None else beams.at
+    if wcs.wcs.cel.prj.theta0 != NATIVE_POLE:
+        return None
+    form = _transformed(np.array([beam.quadratic_form(1.0, 1.0)]), np.array([wcs.pixel_scale_matrix]))
+    is_same = np.abs(form[0] - beam_form(beam, wcs, shape)).max() <= SAME_BEAM * largest_eigenvalue(form[0])
+    if is_same and local_beams(beam, wcs, shape) is None:
+        return None
+    return lambda x, _: np.tile(form, (np.size(x), 1))
 
 
 def _beams_on_sky(beam: Beam, wcs: WCS, shape: tuple[int, int]) -> LocalBeams | None:

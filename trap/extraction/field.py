@@ -17,6 +17,8 @@ from trap.extraction.threads import side_by_side
 from trap.kernels.maps import pixels_at, search_mask, significances, threshold_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from trap.config import SourceExtractionConfig
@@ -66,8 +68,9 @@ class Field:
         (3,) pix⁻² — coefficients of the beam's exponent.
     beams
         The beam at each place; None if it is the same everywhere.
-    resampled
-        The beam at each place if the image was resampled, although it has the projection of synthesis images.
+    other_beams
+        The beam at each place if the image was not restored as its projection suggests, as a function of places; None
+        if it is the same.
     """
 
     data: Map
@@ -75,7 +78,7 @@ class Field:
     background: Background
     beam: Array
     beams: LocalBeams | None = None
-    resampled: LocalBeams | None = None
+    other_beams: Callable[[ArrayLike, ArrayLike], Array] | None = None
 
     @cached_property
     def correlation(self) -> Array:

@@ -48,7 +48,8 @@ class Fits:
     is_beam_shaped
         (n,) — whether the Gaussian is a fit with the beam's shape.
     has_beam_area
-        (n,) — whether the source has the area of a beam: these, and sources with the shape of a resampled beam.
+        (n,) — whether the source has the area of a beam: these, and sources with the other beam
+        of the field.
     covariance
         (n, 6, 6) — covariance of peak, x, y, a, b, c for noise of 1 Jy/beam; zero for fixed parameters, NaN if
         unknown.
@@ -109,27 +110,26 @@ def fit_sources(
         sources=beam_fits.sources.where(all_points, free_fits.sources),
         is_fitted=all_points | free_fits.is_fitted,
         is_beam_shaped=all_points,
-        has_beam_area=all_points | ~is_unresolved & _is_resampled(free_fits, rms, field, config),
+        has_beam_area=all_points | ~is_unresolved & _has_other_beam(free_fits, rms, field, config),
         covariance=np.where(all_points[:, np.newaxis, np.newaxis], beam_fits.covariance, free_fits.covariance),
     )
 
 
-def _is_resampled(free: Fits, rms: Array, field: Field, config: SourceExtractionConfig) -> NDArray[np.bool_]:
-    """Return whether sources have the shape (n,) of a beam that was resampled with the image.
+def _has_other_beam(free: Fits, rms: Array, field: Field, config: SourceExtractionConfig) -> NDArray[np.bool_]:
+    """Return whether sources (n,) are smaller than their beams, and have the shape of the other beams of the field.
 
-    No source is smaller than the beam with which its image was restored. Mosaics are resampled to the same plane, and
-    far from its reference their beams are smaller than the restoring beam there.
+    No source is smaller than the beam with which its image was restored.
     """
-    if field.resampled is None:
+    if field.other_beams is None:
         return np.zeros(len(free.sources), bool)
-    beams = field.resampled.at(free.sources.x, free.sources.y)
-    is_close = np.abs(free.sources.form - beams).max(axis=1) < MAX_SHAPE_DIFFERENCE * largest_eigenvalue(beams)
-    is_alike = is_close | (_shape_chi_squared(free, rms, beams) < _max_chi_squared(config.point_like_sigma))
+    x, y, form = free.sources.x, free.sources.y, free.sources.form
+    beams, others = field.beam_at(x, y), field.other_beams(x, y)
+    is_close = np.abs(form - others).max(axis=1) < MAX_SHAPE_DIFFERENCE * largest_eigenvalue(others)
+    is_alike = is_close | (_shape_chi_squared(free, rms, others) < _max_chi_squared(config.point_like_sigma))
     # The determinant of the coefficients is the inverse square of the area.
-    (a, b, c), (beam_a, beam_b, beam_c) = free.sources.form.T, field.beam
-    is_smaller = a * c - b**2 > beam_a * beam_c - beam_b**2
-    is_resampled: NDArray[np.bool_] = free.is_fitted & is_alike & is_smaller
-    return is_resampled
+    source, beam = (forms[:, 0] * forms[:, 2] - forms[:, 1] ** 2 for forms in (form, beams))
+    has_other: NDArray[np.bool_] = free.is_fitted & is_alike & (source > beam)
+    return has_other
 
 
 def _max_chi_squared(sigma: float) -> float:

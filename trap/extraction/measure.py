@@ -11,7 +11,7 @@ import numpy as np
 
 from trap.catalogues import FitType, Flag, Measurements
 from trap.extraction.background import estimate_background
-from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes, local_beams, resampled_beams
+from trap.extraction.celestial import beam_form, celestial_columns, ellipse_axes, local_beams, other_beams
 from trap.extraction.deblend import Components, deblend
 from trap.extraction.field import Field, measured_mask, widened_field
 from trap.extraction.fitting import Fits, fit_sources
@@ -145,7 +145,7 @@ def extract_holes(image: Image, background: Background, config: SourceExtraction
 def _beams_of(image: Image) -> dict[str, Any]:
     """Return the beams of an image, for :class:`~trap.extraction.field.Field`."""
     where = image.require_beam(), image.wcs, (image.metadata.ny, image.metadata.nx)
-    return {"beam": beam_form(*where), "beams": local_beams(*where), "resampled": resampled_beams(*where)}
+    return {"beam": beam_form(*where), "beams": local_beams(*where), "other_beams": other_beams(*where)}
 
 
 def searched_field(image: Image, background: Background, config: SourceExtractionConfig) -> Field:
