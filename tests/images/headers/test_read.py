@@ -456,6 +456,11 @@ def test_searched_region_holds_the_whole_image(read, changes, radius):
     assert metadata.sky_region(0).xtr_radius == pytest.approx(radius, rel=0.03)
 
 
+def test_facets_around_a_pole_are_no_distortion(read):
+    changes = {"CTYPE1": "RA---TSC", "CTYPE2": "DEC--TSC", "RADESYS": "FK5", "EQUINOX": 2000.0, "CRVAL2": 90.0}
+    assert read(**changes, CDELT1=-6.0, CDELT2=4.5).centre_dec == pytest.approx(90.0, abs=1e-3)
+
+
 def test_searched_region_of_a_field_is_its_half_diagonal(read):
     metadata = read(CTYPE1="RA---TAN", CTYPE2="DEC--TAN")
     assert metadata.sky_region(0).xtr_radius == pytest.approx(0.0360555, rel=1e-5)

@@ -77,7 +77,7 @@ class Format(Protocol):
 FORMATS = {
     "FITS": "`.fits`, `.fits.gz`, `.fits.fz`; two to four axes in any order; PC, CD or CROTA",
     "CASA image tables": "require `pip install '.[casa]'`; LOFAR's tables include stations and times",
-    "LOFAR HDF5": "in casacore's layout; pixel masks are not read",
+    "LOFAR HDF5": "in casacore's layout, with or without a user block before it; pixel masks are not read",
     "HDUs in memory": "`trap.images.image.read_image(hdus)`",
 }
 """Names of the formats, and notes on them, for the documentation."""

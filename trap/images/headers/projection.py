@@ -146,7 +146,8 @@ def check_distortion(wcs: WCS, nx: int, ny: int) -> None:
     ImageError
         If the position of a corner, or of a place between corners, does not lead back to its pixel.
     """
-    if not (wcs.has_distortion or wcs.wcs.get_pv()):
+    # Parameters of the longitude turn a projection; parameters of the latitude shape it.
+    if not (wcs.has_distortion or any(axis == 2 for axis, *_ in wcs.wcs.get_pv())):
         return
     x, y = (places.ravel() for places in np.meshgrid(np.linspace(0, nx - 1, 3), np.linspace(0, ny - 1, 3)))
     try:
