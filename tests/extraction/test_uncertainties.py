@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from trap.extraction.gaussian import Gaussians
-from trap.extraction.uncertainties import correlated_errors, forced_fit_errors, gaussian_fit_errors, moments_errors
+from trap.extraction.uncertainties import (
+    Errors,
+    correlated_errors,
+    forced_fit_errors,
+    gaussian_fit_errors,
+    moments_errors,
+)
 
 # p = 10, a = 3, b = 2.5, F = 12, σ = 1; the beam's full widths are 5 and 4.
 PEAK, FLUX, RMS = np.array([10.0]), np.array([12.0]), np.array([1.0])
@@ -79,3 +85,11 @@ def test_forced_fit_without_a_source_has_the_position_error_of_one_sigma():
     assert errors.peak == pytest.approx(np.sqrt(2))
     assert errors.major == pytest.approx([limit[0], limit[0], limit[0] / 10])
     assert errors.minor == pytest.approx([limit[1], limit[1], limit[1] / 10])
+
+
+def test_errors_are_valid_if_all_are_positive_and_the_position_has_an_ellipse():
+    good = [1.0, 2.0, (1.0, 0.5, 1.0)]
+    bad = [[np.nan, 2.0, good[2]], [1.0, 0.0, good[2]], [1.0, 2.0, (-1.0, 0.0, 1.0)], [1.0, 2.0, (1.0, 2.0, 1.0)]]
+    peak, integrated, position = (np.array(values) for values in zip(good, *bad, [1.0, np.inf, good[2]], strict=True))
+    errors = Errors(peak=peak, integrated=integrated, position=position)
+    assert errors.are_valid.tolist() == [True] + [False] * 5

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from trap.extraction.correlation import valid_correlation
 from trap.kernels import covariance
 from trap.kernels.covariance import fit_covariances
 from trap.kernels.gaussian import slopes_at
@@ -68,3 +69,20 @@ def test_failed_fit_has_no_covariance():
     found = fit_covariances(np.array([0, 225, 450]), (x, y), np.array([0, 1, 2]), parameters, 3, CORRELATION)
     assert np.isnan(found[0]).all()
     assert np.isfinite(found[1]).all()
+
+
+@pytest.mark.parametrize("form", [0.8, 0.2], ids=["all pixels", "coarser grid"])
+def test_errors_of_a_large_irregular_island_are_a_covariance(form):
+    rng = np.random.default_rng(4)
+    y, x = np.divmod(np.flatnonzero(rng.uniform(size=110 * 90) < 0.35), 90)
+    grid = np.stack(np.meshgrid(np.arange(6.0, 90, 11), np.arange(6.0, 110, 11)), axis=-1).reshape(-1, 2)
+    # Each with a companion within its width: the difference of such a pair is poorly known.
+    centres = np.concatenate([grid, grid + rng.uniform(2, 3, grid.shape)])
+    n = len(centres)
+    crowd = np.column_stack([rng.uniform(1, 100, n), centres, np.tile([0.05, 0.02, 0.04], (n, 1))])
+    v, u = np.mgrid[-12:13, -12:13]
+    noise = valid_correlation(np.exp(-form * (u**2 + v**2) / 4))
+    # An island of 3,500 pixels.
+    found = fit_covariances(np.array([0, x.size]), (x, y), np.array([0, n]), crowd, 3, noise)
+    scale = np.sqrt(abs(np.diagonal(found, axis1=1, axis2=2)))
+    assert np.linalg.eigvalsh(found / scale[:, np.newaxis] / scale[..., np.newaxis]).min() > 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from trap.extraction.celestial import ellipse_axes
-from trap.extraction.correlation import beam_correlation
+from trap.extraction.correlation import beam_correlation, valid_correlation
 from trap.extraction.threads import side_by_side
 from trap.kernels.maps import pixels_at, search_mask, significances, threshold_classes
 
@@ -84,7 +84,7 @@ class Field:
     def correlation(self) -> Array:
         """(2 m + 1, 2 m + 1) — autocorrelation of the noise; the beam's unless it was measured."""
         measured = self.background.correlation
-        return beam_correlation(self.beam) if measured is None else measured
+        return valid_correlation(beam_correlation(self.beam)) if measured is None else measured
 
     def beam_at(self, x: ArrayLike, y: ArrayLike) -> Array:
         """Return the coefficients (n, 3) of the beam at some places, in pix⁻².

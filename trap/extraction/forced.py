@@ -27,7 +27,7 @@ from trap.extraction.celestial import (
     local_beams,
     pixel_forms,
 )
-from trap.extraction.correlation import beam_correlation
+from trap.extraction.correlation import beam_correlation, valid_correlation
 from trap.extraction.gaussian import REACH_SIGMA, Gaussians
 from trap.extraction.joint import core_form
 from trap.extraction.linear import solve_each, solve_peaks, subtract_sources
@@ -151,7 +151,9 @@ def fit_positions(
         target_x, target_y = x[is_measured], y[is_measured]
         form = np.tile(beam, (target_x.size, 1)) if beams is None else beams.at(target_x, target_y)
         targets = Gaussians(x=target_x, y=target_y, peak=np.zeros(target_x.size), form=form)
-        correlation = beam_correlation(beam) if background.correlation is None else background.correlation
+        correlation = background.correlation
+        if correlation is None:
+            correlation = valid_correlation(beam_correlation(beam))
         is_beside = _is_beside(targets, sources, beam)
         solution = _solve(boxes, targets, sources, beam, correlation)
         squares, n_pixels = _sums_of_boxes(boxes, solution.residual, is_measured)

@@ -277,7 +277,7 @@ def _errors(fits: Fits, field: Field, *, rms: Array, config: SourceExtractionCon
     errors = condon.where(fits.is_fitted, from_moments).turned(sources.form)
     if config.errors == "autocorrelation":
         from_noise = correlated_errors(fits.covariance, sources, flux, rms=rms)
-        errors = from_noise.where(fits.is_fitted & np.isfinite(from_noise.integrated), errors)
+        errors = from_noise.where(fits.is_fitted & from_noise.are_valid, errors)
     return flux, errors
 
 

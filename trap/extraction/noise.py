@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import fft
 
-from trap.extraction.correlation import beam_correlation
+from trap.extraction.correlation import beam_correlation, valid_correlation
 from trap.extraction.field import grown_mask
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def measure_correlation(field: Field) -> Array:
     Returns
     -------
     (2 m + 1, 2 m + 1)
-        At lags -m to m pixels along y and x.
+        At lags -m to m pixels along y and x; a valid covariance, see
+        :func:`~trap.extraction.correlation.valid_correlation`.
     """
     expected = beam_correlation(field.beam)
     m = expected.shape[0] // 2
@@ -50,9 +51,8 @@ def measure_correlation(field: Field) -> Array:
     variance = products[m, m] / max(pairs[m, m], 1.0)
     # The sum of the correlation is the number of pixels in an independent patch.
     if pairs[m, m] < MIN_SAMPLES * expected.sum() or variance <= 0 or pairs.min() < 1:
-        return expected
-    measured: Array = products / pairs / variance
-    return measured
+        return valid_correlation(expected)
+    return valid_correlation(expected, products / pairs / variance)
 
 
 def _emptiest_tiles(field: Field) -> list[tuple[slice, slice]]:

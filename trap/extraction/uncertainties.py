@@ -78,6 +78,13 @@ class Errors(ColumnTable):
     integrated: Array = column("f8", "Jy", "1σ error of the integrated flux density.")
     position: Array = column("f8", "pix2", "Variance of x, covariance of x and y, variance of y.", shape=(3,))
 
+    @property
+    def are_valid(self) -> NDArray[np.bool_]:
+        """(n,) — rows with positive errors. A fit that is nearly degenerate may lack one, by rounding."""
+        xx, xy, yy = self.position.T
+        valid: NDArray[np.bool_] = (self.peak > 0) & (self.integrated > 0) & (xx > 0) & (yy > 0) & (xx * yy >= xy**2)
+        return valid & np.isfinite(self.peak + self.integrated + xx + yy)
+
 
 def correlated_errors(covariance: Array, sources: Gaussians, flux: Array, *, rms: Array) -> Errors:
     """Compute errors from the covariance of the fitted parameters.

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["design_of", "fit_covariances", "products", "sandwich"]
 
 MAX_PIXELS = 1500
-"""Maximum number of pixels of an island that are all paired with their neighbours. In larger islands an even sample of
-about this many pixels is."""
+"""Maximum number of pixels of an island that are all paired with their neighbours. In larger islands the pixels of a
+coarser grid are, on which noise and sources are smooth: the sums over a part of the pixels are a covariance too."""
+MIN_CORRELATION = 0.75
+"""Correlation of neighbours on the coarser grid: they are one σ of the beam apart, and sums over them exact to 1 %."""
 
 
 @compiled
@@ -155,24 +157,20 @@ def products(
                 for p in range(len(free)):
                     for q in range(len(free)):
                         normal[row + p, column + q] += slopes[entry, p] * slopes[other, q]
-    step = max(1, x.size // MAX_PIXELS)
-    low = 0
-    for i in range(0, x.size, step):
-        # Row i of C J.
+    step = _grid_step(correlation) if x.size > MAX_PIXELS else 1
+    on_grid = np.flatnonzero((x % step == 0) & (y % step == 0))
+    for first in range(on_grid.size):
+        i = on_grid[first]
+        # Row i of C J. Each pair is summed once, at its earlier pixel, and the transpose is added below.
         smoothed.fill(0.0)
-        # If all pixels are paired, each pair is summed once, at its earlier pixel, and the transpose is added below. If
-        # a sample of the pixels is paired, the earlier pixels must be visited too: low is the first one within reach.
-        while step > 1 and y[low] < y[i] - reach:
-            low += 1
-        for j in range(low if step > 1 else i, x.size):
+        for second in range(first, on_grid.size):
+            j = on_grid[second]
             dx, dy = x[j] - x[i] + reach, y[j] - y[i] + reach
             if dy > 2 * reach:
                 break
             if 0 <= dx <= 2 * reach:
-                weight = correlation[dy, dx]
                 # The transpose doubles the pair of a pixel with itself.
-                if j == i and step == 1:
-                    weight /= 2
+                weight = correlation[dy, dx] / 2 if j == i else correlation[dy, dx]
                 for entry in range(starts[j], starts[j + 1]):
                     row = component[entry] * n_free
                     for q in range(len(free)):
@@ -182,9 +180,25 @@ def products(
             for p in range(len(free)):
                 for q in range(n):
                     noise[row + p, q] += slopes[entry, p] * smoothed[q]
-    # A sampled pixel stands for `step` pixels, and both halves of its pairs are in the sum.
-    factor = step / 2 if step > 1 else 1.0
-    return normal, factor * (noise + noise.T)
+    # Both pixels of a pair stand for step² pixels.
+    return normal, step**4 * (noise + noise.T)
+
+
+@compiled
+def _grid_step(correlation: Array) -> int:
+    """Return the largest step, along rows and columns, at which neighbours have :data:`MIN_CORRELATION`."""
+    reach = correlation.shape[0] // 2
+    step = 1
+    while step < reach:
+        longer = step + 1
+        # In both directions along the diagonal, too, about as far.
+        part = int(longer / np.sqrt(2))
+        along_axes = min(correlation[reach, reach + longer], correlation[reach + longer, reach])
+        across = min(correlation[reach + part, reach + part], correlation[reach + part, reach - part])
+        if min(along_axes, across) < MIN_CORRELATION:
+            break
+        step = longer
+    return step
 
 
 @compiled
