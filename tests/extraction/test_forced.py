@@ -290,3 +290,16 @@ def test_detected_sources_near_a_leader_are_fitted_again():
     roles = assign_roles(places(0, 50), places(3, 5, 50.1, 53))
     assert roles.is_leader.tolist() == [True, False]
     assert roles.is_free.tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("n_places", [1, 1500])
+def test_memory_for_a_hundred_thousand_positions_is_bounded_by_the_image(sky, fit, peak_memory, n_places):
+    """Boxes of 625 pixels, one for each position, would take 1 GB, and all pairs of one place 80 GB."""
+    image = sky.image(sky.noise(34))
+    x, y = (np.resize(p, 100_000) for p in np.random.default_rng(35).uniform(2, 254, (2, n_places)))
+    before = peak_memory()
+    fitted = fit(image, x, y)
+    assert peak_memory() - before < 250
+    assert fitted.is_measured.all()
+    # All that follow the first fit at a place measure the same.
+    assert np.ptp(fitted.f_peak[n_places::n_places]) == pytest.approx(0.0, abs=1e-12)

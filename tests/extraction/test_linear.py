@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from sky_fixtures import gaussian_values
 
 from trap.extraction.boxes import PixelBoxes
 from trap.extraction.correlation import beam_correlation
+from trap.extraction.crowds import cut_into_blocks
+from trap.extraction.forced import beam_plane
 from trap.extraction.gaussian import Gaussians
+from trap.extraction.joint import core_form
 from trap.extraction.linear import solve_each, solve_peaks, subtract_sources
+from trap.kernels.peaks import first_of_close
 
 FORM = np.array([0.2, 0.05, 0.3])
 WIDE = FORM / 25
@@ -23,8 +29,9 @@ def pixels_of(nx=60, ny=50, keep=slice(None)):
         x=x,
         y=y,
         value=np.zeros(flat.size),
-        offsets=np.array([0, flat.size]),
-        members=np.arange(flat.size),
+        half=0,
+        columns=np.zeros(1, np.intp),
+        rows=np.zeros(1, np.intp),
         has_centre=np.ones(1, bool),
         flags=np.zeros(1, np.int32),
     )
@@ -110,3 +117,49 @@ def test_each_source_is_solved_with_its_own_neighbours_added_back():
     shared = (np.array([0, 1, 2]), found.take(np.array([0, 1, 0])))
     peak, _ = solve_each(pixels, pixels.value, targets, shared, core=WIDE, correlation=beam_correlation(FORM))
     assert peak == pytest.approx([3, 3, 3], rel=1e-6)
+
+
+def crowd_of(n, spacing):
+    """Positions in a disc at least so many σ apart, and the pixels around them."""
+    points = np.random.default_rng(1).uniform(0, 200, (20 * n, 2))
+    points = points[first_of_close(beam_plane(*points.T, FORM), np.ones(len(points), bool), spacing)]
+    return sources_at(*points[np.argsort(((points - 100) ** 2).sum(axis=1))[:n]].T), pixels_of(200, 200)
+
+
+@pytest.mark.parametrize("spacing", [3.0, 1.6])
+def test_crowd_in_blocks_has_the_peaks_and_errors_of_one_matrix(monkeypatch, spacing):
+    sources, pixels = crowd_of(400, spacing)
+    rng = np.random.default_rng(2)
+    truth = rng.exponential(5, 400) * (rng.random(400) < 0.3)
+    value = -subtract_sources(pixels, rng.normal(size=pixels.flat.size), sources.with_columns(peak=truth))
+    core = core_form(FORM)
+    in_blocks = solved(pixels, value, sources, core=core, spring=1e-9)
+    monkeypatch.setattr("trap.extraction.linear.MAX_JOINT", 1000)
+    peak, variance = solved(pixels, value, sources, core=core, spring=1e-9)
+    assert len(cut_into_blocks(sources.parameters).first) > 6
+    assert (in_blocks[0] - peak) / np.sqrt(variance) == pytest.approx(np.zeros(400), abs=0.05)
+    assert in_blocks[1] == pytest.approx(variance, rel=0.1)
+
+
+def test_blocks_hold_each_source_once_and_the_sources_around_them():
+    sources, _ = crowd_of(700, 2.5)
+    blocks = cut_into_blocks(sources.parameters)
+    assert sorted(blocks.member[blocks.is_core]) == list(range(700))
+    for start, stop in itertools.pairwise(blocks.first):
+        member, is_core = blocks.member[start:stop], blocks.is_core[start:stop]
+        places = beam_plane(sources.x, sources.y, FORM)
+        distance = np.linalg.norm(places[:, np.newaxis] - places[member[is_core]], axis=2).min(axis=1)
+        # Two beams at a distance of d σ overlap by exp(-d²/4).
+        assert set(member) == set(np.flatnonzero(np.exp(-(distance**2) / 4) > 1e-3))
+    batches = list(blocks.batches(300))
+    assert np.concatenate([places for _, places in batches]).tolist() == list(range(blocks.member.size))
+    assert all(first[-1] == places.size for first, places in batches)
+
+
+def test_memory_of_a_crowd_grows_with_its_sources_not_with_their_square(peak_memory):
+    """One matrix of 3,000² numbers has 72 MB, and three of them were needed."""
+    sources, pixels = crowd_of(3000, 2.2)
+    before = peak_memory()
+    peak, _ = solved(pixels, np.ones(pixels.flat.size), sources, core=core_form(FORM), spring=1e-9)
+    assert peak_memory() - before < 100
+    assert np.isfinite(peak).all()

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from trap.kernels.peaks import add_gaussians, core_pixels, fit_peaks, link_gaussians
+from trap.kernels.peaks import (
+    add_gaussians,
+    core_pixels,
+    first_of_close,
+    fit_peaks,
+    link_gaussians,
+    overlapping_pairs,
+)
 
 NX, NY = 40, 30
 
@@ -58,9 +65,24 @@ def test_groups_are_the_connected_components_of_overlap():
         ]
     )
     n, expected = sparse.csgraph.connected_components(overlap > least)
+    one, other = overlapping_pairs(parameters, least)
+    assert sorted(zip(np.minimum(one, other), np.maximum(one, other), strict=True)) == list(
+        zip(*np.nonzero(np.triu(overlap > least, 1)), strict=True)
+    )
     group = link_gaussians(parameters, least)
     assert 1 < n < len(parameters)
     assert len(set(zip(group.tolist(), expected.tolist(), strict=True))) == n == group.max() + 1
+
+
+@pytest.mark.parametrize("spread", [[1.0, 1.0], [1.0, 1e-9], [0.0, 0.0], [1e4, 1.0]])
+def test_first_of_close_points_are_chosen_in_their_order(spread):
+    rng = np.random.default_rng(8)
+    points, may_be = rng.uniform(0, 6, (150, 2)) * spread, rng.random(150) < 0.8
+    chosen = []
+    for i in np.flatnonzero(may_be):
+        if all(np.hypot(*(points[i] - points[j])) > 1.2 for j in chosen):
+            chosen.append(i)
+    assert np.flatnonzero(first_of_close(points, may_be, 1.2)).tolist() == chosen
 
 
 def test_peaks_are_those_of_least_squares_with_a_sandwich_of_errors():

@@ -32,6 +32,7 @@ from trap.extraction.gaussian import REACH_SIGMA, Gaussians
 from trap.extraction.joint import core_form
 from trap.extraction.linear import solve_each, solve_peaks, subtract_sources
 from trap.extraction.uncertainties import forced_fit_errors, systematic_errors
+from trap.kernels.peaks import first_of_close
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -228,11 +229,7 @@ def assign_roles(targets: Array, sources: Array) -> Roles:
     sources
         (n_sources, 2) — detected sources, from :func:`beam_plane`.
     """
-    is_leader = ~is_within(targets, sources, COINCIDENT)
-    pairs = cKDTree(targets).query_pairs(COINCIDENT, output_type="ndarray")
-    # In the order of the later target of each pair: the roles of all earlier targets are final by then.
-    for earlier, later in pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]:
-        is_leader[later] &= not is_leader[earlier]
+    is_leader = first_of_close(targets, ~is_within(targets, sources, COINCIDENT), COINCIDENT)
     followers = np.flatnonzero(~is_leader)
     # Followers keep their place among the targets, but far off: no target follows them.
     possible = np.concatenate([sources, np.where(is_leader[:, np.newaxis], targets, 1e9)])
@@ -315,11 +312,9 @@ def _solve(boxes: PixelBoxes, targets: Gaussians, sources: Gaussians, beam: Arra
 
 def _sums_of_boxes(boxes: PixelBoxes, residual: Array, is_measured: NDArray[np.bool_]) -> tuple[Array, Indices]:
     """Sum the squared residuals (Jy/beam)², and count the pixels, in the box of each measured position."""
-    n_boxes, n_positions = len(boxes.has_centre), is_measured.size
-    squares: Array = np.bincount(boxes.box, weights=residual[boxes.members] ** 2, minlength=n_boxes).astype(float)
-    n_pixels = np.bincount(boxes.box, minlength=n_boxes)
+    squares, n_pixels = boxes.sums(residual**2)
     # The boxes of the positions come first, then the boxes of sources.
-    return squares[:n_positions][is_measured], n_pixels[:n_positions][is_measured]
+    return squares[: is_measured.size][is_measured], n_pixels[: is_measured.size][is_measured]
 
 
 def _fit_columns(wcs: WCS, targets: Gaussians, solution: _Solution, rms: Array) -> dict[str, Array]:

@@ -82,8 +82,10 @@ class Errors(ColumnTable):
     def are_valid(self) -> NDArray[np.bool_]:
         """(n,) — rows with positive errors. A fit that is nearly degenerate may lack one, by rounding."""
         xx, xy, yy = self.position.T
-        valid: NDArray[np.bool_] = (self.peak > 0) & (self.integrated > 0) & (xx > 0) & (yy > 0) & (xx * yy >= xy**2)
-        return valid & np.isfinite(self.peak + self.integrated + xx + yy)
+        are_finite = np.isfinite(self.peak + self.integrated + xx + yy)
+        are_positive = (self.peak > 0) & (self.integrated > 0) & (xx > 0) & (yy > 0) & (xx * yy >= xy**2)
+        valid: NDArray[np.bool_] = are_finite & are_positive
+        return valid
 
 
 def correlated_errors(covariance: Array, sources: Gaussians, flux: Array, *, rms: Array) -> Errors:

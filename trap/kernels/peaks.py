@@ -12,10 +12,19 @@ from trap.kernels.gaussian import MAX_EXPONENT, invert
 from trap.kernels.unions import find_root, join_sets
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from trap.typing import Array, Indices
 
 
-__all__ = ["add_gaussians", "core_pixels", "fit_peaks", "link_gaussians"]
+__all__ = [
+    "add_gaussians",
+    "core_pixels",
+    "first_of_close",
+    "fit_peaks",
+    "link_gaussians",
+    "overlapping_pairs",
+]
 
 
 @compiled
@@ -36,18 +45,16 @@ def link_gaussians(parameters: Array, min_overlap: float) -> Indices:
     """
     n = parameters.shape[0]
     parent, number = np.arange(n), np.full(n, -1)
-    limit, inverse = -2 * np.log(min_overlap), np.empty((n, 3))
+    inverse, limit = _variances(parameters), -2 * np.log(min_overlap)
+    order = np.argsort(parameters[:, 2])
+    rows = parameters[order, 2]
     for i in range(n):
-        a, b, c = parameters[i, 3], parameters[i, 4], parameters[i, 5]
-        determinant = a * c - b * b
-        inverse[i, 0], inverse[i, 1], inverse[i, 2] = c / determinant, -b / determinant, a / determinant
-    for i in range(n):
-        for j in range(i):
-            # The product of two Gaussians integrates to a Gaussian of their distance, with the sum of their variances.
-            xx, xy, yy = inverse[i] + inverse[j]
-            u, v = parameters[i, 1] - parameters[j, 1], parameters[i, 2] - parameters[j, 2]
-            if yy * u * u - 2 * xy * u * v + xx * v * v < limit * (xx * yy - xy * xy):
-                join_sets(parent, i, j)
+        reach = np.sqrt(limit * 2 * inverse[i, 2])
+        k = np.searchsorted(rows, parameters[i, 2] - reach)
+        while k < n and rows[k] <= parameters[i, 2] + reach:
+            if _is_pair(parameters, inverse, i, order[k], limit):
+                join_sets(parent, i, order[k])
+            k += 1
     n_groups = 0
     for i in range(n):
         root = find_root(parent, i)
@@ -56,6 +63,101 @@ def link_gaussians(parameters: Array, min_overlap: float) -> Indices:
             n_groups += 1
         number[i] = number[root]
     return number
+
+
+@compiled
+def overlapping_pairs(parameters: Array, min_overlap: float) -> tuple[Indices, Indices]:
+    """List the pairs of Gaussians that overlap.
+
+    Parameters
+    ----------
+    parameters, min_overlap
+        As for :func:`link_gaussians`.
+
+    Returns
+    -------
+    one, other
+        (n_pairs,) each — numbers of two Gaussians; each pair is listed once.
+    """
+    n = parameters.shape[0]
+    inverse, limit = _variances(parameters), -2 * np.log(min_overlap)
+    order = np.argsort(parameters[:, 2])
+    rows = parameters[order, 2]
+    pairs, n_pairs = np.empty((max(8 * n, 16), 2), np.intp), 0
+    for i in range(n):
+        reach = np.sqrt(limit * 2 * inverse[i, 2])
+        k = np.searchsorted(rows, parameters[i, 2] - reach)
+        while k < n and rows[k] <= parameters[i, 2] + reach:
+            if _is_pair(parameters, inverse, i, order[k], limit):
+                if n_pairs == pairs.shape[0]:
+                    pairs = np.concatenate((pairs, np.empty_like(pairs)))
+                pairs[n_pairs, 0], pairs[n_pairs, 1] = i, order[k]
+                n_pairs += 1
+            k += 1
+    return pairs[:n_pairs, 0].copy(), pairs[:n_pairs, 1].copy()
+
+
+@compiled
+def _variances(parameters: Array) -> Array:
+    """Compute the variances along x, of x and y, and along y of Gaussians: (n, 3) pix²."""
+    inverse = np.empty((parameters.shape[0], 3))
+    for i in range(parameters.shape[0]):
+        a, b, c = parameters[i, 3], parameters[i, 4], parameters[i, 5]
+        determinant = a * c - b * b
+        inverse[i, 0], inverse[i, 1], inverse[i, 2] = c / determinant, -b / determinant, a / determinant
+    return inverse
+
+
+@compiled
+def _is_pair(parameters: Array, inverse: Array, i: int, j: int, limit: float) -> bool:
+    """Return whether two Gaussians overlap, and the first one is taller, so that it finds the other one in its rows."""
+    if inverse[j, 2] > inverse[i, 2] or (inverse[j, 2] == inverse[i, 2] and j >= i):
+        return False
+    # The product of two Gaussians integrates to a Gaussian of their distance, with the sum of their variances.
+    xx, xy, yy = inverse[i, 0] + inverse[j, 0], inverse[i, 1] + inverse[j, 1], inverse[i, 2] + inverse[j, 2]
+    u, v = parameters[i, 1] - parameters[j, 1], parameters[i, 2] - parameters[j, 2]
+    return bool(yy * u * u - 2 * xy * u * v + xx * v * v < limit * (xx * yy - xy * xy))
+
+
+@compiled
+def first_of_close(points: Array, is_candidate: NDArray[np.bool_], distance: float) -> NDArray[np.bool_]:
+    """Choose points in their order that are not close to one that was chosen before.
+
+    Parameters
+    ----------
+    points
+        (n, 2) — points in a plane.
+    is_candidate
+        (n,) — whether a point may be chosen.
+    distance
+        Distance, inclusive, up to which two points are close.
+
+    Returns
+    -------
+    (n,)
+    """
+    n = points.shape[0]
+    chosen = np.zeros(n, np.bool_)
+    if n == 0:
+        return chosen
+    # Chosen points are listed by the cells of a grid, with no more cells than a few for each point.
+    x, y = points[:, 0] - points[:, 0].min(), points[:, 1] - points[:, 1].min()
+    width, height = x.max(), y.max()
+    cell = max(distance, np.sqrt(width * height / n), (width + height) / n)
+    n_x, n_y = int(width / cell) + 3, int(height / cell) + 3
+    latest, before = np.full(n_x * n_y, -1, np.intp), np.full(n, -1, np.intp)
+    for i in range(n):
+        column, row, is_free = int(x[i] / cell) + 1, int(y[i] / cell) + 1, is_candidate[i]
+        for near in range(9):
+            j = latest[(row + near // 3 - 1) * n_x + column + near % 3 - 1] if is_free else -1
+            while j >= 0 and is_free:
+                is_free = (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2 > distance * distance
+                j = before[j]
+        if is_free:
+            chosen[i] = True
+            before[i] = latest[row * n_x + column]
+            latest[row * n_x + column] = i
+    return chosen
 
 
 @compiled
