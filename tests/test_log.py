@@ -111,9 +111,11 @@ def test_timestep_is_a_line_for_people():
     configure_logging(stream=stream)
     stored()
     stored(accepted=1)
-    first, second = stream.getvalue().splitlines()
+    stored(n_dropped_edge=2, n_dropped_masked=1)
+    first, second, third = stream.getvalue().splitlines()
     assert first == "[12/100] 2026-01-01 11:00  71 sources, 17 forced, 1 new"
     assert second == f"{first}, 1 of 2 images left out"
+    assert third == f"{first}, 3 sources left out"
 
 
 def test_problems_are_marked_and_nothing_else_is_printed_on_request(tmp_path):

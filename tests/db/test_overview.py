@@ -5,6 +5,7 @@ from busy_dataset import FIELD
 from made_up_survey import Field, sources
 from sqlalchemy import update
 
+from trap.dataset.dropped import DROP_REASONS
 from trap.db.engine import transaction
 from trap.db.models import Dataset
 from trap.db.overview import dataset_summary, frequency_bands, list_datasets, same_field
@@ -27,6 +28,7 @@ def test_summary_counts_the_rows_of_its_dataset_alone(busy, make_dataset, ask):
         "n_unreadable": 0,
         "n_entries": len(busy.entries()),
         "n_newsources": 1,
+        **dict.fromkeys(DROP_REASONS, 0),
     }
 
 

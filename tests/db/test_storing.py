@@ -9,9 +9,10 @@ from busy_dataset import FIELD, REJECTION, forced, state_of
 from made_up_survey import sources
 from sqlalchemy import func, select
 
+from trap.catalogues import Flag
 from trap.db.engine import reading
 from trap.db.models import Base
-from trap.db.overview import timestep_table
+from trap.db.overview import dataset_summary, timestep_table
 from trap.errors import DatabaseError
 
 
@@ -183,3 +184,15 @@ def test_number_of_statements_depends_neither_on_sources_nor_on_images_nor_on_hi
     few, many = counts[:3], counts[3:]
     assert few == many
     assert max(counts) <= 45
+
+
+def test_timestep_and_dataset_count_the_measurements_left_out_by_reason(make_dataset, ask):
+    dataset = make_dataset()
+    for day, flags in enumerate([[0, Flag.EDGE], [0, Flag.EDGE, Flag.FIT_FAILED]]):
+        found = sources(123.0 + np.arange(len(flags)), 10.0)
+        dataset.process(FIELD.image(day, found.with_columns(flags=np.array(flags, np.int32))))
+    stored = ask(timestep_table, dataset.id)
+    assert (stored["n_dropped_edge"].tolist(), stored["n_dropped_unfitted"].tolist()) == ([1, 1], [0, 1])
+    assert stored["n_measured"].tolist() == [1, 1]
+    summary = ask(dataset_summary, dataset.id)
+    assert [summary[f"n_dropped_{reason}"] for reason in ("edge", "unfitted", "masked")] == [2, 1, 0]

@@ -3,9 +3,16 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 
+import numpy as np
+from made_up_survey import START, Field, sources
+
+from trap.catalogues import Flag
+from trap.config import PipelineConfig
 from trap.dataset.outcomes import MonitorFilling, RunSummary, TimestepOutcome
 from trap.dataset.records import UnreadableImage
+from trap.dataset.state import DatasetState
 from trap.report.run_summary import run_text
+from trap.steps.association import associate_extracted_sources
 
 DATABASE = "sqlite:///trap.db"
 PROGRAM = ".venv/bin/transients"
@@ -83,3 +90,12 @@ def test_several_datasets_of_the_same_field_are_named():
         "new dataset 3; datasets 1 ('a') and 2 ('b') hold the same field, bands and settings: "
         "to extend the latest, add --dataset 2"
     ) in text
+
+
+def test_sources_left_out_of_the_images_are_counted_by_reason():
+    found = sources([123.0, 123.5, 124.0], 10.0).with_columns(flags=np.array([0, Flag.EDGE, Flag.FIT_FAILED], np.int32))
+    images = associate_extracted_sources(DatasetState(PipelineConfig()), [Field().image(0, found)])
+    outcome = TimestepOutcome(taustart_ts=START, images=images)
+    lines = run_text(summary(outcomes=(outcome,)), DATABASE, program=PROGRAM).splitlines()
+    assert lines[1].startswith("1 source found, ")
+    assert lines[2] == "2 sources found but left out: 1 cut by the edge of the searched area, 1 without a fit"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import httpx
+import numpy as np
 import pytest
 from made_up_survey import START, Field, sources
 from structlog.testing import capture_logs
 
+from trap.catalogues import Flag
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import TimestepOutcome
 from trap.dataset.records import UnreadableImage
@@ -46,6 +48,14 @@ def test_the_log_has_a_line_for_the_timestep_and_one_for_every_image_left_out(ou
     assert logs[0]["reason"] == "unreadable: truncated"
     assert logs[1]["reason"] == "beam invalid: too long"
     assert (logs[2]["images"], logs[2]["accepted"], logs[2]["blind"], logs[2]["seconds"]) == (2, 1, 2, 1.5)
+
+
+def test_the_line_of_a_timestep_counts_the_sources_left_out():
+    found = sources([123.0, 123.5, 124.0], 10.0).with_columns(flags=np.array([0, Flag.EDGE, Flag.EDGE], np.int32))
+    images = associate_extracted_sources(DatasetState(PipelineConfig()), [Field().image(0, found)])
+    with capture_logs() as logs:
+        log_outcome(TimestepOutcome(taustart_ts=START, images=images))
+    assert (logs[0]["blind"], logs[0]["n_dropped_edge"]) == (1, 2)
 
 
 def test_a_failed_timestep_is_told_where_it_failed_and_not_again():

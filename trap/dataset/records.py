@@ -10,7 +10,7 @@ from trap.catalogues import Measurements
 from trap.quality import Finding, Rejection, first_rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import numpy as np
@@ -208,9 +208,9 @@ class ImageRecord:
         catalogue.
     forced
         Requests of the forced measurements, in the same order.
-    n_dropped
-        Number of blind measurements left out because a flux density or an error is not finite, or because the centre
-        of the source is outside the searched area.
+    dropped
+        Numbers of blind measurements that are left out, by reason: columns of
+        :data:`~trap.dataset.dropped.DROP_REASONS`.
     """
 
     result: ImageResult
@@ -220,7 +220,12 @@ class ImageRecord:
     associations: Associations
     new_sources: NewSources
     forced: FitRequests
-    n_dropped: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_dropped(self) -> int:
+        """Number of blind measurements that are left out."""
+        return sum(self.dropped.values())
 
     @property
     def n_requested(self) -> int:

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 from sqlalchemy import func, select
 
 from trap import angles
+from trap.dataset.dropped import DROP_REASONS
 from trap.db.bulk import is_among, read_columns
 from trap.db.datasets import find_dataset, processed_hashes, stored_config
 from trap.db.models import (
@@ -197,6 +198,7 @@ def _timesteps(side: Side) -> dict[Any, tuple[Any, ...]]:
     rows = select(
         *(step.taustart_ts, step.state, step.n_images, step.n_accepted, step.n_rejected, step.n_measured),
         *(step.n_new_entries, step.n_newsources, step.n_forced_requested, step.n_forced_measured),
+        *(getattr(step, name) for name in DROP_REASONS),
     ).where(step.dataset == side.dataset_id)
     return {row[0].isoformat(): tuple(row[1:]) for row in side.connection.execute(rows)}
 

@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from trap import angles
+from trap.dataset.dropped import DROP_REASONS
 from trap.db.bulk import read_columns
 from trap.db.datasets import find_dataset
 from trap.db.models import (
@@ -58,7 +59,8 @@ def dataset_summary(connection: Connection, dataset_id: int) -> dict[str, Any]:
     -------
     ``id``, ``description``, ``state``, ``process_start_ts``, ``process_end_ts``, ``config_hash``,
     ``software_version``, and the numbers ``n_timesteps`` (stored), ``n_failed`` (timesteps), ``n_images``,
-    ``n_rejected``, ``n_unreadable``, ``n_blind`` and ``n_forced`` (measurements), ``n_entries``, ``n_newsources``.
+    ``n_rejected``, ``n_unreadable``, ``n_blind`` and ``n_forced`` (measurements), ``n_entries``, ``n_newsources``, and
+    ``n_dropped_…`` (measurements left out, by reason).
 
     Raises
     ------
@@ -171,6 +173,7 @@ def timestep_table(connection: Connection, dataset_id: int) -> Columns:
     rows = select(
         *(step.taustart_ts, step.state, step.message, step.stored_ts, step.n_images, step.n_accepted, step.n_rejected),
         *(step.n_measured, step.n_new_entries, step.n_newsources, step.n_forced_requested, step.n_forced_measured),
+        *(getattr(step, name) for name in DROP_REASONS),
         step.seconds,
     )
     return read_columns(connection, rows.where(step.dataset == dataset_id).order_by(step.taustart_ts))
@@ -185,6 +188,7 @@ def _summaries() -> Select[Any]:
         "n_rejected": select(func.coalesce(func.sum(Timestep.n_rejected), 0)),
         "n_blind": select(func.coalesce(func.sum(Timestep.n_measured), 0)),
         "n_forced": select(func.coalesce(func.sum(Timestep.n_forced_measured), 0)),
+        **{name: select(func.coalesce(func.sum(getattr(Timestep, name)), 0)) for name in DROP_REASONS},
     }
     counts: dict[str, Select[Any]] = {name: rows.where(Timestep.dataset == Dataset.id) for name, rows in steps.items()}
     counts["n_unreadable"] = select(func.count()).where(UnreadableImage.dataset == Dataset.id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from trap.catalogues import Associations, AssociationType, ExtractType, FitRequests, Measurements, NewSources
+from trap.dataset.dropped import sum_dropped
 from trap.dataset.records import StoredIds
 from trap.db import catalogue
 from trap.db.datasets import processed_hashes, store_unreadable
@@ -238,6 +239,7 @@ def _counts(record: TimestepRecord) -> dict[str, int]:
         "n_accepted": record.n_accepted,
         "n_rejected": len(record.images) - record.n_accepted,
         "n_measured": sum(len(image.measurements) - len(image.forced) for image in record.images),
+        **sum_dropped(image.dropped for image in record.images),
         "n_new_entries": int(np.isin(types, MAKES_ENTRY).sum()),
         "n_newsources": sum(len(image.new_sources) for image in record.images),
         "n_forced_requested": sum(image.n_requested for image in record.images)

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from trap.catalogues import VARIABLE_P
+from trap.dataset.dropped import dropped_text, sum_dropped
 from trap.extraction.unsearched import unsearched_lines
 from trap.report.text import constancy_text, count, moment
 
@@ -69,6 +70,9 @@ def _done(summary: RunSummary) -> Iterator[str]:
         forced = sum(image.n_fitted for image in images)
         new = sum(len(image.new_sources) for image in images)
         yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
+        dropped = dropped_text(sum_dropped(image.dropped for image in accepted))
+        if dropped:
+            yield dropped
     if summary.constancy is not None:
         yield constancy_text(summary.constancy)
         n_variable = count(summary.constancy.n_variable, "variable light curve")

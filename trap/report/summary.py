@@ -10,6 +10,7 @@ import numpy as np
 
 from trap.catalogues import VARIABLE_P, ExtractType, with_stokes_letters
 from trap.config import STOKES, PipelineConfig, stokes_letter
+from trap.dataset.dropped import dropped_text
 from trap.report.text import (
     MISSING,
     count,
@@ -169,6 +170,9 @@ def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Column
     accepted = summary["n_images"] - summary["n_rejected"]
     yield f"{count(summary['n_images'], 'image')}, {accepted} accepted"
     yield f"{count(summary['n_blind'], 'source')} found, {count(summary['n_forced'], 'forced fit')}"
+    dropped = dropped_text(summary)
+    if dropped:
+        yield dropped
     yield (
         f"{count(summary['n_entries'], 'entry', 'entries')} in the running catalogue, "
         f"{count(summary['n_newsources'], 'transient candidate')}"

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from trap.config import stokes_letter
+from trap.dataset.dropped import sum_dropped
 from trap.report.run_summary import same_field_text
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def log_outcome(outcome: TimestepOutcome) -> None:
         blind=sum(len(image.result.measurements) - image.n_dropped for image in accepted),
         forced=sum(image.n_fitted for image in accepted),
         new=sum(len(image.new_sources) for image in accepted),
+        **{name: n for name, n in sum_dropped(image.dropped for image in accepted).items() if n},
         seconds=round(outcome.seconds, 3),
     )
 

@@ -9,6 +9,7 @@ import structlog
 
 from trap.association.hypotheses import ImageLimits
 from trap.catalogues import Associations, AssociationType, FitRequests, Measurements, NewSources
+from trap.dataset.dropped import count_dropped
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
 from trap.steps.quality import reject_against_catalogue, reject_against_history
@@ -67,7 +68,8 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         log.warning("image_doubtful", image=metadata.url, findings=[finding.text for finding in result.findings])
     sources = result.measurements
     measured = sources.take(_ordered(sources, np.flatnonzero(sources.is_sound)))
-    log.debug("image_associated", image=metadata.url, n_found=len(sources), n_associated=len(measured))
+    dropped = count_dropped(sources)
+    log.debug("image_associated", image=metadata.url, n_found=len(sources), n_associated=len(measured), **dropped)
     associations = state.catalogue.associate(
         measured,
         image=number,
@@ -89,7 +91,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
             key, new.entry, measured, new.measurement, state.regions, n_beams=n_beams
         ),
         forced=FitRequests.empty(),
-        n_dropped=len(sources) - len(measured),
+        dropped=dropped,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trap.catalogues import Associations, FitRequests, Measurements, NewSources
+from trap.dataset.dropped import count_dropped
 from trap.dataset.records import ImageRecord, TimestepRecord
 from trap.steps.varmetric import summarise_touched
 
@@ -61,14 +62,13 @@ def record_late_images(
 def _record(state: DatasetState, result: ImageResult) -> ImageRecord:
     """Return the record of one late image, without association."""
     sources = result.measurements
-    usable = sources.take(sources.is_sound)
     return ImageRecord(
         result=result,
         key=state.light_curve_key(result.metadata),
         region=state.region_number(result.metadata),
-        measurements=usable if result.rejection is None else Measurements.empty(),
+        measurements=sources.take(sources.is_sound) if result.rejection is None else Measurements.empty(),
         associations=Associations.empty(),
         new_sources=NewSources.empty(),
         forced=FitRequests.empty(),
-        n_dropped=len(sources) - len(usable),
+        dropped=count_dropped(sources),
     )

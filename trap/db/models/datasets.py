@@ -96,6 +96,15 @@ class Timestep(Base):
     run: Mapped[int | None] = reference(
         "run", "Run that stored the timestep, or failed to store it.", on_delete="SET NULL"
     )
+    n_dropped_outside: Mapped[int] = described(
+        "Number of sources left out: centred outside the searched area.", default=0
+    )
+    n_dropped_edge: Mapped[int] = described("Number of sources left out: cut by its edge.", default=0)
+    n_dropped_masked: Mapped[int] = described("Number of sources left out: next to pixels without a value.", default=0)
+    n_dropped_unfitted: Mapped[int] = described("Number of sources left out: without a fit.", default=0)
+    n_dropped_unmeasured: Mapped[int] = described(
+        "Number of sources left out: without a finite flux density or error.", default=0
+    )
 
 
 class UnreadableImage(Base):
