@@ -24,9 +24,9 @@ def image_input(data=NOISE, rms=1.0, now=NOW, **changes):
     return ImageInput(data=data, rms=rms, metadata=metadata, config=config, now=now)
 
 
-def source_input(n_negative, **changes):
+def source_input(n_negative, *, n_sources=0, n_beams=0.0, **changes):
     metadata, config = header_and_config(changes)
-    return SourceInput(n_negative=n_negative, metadata=metadata, config=config)
+    return SourceInput(n_negative=n_negative, n_sources=n_sources, n_beams=n_beams, metadata=metadata, config=config)
 
 
 def earlier_input(rms=1.0, pixel_hash="", key=HistoryKey(0, 1, ""), earlier=None, **changes):  # noqa: B008 (frozen)

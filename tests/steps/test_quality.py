@@ -101,6 +101,19 @@ def test_image_whose_sources_have_no_counterparts_is_rejected(state, n_new, n_kn
         assert not len(record.new_sources)
 
 
+@pytest.mark.parametrize(
+    ("n_known", "n_new", "is_doubtful"), [(0, 25, True), (3, 31, True), (3, 29, False), (0, 9, False)]
+)
+def test_image_with_many_times_the_sources_of_a_nearly_empty_field_is_doubtful(state, n_known, n_new, is_doubtful):
+    """Four entries or fewer cannot reject it: the field may be one whose first sources appear."""
+    for day in range(2):
+        (record,) = associate_extracted_sources(state, [FIELD.image(day, CONFIRMED.take(slice(n_known)))])
+        state.looks.add(record.key, image=day + 1, region=record.region, rms_range=(FIELD.rms_min, FIELD.rms_max))
+    (record,) = associate_extracted_sources(state, [FIELD.image(2, displaced(n_new, n_known))])
+    assert record.result.rejection is None
+    assert [finding.check for finding in record.result.findings] == ["many_sources"] * is_doubtful
+
+
 def test_displaced_image_makes_candidates_if_it_is_only_a_warning(config):
     state = DatasetState(config=config.with_options(quality={"check_new_sources": "warn"}))
     after_two_days(state)

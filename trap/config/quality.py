@@ -59,6 +59,9 @@ class QualityConfig(Settings):
     jump_history: Annotated[int, Field(ge=1)] = 10
     """Number of accepted images after the last new band from which another new band is reported. It is larger than
     min_history, since bands of good surveys may start one after the other."""
+    max_source_density: Positive = 0.1
+    """Largest number of sources in a beam area, over the searched part of an image with more than 30 sources. Fields at
+    the limit of confusion show one in 20 to 30 beam areas; noise that is not Gaussian shows more."""
     max_new_sources: Count = 20
     """Largest number of new sources in one image that earlier images should have shown, where the catalogue has
     sources. Of more than 400 sources, a twentieth may be new. More are artefacts, or the image is wrong."""
@@ -99,6 +102,9 @@ class QualityConfig(Settings):
     """Effect on images whose noise is not Gaussian (max_asymmetry)."""
     check_negative: Action = "warn"
     """Effect on images with more negative sources than max_negative."""
+    check_crowding: Action = "warn"
+    """Effect on images with more sources than a sky can show (max_source_density), and on images with more than
+    max_new_sources new ones, ten times the known ones, where the catalogue has too few for check_new_sources."""
     check_beam_jump: Action = "warn"
     """Effect on images whose beam differs too much from other images (beam_jump)."""
     check_new_sources: Action = "reject"

@@ -1,7 +1,13 @@
 """Quality control: whether an image is good enough to be searched, and the reason if it is not."""
 
 from trap.quality.accepted import AcceptedImages, HistoryKey
-from trap.quality.checks import check_against_catalogue, check_against_earlier, check_image, check_sources
+from trap.quality.checks import (
+    check_against_catalogue,
+    check_against_earlier,
+    check_against_small_catalogue,
+    check_image,
+    check_sources,
+)
 from trap.quality.history import SAMPLE, may_be_too_many
 from trap.quality.negative import count_negative
 from trap.quality.pixels import rms_qc
@@ -21,6 +27,7 @@ __all__ = [
     "SourceInput",
     "check_against_catalogue",
     "check_against_earlier",
+    "check_against_small_catalogue",
     "check_image",
     "check_sources",
     "count_negative",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trap.quality import beams, bright, dates, history, lofar, negative, pixels
+from trap.quality import beams, bright, crowding, dates, history, lofar, negative, pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +19,7 @@ __all__ = [
     "all_checks",
     "check_against_catalogue",
     "check_against_earlier",
+    "check_against_small_catalogue",
     "check_image",
     "check_sources",
     "checks_table",
@@ -46,7 +47,7 @@ OTHER_CHECKS: tuple[Check[ImageInput], ...] = (
     *_LAST,
 )
 """Checks of all other images."""
-SOURCE_CHECKS: tuple[Check[SourceInput], ...] = (negative.NEGATIVE,)
+SOURCE_CHECKS: tuple[Check[SourceInput], ...] = (negative.NEGATIVE, crowding.CROWDING)
 EARLIER_CHECKS: tuple[Check[EarlierInput], ...] = (
     history.RMS_HISTORY,
     history.BEAM_JUMP,
@@ -54,6 +55,7 @@ EARLIER_CHECKS: tuple[Check[EarlierInput], ...] = (
     history.REPEATED,
 )
 CATALOGUE_CHECKS: tuple[Check[CatalogueInput], ...] = (history.NEW_SOURCES,)
+SMALL_CATALOGUE_CHECKS: tuple[Check[CatalogueInput], ...] = (crowding.MANY_SOURCES,)
 
 
 def check_image(image: ImageInput) -> tuple[Finding, ...]:
@@ -77,10 +79,16 @@ def check_against_catalogue(image: CatalogueInput) -> tuple[Finding, ...]:
     return _run(CATALOGUE_CHECKS, image)
 
 
+def check_against_small_catalogue(image: CatalogueInput) -> tuple[Finding, ...]:
+    """Compare the sources of an image with a running catalogue of too few sources to reject it."""
+    return _run(SMALL_CATALOGUE_CHECKS, image)
+
+
 def all_checks() -> tuple[Check[Any], ...]:
     """Return every check once, in the order of the documentation."""
     image_checks = (*LOFAR_CHECKS[: -len(_LAST)], *OTHER_CHECKS)
-    return tuple(dict.fromkeys((*image_checks, *SOURCE_CHECKS, *EARLIER_CHECKS, *CATALOGUE_CHECKS)))
+    later_checks: tuple[Check[Any], ...] = (*SOURCE_CHECKS, *EARLIER_CHECKS, *CATALOGUE_CHECKS, *SMALL_CATALOGUE_CHECKS)
+    return tuple(dict.fromkeys((*image_checks, *later_checks)))
 
 
 def checks_table() -> str:

@@ -88,9 +88,15 @@ class SourceInput(CheckInput):
     ----------
     n_negative
         Number of negative sources at the detection threshold.
+    n_sources
+        Number of sources.
+    n_beams
+        Number of beam areas in the searched part of the image.
     """
 
     n_negative: int
+    n_sources: int = 0
+    n_beams: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

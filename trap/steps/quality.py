@@ -10,6 +10,7 @@ import numpy as np
 from trap import quality
 from trap.association.entries import LightCurveKey
 from trap.db import images as stored_images
+from trap.extraction.celestial import beam_form
 from trap.extraction.field import measured_mask
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ def examine(image: Image, rms_qc: float, config: PipelineConfig, *, now: datetim
     return quality.check_image(inputs)
 
 
-def examine_sources(image: Image, background: Background, config: PipelineConfig) -> tuple[Finding, ...]:
-    """Check an image for artefacts that are negative, after its background is known.
+def examine_sources(
+    image: Image, background: Background, config: PipelineConfig, *, n_sources: int = 0
+) -> tuple[Finding, ...]:
+    """Check an image for artefacts that are negative, and for too many sources, after its sources are known.
 
     Parameters
     ----------
@@ -81,6 +84,8 @@ def examine_sources(image: Image, background: Background, config: PipelineConfig
         Level and noise of the background.
     config
         All settings.
+    n_sources
+        Number of its sources.
 
     Returns
     -------
@@ -90,7 +95,11 @@ def examine_sources(image: Image, background: Background, config: PipelineConfig
     settings = config.source_extraction
     mask = measured_mask(image.data, settings)
     n_negative = quality.count_negative(image.data, background, mask, settings.detection_threshold)
-    inputs = quality.SourceInput(metadata=image.metadata, config=config, n_negative=n_negative)
+    a, b, c = beam_form(image.require_beam(), image.wcs)
+    n_beams = np.count_nonzero(~mask) * np.sqrt(a * c - b**2) / (2 * np.pi)
+    inputs = quality.SourceInput(
+        metadata=image.metadata, config=config, n_negative=n_negative, n_sources=n_sources, n_beams=float(n_beams)
+    )
     return quality.check_sources(inputs)
 
 
@@ -146,8 +155,9 @@ def compare_with_others(
 def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search_radius: float) -> ImageResult:
     """Compare the sources of an image with the running catalogue, before they are associated.
 
-    The decision depends on the stored dataset and on the image alone. The first images of a field, and images where
-    the catalogue has fewer than :data:`MIN_CONFIRMED` confirmed entries, are not compared.
+    The decision depends on the stored dataset and on the image alone. The first images of a field are not compared.
+    Images where the catalogue has fewer than :data:`MIN_CONFIRMED` confirmed entries are doubtful if they show many
+    times as many sources.
 
     Parameters
     ----------
@@ -164,7 +174,7 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
         The image with the findings that it fails, and rejected if one of them rejects it.
     """
     config, group = state.config, state.history_key(result.metadata)
-    is_off = config.quality.check_new_sources == "off"
+    is_off = config.quality.check_new_sources == config.quality.check_crowding == "off"
     if is_off or result.rejection is not None or state.accepted.rms(group).size < MIN_IMAGES:
         return result
     sources = result.measurements.take(result.measurements.is_sound)
@@ -175,8 +185,7 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
         return result
     radius = config.source_extraction.extraction_radius_pix
     covered, _ = state.catalogue.within(result.metadata.sky_region(radius))
-    if np.count_nonzero(state.catalogue.entries["datapoints"][covered] >= MIN_CONFIRMED_POINTS) < MIN_CONFIRMED:
-        return result
+    n_confirmed = np.count_nonzero(state.catalogue.entries["datapoints"][covered] >= MIN_CONFIRMED_POINTS)
     new = state.looks.find_new_sources(
         LightCurveKey(group.band, group.stokes),
         unknown,
@@ -188,6 +197,8 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
     image = quality.CatalogueInput(
         metadata=result.metadata, config=config, n_known=int(np.count_nonzero(is_known)), n_new=len(new)
     )
+    if n_confirmed < MIN_CONFIRMED:
+        return result.found(quality.check_against_small_catalogue(image))
     return result.found(quality.check_against_catalogue(image))
 
 
