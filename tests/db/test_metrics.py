@@ -19,7 +19,7 @@ def test_pieces_of_light_curves_are_never_cut(busy, ask):
     assert sum(map(len, runcats)) == len(set.union(*runcats)) == len(busy.entries())
     for name, values in whole.items():
         assert np.array_equal(values, np.concatenate([piece[name] for piece in small]))
-    order = np.lexsort((whole["taustart_ts"], whole["stokes"], whole["band"], whole["runcat"]))
+    order = np.lexsort((whole["timestep"], whole["stokes"], whole["band"], whole["runcat"]))
     assert (order == np.arange(len(order))).all()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_up_survey import Field, sources
+from scipy.stats import chi2
+from sqlalchemy import text
 
 from trap.association.noise_history import NoiseTiles, tiles_within
 from trap.db.engine import transaction
@@ -29,6 +31,60 @@ def test_entry_is_described_by_its_brightest_band_of_the_latest_time(make_datase
     (row,) = metrics(dataset)
     assert row["freq_central"] == LOW
     assert (row["lightcurve_max"], row["lightcurve_avg"]) == (5.0, 3.0)
+
+
+@pytest.mark.parametrize("seconds", [-2.0, 2.0, 7000.0])
+@pytest.mark.parametrize("order", [(LOW, HIGH), (HIGH, LOW)], ids=["low band first", "high band first"])
+def test_metrics_are_of_one_band_if_the_bands_start_at_different_times(make_dataset, seconds, order):
+    fluxes = {LOW: np.array([1.0, 5.0, 4.0]), HIGH: np.array([2.0, 3.0, 2.5])}
+    error, dataset = 0.5, make_dataset()
+    for day in range(3):
+        dataset.process(
+            *(
+                FIELD.image(
+                    day + (0.5 if freq == order[0] else 0.5 + seconds / 86400),
+                    sources(123.0, 10.0, flux=fluxes[freq][day], flux_err=error),
+                    freq=freq,
+                )
+                for freq in order
+            )
+        )
+    streamed = metrics(dataset, "v.*")
+    dataset.store.refresh_metrics()
+    # The low band is the brighter one of the latest timestep.
+    flux, mean = fluxes[LOW], 10 / 3
+    eta = ((flux - mean) ** 2).sum() / error**2 / 2
+    expected = {
+        **dict.fromkeys(("v_int", "v_peak"), flux.std(ddof=1) / mean),
+        **dict.fromkeys(("eta_int", "eta_peak"), eta),
+        "eta_p_value": chi2.sf(2 * eta, 2),
+        "modulation": np.sqrt(flux.var(ddof=1) - error**2) / mean,
+        "f_datapoints": 3,
+        "lightcurve_max": 5.0,
+        "lightcurve_median": 4.0,
+        **dict.fromkeys(("lightcurve_avg", "lightcurve_wavg"), mean),
+    }
+    for row, median in ((streamed[0], None), (metrics(dataset, "v.*")[0], 4.0)):
+        assert row["freq_central"] == LOW
+        assert {name: row[name] for name in expected} == pytest.approx({**expected, "lightcurve_median": median})
+
+
+def test_recomputed_metrics_repair_mixed_ones(make_dataset):
+    dataset = make_dataset()
+    for day, (low, high) in enumerate(((1.0, 2.0), (5.0, 3.0))):
+        dataset.process(
+            FIELD.image(day, sources(123.0, 10.0, flux=low), freq=LOW),
+            FIELD.image(day + 2e-5, sources(123.0, 10.0, flux=high), freq=HIGH),
+        )
+    dataset.store.refresh_metrics()
+    sound = metrics(dataset, "v.*")
+    with transaction(dataset.engine) as connection:
+        # As an earlier version mixed them: some columns are of the band that starts last.
+        connection.execute(
+            text("UPDATE varmetric SET band = (SELECT max(id) FROM frequencyband), v_int = 0.28, v_peak = 0.1")
+        )
+    dataset.store.refresh_metrics()
+    assert metrics(dataset, "v.*") == sound
 
 
 def test_repeated_flux_breaks_nothing(make_dataset):

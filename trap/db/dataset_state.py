@@ -14,12 +14,13 @@ from sqlalchemy import exists, func, select
 
 from trap.association.entries import ENTRY, ENTRY_COLUMNS, NOT_PART, LightCurveKey
 from trap.association.noise_history import NoiseTiles
-from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS, MonitorPositions
+from trap.catalogues import MonitorPositions
 from trap.dataset.state import DatasetState, EarlierImage
 from trap.db.bulk import read_columns
 from trap.db.datasets import find_dataset
 from trap.db.images import load_background
 from trap.db.measurements import load_found_sources
+from trap.db.metrics import flux_statistics
 from trap.db.models import (
     FrequencyBand,
     Image,
@@ -27,7 +28,6 @@ from trap.db.models import (
     Rejection,
     RmsMap,
     RunningCatalog,
-    RunningCatalogFlux,
     SkyRegion,
     Timestep,
 )
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["accepted_images", "load_earlier_image", "load_state"]
 
 NAMES_OF_ENTRY = {"id": "id", "blend": "blend", **stored_names(RunningCatalog, ENTRY_COLUMNS)}
-NAMES_OF_FLUX = stored_names(RunningCatalogFlux, FLUX_COLUMNS)
 
 
 def load_state(connection: Connection, dataset_id: int, config: PipelineConfig) -> DatasetState:
@@ -118,15 +117,7 @@ def _load_entries(connection: Connection, dataset_id: int, state: DatasetState) 
 
 def _load_fluxes(connection: Connection, dataset_id: int, state: DatasetState) -> None:
     """Load the flux statistics of all bands and Stokes parameters."""
-    table = RunningCatalogFlux.__table__
-    selected = [table.c[NAMES_OF_FLUX[name]] for name in FLUX_STATISTICS.names or ()]
-    rows = (
-        select(table.c.runcat, table.c.band, table.c.stokes, *selected)
-        .join(RunningCatalog, RunningCatalog.id == table.c.runcat)
-        .where(RunningCatalog.dataset == dataset_id)
-    )
-    columns = read_columns(connection, rows)
-    statistics = _structured(columns, FLUX_STATISTICS, NAMES_OF_FLUX)
+    columns, statistics = flux_statistics(connection, dataset_id)
     entries = np.searchsorted(state.catalogue.entries["id"], columns["runcat"])
     for number, band in enumerate(state.band_ids):
         for stokes in np.unique(columns["stokes"][columns["band"] == band]).tolist():

@@ -59,7 +59,8 @@ Results are stored in SQLite or PostgreSQL, in the same tables. A timestep is st
 a dataset deletes everything that refers to it. Times are in UTC; on SQLite they are text without a zone. Columns have
 the meanings of the tables in memory. A value called NaN there is NULL in the database; only in `assocxtrsource` and
 `image` does PostgreSQL keep NaN. The schema version is in table `alembic_version`; `transients db upgrade` upgrades
-older tables, and `transients db check` checks that their contents are consistent.
+older tables, and `transients db check` checks that their contents are consistent, and computes flux statistics and
+metrics again from the points of light curves.
 
 - [For users of TraP's schema](#for-users-of-traps-schema)"""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import func, select, update
 
+from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS
 from trap.db.bulk import is_among, nullable, read_columns, upsert_columns
 from trap.db.models import (
     AssocXtrSource,
@@ -17,42 +16,155 @@ from trap.db.models import (
     NewSource,
     RunningCatalog,
     RunningCatalogFlux,
+    Timestep,
     VarMetric,
 )
+from trap.db.models.base import stored_names
+from trap.variability.metrics import light_curve_metrics, medians
+from trap.variability.summary import describing_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
     from sqlalchemy import Connection, ScalarSelect
 
     from trap.association.entries import CatalogueChanges
     from trap.catalogues import VarMetrics
-    from trap.typing import Ids
+    from trap.typing import Columns, Ids
 
-__all__ = ["Summarise", "light_curve_points", "refresh_metrics", "save_metrics", "save_varmetric"]
+__all__ = [
+    "curve_numbers",
+    "flux_statistics",
+    "light_curve_points",
+    "recompute_metrics",
+    "refresh_metrics",
+    "rows_of",
+    "save_metrics",
+    "save_varmetric",
+]
 
-Summarise = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
-"""Function from the points of whole light curves, as :func:`light_curve_points` yields them, to columns of
-``varmetric``."""
+NAMES_OF_FLUX = stored_names(RunningCatalogFlux, FLUX_COLUMNS)
+KEY = ("runcat", "band", "stokes")
+"""Columns that identify a light curve."""
 
 
-def refresh_metrics(connection: Connection, dataset_id: int, summarise: Summarise) -> None:
-    """Recompute the variability metrics of all light curves of a dataset from their stored points.
+def refresh_metrics(connection: Connection, dataset_id: int) -> None:
+    """Recompute the variability metrics of all light curves of a dataset.
 
     Parameters
     ----------
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
-    summarise
-        Function from the points of whole light curves to the columns of ``varmetric``; called once for each piece
-        of the dataset.
     """
     for points in light_curve_points(connection, dataset_id):
-        save_varmetric(connection, summarise(points))
+        keys, statistics = flux_statistics(connection, dataset_id, points["runcat"])
+        columns = recompute_metrics(points, keys, statistics)
+        save_varmetric(connection, {name: nullable(values) for name, values in columns.items()})
+
+
+def recompute_metrics(points: Columns, keys: Columns, statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Compute the metrics of entries as they are streamed, with the medians.
+
+    Parameters
+    ----------
+    points
+        Points of whole light curves, as :func:`light_curve_points` yields them.
+    keys, statistics
+        Flux statistics of the same entries, as :func:`flux_statistics` returns them.
+
+    Returns
+    -------
+    Columns of ``varmetric``, but the spectral index and the candidate; one row per entry. Entries without statistics
+    of the band and Stokes parameter that describe them are left out.
+    """
+    last = describing_points(*(points[name] for name in ("runcat", "timestep", "band", "stokes", "f_int")))
+    rows = rows_of({name: points[name][last] for name in KEY}, keys)
+    last, rows = last[rows >= 0], rows[rows >= 0]
+    curve = curve_numbers(points)
+    return {
+        **{name: points[name][last] for name in KEY},
+        **light_curve_metrics(statistics[rows]),
+        "lightcurve_median": medians(curve, points["f_int"])[curve[last]],
+    }
+
+
+def rows_of(wanted: Columns, keys: Columns) -> NDArray[np.int64]:
+    """Find light curves among others.
+
+    Parameters
+    ----------
+    wanted, keys
+        ``runcat``, ``band`` and ``stokes`` of the light curves, and of the others.
+
+    Returns
+    -------
+    (n,) — row of each wanted light curve among the others; -1 for a missing one.
+    """
+    both = np.stack([np.concatenate([wanted[name], keys[name]]) for name in KEY])
+    number = np.unique(both, axis=1, return_inverse=True)[1].ravel()
+    n_wanted = len(wanted["runcat"])
+    rows = np.full(len(number), -1)
+    rows[number[n_wanted:]] = np.arange(len(number) - n_wanted)
+    found: NDArray[np.int64] = rows[number[:n_wanted]]
+    return found
+
+
+def curve_numbers(points: Columns) -> NDArray[np.intp]:
+    """Count the light curves from the first point to each point.
+
+    Parameters
+    ----------
+    points
+        Points as :func:`light_curve_points` yields them, in its order.
+
+    Returns
+    -------
+    (n,) — number of the light curve of each point, from 0.
+    """
+    keys = np.stack([points[name] for name in KEY])
+    numbers: NDArray[np.intp] = np.cumsum((np.diff(keys, axis=1, prepend=keys[:, :1]) != 0).any(axis=0))
+    return numbers
+
+
+def flux_statistics(
+    connection: Connection, dataset_id: int, entries: Ids | None = None
+) -> tuple[Columns, NDArray[Any]]:
+    """Read the stored flux statistics of a dataset.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+    entries
+        (n,) — row numbers of entries; entries between the lowest and the highest are read. None for all.
+
+    Returns
+    -------
+    keys
+        ``runcat``, ``band`` and ``stokes`` of each light curve, in order of these.
+    statistics
+        (n_curves,) of :data:`~trap.catalogues.FLUX_STATISTICS`
+    """
+    table = RunningCatalogFlux.__table__
+    keys = [table.c[name] for name in KEY]
+    rows = (
+        select(*keys, *(table.c[NAMES_OF_FLUX[name]] for name in FLUX_STATISTICS.names or ()))
+        .join(RunningCatalog, RunningCatalog.id == table.c.runcat)
+        .where(RunningCatalog.dataset == dataset_id)
+        .order_by(*keys)
+    )
+    if entries is not None:
+        rows = rows.where(table.c.runcat.between(int(entries.min()), int(entries.max())))
+    columns = read_columns(connection, rows)
+    statistics = np.zeros(len(columns["runcat"]), FLUX_STATISTICS)
+    for name in FLUX_STATISTICS.names or ():
+        statistics[name] = columns[NAMES_OF_FLUX[name]]
+    return {name: columns[name] for name in KEY}, statistics
 
 
 def light_curve_points(
-    connection: Connection, dataset_id: int, *, n_points: int = 500_000
+    connection: Connection, dataset_id: int, *, columns: Sequence[str] = ("f_int",), n_points: int = 500_000
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """Read all light curves of a dataset in pieces of whole light curves.
 
@@ -60,13 +172,15 @@ def light_curve_points(
     ----------
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
+    columns
+        Columns of table ``extractedsource``.
     n_points
         Approximate number of points in memory at a time.
 
     Yields
     ------
-    ``runcat``, ``band``, ``stokes``, ``f_int`` and ``f_int_err`` [Jy], ``taustart_ts``; in order of the
-    first three and of time.
+    ``runcat``, ``band``, ``stokes`` and ``timestep``, the start of the timestep, with the columns; in order of
+    the first three and of time.
     """
     point, source, flux = AssocXtrSource, ExtractedSource, RunningCatalogFlux
     in_dataset = RunningCatalog.dataset == dataset_id
@@ -83,14 +197,18 @@ def light_curve_points(
     for number in np.unique(piece):
         members = entries[piece == number]
         rows = (
-            select(point.runcat, Image.band, Image.stokes, source.f_int, source.f_int_err, Image.taustart_ts)
+            select(point.runcat, Image.band, Image.stokes, Timestep.taustart_ts.label("timestep"))
+            .add_columns(*(source.__table__.c[name] for name in columns))
             .join(source, source.id == point.xtrsrc)
             .join(Image, Image.id == source.image)
+            .join(Timestep, Timestep.id == Image.timestep)
             .join(RunningCatalog, RunningCatalog.id == point.runcat)
             .where(in_dataset, point.runcat.between(int(members[0]), int(members[-1])))
             .order_by(point.runcat, Image.band, Image.stokes, Image.taustart_ts, source.id)
         )
-        yield read_columns(connection, rows)
+        points = read_columns(connection, rows)
+        if len(points["runcat"]):
+            yield points
 
 
 def save_varmetric(connection: Connection, columns: Mapping[str, Any]) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.dataset.records import StoredIds, TimestepRecord, UnreadableImage
     from trap.dataset.state import DatasetState, EarlierImage
-    from trap.db.metrics import Summarise
     from trap.typing import Ids
 
 __all__ = ["Store", "retried"]
@@ -159,18 +158,12 @@ class Store:
 
         retried(attempt)
 
-    def refresh_metrics(self, summarise: Summarise) -> None:
-        """Recompute the variability metrics of all light curves from their stored points.
-
-        Parameters
-        ----------
-        summarise
-            Function from the points of whole light curves to the columns of ``varmetric``.
-        """
+    def refresh_metrics(self) -> None:
+        """Recompute the variability metrics of all light curves from their stored points and flux statistics."""
 
         def attempt() -> None:
             with transaction(self.engine) as connection:
-                metrics.refresh_metrics(connection, self.dataset_id, summarise)
+                metrics.refresh_metrics(connection, self.dataset_id)
 
         retried(attempt)
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from trap.db.engine import database_errors, reading, show_url
 from trap.db.models import Base
+from trap.db.recomputation import wrong_metrics
 from trap.db.version import check_version
 from trap.errors import DatabaseError
 
@@ -59,7 +60,7 @@ _RULES = {
 def check_database(engine: Engine) -> list[str]:
     """Search a database for inconsistencies that no run can leave behind.
 
-    Every row is read, some more than once.
+    Every row is read, some more than once, and variability metrics are computed again.
 
     Returns
     -------
@@ -72,7 +73,8 @@ def check_database(engine: Engine) -> list[str]:
     """
     check_version(engine)
     with reading(engine) as connection:
-        return [*_differing_tables(connection), *_damage(connection), *_broken_rules(connection)]
+        found = [*_differing_tables(connection), *_damage(connection), *_broken_rules(connection)]
+        return [*found, *wrong_metrics(connection)]
 
 
 def vacuum_database(engine: Engine) -> None:

@@ -229,34 +229,37 @@ def light_curve_metrics(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
     }
 
 
-def whole_light_curves(curve: NDArray[np.intp], values: Array, errors: Array) -> NDArray[Any]:
+def whole_light_curves(curve: NDArray[np.intp], fluxes: Mapping[str, tuple[Array, Array]]) -> NDArray[Any]:
     """Compute the statistics of whole light curves at once, in two passes.
 
-    The result equals the streamed statistics. It serves to repair and to check them, at a cost that
-    grows with the length of the light curves.
+    The result equals the streamed statistics. It serves to check them, at a cost that grows with the length of the
+    light curves.
 
     Parameters
     ----------
     curve
         (n,) — number of the light curve that each point belongs to, 0 … n_curves - 1, each used.
-    values, errors
-        (n,) Jy — integrated flux densities and their errors.
+    fluxes
+        As for :func:`add_points`, (n,) Jy.
 
     Returns
     -------
-    (n_curves,) of :data:`FLUX_STATISTICS`, filled for the integrated flux density only.
+    (n_curves,) of :data:`FLUX_STATISTICS`, without the largest step.
     """
-    weights = errors**-2.0
     n = np.bincount(curve)
     statistics = np.zeros(len(n), FLUX_STATISTICS)
     statistics["n"] = n
-    statistics["mean_f_int"] = mean = np.bincount(curve, values) / n
-    statistics["m2_f_int"] = np.bincount(curve, (values - mean[curve]) ** 2)
-    statistics["wsum_f_int"] = wsum = np.bincount(curve, weights)
-    statistics["wmean_f_int"] = wmean = np.bincount(curve, weights * values) / wsum
-    statistics["wm2_f_int"] = np.bincount(curve, weights * (values - wmean[curve]) ** 2)
+    for quantity, (values, errors) in fluxes.items():
+        weights = errors**-2.0
+        statistics[f"mean_{quantity}"] = mean = np.bincount(curve, values) / n
+        statistics[f"m2_{quantity}"] = np.bincount(curve, (values - mean[curve]) ** 2)
+        statistics[f"wsum_{quantity}"] = wsum = np.bincount(curve, weights)
+        statistics[f"wmean_{quantity}"] = wmean = np.bincount(curve, weights * values) / wsum
+        statistics[f"wm2_{quantity}"] = np.bincount(curve, weights * (values - wmean[curve]) ** 2)
+    values, errors = fluxes["f_int"]
     statistics["max_f_int"] = -np.inf
     np.maximum.at(statistics["max_f_int"], curve, values)
+    statistics["err2_f_int"] = np.bincount(curve, errors**2)
     return statistics
 
 
