@@ -68,6 +68,28 @@ def test_dump_restores_into_an_empty_database(filled, empty_database_url, tmp_pa
     assert (code, "holds tables already" in output) == (1, True)
 
 
+def test_damaged_dump_leaves_the_database_empty(filled, empty_database_url, tmp_path, capsys, programs_of_the_server):
+    dump = tmp_path / "trap.dump"
+    assert run(capsys, "db", "dump", dump, "--database", filled)[0] == 0
+    whole = dump.read_bytes()
+    for spoilt in (whole[:-2000], whole[: len(whole) // 2], whole[:9000] + b"?" + whole[9001:]):
+        dump.write_bytes(spoilt)
+        code, output = run(capsys, "db", "restore", dump, "--database", empty_database_url)
+        assert (code, output.count("\n")) == (1, 1), output
+    dump.write_bytes(whole)
+    assert run(capsys, "db", "restore", dump, "--database", empty_database_url)[0] == 0
+
+
+def test_existing_dump_is_replaced_if_that_is_asked_for(filled, tmp_path, capsys, programs_of_the_server):
+    dump = tmp_path / "trap.dump"
+    dump.write_text("mine")
+    code, output = run(capsys, "db", "dump", dump, "--database", filled)
+    assert (code, "--overwrite" in output, dump.read_text()) == (1, True, "mine")
+    assert run(capsys, "db", "dump", dump, "--overwrite", "--database", filled)[0] == 0
+    assert dump.stat().st_size > 9000
+    assert not list(tmp_path.glob("*.part"))
+
+
 def test_dump_into_a_folder_is_named_by_the_time(filled, tmp_path, capsys, programs_of_the_server):
     code, output = run(capsys, "db", "dump", tmp_path, "--database", filled)
     assert code == 0, output

@@ -11,8 +11,8 @@ import pytest
 
 from trap.db import locks
 from trap.db.engine import make_engine, transaction
-from trap.db.locks import writing
-from trap.errors import DatasetLockedError
+from trap.db.locks import confirm_writer, writing
+from trap.errors import DatabaseError, DatasetLockedError
 
 HOLDER = """
 import sys, time, os
@@ -40,6 +40,43 @@ def test_second_writer_of_a_dataset_is_refused_at_once(engine, database_url):
 def test_datasets_are_locked_one_by_one(engine):
     with writing(engine, 1), writing(engine, 2), transaction(engine):
         pass
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+def test_database_that_is_removed_or_replaced_under_a_run_ends_it(engine, database_url, dialect, change):
+    path = Path(str(engine.url.database))
+    with writing(engine, 1):
+        confirm_writer(engine, 1)
+        content = path.read_bytes()
+        path.unlink()
+        if change == "replaced":
+            path.with_suffix(".new").write_bytes(content)
+            path.with_suffix(".new").rename(path)
+        with pytest.raises(DatabaseError, match="was removed or replaced while this run was writing it"):
+            confirm_writer(engine, 1)
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_files_of_killed_runs_are_removed_by_the_next_run(engine, database_url, dialect):
+    path, names = Path(str(engine.url.database)), ("7.lock", "8.lock", "old.lock", "9")
+    files = [Path(f"{path}.{name}") for name in names]
+    for file in files:
+        file.touch()
+    other = path.with_name(f"a{path.name}.7.lock")
+    other.touch()
+    script = "import fcntl, sys, time; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); print(); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, files[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        holder.stdout.readline()
+        with writing(engine, 1), writing(engine, 2):
+            assert [file.exists() for file in (*files, other)] == [False, True, True, True, True]
+            with pytest.raises(DatasetLockedError), writing(make_engine(engine.url), 1):
+                pass
+        holder.communicate(b"\n")
+    with writing(engine, 1):
+        assert not files[1].exists()
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
@@ -75,7 +112,8 @@ def test_refused_run_leaves_the_file_of_the_holder(engine, database_url, dialect
         assert file.exists()
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()  # its worker outlives it, and would keep a reader waiting
     with writing(engine, 1):
         pass
     assert not file.exists()

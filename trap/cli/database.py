@@ -107,7 +107,7 @@ def dump(arguments: Namespace) -> int:
         with reported_errors(path):
             path = backup_database(url, path)
     else:
-        dump_database(url, path)
+        dump_database(url, path, overwrite=arguments.overwrite)
     print(f"{path} written; fill an empty database from it with: {command('db', 'restore', path, '--database', 'URL')}")
     return 0
 

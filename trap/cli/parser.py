@@ -254,6 +254,7 @@ def _add_db(commands: Commands) -> None:
         default="./",
         help="file to write, or a folder (one that exists, or a name with a / at its end) for a file named by the time",
     )
+    dump.add_argument("--overwrite", action="store_true", help="replace an existing file, but never a database in use")
     restore = _add_command(group, "restore", "trap.cli.database:restore", "restore a dump into an empty database")
     restore.add_argument("file", type=Path, help="file written by 'transients db dump'")
     for parser in (dump, restore):

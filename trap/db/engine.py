@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, Statement
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from trap.config.sections import full_url
+from trap.db.sqlite_files import ReadOnlyFile, obstacle
 from trap.errors import DatabaseError, TransientError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "database_errors",
     "is_transient",
     "make_engine",
+    "parse_url",
     "reading",
     "show_url",
     "transaction",
@@ -62,7 +64,7 @@ def make_engine(url: str | URL) -> Engine:
     DatabaseError
         If the URL is invalid, or the database cannot be reached.
     """
-    parsed = _parse(url)
+    parsed = parse_url(url)
     engine = _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed)
     try:
         with engine.connect():
@@ -76,7 +78,7 @@ def make_engine(url: str | URL) -> Engine:
 
 def absolute_url(url: str) -> str:
     """Return a database URL with the absolute path of an SQLite file, for programs that run in another folder."""
-    parsed = _parse(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return url
     return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
@@ -165,8 +167,19 @@ def _is_lost_connection(error: DBAPIError) -> bool:
     return not any(refusal in str(error.orig) for refusal in REFUSALS)
 
 
-def _parse(url: str | URL) -> URL:
-    """Parse and check a database URL."""
+def parse_url(url: str | URL) -> URL:
+    """Parse and check a database URL.
+
+    Parameters
+    ----------
+    url
+        As for :func:`make_engine`.
+
+    Raises
+    ------
+    DatabaseError
+        If the URL is invalid.
+    """
     try:
         parsed = make_url(full_url(url) if isinstance(url, str) else url)
     except (ArgumentError, ValueError):
@@ -192,9 +205,31 @@ def _sqlite_engine(url: URL) -> Engine:
     if not folder.is_dir():
         msg = f"cannot open the database {url.database}: the folder {folder} does not exist; create it first"
         raise DatabaseError(msg)
-    engine = create_engine(url.set(drivername="sqlite"), connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    plain, path = url.set(drivername="sqlite"), Path(str(url.database))
+    reason = obstacle(path) if path.is_file() else None
+    if reason is not None:
+        return _read_only_engine(plain, ReadOnlyFile(path), reason)
+    engine = create_engine(plain, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _read_only_engine(url: URL, file: ReadOnlyFile, reason: str) -> Engine:
+    """Create the engine of an SQLite file that cannot be written; writing raises an error with the reason."""
+
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("trap_reading", False):
+            msg = f"the database {url.database} cannot be written: {reason}"
+            raise DatabaseError(msg)
+        connection.exec_driver_sql("BEGIN")
+
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+
+    engine = create_engine(url, creator=lambda: file.connect(BUSY_TIMEOUT_SECONDS))
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", begin)
     return engine
 
 

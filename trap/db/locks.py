@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
@@ -52,16 +53,32 @@ def writing(engine: Engine, dataset_id: int, *, wait: bool = False) -> Iterator[
     DatasetLockedError
         If another run is writing the dataset, in this process or in another one, and ``wait`` is false.
     """
-    lock = (_FileLock if engine.dialect.name == "sqlite" else _ServerLock)(engine, dataset_id)
+    key = str(engine.url), dataset_id
+    is_file = engine.dialect.name == "sqlite"
+    lock = (_FileLock if is_file else _ServerLock)(engine, dataset_id)
     _acquire(lock, dataset_id, wait=wait)
+    if is_file:
+        _files[key] = _identity(engine)
     try:
         yield
     finally:
+        _files.pop(key, None)
         lock.release()
+
+
+def _identity(engine: Engine) -> tuple[int, int] | None:
+    """Return device and number of the SQLite file; None if it is missing."""
+    try:
+        status = Path(str(engine.url.database)).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def confirm_writer(engine: Engine, dataset_id: int) -> None:
     """Check that the lock taken by :func:`writing` still holds; take it again if a restart of the server released it.
+
+    An SQLite file that was removed or replaced since is an error: rows would be stored in a file without a name.
 
     Without such a lock in this process, nothing is done.
 
@@ -75,7 +92,13 @@ def confirm_writer(engine: Engine, dataset_id: int) -> None:
     TransientError
         If the lock cannot be taken again now: the server is away, still keeps the lost connection, or has given the
         lock to another run.
+    DatabaseError
+        If the SQLite file at the path is another one.
     """
+    expected = _files.get((str(engine.url), dataset_id))
+    if expected is not None and expected != _identity(engine):
+        msg = f"the database {engine.url.database} was removed or replaced while this run was writing it"
+        raise DatabaseError(msg)
     lock = _on_server.get((str(engine.url), dataset_id))
     if lock is not None:
         lock.confirm()
@@ -180,6 +203,16 @@ class _FileLock:
         except BaseException:
             self.release()
             raise
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the files that killed runs on other datasets of the database left."""
+        name = self._path.name.removesuffix(f".{self._dataset}.lock")
+        with _held_guard, suppress(OSError):
+            for path in self._path.parent.glob(f"{escape(name)}.*.lock"):
+                # Closing a file would release the lock of this process on it.
+                if path not in _held and path.name.removeprefix(name)[1:-5].isdecimal():
+                    _remove_unlocked(path)
 
     def _open(self) -> TextIO:
         try:
@@ -220,10 +253,19 @@ class _FileLock:
             _held.discard(self._path)
 
 
+def _remove_unlocked(path: Path) -> None:
+    """Remove the file of a lock that no process holds."""
+    with suppress(OSError), path.open("r+", encoding="utf-8") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
 def _refusal(dataset_id: int, holder: str = "") -> str:
     return f"another run is writing dataset {dataset_id}" + (f" ({holder})" if holder else "")
 
 
 _held: set[Path] = set()
 _held_guard = Lock()
+_files: dict[tuple[str, int], tuple[int, int] | None] = {}
+"""The SQLite files that this process writes."""
 _on_server: dict[tuple[str, int], _ServerLock] = {}

@@ -14,7 +14,7 @@ from trap.errors import DatabaseError, SchemaVersionError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-__all__ = ["MIGRATIONS", "check_version", "newest_version", "stored_version", "versions"]
+__all__ = ["ALEMBIC_TABLE", "MIGRATIONS", "check_version", "newest_version", "stored_version", "versions"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ALEMBIC_TABLE = "alembic_version"
