@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
+from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
 
+from trap.cli import main
 from trap.cli.database import database_url
 from trap.cli.passwords import database_of_environment, hide_password, without_password
-from trap.config import PipelineConfig
-from trap.errors import ConfigError
+from trap.config import PipelineConfig, load_config
+from trap.config.sections import full_url
+from trap.db.urls import parse_url, show_url
+from trap.errors import ConfigError, DatabaseError
+from trap.steps.misc import dump_configs_to_logdir
 
 
 @pytest.mark.parametrize(
@@ -18,21 +27,146 @@ from trap.errors import ConfigError
         ("postgresql://me:s%40c%2Fret@host/sky", "postgresql://me@host/sky", "s@c/ret"),
         ("postgresql://me:s@c/ret@host/sky", "postgresql://me@host/sky", "s@c/ret"),
         ("postgresql://me:secret@/sky?host=/tmp", "postgresql://me@/sky?host=/tmp", "secret"),
-        ("postgresql://me@host/sky?application_name=a:b@c", "postgresql://me@host/sky?application_name=a:b@c", None),
+        ("postgresql://me@host/sky?application_name=a:b@c", "postgresql://me@host/sky?application_name=a:b%40c", None),
+        ("postgresql://host:1/sky?application_name=a@b", "postgresql://host:1/sky?application_name=a%40b", None),
+        ("postgresql://me@server:secret@host/sky", "postgresql://me%40server@host/sky", "secret"),
+        ("postgresql://me:se?cr/et@host/sky", "postgresql://me@host/sky", "se?cr/et"),
+        ("postgresql://me:s@e?c=r@host/sky?sslmode=require", "postgresql://me@host/sky?sslmode=require", "s@e?c=r"),
+        ("postgresql://me:5432/x@host:1/sky", "postgresql://me@host:1/sky", "5432/x"),
+        ("postgresql://me:secret@[::1]:5433/sky", "postgresql://me@[::1]:5433/sky", "secret"),
+        ("POSTGRES+psycopg2://me:secret@host/sky", "postgresql+psycopg2://me@host/sky", "secret"),
+        ("postgresql+psycopg2cffi://me:secret@host", "postgresql+psycopg2cffi://me@host", "secret"),
+        ("postgresql://me@host/sky?p%61ssword=secret", "postgresql://me@host/sky", "secret"),
+        ("postgresql://:secret@host/sky", "postgresql://host/sky", "secret"),
         ("postgresql://host:5432/sky", "postgresql://host:5432/sky", None),
         ("postgresql://me@host/sky?password=secret", "postgresql://me@host/sky", "secret"),
         ("postgresql://me@/sky?password=s%40c+t&host=/tmp", "postgresql://me@/sky?host=/tmp", "s@c t"),
         ("postgresql://me@/sky?host=/tmp&password=secret", "postgresql://me@/sky?host=/tmp", "secret"),
-        ("postgresql://me@/sky?a=1&password=secret&b=2", "postgresql://me@/sky?a=1&b=2", "secret"),
+        ("postgresql://me@/sky?host=1&password=secret&port=2", "postgresql://me@/sky?host=1&port=2", "secret"),
         ("postgresql://me@host/sky?password=old&password=new", "postgresql://me@host/sky", "new"),
         ("postgresql://me:old@host/sky?password=n:e@w", "postgresql://me@host/sky", "n:e@w"),
-        ("postgresql://me@host/sky?sslpassword=other", "postgresql://me@host/sky?sslpassword=other", None),
         ("sqlite:///trap.db", "sqlite:///trap.db", None),
         ("sqlite:////data/a:b@c.db", "sqlite:////data/a:b@c.db", None),
     ],
 )
 def test_password_is_taken_out_of_the_url(url, cleaned, password):
     assert without_password(url) == (cleaned, password)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql://me@host/sky?sslpassword=hushhush", "postgresql://me@host/sky?dsn=password%3Dhushhush"),
+        *(
+            "postgresql://me@host/sky?passwrd=hushhush",
+            "postgresql:///me:hushhush@host/sky",
+            "mysql://me:hushhush@host/sky",
+        ),
+        *("postgresql://me%3Ahushhush@host/sky", "postgresql://me:hushhush@host:port/sky", "me:hushhush@host/sky"),
+        *("postgresql:/me:hushhush@host/sky", "host=h password=hushhush", "sqlite://me:hushhush@host/trap.db"),
+        *("sqlite:///trap.db?password=hushhush", "jdbc:postgresql://me:hushhush@host/sky", "post gres://me:hushhush@h"),
+        "postgresql://me:hush%00hush@host/sky",
+    ],
+)
+def test_url_that_may_hide_a_secret_is_refused_without_showing_it(url, capsys):
+    with pytest.raises(DatabaseError) as refused:
+        parse_url(url)
+    assert "hush" not in str(refused.value)
+    assert main(["db", "check", "--database", url]) == 1
+    assert "hush" not in "".join(capsys.readouterr())
+
+
+SPECIAL = st.text("@:/?#&=%+ ;,'\"\\[]{}.é\t", max_size=4)
+HALVES = ("Qz7Vw", "Kx9Lm")
+
+
+def urls_with_a_secret():
+    """Make URLs of all forms with a password that begins and ends with known letters."""
+    secret = st.builds(lambda middle: f"{HALVES[0]}{middle}{HALVES[1]}", SPECIAL)
+    encoded = st.one_of(secret, *map(secret.map, (quote, quote_plus, lambda text: quote(text, safe=""))))
+    options = "password PASSWORD p%61ssword sslpassword dsn passwd pwd passfile2 oauth_client_secret"
+    forms = [
+        "{scheme}://{user}:{secret}@{place}",
+        "{scheme}://{user}@server:{secret}@{place}",
+        "{scheme}://{user}@{place}?{option}={secret}",
+        "{scheme}://{user}@{place}?sslmode=prefer&{option}={secret}&application_name=x",
+        "{scheme}:///{user}:{secret}@{place}",
+        "{scheme}:/{user}:{secret}@{place}",
+        "{scheme}://{user}:other@{place}?{option}={secret}",
+        "{user}:{secret}@{place}",
+        "host=127.0.0.1 port=1 user={user} {option}={secret}",
+    ]
+    schemes = "postgresql postgres POSTGRESQL postgresql+psycopg2 postgresql+asyncpg pgsql mysql sqlite"
+    return st.builds(
+        lambda form, **parts: form.format(**parts),
+        st.sampled_from(forms),
+        scheme=st.sampled_from(schemes.split()),
+        user=st.sampled_from(["me", "m%40e", ""]),
+        secret=encoded,
+        place=st.sampled_from(["127.0.0.1:1/sky", "localhost:1", "[::1]:1/sky", "/sky?host=/nowhere"]),
+        option=st.sampled_from(options.split()),
+    )
+
+
+@settings(max_examples=300)
+@given(url=urls_with_a_secret())
+def test_no_form_of_a_url_keeps_its_password(url):
+    try:
+        shown, _ = without_password(full_url(url))
+        shown += show_url(parse_url(url))
+    except DatabaseError as refused:
+        shown = str(refused)
+    assert not [half for half in HALVES if half in shown]
+
+
+@settings(
+    max_examples=4,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(url=urls_with_a_secret())
+@example(url="postgresql://me@server:Qz7VwKx9Lm@127.0.0.1:1/sky")
+@example(url="postgresql://me:Qz7Vw?Kx9Lm@127.0.0.1:1/sky")
+@example(url="postgresql://me@127.0.0.1:1/sky?p%61ssword=Qz7VwKx9Lm")
+def test_no_form_of_a_url_shows_its_password(url, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PGPASSWORD", "")
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "trap.toml"
+    file.write_text("")
+    for line in ("database", "databse"):
+        (tmp_path / f"{line}.toml").write_text(f"[execution]\n{line} = {json.dumps(url)}\n")
+    (tmp_path / "section.toml").write_text(f"execution = {json.dumps(url)}\n")
+    commands = [
+        *(["db", "check", "--database", url], ["db", "check", "--databse", url], ["db", "check", f"--databse={url}"]),
+        *(
+            ["run", "database.toml", "--images", "x.fits", "--no-prefect", "--log-dir", "logs"],
+            ["run", url if "://" in url else "x.toml", "--no-prefect"],
+        ),
+        *(["config", "show", f"{name}.toml"] for name in ("database", "databse", "section")),
+        *(
+            ["dataset", "show", url],
+            ["dataset", "compare", "1", "2", "--database", "trap.toml", "--other-database", url],
+        ),
+    ]
+    for words in commands:
+        with suppress(SystemExit):
+            main(words)
+    output = "".join(capsys.readouterr())
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.parent != tmp_path]
+    output += "".join(path.read_text() for path in written)
+    shown = [half for half in HALVES if half in output or quote(half) in output]
+    assert not shown, output
+    assert [path for path in (tmp_path / "logs").glob("trap.toml") if path.stat().st_mode & 0o77] == []
+
+
+def test_copy_of_the_settings_is_private_and_has_no_password(tmp_path):
+    config = PipelineConfig().with_options(execution={"database": "postgresql://me:topsecret@host/sky"})
+    (tmp_path / "trap.toml").write_text("")
+    (tmp_path / "trap.toml").chmod(0o644)
+    path = dump_configs_to_logdir(tmp_path, config)
+    assert "topsecret" not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert load_config(path).execution.database == "postgresql://me@host/sky"
 
 
 @pytest.mark.parametrize("url", ["postgresql://me:secret@host/sky", "postgresql://me@host/sky?password=secret"])

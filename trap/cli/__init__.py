@@ -7,6 +7,7 @@ sub-command runs, so ``transients --help`` starts quickly.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
+
+_SECRET = re.compile(r"((?<!sqlit)\w:/+).*(?=@)|(\w:)[^\s'\"/][^\s'\"]*(?=@)|(pass\w*=)[^&\s'\"]+", re.IGNORECASE)
+"""Logins of URLs, and passwords among options."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +68,9 @@ def _reported(error: BaseException, kept: Sequence[str]) -> int | None:
         print(stopped_text(*(interrupt.args or kept)), file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, TrapError):
-        print(f"transients: {' '.join(str(error).split())}", file=sys.stderr)
+        # A URL with a password may stand in place of another word, such as the name of a file.
+        text = _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}…", " ".join(str(error).split()))
+        print(f"transients: {text}", file=sys.stderr)
         return 1
     if isinstance(error, BrokenPipeError):
         # The reader of a pipe has closed it (transients … | head). That is no error; output still buffered is dropped.

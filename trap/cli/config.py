@@ -8,6 +8,7 @@ from trap.cli.passwords import without_password
 from trap.cli.terminal import command
 from trap.config import PipelineConfig, load_config, write_config
 from trap.config.parset import config_of_parsets
+from trap.config.toml import write_private
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def show_config(arguments: Namespace) -> int:
 def _write(file: Path, text: str, *, force: bool) -> None:
     """Write a settings file; an existing file is overwritten only with ``force``."""
     try:
-        with file.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(text)
+        write_private(file, text, new=not force)
     except FileExistsError:
         msg = f"{file} exists; overwrite it with --force"
         raise ConfigError(msg) from None

@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from getpass import getuser
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote
 
 from trap.errors import ConfigError
 
 __all__ = ["database_of_environment", "hide_password", "without_password"]
 
-# The password may hold anything, even an @ that should have been written %40; the host holds none.
-_WITH_PASSWORD = re.compile(r"(?P<before>[a-z0-9+]+://[^:/@?]*):(?P<password>[^?]*)@(?P<after>[^@]*(\?.*)?)", re.DOTALL)
-
-_KEY = re.compile(r"(?P<mark>[?&])password=(?P<password>[^&]*)(?P<more>&?)")
-
 
 def without_password(url: str) -> tuple[str, str | None]:
-    """Remove the password from a database URL, both before the host and in the query.
+    """Remove the password from a database URL, as :func:`trap.db.urls.split_password` does."""
+    from trap.db.urls import split_password  # SQLAlchemy, which the help of commands does not need
 
-    Returns
-    -------
-    url
-        The URL without the password.
-    password
-        The decoded password; None if the URL has none. If both places hold a password, the query's is returned,
-        as SQLAlchemy does.
-    """
-    url, from_query = _without_key(url)
-    match = _WITH_PASSWORD.fullmatch(url)
-    if match is None:
-        return url, from_query
-    from_authority = unquote(match["password"])
-    return f"{match['before']}@{match['after']}", from_authority if from_query is None else from_query
-
-
-def _without_key(url: str) -> tuple[str, str | None]:
-    """Remove ``password=…`` from the query; the other keys are unchanged."""
-    password = None
-    while url.startswith("postgres") and (match := _KEY.search(url)):
-        password = unquote_plus(match["password"])
-        url = url[: match.start()] + match["mark"] * bool(match["more"]) + url[match.end() :]
-    return url, password
+    return split_password(url)
 
 
 def hide_password(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +18,27 @@ _FORMER_NAMES = {"inject": "fix-headers"}
 _UNKNOWN = re.compile(r"unrecognized arguments: .*?(?P<word>--[a-z][a-z-]*)")
 
 
+_QUOTED_URL = re.compile(r"(?P<mark>['\"]).*(://|[@=]|pass).*(?P=mark)", re.IGNORECASE | re.DOTALL)
+
+
 class SpellingParser(argparse.ArgumentParser):
     """A parser whose errors name the nearest command, choice or option. Its sub-parsers are of the same class."""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 (argparse's overloads)
+        """Parse arguments; values of unknown options are not shown, since they may be URLs with passwords.
+
+        Parameters
+        ----------
+        args, namespace
+            As for argparse.
+        """
+        arguments, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(_without_values(unknown))}")
+        return arguments
+
     def error(self, message: str) -> NoReturn:
-        """Print the error with the nearest word, and exit with 2.
+        """Print the error with the nearest word, and exit with 2. Quoted words that may be URLs are left out.
 
         Parameters
         ----------
@@ -33,7 +49,8 @@ class SpellingParser(argparse.ArgumentParser):
         if choice is not None and choice["word"] in _FORMER_NAMES:
             word = choice["word"]
             self.exit(2, f"{self.prog}: the command {word!r} is now called {_FORMER_NAMES[word]!r}\n")
-        super().error(message + self._suggestion(message))
+        shown = _QUOTED_URL.sub("'…'", message)
+        super().error(shown + self._suggestion(message))
 
     def _suggestion(self, message: str) -> str:
         """Return the nearest word to the one that a message complains about, as a question; empty without one."""
@@ -55,3 +72,16 @@ class SpellingParser(argparse.ArgumentParser):
                 for parser in action.choices.values():
                     if isinstance(parser, SpellingParser):
                         yield from parser._options()  # noqa: SLF001 (its own class)
+
+
+def _without_values(words: list[str]) -> Iterator[str]:
+    """Yield unknown words; behind an option, and in place of a word that may be a URL, three dots."""
+    is_behind = False
+    for word in words:
+        name, has_value, _ = word.partition("=")
+        is_option = word.startswith("-") and not word[1:2].isdigit()
+        if is_option:
+            yield f"{name}=…" if has_value else word
+        else:
+            yield "…" if is_behind or re.search(r"://|[@=]|pass", word, re.IGNORECASE) else word
+        is_behind = is_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ValidationError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = ["PipelineConfig"]
+
+_SECRET = re.compile(r"://|[@=]|pass|secret|token", re.IGNORECASE)
 
 
 class PipelineConfig(Settings):
@@ -102,12 +105,18 @@ class PipelineConfig(Settings):
         return hashlib.sha256(repr(self.science_items()).encode()).hexdigest()[:16]
 
 
+def _got(error: ErrorDetails) -> str:
+    """Return the wrong value in parentheses; empty if it may hold a password, as the URL of a database does."""
+    value = repr(error["input"])
+    return "" if "database" in error["loc"] or _SECRET.search(value) else f" (got {value})"
+
+
 def _problem(settings: type[BaseModel], error: ErrorDetails) -> str:
     """Describe a wrong setting, and name the nearest setting if there is none of its name."""
     *sections, name = error["loc"]
     place = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
-        return f"{place}: {error['msg']} (got {error['input']!r})"
+        return f"{place}: {error['msg']}{_got(error)}"
     model: Any = settings
     for section in sections:
         field = getattr(model, "model_fields", {}).get(section)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import textwrap
 import tomllib
 from pathlib import Path
@@ -15,7 +17,7 @@ from trap.errors import ConfigError
 if TYPE_CHECKING:
     from tomlkit.items import Item
 
-__all__ = ["as_toml", "load_config", "write_config"]
+__all__ = ["as_toml", "load_config", "write_config", "write_private"]
 
 COMMENT_WIDTH = 110
 """Largest number of characters in a line of a description."""
@@ -30,6 +32,9 @@ def load_config(path: str | Path) -> PipelineConfig:
         If the file cannot be read, is not TOML, or holds an unknown setting or a bad value; the
         message names the file, the setting and the value.
     """
+    if re.match(r"[\w+]+:/", str(path)):
+        msg = "a URL is no file of settings; name the database with --database"  # It may hold a password.
+        raise ConfigError(msg)
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -61,6 +66,27 @@ def write_config(config: PipelineConfig) -> str:
         # tomlkit puts a blank line above a header, but the comment there belongs to the header.
         table.trivia.indent = ""
     return document.as_string()
+
+
+def write_private(path: Path, text: str, *, new: bool = False) -> None:
+    """Write a file of settings that its owner alone can read, since settings may hold what others must not see.
+
+    Parameters
+    ----------
+    path, text
+        The file, and its new content.
+    new
+        Whether the file must not exist.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or exists and must not.
+    """
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if new else os.O_TRUNC), 0o600)
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        os.fchmod(number, 0o600)  # an existing file keeps its mode otherwise
+        file.write(text)
 
 
 def as_toml(value: object) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import URL, inspect
 
 from trap.db.dump_files import check_seal, check_sqlite, no_tables, publish, refuse_target, seal
-from trap.db.engine import make_engine, parse_url, reading, show_url
+from trap.db.engine import make_engine, reading
 from trap.db.sqlite_files import ReadOnlyFile
+from trap.db.urls import parse_url, show_url
 from trap.db.version import ALEMBIC_TABLE
 from trap.errors import DatabaseError
 

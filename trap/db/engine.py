@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from trap.config.sections import full_url
 from trap.db.sqlite_files import ReadOnlyFile, obstacle
+from trap.db.urls import parse_url, show_url
 from trap.errors import DatabaseError, TransientError
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ __all__ = [
     "database_errors",
     "is_transient",
     "make_engine",
-    "parse_url",
     "reading",
-    "show_url",
     "transaction",
 ]
 
@@ -47,7 +44,6 @@ resources, shutdowns and unavailable locks."""
 
 REFUSALS = ("authentication failed", "no password supplied", "does not exist", "pg_hba.conf", "permission denied")
 CONNECT_TIMEOUT_SECONDS = 10
-NOT_A_URL = "invalid database URL; write file.db, sqlite:///file.db or postgresql://user@host/name"
 
 
 def make_engine(url: str | URL) -> Engine:
@@ -82,11 +78,6 @@ def absolute_url(url: str) -> str:
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return url
     return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
-
-
-def show_url(url: URL) -> str:
-    """Write a database URL for display: without password, driver and options, which may contain one too."""
-    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -165,35 +156,6 @@ def _is_lost_connection(error: DBAPIError) -> bool:
     if type(error.orig).__name__ not in {"OperationalError", "InterfaceError"}:
         return False
     return not any(refusal in str(error.orig) for refusal in REFUSALS)
-
-
-def parse_url(url: str | URL) -> URL:
-    """Parse and check a database URL.
-
-    Parameters
-    ----------
-    url
-        As for :func:`make_engine`.
-
-    Raises
-    ------
-    DatabaseError
-        If the URL is invalid.
-    """
-    try:
-        parsed = make_url(full_url(url) if isinstance(url, str) else url)
-    except (ArgumentError, ValueError):
-        # The URL and the error that quotes it are not shown, since they may contain a password.
-        raise DatabaseError(NOT_A_URL) from None
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        msg = f"the database is {parsed.get_backend_name()!r}; it must be sqlite or postgresql"
-        raise DatabaseError(msg)
-    if "@" in (parsed.host or ""):
-        msg = "the database URL contains more than one @: write %40 for an @ in the password"
-        raise DatabaseError(msg)
-    if parsed.get_backend_name() == "sqlite" and (parsed.host or parsed.username):
-        raise DatabaseError(NOT_A_URL)
-    return parsed
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
-from sqlalchemy.engine import make_url
 
 from trap.db.bulk import insert_columns, is_among
 from trap.db.models import ImageData
+from trap.db.urls import parse_url
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def pixel_directory(settings: ExecutionConfig) -> Path | None:
         return None
     if settings.pixel_directory:
         return Path(settings.pixel_directory).absolute()
-    url = make_url(settings.database)
+    url = parse_url(settings.database)
     if url.get_backend_name() != "sqlite":
         msg = "execution.pixel_directory must name a folder for the pixels of a PostgreSQL database"
         raise ConfigError(msg)

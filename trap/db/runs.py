@@ -11,13 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
-from sqlalchemy.engine import make_url
 
 import trap
 from trap.config import write_config
 from trap.db.bulk import read_columns
-from trap.db.engine import show_url
 from trap.db.models import Run
+from trap.db.urls import parse_url, show_url
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,5 +118,5 @@ def _versions() -> dict[str, str]:
 
 
 def _without_password(config: PipelineConfig) -> PipelineConfig:
-    database = show_url(make_url(config.execution.database))
+    database = show_url(parse_url(config.execution.database))
     return config.with_options(execution={"database": database})

@@ -9,9 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from trap.db.engine import database_errors, reading, show_url
+from trap.db.engine import database_errors, reading
 from trap.db.models import Base
 from trap.db.recomputation import wrong_metrics
+from trap.db.urls import show_url
 from trap.db.version import check_version
 from trap.errors import DatabaseError
 

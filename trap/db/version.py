@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import column, inspect, select, table
 
-from trap.db.engine import reading, show_url
+from trap.db.engine import reading
 from trap.db.models import Base
+from trap.db.urls import show_url
 from trap.errors import DatabaseError, SchemaVersionError
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from trap.config import PipelineConfig, load_config, write_config
+from trap.config.toml import write_private
 from trap.db.backup import backup_database
+from trap.db.urls import split_password
 from trap.log import configure_logging
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class ImageMetadataForSort(NamedTuple):
 
 
 def dump_configs_to_logdir(log_dir: str | Path, job_config: PipelineConfig) -> Path:
-    """Write the settings of a run to ``trap.toml`` in a folder.
+    """Write the settings of a run to ``trap.toml`` in a folder, without the password of the database.
 
     TraP wrote the two files that it had read, even if the database overruled them.
 
@@ -71,7 +73,8 @@ def dump_configs_to_logdir(log_dir: str | Path, job_config: PipelineConfig) -> P
     """
     path = Path(log_dir) / "trap.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(write_config(job_config), encoding="utf-8")
+    database, _ = split_password(job_config.execution.database)
+    write_private(path, write_config(job_config.with_options(execution={"database": database})))
     return path
 
 
