@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import struct
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from trap.db import bulk
 from trap.db import engine as engine_module
 from trap.db.engine import database_errors, is_transient, make_engine, reading, transaction
 from trap.db.models import RejectReason
@@ -185,3 +187,51 @@ def test_texts_are_sent_as_utf8_under_any_setting(database_url, dialect, monkeyp
     with engine.connect() as connection:
         assert connection.execute(text("SHOW client_encoding")).scalar_one() == "UTF8"
     engine.dispose()
+
+
+def startup_packet(server):
+    """Read the parameters with which a client opens a connection, and close it."""
+    connection, _ = server.accept()
+    with connection:
+        length, code = struct.unpack("!ii", connection.recv(8))
+        while length == 8:  # a request for encryption
+            assert code > 0
+            connection.sendall(b"N")
+            length, code = struct.unpack("!ii", connection.recv(8))
+        words = connection.recv(length - 8).split(b"\0")
+    return dict(zip(words[::2], words[1::2], strict=False))
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_connection_asks_for_nothing_that_pgbouncer_refuses(dialect):
+    packets = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: packets.append(startup_packet(server)))
+        thread.start()
+        with pytest.raises(DatabaseError, match="cannot open the database"):
+            make_engine(f"postgresql://me@127.0.0.1:{server.getsockname()[1]}/sky")
+        thread.join()
+    # PgBouncer accepts these, and others of which it keeps the value for each client.
+    assert {b"user", b"database"} <= set(packets[0])
+    assert set(packets[0]) <= {b"user", b"database", b"application_name", b"client_encoding", b""}
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("options", "zone"), [("", "UTC"), ("?options=-ctimezone%3DAsia/Tokyo", "Asia/Tokyo")])
+def test_times_are_shown_in_utc_unless_the_url_names_a_zone(database_url, dialect, options, zone):
+    joint = "&" if "?" in database_url else "?"
+    engine = make_engine(database_url + options.replace("?", joint))
+    for _ in range(2):
+        with reading(engine) as connection:
+            assert connection.execute(text("SHOW timezone")).scalar_one() == zone
+    engine.dispose()
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_temporary_table_of_another_version_is_left_alone(engine, dialect):
+    with transaction(engine) as connection:
+        connection.execute(text("CREATE TEMPORARY TABLE given_rejectreason (old integer) ON COMMIT DELETE ROWS"))
+        columns = {"id": [100], "description": ["new"]}
+        bulk.upsert_columns(connection, RejectReason, columns, key=("id",))
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT description FROM rejectreason WHERE id = 100")).scalar_one() == "new"

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from trap.db import locks
-from trap.db.engine import make_engine, transaction
+from trap.db.engine import make_engine, reading, transaction
 from trap.db.locks import confirm_writer, writing
 from trap.errors import DatabaseError, DatasetLockedError
 
@@ -134,6 +135,24 @@ def test_lock_is_free_before_the_server_notices_that_its_connection_has_ended(en
             pass
     for connection in held:
         connection.close()
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_lock_belongs_to_a_transaction_and_not_to_a_session(engine, database_url, dialect):
+    """PgBouncer gives a session to another client when a transaction ends; a lock of the session would go with it."""
+    locked = text(
+        "SELECT a.state, a.backend_xmin IS NULL, current_setting('idle_in_transaction_session_timeout')"
+        " FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+        " WHERE l.locktype = 'advisory' AND a.datname = current_database()"
+    )
+    with writing(engine, 1):
+        confirm_writer(engine, 1)
+        with reading(engine) as connection:
+            assert [tuple(row)[:2] for row in connection.execute(locked)] == [("idle in transaction", True)]
+    with engine.connect() as connection:
+        assert connection.execute(locked).all() == []
+        # The lock of a transaction ends with it: nothing is left in the session.
+        assert connection.execute(text("SELECT pg_advisory_unlock(1953653104, 1)")).scalar_one() is False
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

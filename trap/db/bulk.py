@@ -11,6 +11,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 from sqlalchemy import ARRAY, BigInteger, Table, any_, case, cast, column, func, select
@@ -317,7 +318,9 @@ def _sqlite_rows(table: Table, columns: Mapping[str, Values]) -> list[tuple[Any,
 
 def _stage(connection: Connection, table: Table, columns: Mapping[str, Values]) -> str:
     """Copy rows into a temporary table with the same columns, and return its name."""
-    staged = f"given_{table.name}"
+    # PgBouncer may have given the connection to a program of another version, whose table has other columns.
+    version = crc32(repr([(column.name, str(column.type)) for column in table.columns]).encode())
+    staged = f"given_{table.name}_{version:08x}"
     # The table is created once per connection; an earlier statement of the transaction may have filled it.
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {staged} ON COMMIT DELETE ROWS "

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from trap.db.engine import database_errors
@@ -122,7 +122,11 @@ def _acquire(lock: _FileLock | _ServerLock, dataset_id: int, *, wait: bool) -> N
 
 
 class _ServerLock:
-    """An advisory lock of the PostgreSQL server, held by a connection of its own."""
+    """An advisory lock of the PostgreSQL server, held by an open transaction of a connection of its own.
+
+    A lock of the session would be lost behind PgBouncer, which in transaction mode gives the session to others after
+    every transaction. The open transaction has no snapshot, and delays no cleaning of tables.
+    """
 
     def __init__(self, engine: Engine, dataset_id: int) -> None:
         self._engine = engine
@@ -132,8 +136,10 @@ class _ServerLock:
     def acquire(self) -> None:
         """Take the lock."""
         with database_errors():
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            attempt = func.pg_try_advisory_lock(LOCK_NAMESPACE, self._dataset)
+            connection = self._engine.connect().execution_options(isolation_level="READ COMMITTED")
+            # The server may end transactions that wait for long; this one waits for the whole run.
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            attempt = func.pg_try_advisory_xact_lock(LOCK_NAMESPACE, self._dataset)
             is_taken = connection.execute(select(attempt)).scalar_one()
         if not is_taken:
             _end(connection)
@@ -160,9 +166,9 @@ class _ServerLock:
         """Release the lock and close its connection."""
         _on_server.pop((str(self._engine.url), self._dataset), None)
         if self._connection is not None:
-            # Unlocked explicitly: the server notices a closed connection late, and a run that starts now would fail.
+            # Ended explicitly: the server notices a closed connection late, and a run that starts now would fail.
             with suppress(SQLAlchemyError):
-                self._connection.execute(select(func.pg_advisory_unlock(LOCK_NAMESPACE, self._dataset)))
+                self._connection.rollback()
             _end(self._connection)
 
 
