@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from busy_dataset import FIELD
+from made_up_survey import START, sources
 
 from trap.db import timesteps
 from trap.db.engine import transaction
 from trap.db.overview import timestep_table
 from trap.db.storing import store_timestep
 from trap.errors import DatabaseError, DatasetLockedError
+from trap.quality import Rejection, RejectReason
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -38,6 +40,22 @@ def test_success_replaces_a_failure_and_no_failure_replaces_a_success(make_datas
     assert table["state"].tolist() == ["done"]
     assert table["message"].tolist() == [None]
     assert ask(timesteps.latest_timestep, number) == NOON
+
+
+@pytest.mark.parametrize("reason", [RejectReason.DATE, RejectReason.RMS])
+def test_images_rejected_for_their_dates_make_no_other_image_late(make_dataset, reason):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, sources(123.0, 10.0)))
+    wrong = Rejection(reason=reason, comment="start 2999-01-01 00:00:00, in the future")
+    dataset.process(FIELD.image(360_000).rejected(wrong), FIELD.image(360_000, freq=180e6).rejected(wrong))
+    latest = START + timedelta(days=0 if reason == RejectReason.DATE else 360_000)
+    assert dataset.state.latest == latest
+    dataset.reload()
+    assert dataset.state.latest == dataset.store.latest_timestep() == latest
+    if reason == RejectReason.DATE:
+        dataset.process(FIELD.image(1, sources(123.0, 10.0)))
+        assert dataset.store.latest_timestep() == START + timedelta(days=1)
+        assert dataset.types() == [[4, 3]]
 
 
 def test_timestep_is_stored_only_once(make_dataset, engine):

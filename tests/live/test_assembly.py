@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -156,3 +157,12 @@ def test_images_of_a_timestep_are_ordered_by_frequency_stokes_and_start():
     for name, second in (("b", 3), ("a", 0)):
         assembler.add(ImageMetadataForSort(name, START + timedelta(seconds=second), 1e8, 1), 100.0)
     assert urls(assembler.close(100.0)) == [("a", "b")]
+
+
+@pytest.mark.parametrize(("days", "is_late"), [(1.0, False), (math.inf, True)])
+def test_image_of_the_future_makes_others_late_only_if_it_is_accepted(days, is_late):
+    assembler = Assembler(n_images=1, timeout_seconds=10.0, max_future_days=days)
+    ahead = (datetime.now(UTC) - START).total_seconds() + 3 * 86400
+    assert assembler.add(image(ahead), 100.0)
+    assert len(assembler.close(100.0)) == 1
+    assert assembler.add(image(1), 101.0) is not is_late

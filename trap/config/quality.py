@@ -74,6 +74,10 @@ class QualityConfig(Settings):
     max_age_days: NotNegative = 0.0
     """Largest time, in days, since the start of an image, for live observations; older images fail check_stale. 0
     sets no limit."""
+    max_future_days: Annotated[float, Field(ge=0, le=1e6)] = 1.0
+    """Largest time, in days, by which an image may start after the present time of this machine; later ones fail
+    check_date. The default allows for wrong clocks and time zones. After an image of the future, all others would be
+    late."""
     check_flat: Action = "reject"
     """Effect on images whose pixels all have the same value."""
     check_nan: Action = "reject"

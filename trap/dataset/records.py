@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trap.catalogues import Measurements
-from trap.quality import Finding, Rejection, first_rejection
+from trap.quality import Finding, Rejection, RejectReason, first_rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -330,6 +330,14 @@ class TimestepRecord:
     def n_accepted(self) -> int:
         """Number of images that were not rejected."""
         return sum(image.result.rejection is None for image in self.images)
+
+    @property
+    def is_misdated(self) -> bool:
+        """Whether all images were rejected for their dates, so that the start of the timestep means nothing."""
+        rejections = [image.result.rejection for image in self.images]
+        return bool(rejections) and all(
+            rejection is not None and rejection.reason == RejectReason.DATE for rejection in rejections
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -294,7 +294,8 @@ class DatasetState:
                     tiles=image.result.noise_tiles,
                 )
                 self._remember(image, image_id)
-        self.latest = record.taustart_ts
+        if not record.is_misdated:
+            self.latest = record.taustart_ts
 
     def _remember(self, image: ImageRecord, image_id: int) -> None:
         """Add an accepted image to the images that new sources are fitted in, if it was searched."""

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from trap.db.bulk import is_among, read_columns, update_columns, upsert_columns
-from trap.db.models import Dataset, Image, Run, Timestep
+from trap.db.models import Dataset, Image, Rejection, Run, Timestep
 from trap.errors import DatasetLockedError
+from trap.quality import RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -49,6 +50,8 @@ def claim_timestep(
     """
     connection.execute(select(Dataset.id).where(Dataset.id == dataset_id).with_for_update())
     newest = latest_timestep(connection, dataset_id)
+    if taustart_ts > datetime.now(UTC) and hashes and _contents(connection, dataset_id, taustart_ts) == set(hashes):
+        return False  # a stored timestep of the future may not count as the newest one
     if newest is None or (latest is not None and newest <= latest):
         return True
     if newest == taustart_ts and _contents(connection, dataset_id, taustart_ts) == set(hashes):
@@ -72,13 +75,22 @@ def _contents(connection: Connection, dataset_id: int, taustart_ts: datetime) ->
 def latest_timestep(connection: Connection, dataset_id: int) -> datetime | None:
     """Return the start of the newest stored timestep that contains an image; None if the dataset has no such timestep.
 
+    A timestep whose images were all rejected for their dates does not count: its start means nothing.
+
     Parameters
     ----------
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
     """
+    is_misdated = exists().where(Rejection.image == Image.id, Rejection.rejectreason == int(RejectReason.DATE))
+    images = exists().where(Image.timestep == Timestep.id)
+    has_misdated = images.where(is_misdated.correlate(Image)).correlate(Timestep)
+    has_others = images.where(~is_misdated.correlate(Image)).correlate(Timestep)
     newest = select(func.max(Timestep.taustart_ts)).where(
-        Timestep.dataset == dataset_id, Timestep.state == "done", Timestep.n_images > 0
+        Timestep.dataset == dataset_id,
+        Timestep.state == "done",
+        Timestep.n_images > 0,
+        or_(~has_misdated, has_others),
     )
     return connection.execute(newest).scalar_one()
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trap.run.planning import Timestep
 from trap.steps.misc import split_into_timesteps
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from trap.steps.misc import ImageMetadataForSort
 
 __all__ = ["Assembler", "ClosedTimestep"]
@@ -58,6 +57,8 @@ class Assembler:
         s — largest difference between the starts of the first and of any other image of a timestep.
     latest
         Newest timestep of the dataset; None if the dataset is new.
+    max_future_days
+        Time, in days, from now; images that start later are rejected. Infinite if they are not.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Assembler:
         timeout_seconds: float,
         tolerance_seconds: float = 0.0,
         latest: datetime | None = None,
+        max_future_days: float = math.inf,
     ) -> None:
         self.latest = latest
         self._n_images = n_images
         self._timeout = timeout_seconds
         self._tolerance = tolerance_seconds
+        self._max_future_days = max_future_days
         self._open: list[tuple[datetime, list[ImageMetadataForSort]]] = []
         self._arrived: dict[str, float] = {}
         self._sizes: deque[int] = deque(maxlen=N_LATEST)
@@ -138,7 +141,9 @@ class Assembler:
         start, images = self._open[0]
         self._open = self._open[1:]
         self._sizes.append(len(images))
-        self.latest = start
+        # Images of the future are rejected, and make no other image late.
+        if (start - datetime.now(UTC)).total_seconds() <= self._max_future_days * 86400:
+            self.latest = start
         last_arrival = max(self._arrived.pop(image.url) for image in images)
         timestep = Timestep(start, tuple(image.url for image in images))
         return ClosedTimestep(timestep=timestep, arrived=last_arrival, is_complete=is_complete)

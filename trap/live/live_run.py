@@ -103,11 +103,13 @@ class LiveRun:
         self._live = live
         self._source = source
         self._is_stopped = is_stopped
+        quality = dataset.config.quality
         self._assembler = Assembler(
             n_images=live.images_per_timestep,
             timeout_seconds=live.timestep_timeout_seconds,
             tolerance_seconds=dataset.config.persistence.timestep_tolerance,
             latest=dataset.store.latest_timestep(),
+            max_future_days=quality.max_future_days if quality.check_date == "reject" else math.inf,
         )
         self._known = dataset.store.known_contents()
         self._closed: deque[ClosedTimestep] = deque()

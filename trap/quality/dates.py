@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 __all__ = ["DATE", "STALE", "check_date", "check_stale"]
 
 _FIRST_RADIO_ASTRONOMY = datetime(1931, 1, 1, tzinfo=UTC)
-_CLOCK_ERROR = timedelta(days=1)
-"""Largest difference that wrong clocks and time zones explain."""
 
 
 def check_date(image: ImageInput) -> Verdict:
-    """Check that there was radio astronomy at the start: a date that was never set is usually a zero point."""
-    start = image.metadata.taustart_ts
+    """Check that there was radio astronomy at the start, and that the start is not in the future.
+
+    A date that was never set is usually a zero point. One date in the future would make all later images late.
+    """
+    start, allowed = image.metadata.taustart_ts, image.config.quality.max_future_days
     comment = f"start {_text(start)}"
+    ahead = (start - image.now) / timedelta(days=1)
+    if ahead > allowed:
+        return Verdict(False, f"{comment}, {ahead:.1f} days in the future, at most {allowed:g}")
     if start < _FIRST_RADIO_ASTRONOMY:
         return Verdict(False, f"{comment}, before there was radio astronomy")
     return Verdict(True, comment)
@@ -31,7 +35,7 @@ DATE = Check(
     name="date",
     setting="check_date",
     reason=RejectReason.DATE,
-    fails_if="the image starts before 1931",
+    fails_if="the image starts before 1931, or more than `max_future_days` in the future",
     function=check_date,
 )
 
@@ -42,7 +46,7 @@ def check_stale(image: ImageInput) -> Verdict:
     age = image.now - start
     days = f"{abs(age) / timedelta(days=1):.1f} days {'ago' if age >= timedelta(0) else 'ahead'}"
     comment = f"start {_text(start)}, {days}"
-    if age < -_CLOCK_ERROR:
+    if age < -timedelta(days=image.config.quality.max_future_days):
         return Verdict(False, f"{comment}: in the future")
     if max_age_days and age > timedelta(days=max_age_days):
         return Verdict(False, f"{comment}, at most {max_age_days:g}")
