@@ -15,6 +15,7 @@ waiting times              wait for                               level of the r
                            before a run begins
 :data:`HANG_DELAYS`        nothing: a transaction that hangs      the Prefect task that ended it by its time-out
 :data:`SERVER_DELAYS`      the Prefect server, when a run ends    each request, in :mod:`flows.service.stopping`
+:data:`START_DELAYS`       the system, for processes              each start, in :mod:`trap.workers.executors`
 :data:`STREAM_SECONDS`     the sender of a stream                 each connection, in :mod:`trap.live.sources`
 =========================  =====================================  =================================================
 
@@ -41,6 +42,7 @@ __all__ = [
     "IMAGE_DELAYS",
     "OPENING_DELAYS",
     "SERVER_DELAYS",
+    "START_DELAYS",
     "STORE_DELAYS",
     "STREAM_SECONDS",
     "call_with_retries",
@@ -64,6 +66,8 @@ HANG_DELAYS = (2.0,)
 """Waiting times [s] before a transaction that was ended by a time-out is repeated."""
 SERVER_DELAYS = (0.5, 1.0, 2.0, 4.0)
 """Waiting times [s] before a request to the Prefect server is repeated: less than the 30 s until a worker kills."""
+START_DELAYS = (0.5, 2.0, 8.0)
+"""Waiting times [s] before worker processes are started again: their server died, or there were too many processes."""
 STREAM_SECONDS = 2.0
 """Waiting time [s] before a lost connection to a sender is opened again, without a limit on the attempts."""
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from trap.errors import ImageError, TransientError, WorkerLostError
+from trap.workers import executors
 from trap.workers.executors import ProcessExecutor, SerialExecutor
 from trap.workers.limits import machine_memory
 
@@ -100,3 +105,77 @@ def test_step_that_takes_too_much_memory_fails_and_its_worker_goes_on():
 def test_worker_never_takes_more_than_the_memory_of_the_machine(workers):
     with pytest.raises(MemoryError):
         workers.submit(allocate, machine_memory()).result()
+
+
+class Pools:
+    """Pools of processes, each of which fails with an error, or works if the error is None."""
+
+    def __init__(self, *errors):
+        self.errors, self.n_made = list(errors), 0
+
+    def __call__(self, **_):
+        self.n_made += 1
+        error = self.errors.pop(0) if self.errors else None
+
+        def submit(_call, _timeout, _context, step, *args):
+            if error is not None:
+                raise error
+            future = Future()
+            future.set_result((step(*args), []))
+            return future
+
+        return SimpleNamespace(active=True, submit=submit, close=int, join=int)
+
+
+def broken(cause):
+    error = BrokenProcessPool()
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (broken(EOFError("unexpected EOF")), "their server died"),
+        (broken(ConnectionRefusedError(111, "Connection refused")), "Connection refused"),
+        (BlockingIOError(11, "Resource temporarily unavailable"), "Resource temporarily unavailable"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+    ],
+)
+def test_processes_that_cannot_be_started_are_one_line_and_started_again(monkeypatch, error, reason):
+    monkeypatch.setattr(executors, "START_DELAYS", (0.0, 0.0))
+    pools = Pools(error)
+    monkeypatch.setattr(executors, "ProcessPool", pools)
+    with capture_logs() as logs, ProcessExecutor(1) as executor:
+        assert executor.submit(double, 4).result() == 8
+    assert [log["reason"] for log in logs] == [f"worker processes cannot be started: {reason}"]
+    assert pools.n_made == 2
+
+
+def test_server_that_cannot_be_started_is_started_again(monkeypatch):
+    errors = [BlockingIOError(11, "Resource temporarily unavailable")]
+    ensure_running = executors.forkserver.ensure_running
+    monkeypatch.setattr(executors, "START_DELAYS", (0.0,))
+    monkeypatch.setattr(executors, "ProcessPool", Pools())
+
+    def fail_once():
+        if errors:
+            raise errors.pop()
+        ensure_running()
+
+    monkeypatch.setattr(executors.forkserver, "ensure_running", fail_once)
+    with capture_logs() as logs, ProcessExecutor(1) as executor:
+        assert executor.submit(double, 4).result() == 8
+    assert len(logs) == 1
+
+
+def test_processes_that_can_never_be_started_end_the_command_with_the_reason(monkeypatch):
+    monkeypatch.setattr(executors, "START_DELAYS", (0.0,))
+    monkeypatch.setattr(executors, "ProcessPool", Pools(*[BlockingIOError(11, "Resource temporarily unavailable")] * 2))
+    with (
+        ProcessExecutor(1) as executor,
+        pytest.raises(WorkerLostError, match="cannot be started: Resource temporarily") as caught,
+    ):
+        executor.submit(double, 4)
+    assert caught.value.was_retried
+    assert not caught.value.is_culprit

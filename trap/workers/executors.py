@@ -13,14 +13,16 @@ import threading
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing import forkserver, resource_tracker
-from typing import TYPE_CHECKING, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
 from trap.errors import WorkerLostError
 from trap.log import configure_logging
+from trap.retry import START_DELAYS, call_with_retries
 from trap.workers.limits import end_with_parent, limit_memory, machine_memory
 from trap.workers.worker_log import RecordedResult, call_recorded, log_context
 
@@ -123,7 +125,8 @@ class ProcessExecutor(DirectCalls):
         self._timeout = timeout_seconds
         self._preload = list(preload)
         self._memory = memory or machine_memory()
-        self._pool = self._new_pool()
+        self._is_broken = False
+        self._pool = call_with_retries(self._new_pool, START_DELAYS)
         self._renewing = threading.Lock()
 
     def submit(self, step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Result[T]:
@@ -133,12 +136,15 @@ class ProcessExecutor(DirectCalls):
         ----------
         step, args, kwargs
             Function to be called, and its arguments.
+
+        Raises
+        ------
+        WorkerLostError
+            If no worker can be started, for ten seconds.
         """
+        work = partial(self._submit_once, log_context(), step, *args, **kwargs)
         with self._renewing:
-            if not self._pool.active:
-                # A worker that dies while it sends its answer breaks the whole pool.
-                self._pool = self._new_pool()
-            future = self._pool.submit(call_recorded, self._timeout, log_context(), step, *args, **kwargs)
+            future = call_with_retries(work, START_DELAYS)
         return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
 
     def __enter__(self) -> Self:
@@ -153,8 +159,26 @@ class ProcessExecutor(DirectCalls):
             self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
+    def _submit_once(
+        self, context: dict[str, Any], step: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[tuple[T, Events]]:
+        """Queue the step in the pool, or in a new one if the pool is broken; starting processes may fail."""
+        with _starting():
+            if self._is_broken or not self._pool.active:
+                # A worker that dies while it sends its answer breaks the whole pool.
+                self._pool, self._is_broken = self._new_pool(), False
+            self._is_broken = True  # unless the next line succeeds
+            future = self._pool.submit(call_recorded, self._timeout, context, step, *args, **kwargs)
+            self._is_broken = False
+        return future
+
     def _new_pool(self) -> ProcessPool:
         """Make a pool, whose processes start with the first steps."""
+        with _starting():
+            return self._make_pool()
+
+    def _make_pool(self) -> ProcessPool:
+        """Start the server of the workers, and make a pool."""
         # Forking a process that has threads, as a Prefect client does, can deadlock the child. Workers are
         # therefore forked from a server process without threads. All pools of a process share that server.
         context = multiprocessing.get_context("forkserver")
@@ -192,6 +216,18 @@ class _WorkerResult(RecordedResult[T]):
         except ProcessExpired as error:
             msg = f"the worker process of {self._step} died (exit code {error.exitcode})"
             raise WorkerLostError(msg, is_culprit=True) from error
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Convert errors at the start of processes: a limit of processes or memory, or a server that died."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause = error.__cause__ if isinstance(error, BrokenProcessPool) and error.__cause__ else error
+        reason = "their server died" if isinstance(cause, EOFError) else getattr(cause, "strerror", None) or str(cause)
+        msg = f"worker processes cannot be started: {reason}"
+        raise WorkerLostError(msg) from error
 
 
 @contextmanager
