@@ -186,7 +186,7 @@ def writable_header(header: fits.Header) -> fits.Header:
 
 def _is_writable(card: fits.Card) -> bool:
     try:
-        return bool(len(str(card)) >= fits.Card.length)
+        return bool(str(card))
     except (fits.VerifyError, ValueError):
         return False
 
