@@ -194,14 +194,14 @@ def spoil(path, keyword, card):
 )
 def test_bad_card_is_mended_in_its_place(tmp_path, fix, keyword, card, text):
     image = write_fits(tmp_path / "image.fits", ("ra", "dec", "freq"))
-    expected = read_image(image).metadata
-    order = list(read_image(image).header)
+    good = read_image(image)
+    expected, order, pixels = good.metadata, list(good.header), good.data
     spoil(image, keyword, card)
     assert fix([image], "--replace", text=f"[fix-headers]\n{text}\n", name="fix.toml") == 0
     copy = read_image(tmp_path / "image_fixed.fits")
     assert replace(copy.metadata, url="") == replace(expected, url="")
     assert list(copy.header) == order
-    assert np.array_equal(copy.data, read_image(image).data)
+    assert np.array_equal(copy.data, pixels)
 
 
 def test_keyword_without_a_value_gets_one_without_being_asked(tmp_path, fix):
