@@ -125,3 +125,48 @@ def test_problems_are_marked_and_nothing_else_is_printed_on_request(tmp_path):
     structlog.get_logger().warning("image_left_out", image="a.fits", reason="flat")
     assert stream.getvalue() == "warning: image_left_out image=a.fits reason=flat\n"
     assert len((tmp_path / "trap.log").read_text().splitlines()) == 2
+
+
+class Broken(io.StringIO):
+    encoding = "ascii"
+
+    def write(self, text):
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_log_that_cannot_be_printed_ends_nothing(json_lines):
+    closed = io.StringIO()
+    closed.close()
+    for stream in (Broken(), closed):
+        configure_logging(stream=stream, json_lines=json_lines, verbose=True)
+        structlog.get_logger().info("event")
+
+
+def test_terminal_without_a_character_gets_its_number():
+    content = io.BytesIO()
+    configure_logging(stream=io.TextIOWrapper(content, encoding="ascii"))
+    structlog.get_logger().info("événement", file="\udcff.fits")
+    assert content.getvalue() == b"\\xe9v\\xe9nement file=\\udcff.fits\n"
+
+
+def test_log_file_on_a_full_disk_is_reported_once_and_written_again_later(tmp_path):
+    stream, log_file = io.StringIO(), tmp_path / "run.log"
+    log_file.symlink_to("/dev/full")
+    configure_logging(stream=stream, log_file=log_file)
+    log = structlog.get_logger()
+    log.info("first")
+    log.info("second")
+    log_file.unlink()
+    log.info("third")
+    reported, *events = stream.getvalue().splitlines()
+    assert reported == f"warning: log_not_written file={log_file} reason=No space left on device"
+    assert events == ["first", "second", "third"]
+    assert [json.loads(line)["event"] for line in log_file.read_text().splitlines() if line] == ["third"]
+
+
+def test_missing_folder_of_a_log_file_ends_nothing(tmp_path):
+    stream = io.StringIO()
+    configure_logging(stream=stream, log_file=tmp_path / "missing" / "run.log")
+    structlog.get_logger().info("event")
+    assert stream.getvalue().endswith("reason=No such file or directory\nevent\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -54,13 +55,13 @@ def configure_logging(
     extra
         Processors that run on each event before it is written, such as a copy to a server.
     """
-    target = sys.stderr if stream is None else stream
+    target = _Lines(sys.stderr if stream is None else stream)
     renderer: list[structlog.types.Processor]
     if json_lines:
         renderer = [_with_traceback, structlog.processors.JSONRenderer()]
     elif verbose:
         console = structlog.dev.ConsoleRenderer(
-            colors=target.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+            colors=target.is_terminal, pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
         )
         renderer = [_with_short_ids, console]
     else:
@@ -79,7 +80,7 @@ def configure_logging(
             *renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(target),
+        logger_factory=lambda *_: target,
         cache_logger_on_first_use=False,
     )
 
@@ -124,14 +125,60 @@ def _timestep_line(event: structlog.types.EventDict) -> str:
     return f"[{place}] {start}  {', '.join(counts)}"
 
 
+class _Lines:
+    """The logger behind all others: it prints lines to a stream, and never raises an exception.
+
+    The stream may be a pipe whose reader has gone, a file on a full disk, or a terminal without some characters. Lines
+    that cannot be printed are lost; the events of a run are also in its log file, if it has one.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the stream is a terminal."""
+        return self._stream is not None and not self._stream.closed and self._stream.isatty()
+
+    def msg(self, line: str) -> None:
+        """Print a line."""
+        if self._stream is None:
+            return
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        # A ValueError: the stream was closed.
+        with suppress(OSError, ValueError):
+            print(line.encode(encoding, "backslashreplace").decode(encoding), file=self._stream, flush=True)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
+
+
 def _copy_to(log_file: Path) -> structlog.types.Processor:
-    """Return a processor that writes each event to a file and passes it on unchanged."""
+    """Return a processor that writes each event to a file and passes it on unchanged.
+
+    A file that cannot be written is reported once, as an event; later events are written if that has become possible.
+    """
     as_json = structlog.processors.JSONRenderer()
+    failed = False
 
     def copy(logger: Any, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401 (structlog's protocol)
+        """Append the event to the file."""
+        nonlocal failed
         line = as_json(logger, method, _with_traceback(logger, method, dict(event)))
-        with log_file.open("a", encoding="utf-8") as lines:
-            lines.write(f"{line!s}\n")
+        # After a failure the last line may be incomplete.
+        reason = _append(log_file, f"\n{line!s}\n" if failed else f"{line!s}\n")
+        is_new, failed = bool(reason) and not failed, bool(reason)
+        if is_new:
+            structlog.get_logger(__name__).warning("log_not_written", file=str(log_file), reason=reason)
         return event
 
     return copy
+
+
+def _append(file: Path, text: str) -> str:
+    """Append a text to a file; return the reason if that is impossible, otherwise nothing."""
+    try:
+        with file.open("a", encoding="utf-8") as lines:
+            lines.write(text)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

@@ -6,13 +6,13 @@ sub-command runs, so ``transients --help`` starts quickly.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from trap.cli.folders import provide_folders
+from trap.cli.streams import output_failure, protect_streams
 from trap.cli.terminal import INTERRUPTED, interrupts_end_at_once, interrupts_raised_again, stopped_text
 from trap.errors import TrapError
 
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     The exit code, see :class:`trap.dataset.outcomes.ExitCode`; argparse exits with 2 if the arguments are wrong.
     """
+    protect_streams()
     with interrupts_end_at_once():
         provide_folders()
         from trap.cli.parser import make_parser
@@ -51,12 +52,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             configure_logging()
             handler = resolve_name(arguments.handler)
         with interrupts_raised_again():
-            return int(handler(arguments))
+            code = int(handler(arguments))
     except (Exception, KeyboardInterrupt) as error:
-        code = _reported(error, arguments.kept)
-        if code is None:
+        reported = _reported(error, arguments.kept)
+        if reported is None:
             raise
+        return reported
+    problem = output_failure()
+    if problem is None:
         return code
+    print(f"transients: standard output: cannot be written: {problem}", file=sys.stderr)
+    # A run has stored its results; those of a query are lost.
+    return 1 if arguments.prints and code == 0 else code
 
 
 def _reported(error: BaseException, kept: Sequence[str]) -> int | None:
@@ -72,8 +79,8 @@ def _reported(error: BaseException, kept: Sequence[str]) -> int | None:
         text = _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}…", " ".join(str(error).split()))
         print(f"transients: {text}", file=sys.stderr)
         return 1
-    if isinstance(error, BrokenPipeError):
-        # The reader of a pipe has closed it (transients … | head). That is no error; output still buffered is dropped.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    if isinstance(error, (OSError, MemoryError, RecursionError)):
+        # The machine, or a file, is the cause. Any other exception is an error of this program, with its traceback.
+        print(f"transients: {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "), file=sys.stderr)
+        return 1
     return None

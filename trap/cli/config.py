@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trap.cli.passwords import without_password
+from trap.cli.streams import print_utf8
 from trap.cli.terminal import command
 from trap.config import PipelineConfig, load_config, write_config
 from trap.config.parset import config_of_parsets
@@ -56,7 +57,8 @@ def show_config(arguments: Namespace) -> int:
     """Print the settings that a run with this file would use, without passwords."""
     config = PipelineConfig() if arguments.file is None else load_config(arguments.file)
     database, _ = without_password(config.execution.database)
-    print(write_config(config.with_options(execution={"database": database})).rstrip("\n"))
+    text = write_config(config.with_options(execution={"database": database})).rstrip("\n")
+    print_utf8(f"{text}\n".encode())
     return 0
 
 

@@ -100,4 +100,7 @@ def _is_confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         msg = f"{question} standard input is not a terminal: confirm with --yes"
         raise ConfigError(msg)
-    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False  # Ctrl-D

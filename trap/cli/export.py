@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trap.cli.streams import print_utf8
 from trap.cli.terminal import reported_errors
 from trap.errors import ConfigError
 from trap.report.formats import FORMATS
@@ -49,7 +50,7 @@ def export(table: ExportTable, arguments: argparse.Namespace) -> None:
     """
     content = FORMATS[arguments.format].encode(table)
     if arguments.output is None:
-        print(content.decode(), end="")
+        print_utf8(content)
     else:
         with reported_errors(arguments.output):
             arguments.output.write_bytes(content)

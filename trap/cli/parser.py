@@ -24,6 +24,8 @@ __all__ = ["make_parser"]
 
 NAME_LENGTH = 100
 """Largest number of characters in the name of a dataset."""
+QUERIES = {"list", "show", "compare", "candidates", "variables", "lightcurve", "inspect", "extract", "check"}
+"""Commands whose results are what they print."""
 EXIT_CODES = """\
 exit codes:
   0  all images were processed, or were in the dataset already
@@ -71,7 +73,7 @@ def _add_command(
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(handler=handler, kept=())
+    parser.set_defaults(handler=handler, kept=(), prints=name in QUERIES)
     return parser
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from trap.cli.database import database_url
 from trap.cli.progress import progress_bar
-from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once, program, reported_errors
+from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once, program
 from trap.config import PipelineConfig, load_config
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
@@ -170,7 +170,11 @@ def start_logs(config: PipelineConfig, arguments: Namespace) -> None:
     arguments
         Parsed arguments; ``log_dir``, ``verbose``, ``json_logs`` and ``quiet`` are used.
     """
-    if arguments.log_dir is not None:
-        with reported_errors(arguments.log_dir):
-            dump_configs_to_logdir(arguments.log_dir, config)
     setup_logging(arguments.log_dir, debug=arguments.verbose, json_lines=arguments.json_logs, quiet=arguments.quiet)
+    if arguments.log_dir is None:
+        return
+    try:
+        dump_configs_to_logdir(arguments.log_dir, config)
+    except OSError as error:
+        # A full disk of logs is no reason to leave images unprocessed.
+        log.warning("settings_not_written", folder=str(arguments.log_dir), reason=error.strerror or str(error))

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,8 @@ def interrupts_end_at_once(*hints: str) -> Iterator[None]:
     """
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        os.write(2, f"{stopped_text(*hints)}\n".encode())
+        with suppress(OSError):
+            os.write(2, f"{stopped_text(*hints)}\n".encode())
         os._exit(INTERRUPTED)
 
     if threading.current_thread() is not threading.main_thread():

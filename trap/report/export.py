@@ -44,8 +44,8 @@ def as_csv(columns: Mapping[str, ArrayLike]) -> str:
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401 (any value that JSON can hold)
-    """Write a value as JSON. NaN and infinity, which JSON does not have, become null."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False)
+    """Write a value as JSON in ASCII, for any terminal. NaN and infinity, which JSON does not have, become null."""
+    return json.dumps(_plain(value), indent=2)
 
 
 def _is_plain(column: ArrayLike) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -98,7 +99,8 @@ def setup_logging(
     """
     log_file = None if log_dir is None else Path(log_dir) / "trap.log"
     if log_file is not None:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # the first event reports it
+            log_file.parent.mkdir(parents=True, exist_ok=True)
     configure_logging(verbose=debug, json_lines=json_lines, quiet=quiet, log_file=log_file)
 
 
