@@ -1,5 +1,6 @@
 import io
 import json
+import warnings
 
 import pytest
 import structlog
@@ -147,7 +148,7 @@ def test_terminal_without_a_character_gets_its_number():
     content = io.BytesIO()
     configure_logging(stream=io.TextIOWrapper(content, encoding="ascii"))
     structlog.get_logger().info("événement", file="\udcff.fits")
-    assert content.getvalue() == b"\\xe9v\\xe9nement file=\\udcff.fits\n"
+    assert content.getvalue() == b"\\xe9v\\xe9nement file=\\xff.fits\n"
 
 
 def test_log_file_on_a_full_disk_is_reported_once_and_written_again_later(tmp_path):
@@ -170,3 +171,32 @@ def test_missing_folder_of_a_log_file_ends_nothing(tmp_path):
     configure_logging(stream=stream, log_file=tmp_path / "missing" / "run.log")
     structlog.get_logger().info("event")
     assert stream.getvalue().endswith("reason=No such file or directory\nevent\n")
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_escape_codes_and_line_breaks_of_a_name_are_written_out(verbose, tmp_path):
+    stream, log_file = io.StringIO(), tmp_path / "run.log"
+    configure_logging(stream=stream, verbose=verbose, log_file=log_file)
+    structlog.get_logger().warning("left_out", image="\x1b[31ma\nb\u202e.fits")
+    assert stream.getvalue().count("\n") == 1
+    assert "\\x1b[31ma\\nb\\u202e.fits" in stream.getvalue()
+    assert json.loads(log_file.read_text())["image"] == "\x1b[31ma\nb\u202e.fits"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_message_of_an_exception_has_no_escape_codes(verbose):
+    stream = io.StringIO()
+    configure_logging(stream=stream, verbose=verbose)
+    try:
+        int("\x1b[31m")
+    except ValueError:
+        structlog.get_logger().exception("broken", name="\x9b")
+    assert "\x1b" not in stream.getvalue()
+    assert "\x9b" not in stream.getvalue()
+    assert len(stream.getvalue().splitlines()) > 3
+
+
+def test_warning_of_a_library_is_one_harmless_line(capsys):
+    configure_logging()
+    text = warnings.formatwarning("card \x1b[31m\nbad", UserWarning, "lib.py", 7)
+    assert text == "lib.py:7: UserWarning: card \\x1b[31m\\nbad\n"

@@ -6,12 +6,16 @@ the flows) call :func:`configure_logging` once; importing a module configures no
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
+
+from trap.escapes import plain_page, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,15 +59,16 @@ def configure_logging(
     extra
         Processors that run on each event before it is written, such as a copy to a server.
     """
+    warnings.formatwarning = _format_warning
     target = _Lines(sys.stderr if stream is None else stream)
     renderer: list[structlog.types.Processor]
     if json_lines:
         renderer = [_with_traceback, structlog.processors.JSONRenderer()]
     elif verbose:
         console = structlog.dev.ConsoleRenderer(
-            colors=target.is_terminal, pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+            colors=target.is_terminal, pad_event_to=24, exception_formatter=_print_traceback
         )
-        renderer = [_with_short_ids, console]
+        renderer = [_with_short_ids, _with_plain_text, console]
     else:
         renderer = [structlog.processors.format_exc_info, _line_for_people]
     if quiet:
@@ -92,6 +97,29 @@ def _with_short_ids(
     return {key: str(value)[:8] if key.endswith("_run_id") else value for key, value in event.items()}
 
 
+def _with_plain_text(
+    _logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Escape the texts of an event, for lines of text; tracebacks keep their lines."""
+    return {key: plain_text(value) if isinstance(value, str) and key != "exception" else value
+            for key, value in event.items()}  # fmt: skip
+
+
+def _print_traceback(stream: TextIO, exc_info: structlog.types.ExcInfo) -> None:
+    """Print a traceback; the message of its exception may name a file."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write(plain_page(text.getvalue()))
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Format a warning of a library, whose text may be that of a header, on one line without the code."""
+    del line
+    return f"{filename}:{lineno}: {category.__name__}: {plain_text(message)}\n"
+
+
 def _only_problems(
     _logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict
 ) -> structlog.types.EventDict:
@@ -107,9 +135,9 @@ def _line_for_people(_logger: structlog.types.WrappedLogger, _method: str, event
     level, name, traceback = fields.pop("level"), fields.pop("event"), fields.pop("exception", None)
     if name == "timestep_stored":
         return _timestep_line(event)
-    text = " ".join([str(name), *(f"{key}={value}" for key, value in fields.items())])
+    text = plain_text(" ".join([str(name), *(f"{key}={value}" for key, value in fields.items())]))
     prefix = "" if level in {"debug", "info"} else f"{level}: "
-    return f"{prefix}{text}" + ("" if traceback is None else f"\n{traceback}")
+    return f"{prefix}{text}" + ("" if traceback is None else f"\n{plain_page(str(traceback))}")
 
 
 def _timestep_line(event: structlog.types.EventDict) -> str:

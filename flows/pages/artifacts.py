@@ -16,6 +16,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.service.outage import publish
 from flows.tasks.policies import time_label
 from trap.config import stokes_letter
+from trap.escapes import markdown_text, plain_text
 from trap.variability.metrics import modulation_v, weighted_eta
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ MAX_ROWS = 50
 """Maximum number of rows of a table in a summary, which is stored in Prefect's database."""
 N_VARIABLES = 10
 """Number of light curves in the table of the most variable sources."""
+
+
+class Markdown(str):
+    """Text in Markdown, such as a link to a page; any other text is escaped."""
+
+    __slots__ = ()
+
 
 Cell = str | int | float
 NO_LINKS: Mapping[int, str] = {}
@@ -98,12 +106,12 @@ def _row(
     columns = ("blind", "forced", "new", "read [s]", "quality [s]", "extraction [s]")
     return {
         "time": time,
-        "image": Path(url).name,
+        "image": plain_text(Path(url).name),
         "status": status,
         "Stokes": stokes,
         "noise [mJy/beam]": rms,
         **{name: numbers.get(name, "") for name in columns},
-        "reason": reason,
+        "reason": plain_text(reason),
     }
 
 
@@ -198,7 +206,7 @@ def _candidates(
 
 def _source_cell(entry: int, links: Mapping[int, str]) -> str:
     """Return the number of a source, with a link to its page if it has one."""
-    return f"[{entry}]({links[entry]})" if entry in links else str(entry)
+    return Markdown(f"[{entry}]({links[entry]})" if entry in links else str(entry))
 
 
 def position_cells(ra: float, dec: float) -> tuple[str, str, str]:
@@ -296,7 +304,7 @@ def _variable_row(variable: Variable, mhz: Mapping[int, str], links: Mapping[int
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Format a table in Markdown. Rows beyond the maximum number are counted below it.
+    """Format a table in Markdown, with all values as text but links. Rows beyond the maximum number are counted below.
 
     Parameters
     ----------
@@ -306,11 +314,11 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         Values of each row.
     """
     body = [tuple(row) for row in rows]
-    lines = [header, ["---"] * len(header), *body[:MAX_ROWS]]
-    text = "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+    lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in body[:MAX_ROWS])]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return text if len(body) <= MAX_ROWS else f"{text}\n\n… and {len(body) - MAX_ROWS} more"
 
 
 def _cell(value: object) -> str:
-    """Escape the text of a cell: a bar or a line break in a message would break the table."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+    """Return the text of a cell; links of ours are Markdown already."""
+    return value if isinstance(value, Markdown) else markdown_text(value)

@@ -17,6 +17,7 @@ from flows.pages.artifacts import markdown_table, position_cells, source_name
 from flows.service.identity import dataset_label
 from flows.service.outage import publish
 from trap.errors import TransientError, TrapError
+from trap.escapes import markdown_text, plain_text
 from trap.report.candidates import candidate_lines, draw_candidate, variable_lines
 from trap.report.text import moment, number
 from trap.steps.candidates import load_candidates, load_variables
@@ -151,7 +152,8 @@ class CandidatePages:
         """The number of pages, and the folder of the files, in Markdown; empty if there are none."""
         parts = ["Numbers with links lead to pages with pictures."] if self._links else []
         if self._entries_in_files:
-            parts.append(f"Pictures of {len(self._entries_in_files)} more are in `{self._folder}`.")
+            folder = plain_text(self._folder).replace("`", "'")  # which would end the code
+            parts.append(f"Pictures of {len(self._entries_in_files)} more are in `{folder}`.")
         if self._n_omitted:
             parts.append(f"{self._n_omitted} more have neither; `transients candidates {self._dataset_id}` lists all.")
         return " ".join(parts)
@@ -227,7 +229,7 @@ def page_text(candidate: Candidate, pictures: Pictures, lines: Sequence[tuple[st
     parts = [f"# {page_title(candidate)}", " · ".join(links), table, _picture("light curve", pictures.light_curve)]
     if pictures.cutouts:
         parts.append(_picture("cut-outs", pictures.cutouts))
-    parts += [f"*Not shown: {reason}*" for reason in pictures.missing]
+    parts += [f"*Not shown: {markdown_text(reason)}*" for reason in pictures.missing]
     return "\n\n".join(parts)
 
 

@@ -12,6 +12,7 @@ from prefect.events import emit_event
 
 from flows.service.installations import arrivals_resource
 from trap.config import stokes_letter
+from trap.escapes import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def emit_observation_arrived(folder: Path, arrivals: Sequence[Arrival]) -> None:
     """
     emit_event(
         event=OBSERVATION_ARRIVED,
-        resource={"prefect.resource.id": arrivals_resource(folder), "prefect.resource.name": folder.name},
+        resource={"prefect.resource.id": arrivals_resource(folder), "prefect.resource.name": plain_text(folder.name)},
         payload={
             "folder": str(folder),
             "n_images": len(arrivals),
@@ -120,7 +121,7 @@ def _emit(event: str, resource: str, name: str, dataset: str, payload: dict[str,
     """Emit an event about a part of a dataset. Prefect adds the current run to the related resources."""
     emit_event(
         event=event,
-        resource={"prefect.resource.id": resource, "prefect.resource.name": name},
+        resource={"prefect.resource.id": plain_text(resource), "prefect.resource.name": plain_text(name)},
         related=[{"prefect.resource.id": dataset, "prefect.resource.role": "dataset"}],
         payload=payload,
     )

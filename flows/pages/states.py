@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.tasks.policies import time_label
+from trap.escapes import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def final_state(summary: RunSummary) -> State[Any]:
     if summary.left_out:
         url, reason = summary.left_out[0]
         message = f"{len(summary.left_out)} images left out; the first: {url}: {reason}"
-        return Completed(name="Partial", message=message[:MAX_MESSAGE])
+        return Completed(name="Partial", message=plain_text(message)[:MAX_MESSAGE])
     already_known = f", {len(summary.already_known)} already in the dataset" if summary.already_known else ""
     return Completed(message=f"{len(summary.outcomes)} timesteps, {n_images} images{already_known}")
 
@@ -59,4 +60,4 @@ def final_state(summary: RunSummary) -> State[Any]:
 def _failure_message(failures: Sequence[TimestepOutcome], n_timesteps: int) -> str:
     """Compose a message from the time and the reason of each failure, shortened to the maximum length."""
     reasons = "; ".join(f"{time_label(outcome.taustart_ts)}: {outcome.failure}" for outcome in failures)
-    return f"{len(failures)} of {n_timesteps} timesteps failed: {reasons}"[:MAX_MESSAGE]
+    return plain_text(f"{len(failures)} of {n_timesteps} timesteps failed: {reasons}")[:MAX_MESSAGE]

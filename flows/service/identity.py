@@ -21,6 +21,7 @@ from prefect.context import FlowRunContext
 from trap.cli.passwords import without_password
 from trap.db.engine import absolute_url
 from trap.errors import TrapError
+from trap.escapes import plain_text
 from trap.images.image import Image
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def dataset_name(config: PipelineConfig, dataset_id: int) -> str:
         Number of the dataset; -1 if it is not known yet.
     """
     dataset = f"dataset {dataset_id}" if dataset_id > 0 else config.persistence.dataset_key or "new dataset"
-    return f"{config.persistence.description}, {dataset}"
+    return plain_text(f"{config.persistence.description}, {dataset}")
 
 
 def dataset_label(config: PipelineConfig, dataset_id: int) -> str:

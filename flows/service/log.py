@@ -21,6 +21,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.processors import format_exc_info
 
 from trap.errors import TrapError
+from trap.escapes import plain_text
 from trap.log import configure_logging
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _shortened(record: logging.LogRecord) -> bool:
         return True
     if "exited with unexpected exception" in record.msg:
         return False
-    record.msg, record.args, record.exc_info = str(error), (), None
+    record.msg, record.args, record.exc_info = plain_text(error), (), None
     return True
 
 
@@ -117,7 +118,7 @@ def _forward(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     fields = format_exc_info(logger, method, merge_contextvars(logger, method, dict(event)))
     traceback = fields.get("exception", "")
     facts = (f"{key}={value}" for key, value in fields.items() if key not in SEPARATE_FIELDS)
-    text = " ".join([str(fields["event"]), *facts])
+    text = plain_text(" ".join([str(fields["event"]), *facts]))
     level = logging.getLevelNamesMapping().get(method.upper(), logging.ERROR)
     logging.getLogger(RUN_LOGGER).log(level, "%s", f"{text}\n{traceback}".rstrip())
     return event

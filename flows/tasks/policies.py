@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trap.escapes import plain_text
 from trap.retry import HANG_DELAYS, IMAGE_DELAYS
 
 if TYPE_CHECKING:
@@ -96,15 +97,15 @@ def timestep_label(timestep: Timestep) -> str:
 
 
 def _image_label(url: str, *_: object, **__: object) -> str:
-    return Path(url).name
+    return plain_text(Path(url).name)
 
 
 def _fits_label(requests: Any, url: str, *_: object, **__: object) -> str:  # noqa: ANN401 (a table, for its length)
-    return f"{Path(url).name}, {len(requests)} positions"
+    return f"{plain_text(Path(url).name)}, {len(requests)} positions"
 
 
 def _backward_label(positions: Any, image: Any, *_: object) -> str:  # noqa: ANN401
-    return f"{Path(image.url).name}, {len(positions)} positions"
+    return f"{plain_text(Path(image.url).name)}, {len(positions)} positions"
 
 
 def _association_label(_state: object, results: Any) -> str:  # noqa: ANN401

@@ -15,6 +15,7 @@ from trap.cli.folders import provide_folders
 from trap.cli.streams import output_failure, protect_streams
 from trap.cli.terminal import INTERRUPTED, interrupts_end_at_once, interrupts_raised_again, stopped_text
 from trap.errors import TrapError
+from trap.escapes import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,10 +78,11 @@ def _reported(error: BaseException, kept: Sequence[str]) -> int | None:
     if isinstance(error, TrapError):
         # A URL with a password may stand in place of another word, such as the name of a file.
         text = _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}…", " ".join(str(error).split()))
-        print(f"transients: {text}", file=sys.stderr)
+        print(plain_text(f"transients: {text}"), file=sys.stderr)
         return 1
     if isinstance(error, (OSError, MemoryError, RecursionError)):
         # The machine, or a file, is the cause. Any other exception is an error of this program, with its traceback.
-        print(f"transients: {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "), file=sys.stderr)
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+        print(plain_text(f"transients: {reason}"), file=sys.stderr)
         return 1
     return None

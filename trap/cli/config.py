@@ -11,6 +11,7 @@ from trap.config import PipelineConfig, load_config, write_config
 from trap.config.parset import config_of_parsets
 from trap.config.toml import write_private
 from trap.errors import ConfigError
+from trap.escapes import plain_lines, plain_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -29,7 +30,7 @@ def init_config(arguments: Namespace) -> int:
     """
     file = arguments.file
     _write(file, write_config(PipelineConfig()), force=arguments.force)
-    print(f"{file} written; now: {command('run', file, '--images', 'images/*.fits')}")
+    print(plain_text(f"{file} written; now: {command('run', file, '--images', 'images/*.fits')}"))
     return 0
 
 
@@ -43,13 +44,14 @@ def import_config(arguments: Namespace) -> int:
     """
     config, notes = config_of_parsets(arguments.files)
     _write(arguments.output, write_config(config), force=arguments.force)
-    print(f"{arguments.output} written; now: {command('run', arguments.output, '--images', 'images/*.fits')}")
+    file = arguments.output
+    print(plain_text(f"{file} written; now: {command('run', file, '--images', 'images/*.fits')}"))
     margin = config.transient_search.new_source_sigma_margin
     print(f"new sources are judged by TraP's own test, {margin:g} σ above the threshold in the best earlier image;")
     print("transient_search.new_source_test = 'significance' compares them with the earlier noise at their positions")
     if notes:
         print("not converted:")
-        print("\n".join(f"  {note}" for note in notes))
+        print(plain_lines(f"  {note}" for note in notes))
     return 0
 
 

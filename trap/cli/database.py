@@ -13,6 +13,7 @@ from trap.config.sections import full_url
 from trap.db.engine import make_engine, reading
 from trap.db.version import check_version, newest_version
 from trap.errors import DatabaseError
+from trap.escapes import plain_lines
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -71,7 +72,7 @@ def check(arguments: Namespace) -> int:
 
     with open_database(arguments.database) as engine:
         problems = check_database(engine)
-    print("\n".join(problems) or f"{database_url(arguments.database)} is sound (schema version {newest_version()})")
+    print(plain_lines(problems) or f"{database_url(arguments.database)} is sound (schema version {newest_version()})")
     return UNSOUND if problems else 0
 
 

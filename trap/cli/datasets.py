@@ -15,6 +15,7 @@ from trap.db.deletion import delete_dataset
 from trap.db.engine import reading, transaction
 from trap.db.overview import dataset_summary
 from trap.errors import ConfigError
+from trap.escapes import plain_lines, plain_text
 from trap.report.comparison import contents_text
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def rename(arguments: Namespace) -> int:
     """
     with open_database(arguments.database) as engine, transaction(engine) as connection:
         rename_dataset(connection, arguments.dataset, arguments.description)
-    print(f"dataset {arguments.dataset} is now called: {arguments.description}")
+    print(plain_text(f"dataset {arguments.dataset} is now called: {arguments.description}"))
     return 0
 
 
@@ -62,7 +63,7 @@ def delete(arguments: Namespace) -> int:
             return 0
         with progress_bar("measurements") as progress:
             delete_dataset(engine, number, progress=progress)
-    print(f"deleted {label}")
+    print(plain_text(f"deleted {label}"))
     return 0
 
 
@@ -89,7 +90,7 @@ def compare(arguments: Namespace) -> int:
         if not differences:
             print(f"datasets {arguments.first} and {arguments.second} hold the same")
         elif arguments.exact:
-            print("\n".join(differences))
+            print(plain_lines(differences))
         else:
             contents = compare_contents(*sides, radius_arcsec=max(arguments.position, SAME_SOURCE_ARCSEC))
             print(contents_text(**{field.name: getattr(contents, field.name) for field in fields(contents)}))
@@ -101,6 +102,6 @@ def _is_confirmed(question: str) -> bool:
         msg = f"{question} standard input is not a terminal: confirm with --yes"
         raise ConfigError(msg)
     try:
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        return input(plain_text(f"{question} [y/N] ")).strip().lower() in {"y", "yes"}
     except EOFError:
         return False  # Ctrl-D

@@ -12,6 +12,7 @@ from trap.config import ReadingConfig
 from trap.config.parset import read_parset
 from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError, TransientError
+from trap.escapes import plain_lines, plain_text
 from trap.images.fix_headers import check_values, fix_header
 from trap.images.patterns import expand_patterns
 
@@ -51,11 +52,11 @@ def fix_headers(arguments: Namespace) -> int:
                     settings=settings,
                 )
             except (ImageError, TransientError) as error:
-                print(f"transients: {' '.join(str(error).split())}", file=sys.stderr)
+                print(plain_text(f"transients: {' '.join(str(error).split())}"), file=sys.stderr)
                 failed = True
                 continue
-        print(f"{path}{'' if arguments.dry_run else f' -> {target}'}")
-        print("\n".join(f"  {_line(change)}" for change in changes) or "  nothing to change")
+        print(plain_text(f"{path}{'' if arguments.dry_run else f' -> {target}'}"))
+        print(plain_lines(f"  {_line(change)}" for change in changes) or "  nothing to change")
     return int(ExitCode.IMAGES_LEFT_OUT if failed else ExitCode.COMPLETE)
 
 

@@ -14,6 +14,7 @@ from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once
 from trap.config import LiveConfig
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
+from trap.escapes import plain_lines
 from trap.report.text import count
 
 if TYPE_CHECKING:
@@ -143,4 +144,4 @@ def live_text(tally: LiveTally, database: str) -> str:
         if tally.left_out > len(tally.examples):
             lines.append(f"  … and {tally.left_out - len(tally.examples)} more, which the log names")
     lines.append(f"now: {command('transients', tally.dataset_id, '--database', database)}")
-    return "\n".join(lines)
+    return plain_lines(lines)

@@ -16,6 +16,7 @@ from trap.db.kept_pixels import find_pixels
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
 from trap.errors import ConfigError
+from trap.escapes import plain_text
 from trap.extraction.unsearched import Unsearched, unsearched_area
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
@@ -174,7 +175,7 @@ def _plot_cutouts(
     notes = [f"no cut-out: {reason}" for reason in missing]
     notes += [f"{n_omitted} more without a cut-out, by --max-cutouts"] if n_omitted else []
     for note in notes:
-        print(note, file=sys.stderr)
+        print(plain_text(note), file=sys.stderr)
 
 
 def _save(draw: Callable[[], Figure], path: Path) -> None:

@@ -7,6 +7,8 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from trap.escapes import plain_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,7 +52,7 @@ class SpellingParser(argparse.ArgumentParser):
             word = choice["word"]
             self.exit(2, f"{self.prog}: the command {word!r} is now called {_FORMER_NAMES[word]!r}\n")
         shown = _QUOTED_URL.sub("'…'", message)
-        super().error(shown + self._suggestion(message))
+        super().error(plain_text(shown + self._suggestion(message)))
 
     def _suggestion(self, message: str) -> str:
         """Return the nearest word to the one that a message complains about, as a question; empty without one."""

@@ -14,6 +14,8 @@ import select
 import sys
 from typing import TYPE_CHECKING
 
+from trap.escapes import plain_page
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -92,10 +94,19 @@ class _Descriptor(io.FileIO):
         return written
 
 
+class _Results(io.TextIOWrapper):
+    """Standard output, where nothing of ours needs escape codes: whatever has been missed is escaped here."""
+
+    def write(self, text: str, /) -> int:
+        """Write a text; return its length."""
+        super().write(plain_page(text))
+        return len(text)
+
+
 def _protected(stream: TextIO | None, number: int) -> TextIO:
     """Return a stream on a file descriptor, with the encoding of the stream that it replaces."""
     is_interactive = os.isatty(number) or number == 2
-    return io.TextIOWrapper(
+    return (_Results if number == 1 else io.TextIOWrapper)(
         io.BufferedWriter(_Descriptor(number, "w", closefd=False)),
         encoding="utf-8" if stream is None else stream.encoding,
         errors=_ENCODING_ERRORS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,12 @@ from trap.errors import ImageError, TransientError
 from trap.images.cutouts import read_cutout
 from trap.images.image import read_image
 from trap.report.cutouts import plot_cutouts
+from trap.report.figures import as_png
 from trap.report.plots import LightCurve, plot_light_curves
 from trap.report.text import flag_names, moment, number, sky_position
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from matplotlib.figure import Figure
 
     from trap.config import ReadingConfig
 
@@ -132,13 +130,7 @@ def draw_candidate(candidate: Candidate, reading: ReadingConfig) -> Pictures:
             if cutout is not None:
                 cutouts.append(cutout)
     return Pictures(
-        light_curve=_as_png(plot_light_curves([candidate.curve], columns=1)),
-        cutouts=_as_png(plot_cutouts(cutouts)) if cutouts else b"",
+        light_curve=as_png(plot_light_curves([candidate.curve], columns=1)),
+        cutouts=as_png(plot_cutouts(cutouts)) if cutouts else b"",
         missing=tuple(missing),
     )
-
-
-def _as_png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
-    return file.getvalue()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trap.escapes import plain_text
 from trap.report.text import MISSING, constancy_text, count, number, sky_position, text_table
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def contents_text(
         if len(candidates) > MAX_CANDIDATES:
             lines.append(f"  … and {len(candidates) - MAX_CANDIDATES} more")
     if settings:
-        lines += ["settings of the first that differ from the second:", *(f"  {setting}" for setting in settings)]
+        lines += [
+            "settings of the first that differ from the second:",
+            *(plain_text(f"  {setting}") for setting in settings),
+        ]
     return "\n".join(lines)
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap.report.figures import own_style, write_title
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +23,7 @@ PANEL, LEFT, BOTTOM, TOP, GAP, RIGHT = 2.6, 0.55, 0.5, 0.5, 0.45, 0.85
 """inch — side of a panel, and the margins around the panels and between their columns."""
 
 
+@own_style()
 def plot_cutouts(cutouts: Sequence[CutOut], *, columns: int = 6) -> Figure:
     """Plot cut-outs side by side, all in the same shades.
 
@@ -87,7 +90,7 @@ def _draw(ax: Axes, cutout: CutOut, low: float, high: float) -> AxesImage:
     picture = ax.imshow(1e3 * cutout.pixels, origin="lower", extent=extent, cmap="viridis", vmin=low, vmax=high)
     side = max(map(abs, extent))
     ax.set(xlim=(-side, side), ylim=(-side, side), facecolor="0.6")
-    ax.set_title(cutout.title, fontsize=8)
+    write_title(ax, cutout.title, 8)
     ax.tick_params(labelsize=7)
     ax.set_xlabel("arcsec", fontsize=8)
     for along in ((1, 0), (-1, 0), (0, 1), (0, -1)):

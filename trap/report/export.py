@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trap.escapes import csv_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -35,11 +37,17 @@ def as_rows(columns: Mapping[str, ArrayLike]) -> Iterator[dict[str, Any]]:
 
 
 def as_csv(columns: Mapping[str, ArrayLike]) -> str:
-    """Write columns as CSV with a line of names and without a final newline. Missing values are empty."""
+    """Write columns as CSV with a line of names and without a final newline. Missing values are empty.
+
+    Texts that a spreadsheet would compute have an apostrophe before them (:func:`trap.escapes.csv_text`).
+    """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(as_rows(columns))
+    writer.writerows(
+        {name: csv_text(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in as_rows(columns)
+    )
     return stream.getvalue().rstrip("\n")
 
 

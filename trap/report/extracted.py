@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.config import stokes_letter
+from trap.escapes import plain_text
 from trap.report.columns import ExportTable, source_columns
 from trap.report.export import as_rows
 from trap.report.sources import sources_text
@@ -89,7 +90,7 @@ class Extracted:
         threshold = detections.detection_threshold
         limit = f"detection at {number(threshold, 3)} σ" if np.isfinite(threshold) else "nothing above the noise"
         heading = (
-            f"{self.image.url}: {count(len(detections.measurements), 'source')}; {limit}; "
+            f"{plain_text(self.image.url)}: {count(len(detections.measurements), 'source')}; {limit}; "
             f"noise {number(1e3 * rms.min(), 3)} to {number(1e3 * rms.max(), 3)} mJy/beam; Stokes {self._stokes}"
         )
         return f"{heading}\n{sources_text(detections.measurements, self.shapes, self.names)}".rstrip()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap.report.figures import own_style, write_title
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -22,6 +24,7 @@ CIRCLE = 3.0
 """Radius of the circle around a source, in semi-major axes at half maximum: the source itself stays visible."""
 
 
+@own_style()
 def plot_image(title: str, data: Map, mask: NDArray[np.bool_], sources: Measurements, *, pixel_arcsec: float) -> Figure:
     """Draw an image, with a circle around each source and a shade over the area that is not searched.
 
@@ -59,7 +62,7 @@ def plot_image(title: str, data: Map, mask: NDArray[np.bool_], sources: Measurem
         around = np.linspace(0.0, 2 * np.pi, 49)
         axes.plot(x + size * np.cos(around), y + size * np.sin(around), "-", color="#0072b2", lw=1.0)
     axes.set(xlim=extent[:2], ylim=extent[2:], xlabel="pixel", ylabel="pixel")
-    axes.set_title(title, fontsize=9)
+    write_title(axes, title, 9)
     figure.colorbar(picture, ax=axes, label="mJy/beam")
     return figure
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trap.config import stokes_letter
+from trap.escapes import plain_lines, plain_text
 from trap.extraction.unsearched import unsearched_lines
 from trap.quality import first_rejection
 from trap.report.text import MISSING, count, moment, number, sky_position, text_table
@@ -161,7 +162,7 @@ def inspection_table(inspections: Sequence[Inspection]) -> str:
     with_reasons = [heading]
     for line, i in zip(lines, order, strict=True):
         _, _, reasons = inspections[i].verdict.partition(": ")
-        with_reasons += [line, *(f"    {reason}" for reason in reasons.split("; also ") if reason)]
+        with_reasons += [line, *(plain_text(f"    {reason}") for reason in reasons.split("; also ") if reason)]
     unsearched = unsearched_lines(one.result.unsearched for one in inspections if one.result is not None)
     total = f"{count(len(inspections), 'image')}: {', '.join(parts)}"
     return "\n".join([*with_reasons, total, *unsearched, *_unit_lines(inspections)])
@@ -223,7 +224,7 @@ def inspection_text(inspection: Inspection, config: PipelineConfig) -> str:
     inspection, config
         As for :func:`inspection_values`.
     """
-    return "\n".join(_lines(inspection, config))
+    return plain_lines(_lines(inspection, config))
 
 
 def _lines(inspection: Inspection, config: PipelineConfig) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from trap.catalogues import ExtractType
 from trap.config import stokes_letter
+from trap.report.figures import DPI, own_style, write_title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +90,7 @@ class LightCurve:
         )
 
 
+@own_style()
 def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figure:
     """Draw light curves side by side, with a colour for each band and a marker for each Stokes parameter.
 
@@ -125,6 +127,7 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
     return figure
 
 
+@own_style()
 def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = None) -> Figure:
     """Draw η against V. Variables stand out towards high values of both.
 
@@ -155,6 +158,7 @@ def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = N
     return figure
 
 
+@own_style()
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a file.
 
@@ -172,7 +176,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     ValueError
         If the ending belongs to no known format.
     """
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=DPI)
 
 
 def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
@@ -198,7 +202,7 @@ def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
                 curve.time[rows], limit, 2 * error, fmt="_", ms=5, lw=0.8, mew=0.8, color=colours[band], uplims=True
             )
     ax.axhline(0, color="0.7", lw=0.6, zorder=0)
-    ax.set_title(curve.title, fontsize=8)
+    write_title(ax, curve.title, 8)
     ax.tick_params(labelsize=7)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trap.catalogues import VARIABLE_P
 from trap.dataset.dropped import dropped_text, sum_dropped
+from trap.escapes import plain_lines
 from trap.extraction.unsearched import unsearched_lines
 from trap.report.text import constancy_text, count, moment
 
@@ -33,7 +34,7 @@ def run_text(summary: RunSummary, database: str, *, program: str) -> str:
     program
         Name or path of the program that shows results.
     """
-    return "\n".join([*_done(summary), *_not_done(summary), *_where_to_look(summary, database, program)])
+    return plain_lines([*_done(summary), *_not_done(summary), *_where_to_look(summary, database, program)])
 
 
 def same_field_text(dataset_id: int, others: Sequence[tuple[int, str]]) -> str:

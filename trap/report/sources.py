@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.coordinates import Angle
 
+from trap.escapes import plain_text
 from trap.report.text import flag_names, flux_text, number, text_table
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def regions_text(measurements: Measurements, names: Sequence[str] = ()) -> str:
     for i, source in _drawn(measurements):
         label = str(names[i]) if any(names) else str(i + 1)
         # A closing brace would end the text.
-        text = label.replace("{", "(").replace("}", ")")
+        text = plain_text(label).replace("{", "(").replace("}", ")")
         lines.append(
             f'ellipse({source["ra"]:.7f},{source["dec"]:+.7f},{source["semimajor"]:.4f}",{source["semiminor"]:.4f}",'
             f"{(source['pa'] + 90) % 360:.3f}) # text={{{text}}}"

@@ -11,6 +11,7 @@ import numpy as np
 from trap.catalogues import VARIABLE_P, ExtractType, with_stokes_letters
 from trap.config import STOKES, PipelineConfig, stokes_letter
 from trap.dataset.dropped import dropped_text
+from trap.escapes import plain_lines
 from trap.report.text import (
     MISSING,
     count,
@@ -96,7 +97,7 @@ def dataset_text(
     unsearched
         Largest part of an image that was not searched; None for a small part.
     """
-    return "\n".join(
+    return plain_lines(
         [
             *_dataset_lines(summary, bands, timesteps, images),
             *([] if unsearched is None else [f"{unsearched.text()} (pixels without a value count too)"]),
@@ -141,7 +142,7 @@ def dataset_page(
         lines.append(f"{count(summary['n_failed'], 'timestep')} failed")
     lines.append(f"{count(len(runs['id']), 'run')}, the latest {runs['state'][-1]}" if len(runs["id"]) else "no runs")
     lines.append("settings that are not defaults:" if changed else "all settings are defaults")
-    return "\n".join([*lines, *(f"  {section}.{key} = {value}" for section, key, value in changed)])
+    return plain_lines([*lines, *(f"  {section}.{key} = {value}" for section, key, value in changed)])
 
 
 def _variable_lines(variables: Columns) -> Iterator[str]:

@@ -11,6 +11,7 @@ from astropy.table import Column as TableColumn
 from astropy.table import Table
 
 from trap import __version__
+from trap.escapes import plain_text
 from trap.report.columns import plain_array
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ UCDS = {
 def as_votable(table: ExportTable) -> bytes:
     """Encode a table as VOTable with units, descriptions and UCDs."""
     votable = Table([_table_column(name, *column) for name, column in table.columns.items()])
-    about = "".join(f", {key} {value}" for key, value in table.about.items())
+    about = "".join(f", {key} {plain_text(value)}" for key, value in table.about.items())
     votable.meta["description"] = f"Table of {table.name} by trap {__version__}{about}"
     file = io.BytesIO()
     votable.write(file, format="votable")
@@ -88,8 +89,11 @@ def as_fits(table: ExportTable) -> bytes:
 
 def _table_column(name: str, column: Column, values: NDArray[Any]) -> TableColumn:
     """Make a column of an astropy table with unit, description and UCD."""
+    values = plain_array(values)
+    if values.dtype.kind == "U":
+        values = np.array([plain_text(text) for text in values], str)  # XML has no control characters
     return TableColumn(
-        plain_array(values),
+        values,
         name=name,
         unit=column.unit or None,
         description=column.doc or None,
@@ -111,5 +115,5 @@ def _fits_format(dtype: np.dtype[Any]) -> str:
 
 
 def _ascii(text: str) -> str:
-    """Replace characters that are not ASCII, which FITS cannot hold in headers and tables."""
-    return text.encode("ascii", "replace").decode()
+    """Replace characters that are not printable ASCII, which FITS cannot hold in headers and tables."""
+    return plain_text(text).encode("ascii", "replace").decode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.catalogues import Flag
+from trap.escapes import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,11 +51,11 @@ def text_table(rows: Iterable[Mapping[str, str]], *, right: Sequence[str] = ()) 
     str
         Lines without trailing blanks; empty without rows.
     """
-    cells = [dict(row) for row in rows]
+    cells = [{heading: plain_text(value) for heading, value in row.items()} for row in rows]
     if not cells:
         return ""
     headings = list(cells[0])
-    lines = [dict(zip(headings, headings, strict=True)), *cells]
+    lines = [{heading: plain_text(heading) for heading in headings}, *cells]
     widths = {heading: max(len(line[heading]) for line in lines) for heading in headings}
     set_cell = {heading: str.rjust if heading in right else str.ljust for heading in headings}
     return "\n".join(

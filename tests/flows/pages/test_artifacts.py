@@ -150,3 +150,21 @@ def test_a_source_is_named_by_its_position(ra, dec, name):
 
 def test_positions_are_written_in_degrees_and_sexagesimally():
     assert position_cells(83.633, -5.5) == ("83.63300", "-5.50000", "05:34:31.9 -05:30:00.0")
+
+
+def test_names_and_reasons_are_no_marks_on_a_page(outcomes):
+    name, reason = "/in/[x](javascript:alert(1))\x1b.fits", "<img src=x>: www.evil.example\n# heading"
+    hostile = TimestepOutcome(taustart_ts=START, unreadable=(UnreadableImage(url=name, reason=reason),))
+    summary = RunSummary(dataset_id=7, outcomes=(hostile,), unreadable=(), known=(), late=())
+    text = summary_text(summary, None)
+    assert "](javascript:" not in text
+    assert "\\[x\\](javascript\\:alert(1))\\\\x1b.fits" in text
+    assert "\\<img src=x\\>: www\\.evil.example # heading" in text
+    assert group_table([hostile])[0]["image"] == "[x](javascript:alert(1))\\x1b.fits"
+    assert "\n" not in group_table([hostile])[0]["reason"]
+
+
+def test_links_to_pages_remain_links(summary, state):
+    entry = int(state.catalogue.entries["id"][0])
+    text = summary_text(summary, state.catalogue, links={entry: "/artifacts/artifact/1"})
+    assert text.count("](/artifacts/") == text.count(f"[{entry}](/artifacts/artifact/1)")

@@ -11,6 +11,7 @@ from trap.cli.isolation import open_image_workers, results_of_images
 from trap.cli.terminal import reported_errors
 from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError, WorkerLostError, out_of_memory
+from trap.escapes import plain_text
 from trap.images.patterns import expand_patterns
 from trap.report.export import as_json
 from trap.report.products import PRODUCTS, image_stem, product_path
@@ -135,7 +136,7 @@ def write_sources(
 
 
 def _left_out(path: str, reason: str) -> tuple[dict[str, object], str]:
-    return {"image": path, "problem": reason}, f"{path}: left out: {reason}"
+    return {"image": path, "problem": reason}, plain_text(f"{path}: left out: {reason}")
 
 
 def extract_image(path: str, request: Request) -> Extracted:
