@@ -66,7 +66,9 @@ def test_text_of_markdown_has_no_marks(text, shown):
     assert markdown_text(text) == shown
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", "-x.fits"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1", "-x.fits"]
+)
 def test_formula_is_no_formula_in_a_cell(text):
     assert csv_text(text).startswith("'")
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -38,6 +39,9 @@ __all__ = ["Server", "ServerError", "ensure_server", "stop_command", "stop_serve
 log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
+LOCAL_HOSTS = (HOST, "localhost", "::1")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+"""Variables of the environment that name proxies, also in capitals."""
 PORT = 4200
 LOCK_FILE = "trap-server.lock"
 """Held by a process that searches, starts or stops the server of a Prefect home."""
@@ -126,6 +130,8 @@ def ensure_server() -> Server:
     """
     configured_url = PREFECT_API_URL.value()
     if configured_url:
+        if urlsplit(configured_url).hostname in LOCAL_HOSTS:
+            _bypass_proxy()
         _check_configured(configured_url)
         return Server(configured_url)
     _bypass_proxy()
@@ -171,8 +177,12 @@ def stop_command() -> str:
 
 def _check_configured(url: str) -> None:
     """Raise an error with the possible remedies if the configured server does not respond."""
-    with get_client(sync_client=True) as client:
-        problem = client.api_healthcheck()
+    problem: Exception | None
+    try:
+        with get_client(sync_client=True) as client:
+            problem = client.api_healthcheck()
+    except (ImportError, ValueError, httpx.InvalidURL) as error:  # a proxy that the client does not understand
+        problem = error
     if problem is not None:
         msg = (
             f"the Prefect server at {url} does not answer ({problem}); start it, correct PREFECT_API_URL (or the "
@@ -182,10 +192,41 @@ def _check_configured(url: str) -> None:
 
 
 def _bypass_proxy() -> None:
-    """Exclude this machine from the proxy of the environment, for Prefect's client."""
-    hosts = os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",")
-    if HOST not in hosts:
-        os.environ["NO_PROXY"] = ",".join(filter(None, [*hosts, HOST]))
+    """Exclude this machine from the proxies of the environment, for Prefect's client and the processes that it starts.
+
+    Libraries read both spellings, and the lower one first: they are set to the same hosts. A proxy whose address the
+    client does not understand, such as ``socks4://``, is an error whatever the exceptions are; it is removed, since the
+    client calls nothing but the local server.
+    """
+    hosts: dict[str, None] = {}
+    for name in ("no_proxy", "NO_PROXY"):
+        hosts |= dict.fromkeys(host.strip() for host in os.environ.get(name, "").split(","))
+    hosts = {host: None for host in [*hosts, *LOCAL_HOSTS] if _is_accepted(host)}
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = "*" if "*" in hosts else ",".join(hosts)  # only alone does it stand for all hosts
+    for name in PROXIES:
+        for spelling in (name, name.upper()):
+            if spelling in os.environ and not _is_understood(os.environ[spelling]):
+                log.warning("proxy_ignored", variable=spelling, reason="no http, https, socks5 or socks5h address")
+                del os.environ[spelling]
+
+
+def _is_accepted(host: str) -> bool:
+    """Return whether Prefect's client accepts a host without a proxy; it fails for some texts that are none."""
+    pattern = host if "://" in host else f"all://[{host}]" if host.count(":") > 1 else f"all://*{host}"
+    try:
+        return bool(host and httpx.URL(pattern))
+    except httpx.InvalidURL:
+        return False
+
+
+def _is_understood(proxy: str) -> bool:
+    """Return whether Prefect's client accepts the address of a proxy."""
+    try:
+        httpx.HTTPTransport(proxy=httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}"))
+    except (ValueError, ImportError, httpx.InvalidURL):  # ImportError: a SOCKS proxy needs a package
+        return False
+    return True
 
 
 def _prefect_home() -> Path:

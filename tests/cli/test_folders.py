@@ -51,3 +51,17 @@ def test_command_runs_without_a_home(survey, tmp_path):
     )
     assert (run.returncode, "Traceback" in run.stderr) == (0, False)
     assert [path.name for path in tmp_path.iterdir()] == [f"transients-{os.getuid()}"]
+
+
+@pytest.mark.parametrize(("options", "variables"), [([], {"PYTHONOPTIMIZE": "2"}), (["-OO"], {})])
+def test_program_needs_docstrings_and_gets_them_or_explains(tmp_path, options, variables):
+    file = tmp_path / "trap.toml"
+    words = [sys.executable, *options, "-m", "trap", "config", "init", str(file)]
+    done = subprocess.run(words, env=os.environ | variables, capture_output=True, text=True, check=False)
+    if options:
+        assert done.returncode == 1
+        assert done.stderr.startswith("transients: python -OO drops docstrings, which photutils needs")
+        assert len(done.stderr.splitlines()) == 1
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "# Which new catalogue entries become transient candidates." in file.read_text("utf-8")

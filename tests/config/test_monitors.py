@@ -153,3 +153,21 @@ def test_positions_are_read_from_text():
     assert parse_positions("[[1, 2], [3, 4]]").dec.tolist() == [2, 4]
     with pytest.raises(ConfigError, match="cannot read the positions"):
         parse_positions("1, 2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "[" * 3000 + "]" * 3000,
+        '[{"name": ' + "[" * 900 + "]" * 900 + ', "ra": 1, "dec": 2}]',
+        f"[[{'9' * 400}, 0]]",
+        f"[[0, -{'9' * 5000}]]",
+        "[[1e400, 0]]",
+        "[[NaN, 0]]",
+    ],
+)
+def test_deep_or_endless_json_is_one_line(text):
+    with pytest.raises(ConfigError) as raised:
+        parse_positions(text)
+    assert len(str(raised.value)) < 400

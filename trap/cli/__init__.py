@@ -11,7 +11,7 @@ import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from trap.cli.folders import provide_folders
+from trap.cli.folders import provide_docstrings, provide_folders
 from trap.cli.streams import output_failure, protect_streams
 from trap.cli.terminal import INTERRUPTED, interrupts_end_at_once, interrupts_raised_again, stopped_text
 from trap.errors import TrapError
@@ -40,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     protect_streams()
     with interrupts_end_at_once():
+        try:
+            provide_docstrings()
+        except TrapError as error:
+            return _reported(error, ()) or 1
         provide_folders()
         from trap.cli.parser import make_parser
 

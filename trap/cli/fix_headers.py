@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trap.cli.terminal import reported_errors
 from trap.config import ReadingConfig
 from trap.config.parset import read_parset
+from trap.config.toml import parse_toml
 from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError, TransientError
 from trap.escapes import plain_lines, plain_text
@@ -64,8 +64,10 @@ def _values(path: Path) -> dict[str, Any]:
     """Return the corrections: section [fix-headers] of a TOML file, or [inject] of TraP's inject.cfg."""
     if path.suffix == ".toml":
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            tables = parse_toml(path.read_text(encoding="utf-8"), path)
+        except ConfigError:
+            raise
+        except (OSError, ValueError) as error:
             msg = f"{path}: cannot be read: {error}"
             raise ConfigError(msg) from error
     else:

@@ -1,4 +1,4 @@
-"""Folders of caches and settings of the libraries, for accounts without a home folder that can be written.
+"""The environment of the libraries: folders of caches for accounts without a home, and docstrings.
 
 Such accounts are common in containers: a user id without an entry in the list of users, or a home folder that is
 mounted read-only. Libraries then fail at their import, or make a folder named ``~`` in the working directory.
@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["private_folder", "provide_folders"]
+from trap.errors import ConfigError
+
+__all__ = ["private_folder", "provide_docstrings", "provide_folders"]
 
 VARIABLES = {
     "XDG_CACHE_HOME": "cache",
@@ -23,6 +26,27 @@ VARIABLES = {
 """Variables that name a folder, with its place below the temporary folder."""
 ASTROPY = ("cache/astropy", "config/astropy")
 """Folders that astropy uses only if they exist."""
+OPTIMIZE = "PYTHONOPTIMIZE"
+DROPS_DOCSTRINGS = 2
+"""Level of Python's optimisation that drops docstrings."""
+
+
+def provide_docstrings() -> None:
+    """Start this program again if the environment makes Python drop docstrings, which photutils needs at its import.
+
+    Raises
+    ------
+    ConfigError
+        If an option of the interpreter makes Python drop them.
+    """
+    if sys.flags.optimize < DROPS_DOCSTRINGS:
+        return
+    options = [option for option in sys.orig_argv[1:] if option.startswith("-O")]
+    if options or os.environ.get(OPTIMIZE) == "1":
+        msg = "python -OO drops docstrings, which photutils needs; use -O, or PYTHONOPTIMIZE=1"
+        raise ConfigError(msg)
+    os.environ[OPTIMIZE] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (the same command line)
 
 
 def provide_folders() -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trap.config.sections import Address, Count, NotNegative, Positive, Settings
+from trap.config.sections import Address, Count, Seconds, SecondsOrNone, Settings
 
 __all__ = ["LiveConfig"]
 
@@ -16,7 +16,7 @@ class LiveConfig(Settings):
     """Folder where images arrive; it is scanned repeatedly."""
     patterns: tuple[str, ...] = ("*.fits",)
     """Names of images in that folder, as shell patterns."""
-    settle_seconds: NotNegative = 5.0
+    settle_seconds: SecondsOrNone = 5.0
     """Time, in s, without a change after which a file is complete. A marker file FILE.done completes it at once."""
     streams: tuple[Annotated[Address, Field(min_length=1)], ...] = ()
     """Addresses (HOST:PORT) of senders in the format of TraP's stream; they take the place of the folder."""
@@ -30,13 +30,13 @@ class LiveConfig(Settings):
     images_per_timestep: Count = 0
     """Number of images that complete a timestep. 0 uses the largest number that one of the latest ten timesteps
     had."""
-    timestep_timeout_seconds: Positive = 10.0
+    timestep_timeout_seconds: Seconds = 10.0
     """Time, in s, after its first image at which a timestep is closed, even if images are missing. A larger value
     waits longer for late images, and increases the lag if images are missing."""
-    max_lag_seconds: Positive = 60.0
+    max_lag_seconds: Seconds = 60.0
     """Largest time, in s, between the arrival of the last image of a timestep and its storage. Timesteps that would
     exceed it are left out, so that the lag stays bounded."""
-    idle_seconds: NotNegative = 0.0
+    idle_seconds: SecondsOrNone = 0.0
     """Time, in s, without a new image after which the run ends. 0 continues until the run is stopped."""
 
     @model_validator(mode="after")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load_monitors", "parse_positions"]
 
+MAX_SHOWN = 200
+"""Largest number of characters of a value in a message."""
 NAME_LENGTH = 100
 """Largest number of characters in the name of a position, as the database stores it."""
 VOTABLE_SUFFIXES = (".vot", ".votable", ".xml")
@@ -64,7 +66,7 @@ def load_monitors(path: str | Path) -> MonitorPositions:
         msg = f"{path}: {error}"
         raise ConfigError(msg) from None
     # For a file in the wrong format, astropy and csv raise errors of many types.
-    except (OSError, ValueError, csv.Error, IndexError) as error:
+    except (OSError, ValueError, csv.Error, IndexError, OverflowError, RecursionError) as error:
         msg = f"{path}: cannot read the positions to monitor: {' '.join(str(error).split())}"
         raise ConfigError(msg) from error
 
@@ -85,7 +87,7 @@ def parse_positions(text: str) -> MonitorPositions:
     """
     try:
         items = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"cannot read the positions to monitor: {error}"
         raise ConfigError(msg) from error
     if not isinstance(items, list):
@@ -199,20 +201,31 @@ def _position(item: Any) -> tuple[str, float, float]:  # noqa: ANN401 (any value
     elif isinstance(item, list) and len(item) == 2:
         name, (ra, dec) = "", item
     else:
-        msg = f'must be [ra, dec] or {{"name": …, "ra": …, "dec": …}}, got {json.dumps(item)}'
+        msg = f'must be [ra, dec] or {{"name": …, "ra": …, "dec": …}}, got {_shown(item)}'
         raise ConfigError(msg)
     if not isinstance(name, str) or len(name) > NAME_LENGTH:
-        msg = f"a name must be text of at most {NAME_LENGTH} characters, got {json.dumps(name)}"
+        msg = f"a name must be text of at most {NAME_LENGTH} characters, got {_shown(name)}"
         raise ConfigError(msg)
     return name, _degrees("ra", ra, -360.0, 360.0) % 360.0, _degrees("dec", dec, -90.0, 90.0)
 
 
 def _degrees(name: str, value: Any, low: float, high: float) -> float:  # noqa: ANN401 (as above)
     """Check an angle of a position; return it in degrees."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        msg = f"{name} must be a number of degrees, got {json.dumps(value)}"
+    # Any integer can be compared; one of a thousand digits is no float.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and not math.isfinite(value)):
+        msg = f"{name} must be a number of degrees, got {_shown(value)}"
         raise ConfigError(msg)
     if not low <= value <= high:
-        msg = f"{name} must be between {low:g} and {high:g} degrees, got {value}"
+        msg = f"{name} must be between {low:g} and {high:g} degrees, got {_shown(value)}"
         raise ConfigError(msg)
     return float(value)
+
+
+def _shown(value: object) -> str:
+    """Write a value of JSON for a message, shortened."""
+    try:
+        text = json.dumps(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or deep nesting
+        text = type(value).__name__
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

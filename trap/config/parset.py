@@ -72,7 +72,7 @@ def read_parset(path: str | Path) -> Parset:
             section: {key: _value(parser[section][key]) for key in _own_keys(parser, section)}
             for section in parser.sections()
         }
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+    except (OSError, ValueError, configparser.Error, RecursionError) as error:
         msg = f"{path}: cannot read the configuration: {' '.join(str(error).split())}"
         raise ConfigError(msg) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+import reprlib
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ValidationError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["PipelineConfig"]
 
 _SECRET = re.compile(r"://|[@=]|pass|secret|token", re.IGNORECASE)
+# A wrong value may be a deep list, or a text without an end.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 class PipelineConfig(Settings):
@@ -107,7 +111,7 @@ class PipelineConfig(Settings):
 
 def _got(error: ErrorDetails) -> str:
     """Return the wrong value in parentheses; empty if it may hold a password, as the URL of a database does."""
-    value = repr(error["input"])
+    value = _SHORT.repr(error["input"])
     return "" if "database" in error["loc"] or _SECRET.search(value) else f" (got {value})"
 
 

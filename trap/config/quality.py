@@ -4,12 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trap.config.sections import Count, NotNegative, Positive, Settings
+from trap.config.sections import MAX_COUNT, MAX_NUMBER, Count, NotNegative, Positive, Settings
 
 __all__ = ["Action", "QualityConfig", "QualityLofarConfig"]
 
 Action = Literal["reject", "warn", "off"]
-Factor = Annotated[float, Field(gt=1, allow_inf_nan=False)]
+Factor = Annotated[float, Field(gt=1, le=MAX_NUMBER)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Sky = Literal["CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter", "Moon"]
 
@@ -17,10 +17,10 @@ Sky = Literal["CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter", "Moon"]
 class QualityConfig(Settings):
     """Which images are searched for sources. A check that an image fails rejects it, warns, or is off."""
 
-    rms_est_history: Annotated[int, Field(ge=2)] = 100
+    rms_est_history: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 100
     """Largest number of earlier accepted images of the same band, Stokes parameter and telescope that an image is
     compared with; the latest count. With fewer than ten of them, the next images of the run are added, up to ten."""
-    min_history: Annotated[int, Field(ge=2)] = 5
+    min_history: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 5
     """Number of such images from which the noise and the beam of an image are compared with theirs. A median of five
     stands two bad images. A number above rms_est_history counts as that number."""
     rms_est_max: Positive = 100.0
@@ -30,7 +30,7 @@ class QualityConfig(Settings):
     rms_rej_sigma: Positive = 3.0
     """Largest difference between the logarithm of an image's noise and the median of the other images, in standard
     deviations (from the median absolute deviation). A larger value accepts more images."""
-    rms_rej_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 4.0
+    rms_rej_factor: Annotated[float, Field(ge=1, le=MAX_NUMBER)] = 4.0
     """Factor from that median up to which any noise is accepted: noise varies with elevation, time and depth, and the
     deviation of a few images can be small by chance. 1 relies on rms_rej_sigma alone."""
     oversampled_x: Positive = 30.0
@@ -41,10 +41,10 @@ class QualityConfig(Settings):
     undersampled_warn: NotNegative = 2.0
     """Full width of the minor axis, in pixels, below which check_beam_shape fails: fluxes depend on the position of a
     source between the pixels."""
-    elliptical_x: Annotated[float, Field(ge=1)] = 10.0
+    elliptical_x: Annotated[float, Field(ge=1, le=MAX_NUMBER)] = 10.0
     """Largest axis ratio of the beam; 1 accepts circular beams only. Beams of east-west arrays and of low elevations
     reach 5, and fits are right up to this limit."""
-    elliptical_warn: Annotated[float, Field(ge=1)] = 3.0
+    elliptical_warn: Annotated[float, Field(ge=1, le=MAX_NUMBER)] = 3.0
     """Axis ratio of the beam above which check_beam_shape fails: sources along the major axis blend."""
     max_nan_share: Share = 0.99
     """Largest fraction of pixels without a value, from 0 to 1."""
@@ -56,7 +56,7 @@ class QualityConfig(Settings):
     beam_jump: Factor = 1.5
     """Largest factor between a beam axis and its median in the other images of the same band, Stokes parameter and
     telescope."""
-    jump_history: Annotated[int, Field(ge=1)] = 10
+    jump_history: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 10
     """Number of accepted images after the last new band from which another new band is reported. It is larger than
     min_history, since bands of good surveys may start one after the other."""
     max_source_density: Positive = 0.1
@@ -71,7 +71,7 @@ class QualityConfig(Settings):
     bright_sources: tuple[Sky, ...] = ("CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter")
     """Sources that must be farther from an image than quality_lofar.min_separation; Moon can be added. Empty checks
     none."""
-    max_age_days: NotNegative = 0.0
+    max_age_days: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Largest time, in days, since the start of an image, for live observations; older images fail check_stale. 0
     sets no limit."""
     max_future_days: Annotated[float, Field(ge=0, le=1e6)] = 1.0

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trap.config.sections import Count, NotNegative, Positive, Settings, checked_stokes
+from trap.config.sections import MAX_NUMBER, Count, NotNegative, Positive, Settings, checked_stokes
 
 __all__ = ["DEFAULT_READING", "Given", "ReadingConfig"]
 
-Angle = Annotated[float, Field(allow_inf_nan=False)]
+Angle = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Start = Annotated[datetime, AfterValidator(lambda start: start.replace(tzinfo=start.tzinfo or UTC))]
 
 

@@ -5,9 +5,10 @@ form and the documentation are generated from it. It may take several lines, but
 """
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "STOKES",
@@ -20,10 +21,39 @@ __all__ = [
     "stokes_letter",
 ]
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-Address = Annotated[str, Field(pattern=r"^([^\s:]+:\d{1,5})?$")]
+MAX_NUMBER = 1e18
+"""Largest number, in any unit: far above the frequencies in Hz."""
+MAX_COUNT = 2**31 - 1
+"""Largest count, as databases and Numba's loops hold it."""
+MAX_TEXT = 10_000
+"""Largest number of characters of a text; paths have at most 4096."""
+MAX_PORT = 65_535
+
+
+def _checked_address(address: str) -> str:
+    """Return an address HOST:PORT, or an empty one; refuse a port or a host that no machine can have."""
+    host, _, port = address.rpartition(":")
+    if address and not 1 <= int(port) <= MAX_PORT:
+        msg = f"port {port} is not between 1 and {MAX_PORT}"
+        raise ValueError(msg)
+    host.encode("idna")  # its error is a ValueError
+    return address
+
+
+def _checked_cluster(url: str) -> str:
+    """Return the address of a Dask cluster, or an empty one; refuse an impossible port."""
+    _ = urlsplit(url).port  # raises a ValueError
+    return url
+
+
+Positive = Annotated[float, Field(gt=0, le=MAX_NUMBER)]
+NotNegative = Annotated[float, Field(ge=0, le=MAX_NUMBER)]
+# Above 24 days, waiting for a process overflows a number of milliseconds.
+Seconds = Annotated[float, Field(gt=0, le=1e6)]
+SecondsOrNone = Annotated[float, Field(ge=0, le=1e6)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Pixels = Annotated[int, Field(ge=4, le=1_000_000)]
+Address = Annotated[str, Field(pattern=r"^([^\s:]+:[0-9]{1,5})?$"), AfterValidator(_checked_address)]
 
 
 STOKES = {
@@ -77,7 +107,21 @@ def full_url(database: str) -> str:
 class Settings(BaseModel):
     """Base of all settings: frozen, without unknown fields, described by the docstrings of the fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+    )
+
+    @field_validator("*")
+    @classmethod
+    def _check_text(cls, value: Any) -> Any:  # noqa: ANN401 (the value of any setting)
+        """Refuse texts that no file, address or database can have."""
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and "\0" in text:
+                raise ValueError("a text cannot have the character NUL")
+            if isinstance(text, str) and len(text) > MAX_TEXT:
+                msg = f"a text has at most {MAX_TEXT} characters, got {len(text)}"
+                raise ValueError(msg)
+        return value
 
 
 class PersistenceConfig(Settings):
@@ -85,7 +129,7 @@ class PersistenceConfig(Settings):
 
     description: Annotated[str, Field(max_length=100)] = "TraP dataset"
     """Name of the dataset, as lists and reports show it."""
-    dataset_id: Annotated[int, Field(ge=-1)] = 0
+    dataset_id: Annotated[int, Field(ge=-1, le=2**63 - 1)] = 0
     """Number of the dataset to extend. -1 creates a new dataset; 0 extends the dataset that holds any of these images
     and has the same settings, or creates a new one if there is none."""
     dataset_key: Annotated[str, Field(max_length=200)] = ""
@@ -94,7 +138,7 @@ class PersistenceConfig(Settings):
     rms_est_sigma: Positive = 4.0
     """Clip level, in σ, of the noise estimate for the quality checks. Pixels farther from the median are excluded,
     repeatedly; a larger value keeps more of the sources' pixels, and so gives a higher noise."""
-    rms_est_fraction: Annotated[int, Field(ge=2)] = 8
+    rms_est_fraction: Annotated[int, Field(ge=2, le=1000)] = 8
     """Divisor f that sets the region of this noise estimate: the central 2·⌊n/f⌋ pixels along an axis of n pixels. A
     larger value uses a smaller region."""
     bandwidth_max: NotNegative = 0.0
@@ -103,7 +147,7 @@ class PersistenceConfig(Settings):
     band_tolerance: NotNegative = 0.0
     """Gap, in Hz, between the frequency interval of an image and a band, below which the image still belongs to the
     band. A larger value makes fewer bands; 0 requires the intervals to overlap."""
-    timestep_tolerance: NotNegative = 0.0
+    timestep_tolerance: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """Largest difference, in s, between the start times of an image and of the first image of its timestep. A larger
     value makes fewer timesteps; 0 requires equal start times."""
     region_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -123,10 +167,10 @@ class SourceExtractionConfig(Settings):
     negative: Annotated[str, AfterValidator(_checked_stokes_set)] = "QUV"
     """Stokes parameters whose images are searched for negative sources too, with the same thresholds. Polarised flux
     densities have either sign, while no source is negative in Stokes I. Empty: positive sources only, as in TraP."""
-    back_size_x: Annotated[int, Field(ge=4)] = 50
+    back_size_x: Pixels = 50
     """Width of a cell of the background and noise mesh, in pixels. A larger cell averages over more of the image and
     follows changes of the background and the noise less closely."""
-    back_size_y: Annotated[int, Field(ge=4)] = 50
+    back_size_y: Pixels = 50
     """Height of a cell of the background and noise mesh, in pixels; see back_size_x."""
     margin: Count = 0
     """Width of the strip along the edges of an image that is not searched, in pixels. 0 searches up to the edges:
@@ -221,11 +265,11 @@ class ExecutionConfig(Settings):
     or PGPASSWORD."""
     images: tuple[str, ...] = ()
     """Images to process: paths or glob patterns."""
-    n_workers: Count = 0
+    n_workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Number of processes that measure images. 0 starts one per core."""
-    image_timeout_seconds: Positive = 600.0
+    image_timeout_seconds: Seconds = 600.0
     """Time, in s, after which a process that hangs on an image is ended; the image is retried."""
-    run_timeout_seconds: NotNegative = 0.0
+    run_timeout_seconds: Annotated[float, Field(ge=0, le=1e8)] = 0.0
     """Time, in s, after which a Prefect run stops before its next timestep; another run can continue it. 0 sets no
     limit."""
     group_size: Count = 0
@@ -252,7 +296,7 @@ class ExecutionConfig(Settings):
     pixel_directory: str = ""
     """Folder for kept pixels. Empty: the path of an SQLite file with .pixels added; a PostgreSQL database needs a
     folder."""
-    dask: Annotated[str, Field(pattern=r"^(tcp|tls|ucx)://\S+$|^$")] = ""
+    dask: Annotated[str, Field(pattern=r"^(tcp|tls|ucx)://\S+$|^$"), AfterValidator(_checked_cluster)] = ""
     """Address (tcp://HOST:PORT) of a Dask cluster that measures the images. Empty: processes on this machine do."""
     metrics: Address = ""
     """Address (HOST:PORT) at which counters of the run are served to Prometheus. Empty serves none."""

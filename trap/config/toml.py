@@ -17,8 +17,10 @@ from trap.errors import ConfigError
 if TYPE_CHECKING:
     from tomlkit.items import Item
 
-__all__ = ["as_toml", "load_config", "write_config", "write_private"]
+__all__ = ["as_toml", "load_config", "parse_toml", "write_config", "write_private"]
 
+MAX_DEPTH = 20
+"""Largest number of tables and lists within each other in a file of settings."""
 COMMENT_WIDTH = 110
 """Largest number of characters in a line of a description."""
 
@@ -37,15 +39,46 @@ def load_config(path: str | Path) -> PipelineConfig:
         raise ConfigError(msg)
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a ValueError: no UTF-8, or no name of a file
         msg = f"{path}: cannot read the configuration: {error}"
         raise ConfigError(msg) from error
+    return PipelineConfig.checked(parse_toml(text, path), str(path))
+
+
+def parse_toml(text: str, path: str | Path) -> dict[str, Any]:
+    """Parse TOML of any origin.
+
+    Parameters
+    ----------
+    text
+        The TOML.
+    path
+        Its file, for the message of an error.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no TOML, or nests values too deeply.
+    """
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        # Dotted keys (a.a.a…) nest without limit too, and everything that walks through the values would overflow.
+        is_deep = _is_deeper_than(values, MAX_DEPTH)
+    except RecursionError:
+        is_deep = True
+    except ValueError as error:  # also of an integer of more than 4300 digits
         msg = f"{path}: not valid TOML: {error}"
         raise ConfigError(msg) from error
-    return PipelineConfig.checked(values, str(path))
+    if is_deep:
+        msg = f"{path}: values are nested more than {MAX_DEPTH} deep; settings are at most 4"
+        raise ConfigError(msg)
+    return values
+
+
+def _is_deeper_than(value: object, depth: int) -> bool:
+    """Return whether tables and lists within a value are nested more than some levels deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < 0 or any(_is_deeper_than(each, depth - 1) for each in inner)
 
 
 def write_config(config: PipelineConfig) -> str:
@@ -61,7 +94,7 @@ def write_config(config: PipelineConfig) -> str:
                 table.add(tomlkit.comment(line))
             table.add(key, _item(getattr(settings, key)))
         table.add(tomlkit.nl())
-        document.add(tomlkit.comment(str(type(settings).__doc__)))
+        document.add(tomlkit.comment(type(settings).__doc__ or section))
         document.add(section, table)
         # tomlkit puts a blank line above a header, but the comment there belongs to the header.
         table.trivia.indent = ""

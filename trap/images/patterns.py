@@ -40,6 +40,8 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
 
 
 def _matches(pattern: str) -> list[str]:
+    if "\0" in pattern:
+        return []  # no file has such a name
     if not glob.has_magic(pattern) or os.path.lexists(pattern):
         return [pattern]
     # Path.glob takes no absolute pattern before Python 3.13.

@@ -174,8 +174,9 @@ def serving_meters(address: str) -> Iterator[Meters]:
             host, _, port = address.rpartition(":")
             try:
                 server, thread = start_http_server(int(port), host, registry=meters.registry)
-            except OSError as error:
-                log.warning("metrics_not_served", address=address, reason=error.strerror or str(error))
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                log.warning("metrics_not_served", address=address, reason=reason)
             else:
                 stack.callback(thread.join)
                 stack.callback(server.server_close)

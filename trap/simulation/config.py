@@ -13,6 +13,11 @@ from trap.images.beam import Beam
 __all__ = ["SurveyConfig"]
 
 _MAX_MODULATION = 0.5
+_LIMITS = {
+    "n_timesteps": (1, 100_000), "n_bands": (1, 1000), "size": (32, 32_768), "n_variables": (0, 100_000),
+    "n_transients": (0, 100_000), "n_close_pairs": (0, 100_000), "n_steady": (0, 1_000_000), "seed": (0, 2**63 - 1),
+    "rms": (0, 1e6), "flux_scale_jitter": (0, 1), "astrometric_jitter_arcsec": (0, 3600),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +147,14 @@ class SurveyConfig:
 
 
 def _check_numbers(config: SurveyConfig) -> None:
-    """Reject numbers of timesteps, bands, pixels and sources that are too small."""
-    minima = {"n_timesteps": 1, "n_bands": 1, "size": 32, "n_variables": 0, "n_transients": 0, "n_close_pairs": 0}
-    for name, minimum in minima.items():
-        if getattr(config, name) < minimum:
-            msg = f"{name} must be at least {minimum}, got {getattr(config, name)}"
+    """Reject numbers of timesteps, bands, pixels and sources that are too small or too large, and NaN."""
+    for name, (minimum, maximum) in _LIMITS.items():
+        value = getattr(config, name)
+        if value is not None and value < minimum:
+            msg = f"{name} must be at least {minimum}, got {value}"
+            raise ConfigError(msg)
+        if value is not None and not value <= maximum:
+            msg = f"{name} must be at most {maximum}, got {value}"
             raise ConfigError(msg)
     if config.n_timesteps == 1 and (config.n_transients or config.n_variables):
         msg = f"{config.n_transients} transients and {config.n_variables} variables need two timesteps or more"

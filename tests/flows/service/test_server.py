@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
+import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, Settings, temporary_settings
 
@@ -195,3 +197,52 @@ def test_a_lock_is_private_and_keeps_what_is_in_its_file(tmp_path):
             pass
     assert (tmp_path / "lock").read_text() == "kept"
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+
+
+def _answer(listening):
+    with listening.accept()[0] as connection:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+@pytest.fixture
+def clean_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        for spelling in (name, name.upper()):
+            monkeypatch.setenv(spelling, "")  # restored to what it was, even if the code deletes it
+            monkeypatch.delenv(spelling)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("variables", "exceptions"),
+    [
+        ({"no_proxy": "example.org", "http_proxy": "http://127.0.0.1:9"}, ["example.org"]),
+        ({"NO_PROXY": "example.org", "no_proxy": "", "ALL_PROXY": "http://127.0.0.1:9"}, ["example.org"]),
+        ({"no_proxy": "a.org, b.org:80", "NO_PROXY": "::1,10.0.0.0/8"}, ["a.org", "b.org:80", "10.0.0.0/8"]),
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, []),
+        ({"all_proxy": "socks4://127.0.0.1:9", "https_proxy": "nonsense://x"}, []),
+        ({"no_proxy": "é%,\x7f", "HTTPS_PROXY": "http://127.0.0.1:9"}, []),
+        ({"no_proxy": "*", "http_proxy": "http://127.0.0.1:9"}, ["*"]),
+    ],
+)
+def test_no_proxy_of_the_environment_stands_before_the_local_server(clean_proxies, variables, exceptions):
+    for name, value in variables.items():
+        clean_proxies.setenv(name, value)
+    server._bypass_proxy()
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"]
+    assert set(exceptions) <= set(os.environ["no_proxy"].split(","))
+    for address in ("127.0.0.1:4200", "localhost:4200"):
+        assert urllib.request.proxy_bypass(address)  # by which websockets decide
+    with httpx.Client() as client, socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(5)
+        asked = threading.Thread(target=_answer, args=(listening,))
+        asked.start()
+        assert client.get(f"http://127.0.0.1:{listening.getsockname()[1]}/").status_code == 204
+        asked.join()
+
+
+def test_proxy_of_another_server_that_the_client_does_not_understand_is_one_line(clean_proxies):
+    clean_proxies.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with temporary_settings({PREFECT_API_URL: "http://server.invalid/api"}), pytest.raises(ServerError, match="SOCKS"):
+        ensure_server()
