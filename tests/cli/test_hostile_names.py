@@ -46,12 +46,10 @@ def test_no_name_reaches_a_terminal(folder, tmp_path, run_in_process, capsys):
     images = f"{folder}/*.fits"
     commands = [
         ("run", "--images", images, *database, "--name", "\x1b[31mred\nname", "--verbose"),
-        ("run", "--images", images, *database, "--new-dataset", "--name", "\u202eother"),
         ("dataset", "list", *database),
         ("dataset", "list", *database, "--json"),
         ("dataset", "show", "1", *database),
         ("dataset", "show", "1", "--all", *database),
-        ("dataset", "compare", "1", "2", "--exact", *database),
         ("candidates", "1", *database),
         ("lightcurve", "1", "--entry", "1", *database, "--format", "csv", "--cutouts", f"{tmp_path}/c.png"),
         ("dataset", "rename", "1", "a\x07b", *database),

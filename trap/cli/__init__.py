@@ -47,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         provide_folders()
         from trap.cli.parser import make_parser
 
-        arguments = make_parser().parse_args(argv)
+        parser = make_parser()
+        if any("\0" in word for word in argv or ()):
+            parser.error("an argument has the character NUL, which no shell can pass")
+        arguments = parser.parse_args(argv)
     try:
         with interrupts_end_at_once(*arguments.kept):
             from trap.log import configure_logging
@@ -84,7 +87,7 @@ def _reported(error: BaseException, kept: Sequence[str]) -> int | None:
         text = _SECRET.sub(lambda found: f"{found[1] or found[2] or found[3]}…", " ".join(str(error).split()))
         print(plain_text(f"transients: {text}"), file=sys.stderr)
         return 1
-    if isinstance(error, (OSError, MemoryError, RecursionError)):
+    if isinstance(error, (OSError, MemoryError, OverflowError, RecursionError)):
         # The machine, or a file, is the cause. Any other exception is an error of this program, with its traceback.
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
         print(plain_text(f"transients: {reason}"), file=sys.stderr)
