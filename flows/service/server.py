@@ -206,8 +206,8 @@ def _bypass_proxy() -> None:
         os.environ[name] = "*" if "*" in hosts else ",".join(hosts)  # only alone does it stand for all hosts
     for name in PROXIES:
         for spelling in (name, name.upper()):
-            if spelling in os.environ and not _is_understood(os.environ[spelling]):
-                log.warning("proxy_ignored", variable=spelling, reason="no http, https, socks5 or socks5h address")
+            if problem := _problem_of(os.environ.get(spelling, "")):
+                log.warning("proxy_ignored", variable=spelling, reason=problem)
                 del os.environ[spelling]
 
 
@@ -220,13 +220,16 @@ def _is_accepted(host: str) -> bool:
         return False
 
 
-def _is_understood(proxy: str) -> bool:
-    """Return whether Prefect's client accepts the address of a proxy."""
+def _problem_of(proxy: str) -> str:
+    """Return the reason if Prefect's client does not accept the address of a proxy, without the address."""
+    scheme, separator, _ = proxy.partition("://")
     try:
-        httpx.HTTPTransport(proxy=httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}"))
-    except (ValueError, ImportError, httpx.InvalidURL):  # ImportError: a SOCKS proxy needs a package
-        return False
-    return True
+        httpx.HTTPTransport(proxy=httpx.Proxy(proxy if separator else f"http://{proxy}"))
+    except ImportError:
+        return "a SOCKS proxy needs the package socksio"
+    except (ValueError, httpx.InvalidURL):
+        return f"Prefect's client does not know {scheme}:// or cannot read the address" if separator else "no address"
+    return ""
 
 
 def _prefect_home() -> Path:
