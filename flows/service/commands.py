@@ -28,6 +28,7 @@ from flows.service.server import ensure_server, stop_command
 from trap.cli.terminal import command
 from trap.db.engine import absolute_url
 from trap.errors import ConfigError
+from trap.escapes import plain_text
 from trap.images.incoming import IncomingFolder
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
     )
     with _server() as server:
         names = deploy(options)
-    print(f"deployed: {', '.join(names)}")
+    print(plain_text(f"deployed: {', '.join(names)}"))
     print(f"form: {server.ui_url}/deployments")
-    print(f"start a worker: {command('worker', '--name', options.name)}")
-    print(f"process new images at once: {command('watch', options.incoming)}")
+    print(plain_text(f"start a worker: {command('worker', '--name', options.name)}"))
+    print(plain_text(f"process new images at once: {command('watch', options.incoming)}"))
     if server.pid is not None and DATABASE_VARIABLE not in os.environ:
         print("this server keeps its data in SQLite; unattended, PostgreSQL is better: see deployments/README.md")
     return 0
@@ -165,7 +166,7 @@ def show_ui(config: PipelineConfig, arguments: Namespace) -> int:
     with _server() as server:
         deployed = _deployed(options)
         for line in _introduction(server, options, deployed):
-            print(line, flush=True)
+            print(plain_text(line), flush=True)
         if not arguments.no_browser:
             webbrowser.open(f"{server.ui_url}/deployments")
         if deployed is not None:

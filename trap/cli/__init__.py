@@ -80,7 +80,7 @@ def _reported(error: BaseException, kept: Sequence[str]) -> int | None:
 
     interrupt = interrupt_behind(error)
     if interrupt is not None:
-        print(stopped_text(*(interrupt.args or kept)), file=sys.stderr)
+        print(plain_text(stopped_text(*(interrupt.args or kept))), file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, TrapError):
         # A URL with a password may stand in place of another word, such as the name of a file.

@@ -13,7 +13,7 @@ from trap.config.sections import full_url
 from trap.db.engine import make_engine, reading
 from trap.db.version import check_version, newest_version
 from trap.errors import DatabaseError
-from trap.escapes import plain_lines
+from trap.escapes import plain_lines, plain_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -52,7 +52,7 @@ def upgrade_database(arguments: Namespace) -> int:
         upgrade(engine)
     finally:
         engine.dispose()
-    print(f"{url} has schema version {newest_version()}")
+    print(plain_text(f"{url} has schema version {newest_version()}"))
     return 0
 
 
@@ -72,7 +72,8 @@ def check(arguments: Namespace) -> int:
 
     with open_database(arguments.database) as engine:
         problems = check_database(engine)
-    print(plain_lines(problems) or f"{database_url(arguments.database)} is sound (schema version {newest_version()})")
+    sound = f"{database_url(arguments.database)} is sound (schema version {newest_version()})"
+    print(plain_lines(problems or [sound]))
     return UNSOUND if problems else 0
 
 
@@ -88,7 +89,7 @@ def vacuum(arguments: Namespace) -> int:
 
     with open_database(arguments.database) as engine:
         vacuum_database(engine)
-    print(f"{database_url(arguments.database)} is vacuumed")
+    print(plain_text(f"{database_url(arguments.database)} is vacuumed"))
     return 0
 
 
@@ -109,7 +110,8 @@ def dump(arguments: Namespace) -> int:
             path = backup_database(url, path)
     else:
         dump_database(url, path, overwrite=arguments.overwrite)
-    print(f"{path} written; fill an empty database from it with: {command('db', 'restore', path, '--database', 'URL')}")
+    restoring = command("db", "restore", path, "--database", "URL")
+    print(plain_text(f"{path} written; fill an empty database from it with: {restoring}"))
     return 0
 
 
@@ -125,7 +127,7 @@ def restore(arguments: Namespace) -> int:
 
     url = database_url(arguments.database)
     restore_database(url, arguments.file)
-    print(f"restored {arguments.file} to {url}")
+    print(plain_text(f"restored {arguments.file} to {url}"))
     return 0
 
 

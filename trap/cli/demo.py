@@ -14,6 +14,7 @@ from trap.cli.terminal import program, reported_errors
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import ExitCode
 from trap.db import lightcurves
+from trap.escapes import plain_lines
 from trap.kernels.compiled import is_compiled
 from trap.report.comparison import comparison_text
 from trap.report.plots import LightCurve, plot_eta_v, plot_light_curves, save_figure
@@ -90,7 +91,7 @@ def demonstrate(arguments: Namespace, settings: PipelineConfig) -> list[str]:
         _draw(connection, summary.dataset_id, survey, sky, comparison)
     print(f"{comparison_text(comparison)}\n")
     print(run_text(summary, config.execution.database, program=program()))
-    print(f"light curves: {directory / 'lightcurves.png'}\nη against V: {directory / 'eta_v.png'}")
+    print(plain_lines([f"light curves: {directory / 'lightcurves.png'}", f"η against V: {directory / 'eta_v.png'}"]))
     problems = [*_left_out(summary.exit_code), *comparison.problems]
     print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "no problems")
     return problems

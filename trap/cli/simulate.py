@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trap.cli.terminal import command, reported_errors
 from trap.errors import ConfigError
+from trap.escapes import plain_text
 from trap.report.text import count
 from trap.simulation.survey import SurveyConfig, foreign_images, simulate_survey
 
@@ -66,6 +67,6 @@ def simulate(arguments: Namespace) -> int:
         survey = simulate_survey(arguments.directory, config)
     kinds = list(survey.truth.sources["kind"])
     sources = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("steady", "variable", "transient"))
-    print(f"{count(len(survey.images), 'image')} in {survey.directory}; sources: {sources}")
-    print(f"now: {command('run', '--images', f'{glob.escape(str(survey.directory))}/t*.fits')}")
+    print(plain_text(f"{count(len(survey.images), 'image')} in {survey.directory}; sources: {sources}"))
+    print(plain_text(f"now: {command('run', '--images', f'{glob.escape(str(survey.directory))}/t*.fits')}"))
     return 0
