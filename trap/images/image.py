@@ -17,6 +17,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from trap.config import DEFAULT_READING
 from trap.errors import ImageError
+from trap.images.blanks import Filling, find_filling, has_repeats, off_sky
 from trap.images.formats import format_of
 from trap.images.formats.fits import find_image, writable_header
 from trap.images.headers.brightness import Kind
@@ -161,8 +162,7 @@ class Image:
         """FITS header whose first two axes are longitude and latitude; no pixel is read for it."""
         if not self.path.is_file():
             return self._format.read_header(self.path, self.settings)
-        status = self.path.stat()
-        return _header_of(self.path, self.settings, (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size))
+        return _header_of(self.path, self.settings, _version_of(self.path))
 
     @cached_property
     def metadata(self) -> ImageMetadata:
@@ -176,10 +176,11 @@ class Image:
 
     @cached_property
     def data(self) -> Map:
-        """(ny, nx) Jy/beam — the pixels; NaN marks a pixel without a value."""
-        if self._plane is None:
-            return self._as_pixels(self._format.read_plane(self.path, self.settings))
-        return self._as_pixels(self._plane)
+        """(ny, nx) Jy/beam — the pixels; NaN marks a pixel without data: blank, in a constant area, or off the sky."""
+        pixels = _as_floats(self._read_plane() if self._plane is None else self._plane)
+        if has_repeats(pixels):
+            find_filling(pixels).remove(pixels)
+        return self._as_brightness(pixels)
 
     def cutout(self, rows: slice, columns: slice) -> Map:
         """Return the pixels of a part of the image; if the file can be mapped, only that part is read.
@@ -192,11 +193,22 @@ class Image:
         Returns
         -------
         (n_rows, n_columns) Jy/beam
-            A copy; NaN marks a pixel without a value.
+            A copy; NaN marks a pixel without data, as in ``data``.
         """
         if "data" in self.__dict__ or self._plane is None:
             return self.data[rows, columns].copy()
-        return self._as_pixels(self._plane[rows, columns], rows, columns)
+        pixels = _as_floats(self._plane[rows, columns])
+        if has_repeats(pixels):
+            # Only the whole image shows which values are no data, and how long their runs are.
+            if self._filling.run > 1:
+                return self.data[rows, columns].copy()
+            self._filling.remove(pixels)
+        return self._as_brightness(pixels, rows, columns)
+
+    def find_filling(self) -> Filling:
+        """Find the constant values that mark pixels without data, in the unit of the file; all pixels are read."""
+        pixels = _as_floats(self._plane if self._plane is not None else self._read_plane())
+        return find_filling(pixels) if has_repeats(pixels) else Filling()
 
     @cached_property
     def content_hash(self) -> str:
@@ -218,15 +230,25 @@ class Image:
         """Pixels as the file holds them, mapped into memory; None if they must be decompressed or scaled."""
         return self._format.map_plane(self.path, self.settings)
 
-    def _as_pixels(self, plane: NDArray[Any], rows: slice = _ALL, columns: slice = _ALL) -> Map:
-        """Convert pixels of a part of a file to float32 in Jy/beam, with NaN for every value that is not finite."""
-        with np.errstate(over="ignore"):
-            # A number too large for 32 bits becomes infinite here, and NaN below.
-            pixels = np.array(plane, np.float32, order="C")
+    @cached_property
+    def _filling(self) -> Filling:
+        """Constant values that mark pixels without data; a process keeps those of a file."""
+        if self._in_memory or not self.path.is_file():
+            return self.find_filling()
+        return _filling_of(self.path, self.settings, _version_of(self.path))
+
+    def _read_plane(self) -> NDArray[Any]:
+        """Read the pixels as the file holds them, decompressed and scaled."""
+        return self._format.read_plane(self.path, self.settings)
+
+    def _as_brightness(self, pixels: Map, rows: slice = _ALL, columns: slice = _ALL) -> Map:
+        """Convert pixels of a part of the image to Jy/beam, in place, with NaN off the sky; return them."""
         factor = self._jansky_per_unit(rows, columns)
         if not (isinstance(factor, float) and factor == 1):
             pixels *= np.asarray(factor, np.float32)
-        pixels[np.isinf(pixels)] = np.nan
+            pixels[np.isinf(pixels)] = np.nan
+        if (mask := off_sky(self.wcs, self.header["NAXIS1"], self.header["NAXIS2"])) is not None:
+            pixels[mask[rows, columns]] = np.nan
         return pixels
 
     def _jansky_per_unit(self, rows: slice, columns: slice) -> float | Map:
@@ -248,6 +270,25 @@ class Image:
 def _header_of(path: Path, settings: ReadingConfig, _version: tuple[int, ...]) -> Header:
     """Read the header of a file, or return the one kept: after an image is measured, positions are fitted in it."""
     return format_of(path).read_header(path, settings)
+
+
+@lru_cache(MAX_HEADERS)
+def _filling_of(path: Path, settings: ReadingConfig, _version: tuple[int, ...]) -> Filling:
+    """Find the constant values of a file, or return those kept."""
+    return Image(path, settings).find_filling()
+
+
+def _as_floats(plane: NDArray[Any]) -> Map:
+    """Convert pixels to float32, as a copy in the order of rows."""
+    with np.errstate(over="ignore"):
+        # A number too large for 32 bits becomes infinite here, and NaN with other infinite ones.
+        return np.array(plane, np.float32, order="C")
+
+
+def _version_of(path: Path) -> tuple[int, ...]:
+    """Return numbers that change whenever a file does."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _hash(pixels: NDArray[Any], header: Header) -> str:
