@@ -7,8 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy_healpix import HEALPix
+from scipy import ndimage
 
-from trap.association.noise_history import count_tiles, tiles_at, tiles_within
+from trap.association.entries import LightCurveKey
+from trap.association.noise_history import (
+    NoiseHistory,
+    NoiseTiles,
+    codes_at,
+    count_tiles,
+    tiles_at,
+    tiles_within,
+)
 from trap.errors import ImageError
 from trap.extraction.measure import extract_sources
 from trap.extraction.mesh import Background
@@ -83,3 +93,58 @@ def test_number_of_tiles_is_the_number_that_is_listed():
     # Tiles that the edge of the circle touches are listed too.
     assert count_tiles(10, 5.0) == pytest.approx(len(tiles_within(10, 40.0, -30.0, 5.0)[0]), rel=0.1)
     assert count_tiles(0, 180.0) == pytest.approx(12)
+
+
+def test_no_searched_tile_holds_a_position_where_a_source_would_be_cut(sky, config):
+    data = sky.noise(3)
+    y, x = np.indices(data.shape)
+    data[(x + y < 120) | (np.hypot(x - 180, y - 90) < 9)] = np.nan
+    data[200, 60] = np.nan
+    image, tiles = sampled(sky, data, config)
+    ra, dec = image.wcs.all_pix2world(x.ravel(), y.ravel(), 0)
+    is_looked = np.zeros(data.size, bool)
+    for layer in tiles.layers:
+        is_looked |= np.isin(tiles_at(layer.order, ra, dec), layer.tile)
+    distance = ndimage.distance_transform_edt(np.pad(np.isfinite(data), 1))[1:-1, 1:-1].ravel()
+    # The beam is 5 pixels wide: 1.5 widths are 7.5 pixels, and the finest tiles are smaller than 8 pixels.
+    assert not is_looked[distance < 7].any()
+    assert is_looked[distance > 30].all()
+    assert is_looked[(distance > 7) & (distance < 30)].mean() > 0.5
+
+
+def test_noise_of_finer_tiles_is_found_in_the_history(sky, config):
+    data = sky.noise(4)
+    data[:, :100] = np.nan
+    image, tiles = sampled(sky, data, config)
+    history = NoiseHistory()
+    for number in (1, 2):
+        history.add(LightCurveKey(0, 1), image=number, tiles=tiles)
+    at = history.best(LightCurveKey(0, 1), *image.wcs.all_pix2world([95.0, 103.0, 122.0, 200.0], [128.0] * 4, 0))
+    assert at["n"].tolist() == [0, 0, 2, 2]
+    assert at["rms"][2:] == pytest.approx(sky.rms, rel=0.2)
+
+
+def test_tiles_of_several_orders_are_restored_from_their_codes(sky, config):
+    data = sky.noise(5)
+    data[:70, :90] = np.nan
+    _, tiles = sampled(sky, data, config)
+    assert len(tiles.layers) > 2
+    rms = np.concatenate([layer.rms for layer in tiles.layers])
+    restored = NoiseTiles.from_codes(tiles.order, tiles.codes, rms)
+    for one, other in zip(restored.layers, tiles.layers, strict=True):
+        assert one.order == other.order
+        np.testing.assert_array_equal(one.tile, other.tile)
+        np.testing.assert_array_equal(one.rms, other.rms)
+    # Every tile is one of the tiles at its own centre.
+    for layer in tiles.layers:
+        lon, lat = HEALPix(nside=2**layer.order, order="nested").healpix_to_lonlat(layer.tile[:1])
+        assert np.isin(tiles.codes, codes_at(tiles.order, lon[0].deg, lat[0].deg)).sum() == 1
+
+
+def test_first_and_last_unique_numbers_of_each_order_are_told_apart():
+    for order in range(1, 25):
+        tile = np.array([0, 12 * 4**order - 1])
+        codes = -(4 * 4**order) - tile
+        restored = NoiseTiles.from_codes(0, codes, np.ones(2, np.float32))
+        assert [layer.order for layer in restored.finer] == [order]
+        assert restored.finer[0].tile.tolist() == tile.tolist()

@@ -2,9 +2,10 @@
 
 The lowest noise of a whole image is a poor estimate near its edge. So the noise of every accepted
 image is stored on HEALPix tiles (Górski et al. 2005) of about the size of a cell of its noise mesh:
-the best value, the image with that value, and the number of images. The cost depends on the area of
-the sky and not on the number of images. Pointings play no role, so that mosaics and drifting fields
-need no special treatment.
+the best value, the image with that value, and the number of images. At the rim of the searched area the
+tiles are finer, so that all of a tile was searched. The cost depends on the area of the sky and not on
+the number of images. Pointings play no role, so that mosaics and drifting fields need no special
+treatment.
 """
 
 from __future__ import annotations
@@ -28,9 +29,14 @@ if TYPE_CHECKING:
 __all__ = [
     "DEPTH_POWER",
     "LOOKED",
+    "MAX_FINER",
+    "MAX_FINEST",
+    "RESOLUTION_DEG",
     "NoiseHistory",
     "NoiseTiles",
+    "codes_at",
     "count_tiles",
+    "parts_of",
     "tile_order",
     "tiles_at",
     "tiles_within",
@@ -48,8 +54,14 @@ RESOLUTION_DEG = 58.6323
 """Mean side of a tile of order 0; it halves with every order."""
 MAX_ORDER = 20
 """Highest order of the tiles: they are about 0.2 arcsec wide."""
+MAX_FINEST = 24
+"""Highest order of the finer tiles at a rim."""
 COARSE_STEPS = 5
 """Number of orders by which tiles that are searched around a circle are coarser than the tiles that are listed."""
+UNIQUE = 4
+"""Summand of the unique number of a tile, 4 · 4^order + tile, which has the order in it (NUNIQ of the IVOA)."""
+MAX_FINER = 4
+"""Largest difference between the orders of the tiles of an image."""
 N_CIRCLES = 16
 """Number of circles whose tiles are kept: images of a pointing share one circle."""
 
@@ -63,14 +75,65 @@ class NoiseTiles:
     order
         HEALPix order: there are 12 · 4^order tiles on the sphere.
     tile
-        (n,) — numbers of the tiles whose centres were searched, nested numbering, ascending.
+        (n,) — numbers of the tiles that were searched as a whole, nested numbering, ascending.
     rms
         (n,) Jy/beam — noise at the centres of the tiles.
+    finer
+        Searched parts of other tiles, as tiles of higher orders.
     """
 
     order: int
     tile: NDArray[np.int64]
     rms: NDArray[np.float32]
+    finer: tuple[NoiseTiles, ...] = ()
+
+    @property
+    def layers(self) -> tuple[NoiseTiles, ...]:
+        """Tiles of each order, lowest first."""
+        return self, *self.finer
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """Numbers of all tiles in one array, with their orders: see :func:`codes_at`."""
+        return np.concatenate([self.tile, *(-(UNIQUE * 4**layer.order) - layer.tile for layer in self.finer)])
+
+    @classmethod
+    def from_codes(cls, order: int, codes: NDArray[np.int64], rms: NDArray[np.float32]) -> NoiseTiles:
+        """Restore tiles.
+
+        Parameters
+        ----------
+        order
+            Lowest order.
+        codes, rms
+            (n,) each — numbers with orders, and noise in Jy/beam, as in ``codes`` and in ``rms`` of all layers.
+        """
+        orders, is_finer = np.full(len(codes), order), codes < 0
+        # Unique numbers of an order have two binary digits more than those of the order before: 4 to 15 for order 0.
+        orders[is_finer] = (np.frexp(-codes[is_finer].astype(float))[1] - 1) // 2 - 1
+        layers = []
+        for one in sorted({order, *orders.tolist()}):
+            rows = np.flatnonzero(orders == one)
+            tile = codes[rows] if one == order else -codes[rows] - UNIQUE * 4**one
+            layers.append(cls(order=one, tile=tile, rms=rms[rows]))
+        return cls(order=order, tile=layers[0].tile, rms=layers[0].rms, finer=tuple(layers[1:]))
+
+
+def codes_at(order: int, ra: float, dec: float) -> NDArray[np.int64]:
+    """Return the numbers, with their orders, of all tiles that an image may have at a position.
+
+    The tile of the lowest order has its own number, finer tiles have their unique number with a minus sign.
+
+    Parameters
+    ----------
+    order
+        Lowest order of the image.
+    ra, dec
+        deg — the position.
+    """
+    finer = range(order + 1, min(order + MAX_FINER, MAX_FINEST) + 1)
+    unique = [-(UNIQUE * 4**one) - int(tiles_at(one, [ra], [dec])[0]) for one in finer]
+    return np.array([int(tiles_at(order, [ra], [dec])[0]), *unique], np.int64)
 
 
 def tile_order(side_deg: float) -> int:
@@ -150,6 +213,28 @@ def tiles_within(order: int, ra: float, dec: float, radius: float) -> tuple[NDAr
     return arrays
 
 
+def parts_of(order: int, tiles: NDArray[np.int64]) -> tuple[NDArray[np.int64], Array, Array]:
+    """Divide each tile into its four parts of the next order.
+
+    Parameters
+    ----------
+    order
+        HEALPix order of the tiles.
+    tiles
+        (n,) — their numbers, nested.
+
+    Returns
+    -------
+    tile
+        (4 n,) — numbers of the parts, nested; ascending if the tiles are.
+    ra, dec
+        (4 n,) deg — their centres.
+    """
+    parts = (tiles[:, np.newaxis] * 4 + np.arange(4)).ravel()
+    lon, lat = (angle.to_value(units.deg) for angle in _grid(order + 1).healpix_to_lonlat(parts))
+    return parts, lon, lat
+
+
 def _grid(order: int) -> HEALPix:
     return HEALPix(nside=2**order, order="nested")
 
@@ -207,14 +292,15 @@ class NoiseHistory:
             Noise of the image.
         """
         layers = self._layers.setdefault(key, {})
-        if tiles.order not in layers:
-            layers[tiles.order] = _Layer(np.empty(0, np.int64), np.empty(0, LOOKED))
-        layers[tiles.order].add(image, tiles)
+        for part in tiles.layers:
+            if part.order not in layers:
+                layers[part.order] = _Layer(np.empty(0, np.int64), np.empty(0, LOOKED))
+            layers[part.order].add(image, part)
 
     def best(self, key: LightCurveKey, ra: ArrayLike, dec: ArrayLike) -> NDArray[Any]:
         """Find the best earlier noise at positions.
 
-        Images with different mesh sizes have tiles of different orders; all orders are searched.
+        Tiles are of different orders, by the meshes of images and at their rims; all orders are searched.
 
         Parameters
         ----------

@@ -252,10 +252,10 @@ def _tiles(row: Row[Any]) -> NoiseTiles | None:
     """Return the noise tiles of an image; None if none are stored."""
     if row.tile_order is None:
         return None
-    return NoiseTiles(
-        order=row.tile_order,
-        tile=np.frombuffer(row.tiles, "<i8").astype(np.int64),
-        rms=np.frombuffer(row.tile_rms, "<f4").astype(np.float32),
+    return NoiseTiles.from_codes(
+        row.tile_order,
+        np.frombuffer(row.tiles, "<i8").astype(np.int64),
+        np.frombuffer(row.tile_rms, "<f4").astype(np.float32),
     )
 
 

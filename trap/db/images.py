@@ -263,8 +263,8 @@ def _tile_row(tiles: NoiseTiles | None) -> dict[str, Any]:
         return {"tile_order": None, "tiles": None, "tile_rms": None}
     return {
         "tile_order": tiles.order,
-        "tiles": tiles.tile.astype("<i8").tobytes(),
-        "tile_rms": tiles.rms.astype(LITTLE_ENDIAN).tobytes(),
+        "tiles": tiles.codes.astype("<i8").tobytes(),
+        "tile_rms": np.concatenate([part.rms for part in tiles.layers]).astype(LITTLE_ENDIAN).tobytes(),
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import exists, select
 
-from trap.association.noise_history import tiles_at
+from trap.association.noise_history import codes_at
 from trap.db.models import FrequencyBand, Image, Rejection, RmsMap
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
         .where(~exists().where(Rejection.image == Image.id))
         .order_by(Image.taustart_ts, FrequencyBand.freq_central, Image.id)
     )
-    tile_of_order: dict[int, int] = {}
+    codes_of_order: dict[int, NDArray[Any]] = {}
     limits = []
     # Read in batches, since the tiles of all images together may exceed the memory.
     for row in connection.execute(rows.execution_options(yield_per=100)):
-        if row.tile_order not in tile_of_order:
-            tile_of_order[row.tile_order] = int(tiles_at(row.tile_order, [ra], [dec])[0])
-        place = np.flatnonzero(np.frombuffer(row.tiles, "<i8") == tile_of_order[row.tile_order])
+        if row.tile_order not in codes_of_order:
+            codes_of_order[row.tile_order] = codes_at(row.tile_order, ra, dec)
+        place = np.flatnonzero(np.isin(np.frombuffer(row.tiles, "<i8"), codes_of_order[row.tile_order]))
         if place.size:
             rms = float(np.frombuffer(row.tile_rms, "<f4")[place[0]])
             moment = row.taustart_ts.replace(tzinfo=None)

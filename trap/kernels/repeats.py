@@ -1,4 +1,4 @@
-"""Pixels that repeat the values of their neighbours: the constant areas of an image, which hold no data."""
+"""Areas of an image without data: pixels that repeat the values of their neighbours, and pixels without a value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Indices, Map
 
-__all__ = ["MIN_RUN", "blank_values", "count_repeats", "find_runs", "has_blank"]
+__all__ = ["MIN_RUN", "blank_values", "count_before", "count_repeats", "find_runs", "has_blank"]
 
 INFINITY = np.float32(np.inf)
 MIN_RUN = 3
@@ -65,28 +65,38 @@ def find_runs(pixels: Map) -> tuple[NDArray[np.float32], Indices]:
     values, lengths = np.empty(1024, np.float32), np.empty(1024, np.intp)
     n = 0
     ny, nx = pixels.shape
-    down = np.ones(nx, np.intp)
+    down, ends = np.ones(nx, np.int32), np.zeros(nx, np.bool_)
     for y in range(ny):
-        across = 1
+        if n + 2 * nx > values.size:
+            values = np.append(values, np.empty(values.size + 2 * nx, np.float32))
+            lengths = np.append(lengths, np.empty(lengths.size + 2 * nx, np.intp))
+        row, following = pixels[y], pixels[min(y + 1, ny - 1)]
+        is_last = y == ny - 1
+        # The first two loops are vectorized by the compiler; in most rows no run ends.
+        n_ends = np.int32(0)
         for x in range(nx):
-            value = pixels[y, x]
-            if n + 2 > values.size:
-                values = np.append(values, np.empty(values.size, np.float32))
-                lengths = np.append(lengths, np.empty(lengths.size, np.intp))
-            if x + 1 < nx and pixels[y, x + 1] == value:
-                across += 1
-            else:
-                if across >= MIN_RUN:
-                    values[n], lengths[n] = value, across
+            is_end = (row[x] != following[x]) | is_last
+            ends[x] = is_end & (down[x] >= MIN_RUN)
+            n_ends += np.int32(ends[x])
+        if n_ends:
+            for x in range(nx):
+                if ends[x]:
+                    values[n], lengths[n] = row[x], down[x]
                     n += 1
-                across = 1
-            if y + 1 < ny and pixels[y + 1, x] == value:
-                down[x] += 1
-            else:
-                if down[x] >= MIN_RUN:
-                    values[n], lengths[n] = value, down[x]
-                    n += 1
-                down[x] = 1
+        for x in range(nx):
+            down[x] = 1 if row[x] != following[x] else down[x] + 1
+        n_starts = np.int32(0)
+        for x in range(nx - 2):
+            n_starts += np.int32((row[x] == row[x + 1]) & (row[x] == row[x + 2]))
+        first = 0
+        while n_starts and first < nx:
+            last = first
+            while last + 1 < nx and row[last + 1] == row[first]:
+                last += 1
+            if last - first + 1 >= MIN_RUN:
+                values[n], lengths[n] = row[first], last - first + 1
+                n += 1
+            first = last + 1
     return values[:n], lengths[:n]
 
 
@@ -146,14 +156,41 @@ def has_blank(pixels: Map, size: int) -> NDArray[np.bool_]:
     """
     ny, nx = pixels.shape
     blocks = np.zeros(((ny + size - 1) // size, (nx + size - 1) // size), np.bool_)
-    for y in range(ny):
-        row, marked = pixels[y], blocks[y // size]
-        n = 0
-        # Most rows are complete: the compiler vectorizes this loop.
-        for x in range(nx):
-            n += np.isnan(row[x])
-        if n:
+    in_column = np.zeros(nx, np.bool_)
+    for block in range(blocks.shape[0]):
+        in_column[:] = False
+        for y in range(block * size, min((block + 1) * size, ny)):
+            row = pixels[y]
+            n = np.int32(0)
             for x in range(nx):
-                if np.isnan(row[x]):
-                    marked[x // size] = True
+                n += np.int32(np.isnan(row[x]))
+            if n:
+                for x in range(nx):
+                    in_column[x] |= np.isnan(row[x])
+        for x in range(nx):
+            blocks[block, x // size] |= in_column[x]
     return blocks
+
+
+@compiled
+def count_before(blocks: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Count the marked blocks in all rows and columns before each block.
+
+    Parameters
+    ----------
+    blocks
+        (n_y, n_x) — True for marked blocks.
+
+    Returns
+    -------
+    (n_y + 1, n_x + 1)
+        The number in a rectangle follows from the values at its corners.
+    """
+    n_y, n_x = blocks.shape
+    total = np.zeros((n_y + 1, n_x + 1), np.int32)
+    for y in range(n_y):
+        in_row = 0
+        for x in range(n_x):
+            in_row += blocks[y, x]
+            total[y + 1, x + 1] = total[y, x + 1] + in_row
+    return total

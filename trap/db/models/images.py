@@ -117,10 +117,11 @@ class RmsMap(Base):
     mesh_mean: Mapped[bytes] = described("Background of the cells, row by row, as little-endian float32.", "Jy/beam")
     mesh_rms: Mapped[bytes] = described("Noise of the cells, row by row, as little-endian float32.", "Jy/beam")
     tile_order: Mapped[int | None] = described(
-        "HEALPix order of the tiles of the sky that the image covers; NULL without tiles."
+        "HEALPix order of the largest tiles of the sky that the image covers; NULL without tiles."
     )
     tiles: Mapped[bytes | None] = described(
-        "Numbers of these tiles, nested numbering, ascending, as little-endian int64."
+        "Numbers of these tiles, nested numbering, as little-endian int64. Finer tiles, at the rim of the searched "
+        "area, have their unique number, 4 · 4^order + number, with a minus sign."
     )
     tile_rms: Mapped[bytes | None] = described(
         "Noise at the centres of the tiles, as little-endian float32.", "Jy/beam"
