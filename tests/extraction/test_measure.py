@@ -302,3 +302,18 @@ def test_pixels_beyond_the_widened_circle_do_not_matter(sky, config):
     assert found.x.max() == pytest.approx(206.5, abs=0.3)
     for name, column in found.as_dict().items():
         assert np.array_equal(column, getattr(with_other, name), equal_nan=True), name
+
+
+def test_sources_at_the_horizon_have_a_position_or_are_left_out(sky, config):
+    # The horizon is 100 pixels from the middle; sources stand up to a pixel inside it, or two beyond it.
+    header = sky.header()
+    header.update(CDELT1=-np.degrees(1 / 100), CDELT2=np.degrees(1 / 100), BMAJ=2.5, BMIN=2.0)
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    radius = 100 + np.tile([-1.0, 0.5, 2.0], 8)
+    middle = 127.5 + 60 * np.cos(angle[::4]), 127.5 + 60 * np.sin(angle[::4])
+    x, y = (127.5 + radius * f(angle) for f in (np.cos, np.sin))
+    data = sky.noise(6) + sky.sources([*x, *middle[0]], [*y, *middle[1]], [0.1] * 30)
+    found = extract_sources(type(sky.image(data)).from_array(data.astype(np.float32), header), config).measurements
+    assert np.isfinite(found.ra + found.dec).all()
+    # A source at the horizon is cut, and is not associated; six others are whole.
+    assert found.is_sound.sum() == 6

@@ -196,7 +196,10 @@ def _measure(
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         fits = fit_sources(some, deblend(some, config), empty_field, config=config)
-        measurements = _with_outside(_describe(some, fits, field, wcs, config, systematics), mask)
+        measurements = _describe(some, fits, field, wcs, config, systematics)
+        # The centre of a source that the horizon cuts may be fitted beyond it, where no position is on the sky.
+        measurements = measurements.take(np.isfinite(measurements.ra + measurements.dec))
+        measurements = _with_outside(measurements, mask)
         # Islands are numbered from 1 in the table.
         return measurements.with_columns(island=which[measurements.island] + 1)
 
