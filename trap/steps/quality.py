@@ -95,7 +95,7 @@ def examine_sources(
     settings = config.source_extraction
     mask = measured_mask(image.data, settings)
     n_negative = quality.count_negative(image.data, background, mask, settings.detection_threshold)
-    a, b, c = beam_form(image.require_beam(), image.wcs)
+    a, b, c = beam_form(image.require_beam(), image.wcs, background.shape)
     n_beams = np.count_nonzero(~mask) * np.sqrt(a * c - b**2) / (2 * np.pi)
     inputs = quality.SourceInput(
         metadata=image.metadata, config=config, n_negative=n_negative, n_sources=n_sources, n_beams=float(n_beams)
