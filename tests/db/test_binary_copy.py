@@ -38,6 +38,7 @@ def test_row_is_the_number_of_fields_and_each_with_its_length():
         (Double(), 0.1, struct.pack("!d", 0.1)),
         (Boolean(), True, b"\1"),
         (Text(), "ü✓", "ü✓".encode()),
+        (Text(), "WS\0RT\0", "WS\ufffdRT\ufffd".encode()),
         (LargeBinary(), b"\0\xff", b"\0\xff"),
         (UtcDateTime(), datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC), struct.pack("!q", 1_000_000)),
         (UtcDateTime(), datetime(1999, 12, 31, 23, tzinfo=UTC), struct.pack("!q", -3_600_000_000)),

@@ -176,7 +176,8 @@ def _cells(name: str, kind: TypeEngine[Any], values: Values) -> Cells:
     (n, width) — lengths and contents, padded to the width of the widest cell; and a mask of the used bytes.
     """
     if isinstance(kind, Text | LargeBinary):
-        contents = [value.encode() if isinstance(value, str) else value for value in values]
+        # PostgreSQL has no NUL in texts; telescopes and comments of foreign files may hold one.
+        contents = [value.replace("\0", "\ufffd").encode() if isinstance(value, str) else value for value in values]
         lengths = np.array([-1 if content is None else len(content) for content in contents])
         width = max(int(lengths.max()), 0)
         padded = b"".join((content or b"").ljust(width, b"\0") for content in contents)

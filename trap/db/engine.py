@@ -122,13 +122,23 @@ def database_errors() -> Iterator[None]:
     TransientError
         If a retry may help: a lost connection, a deadlock, a locked file, a full disk.
     DatabaseError
-        If a retry cannot help.
+        If a retry cannot help, or the driver cannot send a value; SQLAlchemy does not convert errors of that kind.
     """
     try:
         yield
     except (StatementError, PoolTimeoutError) as error:
         kind = TransientError if is_transient(error) else DatabaseError
         raise kind(_reason(error)) from error
+    except OverflowError as error:
+        if "SQLite" not in str(error):
+            raise
+        msg = "a number has more than 64 bits, and stands for no row of the database"
+        raise DatabaseError(msg) from error
+    except ValueError as error:
+        if "NUL (0x00)" not in str(error):
+            raise
+        msg = "a text has a NUL character, which PostgreSQL cannot store"
+        raise DatabaseError(msg) from error
 
 
 def is_transient(error: BaseException) -> bool:
