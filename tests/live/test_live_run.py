@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from trap.config import LiveConfig, PipelineConfig
 from trap.dataset.outcomes import ExitCode, TimestepOutcome
 from trap.db.engine import make_engine, reading
-from trap.errors import ConfigError, WorkerLostError
+from trap.errors import ConfigError, TrapError, WorkerLostError
 from trap.images.stream import write_frame
 from trap.live import live_run as live
 from trap.live import sources
@@ -133,6 +133,39 @@ def test_the_same_images_through_sockets_give_the_same(images, config, tmp_path)
     other = config.with_options(execution={"database": f"sqlite:///{tmp_path / 'folder.db'}"})
     run_live_locally(other, from_folder(folder, patterns=("t*.fits",)))
     assert measured(config) == measured(other)
+
+
+def test_an_odd_image_of_a_stream_is_left_out_and_counted(config, tmp_path):
+    odd = write_frame(fits.PrimaryHDU(np.zeros((2, 3), np.float32)).header, np.zeros((2, 4), np.float32))
+    with sender([odd, odd]) as address:
+        settings = LiveConfig(streams=(address,), spool=str(tmp_path / "spool"), idle_seconds=0.3)
+        tally = run_live_locally(config, settings)
+    assert (tally.stored, tally.rejected) == (0, 2)
+    assert tally.examples[1] == (
+        f"{address}, image 2 of the connection", "received 8 pixels for NAXIS1 = 3 and NAXIS2 = 2"
+    )  # fmt: skip
+    assert tally.exit_code is ExitCode.IMAGES_LEFT_OUT
+
+
+def test_a_receiving_thread_that_ends_unasked_ends_the_run_with_an_error(config, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(sources, "read_frame", fail)
+    with sender([]) as address, pytest.raises(TrapError, match="receiving has ended: RecursionError: too deep"):
+        run_live_locally(config, LiveConfig(streams=(address,), spool=str(tmp_path / "spool")))
+
+
+def test_an_error_in_the_last_moment_of_a_run_is_raised(config, tmp_path):
+    class Late(Slow):
+        def receive(self):
+            run._ending.wait()
+            raise OSError("gone")
+
+    with open_run(config, images=()) as dataset:
+        run = LiveRun(dataset, from_folder(tmp_path), Late([]), LookAhead(lambda _: Future(), depth=1))
+        with pytest.raises(OSError, match="gone"), run.receiving():
+            pass
 
 
 def test_an_image_that_does_not_come_does_not_block_and_one_that_comes_late_is_told(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from stream_emulator import sender
 from structlog.testing import capture_logs
 
 from trap.config import LiveConfig
-from trap.errors import ConfigError
+from trap.errors import ConfigError, TrapError
 from trap.images.stream import write_frame
 from trap.live import sources
 from trap.live.sources import FolderSource, StreamSource, open_source
@@ -76,6 +78,43 @@ def test_a_stream_out_of_step_is_begun_anew(open_stream):
     with capture_logs() as logs, sender([frame(0), b"x" * 600], [frame(1)]) as address:
         assert len(received(open_stream(address), 2)) == 2
     assert "not the beginning of an image" in next(log["reason"] for log in logs if log["event"] == "stream_lost")
+
+
+def test_an_odd_image_costs_itself_and_the_connection_goes_on(open_stream, tmp_path):
+    odd = frame(1).replace(b"NAXIS   =                    2", b"NAXIS   = 'two'               ")
+    with sender([frame(0), odd, frame(2)]) as address:
+        first, left_out, last = received(open_stream(address), 3)
+    assert [fits.getval(url, "NUMBER") for url in (first, last)] == [0, 2]
+    assert left_out.url == f"{address}, image 2 of the connection"
+    assert left_out.reason.startswith("NAXIS is no whole number")
+    assert len(list((tmp_path / "spool").iterdir())) == 2
+
+
+def test_an_image_that_the_spool_cannot_take_is_left_out(open_stream, tmp_path, monkeypatch):
+    def write(path, content):
+        if b"NUMBER  =                    1" in content:
+            path.touch()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        with path.open("wb") as file:
+            return file.write(content)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with sender([frame(0), frame(1), frame(2)]) as address:
+        first, left_out, last = received(open_stream(address), 3)
+    assert [fits.getval(url, "NUMBER") for url in (first, last)] == [0, 2]
+    assert "No space left on device" in left_out.reason
+    assert sorted(map(str, (tmp_path / "spool").iterdir())) == sorted([first, last])
+
+
+def test_an_error_that_ends_a_thread_that_receives_is_raised(open_stream, monkeypatch):
+    def fail(*_):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(sources, "fits_file", fail)
+    with sender([frame(0)]) as address:
+        source = open_stream(address)
+        with pytest.raises(TrapError, match=f"{address}: receiving has ended: RecursionError: too deep"):
+            received(source, 1)
 
 
 def test_several_senders_are_read_at_once(open_stream):

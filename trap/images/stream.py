@@ -2,7 +2,8 @@
 
 An image is a frame: 512 bytes of head (a magic number of 8 bytes, then the lengths of header and
 pixels, 4 bytes each, then zeros), a FITS header as text, and its pixels as 32-bit floats. All
-numbers are in the byte order of the sender, which is recognised by the magic number.
+numbers are in the byte order of the sender, which is recognised by the magic number. Since the head
+has the lengths, the stream stays in step after an image that cannot be used.
 
 TraP does not define the order of the pixels: its receiver reads them as in a FITS file (along x
 first), its emulator sends them along y first, so that images arrive transposed. Here the default is
@@ -11,6 +12,7 @@ the order of FITS files, and a setting selects the other.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -25,56 +27,59 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trap.typing import Map
-
-__all__ = ["Frame", "PixelOrder", "read_frame", "write_frame"]
+__all__ = ["Frame", "PixelOrder", "fits_file", "read_frame", "write_frame"]
 
 MAGIC = 0x47494A53484F4D4F
 HEAD_LENGTH = 512
 MAX_HEADER = 1 << 20
 MAX_PIXELS = 1 << 31
 """bytes — larger numbers show that the reader is not at the beginning of a frame."""
+MAX_AXES = 32
+CARD = 80
+BLOCK = 2880
+END = "END".ljust(CARD)
+LAYOUT = re.compile(r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM")
+"""Keywords on the layout of a file, which differs from the layout of the sender's data."""
+WHOLE_NUMBER = re.compile(r"= *([+-]?\d{1,18}) *(/.*)?")
+PRINTABLE = bytes(byte if byte in b"\n" or 32 <= byte < 127 else ord("?") for byte in range(256))
+"""Table that replaces bytes that no card may have, since they would make the whole header unreadable."""
 
 PixelOrder = Literal["x-fastest", "y-fastest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
-    """An image as it was received.
+    """An image as it was received. Nothing in it has been checked.
 
     Parameters
     ----------
     header
-        FITS header; its first two axes are the axes of the pixels.
-    pixels
-        (ny, nx) — pixels in the unit that the header names.
+        Text of the FITS header: cards of 80 characters one after the other, or one card in each line.
+    data
+        Pixels, as 32-bit floats.
+    byte_order
+        Byte order of the pixels, < or >.
     """
 
-    header: fits.Header
-    pixels: Map
-
-    def to_fits(self) -> fits.PrimaryHDU:
-        """Return the image as the HDU of a file; axes beyond the second have length 1."""
-        n_more = max(0, int(self.header.get("NAXIS", 2)) - 2)
-        return fits.PrimaryHDU(self.pixels.reshape((1,) * n_more + self.pixels.shape), self.header)
+    header: bytes
+    data: bytes
+    byte_order: str
 
 
-def read_frame(read: Callable[[int], bytes], order: PixelOrder) -> Frame:
-    """Read the next image of a stream.
+def read_frame(read: Callable[[int], bytes]) -> Frame:
+    """Read the next image of a stream as a whole, so that an image that cannot be used costs only itself.
 
     Parameters
     ----------
     read
         Function that returns a number of bytes from the stream; fewer bytes mean the end of the stream.
-    order
-        Order of the pixels in the stream.
 
     Raises
     ------
     EOFError
         If the stream has ended, between two images or within an image.
     ImageError
-        If the bytes are not a frame, or its header and pixels do not fit each other.
+        If the bytes are not the beginning of a frame; the beginning of the next frame is unknown then.
     """
     head = _read(read, HEAD_LENGTH)
     byte_order = _byte_order(head)
@@ -85,11 +90,47 @@ def read_frame(read: Callable[[int], bytes], order: PixelOrder) -> Frame:
             f"got {n_header} and {n_pixels}"
         )
         raise ImageError(msg, "stream")
-    header = _parse(_read(read, n_header))
-    data = np.frombuffer(_read(read, n_pixels), f"{byte_order}f4")
-    nx, ny = _shape(header, data.size)
+    return Frame(header=_read(read, n_header), data=_read(read, n_pixels), byte_order=byte_order)
+
+
+def fits_file(frame: Frame, order: PixelOrder) -> bytes:
+    """Make the content of a FITS file from an image of a stream.
+
+    Cards on the layout of the file are written again. All other cards stay as the sender wrote them, so that the rules
+    for files judge them. Axes beyond the second have length 1.
+
+    Parameters
+    ----------
+    frame
+        The image.
+    order
+        Order of its pixels.
+
+    Raises
+    ------
+    ImageError
+        If the header has no cards that describe the pixels.
+    """
+    cards = _cards(frame.header)
+    n_axes = _number(cards, "NAXIS", default=2)
+    nx, ny = _number(cards, "NAXIS1"), _number(cards, "NAXIS2")
+    if n_axes > MAX_AXES:
+        msg = f"an image has at most {MAX_AXES} axes, got NAXIS = {n_axes}"
+        raise ImageError(msg)
+    if not (nx > 0 and ny > 0 and 4 * nx * ny == len(frame.data)):
+        msg = f"received {len(frame.data) / 4:g} pixels for NAXIS1 = {nx} and NAXIS2 = {ny}"
+        raise ImageError(msg)
+    data = np.frombuffer(frame.data, f"{frame.byte_order}f4")
     pixels = data.reshape(ny, nx) if order == "x-fastest" else data.reshape(nx, ny).T
-    return Frame(header=header, pixels=np.ascontiguousarray(pixels, ">f4"))
+    lengths = [nx, ny, *[1] * (n_axes - 2)]
+    layout = [
+        fits.Card("SIMPLE", True, "conforms to FITS standard"),
+        fits.Card("BITPIX", -32, "array data type"),
+        fits.Card("NAXIS", len(lengths), "number of array dimensions"),
+        *(fits.Card(f"NAXIS{number}", length) for number, length in enumerate(lengths, start=1)),
+    ]
+    header = "".join([*map(str, layout), *(card for card in cards if not LAYOUT.fullmatch(card[:8].rstrip())), END])
+    return _padded(header.encode("ascii"), b" ") + _padded(pixels.astype(">f4", order="C").tobytes(), b"\0")
 
 
 def write_frame(header: fits.Header, pixels: NDArray[np.floating], order: PixelOrder = "x-fastest") -> bytes:
@@ -126,19 +167,30 @@ def _byte_order(head: bytes) -> str:
     raise ImageError(msg, "stream")
 
 
-def _parse(text: bytes) -> fits.Header:
-    try:
-        lines = text.decode("ascii").rstrip("\0\n ")
-        return fits.Header.fromstring(lines, sep="\n" if "\n" in lines else "")
-    except (ValueError, fits.VerifyError) as error:
-        msg = f"the header cannot be read: {' '.join(str(error).split())}"
-        raise ImageError(msg, "stream") from error
+def _cards(text: bytes) -> list[str]:
+    """Split a header into cards of 80 characters, up to its end."""
+    lines = text.replace(b"\r\n", b"\n").translate(PRINTABLE).decode("ascii")
+    whole = (lines[start : start + CARD] for start in range(0, len(lines), CARD))
+    cards = [card.rstrip().ljust(CARD) for card in (lines.split("\n") if "\n" in lines else whole)]
+    longest = max(cards, key=len, default="")
+    if len(longest) > CARD:
+        msg = f"a card has at most {CARD} characters, got {len(longest)}: {longest[:CARD]}…"
+        raise ImageError(msg)
+    return cards[: cards.index(END)] if END in cards else cards
 
 
-def _shape(header: fits.Header, n_pixels: int) -> tuple[int, int]:
-    """Return nx and ny of the header, whose product must be the number of pixels."""
-    nx, ny = header.get("NAXIS1", 0), header.get("NAXIS2", 0)
-    if not (isinstance(nx, int) and isinstance(ny, int) and nx > 0 and ny > 0 and nx * ny == n_pixels):
-        msg = f"received {n_pixels} pixels for NAXIS1 = {nx!r} and NAXIS2 = {ny!r}"
-        raise ImageError(msg, "stream")
-    return nx, ny
+def _number(cards: list[str], name: str, *, default: int = 0) -> int:
+    """Return the whole number that the first card of a name holds; the default if there is no such card."""
+    for card in cards:
+        if card[:8].rstrip() == name:
+            number = WHOLE_NUMBER.fullmatch(card[8:])
+            if number is None:
+                msg = f"{name} is no whole number: {card.rstrip()}"
+                raise ImageError(msg)
+            return int(number[1])
+    return default
+
+
+def _padded(content: bytes, filler: bytes) -> bytes:
+    """Fill the last block of a FITS file."""
+    return content + filler * (-len(content) % BLOCK)

@@ -181,7 +181,13 @@ class LiveRun:
 
     @contextmanager
     def receiving(self) -> Iterator[None]:
-        """Receive images in another thread while the block runs."""
+        """Receive images in another thread while the block runs.
+
+        Raises
+        ------
+        BaseException
+            The error that ended the thread, if the block has not raised it.
+        """
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(self._receive_all,), daemon=True)
         thread.start()
@@ -190,6 +196,8 @@ class LiveRun:
         finally:
             self._ending.set()
             thread.join()
+        if self._error is not None:
+            raise self._error
 
     def _is_idle(self) -> bool:
         idle = self._live.idle_seconds
@@ -200,22 +208,28 @@ class LiveRun:
         """Receive images and close timesteps until the run ends; an error is raised by :meth:`timesteps`."""
         try:
             while not self._ending.is_set():
-                urls = self._source.receive()
-                self._is_reading = bool(urls)
-                for url in urls:
-                    self._receive(url)
+                images = self._source.receive()
+                self._is_reading = bool(images)
+                for image in images:
+                    self._receive(image)
                 self._is_reading = False
                 for closed in self._assembler.close(time.monotonic()):
                     self.dataset.meters.expect([closed.timestep])
                     self._closed.append(closed)
-                if not urls:
+                if not images:
                     self._ending.wait(POLL_SECONDS)
         except BaseException as error:  # noqa: BLE001 (raised again in the other thread)
             self._error = error
 
-    def _receive(self, url: str) -> None:
+    def _receive(self, received: str | UnreadableImage) -> None:
         """Read the header of an image, and begin to measure it unless it is left out."""
         now = time.monotonic()
+        if isinstance(received, UnreadableImage):
+            self._last_arrival = now
+            self.tally.rejected += 1
+            self.tally.leave_out(received.url, received.reason)
+            return
+        url = received
         entry = self._described(url)
         self._last_arrival = time.monotonic()
         if isinstance(entry, UnreadableImage):

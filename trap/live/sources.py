@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,16 +16,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from trap.errors import ConfigError, ImageError
+from trap.dataset.records import UnreadableImage
+from trap.errors import ConfigError, ImageError, TrapError
 from trap.images.incoming import IncomingFolder
-from trap.images.stream import read_frame
+from trap.images.stream import fits_file, read_frame
 from trap.retry import STREAM_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trap.config import LiveConfig
-    from trap.images.stream import Frame
 
 __all__ = ["FolderSource", "Source", "StreamSource", "open_source"]
 
@@ -43,8 +44,16 @@ TICK_SECONDS = 0.5
 class Source(Protocol):
     """A source of images: each is a complete file, and is returned once."""
 
-    def receive(self) -> list[str]:
-        """Return the paths of images that have arrived since the last call, without waiting."""
+    def receive(self) -> list[str | UnreadableImage]:
+        """Return the paths of images that have arrived since the last call, without waiting.
+
+        An image that arrived but cannot be made a file is returned with the reason.
+
+        Raises
+        ------
+        TrapError
+            If no more images can be received.
+        """
 
     def release(self, urls: Sequence[str]) -> None:
         """Release the images of a timestep that was processed or left out."""
@@ -71,7 +80,7 @@ class FolderSource:
         self._folder = IncomingFolder(Path(live.folder), live.patterns, live.settle_seconds)
         self._next_scan = 0.0
 
-    def receive(self) -> list[str]:
+    def receive(self) -> list[str | UnreadableImage]:
         """Return the paths of images that have become complete."""
         start = time.monotonic()
         if start < self._next_scan:
@@ -91,7 +100,7 @@ class FolderSource:
 class StreamSource:
     """Senders, each at its own address and read by its own thread. Their images become files in the spool folder.
 
-    A lost connection is opened again, without a limit on the attempts.
+    A lost connection is opened again, without a limit on the attempts. An image that cannot become a file costs itself.
 
     Parameters
     ----------
@@ -112,24 +121,33 @@ class StreamSource:
         except OSError as error:
             msg = f"the spool {self._spool} cannot be made: {error.strerror or error}"
             raise ConfigError(msg) from error
-        self._arrived: SimpleQueue[str] = SimpleQueue()
+        self._arrived: SimpleQueue[str | UnreadableImage] = SimpleQueue()
+        self._failure: TrapError | None = None
         self._released: deque[Sequence[str]] = deque()
         self._numbers = itertools.count()
         self._stopping = threading.Event()
         self._threads = [
-            threading.Thread(target=self._receive, args=(address,), daemon=True) for address in live.streams
+            threading.Thread(target=self._receive_until_end, args=(address,), daemon=True) for address in live.streams
         ]
         for thread in self._threads:
             thread.start()
 
-    def receive(self) -> list[str]:
-        """Return the paths of images that were received."""
-        urls = []
-        while True:
-            try:
-                urls.append(self._arrived.get_nowait())
-            except Empty:
-                return urls
+    def receive(self) -> list[str | UnreadableImage]:
+        """Return the paths of images that were received, and the images that cannot become files.
+
+        Raises
+        ------
+        TrapError
+            If a thread that receives has ended by an error, and all images were returned.
+        """
+        failure = self._failure
+        images: list[str | UnreadableImage] = []
+        with suppress(Empty):
+            while True:
+                images.append(self._arrived.get_nowait())
+        if failure is not None and not images:
+            raise failure
+        return images
 
     def release(self, urls: Sequence[str]) -> None:
         """Delete the files of the oldest timesteps, beyond the number that is kept."""
@@ -144,13 +162,21 @@ class StreamSource:
         for thread in self._threads:
             thread.join()
 
+    def _receive_until_end(self, address: str) -> None:
+        """Receive images until the run ends; an error that ends the thread is raised by :meth:`receive`."""
+        try:
+            self._receive(address)
+        except BaseException as error:  # noqa: BLE001 (raised in the other thread)
+            self._failure = TrapError(f"{address}: receiving has ended: {type(error).__name__}: {error}")
+            self._failure.__cause__ = error
+
     def _receive(self, address: str) -> None:
         """Receive images from a sender until the run ends, and open the connection again whenever it is lost."""
         logged_reason = ""
         while not self._stopping.is_set():
             try:
                 self._read_from(address)
-            except (OSError, EOFError, ImageError) as error:
+            except (OSError, EOFError, ImageError, MemoryError) as error:
                 # Only once for each reason: a sender that is away for a night would fill the log.
                 if (reason := f"{type(error).__name__}: {error}") != logged_reason:
                     log.warning("stream_lost", address=address, reason=reason)
@@ -158,13 +184,20 @@ class StreamSource:
             self._stopping.wait(STREAM_SECONDS)
 
     def _read_from(self, address: str) -> None:
+        """Receive images over one connection until it is lost or the run ends."""
         host, _, port = address.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
             connection.settimeout(TICK_SECONDS)
             log.info("stream_connected", address=address)
-            while not self._stopping.is_set():
-                frame = read_frame(partial(self._read, connection), self._live.pixel_order)
-                self._arrived.put(str(self._write(frame, port)))
+            for number in itertools.count(1):
+                if self._stopping.is_set():
+                    return
+                frame = read_frame(partial(self._read, connection))
+                try:
+                    self._arrived.put(str(self._write(fits_file(frame, self._live.pixel_order), port)))
+                except (ImageError, OSError, MemoryError) as error:
+                    name, reason = f"{address}, image {number} of the connection", str(error) or type(error).__name__
+                    self._arrived.put(UnreadableImage(url=name, reason=reason))
 
     def _read(self, connection: socket.socket, n: int) -> bytes:
         """Read n bytes; fewer if the stream or the run ends."""
@@ -185,10 +218,15 @@ class StreamSource:
             n_read, last = n_read + n_received, time.monotonic()
         return bytes(view[:n_read])
 
-    def _write(self, frame: Frame, port: str) -> Path:
+    def _write(self, content: bytes, port: str) -> Path:
         """Write an image under a hidden name, and rename it when it is complete."""
         name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{port}-{os.getpid()}-{next(self._numbers):06d}.fits"
         path = self._spool / name
         unfinished = path.with_name(f".{name}")
-        frame.to_fits().writeto(unfinished, output_verify="silentfix")
-        return unfinished.rename(path)
+        try:
+            unfinished.write_bytes(content)
+            return unfinished.rename(path)
+        except OSError:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
