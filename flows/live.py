@@ -190,6 +190,7 @@ def _store_lag(label: str, live_run: LiveRun) -> None:
             {"of": "images accepted", "number": tally.accepted},
             {"of": "images rejected or unreadable", "number": tally.rejected},
             {"of": "images too late", "number": tally.late},
+            {"of": "late images stored", "number": tally.unassociated},
             {"of": "images left out to keep up", "number": tally.behind},
             {"of": "new-source candidates", "number": tally.candidates},
         ],

@@ -72,6 +72,8 @@ class DatasetRun:
     ----------
     outcomes
         Outcomes of the timesteps so far, in order.
+    contents
+        Content hashes of the stored images.
     observers
         Functions that are called with the outcome of every timestep, while its time is bound to their log events.
     """
@@ -97,7 +99,7 @@ class DatasetRun:
             self.observers.append(lambda _: progress(len(self.outcomes), len(plan.timesteps)))
         self.filling: MonitorFilling | None = None
         self._state: DatasetState | None = None
-        self._hashes: set[str] = store.known_contents()
+        self.contents: set[str] = store.known_contents()
         self._preview = Preview([timestep.urls for timestep in plan.timesteps], config)
         self._numbers = {timestep: number for number, timestep in enumerate(plan.timesteps)}
 
@@ -282,7 +284,7 @@ class DatasetRun:
             self._state = None  # An attempt that lost its connection has stored the timestep; its new ids are unknown.
         else:
             state.commit(record, ids)
-        self._hashes.update(image.result.content_hash for image in record.images)
+        self.contents.update(image.result.content_hash for image in record.images)
         return TimestepOutcome(
             taustart_ts=timestep.taustart_ts,
             images=record.images,
@@ -296,7 +298,7 @@ class DatasetRun:
         new: dict[str, ImageResult] = {}
         duplicates: list[str] = []
         for result in results:
-            if result.content_hash in self._hashes or result.content_hash in new:
+            if result.content_hash in self.contents or result.content_hash in new:
                 duplicates.append(result.metadata.url)
             else:
                 new[result.content_hash] = result
@@ -325,6 +327,7 @@ def open_run(
     config: PipelineConfig,
     *,
     images: Sequence[str] | None = None,
+    origin: Sequence[str] = (),
     monitors: MonitorPositions | None = None,
     isolated: bool = False,
     progress: Progress | None = None,
@@ -339,6 +342,8 @@ def open_run(
         All settings; ``persistence.dataset_id`` decides between a new dataset and an existing one.
     images
         Paths of the images; None takes the images of the settings.
+    origin
+        Patterns of the paths of images that arrive during the run; ``*`` stands for any text.
     monitors
         Positions to be measured in every image; positions that an existing dataset lacks are added to it.
     isolated
@@ -356,7 +361,7 @@ def open_run(
     """
     urls = expand_patterns(config.execution.images) if images is None else images
     with (
-        open_dataset(config, monitors, urls) as store,
+        open_dataset(config, monitors, urls, origin) as store,
         bound_contextvars(dataset=store.dataset_id),
         serving_meters(config.execution.metrics) as meters,
     ):

@@ -28,6 +28,17 @@ def test_dataset_that_holds_any_of_the_images_is_gone_on_with(make_dataset, find
     assert find(url) == later.id  # the newest
 
 
+def test_dataset_is_found_by_the_folder_of_images_that_arrive_later(make_dataset, config, engine):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0))
+    holding = ["/data/10%_in/*", "/data/10%_in/x*y*", "/data/10%*in/*"]
+    others = ["/data/10%_i/*", "/data/1%_in/*", "/data/10x_in/*", "/data/10%xin/*", "/data/10%_in/", "/data/10\\%_in/*"]
+    with transaction(engine) as connection:
+        connection.execute(text("UPDATE image SET url = '/data/10%_in/x-y.fits'"))
+        assert [find_resumable(connection, config, [], [pattern]) for pattern in holding] == [dataset.id] * 3
+        assert [find_resumable(connection, config, [], [pattern]) for pattern in others] == [None] * 6
+
+
 def test_dataset_is_found_under_any_description(make_dataset, engine, find):
     dataset, later = make_dataset(), make_dataset()
     for one in (dataset, later):

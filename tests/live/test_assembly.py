@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trap.live.assembly import Assembler
+from trap.run.planning import group_images
 from trap.steps.misc import ImageMetadataForSort, group_per_timestep
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,15 +58,13 @@ def test_what_is_complete_waits_for_what_is_earlier(assembler):
 def test_what_comes_after_its_timestep_was_closed_is_too_late(assembler):
     assembler.add(image(5), 100.0)
     assembler.close(200.0)
-    assert not assembler.add(image(5, 1), 200.0)
-    assert not assembler.add(image(4), 200.0)
-    assert assembler.add(image(6), 200.0)
+    assert [assembler.is_late(image(second).timestamp) for second in (4, 5, 6)] == [True, True, False]
 
 
 def test_a_dataset_is_not_added_to_before_its_newest_timestep():
     assembler = Assembler(n_images=1, timeout_seconds=10.0, latest=START)
-    assert not assembler.add(image(0), 100.0)
-    assert assembler.add(image(1), 100.0)
+    assert assembler.is_late(START)
+    assert not assembler.is_late(image(1).timestamp)
 
 
 def test_without_a_number_timesteps_are_to_have_as_many_images_as_lately():
@@ -136,8 +135,45 @@ def test_an_image_within_the_tolerance_of_a_closed_timestep_is_late():
     assembler = tolerant()
     assembler.add(image(0), 100.0)
     assembler.close(110.0)
-    assert not assembler.add(image(5), 111.0)
-    assert assembler.add(image(6), 111.0)
+    assert assembler.is_late(image(5).timestamp)
+    assert not assembler.is_late(image(6).timestamp)
+
+
+def test_late_images_wait_for_each_other_and_for_no_complete_timestep(assembler):
+    assembler.add(image(5), 100.0)
+    assembler.close(110.0)
+    for band in (1, 0):
+        assembler.add(image(3, band), 120.0 + band)
+    for band in (0, 1):
+        assembler.add(image(6, band), 121.0)
+    assert urls(assembler.close(121.0)) == [("t6b0", "t6b1")]
+    assert assembler.n_open == 1
+    (closed,) = assembler.close(130.0)
+    assert (closed.timestep.urls, closed.timestep.is_late) == (("t3b0", "t3b1"), True)
+    assert assembler.latest == image(6).timestamp
+    assert assembler.n_open == 0
+
+
+@given(st.lists(st.integers(0, 30), min_size=8, max_size=8), st.integers(0, 12))
+def test_late_and_other_images_form_the_timesteps_of_batch_mode(seconds, tolerance):
+    latest = START + timedelta(seconds=10)
+    images = [image(second, n) for n, second in enumerate(seconds)]
+    assembler = Assembler(n_images=100, timeout_seconds=1.0, tolerance_seconds=tolerance, latest=latest)
+    for each in images:
+        assembler.add(each, 0.0)
+    closed = [each.timestep for each in assembler.close(1.0)]
+    assert closed == group_images(images, tolerance=tolerance, latest=latest)
+    # Every image is in a timestep, late if it starts at most a tolerance after the newest timestep.
+    assert {(url, timestep.is_late) for timestep in closed for url in timestep.urls} == {
+        (each.url, second <= 10 + tolerance) for each, second in zip(images, seconds, strict=True)
+    }
+
+
+def test_copy_of_an_open_image_is_its_twin(assembler):
+    assembler.add(image(0), 100.0)
+    copied = image(0)._replace(url="elsewhere")
+    assert assembler.twins(copied) == ["t0b0"]
+    assert assembler.twins(image(0)) == assembler.twins(image(0, 1)._replace(url="elsewhere")) == []
 
 
 def test_an_image_within_the_tolerance_of_an_open_timestep_is_not_the_first_of_a_new_one():

@@ -15,16 +15,18 @@ from sqlalchemy import text
 from stream_emulator import sender
 from structlog.testing import capture_logs
 
+from trap.cli.live import live_text
 from trap.config import LiveConfig, PipelineConfig
 from trap.dataset.outcomes import ExitCode, TimestepOutcome
 from trap.db.engine import make_engine, reading
-from trap.errors import ConfigError, TrapError, WorkerLostError
+from trap.errors import TrapError, WorkerLostError
 from trap.images.stream import write_frame
 from trap.live import live_run as live
 from trap.live import sources
 from trap.live.live_run import LiveRun, run_live_locally
 from trap.live.tally import LiveTally
 from trap.pipeline import open_run
+from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.workers.executors import SerialExecutor
@@ -199,8 +201,8 @@ def test_a_run_that_is_begun_again_goes_on_where_the_last_one_was_stopped(images
     first = run_live_locally(config, from_folder(folder))
     for path in images[2 * N_BANDS :]:
         shutil.copy(path, folder)
-    again = config.with_options(persistence={"dataset_id": first.dataset_id})
-    second = run_live_locally(again, from_folder(folder))
+    second = run_live_locally(config, from_folder(folder))
+    assert second.dataset_id == first.dataset_id
     assert (first.stored, second.stored, second.known, second.late) == (2, 2, 2 * N_BANDS, 0)
 
 
@@ -332,11 +334,79 @@ def test_a_timestep_that_is_left_out_to_keep_up_is_left_out_with_all_images_with
         ]
 
 
-def test_storing_late_images_is_refused_before_anything_is_made(config, tmp_path):
-    late = config.with_options(execution={"late_images": "store"})
-    with pytest.raises(ConfigError, match="late_images = 'store' does not apply to live mode"):
-        run_live_locally(late, from_folder(tmp_path))
-    assert not list(tmp_path.glob("*.db"))
+class StepByStep:
+    """A live run whose images arrive when a test says so."""
+
+    def __init__(self, dataset, config, **settings):
+        self.source = Slow([])
+        live_config = LiveConfig(folder=".", images_per_timestep=N_BANDS, **settings)
+        ahead = LookAhead(lambda url: SerialExecutor().submit(measure_image, url, config), depth=8)
+        self.run = LiveRun(dataset, live_config, self.source, ahead)
+
+    def arrive(self, *urls):
+        self.source.urls = [str(url) for url in urls]
+        self.run._receive_arrived()
+        return self.run.tally
+
+    def process(self):
+        while self.run._closed:
+            closed = self.run._closed.popleft()
+            self.run.finish(closed, self.run.dataset.attempt(closed.timestep, self.run.ahead, SerialExecutor()))
+        return self.arrive()
+
+
+def test_images_that_are_seen_again_are_known_wherever_their_timestep_is(images, config, tmp_path):
+    folder = tmp_path / "in"
+    shutil.copytree(images[0].parent, folder)
+    t0b0, t0b1, t1b0, t1b1 = (folder / path.name for path in images[:4])
+    with open_run(config, images=()) as dataset:
+        live_run = StepByStep(dataset, config)
+        live_run.arrive(t0b0, t0b1)
+        # Closed, and not stored: the decision waits.
+        tally = live_run.arrive(t0b0)
+        assert (tally.known, tally.late) == (0, 0)
+        tally = live_run.process()
+        assert (tally.stored, tally.known, tally.late) == (1, 1, 0)
+        # Open: a copy does not complete the timestep, and the same path does not appear twice.
+        again = shutil.copytree(folder, tmp_path / "mounted again") / t1b0.name
+        tally = live_run.arrive(t1b0, again, t1b0)
+        assert (tally.known, live_run.run.n_waiting, len(live_run.run._closed)) == (2, 1, 0)
+        live_run.arrive(t1b1)
+        tally = live_run.process()
+        assert (tally.stored, tally.accepted, tally.known, tally.late) == (2, 4, 2, 0)
+        # Stored: the same content is known under any path; another content is late.
+        tally = live_run.arrive(t1b0, t0b1, again)
+        assert (tally.known, tally.late) == (5, 0)
+        fits.setval(t1b0, "OBSERVER", value="another")
+        tally = live_run.arrive(t1b0)
+        assert (tally.known, tally.late) == (5, 1)
+
+
+def test_late_images_are_stored_as_by_a_run_that_is_not_live(images, config, tmp_path):
+    config = config.with_options(execution={"late_images": "store"})
+    with open_run(config, images=()) as dataset:
+        live_run = StepByStep(dataset, config, timestep_timeout_seconds=0.01)
+        live_run.arrive(*images[2:4])
+        live_run.process()
+        live_run.arrive(*images[:2])
+        time.sleep(0.02)
+        live_run.arrive()
+        tally = live_run.process()
+    assert (tally.stored, tally.unassociated, tally.late, tally.incomplete) == (2, 2, 0, 0)
+    assert tally.exit_code is ExitCode.COMPLETE
+    assert "2 late images stored, in no light curve" in live_text(tally, "sqlite:///trap.db")
+    other = config.with_options(execution={"database": f"sqlite:///{tmp_path / 'batch.db'}"})
+    for part in (images[2:4], images[:4]):
+        with open_run(other, images=[str(path) for path in part]) as dataset:
+            for group in dataset.plan.groups:
+                dataset.process_group(group, SerialExecutor())
+    assert measured(config) == measured(other)
+    for each in (config, other):
+        engine = make_engine(each.execution.database)
+        with reading(engine) as connection:
+            rows = connection.execute(text("SELECT state, n_images FROM timestep ORDER BY taustart_ts")).all()
+        engine.dispose()
+        assert [tuple(row) for row in rows] == [("late", 2), ("done", 2)]
 
 
 class FailingReaders:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,16 @@ def test_an_error_that_ends_a_thread_that_receives_is_raised(open_stream, monkey
         source = open_stream(address)
         with pytest.raises(TrapError, match=f"{address}: receiving has ended: RecursionError: too deep"):
             received(source, 1)
+
+
+def test_a_source_names_the_paths_of_its_images_in_earlier_runs(open_stream, tmp_path):
+    with sender([frame(0)]) as address:
+        source = open_stream(address)
+        (url,) = received(source, 1)
+    assert [fnmatch(url, pattern) for pattern in source.origin] == [True]
+    other = open_stream("127.0.0.1:1")
+    assert not any(fnmatch(url, pattern) for pattern in other.origin)
+    assert FolderSource(LiveConfig(folder=str(tmp_path))).origin == (f"{tmp_path}/*",)
 
 
 def test_several_senders_are_read_at_once(open_stream):

@@ -69,6 +69,16 @@ def test_images_that_come_later_are_measured_after_those_before():
     assert measure.begun == URLS[:3]
 
 
+def test_an_image_that_is_written_again_before_its_turn_is_measured_again_and_leaves_nothing():
+    measure = Measurements()
+    ahead = LookAhead(measure, depth=2)
+    ahead.expect(URLS[:3])
+    ahead.expect([URLS[0], URLS[2]])  # the first is under way, the third waits
+    assert [ahead.result(url) for url in URLS[:3]] == [f"measured {url}" for url in URLS[:3]]
+    assert measure.begun.count("0.fits") == 2
+    assert (ahead._pending, list(ahead._ahead)) == ({}, [])
+
+
 def test_an_image_asked_for_again_is_measured_again():
     measure = Measurements()
     ahead = LookAhead(measure, URLS[:1], depth=2)

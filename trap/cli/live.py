@@ -135,6 +135,8 @@ def live_text(tally: LiveTally, database: str) -> str:
         lines.append(f"{count(tally.failed, 'timestep')} failed, and not in the database")
     if tally.known:
         lines.append(f"{count(tally.known, 'image')} known before")
+    if tally.unassociated:
+        lines.append(f"{count(tally.unassociated, 'late image')} stored, in no light curve")
     if tally.left_out:
         lines.append(
             f"{count(tally.left_out, 'image')} left out: {tally.rejected} rejected or unreadable, {tally.late} late, "

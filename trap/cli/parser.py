@@ -107,17 +107,17 @@ def _add_live(commands: Commands) -> None:
     )  # fmt: skip
     parser.add_argument("config", nargs="?", type=Path, help="settings, a TOML file; without it, the defaults")
     add_live_options(parser)
-    _add_dataset_options(parser)
+    _add_dataset_options(parser, held="images of this folder, or of this stream in its spool")
 
 
-def _add_dataset_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of commands that process images into a dataset."""
+def _add_dataset_options(parser: argparse.ArgumentParser, *, held: str = "any of the images") -> None:
+    """Add the options of commands that process images into a dataset, which is found by the images that it holds."""
     parser.set_defaults(kept=(RESUME_HINT,))  # for an interrupt during imports
     _add_database(parser)
     parser.add_argument(
         "--monitor", type=Path, metavar="FILE", help="positions to measure in every image: JSON, CSV or VOTable"
     )
-    _add_which_dataset(parser)
+    _add_which_dataset(parser, held)
     _add_around(parser)
     _add_running(parser)
 
@@ -317,12 +317,12 @@ def _add_database(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_which_dataset(parser: argparse.ArgumentParser) -> None:
+def _add_which_dataset(parser: argparse.ArgumentParser, held: str) -> None:
     """Add the options that choose between a new dataset and an existing one."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--dataset", type=int, metavar="ID",
-        help="dataset to extend (default: the dataset that holds any of the images, or a new one)",
+        help=f"dataset to extend (default: the dataset that holds {held}, or a new one)",
     )  # fmt: skip
     which.add_argument("--new-dataset", action="store_true", help="always create a new dataset")
     parser.add_argument(

@@ -30,7 +30,10 @@ USE_NEW_DATASET = "start a new dataset with --new-dataset"
 
 @contextmanager
 def open_dataset(
-    config: PipelineConfig, positions: MonitorPositions | None = None, urls: Sequence[str] = ()
+    config: PipelineConfig,
+    positions: MonitorPositions | None = None,
+    urls: Sequence[str] = (),
+    origin: Sequence[str] = (),
 ) -> Iterator[Store]:
     """Open the database and the dataset for writing. No other run can write the dataset until the block ends.
 
@@ -43,6 +46,8 @@ def open_dataset(
         :mod:`trap.steps.monitor_filling` for additional positions.
     urls
         Paths of the images; without a dataset number they identify an existing dataset.
+    origin
+        Patterns of the paths of images that arrive later, as for :func:`~trap.db.resume.find_resumable`.
 
     Yields
     ------
@@ -60,7 +65,7 @@ def open_dataset(
     try:
         upgrade(engine)
         with transaction(engine) as connection:
-            dataset_id, is_new = find_or_insert(connection, config, positions, urls)
+            dataset_id, is_new = find_or_insert(connection, config, positions, urls, origin)
             # A new dataset and its run become visible together, since the same command finds it by the run's images.
             run_id = runs.start_run(connection, dataset_id, config) if is_new else 0
         with writing(engine, dataset_id, wait=config.execution.wait_for_dataset):
@@ -75,7 +80,11 @@ def open_dataset(
 
 
 def find_or_insert(
-    connection: Connection, config: PipelineConfig, positions: MonitorPositions | None, urls: Sequence[str]
+    connection: Connection,
+    config: PipelineConfig,
+    positions: MonitorPositions | None,
+    urls: Sequence[str],
+    origin: Sequence[str] = (),
 ) -> tuple[int, bool]:
     """Find the dataset that the settings and images identify, or insert a new one.
 
@@ -87,8 +96,8 @@ def find_or_insert(
         All settings; ``persistence.dataset_id`` or ``dataset_key`` may name the dataset.
     positions
         Monitored positions of a new dataset; None for no positions.
-    urls
-        Paths of the images, for a dataset that is named by neither.
+    urls, origin
+        Paths of the images and patterns of such paths, for a dataset that is named by neither.
 
     Returns
     -------
@@ -107,8 +116,8 @@ def find_or_insert(
         existing = datasets.number_of_key(connection, key)
         if existing is None and key == config.persistence.description:  # as option --name sets them
             existing = datasets.number_of_description(connection, key)
-    elif number == 0 and urls:
-        existing = find_resumable(connection, config, urls)
+    elif number == 0 and (urls or origin):
+        existing = find_resumable(connection, config, urls, origin)
     if existing is not None:
         return existing, False
     dataset_id = datasets.insert_dataset(connection, config)

@@ -5,10 +5,11 @@ The database is queried, not the memory of an earlier run: a killed run leaves n
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, union
+from sqlalchemy import func, or_, select, union
 
 from trap.config.toml import as_toml
 from trap.db.bulk import is_among
@@ -30,7 +31,9 @@ FIND_OR_MAKE_LOCK = 0x74726171
 """Advisory lock, held while a run searches for its dataset and inserts it: two runs at once must not insert two."""
 
 
-def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequence[str]) -> int | None:
+def find_resumable(
+    connection: Connection, config: PipelineConfig, urls: Sequence[str], origin: Sequence[str] = ()
+) -> int | None:
     """Find the dataset that a run over these images resumes.
 
     A dataset is identified by its images: it contains any of them by path, or its latest run had the same list or
@@ -47,6 +50,8 @@ def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequenc
         All settings.
     urls
         Paths of the images.
+    origin
+        Patterns of the paths of images that arrive later; ``*`` stands for any text.
 
     Returns
     -------
@@ -56,7 +61,7 @@ def find_resumable(connection: Connection, config: PipelineConfig, urls: Sequenc
         connection.execute(select(func.pg_advisory_xact_lock(FIND_OR_MAKE_LOCK)))
     rows = select(Dataset.id, Dataset.description).where(Dataset.state != "deleting").order_by(Dataset.id.desc())
     descriptions = {number: {description} for number, description in connection.execute(rows)}
-    holding = _holders(connection, urls)
+    holding = _holders(connection, urls, origin)
     images = config.execution.images
     for number, toml in latest_configs(connection).items():
         # Of many datasets only the few possible matches are parsed.
@@ -79,9 +84,23 @@ def _has_settings(connection: Connection, number: int, config: PipelineConfig) -
         return False
 
 
-def _holders(connection: Connection, urls: Sequence[str]) -> set[int]:
-    """Return the datasets that contain an image, or an unreadable file, of these paths."""
+def _holders(connection: Connection, urls: Sequence[str], origin: Sequence[str]) -> set[int]:
+    """Return the datasets that contain an image, or an unreadable file, of these paths or of paths like these."""
+    likes = ["%".join(_escaped(part) for part in pattern.split("*")) for pattern in origin]
     rows = union(
-        *(select(table.dataset).where(is_among(connection, table.url, urls)) for table in (Image, UnreadableImage))
+        *(
+            select(table.dataset).where(
+                or_(
+                    is_among(connection, table.url, urls),
+                    *(table.url.like(like, escape="\\") for like in likes),
+                )
+            )
+            for table in (Image, UnreadableImage)
+        )
     )
     return set(connection.execute(rows).scalars())
+
+
+def _escaped(text: str) -> str:
+    """Return a text that LIKE takes literally."""
+    return re.sub(r"([\\%_])", r"\\\1", text)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from trap.run.planning import Timestep
-from trap.steps.misc import split_into_timesteps
+from trap.run.planning import group_images, is_late
 
 if TYPE_CHECKING:
+    from trap.run.planning import Timestep
     from trap.steps.misc import ImageMetadataForSort
 
 __all__ = ["Assembler", "ClosedTimestep"]
@@ -42,10 +42,11 @@ class ClosedTimestep:
 class Assembler:
     """Assemble images that arrive in any order into timesteps, and close these in order of time.
 
-    Images belong to a timestep by the rule of batch mode: they start within the tolerance of its first image. The open
-    images are split into timesteps again whenever an image arrives, so the order of arrival does not matter. A timestep
-    is closed when it is complete or when its time-out has passed, but never before an earlier one, since association
-    is ordered in time. An image of a closed timestep, or of an earlier time, is late.
+    Images belong to a timestep by the rule of batch mode, :func:`trap.run.planning.group_images`. The open images are
+    grouped again whenever an image arrives, so the order of arrival does not matter. A timestep is closed when it is
+    complete or when its time-out has passed, but never before an earlier one, since association is ordered in time. An
+    image of a closed timestep, or of an earlier time, is late. Late images form timesteps without the others, which are
+    closed by their time-out.
 
     Parameters
     ----------
@@ -75,7 +76,8 @@ class Assembler:
         self._timeout = timeout_seconds
         self._tolerance = tolerance_seconds
         self._max_future_days = max_future_days
-        self._open: list[tuple[datetime, list[ImageMetadataForSort]]] = []
+        self._images: dict[str, ImageMetadataForSort] = {}
+        self._open: list[Timestep] = []
         self._arrived: dict[str, float] = {}
         self._sizes: deque[int] = deque(maxlen=N_LATEST)
 
@@ -84,12 +86,21 @@ class Assembler:
         """Number of timesteps that wait for images."""
         return len(self._open)
 
+    def is_late(self, time: datetime) -> bool:
+        """Return whether an image that starts at this time is late."""
+        return is_late(time, self.latest, self._tolerance)
+
+    def twins(self, image: ImageMetadataForSort) -> list[str]:
+        """Return the paths of other open images of the same time, frequency and Stokes parameter."""
+        places = [(each, each._replace(url=image.url)) for each in self._images.values()]
+        return [each.url for each, place in places if place == image != each]
+
     def is_new(self, time: datetime) -> bool:
         """Return whether an image that starts at this time would belong to none of the open timesteps."""
-        return not any(self._are_together(time, start) for start, _ in self._open)
+        return not any(self._are_together(time, timestep.taustart_ts) for timestep in self._open)
 
-    def add(self, image: ImageMetadataForSort, now: float) -> bool:
-        """Add an image to its timestep.
+    def add(self, image: ImageMetadataForSort, now: float) -> None:
+        """Add an image to its timestep, late or not. A file that was written again replaces its first version.
 
         Parameters
         ----------
@@ -97,22 +108,13 @@ class Assembler:
             The image.
         now
             s — time of its arrival.
-
-        Returns
-        -------
-        Whether the image was added; False if it is late.
         """
-        # The tolerance ends a closed timestep as it ends one in batch mode.
-        if self.latest is not None and image.timestamp <= self.latest + timedelta(seconds=self._tolerance):
-            return False
+        self._images[image.url] = image
         self._arrived[image.url] = now
-        # A file that was written again replaces its first version.
-        open_images = [each for _, images in self._open for each in images if each.url != image.url]
-        self._open = split_into_timesteps([*open_images, image], self._tolerance)
-        return True
+        self._open = group_images(self._images.values(), tolerance=self._tolerance, latest=self.latest)
 
     def close(self, now: float) -> list[ClosedTimestep]:
-        """Close the timesteps that are complete or timed out, in order of time.
+        """Close the timesteps that are complete or timed out: late ones, then the others in order of time.
 
         Parameters
         ----------
@@ -120,13 +122,14 @@ class Assembler:
             s — the current time.
         """
         closed = []
-        while self._open:
-            _, images = self._open[0]
-            is_complete = len(images) >= self._expected > 0
-            first_arrival = min(self._arrived[image.url] for image in images)
-            if not is_complete and now - first_arrival < self._timeout:
+        for timestep in self._open:
+            is_complete = not timestep.is_late and len(timestep.urls) >= self._expected > 0
+            if is_complete or now - min(self._arrived[url] for url in timestep.urls) >= self._timeout:
+                closed.append(self._close(timestep, is_complete=is_complete))
+            elif not timestep.is_late:
                 break
-            closed.append(self._close_first(is_complete=is_complete))
+        if closed:
+            self._open = group_images(self._images.values(), tolerance=self._tolerance, latest=self.latest)
         return closed
 
     @property
@@ -136,14 +139,14 @@ class Assembler:
     def _are_together(self, time: datetime, start: datetime) -> bool:
         return abs(time - start) <= timedelta(seconds=self._tolerance)
 
-    def _close_first(self, *, is_complete: bool) -> ClosedTimestep:
-        """Close the earliest timestep."""
-        start, images = self._open[0]
-        self._open = self._open[1:]
-        self._sizes.append(len(images))
-        # Images of the future are rejected, and make no other image late.
-        if (start - datetime.now(UTC)).total_seconds() <= self._max_future_days * 86400:
-            self.latest = start
-        last_arrival = max(self._arrived.pop(image.url) for image in images)
-        timestep = Timestep(start, tuple(image.url for image in images))
+    def _close(self, timestep: Timestep, *, is_complete: bool) -> ClosedTimestep:
+        """Drop the images of a timestep."""
+        if not timestep.is_late:
+            self._sizes.append(len(timestep.urls))
+            # Images of the future are rejected, and make no other image late.
+            if (timestep.taustart_ts - datetime.now(UTC)).total_seconds() <= self._max_future_days * 86400:
+                self.latest = timestep.taustart_ts
+        last_arrival = max(self._arrived.pop(url) for url in timestep.urls)
+        for url in timestep.urls:
+            del self._images[url]
         return ClosedTimestep(timestep=timestep, arrived=last_arrival, is_complete=is_complete)

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from trap.dataset.records import UnreadableImage
-from trap.errors import ConfigError, WorkerLostError
-from trap.images.image import read_image
+from trap.errors import WorkerLostError
 from trap.live.assembly import Assembler
 from trap.live.sources import open_source
 from trap.live.tally import LiveTally
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from trap.live.sources import Source
     from trap.pipeline import DatasetRun
     from trap.run.scanning import ScannedImage
+    from trap.steps.misc import ImageMetadataForSort
     from trap.workers.executors import Executor, Result
 
 __all__ = ["LiveRun", "open_live", "run_live_locally"]
@@ -111,8 +111,10 @@ class LiveRun:
             latest=dataset.store.latest_timestep(),
             max_future_days=quality.max_future_days if quality.check_date == "reject" else math.inf,
         )
-        self._known = dataset.store.known_contents()
+        self._stores_late = dataset.config.execution.late_images == "store"
         self._closed: deque[ClosedTimestep] = deque()
+        self._unfinished: set[ClosedTimestep] = set()
+        self._seen_again: list[tuple[str, datetime]] = []
         self._behind: dict[datetime, float] = {}
         self._seconds: deque[float] = deque(maxlen=N_LATEST)
         self._last_arrival = self._last_status = time.monotonic()
@@ -160,9 +162,10 @@ class LiveRun:
             Its outcome.
         """
         lag = time.monotonic() - closed.arrived
-        self.tally.incomplete += not closed.is_complete
+        self._unfinished.discard(closed)
+        self.tally.incomplete += not (closed.is_complete or closed.timestep.is_late)
         self.tally.count(outcome, lag)
-        if self.tally.stored + self.tally.failed > 1:
+        if self.tally.stored + self.tally.failed > 1 and not outcome.is_late:
             # The first timestep waits for the workers to start, so its duration predicts nothing.
             self._seconds.append(outcome.seconds)
         self._source.release(closed.timestep.urls)
@@ -201,64 +204,100 @@ class LiveRun:
 
     def _is_idle(self) -> bool:
         idle = self._live.idle_seconds
-        is_waiting = self._assembler.n_open == 0 and not self._is_reading
-        return bool(idle) and is_waiting and time.monotonic() - self._last_arrival > idle
+        has_work = self._assembler.n_open or self._seen_again or self._is_reading
+        return bool(idle) and time.monotonic() - self._last_arrival > idle and not has_work
 
     def _receive_all(self) -> None:
         """Receive images and close timesteps until the run ends; an error is raised by :meth:`timesteps`."""
         try:
             while not self._ending.is_set():
-                images = self._source.receive()
-                self._is_reading = bool(images)
-                for image in images:
-                    self._receive(image)
-                self._is_reading = False
-                for closed in self._assembler.close(time.monotonic()):
-                    self.dataset.meters.expect([closed.timestep])
-                    self._closed.append(closed)
-                if not images:
+                if not self._receive_arrived():
                     self._ending.wait(POLL_SECONDS)
         except BaseException as error:  # noqa: BLE001 (raised again in the other thread)
             self._error = error
 
-    def _receive(self, received: str | UnreadableImage) -> None:
-        """Read the header of an image, and begin to measure it unless it is left out."""
+    def _receive_arrived(self) -> bool:
+        """Receive images that have arrived, and close timesteps; return whether any image has arrived."""
+        images = self._source.receive()
+        self._is_reading = bool(images)
+        for image in images:
+            if isinstance(image, UnreadableImage):
+                self.tally.rejected += 1
+                self.tally.leave_out(image.url, image.reason)
+            else:
+                self._receive(image)
+            self._last_arrival = time.monotonic()
+        seen_again, self._seen_again = self._seen_again, []
+        for url, start in seen_again:
+            if self._is_in_progress(start):
+                self._seen_again.append((url, start))
+            else:
+                self._receive(url)
+        self._is_reading = False
+        for closed in self._assembler.close(time.monotonic()):
+            self.dataset.meters.expect([closed.timestep])
+            self._unfinished.add(closed)
+            self._closed.append(closed)
+        return bool(images)
+
+    def _receive(self, url: str) -> None:
+        """Read the header of an image, and begin to measure it unless it is known or left out."""
         now = time.monotonic()
-        if isinstance(received, UnreadableImage):
-            self._last_arrival = now
-            self.tally.rejected += 1
-            self.tally.leave_out(received.url, received.reason)
-            return
-        url = received
         entry = self._described(url)
-        self._last_arrival = time.monotonic()
         if isinstance(entry, UnreadableImage):
             self.tally.rejected += 1
-            self.tally.leave_out(url, entry.reason)
-            self._source.release([url])
+            self._leave_out(url, entry.reason)
             return
-        if self._is_behind(entry.timestamp):
-            self.tally.behind += 1
-            self.tally.leave_out(url, "left out to keep up")
-            self._source.release([url])
-            return
-        if self._assembler.add(entry, now):
-            self.ahead.expect([url])
-        elif read_image(url, self.dataset.config.reading).content_hash in self._known:
+        is_late = self._assembler.is_late(entry.timestamp)
+        if self._is_known(entry, is_late=is_late):
             self.tally.known += 1
-        else:
+        elif is_late and self._is_in_progress(entry.timestamp):
+            # Whether it is known or late is decided when the images of this timestep are stored.
+            self._seen_again.append((url, entry.timestamp))
+        elif is_late and not self._stores_late:
             self.tally.late += 1
-            self.tally.leave_out(url, "arrived after its timestep was closed")
-            self._source.release([url])
+            self._leave_out(url, "arrived after its timestep was closed")
+        elif self._is_behind(entry.timestamp):
+            self.tally.behind += 1
+            self._leave_out(url, "left out to keep up")
+        else:
+            self._assembler.add(entry, now)
+            self.ahead.expect([url])
 
-    def _described(self, url: str) -> ScannedImage:
+    def _described(self, url: str, *, with_hash: bool = False) -> ScannedImage:
         """Describe an image by its header; an image that ends the process of its reader is unreadable."""
         try:
-            reading = self._readers.submit(describe_images, [url], self.dataset.config.reading, with_hash=False)
+            reading = self._readers.submit(describe_images, [url], self.dataset.config.reading, with_hash=with_hash)
             (description,) = reading.result()
         except WorkerLostError as error:
             return UnreadableImage(url=url, reason=str(error))
         return description
+
+    def _leave_out(self, url: str, reason: str) -> None:
+        self.tally.leave_out(url, reason)
+        self._source.release([url])
+
+    def _is_known(self, entry: ImageMetadataForSort, *, is_late: bool) -> bool:
+        """Return whether the dataset, or a timestep that waits, has an image of the same content.
+
+        A file is read as a whole only if its time shows that it may be known.
+        """
+        twins = self._assembler.twins(entry)
+        content = self._content(entry.url) if is_late or twins else ""
+        if is_late and content in self.dataset.contents:
+            return True
+        return bool(content) and any(self._content(url) == content for url in twins)
+
+    def _content(self, url: str) -> str:
+        """Return the hash of the content of a file; an empty text if it cannot be read."""
+        description = self._described(url, with_hash=True)
+        return "" if isinstance(description, UnreadableImage) else description.content_hash
+
+    def _is_in_progress(self, start: datetime) -> bool:
+        """Return whether a closed timestep that is not stored yet has images of about this time."""
+        tolerance = timedelta(seconds=self.dataset.config.persistence.timestep_tolerance)
+        starts = (closed.timestep.taustart_ts for closed in tuple(self._unfinished))
+        return any(first <= start <= first + tolerance for first in starts)
 
     def _is_behind(self, taustart: datetime) -> bool:
         """Return whether an image belongs to a timestep that is left out to keep up.
@@ -295,7 +334,8 @@ def open_live(
     Parameters
     ----------
     config
-        All settings; ``execution.images`` is ignored.
+        All settings; ``execution.images`` is ignored. Without ``persistence.dataset_id`` the dataset of the same
+        settings is extended that holds images of this source.
     live
         Settings of live mode, among them the source.
     workers
@@ -308,20 +348,14 @@ def open_live(
     Raises
     ------
     ConfigError
-        If the source cannot be opened, late images are to be stored, or the settings differ from the settings of the
-        dataset.
+        If the source cannot be opened, or the settings differ from the settings of the dataset.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    if config.execution.late_images == "store":
-        msg = (
-            "execution.late_images = 'store' does not apply to live mode, which leaves late images out; "
-            "set it to 'refuse', and store late images by a later run that is not live"
-        )
-        raise ConfigError(msg)
+    config = config.with_options(execution={"images": ()})
     with (
         closing(open_source(live)) as source,
-        open_run(config, images=(), monitors=monitors) as dataset,
+        open_run(config, images=(), origin=source.origin, monitors=monitors) as dataset,
         open_reader(config.execution) as reader,
     ):
         reader.submit(describe_images, (), config.reading, with_hash=False).result()  # starts the process

@@ -42,7 +42,15 @@ TICK_SECONDS = 0.5
 
 
 class Source(Protocol):
-    """A source of images: each is a complete file, and is returned once."""
+    """A source of images: each is a complete file, and is returned once.
+
+    Attributes
+    ----------
+    origin
+        Patterns of the paths of its images, now and in earlier runs; ``*`` stands for any text.
+    """
+
+    origin: tuple[str, ...]
 
     def receive(self) -> list[str | UnreadableImage]:
         """Return the paths of images that have arrived since the last call, without waiting.
@@ -77,6 +85,7 @@ class FolderSource:
     """A folder into which other programs write images."""
 
     def __init__(self, live: LiveConfig) -> None:
+        self.origin: tuple[str, ...] = (f"{Path(live.folder).absolute()}/*",)
         self._folder = IncomingFolder(Path(live.folder), live.patterns, live.settle_seconds)
         self._next_scan = 0.0
 
@@ -121,6 +130,7 @@ class StreamSource:
         except OSError as error:
             msg = f"the spool {self._spool} cannot be made: {error.strerror or error}"
             raise ConfigError(msg) from error
+        self.origin = tuple(f"{self._spool}/*-{address.rpartition(':')[2]}-*" for address in live.streams)
         self._arrived: SimpleQueue[str | UnreadableImage] = SimpleQueue()
         self._failure: TrapError | None = None
         self._released: deque[Sequence[str]] = deque()

@@ -38,8 +38,10 @@ class LiveTally:
         Images that the dataset held already.
     incomplete
         Timesteps closed by the time-out.
+    unassociated
+        Late images that were stored, in no light curve.
     late, behind
-        Images that arrived after their timestep was closed, and images left out to keep up.
+        Images that were left out since they arrived after their timestep was closed, and images left out to keep up.
     lag_seconds, lag_max, lag_sum
         s — time from the arrival of the last image of a timestep until the timestep was stored: of the latest
         timestep, the maximum, and the sum.
@@ -55,6 +57,7 @@ class LiveTally:
     candidates: int = 0
     known: int = 0
     incomplete: int = 0
+    unassociated: int = 0
     late: int = 0
     behind: int = 0
     lag_seconds: float = 0.0
@@ -109,6 +112,7 @@ class LiveTally:
         self.rejected += len(outcome.left_out)
         self.known += len(outcome.duplicates)
         self.accepted += sum(image.result.rejection is None for image in outcome.images)
+        self.unassociated += len(outcome.images) if outcome.is_late else 0
         self.candidates += sum(len(image.new_sources) for image in outcome.images)
         self.lag_seconds, self.lag_max, self.lag_sum = lag, max(self.lag_max, lag), self.lag_sum + lag
         self.examples += outcome.left_out[: max(0, MAX_EXAMPLES - len(self.examples))]

@@ -72,9 +72,12 @@ class LookAhead:
         self._fill()
 
     def expect(self, urls: Iterable[str]) -> None:
-        """Append images that will be fetched after all others."""
+        """Append images that will be fetched after all others. An image that was expected before is measured again."""
         with self._lock:
-            self._ahead.extend(urls)
+            for url in urls:
+                if self._pending.pop(url, None) is None and url in self._ahead:
+                    self._ahead.remove(url)
+                self._ahead.append(url)
             self._fill()
 
     def result(self, url: str) -> Measured:

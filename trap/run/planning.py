@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trap.config import PipelineConfig
 from trap.dataset.records import UnreadableImage
 from trap.run.scanning import scan_images
-from trap.steps.misc import ImageMetadataForSort, group_per_timestep
+from trap.steps.misc import ImageMetadataForSort, split_into_timesteps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Progress
 
-__all__ = ["Plan", "Timestep", "TimestepGroup", "make_plan"]
+__all__ = ["Plan", "Timestep", "TimestepGroup", "group_images", "is_late", "make_plan"]
 
 MIN_GROUP = 10
 """Minimum number of timesteps of a group."""
@@ -110,7 +110,6 @@ def make_plan(
     """
     config = PipelineConfig() if config is None else config
     tolerance = config.persistence.timestep_tolerance
-    newest = None if latest is None else latest + timedelta(seconds=tolerance)
     refuses_late = config.execution.late_images == "refuse"
     described: list[ImageMetadataForSort] = []
     unreadable: list[UnreadableImage] = []
@@ -122,20 +121,58 @@ def make_plan(
             unreadable.append(image)
         elif image.content_hash in known_hashes:
             known.append(image.url)
-        elif refuses_late and newest is not None and image.timestamp <= newest:
+        elif refuses_late and is_late(image.timestamp, latest, tolerance):
             late.append(image.url)
         else:
             described.append(image)
-    timesteps = [
-        Timestep(taustart, tuple(group), is_late=newest is not None and taustart <= newest)
-        for taustart, group in group_per_timestep(described, tolerance)
-    ]
     return Plan(
-        groups=_grouped(timesteps, config.execution.group_size),
+        groups=_grouped(group_images(described, tolerance=tolerance, latest=latest), config.execution.group_size),
         unreadable=tuple(unreadable),
         known=tuple(known),
         late=tuple(late),
     )
+
+
+def is_late(start: datetime, latest: datetime | None, tolerance: float) -> bool:
+    """Return whether an image is late: a timestep that would hold it, or a later one, is closed.
+
+    Parameters
+    ----------
+    start
+        Start of the image.
+    latest
+        Start of the newest closed timestep; None if there is none.
+    tolerance
+        s — images that start within this time of the first image of a timestep belong to it.
+    """
+    return latest is not None and start <= latest + timedelta(seconds=tolerance)
+
+
+def group_images(
+    images: Iterable[ImageMetadataForSort], *, tolerance: float, latest: datetime | None
+) -> list[Timestep]:
+    """Group images into timesteps. Late images form timesteps without the others, which do not wait for them.
+
+    Parameters
+    ----------
+    images
+        Places of the images, in any order.
+    tolerance, latest
+        As for :func:`is_late`.
+
+    Returns
+    -------
+    Timesteps in order of time.
+    """
+    late: list[ImageMetadataForSort] = []
+    others: list[ImageMetadataForSort] = []
+    for image in images:
+        (late if is_late(image.timestamp, latest, tolerance) else others).append(image)
+    return [
+        Timestep(start, tuple(image.url for image in group), is_late=group_is_late)
+        for part, group_is_late in ((late, True), (others, False))
+        for start, group in split_into_timesteps(part, tolerance)
+    ]
 
 
 def _grouped(timesteps: Sequence[Timestep], size: int) -> tuple[TimestepGroup, ...]:
