@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from trap.errors import ConfigError
 from trap.images.incoming import IncomingFolder
@@ -160,6 +163,94 @@ def test_removed_image_is_forgotten(folder, incoming):
 def test_folder_that_is_missing_for_a_while_is_not_an_error(folder, incoming):
     shutil.rmtree(folder)
     assert incoming.scan(0.0) == []
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Folders that fail when they are listed, with the error."""
+    errors, scandir = {}, os.scandir
+
+    def fail_or_list(path):
+        if Path(path) in errors:
+            raise OSError(errors[Path(path)], os.strerror(errors[Path(path)]), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail_or_list)
+    return errors
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.ESTALE, errno.EIO])
+def test_subfolder_that_cannot_be_listed_costs_itself_and_is_logged_once(folder, incoming, broken, error):
+    for name in ("night1", "night2"):
+        (folder / name).mkdir()
+        write(folder / name / "a.fits")
+    broken[folder / "night1"] = error
+    with capture_logs() as logs:
+        incoming.scan(0.0)
+        assert [arrival.path for arrival in incoming.scan(5.0)] == [folder / "night2" / "a.fits"]
+    assert [(log["path"], log["reason"]) for log in logs] == [(str(folder / "night1"), os.strerror(error))]
+    broken.clear()
+    incoming.scan(6.0)
+    assert [arrival.path for arrival in incoming.scan(11.0)] == [folder / "night1" / "a.fits"]
+
+
+@pytest.mark.parametrize("error", [errno.ESTALE, errno.EIO, errno.ENOENT, errno.ENOTCONN, errno.EACCES])
+def test_images_of_a_folder_that_is_away_for_a_while_do_not_arrive_again_and_go_on_settling(
+    folder, incoming, broken, error
+):
+    write(folder / "a.fits")
+    incoming.scan(0.0)
+    incoming.scan(5.0)
+    write(folder / "b.fits")
+    incoming.scan(6.0)
+    broken[folder] = error
+    assert incoming.scan(7.0) == []
+    assert incoming.n_waiting == 1
+    broken.clear()
+    assert names(incoming.scan(11.0)) == ["b.fits"]
+
+
+def test_a_folder_with_the_name_of_an_image_that_cannot_be_listed_costs_itself(folder, broken):
+    for name in ("a.image", "b.image"):
+        (folder / name).mkdir(parents=True)
+        write(folder / name / "table.dat")
+    incoming = IncomingFolder(folder, patterns=("*.image",), settle_seconds=SETTLE)
+    broken[folder / "a.image"] = errno.EACCES
+    incoming.scan(0.0)
+    assert names(incoming.scan(5.0)) == ["b.image"]
+
+
+def test_links_in_a_circle_are_not_followed_and_each_image_arrives_once(folder, incoming, tmp_path):
+    (folder / "night").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write(folder / "night" / "a.fits")
+    write(tmp_path / "elsewhere" / "b.fits")
+    (folder / "0").symlink_to(folder)  # listed before all others by its name
+    (folder / "night" / "up").symlink_to("..")
+    (folder / "out").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(folder)
+    (folder / "self.fits").symlink_to("self.fits")
+    (folder / "gone.fits").symlink_to("nothing.fits")
+    write(folder / "c.fits")
+    (folder / "d.fits").symlink_to(folder / "c.fits")
+    incoming.scan(0.0)
+    arrivals = [arrival.path.relative_to(folder) for arrival in incoming.scan(5.0)]
+    assert arrivals == [Path("c.fits"), Path("d.fits"), Path("night/a.fits"), Path("out/b.fits")]
+
+
+def test_folder_that_may_not_be_listed_is_refused_and_one_that_is_away_is_waited_for(folder, broken):
+    folder.mkdir()
+    broken[folder] = errno.EACCES
+    with pytest.raises(ConfigError, match=r"incoming may not be listed"):
+        IncomingFolder(folder)
+    broken[folder] = errno.ESTALE
+    write(folder / "a.fits")
+    with capture_logs():
+        incoming = IncomingFolder(folder, settle_seconds=SETTLE)
+        incoming.scan(0.0)
+    broken.clear()
+    incoming.scan(1.0)
+    assert names(incoming.scan(6.0)) == ["a.fits"]
 
 
 def test_error_names_a_missing_folder(tmp_path):

@@ -24,6 +24,14 @@ def test_existing_name_with_characters_of_a_pattern_is_a_path(tmp_path):
         assert expand_patterns([str(tmp_path / name)]) == [str(tmp_path / name)]
 
 
+def test_file_that_is_found_by_links_in_a_circle_is_taken_once(tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / "a.fits").touch()
+    (tmp_path / "night" / "up").symlink_to(tmp_path)
+    (tmp_path / "loop.fits").symlink_to("loop.fits")
+    assert expand_patterns([str(tmp_path / "**" / "a.fits")]) == [str(tmp_path / "night" / "a.fits")]
+
+
 def test_pattern_without_a_match_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"no image matches '.*none\*.fits'"):
         expand_patterns([str(tmp_path / "none*.fits")])

@@ -145,5 +145,5 @@ def live_text(tally: LiveTally, database: str) -> str:
         lines += [f"  {url}: {reason}" for url, reason in tally.examples]
         if tally.left_out > len(tally.examples):
             lines.append(f"  … and {tally.left_out - len(tally.examples)} more, which the log names")
-    lines.append(f"now: {command('transients', tally.dataset_id, '--database', database)}")
+    lines.append(f"now: {command('candidates', tally.dataset_id, '--database', database)}")
     return plain_lines(lines)

@@ -19,6 +19,7 @@ from trap.config import DEFAULT_READING
 from trap.errors import ImageError
 from trap.images.blanks import Filling, find_filling, has_repeats, off_sky
 from trap.images.formats import format_of
+from trap.images.formats.files import is_folder, reading
 from trap.images.formats.fits import find_image, writable_header
 from trap.images.headers.brightness import Kind
 from trap.images.headers.keywords import Keywords
@@ -160,7 +161,7 @@ class Image:
     @cached_property
     def header(self) -> Header:
         """FITS header whose first two axes are longitude and latitude; no pixel is read for it."""
-        if not self.path.is_file():
+        if is_folder(self.path):
             return self._format.read_header(self.path, self.settings)
         return _header_of(self.path, self.settings, _version_of(self.path))
 
@@ -287,7 +288,8 @@ def _as_floats(plane: NDArray[Any]) -> Map:
 
 def _version_of(path: Path) -> tuple[int, ...]:
     """Return numbers that change whenever a file does."""
-    status = path.stat()
+    with reading(path):
+        status = path.stat()
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 

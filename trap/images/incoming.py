@@ -3,23 +3,28 @@
 A file that is still being written looks like a truncated image. Three signs mark it as complete: a marker
 file ``image.fits.done`` next to it, renaming to the name of an image, or a size and a time of change
 that have stayed the same for a while. The folder is scanned repeatedly, since network file systems do
-not report changes.
+not report changes. A folder or file that cannot be read costs itself: its images keep their state until it can be read.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+import structlog
+
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["Arrival", "IncomingFolder"]
+
+log = structlog.get_logger(__name__)
 
 MARKER = ".done"
 """Suffix of the marker file of a complete image."""
@@ -79,7 +84,8 @@ class IncomingFolder:
     Parameters
     ----------
     folder
-        Folder where images arrive, with its subfolders. Names that begin with a dot are ignored.
+        Folder where images arrive, with its subfolders. Names that begin with a dot are ignored, and a link to a folder
+        that was listed already.
     patterns
         Names of images, as shell patterns.
     settle_seconds
@@ -89,7 +95,7 @@ class IncomingFolder:
     Raises
     ------
     ConfigError
-        If the folder does not exist.
+        If the folder does not exist, or may not be listed.
     """
 
     folder: Path
@@ -102,11 +108,21 @@ class IncomingFolder:
     _other_inodes: set[tuple[int, int]] = field(default_factory=set, init=False)
     """Files without the name of an image in the previous scan, which may be renamed to one."""
 
+    _unreadable: dict[Path, str] = field(default_factory=dict, init=False)
+    """Folders and files that the last scan could not read, with the reasons."""
+
     def __post_init__(self) -> None:
         self.folder = self.folder.absolute()
-        if not self.folder.is_dir():
+        try:
+            os.scandir(self.folder).close()
+        except (FileNotFoundError, NotADirectoryError) as error:
             msg = f"no folder {self.folder}: create the folder where images arrive, or name another"
-            raise ConfigError(msg)
+            raise ConfigError(msg) from error
+        except PermissionError as error:
+            msg = f"the folder {self.folder} may not be listed: change its permissions, or name another"
+            raise ConfigError(msg) from error
+        except OSError:
+            return  # A network file system that is away may be back at the first scan.
 
     @property
     def n_waiting(self) -> int:
@@ -130,10 +146,14 @@ class IncomingFolder:
         -------
         Arrivals in the order of their paths. A file that is written again arrives again.
         """
-        states = dict(_files(self.folder, self.patterns))
+        states, unreadable = _files(self.folder, self.patterns)
+        self._log_unreadable(unreadable)
         images = {path: state for path, state in states.items() if self._is_image(path)}
-        self._reported = {arrival for arrival in self._reported if arrival.path in images}
-        waiting: dict[Path, tuple[_FileState, float]] = {}
+        # Images that cannot be seen now are as they were, so that they do not arrive again.
+        self._reported = {
+            arrival for arrival in self._reported if arrival.path in images or self._is_hidden(arrival.path)
+        }
+        waiting = {path: state for path, state in self._waiting.items() if self._is_hidden(path)}
         arrivals: list[Arrival] = []
         for path, state in images.items():
             arrival = Arrival(path, state.size, state.mtime_ns)
@@ -150,6 +170,17 @@ class IncomingFolder:
         self._waiting = waiting
         self._other_inodes = {state.inode for path, state in states.items() if path not in images}
         return sorted(arrivals)
+
+    def _log_unreadable(self, unreadable: dict[Path, str]) -> None:
+        """Log folders and files that have become unreadable since the last scan, and keep all for the next one."""
+        for path, reason in unreadable.items():
+            if self._unreadable.get(path) != reason:
+                log.warning("not_readable", path=str(path), reason=reason)
+        self._unreadable = unreadable
+
+    def _is_hidden(self, path: Path) -> bool:
+        """Return whether a file may exist, since the last scan could not read it or a folder above it."""
+        return bool(self._unreadable) and any(each in self._unreadable for each in (path, *path.parents))
 
     def _is_image(self, path: Path) -> bool:
         return not path.name.startswith(".") and _matches(path.name, self.patterns)
@@ -173,23 +204,53 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _files(folder: Path, patterns: Sequence[str]) -> Iterator[tuple[Path, _FileState]]:
-    """List all files of a folder and its subfolders; a folder with the name of an image is one image."""
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return  # deleted since its parent was listed
-    for entry in entries:
-        path = Path(entry.path)
+def _files(folder: Path, patterns: Sequence[str]) -> tuple[dict[Path, _FileState], dict[Path, str]]:
+    """List all files of a folder and its subfolders; a folder with the name of an image is one image.
+
+    Links to folders are followed last, and each folder only once, so that a link cannot lead in a circle and a file has
+    the same path in every scan.
+
+    Returns
+    -------
+    The files with their states, and everything that cannot be read with the reasons.
+    """
+    states: dict[Path, _FileState] = {}
+    unreadable: dict[Path, str] = {}
+    listed: set[tuple[int, int]] = set()
+    folders, links = deque([folder]), deque[Path]()
+    while folders or links:
+        is_link = not folders
+        path = links.popleft() if is_link else folders.popleft()
         try:
-            if not entry.is_dir():
-                yield path, _state(entry.stat())
-            elif _matches(entry.name, patterns):
-                yield path, _folder_state(path)
-            elif not entry.name.startswith("."):
-                yield from _files(path, patterns)
-        except FileNotFoundError:
+            entries = _entries(path, listed, is_link=is_link)
+        except OSError as error:
+            # The folder itself may be missing since it is mounted again; a subfolder is deleted.
+            if path == folder or not isinstance(error, FileNotFoundError):
+                unreadable[path] = error.strerror or str(error)
             continue
+        for entry in entries:
+            place = Path(entry.path)
+            try:
+                if not entry.is_dir():
+                    states[place] = _state(entry.stat())
+                elif _matches(entry.name, patterns):
+                    states[place] = _folder_state(place)
+                elif not entry.name.startswith("."):
+                    (links if entry.is_symlink() else folders).append(place)
+            except FileNotFoundError:
+                continue  # deleted since its folder was listed, or a link to nothing
+            except OSError as error:
+                unreadable[place] = error.strerror or str(error)
+    return states, unreadable
+
+
+def _entries(path: Path, listed: set[tuple[int, int]], *, is_link: bool) -> list[os.DirEntry[str]]:
+    """List a folder by name, and add it to the listed ones; a link to one of these gives nothing."""
+    inode = _state(path.stat()).inode
+    if is_link and inode in listed:
+        return []
+    listed.add(inode)
+    return sorted(os.scandir(path), key=lambda entry: entry.name)
 
 
 def _state(status: os.stat_result) -> _FileState:
@@ -198,10 +259,15 @@ def _state(status: os.stat_result) -> _FileState:
 
 def _folder_state(folder: Path) -> _FileState:
     """Return the state of a folder that is one image: the sum of the sizes in it, and the latest of the times."""
-    parts = [_state((Path(root) / name).stat()) for root, _, names in os.walk(folder) for name in (".", *names)]
+    walk = os.walk(folder, onerror=_raise)
+    parts = [_state((Path(root) / name).stat()) for root, _, names in walk for name in (".", *names)]
     return _FileState(
         size=sum(part.size for part in parts),
         mtime_ns=max(part.mtime_ns for part in parts),
         ctime_ns=max(part.ctime_ns for part in parts),
         inode=_state(folder.stat()).inode,
     )
+
+
+def _raise(error: OSError) -> None:
+    raise error

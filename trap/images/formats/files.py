@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["hash_file", "hash_folder", "is_folder", "reading"]
 
-_TRANSIENT = (errno.EAGAIN, errno.EBUSY, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+_TRANSIENT = (
+    *(errno.EAGAIN, errno.EBUSY, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT),
+    *(errno.ENOTCONN, errno.EREMOTEIO, errno.EHOSTDOWN, errno.ECONNABORTED),
+)
 """System errors that a retry may cure."""
 
 
