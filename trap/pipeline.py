@@ -15,7 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
-from trap.dataset.records import ImageResult, TimestepRecord, UnreadableImage
+from trap.dataset.records import TimestepRecord
 from trap.db.opening import open_dataset
 from trap.images.patterns import expand_patterns
 from trap.retry import IMAGE_DELAYS, call_with_retries
@@ -24,7 +24,7 @@ from trap.run.fits import fit_earlier_images, fit_images
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
-from trap.run.planning import make_plan
+from trap.run.planning import in_plan, make_plan
 from trap.run.scanning import Preview
 from trap.steps import association, kept_pixels, late_images, monitor_filling, varmetric
 from trap.workers.pools import open_workers
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from trap.catalogues import MonitorPositions
     from trap.config import PipelineConfig
     from trap.dataset.outcomes import MonitorFilling
+    from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
     from trap.db.store import Store
     from trap.run.look_ahead import ImageMeasurements
@@ -258,9 +259,8 @@ class DatasetRun:
         if self._state is None:
             self._state = executor.call(self.store.load_state, self.config)
         state = self._state
-        results = [ahead.result(url) for url in timestep.urls]
-        unreadable = tuple(result for result in results if isinstance(result, UnreadableImage))
-        measured, duplicates = self._without_duplicates([r for r in results if isinstance(r, ImageResult)])
+        planned, unreadable = in_plan(timestep, map(ahead.result, timestep.urls), self.config)
+        measured, duplicates = self._without_duplicates(planned)
         if timestep.is_late:
             record = late_images.record_late_images(state, timestep.taustart_ts, measured, unreadable)
         else:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from astropy.io import fits
 
 from trap.config import PipelineConfig
+from trap.dataset.outcomes import ExitCode
+from trap.dataset.records import ImageResult
 from trap.images.image import read_image
+from trap.pipeline import open_run
 from trap.run import planning
 from trap.run.planning import make_plan
 from trap.simulation.survey import SurveyConfig, simulate_survey
+from trap.workers.executors import SerialExecutor
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +83,47 @@ def test_image_that_would_have_belonged_to_a_stored_timestep_is_late(images):
     config = PipelineConfig().with_options(persistence={"timestep_tolerance": 3600.0})
     plan = make_plan(images, known_hashes=set(), latest=datetime(2026, 1, 1, tzinfo=UTC), config=config)
     assert (len(plan.late), len(plan.timesteps)) == (4, 1)
+
+
+def replaced(path, *, seconds):
+    """Write an image again, with a later start, and return the path."""
+    start = read_image(path).metadata.taustart_ts + timedelta(seconds=seconds)
+    fits.setval(path, "DATE-OBS", value=start.replace(tzinfo=None).isoformat(timespec="microseconds"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tolerance", "is_planned"),
+    [(0, 0, True), (1e-6, 0, False), (-3600, 0, False), (4, 5, True), (5, 5, True), (6, 5, False), (-1, 5, False)],
+)
+def test_image_belongs_to_its_timestep_by_the_start_that_was_measured(seconds, tolerance, is_planned):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    metadata = SimpleNamespace(taustart_ts=start + timedelta(seconds=seconds), url="a.fits")
+    result = ImageResult.unmeasured(metadata, rms_qc=1.0, pixel_hash="")
+    config = PipelineConfig().with_options(persistence={"timestep_tolerance": tolerance})
+    measured, unreadable = planning.in_plan(planning.Timestep(start, ("a.fits",)), [result], config)
+    assert (len(measured), len(unreadable)) == (is_planned, not is_planned)
+    if not is_planned:
+        assert "planned for the timestep of 2026-01-01T00:00:00+00:00, it now holds an image of" in unreadable[0].reason
+
+
+def test_image_whose_file_is_replaced_after_planning_is_planned_again_by_the_next_run(images, tmp_path):
+    paths = [shutil.copy(path, tmp_path) for path in sorted(images)[:4]]
+    options = {"images": tuple(paths), "database": f"sqlite:///{tmp_path / 'trap.db'}"}
+    config = PipelineConfig().with_options(execution=options)
+    with open_run(config) as dataset:
+        # The first image of the second timestep becomes one of a new timestep, after all others.
+        late = read_image(replaced(paths[2], seconds=10 * 86400)).metadata.taustart_ts
+        (group,) = dataset.plan.groups
+        dataset.process_group(group, SerialExecutor())
+        summary = dataset.summary()
+    assert [(image.result.metadata.url, image.result.metadata.taustart_ts) for image in summary.images] == [
+        (path, read_image(path).metadata.taustart_ts) for path in paths if path != paths[2]
+    ]
+    ((url, reason),) = summary.left_out
+    assert (url, summary.exit_code) == (paths[2], ExitCode.IMAGES_LEFT_OUT)
+    assert reason.startswith("unreadable: the file was replaced")
+    with open_run(config) as again:
+        assert again.plan.timesteps == (planning.Timestep(late, (paths[2],)),)
+        again.process_group(again.plan.groups[0], SerialExecutor())
+        assert again.summary().exit_code is ExitCode.COMPLETE

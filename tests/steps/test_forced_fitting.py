@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from made_up_survey import NOTHING, Field, sources
 
 from trap.catalogues import ExtractType, FitRequests, Flag, MonitorPositions
 from trap.dataset.state import DatasetState
+from trap.errors import ImageError
 from trap.extraction.measure import extract_sources
 from trap.steps import association, forced_fitting
 
@@ -53,6 +56,18 @@ def test_fits_have_a_row_per_request_and_a_flag_where_there_is_no_sky(image, con
     assert np.isnan(fits.f_peak[1])
     assert fits.flags[1] & Flag.OUTSIDE
     assert list(fits.extract_type) == [ExtractType.NULL_DETECTION] * 2
+
+
+def test_fits_in_a_file_that_was_replaced_by_another_time_are_refused(image, config):
+    extraction = extract_sources(image, config.source_extraction)
+    start = image.metadata.taustart_ts
+    settings = {"background": extraction.background, "neighbours": NOTHING}
+    asked = requests(extraction.measurements.ra[:1], extraction.measurements.dec[:1])
+    fits = forced_fitting.perform_forced_fits(asked, image.url, config.source_extraction, start=start, **settings)
+    assert len(fits) == 1
+    earlier = start - timedelta(seconds=10)
+    with pytest.raises(ImageError, match=f"held an image of {re.escape(earlier.isoformat())}, now one of"):
+        forced_fitting.perform_forced_fits(asked, image.url, config.source_extraction, start=earlier, **settings)
 
 
 def test_no_requests_touch_no_file(config):

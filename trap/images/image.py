@@ -30,6 +30,8 @@ from trap.images.headers.scale import is_restored_in_plane, pixel_areas
 from trap.images.metadata import ImageMetadata
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from astropy.io.fits import HDUList, Header
     from astropy.wcs import WCS
     from numpy.typing import ArrayLike, NDArray
@@ -144,6 +146,31 @@ class Image:
             raise ImageError("no restoring beam in the header", self.url)
         return beam
 
+    def require_start(self, start: datetime) -> None:
+        """Check that the file holds the same observation as before, by its start. No pixel is read.
+
+        Parameters
+        ----------
+        start
+            Start of the observation.
+
+        Raises
+        ------
+        ImageError
+            If the file was replaced by another observation.
+        """
+        if (now := self.metadata.taustart_ts) != start:
+            msg = f"the file was replaced: it held an image of {start.isoformat()}, now one of {now.isoformat()}"
+            raise ImageError(msg, self.url)
+
+    def file_version(self) -> tuple[int, ...] | None:
+        """Return numbers that differ if the file was written again or replaced; None for a folder."""
+        if is_folder(self.path):
+            return None
+        with reading(self.path):
+            status = self.path.stat()
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
@@ -161,9 +188,10 @@ class Image:
     @cached_property
     def header(self) -> Header:
         """FITS header whose first two axes are longitude and latitude; no pixel is read for it."""
-        if is_folder(self.path):
+        version = self.file_version()
+        if version is None:
             return self._format.read_header(self.path, self.settings)
-        return _header_of(self.path, self.settings, _version_of(self.path))
+        return _header_of(self.path, self.settings, version)
 
     @cached_property
     def metadata(self) -> ImageMetadata:
@@ -236,7 +264,7 @@ class Image:
         """Constant values that mark pixels without data; a process keeps those of a file."""
         if self._in_memory or not self.path.is_file():
             return self.find_filling()
-        return _filling_of(self.path, self.settings, _version_of(self.path))
+        return _filling_of(self.path, self.settings, self.file_version() or ())
 
     def _read_plane(self) -> NDArray[Any]:
         """Read the pixels as the file holds them, decompressed and scaled."""
@@ -284,13 +312,6 @@ def _as_floats(plane: NDArray[Any]) -> Map:
     with np.errstate(over="ignore"):
         # A number too large for 32 bits becomes infinite here, and NaN with other infinite ones.
         return np.array(plane, np.float32, order="C")
-
-
-def _version_of(path: Path) -> tuple[int, ...]:
-    """Return numbers that change whenever a file does."""
-    with reading(path):
-        status = path.stat()
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _hash(pixels: NDArray[Any], header: Header) -> str:

@@ -60,6 +60,7 @@ def _submit_fits(
         image.result.metadata.url,
         config.source_extraction,
         background=image.result.background,
+        start=image.result.metadata.taustart_ts,
         reading=config.reading,
         # Sources that were not associated contribute flux all the same.
         neighbours=measurements.take(measurements.is_measured),

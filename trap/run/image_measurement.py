@@ -42,7 +42,7 @@ def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableI
 
     Returns
     -------
-    The measurements of the image, or the reason why it cannot be read.
+    The measurements of the image, or the reason why it cannot be read; a file must not change while it is measured.
 
     Raises
     ------
@@ -51,7 +51,11 @@ def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableI
     """
     with bound_contextvars(image=url):
         try:
-            result = _measure(read_image(url, config.reading), config)
+            image = read_image(url, config.reading)
+            version = image.file_version()
+            result = _measure(image, config)
+            if image.file_version() != version and read_image(url).content_hash != result.content_hash:
+                return UnreadableImage(url=url, reason="the file changed while it was measured")
         except ImageError as error:
             return UnreadableImage(url=url, reason=error.message)
         except MemoryError as error:

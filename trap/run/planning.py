@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trap.config import PipelineConfig
-from trap.dataset.records import UnreadableImage
+from trap.dataset.records import ImageResult, UnreadableImage
 from trap.run.scanning import scan_images
 from trap.steps.misc import ImageMetadataForSort, split_into_timesteps
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Progress
 
-__all__ = ["Plan", "Timestep", "TimestepGroup", "group_images", "is_late", "make_plan"]
+__all__ = ["Plan", "Timestep", "TimestepGroup", "group_images", "in_plan", "is_late", "make_plan"]
 
 MIN_GROUP = 10
 """Minimum number of timesteps of a group."""
@@ -173,6 +173,44 @@ def group_images(
         for part, group_is_late in ((late, True), (others, False))
         for start, group in split_into_timesteps(part, tolerance)
     ]
+
+
+def in_plan(
+    timestep: Timestep, results: Iterable[ImageResult | UnreadableImage], config: PipelineConfig
+) -> tuple[list[ImageResult], tuple[UnreadableImage, ...]]:
+    """Separate the images that still belong to their timestep from the others.
+
+    An image whose file was replaced after its header was read may start at another time. It is left out; the next run
+    plans it by its new time.
+
+    Parameters
+    ----------
+    timestep, results
+        A timestep, and the results of its images.
+    config
+        All settings, among them how far apart the images of a timestep may start.
+
+    Returns
+    -------
+    Measured images that belong to the timestep, and all others with the reasons.
+    """
+    tolerance = timedelta(seconds=config.persistence.timestep_tolerance)
+    measured: list[ImageResult] = []
+    unreadable: list[UnreadableImage] = []
+    for result in results:
+        if isinstance(result, UnreadableImage):
+            unreadable.append(result)
+            continue
+        start = result.metadata.taustart_ts
+        if timedelta(0) <= start - timestep.taustart_ts <= tolerance:
+            measured.append(result)
+            continue
+        reason = (
+            f"the file was replaced: planned for the timestep of {timestep.taustart_ts.isoformat()}, it now holds an "
+            f"image of {start.isoformat()}; the next run plans it again"
+        )
+        unreadable.append(UnreadableImage(url=result.metadata.url, reason=reason))
+    return measured, tuple(unreadable)
 
 
 def _grouped(timesteps: Sequence[Timestep], size: int) -> tuple[TimestepGroup, ...]:

@@ -18,7 +18,6 @@ from trap.catalogues import Associations, AssociationType, ExtractType, FitReque
 from trap.config import DEFAULT_READING
 from trap.dataset.records import BackwardFits
 from trap.errors import ImageError
-from trap.images.image import read_image
 from trap.steps.forced_fitting import perform_forced_fits, with_reasons
 
 if TYPE_CHECKING:
@@ -116,14 +115,13 @@ def perform_backward_fits(
     One row per position, in order; None if the image is missing or has been replaced by one of another time.
     """
     try:
-        if read_image(image.url, reading).metadata.taustart_ts != image.taustart_ts:
-            return None
         return perform_forced_fits(
             positions,
             image.url,
             extraction_params,
             background=image.background,
             neighbours=image.sources,
+            start=image.taustart_ts,
             reading=reading,
         )
     except ImageError:

@@ -19,6 +19,7 @@ from trap.images.image import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -83,6 +84,7 @@ def perform_forced_fits(
     *,
     background: Background,
     neighbours: Measurements,
+    start: datetime | None = None,
     reading: ReadingConfig = DEFAULT_READING,
 ) -> Measurements:
     """Fit the beam at fixed positions of an image.
@@ -102,17 +104,27 @@ def perform_forced_fits(
         Mesh of background and noise of this image.
     neighbours
         Blind measurements of this image, whose flux is excluded from the fits.
+    start
+        Start of the image when it was measured; None if the file cannot have been replaced.
     reading
         Settings of image reading.
 
     Returns
     -------
     One row per request, in order; a failed fit has NaN flux densities and a flag.
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, or holds an image of another time.
     """
     if not len(requests):
         return Measurements.empty()
+    image = read_image(url, reading)
+    if start is not None:
+        image.require_start(start)
     fits = fit_positions(
-        read_image(url, reading),
+        image,
         requests.ra,
         requests.dec,
         background=background,

@@ -40,6 +40,8 @@ def keep_pixels(images: Sequence[ImageRecord], config: PipelineConfig) -> tuple[
 
     Raises
     ------
+    ImageError
+        If the file of an image was replaced after it was measured.
     TransientError
         If a file cannot be written.
     """
@@ -55,6 +57,7 @@ def keep_pixels(images: Sequence[ImageRecord], config: PipelineConfig) -> tuple[
         content = image.result.content_hash
         path = directory / content[:2] / f"{content}.{settings.keep_pixels}.fits"
         source = Image(image.result.metadata.url, config.reading)
+        source.require_start(image.result.metadata.taustart_ts)
         if settings.keep_pixels == "images":
             keep_image(source, path)
         else:
