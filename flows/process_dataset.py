@@ -43,7 +43,7 @@ from trap.config import PipelineConfig
 from trap.db.arrivals import open_ledger
 from trap.db.engine import is_transient
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError
-from trap.images.patterns import expand_patterns
+from trap.images.patterns import expand_patterns, path_text
 from trap.pipeline import PRELOAD, DatasetRun, open_run
 from trap.retry import OPENING_DELAYS, call_with_retries, is_retryable
 from trap.workers.pools import open_workers
@@ -158,7 +158,7 @@ def _of_batch(config: PipelineConfig, batch: str) -> PipelineConfig:
     if not batch:
         return config
     with open_ledger(config.execution.database) as ledger:
-        images = tuple(map(str, ledger.images(batch)))
+        images = tuple(map(path_text, ledger.images(batch)))
     if not images:
         msg = f"no images of batch {batch!r} are in the database"
         raise ConfigError(msg)

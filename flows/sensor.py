@@ -32,6 +32,7 @@ from trap.config import PipelineConfig
 from trap.db.arrivals import Ledger, open_ledger
 from trap.errors import ConfigError
 from trap.images.incoming import IncomingFolder
+from trap.images.patterns import path_of, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,7 +113,7 @@ def take_in_images(
         msg = "to find the dataset of arriving images, set persistence.dataset_key or persistence.description"
         raise ConfigError(msg)
     with events_in_run_log(), open_ledger(config.execution.database) as ledger:
-        folder = IncomingFolder(Path(incoming.folder), incoming.patterns, incoming.settle_seconds)
+        folder = IncomingFolder(path_of(incoming.folder), incoming.patterns, incoming.settle_seconds)
         claimed = ledger.claimed(key)
         folder.pass_over(image for images in claimed.values() for image in images)
         groups = _by_dataset(_complete_images(folder), folder.folder, key, incoming.datasets)
@@ -157,7 +158,7 @@ def _by_dataset(
     for image in images:
         below = image.path.relative_to(folder).parts
         is_in_subfolder = datasets == "per-folder" and len(below) > 1
-        groups[f"{key}/{below[0]}" if is_in_subfolder else key].append(image)
+        groups[f"{key}/{path_text(below[0])}" if is_in_subfolder else key].append(image)
     return groups
 
 

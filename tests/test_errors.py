@@ -67,3 +67,12 @@ def test_no_other_module_defines_errors():
         and re.search(r"^class \w+\(.*(Error|Exception)\)", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert elsewhere == []
+
+
+@pytest.mark.parametrize("error", [errors.TransientError, errors.ConfigError, errors.ImageError])
+def test_text_of_an_error_can_be_stored_whatever_file_it_names(error):
+    raised = error("/n\udce9/b\udcff.fits: stale")
+    assert str(raised) == r"/n\xe9/b\xff.fits: stale"
+    assert str(pickle.loads(pickle.dumps(raised))) == str(raised)
+    image = errors.UnreadableImageError("gone", "b\udcff.fits")
+    assert (image.url, str(image)) == (r"b\xff.fits", r"b\xff.fits: gone")

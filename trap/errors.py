@@ -19,6 +19,8 @@ an image without sources are results, not errors.
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "ConfigError",
     "DatabaseError",
@@ -33,9 +35,15 @@ __all__ = [
     "out_of_memory",
 ]
 
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte of a file name that is not UTF-8, as Python reads it."""
+
 
 class TrapError(Exception):
-    """Root of every error that the pipeline raises on purpose."""
+    """Root of every error that the pipeline raises on purpose. Its text can be stored and printed."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_printable(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class ConfigError(TrapError, ValueError):
@@ -55,8 +63,8 @@ class ImageError(TrapError, ValueError):
 
     def __init__(self, message: str, url: str = "") -> None:
         super().__init__(message, url)
-        self.message = message
-        self.url = url
+        self.message = _printable(message)
+        self.url = _printable(url)
 
     def __str__(self) -> str:
         return f"{self.url}: {self.message}" if self.url else self.message
@@ -126,3 +134,8 @@ def out_of_memory(error: MemoryError) -> str:
     """
     detail = " ".join(str(error).split())
     return f"not enough memory ({detail})" if detail else "not enough memory"
+
+
+def _printable(text: str) -> str:
+    """Return a text with the bytes of file names that are not UTF-8 as :func:`trap.images.patterns.path_text` does."""
+    return _RAW_BYTE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)

@@ -13,6 +13,7 @@ from prefect.events import emit_event
 from flows.service.installations import arrivals_resource
 from trap.config import stokes_letter
 from trap.escapes import plain_text
+from trap.images.patterns import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def emit_observation_arrived(folder: Path, arrivals: Sequence[Arrival]) -> None:
         payload={
             "folder": str(folder),
             "n_images": len(arrivals),
-            "images": [str(arrival.path.relative_to(folder)) for arrival in arrivals[:MAX_NAMES]],
+            "images": [path_text(arrival.path.relative_to(folder)) for arrival in arrivals[:MAX_NAMES]],
         },
     )
 

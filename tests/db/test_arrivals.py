@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_taken_images_are_recorded_with_their_batch(ledger):
     assert ledger.claimed("field") == {"field": {A, B}}
     assert ledger.latest_batch("field") == batch
     assert ledger.images(batch) == [B.path, A.path]
+
+
+def test_an_image_whose_name_is_not_utf_8_is_recorded_under_its_own_name(ledger, tmp_path):
+    odd = Arrival(tmp_path / os.fsdecode(b"b\xff.fits"), 10, 1_000)
+    batch = ledger.claim("field", [odd])
+    assert ledger.claimed("field") == {"field": {odd}}
+    assert ledger.images(batch) == [odd.path]
 
 
 def test_an_image_is_taken_once(ledger):

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trap.errors import ConfigError
-from trap.images.patterns import expand_patterns
+from trap.images.patterns import expand_patterns, path_of, path_text
 
 
 def test_patterns_expand_to_paths_each_once(tmp_path):
@@ -40,3 +45,42 @@ def test_pattern_without_a_match_is_refused(tmp_path):
 def test_no_patterns_at_all_are_refused():
     with pytest.raises(ConfigError, match="no images given"):
         expand_patterns([])
+
+
+@given(st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name and b"\\x" not in name))
+def test_any_file_name_is_valid_text_and_found_again(name):
+    raw = os.fsdecode(name)
+    text = path_text(raw)
+    assert text.encode("utf-8").decode("utf-8") == text
+    assert os.fsencode(path_of(text)) == os.fsencode(Path(raw))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [(b"b\xff.fits", r"b\xff.fits"), ("é.fits".encode(), "é.fits"), (b"\xc3\xa9\xe9.fits", r"é\xe9.fits")],
+)
+def test_only_bytes_that_are_not_utf_8_are_written_as_numbers(name, text):
+    assert path_text(os.fsdecode(name)) == text
+
+
+def test_file_whose_name_has_such_a_number_is_found_by_its_name(tmp_path):
+    written, raw = tmp_path / r"b\xff.fits", tmp_path / os.fsdecode(b"b\xff.fits")
+    raw.touch()
+    assert path_of(str(written)) == raw
+    written.touch()
+    assert path_of(str(written)) == written
+    assert path_of(r"b\x41.fits").name == r"b\x41.fits"  # ASCII is never written as a number
+
+
+@pytest.mark.parametrize("pattern", ["*/*.fits", r"n\xe9/b\xff.fits", r"n\xe9/*.fits", "**/*.fits"])
+def test_patterns_match_names_that_are_not_utf_8(tmp_path, pattern):
+    folder = tmp_path / os.fsdecode(b"n\xe9")
+    folder.mkdir()
+    (folder / os.fsdecode(b"b\xff.fits")).touch()
+    for given_pattern in (pattern, pattern.replace(r"\xe9", "\udce9").replace(r"\xff", "\udcff")):
+        assert expand_patterns([f"{tmp_path}/{given_pattern}"]) == [rf"{tmp_path}/n\xe9/b\xff.fits"]
+
+
+def test_message_on_a_pattern_without_a_match_can_be_printed():
+    with pytest.raises(ConfigError, match=r"no image matches 'b\\xff\*'"):
+        expand_patterns(["b\udcff*"])

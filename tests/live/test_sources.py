@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from fnmatch import fnmatch
 from pathlib import Path
@@ -153,6 +154,24 @@ def test_a_spool_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "spool").touch()
     with pytest.raises(ConfigError, match="spool .* cannot be made"):
         StreamSource(LiveConfig(streams=("127.0.0.1:1",), spool=str(tmp_path / "spool")))
+
+
+def test_paths_that_are_not_utf_8_are_text_and_their_files_are_found(open_stream, tmp_path):
+    folder = tmp_path / os.fsdecode(b"n\xe9")
+    folder.mkdir()
+    (folder / os.fsdecode(b"b\xff.fits")).touch()
+    source = open_source(LiveConfig(folder=rf"{tmp_path}/n\xe9", settle_seconds=0.0))
+    assert received(source, 1) == [rf"{tmp_path}/n\xe9/b\xff.fits"]
+    assert source.origin == (rf"{tmp_path}/n\xe9/*",)
+    with sender([frame(0)]) as address:
+        stream = StreamSource(LiveConfig(streams=(address,), spool=rf"{tmp_path}/n\xe9/spool", keep_timesteps=1))
+        (url,) = received(stream, 1)
+        assert url.startswith(rf"{tmp_path}/n\xe9/spool/")
+        assert len(list((folder / "spool").iterdir())) == 1
+        stream.release([url])
+        stream.release([])
+        assert not list((folder / "spool").iterdir())
+        stream.close()
 
 
 def test_images_of_a_folder_are_taken_when_they_are_complete_and_never_deleted(tmp_path):

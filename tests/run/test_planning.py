@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ from trap.config import PipelineConfig
 from trap.dataset.outcomes import ExitCode
 from trap.dataset.records import ImageResult
 from trap.images.image import read_image
+from trap.images.patterns import path_text
 from trap.pipeline import open_run
+from trap.report.run_summary import run_text
 from trap.run import planning
 from trap.run.planning import make_plan
 from trap.simulation.survey import SurveyConfig, simulate_survey
@@ -83,6 +86,31 @@ def test_image_that_would_have_belonged_to_a_stored_timestep_is_late(images):
     config = PipelineConfig().with_options(persistence={"timestep_tolerance": 3600.0})
     plan = make_plan(images, known_hashes=set(), latest=datetime(2026, 1, 1, tzinfo=UTC), config=config)
     assert (len(plan.late), len(plan.timesteps)) == (4, 1)
+
+
+def test_images_whose_names_are_not_utf_8_are_processed_and_one_that_is_none_is_left_out_alone(images, tmp_path):
+    folder = tmp_path / os.fsdecode(b"n\xe9")
+    folder.mkdir()
+    for number, path in enumerate(sorted(images)[:2]):
+        shutil.copy(path, folder / os.fsdecode(b"%d\xff.fits" % number))
+    (folder / os.fsdecode(b"torn\xfe.fits")).write_text("no image")
+    database = f"sqlite:///{path_text(folder)}/trap.db"
+    pixels = path_text(folder / "pixels")
+    options = {"database": database, "keep_pixels": "images", "pixel_directory": pixels}
+    config = PipelineConfig().with_options(execution={"images": (f"{tmp_path}/*/*.fits",), **options})
+    with open_run(config) as dataset:
+        (group,) = dataset.plan.groups
+        dataset.process_group(group, SerialExecutor())
+        summary = dataset.summary()
+        kept = list(folder.joinpath("pixels").rglob("*.fits"))
+    names = [rf"{tmp_path}/n\xe9/{number}\xff.fits" for number in range(2)]
+    assert [image.result.metadata.url for image in summary.images] == names
+    assert [url for url, _ in summary.left_out] == [rf"{tmp_path}/n\xe9/torn\xfe.fits"]
+    assert len(kept) == 2
+    assert (folder / "trap.db").exists()
+    run_text(summary, database, program="transients").encode("utf-8")
+    with open_run(config) as again:
+        assert again.plan.known == tuple(names)
 
 
 def replaced(path, *, seconds):

@@ -14,6 +14,7 @@ from trap.db.engine import make_engine, reading
 from trap.db.version import check_version, newest_version
 from trap.errors import DatabaseError
 from trap.escapes import plain_lines, plain_text
+from trap.images.patterns import path_of, path_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -178,14 +179,14 @@ def database_url(option: str | None, configured: str | None = None) -> str:
         If the environment names a kind of database that is not supported.
     """
     chosen = option or database_of_environment() or configured or PipelineConfig().execution.database
-    return hide_password(full_url(chosen))
+    return hide_password(full_url(path_text(chosen)))
 
 
 def _existing(url: str | None) -> str:
     """Return the URL of the database; fail if it names a missing SQLite file, which opening would create."""
     url = database_url(url)
     file = url.removeprefix("sqlite:///")
-    if file != url and not Path(file).exists():
+    if file != url and not path_of(file).exists():
         msg = f"database {file} does not exist; name another with --database, or create it with: {command('run')}"
         raise DatabaseError(msg)
     return url

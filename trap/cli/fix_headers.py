@@ -14,7 +14,7 @@ from trap.dataset.outcomes import ExitCode
 from trap.errors import ConfigError, ImageError, TransientError
 from trap.escapes import plain_lines, plain_text
 from trap.images.fix_headers import check_values, fix_header
-from trap.images.patterns import expand_patterns
+from trap.images.patterns import expand_patterns, path_of
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -40,7 +40,7 @@ def fix_headers(arguments: Namespace) -> int:
     """
     cards = check_values(_values(arguments.config), str(arguments.config))
     settings, failed = ReadingConfig(hdu=arguments.hdu or ""), False
-    for path in map(Path, expand_patterns(arguments.images)):
+    for path in map(path_of, expand_patterns(arguments.images)):
         target = path if arguments.overwrite else path.with_name(_name_of_copy(path))
         with reported_errors(target):
             try:

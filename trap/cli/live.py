@@ -15,6 +15,7 @@ from trap.config import LiveConfig
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
 from trap.escapes import plain_lines
+from trap.images.patterns import path_text
 from trap.report.text import count
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def live_config(arguments: Namespace) -> LiveConfig:
         If the value of a setting is invalid.
     """
     values = {name: getattr(arguments, name, None) for name in LiveConfig.model_fields}
+    values |= {name: path_text(value) for name, value in values.items() if isinstance(value, str)}
     try:
         return LiveConfig(**{name: value for name, value in values.items() if value is not None})
     except ValidationError as error:

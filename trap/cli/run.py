@@ -14,6 +14,7 @@ from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once, prog
 from trap.config import PipelineConfig, load_config
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
+from trap.images.patterns import path_text
 from trap.kernels.compiled import is_compiled
 from trap.report.run_summary import run_text
 from trap.retry import interrupt_behind
@@ -130,7 +131,7 @@ def effective_config(arguments: Namespace) -> PipelineConfig:
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
     execution: dict[str, Any] = {"database": database_url(arguments.database, config.execution.database)}
     if getattr(arguments, "images", None) is not None:
-        execution["images"] = tuple(arguments.images)
+        execution["images"] = tuple(map(path_text, arguments.images))
     if arguments.wait:
         execution["wait_for_dataset"] = True
     number = -1 if arguments.new_dataset else arguments.dataset

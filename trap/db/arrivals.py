@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
@@ -20,9 +19,11 @@ from trap.db.engine import make_engine, reading, transaction
 from trap.db.models import Arrival
 from trap.db.schema import upgrade
 from trap.images import incoming
+from trap.images.patterns import path_of, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -59,7 +60,7 @@ class Ledger:
         claimed: dict[str, set[incoming.Arrival]] = {}
         with reading(self._engine) as connection:
             for row in connection.execute(select(Arrival.dataset_key, Arrival.url, Arrival.version).where(belongs)):
-                image = incoming.Arrival.of_version(Path(row.url), row.version)
+                image = incoming.Arrival.of_version(path_of(row.url), row.version)
                 claimed.setdefault(row.dataset_key, set()).add(image)
         return claimed
 
@@ -85,7 +86,7 @@ class Ledger:
         batch = batch_name(dataset_key, images)
         columns = {
             "dataset_key": dataset_key,
-            "url": [str(image.path) for image in images],
+            "url": [path_text(image.path) for image in images],
             "version": [image.version for image in images],
             "batch": batch,
             "taken_ts": datetime.now(UTC),
@@ -116,7 +117,7 @@ class Ledger:
         """
         urls = select(Arrival.url).where(Arrival.batch == batch).order_by(Arrival.id)
         with reading(self._engine) as connection:
-            return [Path(url) for url in connection.execute(urls).scalars()]
+            return [path_of(url) for url in connection.execute(urls).scalars()]
 
 
 @contextmanager
@@ -155,5 +156,5 @@ def batch_name(dataset_key: str, images: Sequence[incoming.Arrival]) -> str:
     -------
     32 hexadecimal digits.
     """
-    parts = [dataset_key, *(f"{image.path}:{image.version}" for image in sorted(images))]
+    parts = [dataset_key, *(f"{path_text(image.path)}:{image.version}" for image in sorted(images))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

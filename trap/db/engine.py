@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from trap.db.sqlite_files import ReadOnlyFile, obstacle
 from trap.db.urls import parse_url, show_url
 from trap.errors import DatabaseError, TransientError
+from trap.images.patterns import path_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -77,7 +78,8 @@ def absolute_url(url: str) -> str:
     parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return url
-    return parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False)
+    absolute = path_text(Path(parsed.database).absolute())
+    return parsed.set(database=absolute).render_as_string(hide_password=False)
 
 
 @contextmanager

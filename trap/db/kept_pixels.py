@@ -12,6 +12,7 @@ from trap.db.bulk import insert_columns, is_among
 from trap.db.models import ImageData
 from trap.db.urls import parse_url
 from trap.errors import ConfigError
+from trap.images.patterns import path_of, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +36,12 @@ def pixel_directory(settings: ExecutionConfig) -> Path | None:
     if settings.keep_pixels == "no":
         return None
     if settings.pixel_directory:
-        return Path(settings.pixel_directory).absolute()
+        return path_of(settings.pixel_directory).absolute()
     url = parse_url(settings.database)
     if url.get_backend_name() != "sqlite":
         msg = "execution.pixel_directory must name a folder for the pixels of a PostgreSQL database"
         raise ConfigError(msg)
-    return Path(f"{url.database}.pixels").absolute()
+    return path_of(f"{url.database}.pixels").absolute()
 
 
 def insert_kept_pixels(connection: Connection, ids: Sequence[int], kept: Sequence[KeptPixels]) -> None:
@@ -81,7 +82,7 @@ def find_pixels(connection: Connection, images: Sequence[int]) -> dict[int, Path
         is_among(connection, ImageData.image, list(images)), ImageData.path.is_not(None)
     )
     folder = _folder(connection)
-    return {image: (folder or Path()) / path for image, path in connection.execute(rows)}
+    return {image: path_of((folder or Path()) / path) for image, path in connection.execute(rows)}
 
 
 def find_unshared_pixels(connection: Connection, images: Sequence[int]) -> set[Path]:
@@ -99,7 +100,7 @@ def find_unshared_pixels(connection: Connection, images: Sequence[int]) -> set[P
     # The file of an image is named after its content, so that datasets with the same image share it.
     shared = select(ImageData.path).where(is_among(connection, ImageData.path, [str(path) for path in paths]), ~mine)
     folder = _folder(connection) or Path()
-    return {folder / str(path) for path in set(paths) - set(connection.execute(shared).scalars())}
+    return {path_of(folder / str(path)) for path in set(paths) - set(connection.execute(shared).scalars())}
 
 
 def _folder(connection: Connection) -> Path | None:
@@ -110,5 +111,5 @@ def _folder(connection: Connection) -> Path | None:
 
 def _beside(path: str, folder: Path | None) -> str:
     if folder is not None and Path(path).is_relative_to(folder):
-        return os.path.relpath(path, folder)
-    return path
+        return path_text(os.path.relpath(path, folder))
+    return path_text(path)

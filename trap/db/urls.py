@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from trap.config.sections import full_url
 from trap.errors import DatabaseError
+from trap.images.patterns import path_of, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,9 +210,11 @@ def parse_url(url: str | URL) -> URL:
     except (ArgumentError, ValueError):
         # The URL and the error that quotes it are not shown, since they may contain a password.
         raise DatabaseError(NOT_A_URL) from None
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return parsed.set(database=str(path_of(parsed.database)))
     return parsed if password is None else parsed.set(password=password)
 
 
 def show_url(url: URL) -> str:
     """Write a database URL for display: without password, driver and options."""
-    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
+    return path_text(url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True))

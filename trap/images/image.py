@@ -28,6 +28,7 @@ from trap.images.headers.projection import celestial_wcs
 from trap.images.headers.read import read_brightness, read_metadata
 from trap.images.headers.scale import is_restored_in_plane, pixel_areas
 from trap.images.metadata import ImageMetadata
+from trap.images.patterns import path_of, path_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +94,7 @@ class Image:
     """
 
     def __init__(self, path: str | Path, settings: ReadingConfig = DEFAULT_READING) -> None:
-        self.path = Path(path)
+        self.path = path_of(path)
         self.settings = settings
         self._in_memory = False
 
@@ -182,8 +183,8 @@ class Image:
 
     @cached_property
     def url(self) -> str:
-        """Path of the image, or its name if it is in memory."""
-        return str(self.path)
+        """Path of the image as text, or its name if it is in memory."""
+        return path_text(self.path)
 
     @cached_property
     def header(self) -> Header:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import structlog
 
 from trap.errors import ConfigError
+from trap.images.patterns import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,10 +117,10 @@ class IncomingFolder:
         try:
             os.scandir(self.folder).close()
         except (FileNotFoundError, NotADirectoryError) as error:
-            msg = f"no folder {self.folder}: create the folder where images arrive, or name another"
+            msg = f"no folder {path_text(self.folder)}: create the folder where images arrive, or name another"
             raise ConfigError(msg) from error
         except PermissionError as error:
-            msg = f"the folder {self.folder} may not be listed: change its permissions, or name another"
+            msg = f"the folder {path_text(self.folder)} may not be listed: change its permissions, or name another"
             raise ConfigError(msg) from error
         except OSError:
             return  # A network file system that is away may be back at the first scan.
@@ -175,7 +176,7 @@ class IncomingFolder:
         """Log folders and files that have become unreadable since the last scan, and keep all for the next one."""
         for path, reason in unreadable.items():
             if self._unreadable.get(path) != reason:
-                log.warning("not_readable", path=str(path), reason=reason)
+                log.warning("not_readable", path=path_text(path), reason=reason)
         self._unreadable = unreadable
 
     def _is_hidden(self, path: Path) -> bool:

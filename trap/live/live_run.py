@@ -251,6 +251,7 @@ class LiveRun:
         is_late = self._assembler.is_late(entry.timestamp)
         if self._is_known(entry, is_late=is_late):
             self.tally.known += 1
+            self._source.release([url])
         elif is_late and self._is_in_progress(entry.timestamp):
             # Whether it is known or late is decided when the images of this timestep are stored.
             self._seen_again.append((url, entry.timestamp))

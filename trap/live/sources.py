@@ -19,6 +19,7 @@ import structlog
 from trap.dataset.records import UnreadableImage
 from trap.errors import ConfigError, ImageError, TrapError
 from trap.images.incoming import IncomingFolder
+from trap.images.patterns import path_of, path_text
 from trap.images.stream import fits_file, read_frame
 from trap.retry import STREAM_SECONDS
 
@@ -85,8 +86,9 @@ class FolderSource:
     """A folder into which other programs write images."""
 
     def __init__(self, live: LiveConfig) -> None:
-        self.origin: tuple[str, ...] = (f"{Path(live.folder).absolute()}/*",)
-        self._folder = IncomingFolder(Path(live.folder), live.patterns, live.settle_seconds)
+        folder = path_of(live.folder).absolute()
+        self.origin: tuple[str, ...] = (f"{path_text(folder)}/*",)
+        self._folder = IncomingFolder(folder, live.patterns, live.settle_seconds)
         self._next_scan = 0.0
 
     def receive(self) -> list[str | UnreadableImage]:
@@ -97,7 +99,7 @@ class FolderSource:
         arrivals = self._folder.scan(start)
         # A scan of ten thousand files takes some 50 ms: scanning may use a tenth of a core.
         self._next_scan = start + max(SCAN_SECONDS, 10 * (time.monotonic() - start))
-        return [str(arrival.path) for arrival in arrivals]
+        return [path_text(arrival.path) for arrival in arrivals]
 
     def release(self, urls: Sequence[str]) -> None:
         """Keep the files: they belong to other programs."""
@@ -124,13 +126,13 @@ class StreamSource:
 
     def __init__(self, live: LiveConfig) -> None:
         self._live = live
-        self._spool = Path(live.spool).absolute()
+        self._spool = path_of(live.spool).absolute()
         try:
             self._spool.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             msg = f"the spool {self._spool} cannot be made: {error.strerror or error}"
             raise ConfigError(msg) from error
-        self.origin = tuple(f"{self._spool}/*-{address.rpartition(':')[2]}-*" for address in live.streams)
+        self.origin = tuple(f"{path_text(self._spool)}/*-{address.rpartition(':')[2]}-*" for address in live.streams)
         self._arrived: SimpleQueue[str | UnreadableImage] = SimpleQueue()
         self._failure: TrapError | None = None
         self._released: deque[Sequence[str]] = deque()
@@ -164,7 +166,7 @@ class StreamSource:
         self._released.append(urls)
         while len(self._released) > self._live.keep_timesteps > 0:
             for url in self._released.popleft():
-                Path(url).unlink(missing_ok=True)
+                path_of(url).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close all connections."""
@@ -204,7 +206,7 @@ class StreamSource:
                     return
                 frame = read_frame(partial(self._read, connection))
                 try:
-                    self._arrived.put(str(self._write(fits_file(frame, self._live.pixel_order), port)))
+                    self._arrived.put(path_text(self._write(fits_file(frame, self._live.pixel_order), port)))
                 except (ImageError, OSError, MemoryError) as error:
                     name, reason = f"{address}, image {number} of the connection", str(error) or type(error).__name__
                     self._arrived.put(UnreadableImage(url=name, reason=reason))

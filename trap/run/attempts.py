@@ -11,6 +11,7 @@ import structlog
 
 from trap.dataset.outcomes import TimestepOutcome
 from trap.errors import DatasetLockedError, TransientError, WorkerLostError
+from trap.images.patterns import path_text
 from trap.retry import interrupt_behind
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def attempt_timestep(
     except Exception as error:
         if interrupt_behind(error) is not None:
             raise
-        reason = f"{type(error).__name__}: {error}"
+        reason = path_text(f"{type(error).__name__}: {error}")
         log.exception("timestep_failed", reason=reason)
         may_pass = isinstance(error, TransientError) and not isinstance(error, WorkerLostError)
         if may_pass or settings.after_failure == "stop":

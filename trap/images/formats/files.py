@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -83,7 +84,7 @@ def hash_folder(path: Path, *, leave_out: str) -> str:
     with reading(path):
         files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != leave_out)
         content = "\n".join(f"{file.relative_to(path)} {hash_file(file)}" for file in files)
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(os.fsencode(content), digest_size=16).hexdigest()
 
 
 def _as_trap_error(error: Exception, path: Path) -> TransientError | UnreadableImageError:
