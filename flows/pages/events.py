@@ -59,7 +59,7 @@ def emit_observation_arrived(folder: Path, arrivals: Sequence[Arrival]) -> None:
         event=OBSERVATION_ARRIVED,
         resource={"prefect.resource.id": arrivals_resource(folder), "prefect.resource.name": plain_text(folder.name)},
         payload={
-            "folder": str(folder),
+            "folder": path_text(folder),
             "n_images": len(arrivals),
             "images": [path_text(arrival.path.relative_to(folder)) for arrival in arrivals[:MAX_NAMES]],
         },

@@ -30,6 +30,7 @@ from trap.db.engine import absolute_url
 from trap.errors import ConfigError
 from trap.escapes import plain_text
 from trap.images.incoming import IncomingFolder
+from trap.images.patterns import path_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -255,12 +256,12 @@ def watch(folder: IncomingFolder, stop: Event, *, poll_seconds: float = 2.0) -> 
     poll_seconds
         s — minimum pause between two scans.
     """
-    log.info("watching", folder=str(folder.folder), patterns=list(folder.patterns))
+    log.info("watching", folder=path_text(folder.folder), patterns=list(folder.patterns))
     pause = 0.0
     while not stop.wait(pause):
         begin = time.monotonic()
         arrivals = folder.scan(begin)
         if arrivals:
-            log.info("images_arrived", n_images=len(arrivals), first=str(arrivals[0].path))
+            log.info("images_arrived", n_images=len(arrivals), first=path_text(arrivals[0].path))
             emit_observation_arrived(folder.folder, arrivals)
         pause = max(poll_seconds, (time.monotonic() - begin) / MAX_SCAN_SHARE)

@@ -30,6 +30,7 @@ from pydantic import TypeAdapter
 from flows.service.installations import Installation, default_name, named_entry, read_installations, require_free
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
+from trap.images.patterns import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,7 +113,7 @@ def installation_of(options: DeploymentOptions) -> Installation:
     return Installation(
         name=options.name,
         database=options.config.execution.database,
-        incoming=str(options.incoming),
+        incoming=path_text(options.incoming),
         pool=options.pool_name,
     )
 
@@ -252,7 +253,7 @@ def _parameters(defaults: dict[str, Any], options: DeploymentOptions) -> dict[st
         parameters["config"] = deep_merge(parameters["config"], settings)
     if "incoming" in parameters:
         parameters["incoming"] |= {
-            "folder": str(options.incoming),
+            "folder": path_text(options.incoming),
             "deployment": f"process-dataset/{options.name}-incoming",
         }
     return parameters

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
 from trap.errors import ConfigError
+from trap.images.patterns import path_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +135,7 @@ def require_free(
 
 def arrivals_resource(folder: Path | str) -> str:
     """Return the resource of events about images that arrive in a folder."""
-    return f"trap.incoming.{os.path.abspath(folder)}"  # noqa: PTH100 (resolves .., but no links)
+    return f"trap.incoming.{path_text(os.path.abspath(folder))}"  # noqa: PTH100 (resolves .., but no links)
 
 
 def named_entry(entry: Mapping[str, Any], installation: Installation) -> dict[str, Any]:

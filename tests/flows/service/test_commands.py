@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from threading import Event
 
 import pytest
 
 from flows.pages import events
 from flows.service.commands import watch
+from flows.service.installations import arrivals_resource
 from trap.images.incoming import Arrival, IncomingFolder
 
 
@@ -50,6 +53,17 @@ def test_a_restarted_watcher_reports_all_images_in_the_folder(tmp_path, emitted)
     for _ in range(2):
         watch(IncomingFolder(tmp_path, settle_seconds=0.0), Stop(1))
     assert len(emitted) == 2
+
+
+def test_an_event_about_names_that_are_not_utf_8_is_valid_text(tmp_path, emitted):
+    folder = tmp_path / os.fsdecode(b"n\xe9")
+    folder.mkdir()
+    (folder / os.fsdecode(b"b\xff.fits")).touch()
+    watch(IncomingFolder(folder, settle_seconds=0.0), Stop(1))
+    (event,) = emitted
+    json.dumps(event, ensure_ascii=False).encode("utf-8")
+    assert event["payload"] == {"folder": rf"{tmp_path}/n\xe9", "n_images": 1, "images": [r"b\xff.fits"]}
+    assert event["resource"]["prefect.resource.id"] == arrivals_resource(rf"{tmp_path}/n\xe9")
 
 
 def test_an_empty_folder_is_no_event(tmp_path, emitted):
