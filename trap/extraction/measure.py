@@ -193,6 +193,7 @@ def _measure(
     systematics = systematic_errors(image.require_beam(), config)
 
     def measure_part(part: slice, wcs: WCS) -> Measurements:
+        """Deblend and fit the islands of a part."""
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         fits = fit_sources(some, deblend(some, config), empty_field, config=config)

@@ -38,13 +38,12 @@ if TYPE_CHECKING:
     from trap.catalogues import MonitorPositions
     from trap.config import LiveConfig, PipelineConfig
     from trap.dataset.outcomes import TimestepOutcome
-    from trap.dataset.records import ImageResult
     from trap.live.assembly import ClosedTimestep
     from trap.live.sources import Source
     from trap.pipeline import DatasetRun
     from trap.run.scanning import ScannedImage
     from trap.steps.misc import ImageMetadataForSort
-    from trap.workers.executors import Executor, Result
+    from trap.workers.executors import Executor
 
 __all__ = ["LiveRun", "open_live", "run_live_locally"]
 
@@ -363,11 +362,12 @@ def open_live(
         for warming_up in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
             warming_up.result()
 
-        def measure(url: str) -> Result[ImageResult | UnreadableImage]:
-            return workers.submit(measure_image, url, config)
-
         n_images = live.images_per_timestep or DEFAULT_IMAGES
-        ahead = LookAhead(measure, depth=2 * (n_images + workers.n_workers), retry_delays=IMAGE_DELAYS)
+        ahead = LookAhead(
+            lambda url: workers.submit(measure_image, url, config),
+            depth=2 * (n_images + workers.n_workers),
+            retry_delays=IMAGE_DELAYS,
+        )
         run = LiveRun(dataset, live, source, ahead, readers=reader, is_stopped=is_stopped)
         with run.receiving():
             log.info("live_started", source=live.folder or " ".join(live.streams))
