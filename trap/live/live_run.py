@@ -362,11 +362,9 @@ def open_live(
         for warming_up in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
             warming_up.result()
 
-        n_images = live.images_per_timestep or DEFAULT_IMAGES
+        depth = 2 * ((live.images_per_timestep or DEFAULT_IMAGES) + workers.n_workers)
         ahead = LookAhead(
-            lambda url: workers.submit(measure_image, url, config),
-            depth=2 * (n_images + workers.n_workers),
-            retry_delays=IMAGE_DELAYS,
+            lambda url: workers.submit(measure_image, url, config), depth=depth, retry_delays=IMAGE_DELAYS
         )
         run = LiveRun(dataset, live, source, ahead, readers=reader, is_stopped=is_stopped)
         with run.receiving():
