@@ -197,17 +197,16 @@ def _measure(
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         fits = fit_sources(some, deblend(some, config), empty_field, config=config)
-        measurements = _describe(some, fits, field, wcs, config, systematics)
-        # The centre of a source that the horizon cuts may be fitted beyond it, where no position is on the sky.
-        measurements = measurements.take(np.isfinite(measurements.ra + measurements.dec))
-        measurements = _with_outside(measurements, mask)
+        measurements = _with_outside(_describe(some, fits, field, wcs, config, systematics), mask)
         # Islands are numbered from 1 in the table.
         return measurements.with_columns(island=which[measurements.island] + 1)
 
     parts = [slice(start, start + PART_ISLANDS) for start in range(0, len(islands), PART_ISLANDS)]
     # Each part has a projection of its own: not all versions of astropy's are thread-safe.
     calls = [partial(measure_part, part, image.wcs.deepcopy()) for part in parts]
-    return Measurements.concatenate(side_by_side(calls))
+    measurements = Measurements.concatenate(side_by_side(calls))
+    # The centre of a source that the horizon cuts may be fitted beyond it, where no position is on the sky.
+    return measurements.take(np.isfinite(measurements.ra + measurements.dec))
 
 
 def _describe(
