@@ -28,7 +28,7 @@ from trap.quality.records import Check
 
 STATIONS = LofarStations(antenna_set="HBA", ncore=40, nremote=10, nintl=0, subbands=10, subbandwidth=2e5)
 POLARISED = np.random.default_rng(5).normal(size=(2, 400, 400))
-EVERY = ["flat", "nan", "rms", "beam", "beam_shape", "bright_source", "psf", "asymmetry", "date", "stale"]
+EVERY = ["flat", "nan", "rms", "beam", "beam_shape", "bright_source", "off_sky", "psf", "asymmetry", "date", "stale"]
 
 
 def failures(findings):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from check_inputs import image_input
 
 from trap.images.beam import Beam
-from trap.quality.pixels import check_asymmetry, check_flat, check_nan, check_psf, check_rms, rms_qc
+from trap.quality.pixels import check_asymmetry, check_flat, check_nan, check_off_sky, check_psf, check_rms, rms_qc
 
 
 @pytest.fixture
@@ -173,3 +175,11 @@ def test_point_spread_function_away_from_the_centre_is_recognised():
 )
 def test_sky_is_no_point_spread_function(data):
     assert check_psf(of_width(data)).passed
+
+
+@pytest.mark.parametrize(("share", "passes"), [(0.0, True), (0.215, True), (0.37, False)])
+def test_more_pixels_off_the_sky_than_the_corners_are_flagged(share, passes):
+    # The corners of a square around a circle are 1 - π/4 = 21.5 % of it.
+    verdict = check_off_sky(replace(image_input(), off_sky=share))
+    assert verdict.passed is passes
+    assert f"{100 * share:.2f}% of the pixels off the sky, at most 25.00% (quality.max_off_sky)" in verdict.comment

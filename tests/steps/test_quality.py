@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up_survey import Field, sources
+from sky_fixtures import Sky
 
 from trap.dataset.state import DatasetState
 from trap.images.beam import Beam
+from trap.images.image import Image
 from trap.quality import RejectReason
 from trap.steps import quality
 from trap.steps.association import associate_extracted_sources
@@ -194,3 +196,17 @@ def test_band_that_only_rejected_images_made_takes_no_image(state):
     assert state.light_curve_key(FIELD.image(1).metadata).band == 1
     # A rejected image is shown with the band that it would have belonged to.
     assert state.light_curve_key(FIELD.image(2).metadata, is_accepted=False).band == 1
+
+
+@pytest.mark.parametrize(("width", "failed"), [(1.0, {"beam", "beam_shape"}), (1.4, {"beam_shape"}), (2.5, set())])
+def test_padded_image_of_all_the_sky_is_flagged_for_its_beam_and_for_its_corners(config, width, failed):
+    sky = Sky(bmaj=width, bmin=width, dec=37.0)
+    header = sky.header()
+    # The horizon is r pixels from the middle, with π r² = 0.63 of 256² pixels.
+    increment = np.degrees(1 / np.sqrt(0.63 * 256**2 / np.pi))
+    header.update(CDELT1=-increment, CDELT2=increment, BMAJ=width * increment, BMIN=width * increment)
+    image = Image.from_array(np.random.default_rng(1).normal(size=(256, 256)), header)
+    findings = {finding.check: finding for finding in quality.examine(image, 1.0, config)}
+    assert {name for name, finding in findings.items() if not finding.passed} == failed | {"off_sky"}
+    assert float(findings["off_sky"].comment.split("%")[0]) == pytest.approx(37, abs=0.1)
+    assert findings["off_sky"].action == "warn"

@@ -48,6 +48,8 @@ class QualityConfig(Settings):
     """Axis ratio of the beam above which check_beam_shape fails: sources along the major axis blend."""
     max_nan_share: Share = 0.99
     """Largest fraction of pixels without a value, from 0 to 1."""
+    max_off_sky: Share = 0.25
+    """Largest fraction of pixels off the sky, from 0 to 1. A fifth of an image of all the sky is: its corners."""
     max_asymmetry: Factor = 1.3
     """Largest ratio between the noise above and below the median, whichever is larger; Gaussian noise has 1. The limit
     is wider for small images, where chance alone makes a difference."""
@@ -82,6 +84,8 @@ class QualityConfig(Settings):
     """Effect on images whose pixels all have the same value."""
     check_nan: Action = "reject"
     """Effect on images without any value, or with a larger fraction of pixels without one than max_nan_share."""
+    check_off_sky: Action = "warn"
+    """Effect on images with a larger fraction of pixels off the sky than max_off_sky."""
     check_rms: Action = "reject"
     """Effect on images whose noise is not between rms_est_min and rms_est_max."""
     check_beam: Action = "reject"

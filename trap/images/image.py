@@ -240,6 +240,12 @@ class Image:
         pixels = _as_floats(self._plane if self._plane is not None else self._read_plane())
         return find_filling(pixels) if has_repeats(pixels) else Filling()
 
+    @property
+    def off_sky_share(self) -> float:
+        """Share of the pixels that have no position on the sky."""
+        mask = self._off_sky
+        return 0.0 if mask is None else float(mask.mean())
+
     @cached_property
     def content_hash(self) -> str:
         """Hash (128-bit BLAKE2b, hexadecimal) of the whole file; the name of the file does not matter."""
@@ -267,6 +273,11 @@ class Image:
             return self.find_filling()
         return _filling_of(self.path, self.settings, self.file_version() or ())
 
+    @property
+    def _off_sky(self) -> NDArray[np.bool_] | None:
+        """Mask of the pixels off the sky; None if there are none."""
+        return off_sky(self.wcs, self.header["NAXIS1"], self.header["NAXIS2"])
+
     def _read_plane(self) -> NDArray[Any]:
         """Read the pixels as the file holds them, decompressed and scaled."""
         return self._format.read_plane(self.path, self.settings)
@@ -277,8 +288,8 @@ class Image:
         if not (isinstance(factor, float) and factor == 1):
             pixels *= np.asarray(factor, np.float32)
             pixels[np.isinf(pixels)] = np.nan
-        if (mask := off_sky(self.wcs, self.header["NAXIS1"], self.header["NAXIS2"])) is not None:
-            pixels[mask[rows, columns]] = np.nan
+        if self._off_sky is not None:
+            pixels[self._off_sky[rows, columns]] = np.nan
         return pixels
 
     def _jansky_per_unit(self, rows: slice, columns: slice) -> float | Map:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _FIRST: tuple[Check[ImageInput], ...] = (pixels.FLAT, pixels.NAN)
-_LAST: tuple[Check[ImageInput], ...] = (pixels.PSF, pixels.ASYMMETRY, dates.DATE, dates.STALE)
+_LAST: tuple[Check[ImageInput], ...] = (pixels.OFF_SKY, pixels.PSF, pixels.ASYMMETRY, dates.DATE, dates.STALE)
 LOFAR_CHECKS: tuple[Check[ImageInput], ...] = (
     *_FIRST,
     lofar.TAU_TIME,

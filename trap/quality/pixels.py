@@ -20,11 +20,13 @@ __all__ = [
     "ASYMMETRY",
     "FLAT",
     "NAN",
+    "OFF_SKY",
     "PSF",
     "RMS",
     "check_asymmetry",
     "check_flat",
     "check_nan",
+    "check_off_sky",
     "check_psf",
     "check_rms",
     "rms_qc",
@@ -120,6 +122,22 @@ NAN = Check(
     reason=RejectReason.NAN,
     fails_if="no pixel has a value, or a larger share than `max_nan_share` has none",
     function=check_nan,
+)
+
+
+def check_off_sky(image: ImageInput) -> Verdict:
+    """Check that no more than the share ``max_off_sky`` of the pixels has no position on the sky."""
+    share, max_share = image.off_sky, image.config.quality.max_off_sky
+    comment = f"{share:.2%} of the pixels off the sky, at most {max_share:.2%} (quality.max_off_sky)"
+    return Verdict(share <= max_share, comment)
+
+
+OFF_SKY = Check(
+    name="off_sky",
+    setting="check_off_sky",
+    reason=RejectReason.NAN,
+    fails_if="a larger share of the pixels than `max_off_sky` has no position on the sky",
+    function=check_off_sky,
 )
 
 

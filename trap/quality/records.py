@@ -68,11 +68,14 @@ class ImageInput(CheckInput):
         Jy/beam — noise of the central region; NaN if that region has no finite pixel.
     now
         Time of the check, UTC.
+    off_sky
+        Share of the pixels that have no position on the sky.
     """
 
     data: NDArray[Any]
     rms: float
     now: datetime
+    off_sky: float = 0.0
     any_finite: bool = field(init=False)
     """Whether any pixel is finite. Computed once, since several checks need it."""
 

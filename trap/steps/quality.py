@@ -66,7 +66,12 @@ def examine(image: Image, rms_qc: float, config: PipelineConfig, *, now: datetim
         A finding for each check that is made. The first that rejects the image is its recorded rejection.
     """
     inputs = quality.ImageInput(
-        data=image.data, rms=rms_qc, metadata=image.metadata, config=config, now=now or datetime.now(UTC)
+        data=image.data,
+        rms=rms_qc,
+        metadata=image.metadata,
+        config=config,
+        now=now or datetime.now(UTC),
+        off_sky=image.off_sky_share,
     )
     return quality.check_image(inputs)
 
