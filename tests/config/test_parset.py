@@ -193,3 +193,52 @@ def test_file_that_cannot_be_used_is_named(write, text, message):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"job_params\.cfg: cannot read the configuration"):
         read_parset(tmp_path / "job_params.cfg")
+
+
+EARLY = """\
+[persistence]
+description = "of 2014"
+copy_images = True
+sigma = 5
+f = 4
+[quality_lofar]
+low_bound = 1
+high_bound = 80
+oversampled_x = 25
+elliptical_x = 1.8
+[source_extraction]
+backsize_x = 32
+backsize_y = 40
+radius = 600
+margin = 7
+deblend = {deblend}
+deblend_nthresh = {n}
+[association]
+deruiter_radius = 3.717
+"""
+
+
+@pytest.mark.parametrize(
+    ("deblend", "n", "number"), [("True", "20", 20), ("False", "20", 0), ("True", "0", 10), ("False", "0", 0)]
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_renamed_settings_of_early_jobs_are_imported(write, deblend, n, number, mark):
+    config, notes = config_of_parsets([write("job_params.cfg", mark + EARLY.format(deblend=deblend, n=n))])
+    extraction, persistence, quality = config.source_extraction, config.persistence, config.quality
+    assert (persistence.rms_est_sigma, persistence.rms_est_fraction, persistence.description) == (5, 4, "of 2014")
+    assert (extraction.back_size_x, extraction.back_size_y, extraction.extraction_radius_pix) == (32, 40, 600)
+    assert (extraction.margin, extraction.deblend_nthresh, config.association.deruiter_radius) == (7, number, 3.717)
+    assert (quality.oversampled_x, quality.elliptical_x) == (25, 1.8)
+    assert [note.split(" = ")[0] for note in notes] == ["persistence.copy_images"]
+    assert "execution.keep_pixels" in notes[0]
+
+
+@pytest.mark.parametrize("section", ["quality", "quality_lofar", "persistence"])
+def test_noise_settings_of_early_jobs_are_found_in_any_section(write, section):
+    config, notes = config_of_parsets([write("job_params.cfg", f"[{section}]\nsigma = 3\nf = 6\n")])
+    assert (config.persistence.rms_est_sigma, config.persistence.rms_est_fraction, notes) == (3, 6, [])
+
+
+def test_a_job_without_deblending_makes_none(write):
+    config, _ = config_of_parsets([write("job_params.cfg", "[source_extraction]\nmargin = 3\n")])
+    assert config.source_extraction.deblend_nthresh == 0

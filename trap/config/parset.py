@@ -29,12 +29,30 @@ TRAP_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "source_extraction": {
         "detection_threshold": 8.0, "analysis_threshold": 3.0, "margin": 10, "extraction_radius_pix": 250.0,
-        "force_beam": True,
+        "force_beam": True, "deblend_nthresh": 0,
         "negative": "", "beam_sys_err": 0.0, "ew_sys_err": 10.0, "ns_sys_err": 10.0,
     },
     "transient_search": {"new_source_test": "image", "backward_fits": 0},
 }  # fmt: skip
 """TraP's values of settings whose defaults differ here, and its own test of new sources."""
+_RENAMED = {
+    **{(section, "sigma"): ("persistence", "rms_est_sigma") for section in ("persistence", "quality", "quality_lofar")},
+    **{(section, "f"): ("persistence", "rms_est_fraction") for section in ("persistence", "quality", "quality_lofar")},
+    **{("quality", key): ("persistence", key) for key in ("rms_est_sigma", "rms_est_fraction")},
+    **{("quality_lofar", key): ("quality", key) for key in ("oversampled_x", "elliptical_x")},
+    ("source_extraction", "radius"): ("source_extraction", "extraction_radius_pix"),
+    ("source_extraction", "backsize_x"): ("source_extraction", "back_size_x"),
+    ("source_extraction", "backsize_y"): ("source_extraction", "back_size_y"),
+    ("source_extraction", "det"): ("source_extraction", "detection_threshold"),
+    ("source_extraction", "anl"): ("source_extraction", "analysis_threshold"),
+    ("source_extraction", "deblend_thresholds"): ("source_extraction", "deblend_nthresh"),
+    ("association", "radius"): ("association", "deruiter_radius"),
+}
+"""Names and sections of settings in early releases of TraP, and their places here."""
+_DEBLEND = ("source_extraction", "deblend")
+"""Switch of early releases, besides the number of thresholds."""
+N_THRESHOLDS = 10
+"""Number of thresholds of early releases, if a job switches deblending on without a number."""
 _REPLACEMENTS = {
     ("persistence", "dataset_id"): "the number is that of another database; use 'transients run --dataset'",
     ("pipeline", "mode"): "'transients run' processes files, 'transients live' images as they arrive",
@@ -43,7 +61,10 @@ _REPLACEMENTS = {
     ("logging", "log_dir"): "name the folder with 'transients run --log-dir'",
     ("logging", "debug"): "use 'transients run --verbose'",
     ("logging", "colorlog"): "colours appear on a terminal and nowhere else",
-    ("image_cache", "copy_images"): "set execution.keep_pixels to keep pixels as FITS files next to the database",
+    **{
+        (section, "copy_images"): "set execution.keep_pixels to keep pixels as FITS files next to the database"
+        for section in ("image_cache", "persistence")
+    },
     ("database", "dump_backup_copy"): "make a backup with 'transients db dump'",
     ("database", "password"): "put passwords in ~/.pgpass or PGPASSWORD",
 }
@@ -67,7 +88,7 @@ def read_parset(path: str | Path) -> Parset:
     defaults = {"cwd": str(folder), "job_name": folder.name, "start_time": ""}
     parser = configparser.ConfigParser(defaults=defaults, inline_comment_prefixes=_COMMENTS)
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), str(path))
+        parser.read_string(path.read_text(encoding="utf-8-sig"), str(path))
         return {
             section: {key: _value(parser[section][key]) for key in _own_keys(parser, section)}
             for section in parser.sections()
@@ -104,16 +125,24 @@ def config_of_parsets(paths: Iterable[str | Path]) -> tuple[PipelineConfig, list
     for path in files:
         parset = read_parset(path)
         for section, key, value in _items(parset):
-            place = _place(section, key, value)
+            place = _place(*_RENAMED.get((section, key), (section, key)), value)
             if place is not None:
                 sections.setdefault(place[0], {})[place[1]] = place[2]
-            elif (section, key) not in _COMBINED_KEYS:
+            elif (section, key) not in {*_COMBINED_KEYS, _DEBLEND}:
                 reason = _REPLACEMENTS.get((section, key), "there is no such setting here")
                 shown = "…" if key == "password" else repr(value)
                 notes.append(f"{section}.{key} = {shown}: {reason}")
+        _switch_deblending(parset, sections["source_extraction"])
         if "database" in parset:
             sections.setdefault("execution", {})["database"] = _database_url(parset["database"])
     return PipelineConfig.checked(sections, ", ".join(files)), notes
+
+
+def _switch_deblending(parset: Parset, extraction: dict[str, Any]) -> None:
+    """Apply the switch of early releases to the number of thresholds."""
+    switch = parset.get(_DEBLEND[0], {}).get(_DEBLEND[1])
+    if switch is not None:
+        extraction["deblend_nthresh"] = (extraction["deblend_nthresh"] or N_THRESHOLDS) if switch else 0
 
 
 _COMBINED_KEYS = {("database", key) for key in ("engine", "database", "user", "host", "port")} | {
