@@ -8,7 +8,7 @@ from hostile_commands import hostile_environment, hostile_words, make_folder
 
 from trap.cli import main
 
-N_COMMANDS = 100
+N_COMMANDS = 60
 SEED = 1
 
 

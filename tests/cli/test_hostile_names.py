@@ -42,7 +42,6 @@ def assert_harmless(text, n_forged=0):
 
 def test_no_name_reaches_a_terminal(folder, tmp_path, run_in_process, capsys):
     database = ("--database", f"{tmp_path}/x.db")
-    plot = ("--plot", f"{tmp_path}/x.png")
     images = f"{folder}/*.fits"
     commands = [
         ("run", "--images", images, *database, "--name", "\x1b[31mred\nname", "--verbose"),
@@ -51,10 +50,10 @@ def test_no_name_reaches_a_terminal(folder, tmp_path, run_in_process, capsys):
         ("dataset", "show", "1", *database),
         ("dataset", "show", "1", "--all", *database),
         ("candidates", "1", *database),
-        ("lightcurve", "1", "--entry", "1", *database, "--format", "csv", "--cutouts", f"{tmp_path}/c.png"),
+        ("lightcurve", "1", "--entry", "1", *database, "--format", "csv"),
         ("dataset", "rename", "1", "a\x07b", *database),
         ("dataset", "delete", "1", "--yes", *database),
-        ("inspect", images, *plot),
+        ("inspect", images),
         ("inspect", images, "--verbose"),
         ("extract", images, "--output-dir", str(tmp_path / "out"), "--csv", "--votable", "--fits", "--regions"),
         ("config", "init", f"{tmp_path}/\x1b.toml"),
