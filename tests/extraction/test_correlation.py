@@ -14,8 +14,8 @@ SIZES = {"ordinary": (5.0, 4.0), "small": (2.2, 2.0), "long": (12.0, 3.0), "wide
 
 
 def form_of(sky):
-    image = sky.image(np.zeros((8, 8)))
-    return beam_form(image.require_beam(), image.wcs)
+    image = sky.image(np.zeros((sky.ny, sky.nx)))
+    return beam_form(image.require_beam(), image.wcs, (sky.ny, sky.nx))
 
 
 def lowest_power(table, size=1024):
