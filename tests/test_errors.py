@@ -8,6 +8,7 @@ import pytest
 from trap import errors
 from trap.errors import ImageError, TrapError, UnreadableImageError
 
+ERRORS = [name for name in errors.__all__ if inspect.isclass(getattr(errors, name))]
 TREE_LINE = re.compile(r"^(?P<branch>[ │├└─]*)(?P<name>[A-Z]\w+)(?:\((?P<builtin>\w+)\))?(?:  .*)?$")
 
 
@@ -23,7 +24,7 @@ def drawn_tree():
 
 
 def real_tree():
-    for name in errors.__all__:
+    for name in ERRORS:
         bases = [base.__name__ for base in getattr(errors, name).__bases__]
         yield name, bases[0], bases[1] if len(bases) > 1 else None
 
@@ -34,7 +35,7 @@ def test_tree_in_the_docstring_is_the_tree_of_classes():
 
 def test_every_error_is_public():
     classes = {name for name, item in vars(errors).items() if inspect.isclass(item) and issubclass(item, TrapError)}
-    assert classes == set(errors.__all__)
+    assert classes == set(ERRORS)
     assert errors.__all__ == sorted(errors.__all__)
 
 
@@ -43,7 +44,7 @@ def test_image_error_shows_the_image_before_the_message():
     assert str(ImageError("no beam")) == "no beam"
 
 
-@pytest.mark.parametrize("name", errors.__all__)
+@pytest.mark.parametrize("name", ERRORS)
 def test_every_error_survives_pickling(name):
     error = getattr(errors, name)("what is wrong")
     copy = pickle.loads(pickle.dumps(error))
