@@ -19,7 +19,11 @@ def refuse(*where, **_):
     raise OSError("no network")
 for name in ("getaddrinfo", "gethostbyname", "create_connection"):
     setattr(socket, name, refuse)
-socket.socket.connect = socket.socket.connect_ex = refuse
+connect = socket.socket.connect
+def connect_locally(self, address):
+    # Processes of this machine, such as workers, are no network.
+    return connect(self, address) if self.family == socket.AF_UNIX else refuse(address)
+socket.socket.connect = socket.socket.connect_ex = connect_locally
 from astropy.time import Time
 from astropy.utils import iers
 iers.LeapSeconds._today = classmethod(lambda cls: Time("2060-01-01", format="iso", scale="tai"))
