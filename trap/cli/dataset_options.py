@@ -50,11 +50,17 @@ def add_dataset_commands(add: AddCommand, add_database: AddOptions) -> None:
         parser.add_argument("--json", action="store_true", help="as JSON, for programs")
     rename = add("rename", "trap.cli.datasets:rename", "give a dataset another description")
     delete = add("delete", "trap.cli.datasets:delete", "delete a dataset with its images and measurements")
-    for parser in (rename, delete):
+    forget = add(
+        "forget", "trap.cli.forgetting:forget", "make a dataset again without some of its timesteps",
+        epilog="the other images are processed again, so their files must still exist",
+    )  # fmt: skip
+    for parser in (rename, delete, forget):
         parser.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
         add_database(parser)
     rename.add_argument("description", metavar="NAME", help="its new description")
-    delete.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+    forget.add_argument("timesteps", nargs="+", metavar="TIME", help="start of a timestep, UTC: 2026-01-31T12:00:00")
+    for parser in (delete, forget):
+        parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
     _add_compare(add, add_database)
 
 

@@ -21,7 +21,7 @@ from trap.report.comparison import contents_text
 if TYPE_CHECKING:
     from argparse import Namespace
 
-__all__ = ["compare", "delete", "rename"]
+__all__ = ["compare", "delete", "is_confirmed", "rename"]
 
 SAME_SOURCE_ARCSEC = 2.0
 """arcsec — distance within which entries are the same source in the table; sources of other settings move a little."""
@@ -58,7 +58,7 @@ def delete(arguments: Namespace) -> int:
         with reading(engine) as connection:
             summary = dataset_summary(connection, number)
         label = f"dataset {number} ({summary['description']}): {summary['n_images']} images"
-        if not arguments.yes and not _is_confirmed(f"delete {label}, with all their measurements?"):
+        if not arguments.yes and not is_confirmed(f"delete {label}, with all their measurements?"):
             print("nothing deleted")
             return 0
         with progress_bar("measurements") as progress:
@@ -97,7 +97,19 @@ def compare(arguments: Namespace) -> int:
     return DIFFERENT if differences else 0
 
 
-def _is_confirmed(question: str) -> bool:
+def is_confirmed(question: str) -> bool:
+    """Ask a question at the terminal, and return whether the answer is yes.
+
+    Parameters
+    ----------
+    question
+        The question.
+
+    Raises
+    ------
+    ConfigError
+        If standard input is not a terminal.
+    """
     if not sys.stdin.isatty():
         msg = f"{question} standard input is not a terminal: confirm with --yes"
         raise ConfigError(msg)

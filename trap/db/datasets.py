@@ -30,6 +30,7 @@ __all__ = [
     "processed_hashes",
     "rename_dataset",
     "reopen_dataset",
+    "replace_dataset",
     "store_unreadable",
     "stored_config",
 ]
@@ -159,6 +160,25 @@ def rename_dataset(connection: Connection, dataset_id: int, description: str) ->
     """
     find_dataset(connection, dataset_id)
     connection.execute(update(Dataset).where(Dataset.id == dataset_id).values(description=description))
+
+
+def replace_dataset(connection: Connection, old: int, new: int) -> None:
+    """Give the key of a dataset to another one, so that later images are added to the latter.
+
+    Parameters
+    ----------
+    connection, old, new
+        Connection in a transaction of the caller, and numbers of the two datasets.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If the old dataset does not exist.
+    """
+    find_dataset(connection, old)
+    key = connection.execute(select(Dataset.key).where(Dataset.id == old)).scalar_one()
+    for number, value in ((old, None), (new, key)):
+        connection.execute(update(Dataset).where(Dataset.id == number).values(key=value))
 
 
 def reopen_dataset(connection: Connection, dataset_id: int) -> int:
