@@ -67,6 +67,7 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["dataset", "show", "1"],
         ["dataset", "rename", "1", "a new name"],
         ["dataset", "delete", "1"],
+        ["dataset", "forget", "1", "2026-01-31T12:00:00"],
         ["dataset", "compare", "1", "2"],
         ["db", "init"],
         ["db", "upgrade"],
