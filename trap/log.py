@@ -147,7 +147,7 @@ def _timestep_line(event: structlog.types.EventDict) -> str:
     counts = [f"{event['blind']} sources", f"{event['forced']} forced", f"{event['new']} new"]
     n_dropped = sum(n for name, n in event.items() if name.startswith("n_dropped_"))
     if n_dropped:
-        counts.append(f"{n_dropped} sources left out")
+        counts.append(f"{n_dropped} source{'s' * (n_dropped != 1)} left out")
     if left_out:
         counts.append(f"{left_out} of {event['images']} images left out")
     return f"[{place}] {start}  {', '.join(counts)}"
