@@ -192,21 +192,34 @@ def _responds() -> bool:
 
 @contextmanager
 def _hidden_while(watch: ServerWatch) -> Iterator[None]:
-    """Hide the lines of Prefect's loggers while the server is lost."""
+    """Hide the lines of Prefect's loggers while the server is lost.
+
+    If it is still lost at the end, they stay hidden until the next watch, since Prefect's threads go on.
+    """
 
     def is_shown(_record: logging.LogRecord) -> bool:
         return not watch.is_lost
 
-    loggers = [logging.getLogger(name) for name in SERVER_LOGGERS]
-    for logger in loggers:
-        logger.addFilter(is_shown)
+    _show_again()
+    _filters.append(is_shown)
+    for name in SERVER_LOGGERS:
+        logging.getLogger(name).addFilter(is_shown)
     try:
         yield
     finally:
-        # After a loss they stay hidden: the threads of Prefect end with the process.
         if not watch.is_lost:
-            for logger in loggers:
-                logger.removeFilter(is_shown)
+            _show_again()
+
+
+_filters: list[Callable[[logging.LogRecord], bool]] = []
+"""Filters of the latest watch."""
+
+
+def _show_again() -> None:
+    for name in SERVER_LOGGERS:
+        for each in _filters:
+            logging.getLogger(name).removeFilter(each)
+    _filters.clear()
 
 
 def _drop_events() -> None:

@@ -66,7 +66,7 @@ def test_lofar_is_checked_in_traps_order():
         ({"centre_ra": 351.0, "centre_dec": 58.0}, "bright_source", RejectReason.BRIGHT_SOURCE, "warn"),
         ({"data": np.hypot(*POLARISED)}, "asymmetry", RejectReason.NOT_GAUSSIAN, "warn"),
         ({"taustart_ts": datetime(1858, 11, 17, tzinfo=UTC)}, "date", RejectReason.DATE, "reject"),
-        ({"taustart_ts": NOW + timedelta(days=9)}, "stale", RejectReason.DATE, "warn"),
+        ({"taustart_ts": NOW - timedelta(days=9), "max_age_days": 5.0}, "stale", RejectReason.DATE, "warn"),
     ],
 )
 def test_each_fault_is_found_by_its_own_check(changes, check, reason, action):

@@ -17,7 +17,9 @@ FAILED = SimpleNamespace(failure="ValueError: bad", images=())
 def shown(monkeypatch):
     values = []
     monkeypatch.setattr(
-        progress, "create_progress_artifact", lambda percent, description, **_: values.append((percent, description))
+        progress,
+        "create_progress_artifact",
+        lambda percent, description, **_: values.append((percent, description)) or 7,
     )
     monkeypatch.setattr(
         progress, "update_progress_artifact", lambda _id, percent, description: values.append((percent, description))
