@@ -92,7 +92,8 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
     ]
     # The transient of the survey is new in both bands of one timestep, after the first.
     n_backward = 2
-    tasks = api.tasks(*groups, n=17 + n_fitted + n_backward)
+    n_preview = 6  # the first image of each band is compared with those after it
+    tasks = api.tasks(*groups, n=17 + n_fitted + n_backward + 2 * n_preview)
     assert n_fitted > 0
     assert kinds(tasks) == {
         ("load_state", "Completed"): 1,
@@ -100,6 +101,8 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
         ("associate_extracted_sources", "Completed"): 4,
         ("perform_forced_fits", "Completed"): n_fitted,
         ("perform_backward_fits", "Completed"): n_backward,
+        ("preview_header", "Completed"): n_preview,
+        ("preview_noise", "Completed"): n_preview,
         ("store_timestep", "Completed"): 4,
     }
     assert "measure_image t0002_b01.fits" in {task["name"] for task in tasks}

@@ -79,7 +79,7 @@ def look_at(path):
         look = inspect_image(str(path), CONFIG)
     assert look.path == str(path)
     assert look.verdict
-    assert look.is_usable or look.verdict.startswith(("unreadable: ", "rejected: "))
+    assert look.is_usable or look.verdict.startswith(("unreadable: ", "rejected: ", "not usable: "))
     return look
 
 
