@@ -242,3 +242,25 @@ def test_database_may_be_a_path_or_have_the_short_scheme(option, url, monkeypatc
     assert database_url(option) == database_url(None, option) == url
     config = PipelineConfig().with_options(execution={"database": option.replace(":secret", "")})
     assert config.execution.database == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://h/host%3Dh%20password%3DSECRET",
+        "postgresql://h/x=SECRET",
+        "postgresql://h/?dbname=host%3Dh%20password%3DSECRET",
+        "postgresql://h/x?options=-c%20my.token%3DSECRET",
+        "postgresql://h/x?application_name=a%3DSECRET",
+    ],
+)
+def test_secret_in_a_name_or_an_allowed_option_is_refused_unseen(url):
+    with pytest.raises(DatabaseError) as caught:
+        parse_url(url)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", ["-csearch_path%3Dtrap", "-c%20lock_timeout=5s", "--work_mem=64MB"])
+def test_harmless_settings_of_a_server_are_kept(options):
+    url = f"postgresql://h/x?options={options}"
+    assert parse_url(url).query.keys() == {"options"}

@@ -171,3 +171,9 @@ def test_deep_or_endless_json_is_one_line(text):
     with pytest.raises(ConfigError) as raised:
         parse_positions(text)
     assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["a\\u0000b", "a\\ud800b", "a\\u001b[2Jb", "a\\nb"])
+def test_name_with_characters_that_cannot_be_stored_or_shown_is_refused(name):
+    with pytest.raises(ConfigError, match="control characters"):
+        parse_positions(f'[{{"name": "{name}", "ra": 180, "dec": 30}}]')

@@ -242,3 +242,11 @@ def test_noise_settings_of_early_jobs_are_found_in_any_section(write, section):
 def test_a_job_without_deblending_makes_none(write):
     config, _ = config_of_parsets([write("job_params.cfg", "[source_extraction]\nmargin = 3\n")])
     assert config.source_extraction.deblend_nthresh == 0
+
+
+@pytest.mark.parametrize("content", ["[[[1]]]\n", "[nothing]\na = 1\n", "[a]\nb = \0\n"])
+def test_file_that_is_no_job_is_refused(tmp_path, content):
+    path = tmp_path / "job.cfg"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"job\.cfg: no job of TraP"):
+        config_of_parsets([path])

@@ -84,3 +84,10 @@ def test_patterns_match_names_that_are_not_utf_8(tmp_path, pattern):
 def test_message_on_a_pattern_without_a_match_can_be_printed():
     with pytest.raises(ConfigError, match=r"no image matches 'b\\xff\*'"):
         expand_patterns(["b\udcff*"])
+
+
+@pytest.mark.parametrize("url", ["s3://u:SECRET@h/x.fits", "postgresql://u:SECRET@h/x", "https://h/SECRET*.fits"])
+def test_url_is_no_image_and_is_not_shown(url):
+    with pytest.raises(ConfigError, match="named by a URL") as caught:
+        expand_patterns([url])
+    assert "SECRET" not in str(caught.value)

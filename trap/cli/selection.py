@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["parse_position", "selected_entry", "selected_position"]
 
 ARCSEC = 1 / 3600
+MAX_RADIUS_ARCSEC = 90 * 3600.0
+"""arcsec — largest radius of a search around a position."""
 
 
 def selected_entry(connection: Connection, arguments: Namespace) -> dict[str, Any]:
@@ -47,6 +49,9 @@ def selected_entry(connection: Connection, arguments: Namespace) -> dict[str, An
     dataset = arguments.dataset
     if arguments.position:
         ra, dec = parse_position(arguments.position)
+        if not 0 < arguments.radius <= MAX_RADIUS_ARCSEC:
+            msg = f"--radius must be above 0 and at most {MAX_RADIUS_ARCSEC:g} arcsec, got {arguments.radius:g}"
+            raise ConfigError(msg)
         near = lightcurves.entries_near(connection, dataset, ra, dec, radius=arguments.radius * ARCSEC)
         if not len(near["id"]):
             msg = f"dataset {dataset} has no source within {arguments.radius:g} arcsec of {sky_position(ra, dec)}"

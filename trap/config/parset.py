@@ -69,6 +69,8 @@ _REPLACEMENTS = {
     ("database", "password"): "put passwords in ~/.pgpass or PGPASSWORD",
 }
 """TraP's settings without a counterpart among the settings here, and their replacements."""
+_SECTIONS = {section for section, _ in (*_RENAMED, *_REPLACEMENTS)} | set(PipelineConfig.model_fields)
+"""Sections of TraP's files; a file with none of them is no file of TraP."""
 
 
 def read_parset(path: str | Path) -> Parset:
@@ -124,6 +126,9 @@ def config_of_parsets(paths: Iterable[str | Path]) -> tuple[PipelineConfig, list
     files = [str(path) for path in paths]
     for path in files:
         parset = read_parset(path)
+        if parset and not _SECTIONS.intersection(parset):
+            msg = f"{path}: no job of TraP: none of its sections, such as [source_extraction] and [association]"
+            raise ConfigError(msg)
         for section, key, value in _items(parset):
             place = _place(*_RENAMED.get((section, key), (section, key)), value)
             if place is not None:

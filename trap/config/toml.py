@@ -21,6 +21,8 @@ __all__ = ["as_toml", "load_config", "parse_toml", "write_config", "write_privat
 
 MAX_DEPTH = 20
 """Largest number of tables and lists within each other in a file of settings."""
+_KEY = re.compile(r"^[ \t]*\[{0,2}([^=,\[\]\n]*)[=\]]", re.MULTILINE)
+"""The key of a value, or the name of a table, at the beginning of a line."""
 COMMENT_WIDTH = 110
 """Largest number of characters in a line of a description."""
 
@@ -60,10 +62,12 @@ def parse_toml(text: str, path: str | Path) -> dict[str, Any]:
     ConfigError
         If the text is no TOML, or nests values too deeply.
     """
+    # The parser keeps every beginning of a dotted key: a long one fills the memory.
+    has_long_key = any(key.count(".") > MAX_DEPTH for key in _KEY.findall(text))
     try:
-        values = tomllib.loads(text)
+        values = {} if has_long_key else tomllib.loads(text)
         # Dotted keys (a.a.a…) nest without limit too, and everything that walks through the values would overflow.
-        is_deep = _is_deeper_than(values, MAX_DEPTH)
+        is_deep = has_long_key or _is_deeper_than(values, MAX_DEPTH)
     except RecursionError:
         is_deep = True
     except ValueError as error:  # also of an integer of more than 4300 digits

@@ -77,6 +77,11 @@ _OPTION = re.compile(r"options=[^?]*|[^=?]+=[^=?]*", re.DOTALL)
 _CONNECTION_STRING = re.compile(r"(pass\w*|pwd|secret|dsn)\s*=", re.IGNORECASE)
 
 
+_SERVER_SETTINGS = re.compile(
+    r"(\s*(-c\s*|--)(search_path|\w+_timeout|work_mem|role|timezone|datestyle|application_name)=[^\s=]*)*\s*",
+    re.IGNORECASE,
+)
+"""Settings of a server session that hold no secret."""
 _LOGIN = re.compile(r"/[^/@:.]*:[^@]*@")
 """Begin of a relative path that is rather a user with a password."""
 
@@ -123,6 +128,9 @@ def split_password(url: str) -> tuple[str, str | None]:
             has_unknown = True
             continue
         values = [unquote_plus(option.partition("=")[2]) for option in options]
+        if _holds_settings(place) or not all(map(_is_harmless, keys, values)):
+            has_unknown = True
+            continue
         passwords += [value for key, value in zip(keys, values, strict=True) if key == "password"]
         kept = [option for key, option in zip(keys, options, strict=True) if key != "password"]
         return _joined(scheme.lower(), name, place, kept), _checked(passwords[-1] if passwords else None)
@@ -138,6 +146,21 @@ def _read(user: str | None, place: str) -> tuple[str, list[str], list[str]] | No
     if not all(map(_OPTION.fullmatch, options)):
         return None
     return name["name"], [] if name["password"] is None else [unquote(name["password"])], options
+
+
+def _holds_settings(place: str) -> bool:
+    """Return whether the name of the database is rather a connection string, which may hold a password."""
+    match = _PLACE.fullmatch(place)
+    return match is not None and "=" in unquote(match["database"] or "")
+
+
+def _is_harmless(key: str, value: str) -> bool:
+    """Return whether the value of an option cannot hold a secret: a name or a number, or known server settings."""
+    if key == "password":
+        return True
+    if key == "options":
+        return _SERVER_SETTINGS.fullmatch(value) is not None
+    return "=" not in value
 
 
 def _backend(scheme: str) -> str:

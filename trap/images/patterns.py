@@ -66,6 +66,9 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
     """
     paths: dict[str, None] = {}
     for pattern in patterns:
+        if re.match(r"[A-Za-z][\w+.-]*:/", pattern) and not os.path.lexists(pattern):
+            msg = "an image is named by a URL; images are files: give their paths"  # A URL may hold a password.
+            raise ConfigError(msg)
         matches = _matches(pattern) or _matches(_decoded(pattern))
         if not matches:
             msg = f"no image matches '{path_text(pattern)}'"

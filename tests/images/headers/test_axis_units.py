@@ -50,3 +50,10 @@ def test_speed_is_read_in_any_case_and_spelling(length, between, time, case):
 def test_other_units_are_refused(text, expected):
     with pytest.raises(ValueError, match=f"not a unit that converts to {expected}"):
         unit_factor(text, expected)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["10**99999999999 Hz", "Hz^(99999999)", "10^(-123456) m", "99999999999999 Hz"])
+def test_wild_power_is_refused_at_once(text):
+    with pytest.raises(ValueError, match="not a unit"):
+        unit_factor(text, "Hz")

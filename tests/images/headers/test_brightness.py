@@ -101,7 +101,8 @@ def test_usual_forms_of_the_field_are_read(text, scale):
     ["MJY/BEAM", "Mjy/beam", "MJY/PIXEL", "mjy/sr", "MK", "PJY/BEAM", "Jy", "JY/BEAM.KM/S", "K km/s", "JY/BEAM.RAD/M/M",
      "counts", "%", "W.U.", "K_CMB", "Jy/beam/", "Jy//beam", "/beam", "Jy/beam-1", "Jy/beam/pixel", "0 Jy/beam", "beam",
      "Jy/beam 10**-3", "10**99 Jy/beam", "1e99**99 Jy/beam", "9**-99 Jy/beam", "0**-1 Jy/beam", "((((((Jy/beam))))))",
-     "(Jy/beam", "Jy/beam)", "Jy^/beam", "Jy -1", "None", "ratio", "Jy" * 60, "🙂/beam"],
+     "(Jy/beam", "Jy/beam)", "Jy^/beam", "Jy -1", "None", "ratio", "Jy" * 60, "🙂/beam",
+     "10**3.5 Jy/beam", "10^-2.5 mJy/beam"],
 )  # fmt: skip
 def test_uncertain_unit_is_refused_by_name(text, make_header):
     given = Given(unit=text)

@@ -95,6 +95,8 @@ _NAME = re.compile(r"[A-Za-z]+")
 _MARKED = r"(?:\*\*|\^)(?:\(([-+]?\d{1,2})\)|([-+]?\d{1,2})(?!\d))"
 _MARKED_POWER = re.compile(_MARKED, re.ASCII)
 _POWER = re.compile(rf"{_MARKED}|([-+]?\d{{1,2}})(?!\d)", re.ASCII)
+_FRACTION = re.compile(r"\.\d", re.ASCII)
+"""What makes a power a fraction, not a product: 10**3.5."""
 _SEPARATOR = re.compile(r"\s*([*./]?)\s*")
 _OPEN, _CLOSE = re.compile(r"\(\s*"), re.compile(r"\s*\)")
 _CHARACTERS = str.maketrans(
@@ -283,6 +285,8 @@ class _Parser:
         else:
             self._fail()
         exponent = self._accept(_POWER if number is None or value == _BASE else _MARKED_POWER)
+        if exponent is not None and _FRACTION.match(self.text, self.place):
+            self._fail()
         power = 1 if exponent is None else int(next(group for group in exponent.groups() if group))
         return value**power, Counter({name: n * power for name, n in dimensions.items()})
 
