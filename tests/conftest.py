@@ -6,6 +6,7 @@ import atexit
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -45,6 +46,10 @@ os.environ.update(
 TRAP_DATABASE = tuple(f"TKP_DB{name}" for name in ("ENGINE", "NAME", "USER", "PASSWORD", "HOST", "PORT"))
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", *TRAP_DATABASE):
     os.environ.pop(name, None)
+
+# A shell that starts the tests in the background lets them, and the programs that they start, ignore interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not add this folder
 

@@ -127,7 +127,7 @@ class MonitoredPosition(BaseModel):
     """Right ascension, ICRS, in degrees."""
     dec: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
     """Declination, ICRS, in degrees."""
-    name: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    name: Annotated[str, Field(max_length=100, pattern=r"^[^\x00]*$")] = ""
     """Name of the position, for display."""
 
 

@@ -173,7 +173,7 @@ def test_deep_or_endless_json_is_one_line(text):
     assert len(str(raised.value)) < 400
 
 
-@pytest.mark.parametrize("name", ["a\\u0000b", "a\\ud800b", "a\\u001b[2Jb", "a\\nb"])
+@pytest.mark.parametrize("name", ["a\\u0000b", "a\\ud800b", "\\udfff"])
 def test_name_with_characters_that_cannot_be_stored_or_shown_is_refused(name):
-    with pytest.raises(ConfigError, match="control characters"):
+    with pytest.raises(ConfigError, match="NUL character or halves"):
         parse_positions(f'[{{"name": "{name}", "ra": 180, "dec": 30}}]')

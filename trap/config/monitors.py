@@ -206,8 +206,8 @@ def _position(item: Any) -> tuple[str, float, float]:  # noqa: ANN401 (any value
     if not isinstance(name, str) or len(name) > NAME_LENGTH:
         msg = f"a name must be text of at most {NAME_LENGTH} characters, got {_shown(name)}"
         raise ConfigError(msg)
-    if not name.isprintable():
-        msg = f"a name must not have control characters or halves of characters, got {name!r}"
+    if re.search(r"[\0\ud800-\udfff]", name):
+        msg = f"a name must not have a NUL character or halves of characters, got {name!r}"
         raise ConfigError(msg)
     return name, _degrees("ra", ra, -360.0, 360.0) % 360.0, _degrees("dec", dec, -90.0, 90.0)
 
