@@ -89,11 +89,16 @@ class ServerWatch:
     def note_failure(self, reason: object) -> None:
         """Count the server as lost after a request that failed in spite of its repetitions.
 
+        A server that refuses a request, such as a page that is too large, is not lost.
+
         Parameters
         ----------
         reason
             The failure.
         """
+        if isinstance(reason, httpx.HTTPStatusError) and reason.response.is_client_error:
+            log.warning("prefect_request_refused", reason=str(reason).partition("\n")[0])
+            return
         is_healthy = self._is_healthy()
         with self._lock:
             self._paused_until = time.monotonic() + PAUSE_SECONDS if is_healthy else 0.0

@@ -228,7 +228,9 @@ def _add_extract(commands: Commands) -> None:
 
 def _add_dataset(commands: Commands) -> None:
     """Add ``transients dataset`` with its sub-commands."""
-    group = _add_group(commands, "dataset", "list, show, rename, delete and compare the datasets of a database")
+    group = _add_group(
+        commands, "dataset", "list, show, compare, rename and delete datasets, or make one without some timesteps"
+    )
     add_dataset_commands(partial(_add_command, group), _add_database)
 
 

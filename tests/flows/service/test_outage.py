@@ -70,6 +70,15 @@ def test_a_request_that_fails_on_a_server_that_responds_pauses_all_requests(serv
     assert not watch.is_lost
 
 
+@pytest.mark.parametrize(("status", "is_lost"), [(404, False), (413, False), (422, False), (500, True), (503, True)])
+def test_a_request_that_is_refused_does_not_lose_the_server(server, status, is_lost):
+    request = httpx.Request("POST", "http://127.0.0.1/api/artifacts")
+    watch = ServerWatch(server)
+    with watch.tolerating():
+        httpx.Response(status, request=request).raise_for_status()
+    assert watch.is_lost is is_lost
+
+
 def test_another_error_is_not_taken_for_an_outage(server):
     watch = ServerWatch(server)
     with pytest.raises(ZeroDivisionError), watch.tolerating():
