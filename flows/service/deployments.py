@@ -6,12 +6,14 @@ The files are read from the checkout or, in an installed package, from the copie
 from __future__ import annotations
 
 import os
+import signal
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import structlog
 import yaml
 from prefect import serve
@@ -165,6 +167,9 @@ def deploy(options: DeploymentOptions) -> list[str]:
 def serve_here(options: DeploymentOptions) -> None:
     """Create the deployments and the automations, and run due flows in child processes until interrupted.
 
+    The deployments are paused in the end, also when the interrupt comes while they are being created: nothing would
+    execute the runs of their schedules.
+
     Parameters
     ----------
     options
@@ -185,7 +190,24 @@ def serve_here(options: DeploymentOptions) -> None:
     with get_client(sync_client=True) as client:
         require_free(installation_of(options), read_installations(client), is_replaced=options.is_replaced)
         _replace_automations(client, options)
-    serve(*deployments, print_starting_message=False)
+    # The runner handles termination itself, but only once it has created all deployments.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        serve(*deployments, print_starting_message=False)
+    finally:
+        _pause(deployments)
+
+
+def _pause(deployments: Iterable[RunnerDeployment]) -> None:
+    """Pause the deployments that exist on the server."""
+    with get_client(sync_client=True) as client:
+        for deployment in deployments:
+            try:
+                client.pause_deployment(client.read_deployment_by_name(deployment.full_name).id)
+            except ObjectNotFound:  # the interrupt came before its creation
+                continue
+            except httpx.HTTPError as error:
+                log.warning("deployment_not_paused", name=deployment.full_name, error=str(error))
 
 
 def _deployment(entry: dict[str, Any], options: DeploymentOptions) -> RunnerDeployment:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import time
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.collections import deep_merge
 
@@ -233,3 +238,41 @@ def test_the_form_begins_with_images_database_and_description():
     arrived = made["process-dataset/m31-incoming"]._parameter_openapi_schema
     assert fields(arrived.properties) == ["config", "monitors", "batch"]
     assert "internal" in arrived.properties["batch"]["title"]
+
+
+@pytest.mark.parametrize("n_made", [0, 1, 3])
+def test_deployments_are_paused_whenever_the_interrupt_comes(n_made, monkeypatch, tmp_path):
+    options = DeploymentOptions(name="guest", incoming=tmp_path)
+    names = [one.full_name for one in load_deployments(options)]
+    paused = []
+
+    class Client:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def read_deployment_by_name(self, name):
+            if name not in names[:n_made]:
+                raise ObjectNotFound(LookupError(name))
+            return SimpleNamespace(id=name)
+
+        def pause_deployment(self, name):
+            paused.append(name)
+
+    def serve(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr(deployments, "get_client", lambda **_: Client())
+    monkeypatch.setattr(deployments, "read_installations", lambda _: {})
+    monkeypatch.setattr(deployments, "_replace_automations", lambda *_: None)
+    monkeypatch.setattr(deployments, "serve", serve)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            deployments.serve_here(options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert paused == names[:n_made]
