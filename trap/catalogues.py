@@ -144,6 +144,13 @@ class Measurements(ColumnTable):
     fit_type: NDArray[np.int16] = column("i2", "", f"Method: {_codes(FitType)}.", default=1)
     island: NDArray[np.int32] = column("i4", "", "Number of the island within its image; 0 for forced fits.", default=0)
     flags: NDArray[np.int32] = column("i4", "", f"Sum of warnings: {_codes(Flag)}.", default=0)
+    ra_raw: NDArray[np.float64] = column("f8", "deg", "Right ascension before calibration.", default=np.nan)
+    dec_raw: NDArray[np.float64] = column("f8", "deg", "Declination before calibration.", default=np.nan)
+    f_peak_raw: NDArray[np.float64] = column("f8", "Jy/beam", "Peak flux density before calibration.", default=np.nan)
+    f_int_raw: NDArray[np.float64] = column("f8", "Jy", "Integrated flux density before calibration.", default=np.nan)
+    gain_err: NDArray[np.float64] = column(
+        "f8", "", "1σ relative error of the gain, common to the sources of the image.", default=0.0
+    )
 
     @property
     def uncertainty_ew(self) -> NDArray[np.float64]:

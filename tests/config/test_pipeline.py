@@ -57,7 +57,7 @@ def test_other_defaults_suit_images_of_today():
     extraction, quality = SourceExtractionConfig(), PipelineConfig().quality
     assert (extraction.deblend_nthresh, extraction.margin) == (32, 0)
     assert (extraction.extraction_radius_pix, extraction.detection_threshold, extraction.force_beam) == (0, 5, False)
-    assert (extraction.beam_sys_err, extraction.ew_sys_err, extraction.ns_sys_err) == (0.05, 0, 0)
+    assert (extraction.beam_sys_err, extraction.ew_sys_err, extraction.ns_sys_err) == (0.05, "auto", "auto")
     assert (quality.elliptical_warn, quality.elliptical_x) == (3, 10)
     assert (quality.undersampled_warn, quality.undersampled_x) == (2, 1.2)
 

@@ -1,5 +1,6 @@
 """The settings: a frozen model for each stage, read from and written to TOML files."""
 
+from trap.config.calibration import CalibrationConfig
 from trap.config.live import LiveConfig
 from trap.config.pipeline import PipelineConfig
 from trap.config.quality import QualityConfig, QualityLofarConfig
@@ -19,6 +20,7 @@ __all__ = [
     "DEFAULT_READING",
     "STOKES",
     "AssociationConfig",
+    "CalibrationConfig",
     "ExecutionConfig",
     "Given",
     "LiveConfig",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ValidationError
 
+from trap.config.calibration import CalibrationConfig
 from trap.config.quality import QualityConfig, QualityLofarConfig
 from trap.config.reading import ReadingConfig
 from trap.config.sections import (
@@ -41,6 +42,7 @@ class PipelineConfig(Settings):
     quality: QualityConfig = QualityConfig()
     quality_lofar: QualityLofarConfig = QualityLofarConfig()
     source_extraction: SourceExtractionConfig = SourceExtractionConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     association: AssociationConfig = AssociationConfig()
     transient_search: TransientSearchConfig = TransientSearchConfig()
     execution: ExecutionConfig = ExecutionConfig()

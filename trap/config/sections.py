@@ -194,14 +194,16 @@ class SourceExtractionConfig(Settings):
     """Side of the box around the position of a forced fit, in beam semi-major axes (half widths at half maximum)."""
     beam_sys_err: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Systematic position error as a fraction of the beam's full width at half maximum, along east-west and along
-    north-south, added in quadrature to the error of each fit. A larger value associates sources over larger distances.
-    Errors of calibrated images scale with the beam; 5 % is usual before the astrometry has been measured."""
-    ew_sys_err: NotNegative = 0.0
-    """Further systematic position error along east-west, in arcsec, added in quadrature to beam_sys_err and the error
-    of each fit. A larger value associates sources over larger distances."""
-    ns_sys_err: NotNegative = 0.0
-    """Further systematic position error along north-south, in arcsec, added in quadrature to beam_sys_err and the error
-    of each fit. A larger value associates sources over larger distances."""
+    north-south. If ew_sys_err and ns_sys_err are numbers, it is added to them in quadrature. If they are `"auto"`, it
+    holds for images with too few sources, and for sources that are blended or resolved in any image."""
+    ew_sys_err: NotNegative | Literal["auto"] = "auto"
+    """Systematic position error along east-west. `"auto"`: the error that each image itself shows, beyond the errors
+    of its fits; while too few sources show it, beam_sys_err. A number, in arcsec, is added in quadrature to
+    beam_sys_err. A larger error associates sources over larger distances."""
+    ns_sys_err: NotNegative | Literal["auto"] = "auto"
+    """Systematic position error along north-south. `"auto"`: the error that each image itself shows, beyond the errors
+    of its fits; while too few sources show it, beam_sys_err. A number, in arcsec, is added in quadrature to
+    beam_sys_err. A larger error associates sources over larger distances."""
     expiration: Count = 10
     """Number of timesteps without a blind detection after which forced fits of a source end. 0 makes no forced fits
     of sources that are not detected."""

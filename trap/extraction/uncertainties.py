@@ -269,21 +269,22 @@ def forced_fit_errors(peak: Array, *, rms: Array, variance: Array, beam_axes: Be
 
 
 def systematic_errors(beam: Beam, config: SourceExtractionConfig) -> dict[str, float]:
-    """Compute the systematic position errors of an image, by the names of the columns of measurements.
+    """Compute the systematic position errors of an image before it is calibrated, by the names of their columns.
 
     Parameters
     ----------
     beam
         Restoring beam.
     config
-        The share of the beam's width and the further errors, which are added in quadrature.
+        The share of the beam's width and the further errors, which are added in quadrature unless they are "auto".
 
     Returns
     -------
     arcsec — ``ew_sys_err`` and ``ns_sys_err``.
     """
-    east_west, north_south = (config.beam_sys_err * width / ARCSEC for width in beam.projected_widths())
-    return {
-        "ew_sys_err": math.hypot(east_west, config.ew_sys_err),
-        "ns_sys_err": math.hypot(north_south, config.ns_sys_err),
-    }
+    further = (0.0 if error == "auto" else error for error in (config.ew_sys_err, config.ns_sys_err))
+    east_west, north_south = (
+        math.hypot(config.beam_sys_err * width / ARCSEC, error)
+        for width, error in zip(beam.projected_widths(), further, strict=True)
+    )
+    return {"ew_sys_err": east_west, "ns_sys_err": north_south}
