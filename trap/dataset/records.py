@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from trap.calibration.records import UNCALIBRATED, ImageCalibration
 from trap.catalogues import Measurements
 from trap.quality import Finding, Rejection, RejectReason, first_rejection
 
@@ -83,6 +84,9 @@ class ImageResult:
         Hash of the values of the pixels; empty if it was not needed.
     seconds
         s — time spent in each stage, by stage.
+    calibration
+        Calibration against the catalogue. ``measurements`` are as the image shows them; those of the
+        :class:`ImageRecord` are corrected.
     """
 
     metadata: ImageMetadata
@@ -98,6 +102,7 @@ class ImageResult:
     findings: tuple[Finding, ...] = ()
     pixel_hash: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    calibration: ImageCalibration = UNCALIBRATED
 
     @classmethod
     def unmeasured(

@@ -17,6 +17,8 @@ from trap.association.entries import LightCurveKey
 from trap.association.new_sources import EarlierLooks
 from trap.association.running_catalogue import RunningCatalogue
 from trap.association.sky_regions import SkyRegions
+from trap.calibration.history import CalibrationHistory
+from trap.calibration.records import UNCALIBRATED, ImageCalibration
 from trap.catalogues import MonitorPositions, RegionLinks
 from trap.images.bands import Band, band_of, find_band
 from trap.quality import AcceptedImages, HistoryKey
@@ -59,7 +61,9 @@ class EarlierImage:
     background
         Mesh of background and noise.
     sources
-        Blind measurements of the image.
+        Blind measurements of the image, as the image shows them.
+    calibration
+        Calibration of the image.
     """
 
     id: int
@@ -69,6 +73,7 @@ class EarlierImage:
     region: int
     background: Background
     sources: Measurements
+    calibration: ImageCalibration = UNCALIBRATED
 
 
 @dataclass(slots=True)
@@ -104,6 +109,8 @@ class DatasetState:
         Earlier looks at each position, for the test of new sources.
     accepted
         Properties of the latest accepted images, for the quality checks.
+    calibrations
+        Calibrations of the accepted images.
     """
 
     config: PipelineConfig
@@ -116,6 +123,7 @@ class DatasetState:
     accepted_bands: set[int] = field(default_factory=set)
     accepted_regions: set[int] = field(default_factory=set)
     accepted: AcceptedImages = field(init=False)
+    calibrations: CalibrationHistory = field(default_factory=CalibrationHistory)
     monitors: MonitorPositions = field(default_factory=MonitorPositions.empty)
     monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     latest: datetime | None = None
