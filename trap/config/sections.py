@@ -184,7 +184,7 @@ class SourceExtractionConfig(Settings):
     force_beam: bool = False
     """Fit every source with the shape of the restoring beam, which makes resolved sources too faint. If false, shapes
     are fitted too, except in islands whose shapes noise explains (see point_like_sigma)."""
-    point_like_sigma: NotNegative = 3.0
+    point_like_sigma: NotNegative = 4.0
     """If force_beam is false: an island is fitted with the beam shape if no shape in it differs from the beam by this
     significance, in σ. A larger value gives more sources the beam shape; 0 keeps all shapes that could be fitted."""
     errors: Literal["autocorrelation", "condon"] = "autocorrelation"

@@ -167,7 +167,11 @@ def _extended(start: Gaussians, blind: Components, components: Components, fits:
 
 
 def _shape_chi_squared(free: Fits, rms: Array, beams: Array) -> Array:
-    """Compute χ² (n,) of the hypothesis that sources have the beams' shapes (n, 3); infinite if errors are unknown."""
+    """Compute χ² (n,) of the hypothesis that sources have the beams' shapes (n, 3); infinite if errors are unknown.
+
+    The errors of a fit scale with its coefficients: they are too small if noise made a source wider, and too large if
+    it made a source narrower. Errors of a shape midway between fit and beam, in ratio, are right for both.
+    """
     chi_squared = np.full(len(free.sources), np.inf)
     is_known = free.is_fitted & np.isfinite(free.covariance).all(axis=(1, 2))
     # Differences and covariances of a, b, c in units of the beam's a, for a well-scaled matrix.
@@ -175,5 +179,8 @@ def _shape_chi_squared(free: Fits, rms: Array, beams: Array) -> Array:
     difference = (free.sources.form - beams)[is_known] / rms[is_known, np.newaxis] / unit
     covariance = free.covariance[is_known, 3:, 3:] / unit[:, :, np.newaxis] ** 2
     solved = np.linalg.solve(covariance, difference[:, :, np.newaxis])[:, :, 0]
-    chi_squared[is_known] = (difference * solved).sum(axis=1)
+    fitted, beam = (
+        forms[:, 0] * forms[:, 2] - forms[:, 1] ** 2 for forms in (free.sources.form[is_known], beams[is_known])
+    )
+    chi_squared[is_known] = (difference * solved).sum(axis=1) * np.sqrt(np.maximum(fitted, 0.0) / beam)
     return chi_squared
