@@ -26,7 +26,7 @@ from trap.run.look_ahead import LookAhead
 from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
 from trap.run.planning import in_plan, make_plan
 from trap.run.scanning import Preview
-from trap.steps import association, kept_pixels, late_images, monitor_filling, varmetric
+from trap.steps import association, calibration, kept_pixels, late_images, monitor_filling, varmetric
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
@@ -266,6 +266,7 @@ class DatasetRun:
         else:
             number = self._numbers.get(timestep)  # A live run has no plan.
             state.following = () if number is None else self._preview.following(number, measured, state, executor)
+            measured = executor.call(calibration.calibrate_images, state, measured)
             images = executor.call(association.associate_extracted_sources, state, measured)
             images = fit_images(state, images, executor, self.config)
             images, backward = fit_earlier_images(state, images, executor, self.config)

@@ -125,6 +125,7 @@ POLICIES = {
     # Association changes the state in memory; a second attempt would add every point twice. So it is never retried
     # itself: its failure fails the timestep, and the state is loaded again from the database.
     "associate_extracted_sources": Policy(label=_association_label),
+    "calibrate_images": Policy(label=_association_label),
     "store_timestep": Policy(delays=HANG_DELAYS, timeout_seconds=300.0, label=_store_label),
 }
 """Policies by the name of the step. Other steps are not retried."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CandidatePairs", "Positions", "de_ruiter_radius", "find_pairs", "resolve"]
 
+SAME_SOURCE = 0.1
+"""Distance, in widths of the beam, below which a measurement and an entry are one source."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Positions(ColumnTable):
@@ -79,8 +82,12 @@ def find_pairs(
     *,
     search_radius: float,
     max_radius: float,
+    resolution: float = 0.0,
 ) -> CandidatePairs:
     """Select the pairs within a true angle and within a de Ruiter radius, anywhere on the sphere.
+
+    Pairs that are much closer than the beam is wide are selected whatever their errors are: an image cannot show two
+    such sources, and the artefacts around a bright source shift it by more than its errors, which are tiny.
 
     Parameters
     ----------
@@ -95,6 +102,8 @@ def find_pairs(
         Largest great-circle distance, exclusive, in degrees.
     max_radius
         Largest de Ruiter radius, exclusive.
+    resolution
+        Width of the beam of the image, in degrees.
 
     Returns
     -------
@@ -113,7 +122,7 @@ def find_pairs(
         east=east,
         north=north,
     )
-    return pairs.take((distance < search_radius) & (radius < max_radius))
+    return pairs.take((distance < search_radius) & ((radius < max_radius) | (distance < SAME_SOURCE * resolution)))
 
 
 def resolve(pairs: CandidatePairs) -> CandidatePairs:

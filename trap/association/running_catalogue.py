@@ -240,7 +240,14 @@ class RunningCatalogue(EntryArrays):
             uncertainty_ew=measured.uncertainty_ew,
             uncertainty_ns=measured.uncertainty_ns,
         )
-        pairs = find_pairs(positions, near, self.positions(near[1]), search_radius=search_radius, max_radius=max_radius)
+        pairs = find_pairs(
+            positions,
+            near,
+            self.positions(near[1]),
+            search_radius=search_radius,
+            max_radius=max_radius,
+            resolution=limits.resolution,
+        )
         if (measured.island < 0).any():
             # Blends count the sources of an island, so islands of negative sources get the numbers after the others.
             island = np.where(measured.island < 0, measured.island.max(initial=0) - measured.island, measured.island)

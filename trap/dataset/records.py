@@ -85,8 +85,7 @@ class ImageResult:
     seconds
         s — time spent in each stage, by stage.
     calibration
-        Calibration against the catalogue. ``measurements`` are as the image shows them; those of the
-        :class:`ImageRecord` are corrected.
+        Calibration against the catalogue; ``measurements`` are corrected by it.
     """
 
     metadata: ImageMetadata

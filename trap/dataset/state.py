@@ -169,15 +169,21 @@ class DatasetState:
     def are_comparable(self, first: ImageMetadata, second: ImageMetadata) -> bool:
         """Return whether two images have the same Stokes parameter and telescope, and a band in common.
 
-        The band need not be in the dataset yet.
+        Parameters
+        ----------
+        first, second
+            Metadata of the images.
+        """
+        return (first.stokes, first.telescope) == (second.stokes, second.telescope) and self.share_band(first, second)
+
+    def share_band(self, first: ImageMetadata, second: ImageMetadata) -> bool:
+        """Return whether two images have a band in common; it need not be in the dataset yet.
 
         Parameters
         ----------
         first, second
             Metadata of the images.
         """
-        if (first.stokes, first.telescope) != (second.stokes, second.telescope):
-            return False
         bands = self._band(first), self._band(second)
         known = tuple(self._known_band(band) for band in bands)
         if known[0] is not None or known[1] is not None:
@@ -301,6 +307,7 @@ class DatasetState:
                     rms_range=(image.result.rms_min, image.result.rms_max),
                     tiles=image.result.noise_tiles,
                 )
+                self.calibrations.remember(image.key, image.result.calibration)
                 self._remember(image, image_id)
         if not record.is_misdated:
             self.latest = record.taustart_ts
@@ -316,6 +323,9 @@ class DatasetState:
                     key=image.key,
                     region=image.region,
                     background=image.result.background,
-                    sources=image.measurements.take(slice(len(image.measurements) - len(image.forced))),
+                    sources=image.result.calibration.as_in_image(
+                        image.measurements.take(slice(len(image.measurements) - len(image.forced)))
+                    ),
+                    calibration=image.result.calibration,
                 )
             )

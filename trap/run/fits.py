@@ -53,17 +53,17 @@ def _submit_fits(
     """Submit the fits of an image; None if there is nothing to fit, which costs no task then."""
     if image.result.background is None or not len(requests):
         return None
-    measurements = image.result.measurements
+    calibration, measurements = image.result.calibration, image.result.measurements
     return executor.submit(
         forced_fitting.perform_forced_fits,
-        requests,
+        calibration.requests_in_image(requests),
         image.result.metadata.url,
         config.source_extraction,
         background=image.result.background,
         start=image.result.metadata.taustart_ts,
         reading=config.reading,
         # Sources that were not associated contribute flux all the same.
-        neighbours=measurements.take(measurements.is_measured),
+        neighbours=calibration.as_in_image(measurements.take(measurements.is_measured)),
     )
 
 

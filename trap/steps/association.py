@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trap.dataset.state import DatasetState
     from trap.images.image import ImageMetadata
 
-__all__ = ["associate_extracted_sources"]
+__all__ = ["associate_extracted_sources", "search_radius"]
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
     metadata = result.metadata
     following = [other for other in results[number + 1 :] if other.rejection is None]
     result = reject_against_history(result, state, (*following, *state.following))
-    result = reject_against_catalogue(result, state, search_radius=_search_radius(metadata, settings))
+    result = reject_against_catalogue(result, state, search_radius=search_radius(metadata, settings))
     is_accepted = result.rejection is None
     key = state.light_curve_key(metadata, is_accepted=is_accepted)
     region = state.region_number(metadata, is_accepted=is_accepted)
@@ -75,7 +75,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         image=number,
         key=key,
         taustart=as_utc64(metadata.taustart_ts),
-        search_radius=_search_radius(metadata, settings),
+        search_radius=search_radius(metadata, settings),
         max_radius=settings.deruiter_radius,
         limits=ImageLimits(metadata.beam.bmaj if metadata.beam else 0.0, extraction.detection_threshold),
     )
@@ -120,10 +120,17 @@ def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> Im
     )
 
 
-def _search_radius(metadata: ImageMetadata, settings: AssociationConfig) -> float:
+def search_radius(metadata: ImageMetadata, settings: AssociationConfig) -> float:
     """Return the largest distance of a pair, in deg.
 
     A missing beam counts as zero here, but an image without a beam is rejected before.
+
+    Parameters
+    ----------
+    metadata
+        Metadata of the image.
+    settings
+        Number of beam widths, and least distance.
     """
     beam = 0.0 if metadata.beam is None else metadata.beam.bmaj / 2
     return max(settings.beamwidths_limit * beam, settings.search_radius_floor_arcsec / 3600)

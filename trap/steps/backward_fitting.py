@@ -95,7 +95,7 @@ def perform_backward_fits(
     extraction_params: SourceExtractionConfig,
     reading: ReadingConfig = DEFAULT_READING,
 ) -> Measurements | None:
-    """Fit the beam at positions of new sources in an earlier image.
+    """Fit the beam at positions of new sources in an earlier image, and correct the fits by its calibration.
 
     The function is stateless, for worker processes.
 
@@ -104,7 +104,7 @@ def perform_backward_fits(
     positions
         Positions.
     image
-        The earlier image, with its mesh and blind measurements.
+        The earlier image, with its mesh, blind measurements and calibration.
     extraction_params
         Size of the fitting box, systematic errors.
     reading
@@ -115,8 +115,8 @@ def perform_backward_fits(
     One row per position, in order; None if the image is missing or has been replaced by one of another time.
     """
     try:
-        return perform_forced_fits(
-            positions,
+        fits = perform_forced_fits(
+            image.calibration.requests_in_image(positions),
             image.url,
             extraction_params,
             background=image.background,
@@ -126,6 +126,7 @@ def perform_backward_fits(
         )
     except ImageError:
         return None
+    return image.calibration.correct_fits(fits, positions)
 
 
 def associate_backward_fits(

@@ -180,6 +180,7 @@ def _associate_fits(
         raise ValueError(msg)
     if not len(requests):
         return image
+    fits = image.result.calibration.correct_fits(fits, requests)
     usable = fits.is_measured
     measurements = Measurements.concatenate([image.measurements, with_reasons(fits)])
     rows = np.arange(len(image.measurements), len(measurements))

@@ -1,0 +1,73 @@
+"""Scatter beyond the errors, and weights that no single source decides."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from trap.typing import Array
+
+__all__ = ["biweight", "excess_variance"]
+
+N_STEPS = 30
+"""Steps of Newton's method; it converges in a few, always from below."""
+SIGNIFICANT = 3.0
+"""Excess of χ² over its expectation, in standard deviations of χ², from which there is scatter beyond the errors."""
+
+
+def biweight(squares: Array, limit: float) -> Array:
+    """Compute Tukey's biweight: 1 for no residual, 0 beyond a limit.
+
+    Parameters
+    ----------
+    squares
+        (n,) — squared residuals in units of their variance.
+    limit
+        Residual, in σ, from which a source has no weight.
+
+    Returns
+    -------
+    (n,) — (1 − r²/c²)² (Beaton & Tukey 1974).
+    """
+    inside: Array = np.maximum(1 - squares / limit**2, 0.0) ** 2
+    return inside
+
+
+def excess_variance(residuals: Array, variances: Array, weights: Array, n_parameters: float) -> float:
+    """Estimate the variance of residuals beyond their errors.
+
+    The excess s² makes Σ e²/(σ² + s²) equal to the degrees of freedom (Paule & Mandel 1982). It is 0 unless χ² exceeds
+    its expectation significantly, since noise alone would give an excess in half of all cases.
+
+    Parameters
+    ----------
+    residuals
+        (n,) — residuals e.
+    variances
+        (n,) — squared errors σ², positive.
+    weights
+        (n,) — 0 for outliers, 1 for other sources, or values between these.
+    n_parameters
+        Number of fitted parameters.
+
+    Returns
+    -------
+    s², in the unit of the variances.
+    """
+    freedom = float(weights.sum()) - n_parameters
+    if freedom <= 0:
+        return 0.0
+    squares = weights * residuals**2
+    if float((squares / variances).sum()) <= freedom + SIGNIFICANT * math.sqrt(2 * freedom):
+        return 0.0
+    excess = 0.0
+    for _ in range(N_STEPS):
+        total = variances + excess
+        step = (float((squares / total).sum()) - freedom) / float((squares / total**2).sum())
+        excess += step
+        if step <= 1e-9 * excess:
+            break
+    return excess
