@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from astropy.io import fits
 
 from trap.cli import main
 from trap.simulation.survey import load_truth
@@ -13,6 +14,39 @@ def test_survey_has_the_requested_size(tmp_path, capsys):
     assert len(list((tmp_path / "sky").glob("*.fits"))) == 4
     assert sorted(load_truth(tmp_path / "sky").sources["kind"]) == ["steady"] * 3 + ["transient", "variable"]
     assert "4 images" in capsys.readouterr().out
+
+
+def test_settings_of_the_command_reach_images_and_truth(tmp_path, capsys):
+    options = {
+        "--centre": "120 -30", "--pixel-scale": "2", "--beam": "9 7 -20", "--frequency": "60e6",
+        "--band-spacing": "2e6",
+        "--rms": "0.5", "--steady-sigma": "20 50", "--modulation": "0.2 0.2", "--gain-scatter": "0.1", "--shift": "2",
+        "--refraction": "20", "--decorrelation": "0.1", "--cadence": "60", "--min-separation": "1.2",
+        "--counts": "mandal2021",
+    }  # fmt: skip
+    words = [word for name, values in options.items() for word in (name, *values.split())]
+    assert main(["simulate", str(tmp_path), *SMALL, *words]) == 0, capsys.readouterr().err
+    header = fits.getheader(tmp_path / "t0001_b01.fits")
+    assert (header["CRVAL1"], header["CRVAL2"], header["CRVAL3"], header["CDELT3"]) == (120, -30, 62e6, 1e6)
+    expected = (9 / 3600, 7 / 3600, -20, 2 / 3600)
+    assert tuple(header[name] for name in ("BMAJ", "BMIN", "BPA", "CDELT2")) == pytest.approx(expected)
+    assert header["DATE-OBS"].startswith("2026-01-01T00:01:00")
+    truth = load_truth(tmp_path)
+    steady, variable = (truth.sources[truth.sources["kind"] == kind] for kind in ("steady", "variable"))
+    snr = steady["max_snr"][:, 0]
+    assert 20 <= snr.min() < snr.max() <= 50
+    assert variable["modulation"] == pytest.approx(0.2)
+    for name in ("gain", "shift_ew", "shift_ns", "refraction_rms", "decorrelation"):
+        assert len(set(truth.images[name])) > 1
+
+
+@pytest.mark.parametrize("beam", ["9", "9 7 20 1"])
+def test_beam_of_too_few_or_many_numbers_is_one_line(tmp_path, capsys, beam):
+    assert main(["simulate", str(tmp_path), "--beam", *beam.split()]) == 1
+    numbers = "1 number" if beam == "9" else "4 numbers"
+    assert capsys.readouterr().err == (
+        f"transients: --beam has a major axis, a minor axis and optionally a position angle, got {numbers}\n"
+    )
 
 
 def test_same_seed_makes_the_same_images(tmp_path):

@@ -102,8 +102,6 @@ def test_interrupted_run_repeats_the_decisions(spoilt, run_of_spoilt, tmp_path):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_good_images_with_calibration_errors_are_all_accepted(seed, tmp_path):
-    config = SurveyConfig(
-        seed=seed, flux_scale_jitter=0.1, astrometric_jitter_arcsec=1.0, **SURVEY | {"n_timesteps": 8}
-    )
+    config = SurveyConfig(seed=seed, gain_scatter=0.1, shift_arcsec=1.0, **SURVEY | {"n_timesteps": 8})
     survey = simulate_survey(tmp_path / "survey", config)
     assert run_locally(settings(survey.images, tmp_path / "trap.db")).left_out == []

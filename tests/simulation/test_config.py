@@ -23,6 +23,30 @@ def test_area_covers_all_pixels():
 
 
 @pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ({}, 0.1e9),
+        ({"frequency_hz": 60e6, "band_spacing_hz": 2e6}, 1e6),
+        ({"frequency_hz": 60e6}, 6e6),
+        ({"frequency_hz": 60e6, "bandwidth_hz": 3e6}, 3e6),
+    ],
+)
+def test_bands_do_not_overlap_or_reach_zero_hertz(options, width):
+    assert SurveyConfig(**options).channel_hz == pytest.approx(width)
+
+
+def test_beam_is_set_in_arcsec_on_any_pixels():
+    beam = SurveyConfig(pixel_scale_arcsec=2.0).with_beam(9.0, 7.0, -20.0).beam
+    assert (beam.bmaj * 3600, beam.bmin * 3600, beam.bpa) == pytest.approx((9.0, 7.0, -20.0))
+
+
+@pytest.mark.parametrize("beam", [(7.0, 9.0), (9.0, 0.0), (math.nan, 7.0), (math.inf, 7.0), (9.0, 7.0, math.nan)])
+def test_impossible_beam_is_rejected(beam):
+    with pytest.raises(ConfigError, match="beam must have a major axis, a shorter minor axis and an angle"):
+        SurveyConfig().with_beam(*beam)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"n_timesteps": 0}, "n_timesteps must be at least 1, got 0"),
@@ -33,6 +57,14 @@ def test_area_covers_all_pixels():
         ({"transient_sigma": (10.0, 5.0)}, "transient_sigma must be a range of positive numbers, got 10.0 to 5.0"),
         ({"modulation": (0.3, 0.9)}, "modulation must not exceed 0.5, so that variables stay positive: 0.9"),
         ({"beam_axis_ratio": 0.5}, "beam_axis_ratio .* got 0.5"),
+        ({"gain_scatter": -0.1}, "gain_scatter must be at least 0, got -0.1"),
+        ({"decorrelation": 0.5}, "decorrelation must be at most 0.45, got 0.5"),
+        ({"refraction_arcsec": math.nan}, "refraction_arcsec must be at most 3600, got nan"),
+        ({"frequency_hz": math.inf}, "frequency_hz must be positive, got inf"),
+        ({"bandwidth_hz": 0.0}, "bandwidth_hz must be positive, got 0.0"),
+        ({"centre_dec": 91.0}, "centre_dec must be at most 90, got 91"),
+        ({"pixel_scale_arcsec": 900.0}, "at most 80 deg wide, got 128 deg: size 512 of pixel_scale_arcsec 900"),
+        ({"beam_fwhm_pix": 200.0}, "at most a quarter as wide as the image, got 1095.* arcsec and an image of 2560"),
     ],
 )
 def test_impossible_survey_is_rejected_with_the_value(options, message):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from trap.images.beam import Beam
-from trap.simulation.pixels import noise_transfer, render_noise, render_sources
+from trap.simulation.pixels import broadened_form, noise_transfer, render_noise, render_sources
 
 BEAM = Beam(bmaj=0.006, bmin=0.004, bpa=30)
 FORM = BEAM.quadratic_form(-0.001, 0.001)
@@ -43,6 +43,23 @@ def test_source_beyond_the_edge_leaves_its_tail():
 
 def test_no_sources_make_an_empty_image():
     assert not render([], [], []).any()
+
+
+@pytest.mark.parametrize("lowered", [0.1, 0.5])
+def test_broadened_source_keeps_its_integral_and_gains_the_same_variance_along_all_axes(lowered):
+    def covariance(image):
+        offsets = np.indices(SHAPE).reshape(2, -1) - np.array([[40.6], [50.3]])
+        return (image.ravel() * offsets) @ offsets.T / image.sum()
+
+    sharp = render([50.3], [40.6], [3.0])
+    broad = render_sources(
+        np.array([50.3]), np.array([40.6]), np.array([3 * (1 - lowered)]),
+        beam_form=broadened_form(FORM, lowered), shape=SHAPE,
+    )  # fmt: skip
+    assert broad.sum() == pytest.approx(sharp.sum(), rel=1e-6)
+    added = covariance(broad) - covariance(sharp)
+    assert added == pytest.approx(added[0, 0] * np.eye(2), abs=1e-4)
+    assert added[0, 0] > 0.2
 
 
 def test_noise_has_unit_variance_and_the_correlation_of_the_beam():

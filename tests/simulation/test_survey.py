@@ -1,3 +1,5 @@
+import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -114,18 +116,41 @@ def test_folder_without_a_survey_is_not_touched(tmp_path):
     assert (tmp_path / "t9999_b00.fits").exists()
 
 
-def test_jitter_moves_and_scales_all_sources_of_a_timestep_alike(tmp_path, quiet):
-    config = SurveyConfig(
-        **small(rms=1e-9, n_timesteps=2, n_variables=0, n_transients=0),
-        flux_scale_jitter=0.1,
-        astrometric_jitter_arcsec=2.0,
-    )
-    survey = simulate_survey(tmp_path, config)
-    sums = [Image(path).data.sum() for path in survey.images]
-    assert sums[0] != pytest.approx(sums[2], rel=1e-3)
-    # Both bands of a timestep share the error, so the ratio of their sums stays.
-    assert sums[0] / sums[1] == pytest.approx(sums[2] / sums[3], rel=1e-3)
-    assert np.all(survey.truth.sources["modulation"] == 0)
+def test_errors_of_images_leave_sky_noise_and_truth_alone(tmp_path, survey):
+    errors = {"gain_scatter": 0.1, "shift_arcsec": 2.0, "refraction_arcsec": 5.0, "decorrelation": 0.1}
+    other = simulate_survey(tmp_path, replace(CONFIG, **errors))
+    assert (tmp_path / "truth.ecsv").read_bytes() == (survey.directory / "truth.ecsv").read_bytes()
+    assert np.array_equal(other.truth.lightcurves["flux"], survey.truth.lightcurves["flux"])
+    for path in other.images:
+        difference = Image(path).data - Image(survey.directory / path.name).data
+        # Between the sources no pixel has changed.
+        assert np.median(np.abs(difference)) < 1e-3 * CONFIG.rms < np.abs(difference).max()
+
+
+def test_truth_of_displaced_sources_is_read_back_unchanged(tmp_path):
+    survey = simulate_survey(tmp_path, replace(CONFIG, gain_scatter=0.1, shift_arcsec=2.0))
+    truth = load_truth(tmp_path)
+    for read, made in ((truth.lightcurves, survey.truth.lightcurves), (truth.images, survey.truth.images)):
+        assert read.colnames == made.colnames
+        assert all(np.array_equal(read[name], made[name]) for name in read.colnames)
+        assert read["shift_ew"].unit == made["shift_ew"].unit == "arcsec"
+    assert list(truth.images["image"]) == [path.name for path in survey.images]
+
+
+def test_survey_without_errors_has_none_in_its_truth(survey):
+    images, curves = load_truth(survey.directory).images, load_truth(survey.directory).lightcurves
+    assert len(images) == len(survey.images)
+    assert np.all(images["gain"] == 1)
+    for column in (images["shift_ew"], images["refraction_rms"], images["decorrelation"], curves["shift_ns"]):
+        assert not np.any(column)
+
+
+def test_truth_of_an_earlier_version_is_read(survey, tmp_path):
+    for name in ("truth.ecsv", "truth_lightcurves.ecsv"):
+        shutil.copy(survey.directory / name, tmp_path)
+    truth = load_truth(tmp_path)
+    assert len(truth.images) == 0
+    assert not np.any(truth.lightcurves["shift_ew"])
 
 
 def test_missing_truth_is_a_missing_file(tmp_path):

@@ -15,6 +15,7 @@ from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
 from trap.cli.result_options import add_export, add_selection, add_variables_options
 from trap.cli.spelling import SpellingParser
+from trap.cli.survey_options import add_survey_options, add_survey_size, natural_number
 from trap.cli.terminal import RESUME_HINT
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _add_demo(commands: Commands) -> None:
     _add_running(parser)
     # The comparison with the truth, which is the result of a demo, stays on one screen.
     parser.set_defaults(quiet=True, bar=True)
-    _add_survey(parser)
+    add_survey_size(parser)
 
 
 def _add_simulate(commands: Commands) -> None:
@@ -146,20 +147,7 @@ def _add_simulate(commands: Commands) -> None:
     parser.add_argument(
         "directory", type=Path, help="folder of the images and the truth; an earlier survey is replaced"
     )
-    _add_survey(parser)
-    parser.add_argument(
-        "--close-pairs", type=_count, metavar="N", help="number of steady sources with a close companion"
-    )
-    parser.add_argument("--rms", type=float, metavar="JY", help="noise of every image, in Jy/beam")
-    parser.add_argument(
-        "--flux-scale-jitter", type=float, metavar="FRACTION", help="scatter of the flux scale from image to image"
-    )
-    parser.add_argument(
-        "--astrometric-jitter",
-        type=float,
-        metavar="ARCSEC",
-        help="scatter of the astrometry from image to image, along each axis",
-    )
+    add_survey_options(parser)
 
 
 def _add_config(commands: Commands) -> None:
@@ -308,7 +296,11 @@ def _add_lightcurve(commands: Commands) -> None:
         help="plot a cut-out for each point, from kept pixels or else from the files of the images",
     )
     parser.add_argument(
-        "--max-cutouts", type=_count, default=0, metavar="N", help="plot at most N cut-outs, around the first detection"
+        "--max-cutouts",
+        type=natural_number,
+        default=0,
+        metavar="N",
+        help="plot at most N cut-outs, around the first detection",
     )
 
 
@@ -362,29 +354,8 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json-logs", action="store_true", help="log JSON lines, for programs")
 
 
-def _add_survey(parser: argparse.ArgumentParser) -> None:
-    """Add the settings of a simulated survey."""
-    parser.add_argument("--timesteps", type=_count, metavar="N", help="number of timesteps")
-    parser.add_argument("--bands", type=_count, metavar="N", help="number of frequency bands")
-    parser.add_argument("--size", type=_count, metavar="N", help="width and height of an image, in pixels")
-    parser.add_argument("--seed", type=_count, metavar="N", help="seed of the random numbers")
-    parser.add_argument(
-        "--steady", type=_count, metavar="N", help="number of steady sources (default: drawn from source counts)"
-    )
-    parser.add_argument("--variables", type=_count, metavar="N", help="number of variable sources")
-    parser.add_argument("--transients", type=_count, metavar="N", help="number of transients")
-
-
 def _name(text: str) -> str:
     if not text.strip() or len(text) > NAME_LENGTH:
         msg = f"a name must have 1 to {NAME_LENGTH} characters, got {len(text)}"
         raise argparse.ArgumentTypeError(msg)
     return text
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        msg = f"{number} is negative"
-        raise argparse.ArgumentTypeError(msg)
-    return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from trap.cli.terminal import command, reported_errors
@@ -16,19 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["simulate", "survey_config"]
 
-_SETTINGS = {
-    "timesteps": "n_timesteps",
-    "bands": "n_bands",
-    "size": "size",
-    "seed": "seed",
-    "steady": "n_steady",
-    "variables": "n_variables",
-    "transients": "n_transients",
-    "close_pairs": "n_close_pairs",
-    "rms": "rms",
-    "flux_scale_jitter": "flux_scale_jitter",
-    "astrometric_jitter": "astrometric_jitter_arcsec",
-}
+_BEAM_NUMBERS = (2, 3)
+"""Fewest and most numbers of ``--beam``."""
 
 
 def survey_config(arguments: Namespace) -> SurveyConfig:
@@ -39,12 +29,21 @@ def survey_config(arguments: Namespace) -> SurveyConfig:
     ConfigError
         If the value of a setting is invalid.
     """
-    settings: dict[str, Any] = {
-        setting: getattr(arguments, option)
-        for option, setting in _SETTINGS.items()
-        if getattr(arguments, option, None) is not None
-    }
-    return SurveyConfig(**settings)
+    settings: dict[str, Any] = {}
+    for name in (field.name for field in fields(SurveyConfig)):
+        value = getattr(arguments, name, None)
+        if value is not None:
+            settings[name] = tuple(value) if isinstance(value, list) else value
+    centre, beam = (getattr(arguments, name, None) for name in ("centre", "beam"))
+    if centre is not None:
+        settings["centre_ra"], settings["centre_dec"] = centre
+    config = SurveyConfig(**settings)
+    if beam is None:
+        return config
+    if len(beam) not in _BEAM_NUMBERS:
+        msg = f"--beam has a major axis, a minor axis and optionally a position angle, got {count(len(beam), 'number')}"
+        raise ConfigError(msg)
+    return config.with_beam(*beam)
 
 
 def simulate(arguments: Namespace) -> int:

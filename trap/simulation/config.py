@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -13,11 +13,21 @@ from trap.images.beam import Beam
 __all__ = ["SurveyConfig"]
 
 _MAX_MODULATION = 0.5
+_MAX_WIDTH = 80.0
+"""deg — width of the field. The corners of wider fields come close to the horizon of the projection."""
+_MAX_BEAM = 0.25
+"""Width of the beam as a share of the image's width."""
+_BANDWIDTH = 0.1
+"""Largest width of a band over its frequency, if the settings do not give the width."""
 _LIMITS = {
     "n_timesteps": (1, 100_000), "n_bands": (1, 1000), "size": (32, 32_768), "n_variables": (0, 100_000),
     "n_transients": (0, 100_000), "n_close_pairs": (0, 100_000), "n_steady": (0, 1_000_000), "seed": (0, 2**63 - 1),
-    "rms": (0, 1e6), "flux_scale_jitter": (0, 1), "astrometric_jitter_arcsec": (0, 3600),
+    "centre_ra": (0, 360), "centre_dec": (-90, 90), "rms": (0, 1e6), "min_separation_beams": (0, 1000),
+    "gain_scatter": (0, 1), "shift_arcsec": (0, 3600), "refraction_arcsec": (0, 3600), "decorrelation": (0, 0.45),
 }  # fmt: skip
+_POSITIVE = (
+    "pixel_scale_arcsec", "beam_fwhm_pix", "rms", "cadence_seconds", "frequency_hz", "band_spacing_hz", "bandwidth_hz",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +56,8 @@ class SurveyConfig:
     start, cadence_seconds, duration_seconds
         Start of the first timestep, time between the starts of two timesteps, and duration of one.
     frequency_hz, band_spacing_hz, bandwidth_hz
-        Frequency of the first band, distance to the next band, and width of each band.
+        Frequency of the first band, distance to the next band, and width of each band. None stands
+        for half the distance, and at most a tenth of the frequency.
     counts
         Source counts from which the steady sources are drawn.
     steady_sigma
@@ -62,12 +73,19 @@ class SurveyConfig:
         Number of steady sources that have a close companion, and its distance in beam widths.
     min_separation_beams
         Minimum distance between any two sources, companions excepted, in beam widths.
-    flux_scale_jitter
-        Standard deviation of the relative error of the flux scale. All images of a timestep share
-        the error.
-    astrometric_jitter_arcsec
-        Standard deviation, along each axis, of a shift of the sky. All images of a timestep share
-        the shift.
+    gain_scatter
+        Standard deviation of the gains, which are log-normal with a mean of 1. Each image, that is
+        each band of a timestep, has its own gain. It scales the sources, and leaves the noise.
+    shift_arcsec
+        Standard deviation, along each axis, of a shift of the image in its plane. All images of a
+        timestep share the shift.
+    refraction_arcsec
+        Standard deviation, along each axis, of a smooth field of displacements in the first band.
+        Each timestep has its own field, which scales with ν⁻² from band to band.
+    decorrelation
+        Mean of the fraction by which the peaks of an image are lowered, at most 0.45. Each image has
+        its own fraction, drawn evenly from 0 to twice the mean. Its sources are broadened, and their
+        integrated flux densities stay.
 
     Raises
     ------
@@ -91,7 +109,7 @@ class SurveyConfig:
     duration_seconds: float = 600.0
     frequency_hz: float = 1.28e9
     band_spacing_hz: float = 0.2e9
-    bandwidth_hz: float = 0.1e9
+    bandwidth_hz: float | None = None
     counts: Literal["hopkins2003", "mandal2021"] = "hopkins2003"
     steady_sigma: tuple[float, float] = (3.0, 1000.0)
     n_steady: int | None = None
@@ -103,14 +121,17 @@ class SurveyConfig:
     n_close_pairs: int = 0
     close_pair_beams: float = 1.5
     min_separation_beams: float = 3.0
-    flux_scale_jitter: float = 0.0
-    astrometric_jitter_arcsec: float = 0.0
+    gain_scatter: float = 0.0
+    shift_arcsec: float = 0.0
+    refraction_arcsec: float = 0.0
+    decorrelation: float = 0.0
 
     def __post_init__(self) -> None:
         _check_numbers(self)
-        for name in ("pixel_scale_arcsec", "beam_fwhm_pix", "rms", "cadence_seconds", "frequency_hz", "bandwidth_hz"):
-            if not getattr(self, name) > 0:
-                msg = f"{name} must be positive, got {getattr(self, name)}"
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                msg = f"{name} must be positive, got {value}"
                 raise ConfigError(msg)
         for name in ("steady_sigma", "variable_sigma", "modulation", "transient_sigma"):
             low, high = getattr(self, name)
@@ -123,6 +144,30 @@ class SurveyConfig:
         if self.beam_axis_ratio < 1:
             msg = f"beam_axis_ratio is the longer axis over the shorter, at least 1, got {self.beam_axis_ratio}"
             raise ConfigError(msg)
+        _check_sizes(self)
+
+    def with_beam(self, bmaj_arcsec: float, bmin_arcsec: float, bpa: float = 0.0) -> SurveyConfig:
+        """Return the same settings with another restoring beam.
+
+        Parameters
+        ----------
+        bmaj_arcsec, bmin_arcsec
+            Full widths along the major and the minor axis.
+        bpa
+            deg — position angle of the major axis, north through east.
+
+        Raises
+        ------
+        ConfigError
+            If a width is not positive, the minor axis is the longer one, or the beam is too wide for the image.
+        """
+        if not (0 < bmin_arcsec <= bmaj_arcsec < math.inf and math.isfinite(bpa)):
+            msg = (
+                f"beam must have a major axis, a shorter minor axis and an angle, got {bmaj_arcsec} {bmin_arcsec} {bpa}"
+            )
+            raise ConfigError(msg)
+        fwhm_pix = math.sqrt(bmaj_arcsec * bmin_arcsec) / self.pixel_scale_arcsec
+        return replace(self, beam_fwhm_pix=fwhm_pix, beam_axis_ratio=bmaj_arcsec / bmin_arcsec, beam_pa=bpa)
 
     @property
     def pixel_scale(self) -> float:
@@ -139,6 +184,18 @@ class SurveyConfig:
     def frequencies_hz(self) -> tuple[float, ...]:
         """Frequencies of the bands."""
         return tuple(self.frequency_hz + band * self.band_spacing_hz for band in range(self.n_bands))
+
+    @property
+    def channel_hz(self) -> float:
+        """Width of each band in Hz."""
+        if self.bandwidth_hz is not None:
+            return self.bandwidth_hz
+        return min(self.band_spacing_hz / 2, _BANDWIDTH * self.frequency_hz)
+
+    @property
+    def has_displacements(self) -> bool:
+        """Whether the images show the sources away from their true positions."""
+        return self.shift_arcsec > 0 or self.refraction_arcsec > 0
 
     @property
     def area_sr(self) -> float:
@@ -158,4 +215,21 @@ def _check_numbers(config: SurveyConfig) -> None:
             raise ConfigError(msg)
     if config.n_timesteps == 1 and (config.n_transients or config.n_variables):
         msg = f"{config.n_transients} transients and {config.n_variables} variables need two timesteps or more"
+        raise ConfigError(msg)
+
+
+def _check_sizes(config: SurveyConfig) -> None:
+    """Reject a field that does not fit into its projection, and a beam that does not fit into the field."""
+    width = config.size * config.pixel_scale
+    if width > _MAX_WIDTH:
+        msg = (
+            f"the field must be at most {_MAX_WIDTH:g} deg wide, got {width:g} deg: size {config.size} of "
+            f"pixel_scale_arcsec {config.pixel_scale_arcsec}"
+        )
+        raise ConfigError(msg)
+    if config.beam.bmaj > _MAX_BEAM * width:
+        msg = (
+            f"the beam must be at most a quarter as wide as the image, got {config.beam.bmaj * 3600:g} arcsec and an "
+            f"image of {width * 3600:g} arcsec"
+        )
         raise ConfigError(msg)

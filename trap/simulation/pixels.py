@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 
-__all__ = ["noise_transfer", "render_noise", "render_sources"]
+__all__ = ["broadened_form", "noise_transfer", "render_noise", "render_sources"]
 
 _STAMP_FWHMS = 3.0
 """Half size of the box around a source, in beam widths: the beam has fallen to 10⁻¹¹ of its peak there."""
@@ -56,6 +56,34 @@ def render_sources(
     # Stamps overlap, so the sum must be unbuffered.
     np.add.at(pixels, (rows[inside], columns[inside]), values[inside])
     return pixels
+
+
+def broadened_form(beam_form: tuple[float, float, float], lowered: float) -> tuple[float, float, float]:
+    """Convolve the beam with a circular Gaussian that lowers its peak.
+
+    Phase errors that are uncorrelated between antennas convolve an image in this way.
+
+    Parameters
+    ----------
+    beam_form
+        (3,) pix⁻² — as for :func:`render_sources`.
+    lowered
+        Fraction by which the peak of a source is lowered, from 0 to below 1. Its integral stays.
+
+    Returns
+    -------
+    (3,) pix⁻²
+    """
+    if lowered == 0:
+        return beam_form
+    a, b, c = beam_form
+    determinant = a * c - b**2
+    # The covariance is the inverse of the form. Its trace and determinant are those of the variances along the axes.
+    trace, product = (a + c) / determinant, 1 / determinant
+    # The area grows as the root of the determinant: (u + t) (v + t) = u v / (1 − lowered)², for the variances u and v.
+    variance = (np.sqrt(trace**2 + 4 * product * ((1 - lowered) ** -2 - 1)) - trace) / 2
+    broadened = np.linalg.inv(np.array([[c, -b], [-b, a]]) / determinant + variance * np.eye(2))
+    return float(broadened[0, 0]), float(broadened[0, 1]), float(broadened[1, 1])
 
 
 def noise_transfer(beam_form: tuple[float, float, float], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -135,7 +135,10 @@ def _draw_positions(config: SurveyConfig, rng: np.random.Generator, n_inner: int
                 positions[i] = position
                 break
         else:
-            msg = f"no room for {n} sources {config.min_separation_beams} beams apart on {config.size}² pixels"
+            msg = (
+                f"no room for {n} sources {config.min_separation_beams} beams apart on {config.size}² pixels; set "
+                "fewer sources (n_steady) or a smaller distance (min_separation_beams)"
+            )
             raise ConfigError(msg)
     return positions[:, 0], positions[:, 1]
 

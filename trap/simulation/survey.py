@@ -5,18 +5,19 @@ The results of the pipeline can be compared with the truth on any machine, witho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Column, Table
 
 from trap.images.headers.projection import celestial_wcs
 from trap.simulation.config import SurveyConfig
-from trap.simulation.pixels import noise_transfer, render_noise, render_sources
+from trap.simulation.image_errors import ImageErrors, draw_errors
+from trap.simulation.pixels import broadened_form, noise_transfer, render_noise, render_sources
 from trap.simulation.sky import Sky, draw_sky
 
 if TYPE_CHECKING:
@@ -28,13 +29,17 @@ __all__ = ["Survey", "SurveyConfig", "Truth", "foreign_images", "load_truth", "s
 
 _SOURCES_FILE = "truth.ecsv"
 _LIGHTCURVES_FILE = "truth_lightcurves.ecsv"
+_IMAGES_FILE = "truth_images.ecsv"
+_DISPLACEMENTS = ("shift_ew", "shift_ns")
 _IMAGE_PATTERN = "t[0-9]*_b[0-9]*.fits"
-"""Names of the images, as :func:`_write_image` makes them."""
+"""Names of the images, as :func:`_image_name` makes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """The sources of a simulated survey and their light curves.
+    """The sources of a simulated survey, their light curves, and the calibration errors of its images.
+
+    Positions and flux densities are true: calibration errors of the images are not included.
 
     Parameters
     ----------
@@ -45,12 +50,20 @@ class Truth:
         deviation over mean), ``max_snr`` (one number a band) and ``first_timestep`` (the first one
         with a flux density above zero).
     lightcurves
-        One row a source, timestep and band: ``name``, ``timestep``, ``band``, ``flux`` (Jy) and
-        ``snr``. Calibration errors of the images are not included.
+        One row a source, timestep and band: ``name``, ``timestep``, ``band``, ``flux`` (Jy),
+        ``snr``, and ``shift_ew`` and ``shift_ns`` (arcsec): the displacement of the source in this
+        image from its true position, to the east and to the north.
+    images
+        One row an image: ``image`` (name of the file), ``timestep``, ``band``, ``gain`` (measured
+        over true flux density), ``shift_ew`` and ``shift_ns`` (arcsec; shift of the whole image, as
+        above, at its centre), ``refraction_rms`` (arcsec; root mean square refraction of the
+        sources along one axis) and ``decorrelation`` (fraction by which peaks are lowered). Empty
+        for surveys of earlier versions, which have no such table.
     """
 
     sources: Table
     lightcurves: Table
+    images: Table = field(default_factory=Table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,15 +106,24 @@ def simulate_survey(directory: str | Path, config: SurveyConfig | None = None) -
     sky = draw_sky(config, rng)
     directory.mkdir(parents=True, exist_ok=True)
     _remove_earlier_survey(directory)
-    truth = Truth(sources=_source_table(config, sky), lightcurves=_lightcurve_table(config, sky))
+    errors = draw_errors(config, sky, celestial_wcs(_header(config, 0, 0)), rng.spawn(1)[0])
+    truth = Truth(
+        sources=_source_table(config, sky),
+        lightcurves=_lightcurve_table(config, sky, errors),
+        images=_image_table(errors),
+    )
     truth.sources.write(directory / _SOURCES_FILE, overwrite=True)
-    truth.lightcurves.write(directory / _LIGHTCURVES_FILE, overwrite=True)
-    images = tuple(_write_images(directory, config, sky, rng))
+    truth.images.write(directory / _IMAGES_FILE, overwrite=True)
+    # Displacements that are all zero are left out of the file, which then has its earlier form.
+    left_out = () if config.has_displacements else _DISPLACEMENTS
+    curves = truth.lightcurves[[name for name in truth.lightcurves.colnames if name not in left_out]]
+    curves.write(directory / _LIGHTCURVES_FILE, overwrite=True)
+    images = tuple(_write_images(directory, config, sky, errors, rng))
     return Survey(directory=directory, images=images, truth=truth)
 
 
 def load_truth(directory: str | Path) -> Truth:
-    """Read the truth of a simulated survey from its folder.
+    """Read the truth of a simulated survey from its folder, also of a survey that an earlier version simulated.
 
     Raises
     ------
@@ -109,7 +131,12 @@ def load_truth(directory: str | Path) -> Truth:
         If the folder does not hold a simulated survey.
     """
     folder = Path(directory)
-    return Truth(sources=Table.read(folder / _SOURCES_FILE), lightcurves=Table.read(folder / _LIGHTCURVES_FILE))
+    sources, curves = Table.read(folder / _SOURCES_FILE), Table.read(folder / _LIGHTCURVES_FILE)
+    for name in _DISPLACEMENTS:
+        if name not in curves.colnames:
+            curves[name] = Column(np.zeros(len(curves)), unit="arcsec")
+    images = Table.read(folder / _IMAGES_FILE) if (folder / _IMAGES_FILE).exists() else Table()
+    return Truth(sources=sources, lightcurves=curves, images=images)
 
 
 def foreign_images(directory: str | Path) -> list[Path]:
@@ -132,24 +159,38 @@ def _remove_earlier_survey(directory: Path) -> None:
             path.unlink()
 
 
-def _write_images(directory: Path, config: SurveyConfig, sky: Sky, rng: np.random.Generator) -> Iterator[Path]:
+def _write_images(
+    directory: Path, config: SurveyConfig, sky: Sky, errors: ImageErrors, rng: np.random.Generator
+) -> Iterator[Path]:
     """Write all images and yield their paths, in the order of time and frequency."""
     shape = (config.size, config.size)
     form = config.beam.quadratic_form(-config.pixel_scale, config.pixel_scale)
     transfer = noise_transfer(form, shape)
     for timestep in range(config.n_timesteps):
-        gain = 1 + config.flux_scale_jitter * rng.standard_normal()
-        shift = config.astrometric_jitter_arcsec / config.pixel_scale_arcsec * rng.standard_normal(2)
+        # Numbers that earlier versions drew for errors. Without them a seed would give other images than before.
+        rng.standard_normal(3)
         for band in range(config.n_bands):
-            flux = gain * sky.flux[:, timestep, band]
-            sources = render_sources(sky.x + shift[0], sky.y + shift[1], flux, beam_form=form, shape=shape)
+            image = np.s_[timestep, band]
+            lowered = errors.decorrelation[image]
+            sources = render_sources(
+                errors.x[:, timestep, band],
+                errors.y[:, timestep, band],
+                (1 - lowered) * errors.gain[image] * sky.flux[:, timestep, band],
+                beam_form=broadened_form(form, lowered),
+                shape=shape,
+            )
             pixels = sources + config.rms * render_noise(rng, transfer, shape)
             yield _write_image(directory, config, pixels, timestep, band)
 
 
+def _image_name(timestep: int, band: int) -> str:
+    """Name the file of an image, as ``_IMAGE_PATTERN`` expects it."""
+    return f"t{timestep:04d}_b{band:02d}.fits"
+
+
 def _write_image(directory: Path, config: SurveyConfig, pixels: NDArray[np.floating], timestep: int, band: int) -> Path:
     """Write one image as a FITS file with four axes: right ascension, declination, frequency, Stokes."""
-    path = directory / f"t{timestep:04d}_b{band:02d}.fits"
+    path = directory / _image_name(timestep, band)
     planes = pixels[np.newaxis, np.newaxis].astype(np.float32)
     fits.writeto(path, planes, _header(config, timestep, band), overwrite=True)
     return path
@@ -162,7 +203,7 @@ def _header(config: SurveyConfig, timestep: int, band: int) -> fits.Header:
     axes = [
         ("RA---SIN", config.centre_ra, middle, -config.pixel_scale, "deg"),
         ("DEC--SIN", config.centre_dec, middle, config.pixel_scale, "deg"),
-        ("FREQ", config.frequencies_hz[band], 1.0, config.bandwidth_hz, "Hz"),
+        ("FREQ", config.frequencies_hz[band], 1.0, config.channel_hz, "Hz"),
         ("STOKES", 1.0, 1.0, 1.0, ""),
     ]
     keywords: dict[str, str | float] = {}
@@ -213,7 +254,7 @@ def _source_table(config: SurveyConfig, sky: Sky) -> Table:
     )
 
 
-def _lightcurve_table(config: SurveyConfig, sky: Sky) -> Table:
+def _lightcurve_table(config: SurveyConfig, sky: Sky, errors: ImageErrors) -> Table:
     """Make the table of light curves, see :class:`Truth`."""
     # Index of the source, timestep and band of each row.
     source, timestep, band = (index.ravel() for index in np.indices(sky.flux.shape))
@@ -224,5 +265,23 @@ def _lightcurve_table(config: SurveyConfig, sky: Sky) -> Table:
         "band": band,
         "flux": flux,
         "snr": flux / config.rms,
+        "shift_ew": errors.ew.ravel(),
+        "shift_ns": errors.ns.ravel(),
     }
-    return Table(columns, units={"flux": "Jy"})
+    return Table(columns, units={"flux": "Jy", "shift_ew": "arcsec", "shift_ns": "arcsec"})
+
+
+def _image_table(errors: ImageErrors) -> Table:
+    """Make the table of images, see :class:`Truth`."""
+    timestep, band = (index.ravel() for index in np.indices(errors.gain.shape))
+    columns = {
+        "image": [_image_name(*image) for image in zip(timestep.tolist(), band.tolist(), strict=True)],
+        "timestep": timestep,
+        "band": band,
+        "gain": errors.gain.ravel(),
+        "shift_ew": errors.shift_ew[timestep],
+        "shift_ns": errors.shift_ns[timestep],
+        "refraction_rms": errors.refraction_rms.ravel(),
+        "decorrelation": errors.decorrelation.ravel(),
+    }
+    return Table(columns, units=dict.fromkeys(("shift_ew", "shift_ns", "refraction_rms"), "arcsec"))
