@@ -34,6 +34,18 @@ def test_sources_add_up():
     assert together == pytest.approx(render([50.3], [40.6], [3.0]) + render([53.0], [41.0], [1.0]))
 
 
+def test_many_sources_are_the_sum_of_their_beams():
+    rng = np.random.default_rng(6)
+    x, y, flux = rng.uniform(40, 60, 300), rng.uniform(50, 70, 300), rng.uniform(1, 2, 300)
+    a, b, c = FORM
+    rows, columns = np.indices(SHAPE)
+    expected = np.zeros(SHAPE)
+    for x_i, y_i, flux_i in zip(x, y, flux, strict=True):
+        u, v = columns - x_i, rows - y_i
+        expected += flux_i * np.exp(-0.5 * (a * u**2 + 2 * b * u * v + c * v**2))
+    assert render(x, y, flux) == pytest.approx(expected, abs=1e-6)
+
+
 def test_source_beyond_the_edge_leaves_its_tail():
     image = render([-1.0, 159.7], [60.0, 121.0], [1.0, 1.0])
     whole = render([59.0], [60.0], [1.0], shape=(120, 260))

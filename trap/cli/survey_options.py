@@ -67,9 +67,6 @@ def _add_images(group: argparse._ArgumentGroup) -> None:
         "--bandwidth", dest="bandwidth_hz", type=float, metavar="HZ",
         help="width of each band (default: half the distance, and at most a tenth of the frequency)",
     )  # fmt: skip
-    group.add_argument(
-        "--cadence", dest="cadence_seconds", type=float, metavar="S", help="time from one timestep to the next"
-    )
 
 
 def _add_sources(group: argparse._ArgumentGroup) -> None:

@@ -17,6 +17,7 @@ __all__ = ["broadened_form", "noise_transfer", "render_noise", "render_sources"]
 
 _STAMP_FWHMS = 3.0
 """Half size of the box around a source, in beam widths: the beam has fallen to 10⁻¹¹ of its peak there."""
+_SOURCES_AT_ONCE = 64
 _EIGHT_LN2 = 8 * np.log(2)
 
 
@@ -45,16 +46,19 @@ def render_sources(
     smaller_eigenvalue = float((a + c) / 2 - np.hypot((a - c) / 2, b))
     half = int(np.ceil(_STAMP_FWHMS * np.sqrt(_EIGHT_LN2 / smaller_eigenvalue)))
     steps = np.arange(-half, half + 1)
-    # Axes of the stamps: source, row, column.
-    columns = np.rint(x).astype(int)[:, np.newaxis, np.newaxis] + steps
-    rows = np.rint(y).astype(int)[:, np.newaxis, np.newaxis] + steps[:, np.newaxis]
-    u, v = columns - x[:, np.newaxis, np.newaxis], rows - y[:, np.newaxis, np.newaxis]
-    values = flux[:, np.newaxis, np.newaxis] * np.exp(-0.5 * (a * u**2 + 2 * b * u * v + c * v**2))
-    inside = (columns >= 0) & (columns < shape[1]) & (rows >= 0) & (rows < shape[0])
     pixels = np.zeros(shape)
-    rows, columns = np.broadcast_arrays(rows, columns)
-    # Stamps overlap, so the sum must be unbuffered.
-    np.add.at(pixels, (rows[inside], columns[inside]), values[inside])
+    # A few sources at a time, so that many wide stamps do not fill the memory.
+    for start in range(0, len(x), _SOURCES_AT_ONCE):
+        # Axes of the stamps: source, row, column.
+        some = np.s_[start : start + _SOURCES_AT_ONCE, np.newaxis, np.newaxis]
+        columns = np.rint(x).astype(int)[some] + steps
+        rows = np.rint(y).astype(int)[some] + steps[:, np.newaxis]
+        u, v = columns - x[some], rows - y[some]
+        values = flux[some] * np.exp(-0.5 * (a * u**2 + 2 * b * u * v + c * v**2))
+        inside = (columns >= 0) & (columns < shape[1]) & (rows >= 0) & (rows < shape[0])
+        rows, columns = np.broadcast_arrays(rows, columns)
+        # Stamps overlap, so the sum must be unbuffered.
+        np.add.at(pixels, (rows[inside], columns[inside]), values[inside])
     return pixels
 
 
