@@ -29,6 +29,9 @@ CLIP_SIGMA = 2.0
 """Distance from the median, in σ, beyond which values are clipped (TraP's)."""
 CLIP_LOSS = 1.4
 """Relative variance of the noise of a cell, over that without clipping at 2 σ; measured on Gaussian noise."""
+SCATTER_BIAS = 1 / 4 + 3 / 2 * np.pi / 4 / 9
+"""Factor of the share of the squared correlation that makes the mean of 1/σ² right: a quarter from the square root, and
+3/2 of the relative variance of the median of nine cells."""
 MAX_SKEWNESS = 0.3
 """Skewness, |mean − median|/σ, above which the median is used instead of the mode (SExtractor, TraP)."""
 MIN_NOISE_SHARE = 1e-3
@@ -87,8 +90,9 @@ def estimate_background(
     if beam is not None:
         correlation = beam_correlation(beam)
         rms /= np.float32(np.sqrt(1.0 - share_of_mean(correlation, (cell_y, cell_x))))
-        # The square root of a scattering variance is too small on average, by an eighth of its relative variance.
-        rms *= np.float32(1.0 + CLIP_LOSS * share_of_mean(correlation**2, (cell_y, cell_x)) / 4)
+        # The noise of a cell scatters: its square root is too small on average, and the mean of 1/σ², which weighs flux
+        # densities, too large.
+        rms *= np.float32(1.0 + CLIP_LOSS * SCATTER_BIAS * share_of_mean(correlation**2, (cell_y, cell_x)))
     return Background(
         mesh_mean=mean,
         mesh_rms=rms,

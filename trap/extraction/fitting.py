@@ -169,8 +169,8 @@ def _extended(start: Gaussians, blind: Components, components: Components, fits:
 def _shape_chi_squared(free: Fits, rms: Array, beams: Array) -> Array:
     """Compute χ² (n,) of the hypothesis that sources have the beams' shapes (n, 3); infinite if errors are unknown.
 
-    The errors of a fit scale with its coefficients: they are too small if noise made a source wider, and too large if
-    it made a source narrower. Errors of a shape midway between fit and beam, in ratio, are right for both.
+    The errors of a fit scale with its coefficients, so that noise which makes a source wider also makes its errors too
+    small. They are scaled to the shape of the beam, as the hypothesis is that it is the true one.
     """
     chi_squared = np.full(len(free.sources), np.inf)
     is_known = free.is_fitted & np.isfinite(free.covariance).all(axis=(1, 2))
@@ -182,5 +182,7 @@ def _shape_chi_squared(free: Fits, rms: Array, beams: Array) -> Array:
     fitted, beam = (
         forms[:, 0] * forms[:, 2] - forms[:, 1] ** 2 for forms in (free.sources.form[is_known], beams[is_known])
     )
-    chi_squared[is_known] = (difference * solved).sum(axis=1) * np.sqrt(np.maximum(fitted, 0.0) / beam)
+    # The determinant is the inverse square of the area. A source that is narrower than the beam is an artefact.
+    widened = np.minimum(np.maximum(fitted, 0.0) / beam, 1.0)
+    chi_squared[is_known] = (difference * solved).sum(axis=1) * widened
     return chi_squared
