@@ -30,9 +30,13 @@ __all__ = ["Field", "solve_positions"]
 LADDER: tuple[PositionModel, ...] = ("shift", "affine", "field")
 NEEDED = {"shift": 1, "affine": 2, "field": 6}
 """Least number of calibrators of each model, in units of ``min_matches``."""
-KNOT_SPACING, KNOT_WIDTH = 0.4, 0.45
-"""Distance of knots, and standard deviation of the basis functions, in units of the radius of the field."""
-PENALTIES = (0.01, 0.1, 1.0)
+KNOT_SPACINGS = (0.4, 0.25)
+"""Distance of knots with few and with many calibrators, in units of the radius of the field."""
+MANY = 200
+"""Number of calibrators of one image from which they are many: some three for each of the closer knots."""
+KNOT_WIDTH = 1.2
+"""Standard deviation of the basis functions, in units of the distance of knots."""
+PENALTIES = (0.003, 0.03, 0.3)
 """Penalties of the amplitudes of the basis functions that are tried."""
 GATE, FLOOR = 0.03, 0.005
 """Errors in beam widths: calibrators within six of the first are no outliers, and none weighs more than an error as
@@ -74,11 +78,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A model with its fit."""
+    """A model with its fit, and the distance of its knots."""
 
     model: PositionModel
-    design: Array
     fit: Fit
+    spacing: float
 
 
 def solve_positions(fields: Sequence[Field], settings: CalibrationConfig) -> list[Astrometry]:
@@ -100,26 +104,17 @@ def solve_positions(fields: Sequence[Field], settings: CalibrationConfig) -> lis
     if not enough:
         return solutions
     scale = _scale([fields[number] for number in enough])
-    choices = {number: _climb(_sample([fields[number]], scale), fields[number], settings) for number in enough}
+    samples = {number: _sample([fields[number]], scale) for number in enough}
+    choices = {number: _climb(samples[number], fields[number], settings) for number in enough}
     for number, choice in choices.items():
-        field = fields[number]
-        solutions[number] = _solution(
-            field,
-            _sample([field], scale),
-            choice,
-            _displacement(field, scale, choice.model, choice.fit.coefficients),
-            settings,
-        )
-    shared = [
-        number
-        for number in enough
-        if choices[number].model != "none" and _is_near(fields[number], fields[enough[0]], scale)
-    ]
+        displacement = _displacement(fields[number], scale, choice, choice.fit.coefficients)
+        solutions[number] = _solution(fields[number], samples[number], choice, displacement, settings)
+    first = fields[enough[0]]
+    shared = [number for number in enough if choices[number].model != "none" and _is_near(fields[number], first, scale)]
     if len({fields[number].frequency for number in shared}) > 1 and settings.position_model == "field":
-        for number, solution in _share(
-            [fields[n] for n in shared], [choices[n] for n in shared], scale, settings
-        ).items():
-            solutions[shared[number]] = solution
+        choice_of = [choices[number] for number in shared]
+        found = _share([fields[number] for number in shared], choice_of, scale, settings)
+        solutions = [found.get(shared.index(n), one) if n in shared else one for n, one in enumerate(solutions)]
     return solutions
 
 
@@ -167,7 +162,7 @@ def _sample(fields: Sequence[Field], scale: float) -> Sample:
 def _climb(sample: Sample, field: Field, settings: CalibrationConfig) -> _Choice:
     """Choose the simplest model that explains the displacements of one image."""
     none = np.empty((len(sample.u), 0))
-    current = _Choice("none", none, fit_linear(none, sample, np.empty(0)))
+    current = _Choice("none", fit_linear(none, sample, np.empty(0)), 1.0)
     for model in LADDER[: LADDER.index(settings.position_model) + 1]:
         if len(sample.u) < NEEDED[model] * settings.min_matches:
             break
@@ -183,36 +178,42 @@ def _climb(sample: Sample, field: Field, settings: CalibrationConfig) -> _Choice
 def _fitted(model: PositionModel, sample: Sample, factors: Sequence[Array] | None = None) -> _Choice:
     """Fit a model; of several penalties, take the one that predicts best."""
     parts = [np.ones(len(sample.u))] if factors is None else factors
-    basis = _design(model, sample.u, sample.v)
+    basis = _design(model, sample)
     design = np.concatenate([basis * part[:, np.newaxis] for part in parts], axis=1)
     is_penalised = np.tile(np.arange(basis.shape[1]) >= N_AFFINE, len(parts))
     if not is_penalised.any():
-        return _Choice(model, design, fit_linear(design, sample, np.zeros(design.shape[1])))
+        return _Choice(model, fit_linear(design, sample, np.zeros(design.shape[1])), 1.0)
     fits = [fit_linear(design, sample, np.where(is_penalised, penalty, 0.0)) for penalty in PENALTIES]
     scores = [_score(fit.residuals, fits[0].variances(sample)).sum() for fit in fits]
-    return _Choice(model, design, fits[int(np.argmin(scores))])
+    return _Choice(model, fits[int(np.argmin(scores))], _spacing(sample))
 
 
 N_AFFINE = 3
 """Number of parameters of an affine map along one axis."""
 
 
-def _design(model: PositionModel, u: Array, v: Array) -> Array:
+def _design(model: PositionModel, sample: Sample) -> Array:
     """Return the columns of a model: a constant, both coordinates, and the radial basis functions."""
-    columns = np.stack([np.ones(len(u)), u, v], axis=1)
+    columns = np.stack([np.ones(len(sample.u)), sample.u, sample.v], axis=1)
     if model == "shift":
         return columns[:, :1]
     if model == "affine":
         return columns
-    return np.concatenate([columns, radial_basis(u, v, _knots(), KNOT_WIDTH)], axis=1)
+    spacing = _spacing(sample)
+    return np.concatenate([columns, radial_basis(sample.u, sample.v, _knots(spacing), KNOT_WIDTH * spacing)], axis=1)
 
 
-def _knots() -> Array:
+def _spacing(sample: Sample) -> float:
+    """Return the distance of knots for the calibrators of an image, or of several that share a field."""
+    return KNOT_SPACINGS[len(sample.u) >= MANY * sample.n_groups]
+
+
+def _knots(spacing: float) -> Array:
     """Return the knots within the unit circle, (n_knots, 2)."""
-    n = int(1 / KNOT_SPACING)
-    line = KNOT_SPACING * np.arange(-n, n + 1)
+    n = int(1 / spacing)
+    line = spacing * np.arange(-n, n + 1)
     knots: Array = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
-    inside: Array = knots[np.hypot(knots[:, 0], knots[:, 1]) <= 1 + KNOT_SPACING / 4]
+    inside: Array = knots[np.hypot(knots[:, 0], knots[:, 1]) <= 1 + spacing / 4]
     return inside
 
 
@@ -230,21 +231,21 @@ def _is_better(new: Fit, old: Fit, sample: Sample, significance: float) -> bool:
     return total > significance**2 and total > 3 * math.sqrt(float((gain**2).sum()))
 
 
-def _displacement(field: Field, scale: float, model: PositionModel, coefficients: Array) -> Displacement:
-    """Convert coefficients to a displacement."""
-    if model == "none":
+def _displacement(field: Field, scale: float, choice: _Choice, coefficients: Array) -> Displacement:
+    """Convert coefficients of a choice to a displacement."""
+    if choice.model == "none":
         return NO_DISPLACEMENT
     values = coefficients.tolist()
     linear = (*values[1], *values[2]) if len(values) >= N_AFFINE else (0.0, 0.0, 0.0, 0.0)
-    is_field = model == "field"
+    is_field = choice.model == "field"
     return Displacement(
         ra=field.ra,
         dec=field.dec,
         scale=scale,
         shift=(values[0][0], values[0][1]),
         linear=(linear[0], linear[1], linear[2], linear[3]),
-        knots=tuple((u, v) for u, v in _knots().tolist()) if is_field else (),
-        width=KNOT_WIDTH,
+        knots=tuple((u, v) for u, v in _knots(choice.spacing).tolist()) if is_field else (),
+        width=KNOT_WIDTH * choice.spacing,
         weights=tuple((east, north) for east, north in values[N_AFFINE:]) if is_field else (),
     )
 
@@ -263,6 +264,9 @@ def _solution(
     excess, values = fit.excess[group], sample.values[rows]
     inverse = weights / (sample.variances[rows] + excess + sample.floor[rows, np.newaxis])
     total = inverse.sum(axis=0)
+    if not (total > 0).all():
+        note = "the displacements of the calibrators contradict each other"
+        return Astrometry(reference=field.reference, n_matches=int(rows.sum()), note=note)
     shift = (inverse * values).sum(axis=0) / total
     # The reference has the same error in all images, so that only the image's own errors count.
     error = np.sqrt((inverse**2 * (sample.own_variances[rows] + excess)).sum(axis=0)) / total
@@ -319,6 +323,6 @@ def _share(
     parts = choice.fit.coefficients.reshape(best + 1, -1, 2)
     for group, field in enumerate(fields):
         coefficients = parts[0] * squares[group] + (parts[1] if best else 0.0)
-        displacement = _displacement(field, scale, "field", coefficients)
+        displacement = _displacement(field, scale, choice, coefficients)
         solutions[group] = _solution(field, sample, choice, displacement, settings, group)
     return solutions

@@ -127,7 +127,7 @@ def _solve(design: Array, values: Array, information: Array, penalty: Array) -> 
         inverse = np.linalg.inv(normal + np.diag(penalty * scale + 1e-12 * normal.diagonal().max() + 1e-300))
         coefficients[:, component] = inverse @ (weighted.T @ values[:, component])
         residual = values[:, component] - design @ coefficients[:, component]
-        leverage = np.einsum("ij,jk,ik->i", weighted, inverse, design)
+        leverage = ((weighted @ inverse) * design).sum(axis=1)
         residuals[:, component], leverages[:, component] = residual, leverage
         left_out[:, component] = residual / np.maximum(1 - leverage, 0.05)
     return coefficients, residuals, left_out, leverages
