@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CandidatePairs", "Positions", "de_ruiter_radius", "find_pairs", "resolve"]
 
-SAME_SOURCE = 0.1
-"""Distance, in widths of the beam, below which a measurement and an entry are one source."""
+SAME_SOURCE = 0.5
+"""Distance, in widths of the beam, below which a measurement and an entry are one source: closer ones blend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
