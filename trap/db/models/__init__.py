@@ -6,6 +6,7 @@ and ``info["unit"]``. A column that stores a column of a table in memory takes b
 """
 
 from trap.db.models.base import Base
+from trap.db.models.calibrations import Calibration
 from trap.db.models.datasets import Arrival, Config, Dataset, Run, Timestep, UnreadableImage, Version
 from trap.db.models.images import (
     FrequencyBand,
@@ -33,6 +34,7 @@ __all__ = [
     "AssocSkyRegion",
     "AssocXtrSource",
     "Base",
+    "Calibration",
     "Config",
     "Dataset",
     "ExtractedSource",

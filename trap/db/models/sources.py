@@ -96,6 +96,15 @@ class ExtractedSource(Base):
     rms: Mapped[float | None] = stored(Measurements, "rms")
     island: Mapped[int] = stored(Measurements, "island", default=0)
     flags: Mapped[int] = stored(Measurements, "flags", default=0)
+    ra_raw: Mapped[float | None] = stored(Measurements, "ra_raw", "NULL if positions were not corrected.")
+    decl_raw: Mapped[float | None] = stored(Measurements, "dec_raw", "NULL if positions were not corrected.")
+    f_peak_raw: Mapped[float | None] = stored(
+        Measurements, "f_peak_raw", "NULL if flux densities were not corrected, or were not measured."
+    )
+    f_int_raw: Mapped[float | None] = stored(
+        Measurements, "f_int_raw", "NULL if flux densities were not corrected, or were not measured."
+    )
+    gain_err: Mapped[float | None] = stored(Measurements, "gain_err", "NULL if flux densities were not corrected.")
 
 
 class RunningCatalog(Base):
