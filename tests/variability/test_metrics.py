@@ -16,6 +16,7 @@ from trap.variability.metrics import (
     modulation_index,
     modulation_v,
     spectral_index,
+    total_errors,
     weighted_eta,
     whole_light_curves,
 )
@@ -29,6 +30,11 @@ def stream(fluxes, errors):
     for flux, error in zip(fluxes, errors, strict=True):
         add_points(statistics, ROW, {"f_peak": ([2 * flux], [error]), "f_int": ([flux], [error])})
     return statistics
+
+
+def test_error_of_the_gain_is_added_in_quadrature_and_none_changes_nothing():
+    errors, fluxes = np.array([3.0, 0.1 / 3, 1e-300]), np.array([-100.0, 7.0, 2.0])
+    assert total_errors(errors, np.array([0.04, 0.0, 0.0]), fluxes).tolist() == [5.0, 0.1 / 3, 1e-300]
 
 
 def two_pass(fluxes, errors):

@@ -14,7 +14,7 @@ from trap.association.entries import ENTRY
 from trap.association.pairs import Positions
 from trap.association.sky_index import SkyIndex
 from trap.catalogues import FLUX_STATISTICS
-from trap.variability.metrics import add_points, modulation_v, weighted_eta
+from trap.variability.metrics import add_points, modulation_v, total_errors, weighted_eta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,11 +106,13 @@ class EntryArrays:
         Columns of the points: V, η and the number of points, up to the point.
         """
         curves = self._curves(key)
-        points = {
+        gain_err = measured.gain_err[rows]
+        columns = {
             "f_peak": (measured.f_peak[rows], measured.f_peak_err[rows]),
             "f_int": (measured.f_int[rows], measured.f_int_err[rows]),
         }
-        add_points(curves, entry_rows, points)
+        fluxes = {name: (values, total_errors(errors, gain_err, values)) for name, (values, errors) in columns.items()}
+        add_points(curves, entry_rows, fluxes)
         updated = curves[entry_rows]
         return {"v_int": modulation_v(updated), "eta_int": weighted_eta(updated), "f_datapoints": updated["n"]}
 

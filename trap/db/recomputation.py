@@ -12,7 +12,7 @@ from trap.catalogues import FLUX_STATISTICS
 from trap.db.bulk import read_columns
 from trap.db.metrics import KEY, curve_numbers, flux_statistics, light_curve_points, recompute_metrics, rows_of
 from trap.db.models import Dataset, FrequencyBand, RunningCatalog, VarMetric
-from trap.variability.metrics import spectral_index, whole_light_curves
+from trap.variability.metrics import spectral_index, total_errors, whole_light_curves
 from trap.variability.summary import STOKES_I, same_numbers
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["wrong_metrics"]
 
-MEASURED = ("f_peak", "f_peak_err", "f_int", "f_int_err")
+MEASURED = ("f_peak", "f_peak_err", "f_int", "f_int_err", "gain_err")
 ROUNDING = 1e-10
 """Rounding error of streamed deviations, relative to the flux density."""
 
@@ -63,7 +63,11 @@ def wrong_metrics(connection: Connection) -> Iterator[str]:
 def _compare_statistics(points: Columns, keys: Columns, statistics: NDArray[Any], wrong: Wrong) -> None:
     """Compare streamed flux statistics with the points. Missing light curves are the subject of other rules."""
     curve = curve_numbers(points)
-    fluxes = {name: (points[name], points[f"{name}_err"]) for name in ("f_peak", "f_int")}
+    gain_err = np.nan_to_num(points["gain_err"])
+    fluxes = {
+        name: (points[name], total_errors(points[f"{name}_err"], gain_err, points[name]))
+        for name in ("f_peak", "f_int")
+    }
     computed = whole_light_curves(curve, fluxes)
     first = np.flatnonzero(np.diff(curve, prepend=-1))
     rows = rows_of({name: points[name][first] for name in KEY}, keys)

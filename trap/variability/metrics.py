@@ -5,6 +5,8 @@ For n flux densities I with errors σ and weights w = 1/σ² (Swinbank et al. 20
     V = s / Ī,                  s² = Σ (I − Ī)² / (n − 1)
     η = Σ w (I − ξ)² / (n − 1), ξ = Σ w I / Σ w
 
+σ includes the error of the image's gain, see :func:`total_errors`.
+
 TraP stores ⟨I⟩ and ⟨I²⟩ and subtracts, which cancels catastrophically for bright steady sources.
 Here the sums of squared deviations themselves are updated (Welford 1962; West 1979 for weights), so
 that a constant source has a V and η of exactly zero, and the cost of a point does not depend on the
@@ -45,9 +47,33 @@ __all__ = [
     "modulation_index",
     "modulation_v",
     "spectral_index",
+    "total_errors",
     "weighted_eta",
     "whole_light_curves",
 ]
+
+
+def total_errors(errors: Array, gain_err: Array, values: Array) -> Array:
+    """Add the error of the gain of an image to the errors of its flux densities.
+
+    The gain is common to the sources of an image. For a light curve, which has one point of each image, its error is an
+    independent error of each point.
+
+    Parameters
+    ----------
+    errors
+        (n,) Jy — errors of the flux densities by noise alone.
+    gain_err
+        (n,) — relative errors of the gains; 0 if flux densities were not corrected, which changes nothing.
+    values
+        (n,) Jy — flux densities.
+
+    Returns
+    -------
+    (n,) Jy
+    """
+    total: Array = np.hypot(errors, gain_err * np.abs(values))
+    return total
 
 
 def add_points(statistics: NDArray[Any], rows: Indices, fluxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:
