@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from trap.calibration.records import ImageCalibration
     from trap.catalogues import FitRequests
 
 PIXEL = 0.01111
@@ -130,11 +131,15 @@ class Dataset:
         return Store(self.engine, self.id)
 
     def process(
-        self, *images: ImageResult, forced: Callable[[FitRequests], Measurements] | None = None
+        self,
+        *images: ImageResult,
+        forced: Callable[[FitRequests], Measurements] | None = None,
+        calibration: ImageCalibration | None = None,
     ) -> tuple[ImageRecord, ...]:
         """Process the images of one time in all stages after the blind search.
 
-        ``forced`` makes the forced fits; by default each reads zero.
+        ``forced`` makes the forced fits; by default each reads zero. With a ``calibration`` of the images, all
+        measurements are corrected already.
         """
         measure = forced or (lambda positions: sources(positions.ra, positions.dec, flux=0.0))
         records = association.associate_extracted_sources(self.state, images)
@@ -142,6 +147,8 @@ class Dataset:
         self.requests += [len(of_image) for of_image in requests]
         fits = [measure(r).with_columns(extract_type=r.kind) if len(r) else NOTHING for r in requests]
         records = forced_fitting.insert_and_associate_forced_fits(self.state, records, requests, fits)
+        if calibration is not None:
+            records = tuple(replace(one, result=replace(one.result, calibration=calibration)) for one in records)
         record = TimestepRecord(
             taustart_ts=images[0].metadata.taustart_ts,
             images=records,

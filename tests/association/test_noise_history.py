@@ -26,6 +26,22 @@ def seen(history, ra, dec, key=KEY):
     return float(best["rms"]), int(best["image"]), int(best["n"])
 
 
+@pytest.mark.parametrize("number", [float, np.float64])
+def test_noise_is_divided_by_a_gain_at_all_orders_in_single_precision(number):
+    tiles = NoiseTiles(
+        order=6,
+        tile=np.array([5]),
+        rms=np.array([3e-4], np.float32),
+        finer=(NoiseTiles(order=7, tile=np.array([44]), rms=np.array([9e-4], np.float32)),),
+    )
+    divided = tiles.divided_by(number(1.5))
+    noise = [part.rms for part in divided.layers]
+    assert np.concatenate(noise) == pytest.approx([2e-4, 6e-4], rel=1e-6)
+    assert {part.dtype for part in noise} == {np.dtype(np.float32)}
+    assert [part.tile.tolist() for part in divided.layers] == [[5], [44]]
+    assert tiles.divided_by(number(1.0)) is tiles
+
+
 @pytest.mark.parametrize(("side", "order"), [(60.0, 0), (58.0, 1), (1.0, 6), (0.9, 7), (1e-9, 20)])
 def test_tiles_are_no_wider_than_the_limit(side, order):
     assert tile_order(side) == order

@@ -10,7 +10,7 @@ treatment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,20 @@ class NoiseTiles:
     def codes(self) -> NDArray[np.int64]:
         """Numbers of all tiles in one array, with their orders: see :func:`codes_at`."""
         return np.concatenate([self.tile, *(-(UNIQUE * 4**layer.order) - layer.tile for layer in self.finer)])
+
+    def divided_by(self, gain: float) -> NoiseTiles:
+        """Return the same tiles with the noise on another flux scale.
+
+        Parameters
+        ----------
+        gain
+            Divisor of the noise; 1 changes nothing.
+        """
+        if gain == 1:
+            return self
+        finer = tuple(layer.divided_by(gain) for layer in self.finer)
+        # Divided as single precision, whether the gain is a number of Python or of numpy.
+        return replace(self, rms=self.rms / np.float32(gain), finer=finer)
 
     @classmethod
     def from_codes(cls, order: int, codes: NDArray[np.int64], rms: NDArray[np.float32]) -> NoiseTiles:

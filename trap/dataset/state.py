@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.association.noise_history import NoiseTiles
     from trap.catalogues import Measurements
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageRecord, ImageResult, StoredIds, TimestepRecord
@@ -300,21 +301,57 @@ class DatasetState:
         self.catalogue.assign_ids(record.changes.n_before, ids.entries)
         for image, image_id in zip(record.images, ids.images, strict=True):
             if image.result.rejection is None:
-                self.looks.add(
+                self.remember_look(
                     image.key,
                     image=image_id,
                     region=image.region,
                     rms_range=(image.result.rms_min, image.result.rms_max),
                     tiles=image.result.noise_tiles,
+                    calibration=image.result.calibration,
                 )
-                self.calibrations.remember(image.key, image.result.calibration)
                 self._remember(image, image_id)
         if not record.is_misdated:
             self.latest = record.taustart_ts
 
+    def remember_look(
+        self,
+        key: LightCurveKey,
+        *,
+        image: int,
+        region: int,
+        rms_range: tuple[float, float],
+        tiles: NoiseTiles | None,
+        calibration: ImageCalibration,
+    ) -> None:
+        """Add an accepted image to the earlier looks, with its noise on the corrected flux scale.
+
+        Parameters
+        ----------
+        key
+            Band and Stokes parameter of the image.
+        image, region
+            Row number of the image, and number of its sky region.
+        rms_range
+            Jy/beam — lowest and highest noise, on the flux scale of the image.
+        tiles
+            Noise on the sky, on the flux scale of the image; None if it is unknown.
+        calibration
+            Calibration of the image; it is added to the calibrations.
+        """
+        self.calibrations.remember(key, calibration)
+        gain = calibration.applied_gain
+        self.looks.add(
+            key,
+            image=image,
+            region=region,
+            rms_range=(rms_range[0] / gain, rms_range[1] / gain),
+            tiles=None if tiles is None else tiles.divided_by(gain),
+        )
+
     def _remember(self, image: ImageRecord, image_id: int) -> None:
         """Add an accepted image to the images that new sources are fitted in, if it was searched."""
         if image.result.background is not None:
+            blind = image.measurements.take(slice(len(image.measurements) - len(image.forced)))
             self.remember_image(
                 EarlierImage(
                     id=image_id,
@@ -323,9 +360,7 @@ class DatasetState:
                     key=image.key,
                     region=image.region,
                     background=image.result.background,
-                    sources=image.result.calibration.as_in_image(
-                        image.measurements.take(slice(len(image.measurements) - len(image.forced)))
-                    ),
+                    sources=image.result.calibration.as_in_image(blind),
                     calibration=image.result.calibration,
                 )
             )

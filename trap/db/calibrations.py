@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from trap.calibration.displacement import NO_DISPLACEMENT, Displacement
 from trap.calibration.records import Astrometry, FluxScale, ImageCalibration
@@ -15,11 +15,18 @@ from trap.db.models import Calibration, FrequencyBand, Image
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Case, Connection, Row
 
     from trap.typing import Columns
 
-__all__ = ["CALIBRATION_COLUMNS", "calibrations", "insert_calibrations", "load_calibration", "stored_calibration"]
+__all__ = [
+    "CALIBRATION_COLUMNS",
+    "applied_gain",
+    "calibrations",
+    "insert_calibrations",
+    "load_calibration",
+    "stored_calibration",
+]
 
 OF_POSITIONS = {
     "reference": "position_reference",
@@ -110,6 +117,14 @@ def stored_calibration(row: Row[Any]) -> ImageCalibration:
         flux_scale=FluxScale(**_fields(values, OF_FLUXES)),
         **_fields(values, OF_IMAGE),
     )
+
+
+def applied_gain() -> Case[Any]:
+    """Return the SQL expression of the gain that flux densities were divided by; 1 for an uncorrected image.
+
+    Images are outer-joined with their calibrations.
+    """
+    return case((Calibration.flux_applied, Calibration.gain), else_=1.0)
 
 
 def calibrations(connection: Connection, dataset_id: int) -> Columns:

@@ -16,9 +16,11 @@ from sqlalchemy import func, select
 from trap import angles
 from trap.dataset.dropped import DROP_REASONS
 from trap.db.bulk import is_among, read_columns
+from trap.db.calibrations import CALIBRATION_COLUMNS
 from trap.db.datasets import find_dataset, processed_hashes, stored_config
 from trap.db.models import (
     AssocXtrSource,
+    Calibration,
     ExtractedSource,
     Image,
     NewSource,
@@ -138,6 +140,7 @@ def compare_datasets(first: Side, second: Side, tolerances: Tolerances | None = 
         *_settings(sides),
         *_keyed(sides, "timestep", _timesteps),
         *_keyed(sides, "image", _images),
+        *_limited(_differing_calibrations(sides, allowed.relative)),
         *_catalogues(sides, allowed),
     ]
 
@@ -212,6 +215,20 @@ def _images(side: Side) -> dict[Any, tuple[Any, ...]]:
         .where(Image.dataset == side.dataset_id)
     )
     return {row[0]: tuple(row[1:]) for row in side.connection.execute(rows)}
+
+
+def _differing_calibrations(sides: Sides, relative: float) -> Iterator[str]:
+    """Compare the calibrations of the images that both datasets hold; displacements by their effects on positions."""
+    compared = [column for column in CALIBRATION_COLUMNS if column.name != "displacement"]
+    rows = select(Image.content_hash, *compared).join(Calibration, Calibration.image == Image.id)
+    first, second = (
+        read_columns(side.connection, rows.where(Image.dataset == side.dataset_id).order_by(Image.id)) for side in sides
+    )
+    common, ours, theirs = np.intersect1d(first["content_hash"], second["content_hash"], return_indices=True)
+    for column in compared:
+        a, b = first[column.name][ours], second[column.name][theirs]
+        for row in np.flatnonzero(~_same(a, b, relative)):
+            yield f"{column.name} of the calibration of image {common[row]} is {a[row]}, in the second {b[row]}"
 
 
 def _keyed(sides: Sides, kind: str, read: Any) -> Iterator[str]:  # noqa: ANN401 (one of the functions above)
@@ -337,7 +354,7 @@ def _differing_curves(
 POINT = np.dtype(
     [
         *(("hash", "U64"), ("type", "i8"), ("extract_type", "i8"), ("flags", "i8"), ("f_int", "f8")),
-        *((name, "f8") for name in ("f_int_err", "f_peak", "ra", "decl", "v_int", "eta_int")),
+        *((name, "f8") for name in ("f_int_err", "f_peak", "ra", "decl", "v_int", "eta_int", "f_int_raw", "gain_err")),
     ]
 )
 
@@ -349,6 +366,7 @@ def _points(side: Side, ids: NDArray[np.int64]) -> list[NDArray[Any]]:
         select(
             *(point.runcat, Image.content_hash.label("hash"), point.type, source.extract_type, source.f_int),
             *(source.f_int_err, source.f_peak, source.ra, source.decl, source.flags, point.v_int, point.eta_int),
+            *(source.f_int_raw, source.gain_err),
         )
         .join(source, source.id == point.xtrsrc)
         .join(Image, Image.id == source.image)

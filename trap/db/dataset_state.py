@@ -17,11 +17,13 @@ from trap.association.noise_history import NoiseTiles
 from trap.catalogues import MonitorPositions
 from trap.dataset.state import DatasetState, EarlierImage
 from trap.db.bulk import read_columns
+from trap.db.calibrations import CALIBRATION_COLUMNS, load_calibration, stored_calibration
 from trap.db.datasets import find_dataset
 from trap.db.images import load_background
 from trap.db.measurements import load_found_sources
 from trap.db.metrics import flux_statistics
 from trap.db.models import (
+    Calibration,
     FrequencyBand,
     Image,
     Monitor,
@@ -136,14 +138,15 @@ def _structured(columns: Mapping[str, NDArray[Any]], dtype: np.dtype[Any], renam
 
 
 def _load_accepted_images(connection: Connection, dataset_id: int, state: DatasetState) -> None:
-    """Add all accepted images to the noise history and to the earlier looks."""
+    """Add all accepted images to the noise history, to the earlier looks and to the calibrations."""
     rows = (
         select(
             *(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max),
             *(Image.telescope, Image.rb_smaj, Image.rb_smin, Image.pixel_hash, Image.url, Image.taustart_ts),
-            *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms),
+            *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms, *CALIBRATION_COLUMNS),
         )
         .outerjoin(RmsMap, RmsMap.image == Image.id)
+        .outerjoin(Calibration, Calibration.image == Image.id)
         .where(Image.dataset == dataset_id, ~Image.late, ~exists().where(Rejection.image == Image.id))
         .order_by(Image.taustart_ts, Image.id)
     )
@@ -163,12 +166,13 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
             url=row.url,
             start=row.taustart_ts,
         )
-        state.looks.add(
+        state.remember_look(
             key,
             image=row.id,
             region=region_numbers[row.skyrgn],
             rms_range=(_or_nan(row.rms_min), _or_nan(row.rms_max)),
             tiles=_tiles(row),
+            calibration=stored_calibration(row),
         )
 
 
@@ -213,7 +217,7 @@ def accepted_images(connection: Connection, dataset_id: int) -> Sequence[Row[Any
 
 
 def load_earlier_image(connection: Connection, row: Row[Any], state: DatasetState) -> EarlierImage:
-    """Load the mesh and the blind measurements of an image that was searched.
+    """Load the mesh, the calibration and the blind measurements of an image that was searched.
 
     Parameters
     ----------
@@ -233,6 +237,7 @@ def load_earlier_image(connection: Connection, row: Row[Any], state: DatasetStat
     if background is None:
         msg = f"image {row.id} has no mesh of background and noise in the database"
         raise DatabaseError(msg)
+    calibration = load_calibration(connection, row.id)
     return EarlierImage(
         id=row.id,
         url=row.url,
@@ -240,7 +245,8 @@ def load_earlier_image(connection: Connection, row: Row[Any], state: DatasetStat
         key=LightCurveKey(state.band_ids.index(row.band), row.stokes),
         region=state.region_ids.index(row.skyrgn),
         background=background,
-        sources=load_found_sources(connection, row.id),
+        sources=calibration.as_in_image(load_found_sources(connection, row.id)),
+        calibration=calibration,
     )
 
 

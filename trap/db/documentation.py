@@ -79,6 +79,9 @@ queries run unchanged. Differences:
 - `runningcatalog.xtrsrc` of a forked entry is the measurement that forked it, as in TraP; the original entry is
   deleted, and its number stays in `parent`.
 - `varmetric` is updated with every timestep, except for the median, which is computed at the end of a run.
+- Positions and flux densities are corrected by the calibration of their image, in table `calibration`. The values that
+  the image shows are `COALESCE(f_int_raw, f_int)`, and so on. Errors of flux densities do not include `gain_err`; V, η
+  and the other metrics do.
 - `imagedata.fits_data` stays empty: kept pixels are FITS files, whose path is in `imagedata.path`.
 - When a row is deleted, rows that refer to it are deleted too, or their reference is set to NULL: deleting the row of a
   dataset deletes the dataset.

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select
 
 from trap import angles
 from trap.db.bulk import insert_columns, is_among, reserve_ids
+from trap.db.calibrations import insert_calibrations
 from trap.db.models import FrequencyBand, Image, Rejection, RejectReason, RmsMap, SkyRegion, UnreadableImage
 from trap.extraction.mesh import Background
 
@@ -62,7 +63,7 @@ def insert_images(
     *,
     late: bool = False,
 ) -> ImageIds:
-    """Insert images with their noise meshes and rejections, and with new bands and regions.
+    """Insert images with their noise meshes, calibrations and rejections, and with new bands and regions.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ def insert_images(
         insert_columns(connection, Image, columns)
         _insert_rejections(connection, ids, images)
         _insert_meshes(connection, ids, images)
+        accepted = [(i, image.result) for i, image in zip(ids, images, strict=True) if image.result.rejection is None]
+        insert_calibrations(connection, [i for i, _ in accepted], [result.calibration for _, result in accepted])
         _forget_unreadable(connection, dataset_id, images)
     return ImageIds(ids, bands, regions)
 

@@ -70,7 +70,8 @@ def light_curve(connection: Connection, entry: int) -> Columns:
     ``f_int`` [Jy] and ``f_peak`` [Jy/beam] with errors, local ``rms`` [Jy/beam], ``det_sigma``, position
     ``ra``, ``decl`` [deg], ``type`` (:class:`~trap.catalogues.AssociationType`), ``extract_type``
     (:class:`~trap.catalogues.ExtractType`), ``flags``, ``v_int`` and ``eta_int`` up to the point,
-    ``f_datapoints``, ``xtrsrc``, ``image`` and its ``url``.
+    ``f_datapoints``, ``xtrsrc``, ``image`` and its ``url``. Before calibration, and NaN where it changed nothing:
+    ``ra_raw``, ``decl_raw``, ``f_peak_raw``, ``f_int_raw``; ``gain_err``, the relative error of the gain.
     """
     point, source = AssocXtrSource, ExtractedSource
     rows = (
@@ -79,6 +80,7 @@ def light_curve(connection: Connection, entry: int) -> Columns:
             *(source.f_int, source.f_int_err, source.f_peak, source.f_peak_err, source.rms, source.det_sigma),
             *(source.ra, source.decl, point.type, source.extract_type, source.flags),
             *(point.v_int, point.eta_int, point.f_datapoints, point.xtrsrc, source.image, Image.url),
+            *(source.ra_raw, source.decl_raw, source.f_peak_raw, source.f_int_raw, source.gain_err),
         )
         .join(source, source.id == point.xtrsrc)
         .join(Image, Image.id == source.image)

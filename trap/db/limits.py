@@ -8,7 +8,8 @@ import numpy as np
 from sqlalchemy import exists, select
 
 from trap.association.noise_history import codes_at
-from trap.db.models import FrequencyBand, Image, Rejection, RmsMap
+from trap.db.calibrations import applied_gain
+from trap.db.models import Calibration, FrequencyBand, Image, Rejection, RmsMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,8 @@ __all__ = ["upper_limits"]
 
 def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float) -> dict[str, NDArray[Any]]:
     """Return the upper limit of every accepted image that was searched at a position, in order of time.
+
+    The noise of an image is on the flux scale of its corrected flux densities.
 
     Parameters
     ----------
@@ -34,8 +37,11 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
     """
     rows = (
         select(Image.taustart_ts, Image.band, Image.stokes, Image.freq_eff, Image.detection_thresh)
-        .add_columns(Image.id, Image.url, RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms)
+        .add_columns(
+            Image.id, Image.url, RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms, applied_gain().label("gain")
+        )
         .join(RmsMap, RmsMap.image == Image.id)
+        .outerjoin(Calibration, Calibration.image == Image.id)
         .outerjoin(FrequencyBand, FrequencyBand.id == Image.band)  # see trap.db.lightcurves
         .where(Image.dataset == dataset_id, RmsMap.tile_order.is_not(None))
         .where(~exists().where(Rejection.image == Image.id))
@@ -49,7 +55,7 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
             codes_of_order[row.tile_order] = codes_at(row.tile_order, ra, dec)
         place = np.flatnonzero(np.isin(np.frombuffer(row.tiles, "<i8"), codes_of_order[row.tile_order]))
         if place.size:
-            rms = float(np.frombuffer(row.tile_rms, "<f4")[place[0]])
+            rms = float(np.frombuffer(row.tile_rms, "<f4")[place[0]]) / row.gain
             moment = row.taustart_ts.replace(tzinfo=None)
             limit = row.detection_thresh * rms
             limits.append((moment, row.band, row.stokes, row.freq_eff, rms, limit, row.id, row.url))

@@ -66,7 +66,7 @@ def insert_measurements(
         "x_pix": nullable(measurements.x),
         "y_pix": nullable(measurements.y),
     }
-    insert_columns(connection, ExtractedSource, columns)
+    insert_columns(connection, ExtractedSource, columns | _uncorrected(measurements))
     return ids
 
 
@@ -80,13 +80,15 @@ def load_found_sources(connection: Connection, image_id: int) -> Measurements:
 
     Returns
     -------
-    Pixel positions, flux densities and shapes; position errors are NaN.
+    Pixel positions, flux densities and shapes, with the values before calibration; position errors are NaN.
     """
     source = ExtractedSource
     names = ("ra", "f_peak", "f_peak_err", "f_int", "f_int_err", "rms", "semimajor", "semiminor", "pa")
+    raw = ("ra_raw", "f_peak_raw", "f_int_raw")
     rows = (
         select(source.x_pix.label("x"), source.y_pix.label("y"), source.decl.label("dec"))
-        .add_columns(source.det_sigma.label("significance"), *(getattr(source, name) for name in names))
+        .add_columns(source.det_sigma.label("significance"), source.decl_raw.label("dec_raw"))
+        .add_columns(*(getattr(source, name) for name in (*names, *raw)))
         .where(source.image == image_id, source.extract_type == int(ExtractType.BLIND))
         .order_by(source.id)
     )
@@ -116,6 +118,21 @@ def _coordinates(measurements: Measurements) -> dict[str, NDArray[Any]]:
         "z": z,
         "racosdecl": ra * cos_dec,
     }
+
+
+def _uncorrected(measurements: Measurements) -> dict[str, NDArray[Any]]:
+    """Return the values before calibration, and the errors of gains.
+
+    Columns in which nothing changed are left out, since most images need none and NULL takes no time.
+    """
+    columns = {
+        "ra_raw": angles.wrap_ra(measurements.ra_raw),
+        "decl_raw": measurements.dec_raw,
+        "f_peak_raw": measurements.f_peak_raw,
+        "f_int_raw": measurements.f_int_raw,
+        "gain_err": np.where(measurements.gain_err == 0, np.nan, measurements.gain_err),
+    }
+    return {name: nullable(values) for name, values in columns.items() if np.isfinite(values).any()}
 
 
 def _or_null(ids: Ids) -> list[int | None]:

@@ -9,8 +9,10 @@ from sqlalchemy import func, select, update
 
 from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS
 from trap.db.bulk import is_among, nullable, read_columns, upsert_columns
+from trap.db.calibrations import applied_gain
 from trap.db.models import (
     AssocXtrSource,
+    Calibration,
     ExtractedSource,
     Image,
     NewSource,
@@ -265,6 +267,7 @@ def _link_candidates(connection: Connection, entries: Ids) -> None:
             .select_from(NewSource)
             .join(ExtractedSource, ExtractedSource.id == NewSource.trigger_xtrsrc)
             .join(Image, Image.id == NewSource.previous_limits_image)
+            .outerjoin(Calibration, Calibration.image == Image.id)
             .where(NewSource.runcat == VarMetric.runcat)
             .order_by(NewSource.id)
             .limit(1)
@@ -274,8 +277,8 @@ def _link_candidates(connection: Connection, entries: Ids) -> None:
 
     values = {
         "newsource": candidate(NewSource.id),
-        "sigma_rms_min": candidate(func.abs(ExtractedSource.f_int) / func.nullif(Image.rms_min, 0.0)),
-        "sigma_rms_max": candidate(func.abs(ExtractedSource.f_int) / func.nullif(Image.rms_max, 0.0)),
+        "sigma_rms_min": candidate(func.abs(ExtractedSource.f_int) / func.nullif(Image.rms_min / applied_gain(), 0.0)),
+        "sigma_rms_max": candidate(func.abs(ExtractedSource.f_int) / func.nullif(Image.rms_max / applied_gain(), 0.0)),
         "sigma_local": candidate(NewSource.sigma_local),
         "newness": candidate(NewSource.newness),
     }

@@ -38,6 +38,24 @@ _RULES = {
         JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE i.late""",
     "measurements belong to rejected images": """
         SELECT count(*) FROM rejection r JOIN extractedsource e ON e.image = r.image""",
+    "accepted images have no calibration": """
+        SELECT count(*) FROM image i LEFT JOIN rejection r ON r.image = i.id
+        LEFT JOIN calibration c ON c.image = i.id WHERE r.id IS NULL AND c.id IS NULL""",
+    "calibrations are applied without a displacement or a positive gain": """
+        SELECT count(*) FROM calibration WHERE (position_applied AND displacement IS NULL)
+        OR (flux_applied AND (gain IS NULL OR gain <= 0 OR gain_err IS NULL OR gain_err < 0))""",
+    "measurements have uncorrected values against the calibration of their image": """
+        SELECT count(*) FROM calibration c JOIN extractedsource e ON e.image = c.image
+        WHERE c.position_applied <> (e.ra_raw IS NOT NULL AND e.decl_raw IS NOT NULL)
+        OR (c.flux_applied AND e.f_int IS NOT NULL) <> (e.f_int_raw IS NOT NULL)
+        OR (c.flux_applied AND e.f_peak IS NOT NULL) <> (e.f_peak_raw IS NOT NULL)
+        OR (e.gain_err IS NOT NULL AND NOT c.flux_applied) OR e.gain_err < 0""",
+    # The gain of a calibrator is measured without itself; the limits are far beyond all sound values.
+    "measurements differ from their uncorrected values by more than their calibration explains": """
+        SELECT count(*) FROM calibration c JOIN image i ON i.id = c.image JOIN extractedsource e ON e.image = c.image
+        WHERE (c.position_applied AND abs(e.decl - e.decl_raw) * 3600 > 30 * i.fwhm_arcsec)
+        OR (c.flux_applied AND c.flux_offset = 0
+            AND abs(e.f_int_raw / nullif(e.f_int, 0) - c.gain) > 0.5 * c.gain)""",
     "points of light curves and flux statistics do not agree in number": """
         SELECT count(*) FROM (
             SELECT a.runcat, i.band, i.stokes, count(*) AS n FROM assocxtrsource a

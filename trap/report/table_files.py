@@ -49,6 +49,12 @@ UCDS = {
     "chisq": "stat.fit.chi2",
     "reduced_chisq": "stat.fit.goodness",
     "flags": "meta.code.qual",
+    "ra_raw": "pos.eq.ra",
+    "dec_raw": "pos.eq.dec",
+    "decl_raw": "pos.eq.dec",
+    "f_peak_raw": "phot.flux.density;stat.max;em.radio",
+    "f_int_raw": "phot.flux.density;em.radio",
+    "gain_err": "stat.error;arith.ratio",
 }
 """Names of quantities in the Virtual Observatory (UCD1+), by column; the other quantities have none."""
 
