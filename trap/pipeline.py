@@ -366,6 +366,7 @@ def open_run(
         bound_contextvars(dataset=store.dataset_id),
         serving_meters(config.execution.metrics) as meters,
     ):
+        config = store.settings(config)
         known, latest = store.known_contents(), store.latest_timestep()
         plan = make_plan(urls, known_hashes=known, latest=latest, config=config, isolated=isolated, progress=progress)
         store.store_unreadable(plan.unreadable)

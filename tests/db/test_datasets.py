@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 
 import trap
 from trap.config import Given, PipelineConfig
@@ -129,3 +129,20 @@ def test_every_table_has_rows_in_the_busy_dataset_except_unused_ones(busy, engin
     assert empty == {"arrival", "imagedata", "run", "unreadableimage"}
     with reading(engine) as connection:
         assert connection.execute(select(func.count()).where(Timestep.state == "done")).scalar_one() == 4
+
+
+def test_dataset_of_a_version_without_calibration_is_continued_without_it(make_dataset, engine, config):
+    dataset = make_dataset()
+    strict = config.with_options(source_extraction={"ew_sys_err": 3.0})
+    with transaction(engine) as connection:
+        assert datasets.continued_config(connection, dataset.id, config) == config
+        # As the upgrade leaves such a dataset.
+        connection.execute(
+            text("DELETE FROM config WHERE section = 'calibration' AND key NOT IN ('positions', 'flux_scale')")
+        )
+        connection.execute(text("UPDATE config SET value = 'off' WHERE section = 'calibration'"))
+        connection.execute(text("UPDATE config SET value = '0.0', type = 'float' WHERE key LIKE '%_sys_err'"))
+        continued = datasets.continued_config(connection, dataset.id, config)
+        assert (continued.calibration.positions, continued.calibration.flux_scale) == ("off", "off")
+        assert (continued.source_extraction.ew_sys_err, continued.source_extraction.ns_sys_err) == (0.0, 0.0)
+        assert datasets.continued_config(connection, dataset.id, strict).source_extraction.ew_sys_err == 3.0

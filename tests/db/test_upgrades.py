@@ -10,7 +10,9 @@ from sqlalchemy import Column, MetaData, Table, select, text
 
 from trap.cli import main
 from trap.db import schema
+from trap.db.calibrations import calibrations
 from trap.db.comparison import Side, compare_datasets
+from trap.db.datasets import continued_config, stored_config
 from trap.db.engine import make_engine, reading
 from trap.db.models import Base
 from trap.db.store import Store
@@ -96,6 +98,29 @@ def test_old_dataset_continues_after_the_upgrade(old, made):
     again = Dataset(engine, config, made.id, Store(engine, made.id).load_state(config))
     again.process(FIELD.image(5, sources([122.0, 125.0], [10.0, 10.0])), forced=forced)
     refresh_varmetric(again.store)
+    assert check_database(engine) == []
+    engine.dispose()
+
+
+def test_dataset_before_calibration_is_known_as_uncalibrated(empty_database_url, made):
+    _make_at("0012", empty_database_url, made)
+    engine = make_engine(empty_database_url)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM config WHERE section = 'calibration'"))
+        connection.execute(
+            text("UPDATE config SET value = '0.0', type = 'float' WHERE key LIKE '__!_sys!_err' ESCAPE '!'")
+        )
+    schema.upgrade(engine)
+    with reading(engine) as connection:
+        config = stored_config(connection, made.id)
+        assert (config.calibration.positions, config.calibration.flux_scale) == ("off", "off")
+        # Nothing of the run changes but the calibration and the systematic error, which the dataset has as a number.
+        assert continued_config(connection, made.id, made.config).differences(config) == []
+        listed = calibrations(connection, made.id)
+    # Six accepted images, and a rejected one.
+    assert len(listed["image"]) == 6
+    assert not listed["flux_applied"].any()
+    assert set(listed["flux_note"]) == {"the image was stored before images were calibrated"}
     assert check_database(engine) == []
     engine.dispose()
 

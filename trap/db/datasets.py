@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from trap.dataset import records
 
 __all__ = [
+    "continued_config",
     "find_dataset",
     "finish_dataset",
     "insert_dataset",
@@ -35,6 +36,8 @@ __all__ = [
     "stored_config",
 ]
 
+CALIBRATION_MODES = ("positions", "flux_scale")
+"""Settings that switch the calibration off."""
 _WRITERS: dict[type, Callable[[Any], str]] = {bool: str, int: str, float: repr, str: str, list: json.dumps}
 _READERS: dict[str, Callable[[str], Any]] = {
     "bool": "True".__eq__,
@@ -229,6 +232,39 @@ def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
     for section, key, value, kind in connection.execute(rows):
         sections.setdefault(section, {})[key] = _READERS[kind](value)
     return PipelineConfig().with_options(**sections)
+
+
+def continued_config(connection: Connection, dataset_id: int, config: PipelineConfig) -> PipelineConfig:
+    """Return the settings of a run that continues a dataset, before they are compared with those of the dataset.
+
+    A dataset of a version without calibration is continued without it, so that its light curves stay of one kind:
+    the settings of the calibration, and systematic position errors that are ``"auto"``, have the stored values.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Open connection, and number of the dataset that is continued.
+    config
+        All settings of the run.
+
+    Raises
+    ------
+    DatasetNotFoundError, ConfigError
+        As for :func:`stored_config`.
+    """
+    # The upgrade of the tables has added two settings to such a dataset; newer ones have the whole section.
+    known = exists().where(
+        Config.dataset == dataset_id, Config.section == "calibration", Config.key.not_in(CALIBRATION_MODES)
+    )
+    if connection.execute(select(known)).scalar_one():
+        return config
+    stored = stored_config(connection, dataset_id)
+    errors = {
+        name: getattr(stored.source_extraction, name)
+        for name in ("ew_sys_err", "ns_sys_err")
+        if getattr(config.source_extraction, name) == "auto"
+    }
+    return config.with_options(calibration=stored.calibration.model_dump(), source_extraction=errors)
 
 
 def finish_dataset(connection: Connection, dataset_id: int, state: str) -> str:

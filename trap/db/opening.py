@@ -72,7 +72,8 @@ def open_dataset(
             if not is_new:
                 with transaction(engine) as connection:
                     check_and_reopen(connection, dataset_id, config)
-                    run_id = runs.start_run(connection, dataset_id, config)
+                    continued = datasets.continued_config(connection, dataset_id, config)
+                    run_id = runs.start_run(connection, dataset_id, continued)
             with _recorded_end(engine, dataset_id, run_id):
                 yield Store(engine, dataset_id, is_new=is_new)
     finally:
@@ -134,7 +135,8 @@ def check_and_reopen(connection: Connection, dataset_id: int, config: PipelineCo
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
     config
-        All settings; each setting that affects results must equal the value stored with the dataset.
+        All settings; each setting that affects results must equal the value stored with the dataset, after
+        :func:`~trap.db.datasets.continued_config`.
 
     Raises
     ------
@@ -143,6 +145,7 @@ def check_and_reopen(connection: Connection, dataset_id: int, config: PipelineCo
     DatasetNotFoundError
         If the dataset does not exist.
     """
+    config = datasets.continued_config(connection, dataset_id, config)
     differences = config.differences(datasets.stored_config(connection, dataset_id))
     if differences:
         msg = f"dataset {dataset_id} was made with other settings: {'; '.join(differences)}; {USE_NEW_DATASET}"

@@ -13,7 +13,7 @@ from sqlalchemy import func, or_, select, union
 
 from trap.config.toml import as_toml
 from trap.db.bulk import is_among
-from trap.db.datasets import stored_config
+from trap.db.datasets import continued_config, stored_config
 from trap.db.models import Dataset, Image, UnreadableImage
 from trap.db.runs import latest_configs
 from trap.errors import ConfigError
@@ -79,7 +79,8 @@ def find_resumable(
 def _has_settings(connection: Connection, number: int, config: PipelineConfig) -> bool:
     """Return whether a dataset was made with these settings; False if its own come from another version."""
     try:
-        return not config.differences(stored_config(connection, number))
+        continued = continued_config(connection, number, config)
+        return not continued.differences(stored_config(connection, number))
     except ConfigError:
         return False
 

@@ -49,6 +49,17 @@ class Store:
         self.dataset_id = dataset_id
         self.is_new = is_new
 
+    def settings(self, config: PipelineConfig) -> PipelineConfig:
+        """Return the settings with which a run continues the dataset.
+
+        Parameters
+        ----------
+        config
+            All settings of the run; :func:`~trap.db.datasets.continued_config` describes the ones that change.
+        """
+        with reading(self.engine) as connection:
+            return datasets.continued_config(connection, self.dataset_id, config)
+
     def load_state(self, config: PipelineConfig) -> DatasetState:
         """Load the state that the latest stored timestep left behind.
 

@@ -364,7 +364,7 @@ def open_live(
 
         depth = 2 * ((live.images_per_timestep or DEFAULT_IMAGES) + workers.n_workers)
         ahead = LookAhead(
-            lambda url: workers.submit(measure_image, url, config), depth=depth, retry_delays=IMAGE_DELAYS
+            lambda url: workers.submit(measure_image, url, dataset.config), depth=depth, retry_delays=IMAGE_DELAYS
         )
         run = LiveRun(dataset, live, source, ahead, readers=reader, is_stopped=is_stopped)
         with run.receiving():
