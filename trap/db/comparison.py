@@ -218,8 +218,12 @@ def _images(side: Side) -> dict[Any, tuple[Any, ...]]:
 
 
 def _differing_calibrations(sides: Sides, relative: float) -> Iterator[str]:
-    """Compare the calibrations of the images that both datasets hold; displacements by their effects on positions."""
-    compared = [column for column in CALIBRATION_COLUMNS if column.name != "displacement"]
+    """Compare the numbers of the calibrations of the images that both datasets hold.
+
+    Displacements are compared by their effects on positions; notes are sentences, which versions change.
+    """
+    words = {"displacement", "position_note", "flux_note"}
+    compared = [column for column in CALIBRATION_COLUMNS if column.name not in words]
     rows = select(Image.content_hash, *compared).join(Calibration, Calibration.image == Image.id)
     first, second = (
         read_columns(side.connection, rows.where(Image.dataset == side.dataset_id).order_by(Image.id)) for side in sides
