@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -17,6 +18,7 @@ from trap.pipeline import open_run
 from trap.run.image_measurement import measure_image
 from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.steps import association
+from trap.variability.shared_errors import SharedErrors
 from trap.workers.executors import SerialExecutor
 
 
@@ -184,6 +186,25 @@ def test_an_image_that_ends_its_worker_every_time_costs_itself_and_not_its_times
     assert "cost 3 worker processes" in reason
     with engine.connect() as connection:
         assert connection.execute(text("SELECT url FROM unreadableimage")).scalars().all() == [deadly]
+
+
+def test_the_summary_has_the_probabilities_that_the_run_leaves_in_the_database(config, monkeypatch):
+    independent = process_all(config, SerialExecutor())
+    measured = []
+
+    def measure_shared_errors(connection, dataset_id):
+        measured.append(dataset_id)
+        bands = text("SELECT id FROM frequencyband WHERE dataset = :dataset")
+        return {
+            (band, 1): SharedErrors(lags=np.array([0.5])) for band in connection.scalars(bands, {"dataset": dataset_id})
+        }
+
+    monkeypatch.setattr("trap.db.metrics.measure_shared_errors", measure_shared_errors)
+    shared = process_all(config.with_options(persistence={"dataset_id": -1}), SerialExecutor())
+    assert measured == [shared.dataset_id]
+    assert shared.constancy.n == independent.constancy.n
+    # Four points scatter less about a mean that follows them: the same η is less probable.
+    assert shared.constancy.median < independent.constancy.median
 
 
 def test_progress_is_reported_after_every_timestep(config):

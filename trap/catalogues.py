@@ -308,7 +308,10 @@ class VarMetrics(ColumnTable):
     v_peak: NDArray[np.float64] = column("f8", "", "V of the peak flux density; NaN if its mean is zero.")
     eta_peak: NDArray[np.float64] = column("f8", "", "η of the peak flux density.")
     eta_p_value: NDArray[np.float64] = column(
-        "f8", "", "Probability of an η_int at least as high if the source is constant; NaN for one point."
+        "f8",
+        "",
+        "Probability of an η_int at least as high if the source is constant; NaN for one point. Errors that"
+        " neighbouring epochs share lower its degrees of freedom.",
     )
     modulation: NDArray[np.float64] = column(
         "f8",

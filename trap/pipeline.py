@@ -306,9 +306,10 @@ class DatasetRun:
         return list(new.values()), tuple(duplicates)
 
     def summary(self) -> RunSummary:
-        """Summarise the run so far."""
+        """Refresh the metrics of all light curves, and summarise the run so far."""
         # None after a failure, or if nothing was to do; only added positions are worth loading it.
         state = self._state if self.filling is None else self.state
+        varmetric.refresh_varmetric(self.store, state)
         return RunSummary(
             dataset_id=self.dataset_id,
             outcomes=tuple(self.outcomes),

@@ -3,13 +3,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from scipy.stats import chi2
 
 from trap.cli import main
 from trap.report.cutouts import plot_cutouts
@@ -68,6 +70,24 @@ def test_dataset_is_shown_for_programs(database, capsys):
     dataset = json.loads(output_of(capsys, "dataset", "show", 1, "--json", "--database", database))
     assert len(dataset["images"]) == 4
     assert dataset["settings"]["association.deruiter_radius"] == 5.68
+
+
+def test_errors_that_epochs_share_are_shown_and_used(database, capsys):
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("INSERT INTO epochcorrelation (band, stokes, lag, correlation) VALUES (1, 1, 1, 0.5)")
+    # Worked out by hand in docs/association.md: E[Q] = 2.25, Var[Q]/2 = 2.3125.
+    freedom, scale = 2.25**2 / 2.3125, 2.3125 / 2.25
+    for option in ((), ("--all",)):
+        output = output_of(capsys, "dataset", "show", 1, *option, "--database", database)
+        line = "neighbouring epochs at 1280 MHz, Stokes I, share errors: 4 points count as 3.19"
+        assert output.splitlines()[-1] == line
+    (epochs,) = json.loads(output_of(capsys, "dataset", "show", 1, "--json", "--database", database))["epochs"]
+    assert epochs == {"freq_central": 1.28e9, "stokes": "I", "n_epochs": 4, "n_effective": pytest.approx(freedom + 1)}
+
+    words = ("variables", 1, "--max-p", 1, "--json", "--stokes", "I", "--database", database)
+    rows = [row for row in json.loads(output_of(capsys, *words)) if row["f_datapoints"] == 4]
+    expected = chi2.sf([3 * row["eta_int"] / scale for row in rows], freedom)
+    assert [row["eta_p_value"] for row in rows] == pytest.approx(expected.tolist())
 
 
 def test_transients_are_listed(database, transient, capsys):

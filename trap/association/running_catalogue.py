@@ -20,6 +20,7 @@ from trap.association.pairs import Positions, find_pairs
 from trap.catalogues import Associations, AssociationType, Measurements
 from trap.variability.constancy import compare_with_constant
 from trap.variability.metrics import eta_p_value, modulation_index
+from trap.variability.shared_errors import INDEPENDENT
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from trap.images.skyregion import SkyRegion
     from trap.typing import Indices
     from trap.variability.constancy import Constancy
+    from trap.variability.shared_errors import SharedErrors
 
 
 __all__ = ["RunningCatalogue"]
@@ -43,11 +45,15 @@ class RunningCatalogue(EntryArrays):
     ----------
     changes
         Changes since :meth:`begin_timestep`.
+    shared_errors
+        Errors that neighbouring epochs share, as the latest complete run of the dataset has measured them; bands and
+        Stokes parameters that are not among them have independent errors.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.changes = CatalogueChanges(n_before=0)
+        self.shared_errors: dict[tuple[int, int], SharedErrors] = {}
 
     def begin_timestep(self) -> None:
         """Start a new record of changes."""
@@ -113,9 +119,13 @@ class RunningCatalogue(EntryArrays):
     def constancy(self) -> Constancy | None:
         """Compare all light curves with constant sources; a blend and each of its parts count separately."""
         is_active = self.entries["active"]
-        curves = [self.fluxes(key)[is_active] for key in self.light_curves]
-        p_values, scatter = map(eta_p_value, curves), (modulation_index(curve)[0] for curve in curves)
-        return compare_with_constant(*(np.concatenate([np.empty(0), *columns]) for columns in (p_values, scatter)))
+        p_values, scatter = [np.empty(0)], [np.empty(0)]
+        for key in self.light_curves:
+            curves = self.fluxes(key)[is_active]
+            freedom = self.shared_errors.get(key, INDEPENDENT).freedom(curves["n"])
+            p_values.append(eta_p_value(curves, freedom=freedom))
+            scatter.append(modulation_index(curves)[0])
+        return compare_with_constant(np.concatenate(p_values), np.concatenate(scatter))
 
     def null_detections(
         self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int

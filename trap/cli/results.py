@@ -15,6 +15,7 @@ from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
+from trap.db.shared_errors import effective_epochs
 from trap.errors import ConfigError
 from trap.escapes import plain_text
 from trap.extraction.unsearched import Unsearched, unsearched_area
@@ -23,7 +24,7 @@ from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
 from trap.report.plots import LightCurve, plot_light_curves, save_figure
 from trap.report.summary import dataset_page, dataset_text, datasets_table, light_curve_text, limits_table
-from trap.report.text import sky_position
+from trap.report.text import shared_errors_lines, sky_position
 from trap.steps.prettyprint import prettyprint
 
 if TYPE_CHECKING:
@@ -66,10 +67,12 @@ def show_dataset(arguments: Namespace) -> int:
             "runs": run_table(connection, number),
         }
         config = stored_config(connection, number)
+        epochs = effective_epochs(connection, number)
         variables = lightcurves.variables(connection, number, max_p=VARIABLE_P, limit=None)
     settings = config.science_items()
     if arguments.json:
-        rows = {name: list(as_rows(with_stokes_letters(columns))) for name, columns in tables.items()}
+        listed = {**tables, "epochs": epochs}
+        rows = {name: list(as_rows(with_stokes_letters(columns))) for name, columns in listed.items()}
         print(as_json({**summary, "settings": {f"{section}.{key}": value for section, key, value in settings}, **rows}))
         return 0
     unsearched = _unsearched(tables["images"], config)
@@ -79,6 +82,7 @@ def show_dataset(arguments: Namespace) -> int:
         print(dataset_page(summary, settings, variables=variables, **tables))
         if unsearched is not None:
             print(unsearched.text())
+    print("".join(f"{line}\n" for line in shared_errors_lines(epochs)), end="")
     return 0
 
 

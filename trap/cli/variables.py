@@ -13,6 +13,7 @@ from trap.config import STOKES
 from trap.db import lightcurves
 from trap.db.datasets import find_dataset
 from trap.db.meanings import describe_variables
+from trap.db.shared_errors import load_shared_errors
 from trap.errors import ConfigError
 from trap.report.columns import ExportTable
 from trap.report.summary import variables_table
@@ -70,13 +71,16 @@ def _light_curves(connection: Connection, arguments: argparse.Namespace) -> Colu
             limit=None,
         )
     from trap.variability.metrics import light_curve_metrics
+    from trap.variability.shared_errors import degrees_of_freedom
 
     stokes = None if arguments.stokes is None else STOKES.get(arguments.stokes)
     if arguments.stokes is not None and stokes is None:
         msg = f"--stokes {arguments.stokes}: no Stokes parameter; choose one of {', '.join(STOKES)}"
         raise ConfigError(msg)
     columns, statistics = lightcurves.light_curve_statistics(connection, arguments.dataset, stokes=stokes)
-    columns |= light_curve_metrics(statistics)
+    shared = load_shared_errors(connection, arguments.dataset)
+    freedom = degrees_of_freedom(statistics["n"], columns["band"], columns["stokes"], shared)
+    columns |= light_curve_metrics(statistics, freedom)
     keep = columns["f_datapoints"] >= 2
     if arguments.band is not None:
         keep &= _is_in_band(columns["freq_central"], arguments)

@@ -24,7 +24,7 @@ from trap.images.bands import Band, band_of, find_band
 from trap.quality import AcceptedImages, HistoryKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from trap.dataset.records import ImageRecord, ImageResult, StoredIds, TimestepRecord
     from trap.extraction.mesh import Background
     from trap.images.image import ImageMetadata
+    from trap.variability.shared_errors import SharedErrors
 
 __all__ = ["DatasetState", "EarlierImage", "as_utc64"]
 
@@ -253,6 +254,18 @@ class DatasetState:
         """
         images = deque[EarlierImage](maxlen=self.config.transient_search.backward_fits)
         self._earlier.setdefault(image.key, images).append(image)
+
+    def use_shared_errors(self, shared: Mapping[tuple[int, int], SharedErrors]) -> None:
+        """Let the probabilities of η take account of errors that neighbouring epochs share.
+
+        Parameters
+        ----------
+        shared
+            Shared errors by row number of the band and Stokes parameter.
+        """
+        self.catalogue.shared_errors = {
+            LightCurveKey(self.band_ids.index(band), stokes): errors for (band, stokes), errors in shared.items()
+        }
 
     def region_links(self, images: Sequence[ImageRecord]) -> RegionLinks:
         """Link the entries created in this timestep to all regions, and its new regions to all entries.

@@ -34,6 +34,7 @@ from trap.db.models import (
     Timestep,
 )
 from trap.db.models.base import stored_names
+from trap.db.shared_errors import load_shared_errors
 from trap.db.timesteps import latest_timestep
 from trap.errors import DatabaseError
 from trap.images.bands import Band
@@ -80,6 +81,7 @@ def load_state(connection: Connection, dataset_id: int, config: PipelineConfig) 
     _load_accepted_images(connection, dataset_id, state)
     _load_earlier_images(connection, dataset_id, state)
     _load_monitors(connection, dataset_id, state)
+    state.use_shared_errors(load_shared_errors(connection, dataset_id))
     state.latest = latest_timestep(connection, dataset_id)
     state.catalogue.begin_timestep()
     return state

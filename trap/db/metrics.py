@@ -22,7 +22,9 @@ from trap.db.models import (
     VarMetric,
 )
 from trap.db.models.base import stored_names
+from trap.db.shared_errors import measure_shared_errors, save_shared_errors
 from trap.variability.metrics import light_curve_metrics, medians
+from trap.variability.shared_errors import degrees_of_freedom
 from trap.variability.summary import describing_points
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from trap.association.entries import CatalogueChanges
     from trap.catalogues import VarMetrics
     from trap.typing import Columns, Ids
+    from trap.variability.shared_errors import SharedErrors
 
 __all__ = [
     "curve_numbers",
@@ -51,21 +54,30 @@ KEY = ("runcat", "band", "stokes")
 """Columns that identify a light curve."""
 
 
-def refresh_metrics(connection: Connection, dataset_id: int) -> None:
+def refresh_metrics(connection: Connection, dataset_id: int) -> Mapping[tuple[int, int], SharedErrors]:
     """Recompute the variability metrics of all light curves of a dataset.
 
     Parameters
     ----------
     connection, dataset_id
         Connection in a transaction of the caller, and number of the dataset.
+
+    Returns
+    -------
+    Errors that neighbouring epochs share, measured for these metrics, by row number of the band and Stokes parameter.
     """
+    shared = measure_shared_errors(connection, dataset_id)
+    save_shared_errors(connection, dataset_id, shared)
     for points in light_curve_points(connection, dataset_id):
         keys, statistics = flux_statistics(connection, dataset_id, points["runcat"])
-        columns = recompute_metrics(points, keys, statistics)
+        columns = recompute_metrics(points, keys, statistics, shared)
         save_varmetric(connection, {name: nullable(values) for name, values in columns.items()})
+    return shared
 
 
-def recompute_metrics(points: Columns, keys: Columns, statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def recompute_metrics(
+    points: Columns, keys: Columns, statistics: NDArray[Any], shared: Mapping[tuple[int, int], SharedErrors]
+) -> dict[str, NDArray[Any]]:
     """Compute the metrics of entries as they are streamed, with the medians.
 
     Parameters
@@ -74,6 +86,8 @@ def recompute_metrics(points: Columns, keys: Columns, statistics: NDArray[Any]) 
         Points of whole light curves, as :func:`light_curve_points` yields them.
     keys, statistics
         Flux statistics of the same entries, as :func:`flux_statistics` returns them.
+    shared
+        Errors that neighbouring epochs share, by row number of the band and Stokes parameter.
 
     Returns
     -------
@@ -84,9 +98,10 @@ def recompute_metrics(points: Columns, keys: Columns, statistics: NDArray[Any]) 
     rows = rows_of({name: points[name][last] for name in KEY}, keys)
     last, rows = last[rows >= 0], rows[rows >= 0]
     curve = curve_numbers(points)
+    freedom = degrees_of_freedom(statistics["n"][rows], points["band"][last], points["stokes"][last], shared)
     return {
         **{name: points[name][last] for name in KEY},
-        **light_curve_metrics(statistics[rows]),
+        **light_curve_metrics(statistics[rows], freedom),
         "lightcurve_median": medians(curve, points["f_int"])[curve[last]],
     }
 

@@ -12,6 +12,7 @@ from trap.catalogues import FLUX_STATISTICS
 from trap.db.bulk import read_columns
 from trap.db.metrics import KEY, curve_numbers, flux_statistics, light_curve_points, recompute_metrics, rows_of
 from trap.db.models import Dataset, FrequencyBand, RunningCatalog, VarMetric
+from trap.db.shared_errors import load_shared_errors
 from trap.variability.metrics import spectral_index, total_errors, whole_light_curves
 from trap.variability.summary import STOKES_I, same_numbers
 
@@ -49,11 +50,12 @@ def wrong_metrics(connection: Connection) -> Iterator[str]:
         bands = connection.execute(
             select(FrequencyBand.id, FrequencyBand.freq_central).where(FrequencyBand.dataset == number)
         )
+        shared = load_shared_errors(connection, number)
         frequencies = {row.id: row.freq_central for row in bands}
         for points in light_curve_points(connection, number, columns=MEASURED):
             keys, statistics = flux_statistics(connection, number, points["runcat"])
             _compare_statistics(points, keys, statistics, wrong)
-            columns = recompute_metrics(points, keys, statistics)
+            columns = recompute_metrics(points, keys, statistics, shared)
             columns |= _spectral_indices(columns["runcat"], keys, statistics, frequencies)
             _compare_metrics(columns, _stored_metrics(connection, number, points["runcat"]), wrong)
     for column, entries in wrong.items():

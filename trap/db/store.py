@@ -10,7 +10,7 @@ from trap.db.locks import confirm_writer
 from trap.retry import STORE_DELAYS, call_with_retries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Engine, Row
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trap.dataset.records import StoredIds, TimestepRecord, UnreadableImage
     from trap.dataset.state import DatasetState, EarlierImage
     from trap.typing import Ids
+    from trap.variability.shared_errors import SharedErrors
 
 __all__ = ["Store", "retried"]
 
@@ -48,6 +49,7 @@ class Store:
         self.engine = engine
         self.dataset_id = dataset_id
         self.is_new = is_new
+        self._refreshed: Mapping[tuple[int, int], SharedErrors] | None = None
 
     def settings(self, config: PipelineConfig) -> PipelineConfig:
         """Return the settings with which a run continues the dataset.
@@ -117,6 +119,7 @@ class Store:
             If another run writes the dataset.
         """
         store = storing.store_late_images if record.is_late else storing.store_timestep
+        self._refreshed = None
 
         def attempt() -> StoredIds | None:
             confirm_writer(self.engine, self.dataset_id)
@@ -161,6 +164,7 @@ class Store:
         state
             State of the dataset, with the added positions alone.
         """
+        self._refreshed = None
 
         def attempt() -> None:
             confirm_writer(self.engine, self.dataset_id)
@@ -169,14 +173,21 @@ class Store:
 
         retried(attempt)
 
-    def refresh_metrics(self) -> None:
-        """Recompute the variability metrics of all light curves from their stored points and flux statistics."""
+    def refresh_metrics(self) -> Mapping[tuple[int, int], SharedErrors]:
+        """Recompute the variability metrics of all light curves, unless nothing was stored since the last time.
 
-        def attempt() -> None:
+        Returns
+        -------
+        Errors that neighbouring epochs share, by row number of the band and Stokes parameter.
+        """
+
+        def attempt() -> Mapping[tuple[int, int], SharedErrors]:
             with transaction(self.engine) as connection:
-                metrics.refresh_metrics(connection, self.dataset_id)
+                return metrics.refresh_metrics(connection, self.dataset_id)
 
-        retried(attempt)
+        if self._refreshed is None:
+            self._refreshed = retried(attempt)
+        return self._refreshed
 
     def record_failure(self, taustart_ts: datetime, reason: str) -> None:
         """Record a failed timestep. Not retried: the caller decides what a failing record means.

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.catalogues import Flag
+from trap.config import stokes_letter
 from trap.escapes import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from trap.typing import Columns
     from trap.variability.constancy import Constancy
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "megahertz",
     "moment",
     "number",
+    "shared_errors_lines",
     "sky_position",
     "text_table",
 ]
@@ -164,3 +167,16 @@ def constancy_text(constancy: Constancy) -> str:
     if constancy.median > 0.5:
         return f"{curves}: fluxes scatter less than their errors explain: the errors are too large"
     return f"{curves}: some fluxes scatter more than their errors explain: variable sources, or bad images"
+
+
+def shared_errors_lines(epochs: Columns) -> Iterator[str]:
+    """Yield a line for each band and Stokes parameter whose neighbouring epochs share errors.
+
+    Parameters
+    ----------
+    epochs
+        Columns of :func:`trap.db.shared_errors.effective_epochs`.
+    """
+    for frequency, stokes, n, effective in zip(*epochs.values(), strict=True):
+        where = f"at {megahertz(frequency)} MHz, Stokes {stokes_letter(stokes)}"
+        yield f"neighbouring epochs {where}, share errors: {n} points count as {number(effective, 3)}"

@@ -9,6 +9,7 @@ import numpy as np
 from trap.catalogues import FLUX_STATISTICS, VarMetrics
 from trap.db.metrics import refresh_metrics
 from trap.variability.metrics import light_curve_metrics, spectral_index
+from trap.variability.shared_errors import degrees_of_freedom
 from trap.variability.summary import STOKES_I, describing_points
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord | Backwa
     for number, image in enumerate(images):
         in_image = numbers == number
         curves[in_image] = state.catalogue.fluxes(image.key)[entries[in_image]]
+    freedom = degrees_of_freedom(curves["n"], bands[numbers], parameters[numbers], state.catalogue.shared_errors)
     index, index_err = _spectral_indices(state, entries)
     return VarMetrics(
         entry=entries,
@@ -61,7 +63,7 @@ def summarise_touched(state: DatasetState, images: Sequence[ImageRecord | Backwa
         stokes=parameters[numbers],
         spectral_index=index,
         spectral_index_err=index_err,
-        **light_curve_metrics(curves),
+        **light_curve_metrics(curves, freedom),
     )
 
 
@@ -80,9 +82,19 @@ def _spectral_indices(
     return spectral_index(frequencies, means.reshape(shape), weights.reshape(shape) ** -0.5)
 
 
-def refresh_varmetric(store: Store) -> None:
-    """Recompute the metrics of all light curves of a dataset, with the medians."""
-    store.refresh_metrics()
+def refresh_varmetric(store: Store, state: DatasetState | None = None) -> None:
+    """Recompute the metrics of all light curves of a dataset, with the medians and the errors that epochs share.
+
+    Parameters
+    ----------
+    store
+        The dataset in the database. Nothing is done if it has not changed since the last time.
+    state
+        State of the dataset in memory, which then has the same shared errors.
+    """
+    shared = store.refresh_metrics()
+    if state is not None:
+        state.use_shared_errors(shared)
 
 
 # TraP's interface, kept for scripts written for TraP. The pipeline does not call these functions.

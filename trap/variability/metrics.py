@@ -30,6 +30,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from trap.catalogues import FLUX_STATISTICS
+from trap.variability.shared_errors import INDEPENDENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,10 +173,13 @@ def weighted_eta(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
     return eta
 
 
-def eta_p_value(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
+def eta_p_value(
+    statistics: NDArray[Any], quantity: str = "f_int", *, freedom: tuple[Array, Array] | None = None
+) -> Array:
     """Compute the probability of an η at least as high if the source is constant and its errors are correct.
 
-    (n - 1) η then follows χ² with n - 1 degrees of freedom (Swinbank et al. 2015, sect. 4.6).
+    (n - 1) η then follows χ² with n - 1 degrees of freedom (Swinbank et al. 2015, sect. 4.6), or with fewer if
+    neighbouring epochs share errors, see :mod:`trap.variability.shared_errors`.
 
     Parameters
     ----------
@@ -183,13 +187,15 @@ def eta_p_value(statistics: NDArray[Any], quantity: str = "f_int") -> Array:
         (n,) of :data:`FLUX_STATISTICS`.
     quantity
         ``f_int`` or ``f_peak``.
+    freedom
+        (n,) each — degrees of freedom, and scale of (n - 1) η; None if the errors of all epochs are independent.
 
     Returns
     -------
-    (n,) — NaN for one point.
+    (n,) — NaN for one point, and without degrees of freedom.
     """
-    freedom = np.where(statistics["n"] > 1, statistics["n"] - 1.0, np.nan)
-    p_value: Array = chdtrc(freedom, statistics[f"wm2_{quantity}"])
+    degrees, scale = INDEPENDENT.freedom(statistics["n"]) if freedom is None else freedom
+    p_value: Array = chdtrc(degrees, statistics[f"wm2_{quantity}"] / scale)
     return p_value
 
 
@@ -225,13 +231,17 @@ def modulation_index(statistics: NDArray[Any]) -> tuple[Array, Array]:
     return index, np.where(usable, np.minimum(linear, np.sqrt(error)), np.nan)
 
 
-def light_curve_metrics(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def light_curve_metrics(
+    statistics: NDArray[Any], freedom: tuple[Array, Array] | None = None
+) -> dict[str, NDArray[Any]]:
     """Compute all metrics of single light curves.
 
     Parameters
     ----------
     statistics
         (n,) of :data:`FLUX_STATISTICS`, n ≥ 1 points each.
+    freedom
+        As for :func:`eta_p_value`.
 
     Returns
     -------
@@ -247,7 +257,7 @@ def light_curve_metrics(statistics: NDArray[Any]) -> dict[str, NDArray[Any]]:
         "f_datapoints": statistics["n"],
         "v_peak": modulation_v(statistics, "f_peak"),
         "eta_peak": weighted_eta(statistics, "f_peak"),
-        "eta_p_value": eta_p_value(statistics),
+        "eta_p_value": eta_p_value(statistics, freedom=freedom),
         "modulation": modulation,
         "modulation_err": modulation_err,
         "vs_max": statistics["vs_f_int"],

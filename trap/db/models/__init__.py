@@ -9,6 +9,7 @@ from trap.db.models.base import Base
 from trap.db.models.calibrations import Calibration
 from trap.db.models.datasets import Arrival, Config, Dataset, Run, Timestep, UnreadableImage, Version
 from trap.db.models.images import (
+    EpochCorrelation,
     FrequencyBand,
     Image,
     ImageData,
@@ -37,6 +38,7 @@ __all__ = [
     "Calibration",
     "Config",
     "Dataset",
+    "EpochCorrelation",
     "ExtractedSource",
     "FrequencyBand",
     "Image",

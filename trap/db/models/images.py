@@ -9,7 +9,16 @@ from sqlalchemy.orm import Mapped
 
 from trap.db.models.base import Base, described, identifier, reference
 
-__all__ = ["FrequencyBand", "Image", "ImageData", "RejectReason", "Rejection", "RmsMap", "SkyRegion"]
+__all__ = [
+    "EpochCorrelation",
+    "FrequencyBand",
+    "Image",
+    "ImageData",
+    "RejectReason",
+    "Rejection",
+    "RmsMap",
+    "SkyRegion",
+]
 
 
 class FrequencyBand(Base):
@@ -21,6 +30,21 @@ class FrequencyBand(Base):
     freq_central: Mapped[float] = described("Central frequency of the first image of the band.", "Hz")
     freq_low: Mapped[float] = described("Lower end of the frequency interval.", "Hz")
     freq_high: Mapped[float] = described("Upper end of the frequency interval.", "Hz")
+
+
+class EpochCorrelation(Base):
+    """Errors that neighbouring epochs share: one row per lag of a band and Stokes parameter; none if independent.
+
+    The degrees of freedom of `varmetric.eta_p_value` follow from them. They are measured at the end of a run.
+    """
+
+    __tablename__ = "epochcorrelation"
+    __table_args__ = (UniqueConstraint("band", "stokes", "lag"),)
+    id: Mapped[int] = identifier()
+    band: Mapped[int] = reference("frequencyband", "Frequency band of the light curves.", index=False)
+    stokes: Mapped[int] = described("Stokes parameter, as numbered in FITS: 1 is I.")
+    lag: Mapped[int] = described("Number of epochs between two points of a light curve, from 1 without gaps.")
+    correlation: Mapped[float] = described("Correlation of the errors of two such points; 0 beyond the largest lag.")
 
 
 class SkyRegion(Base):
