@@ -57,6 +57,13 @@ def test_flux_does_not_depend_on_where_in_its_pixel_a_source_is(sky, fit, rotati
     assert np.allclose(fitted.x, x, atol=1e-6)
 
 
+def test_fits_have_no_error_of_a_gain_before_calibration(sky, fit):
+    fitted = fit(sky.image(np.zeros((sky.ny, sky.nx))), [50.0, -500.0], [60.0, 60.0])
+    # The second position lies outside the image, and is not measured.
+    assert np.isfinite(fitted.f_int).tolist() == [True, False]
+    assert fitted.gain_err.tolist() == [0.0, 0.0]
+
+
 def test_empty_positions_read_zero_with_honest_errors(sky, field, fit, config):
     image = sky.image(sky.noise(31))
     fitted = fit(image, *field, background=estimate_background(image.data, np.isnan(image.data), config))

@@ -170,6 +170,7 @@ def fit_positions(
         "extract_type": 0,
         "fit_type": int(FitType.GAUSSIAN),
         "island": 0,
+        "gain_err": 0.0,
         "flags": flags,
     }
     return Measurements.of(**columns)
