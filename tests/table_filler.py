@@ -50,6 +50,7 @@ def fill_dataset(
         "image": (n_images, {"dataset": dataset, "timestep": "n", "band": 1, "skyrgn": 1, "freq_eff": 140e6,
                              "taustart_ts": _later("n"), "tau_time": 60, "rms_qc": 1e-3, "rms_min": 1e-3,
                              "rms_max": 2e-3, "url": "'i' || n", "content_hash": "'filled ' || n"}),
+        "calibration": (n_images, {"image": "n"}),
         "extractedsource": (n_images * per_image, {
             "image": image, "ra": ra.replace("e", entry), "decl": dec.replace("e", entry),
             "f_int": flux, "f_peak": flux, "f_int_err": "0.0001", "f_peak_err": "0.0001", "rms": "0.0001",
