@@ -238,7 +238,7 @@ def continued_config(connection: Connection, dataset_id: int, config: PipelineCo
     """Return the settings of a run that continues a dataset, before they are compared with those of the dataset.
 
     A dataset of a version without calibration is continued without it, so that its light curves stay of one kind:
-    the settings of the calibration, and systematic position errors that are ``"auto"``, have the stored values.
+    the modes of the calibration, and systematic position errors that are ``"auto"``, have the stored values.
 
     Parameters
     ----------
@@ -264,7 +264,8 @@ def continued_config(connection: Connection, dataset_id: int, config: PipelineCo
         for name in ("ew_sys_err", "ns_sys_err")
         if getattr(config.source_extraction, name) == "auto"
     }
-    return config.with_options(calibration=stored.calibration.model_dump(), source_extraction=errors)
+    modes = {name: getattr(stored.calibration, name) for name in CALIBRATION_MODES}
+    return config.with_options(calibration=modes, source_extraction=errors)
 
 
 def finish_dataset(connection: Connection, dataset_id: int, state: str) -> str:
