@@ -72,6 +72,6 @@ class Calibration(Base):
     patch_gain: Mapped[float | None] = described(
         "Largest relative brightening of a part of the field against the rest; NULL if it was not measured."
     )
-    patch_snr: Mapped[float | None] = described("Significance of patch_gain.", "sigma")
+    patch_snr: Mapped[float | None] = described("Significance of patch_gain, in σ.")
     patch_ra: Mapped[float | None] = described("Right ascension of the centre of that part.", "deg")
     patch_decl: Mapped[float | None] = described("Declination of the centre of that part.", "deg")
