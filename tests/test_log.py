@@ -113,10 +113,12 @@ def test_timestep_is_a_line_for_people():
     stored()
     stored(accepted=1)
     stored(n_dropped_edge=2, n_dropped_masked=1)
-    first, second, third = stream.getvalue().splitlines()
+    stored(gain="0.981", shift="2.1")
+    first, second, third, fourth = stream.getvalue().splitlines()
     assert first == "[12/100] 2026-01-01 11:00  71 sources, 17 forced, 1 new"
     assert second == f"{first}, 1 of 2 images left out"
     assert third == f"{first}, 3 sources left out"
+    assert fourth == f"{first}, gain 0.981, shift 2.1″"
 
 
 def test_problems_are_marked_and_nothing_else_is_printed_on_request(tmp_path):

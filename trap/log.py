@@ -148,6 +148,7 @@ def _timestep_line(event: structlog.types.EventDict) -> str:
     n_dropped = sum(n for name, n in event.items() if name.startswith("n_dropped_"))
     if n_dropped:
         counts.append(f"{n_dropped} source{'s' * (n_dropped != 1)} left out")
+    counts += [f"{name} {event[name]}{unit}" for name, unit in (("gain", ""), ("shift", "″")) if name in event]
     if left_out:
         counts.append(f"{left_out} of {event['images']} images left out")
     return f"[{place}] {start}  {', '.join(counts)}"

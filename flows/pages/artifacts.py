@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +17,11 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.service.outage import publish
 from flows.tasks.policies import time_label
 from trap.config import stokes_letter
+from trap.errors import ConfigError
 from trap.escapes import markdown_text, plain_text
+from trap.report.calibration import calibration_columns, calibration_lines
+from trap.report.calibration_plots import plot_calibrations
+from trap.report.figures import as_png
 from trap.variability.metrics import modulation_v, weighted_eta
 
 if TYPE_CHECKING:
@@ -26,10 +31,12 @@ if TYPE_CHECKING:
     from trap.dataset.outcomes import RunSummary, TimestepOutcome
     from trap.dataset.records import ImageRecord
 
-__all__ = ["group_table", "markdown_table", "store_group_table", "store_summary", "summary_text"]
+__all__ = ["group_table", "markdown_table", "picture", "store_group_table", "store_summary", "summary_text"]
 
 MAX_ROWS = 50
 """Maximum number of rows of a table in a summary, which is stored in Prefect's database."""
+MIN_TIMES = 3
+"""Least number of times with a gain or a shift that are drawn against time."""
 N_VARIABLES = 10
 """Number of light curves in the table of the most variable sources."""
 
@@ -173,6 +180,7 @@ def summary_text(
     failed = [(time_label(outcome.taustart_ts), str(outcome.failure)) for outcome in summary.failures]
     if failed:
         parts += ["## Failed timesteps", markdown_table(("time [UTC]", "reason"), failed)]
+    parts += _calibration(summary.images)
     if summary.left_out:
         kinds = Counter(reason.split(":")[0] for _, reason in summary.left_out)
         parts += ["## Images left out", markdown_table(("reason", "images"), kinds.most_common())]
@@ -188,6 +196,35 @@ def summary_text(
         rows = [_variable_row(variable, mhz, links) for variable in variables]
         parts += ["## Most variable sources", markdown_table(header, rows)]
     return "\n\n".join(parts)
+
+
+def _calibration(images: Sequence[ImageRecord]) -> list[str]:
+    """Describe the calibration of the images, with a figure if there are several; empty if none was measured."""
+    columns = calibration_columns(images)
+    lines = list(calibration_lines(columns))
+    if not lines:
+        return []
+    parts = ["## Calibration of the images", *map(markdown_text, lines)]
+    is_measured = np.isfinite(columns["gain"]) | np.isfinite(columns["shift_ew"])
+    if np.unique(columns["taustart_ts"][is_measured]).size < MIN_TIMES:
+        return parts
+    try:
+        return [*parts, picture("gains and shifts of the images", as_png(plot_calibrations(columns)))]
+    except ConfigError as error:
+        return [*parts, f"*Not shown: {markdown_text(error)}*"]
+
+
+def picture(name: str, png: bytes) -> str:
+    """Format a figure in Markdown, embedded in the page.
+
+    Parameters
+    ----------
+    name
+        Text in place of the figure.
+    png
+        The file.
+    """
+    return f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def _candidates(

@@ -6,14 +6,13 @@ written to files, up to another limit; candidates beyond it are counted only. Th
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 from prefect.artifacts import create_markdown_artifact
 
-from flows.pages.artifacts import markdown_table, position_cells, source_name
+from flows.pages.artifacts import markdown_table, picture, position_cells, source_name
 from flows.service.identity import dataset_label
 from flows.service.outage import publish
 from trap.errors import TransientError, TrapError
@@ -226,12 +225,8 @@ def page_text(candidate: Candidate, pictures: Pictures, lines: Sequence[tuple[st
     links = (f"[{name}]({url.format(ra=ra, dec=dec.replace('+', '%2B'))})" for name, url in CATALOGUES.items())
     rows = [("source", str(int(facts["runcat"]))), ("RA, Dec (J2000)", sexagesimal), *lines]
     table = markdown_table(("property", "value"), rows)
-    parts = [f"# {page_title(candidate)}", " · ".join(links), table, _picture("light curve", pictures.light_curve)]
+    parts = [f"# {page_title(candidate)}", " · ".join(links), table, picture("light curve", pictures.light_curve)]
     if pictures.cutouts:
-        parts.append(_picture("cut-outs", pictures.cutouts))
+        parts.append(picture("cut-outs", pictures.cutouts))
     parts += [f"*Not shown: {markdown_text(reason)}*" for reason in pictures.missing]
     return "\n\n".join(parts)
-
-
-def _picture(name: str, png: bytes) -> str:
-    return f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})"

@@ -65,6 +65,7 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["extract", "a.fits"],
         ["dataset", "list"],
         ["dataset", "show", "1"],
+        ["dataset", "calibration", "1"],
         ["dataset", "rename", "1", "a new name"],
         ["dataset", "delete", "1"],
         ["dataset", "forget", "1", "2026-01-31T12:00:00"],

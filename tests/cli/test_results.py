@@ -313,7 +313,7 @@ def test_cutouts_are_written_before_the_table_is_printed(database, transient, tm
 
 @pytest.mark.parametrize(
     "words",
-    [["candidates", "1"], ["dataset", "list"], ["dataset", "show", "1"]],
+    [["candidates", "1"], ["dataset", "list"], ["dataset", "show", "1"], ["dataset", "calibration", "1"]],
     ids=" ".join,
 )
 def test_queries_start_without_the_libraries_of_measuring(words, database):

@@ -73,6 +73,7 @@ PLACES = pytest.mark.parametrize(
 QUERIES = [
     *(["dataset", "list"], ["dataset", "show", "1"], ["dataset", "compare", "1", "1"], ["candidates", "1"]),
     *(["variables", "1"], ["lightcurve", "1", "122.0", "10.0", "--radius", "60"], ["db", "check"]),
+    ["dataset", "calibration", "1"],
 ]
 
 

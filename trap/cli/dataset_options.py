@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from trap.cli.result_options import add_export
+
 __all__ = ["add_dataset_commands", "add_inspect_options"]
 
 AddCommand = Callable[..., argparse.ArgumentParser]
@@ -48,6 +50,17 @@ def add_dataset_commands(add: AddCommand, add_database: AddOptions) -> None:
     for parser in (every, one):
         add_database(parser)
         parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    calibration = add(
+        "calibration", "trap.cli.calibration:show_calibration",
+        "show the gain and the shift of each image, and the reason where nothing was corrected",
+    )  # fmt: skip
+    calibration.add_argument("dataset", type=int, metavar="ID", help="number of the dataset")
+    add_database(calibration)
+    add_export(calibration)
+    calibration.add_argument("--plot", type=Path, metavar="FILE", help="draw gains and shifts against time")
+    calibration.add_argument(
+        "--image", type=int, metavar="N", help="draw the displacements in this image of the table, as arrows on the sky"
+    )
     rename = add("rename", "trap.cli.datasets:rename", "give a dataset another description")
     delete = add("delete", "trap.cli.datasets:delete", "delete a dataset with its images and measurements")
     forget = add(

@@ -1,4 +1,4 @@
-"""Tables of results for other programs, on standard output or in a file."""
+"""Tables of results for other programs, on standard output or in a file, and files with figures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from trap.cli.streams import print_utf8
 from trap.cli.terminal import reported_errors
 from trap.errors import ConfigError
 from trap.report.formats import FORMATS
+from trap.report.plots import save_figure
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
 
     from trap.report.columns import ExportTable
 
-__all__ = ["check_export", "export"]
+__all__ = ["check_export", "export", "save_plot"]
 
 
 def check_export(arguments: argparse.Namespace) -> None:
@@ -54,3 +59,28 @@ def export(table: ExportTable, arguments: argparse.Namespace) -> None:
     else:
         with reported_errors(arguments.output):
             arguments.output.write_bytes(content)
+
+
+def save_plot(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw a figure and write it to a file.
+
+    Parameters
+    ----------
+    draw
+        Function that draws the figure.
+    path
+        File to write.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be written, or its ending belongs to no format; with the name of the file.
+    """
+    try:
+        with reported_errors(path):
+            save_figure(draw(), path)
+    except ValueError as error:
+        if isinstance(error, ConfigError):
+            raise
+        msg = f"{path}: {error}"
+        raise ConfigError(msg) from error

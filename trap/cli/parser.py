@@ -25,7 +25,9 @@ __all__ = ["make_parser"]
 
 NAME_LENGTH = 100
 """Largest number of characters in the name of a dataset."""
-QUERIES = {"list", "show", "compare", "candidates", "variables", "lightcurve", "inspect", "extract", "check"}
+QUERIES = {
+    "list", "show", "compare", "calibration", "candidates", "variables", "lightcurve", "inspect", "extract", "check",
+}  # fmt: skip
 """Commands whose results are what they print."""
 EXIT_CODES = """\
 exit codes:
@@ -217,8 +219,9 @@ def _add_extract(commands: Commands) -> None:
 def _add_dataset(commands: Commands) -> None:
     """Add ``transients dataset`` with its sub-commands."""
     group = _add_group(
-        commands, "dataset", "list, show, compare, rename and delete datasets, or make one without some timesteps"
-    )
+        commands, "dataset",
+        "list, show, compare, rename and delete datasets, show how images were calibrated, or leave timesteps out",
+    )  # fmt: skip
     add_dataset_commands(partial(_add_command, group), _add_database)
 
 

@@ -7,32 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from trap.catalogues import VARIABLE_P, with_stokes_letters
 from trap.cli.database import reading_database
-from trap.cli.export import check_export, export
+from trap.cli.export import check_export, export, save_plot
 from trap.cli.selection import selected_entry, selected_position
-from trap.cli.terminal import reported_errors
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
 from trap.db.shared_errors import effective_epochs
-from trap.errors import ConfigError
 from trap.escapes import plain_text
 from trap.extraction.unsearched import Unsearched, unsearched_area
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
-from trap.report.plots import LightCurve, plot_light_curves, save_figure
+from trap.report.plots import LightCurve, plot_light_curves
 from trap.report.summary import dataset_page, dataset_text, datasets_table, light_curve_text, limits_table
 from trap.report.text import shared_errors_lines, sky_position
 from trap.steps.prettyprint import prettyprint
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
     from trap.config import PipelineConfig, ReadingConfig
     from trap.typing import Columns
@@ -139,7 +135,7 @@ def show_light_curve(arguments: Namespace) -> int:
     # Figures are written first: a reader of the printed table may close the pipe (… | head).
     if arguments.plot is not None:
         curve = LightCurve.of_points(sky_position(entry["wm_ra"], entry["wm_decl"]), points)
-        _save(lambda: plot_light_curves([curve]), arguments.plot)
+        save_plot(lambda: plot_light_curves([curve]), arguments.plot)
     if arguments.cutouts is not None:
         _plot_cutouts(arguments, entry, points, files, settings)
     if arguments.format is None:
@@ -174,21 +170,9 @@ def _plot_cutouts(
 
     shown = select_epochs(points, arguments.max_cutouts or len(points["image"]))
     cutouts, missing = read_epochs(shown, float(entry["wm_ra"]), float(entry["wm_decl"]), kept=files, settings=settings)
-    _save(lambda: plot_cutouts(cutouts), arguments.cutouts)
+    save_plot(lambda: plot_cutouts(cutouts), arguments.cutouts)
     n_omitted = len(points["image"]) - len(shown["image"])
     notes = [f"no cut-out: {reason}" for reason in missing]
     notes += [f"{n_omitted} more without a cut-out, by --max-cutouts"] if n_omitted else []
     for note in notes:
         print(plain_text(note), file=sys.stderr)
-
-
-def _save(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw a figure and write it, with every failure as a ConfigError that names the file."""
-    try:
-        with reported_errors(path):
-            save_figure(draw(), path)
-    except ValueError as error:
-        if isinstance(error, ConfigError):
-            raise
-        msg = f"{path}: {error}"
-        raise ConfigError(msg) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trap.catalogues import with_stokes_letters
 from trap.db.models import (
     AssocXtrSource,
+    Calibration,
     ExtractedSource,
     FrequencyBand,
     Image,
@@ -28,7 +30,24 @@ if TYPE_CHECKING:
 
     DescribedColumns = dict[str, tuple[Column, NDArray[Any]]]
 
-__all__ = ["describe_light_curve", "describe_limits", "describe_transients", "describe_variables"]
+__all__ = [
+    "describe_calibrations",
+    "describe_light_curve",
+    "describe_limits",
+    "describe_transients",
+    "describe_variables",
+]
+
+_RELATIVE = {
+    "gain": "Gain of the image; the mean of the band is 1. NaN if it was not measured.",
+    "gain_err": "1σ error of gain.",
+    "gain_applied": "Stored gain, relative to the reference, that flux densities were divided by; NaN for none.",
+    "shift_ew": "Mean displacement of the sources to the east; the mean of the band is 0. NaN if it was not measured.",
+    "shift_ns": "Mean displacement of the sources to the north; the mean of the band is 0.",
+    "shift_ew_applied": "Stored mean displacement to the east, if positions were corrected; NaN otherwise.",
+    "shift_ns_applied": "Stored mean displacement to the north, if positions were corrected; NaN otherwise.",
+}
+"""Meanings of the columns that refer to the mean of a band."""
 
 
 def describe_light_curve(columns: Columns) -> DescribedColumns:
@@ -52,6 +71,17 @@ def describe_limits(columns: Columns) -> DescribedColumns:
     """Add units and meanings to the columns of :func:`trap.db.limits.upper_limits`."""
     models = (RmsMap, Image, FrequencyBand)
     return _described(columns, models, {"rms": ExtractedSource.rms, "upper_limit": NewSource.upper_limit})
+
+
+def describe_calibrations(columns: Columns) -> DescribedColumns:
+    """Add units and meanings to the columns of :func:`trap.report.calibration.relative_calibrations`."""
+    stored = {name: getattr(Calibration, name) for name in ("gain", "shift_ew", "shift_ns")}
+    renamed = {f"{name}_applied": column for name, column in stored.items()}
+    described = _described(columns, (Calibration, Image, FrequencyBand), renamed)
+    return {
+        name: (replace(column, doc=_RELATIVE.get(name, column.doc)), values)
+        for name, (column, values) in described.items()
+    }
 
 
 def _described(

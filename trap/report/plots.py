@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 
-__all__ = ["LightCurve", "plot_eta_v", "plot_light_curves", "save_figure"]
+__all__ = ["LightCurve", "plot_eta_v", "plot_light_curves", "save_figure", "write_dates"]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Colours of the bands: the palette of Okabe and Ito, which colour-blind readers can distinguish."""
@@ -119,7 +119,7 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
         ax.remove()
     for ax in axes[max(0, len(curves) - columns) : len(curves)]:
         ax.tick_params(labelbottom=True)
-        _write_dates(ax)
+        write_dates(ax)
     figure.supylabel("flux density (mJy)", fontsize=9)
     has_truth, has_limits = any(curve.truth for curve in curves), any(_is_limit(curve).any() for curve in curves)
     figure.legend(handles=_legend(colours, parameters, has_truth=has_truth, has_limits=has_limits),
@@ -179,6 +179,22 @@ def save_figure(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=DPI)
 
 
+def write_dates(ax: Axes) -> None:
+    """Write the dates of a time axis once, with short ticks.
+
+    Parameters
+    ----------
+    ax
+        Axes with times along x.
+    """
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=2)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    ax.xaxis.get_offset_text().set_fontsize(7)
+
+
 def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
     """Draw one light curve: blind points filled, forced points open, injected flux densities as lines."""
     for band, (time, flux) in curve.truth.items():
@@ -215,15 +231,6 @@ def _is_limit(curve: LightCurve) -> NDArray[np.bool_]:
 def _brightness(curve: LightCurve) -> Array:
     """Return flux densities of Stokes I, and absolute ones of Q, U and V, which may be negative."""
     return np.where(np.equal(curve.stokes, 1), curve.flux, np.abs(curve.flux))
-
-
-def _write_dates(ax: Axes) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator(minticks=2)  # type: ignore[no-untyped-call]
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    ax.xaxis.get_offset_text().set_fontsize(7)
 
 
 def _legend(colours: dict[float, str], parameters: Sequence[int], *, has_truth: bool, has_limits: bool) -> list[object]:

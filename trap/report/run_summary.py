@@ -9,6 +9,7 @@ from trap.catalogues import VARIABLE_P
 from trap.dataset.dropped import dropped_text, sum_dropped
 from trap.escapes import plain_lines
 from trap.extraction.unsearched import unsearched_lines
+from trap.report.calibration import calibration_columns, calibration_lines
 from trap.report.text import constancy_text, count, moment
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _done(summary: RunSummary) -> Iterator[str]:
         dropped = dropped_text(sum_dropped(image.dropped for image in accepted))
         if dropped:
             yield dropped
+        yield from calibration_lines(calibration_columns(images))
     if summary.constancy is not None:
         yield constancy_text(summary.constancy)
         n_variable = count(summary.constancy.n_variable, "variable light curve")

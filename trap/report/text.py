@@ -29,6 +29,7 @@ __all__ = [
     "shared_errors_lines",
     "sky_position",
     "text_table",
+    "with_error",
 ]
 
 MISSING = "–"
@@ -100,13 +101,24 @@ def flux_text(value: Any, error: Any) -> tuple[str, str]:  # noqa: ANN401 (numpy
     value, error
         Jy — flux density and its 1σ error; a dash is written for None, NaN and infinity.
     """
+    return with_error(*(None if quantity is None else 1e3 * quantity for quantity in (value, error)))
+
+
+def with_error(value: float | None, error: float | None) -> tuple[str, str]:
+    """Write a value and its error, both to the second digit of the error.
+
+    Parameters
+    ----------
+    value, error
+        Value and its 1σ error; a dash is written for None, NaN and infinity.
+    """
     if value is None or not math.isfinite(value):
         return MISSING, MISSING
     if error is None or not math.isfinite(error) or error <= 0:
-        return number(1e3 * value), MISSING
-    decimals = 1 - math.floor(math.log10(1e3 * error))
+        return number(value), MISSING
+    decimals = 1 - math.floor(math.log10(error))
     # Rounding before the decimal point too: 15834 ± 210 is 15830 ± 210.
-    rounded = (round(1e3 * quantity, decimals) for quantity in (value, error))
+    rounded = (round(quantity, decimals) for quantity in (value, error))
     shown, shown_error = (f"{quantity:.{max(decimals, 0)}f}" for quantity in rounded)
     return shown, shown_error
 

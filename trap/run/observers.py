@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trap.dataset.outcomes import TimestepOutcome
+    from trap.dataset.records import ImageRecord
     from trap.db.store import Store
     from trap.run.planning import Timestep
 
@@ -58,8 +60,21 @@ def log_outcome(outcome: TimestepOutcome) -> None:
         forced=sum(image.n_fitted for image in accepted),
         new=sum(len(image.new_sources) for image in accepted),
         **{name: n for name, n in sum_dropped(image.dropped for image in accepted).items() if n},
+        **_applied(accepted),
         seconds=round(outcome.seconds, 3),
     )
+
+
+def _applied(accepted: Iterable[ImageRecord]) -> dict[str, str]:
+    """Return the applied gains, and the applied mean shifts in arcsec, as ranges over the images of a timestep."""
+    calibrations = [image.result.calibration for image in accepted]
+    gains = [one.flux_scale.gain for one in calibrations if one.flux_scale.is_applied]
+    shifts = [math.hypot(one.astrometry.shift_ew, one.astrometry.shift_ns)
+              for one in calibrations if one.astrometry.is_applied]  # fmt: skip
+    applied = (("gain", gains, ".3f"), ("shift", shifts, ".2g"))
+    texts = {name: sorted({f"{value:{digits}}" for value in values}, key=float) for name, values, digits in applied}
+    return {name: values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}" for name, values in texts.items()
+            if values}  # fmt: skip
 
 
 class Meters:

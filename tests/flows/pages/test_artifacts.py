@@ -10,10 +10,12 @@ import pytest
 from made_up_survey import Field, sources
 
 from flows.pages.artifacts import group_table, position_cells, source_name, summary_text, top_variables
+from trap.calibration.records import FluxScale, ImageCalibration
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import UnreadableImage
 from trap.dataset.state import DatasetState
+from trap.errors import ConfigError
 from trap.quality import Rejection, RejectReason
 from trap.steps.association import associate_extracted_sources
 
@@ -54,6 +56,41 @@ def test_group_table_has_a_row_for_every_image_and_every_failure(outcomes):
     assert len({tuple(row) for row in rows}) == 1
     assert (rows[0]["blind"], rows[0]["new"], rows[0]["extraction [s]"]) == (2, 0, 0.2)
     assert rows[-1]["reason"] == "ValueError: bad"
+
+
+def calibrated(*gains):
+    """Make a summary of images whose flux densities were divided by these gains."""
+    scales = [FluxScale(is_applied=True, gain=gain, gain_err=0.01) for gain in gains]
+    outcomes = []
+    state = DatasetState(PipelineConfig())
+    for day, scale in enumerate(scales):
+        image = Field().image(day, sources(123.0, 10.0), calibration=ImageCalibration(flux_scale=scale))
+        outcomes.append(TimestepOutcome(taustart_ts=START, images=associate_extracted_sources(state, [image])))
+    return RunSummary(dataset_id=7, outcomes=tuple(outcomes), unreadable=(), known=(), late=())
+
+
+def test_summary_has_the_calibration_with_a_figure_of_several_times():
+    text = summary_text(calibrated(0.9, 1.0, 1.1), None)
+    assert "## Calibration of the images" in text
+    assert "3 of 3 images calibrated" in text
+    assert "gains scatter by 10 %" in text
+    assert text.count("](data:image/png;base64,") == 1
+
+
+def test_calibration_of_few_images_has_no_figure_and_none_has_no_heading(summary):
+    text = summary_text(calibrated(0.9, 1.1), None)
+    assert "2 of 2 images calibrated" in text
+    assert "data:image" not in text
+    assert "Calibration" not in summary_text(summary, None)
+
+
+def test_figure_that_cannot_be_drawn_is_no_reason_to_end_a_run(monkeypatch):
+    def fail(_columns):
+        message = "matplotlib cannot be loaded"
+        raise ConfigError(message)
+
+    monkeypatch.setattr("flows.pages.artifacts.plot_calibrations", fail)
+    assert "*Not shown: matplotlib cannot be loaded*" in summary_text(calibrated(0.9, 1.0, 1.1), None)
 
 
 def test_group_table_can_be_sent_as_json(outcomes):
