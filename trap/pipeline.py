@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from trap.typing import Progress
     from trap.workers.executors import Executor
 
-
 __all__ = ["PRELOAD", "DatasetRun", "open_run", "run_locally"]
 
 log = structlog.get_logger(__name__)

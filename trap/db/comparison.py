@@ -14,7 +14,6 @@ from scipy.spatial import cKDTree
 from sqlalchemy import func, select
 
 from trap import angles
-from trap.config import stokes_letter
 from trap.dataset.dropped import DROP_REASONS
 from trap.db.bulk import is_among, read_columns
 from trap.db.calibrations import CALIBRATION_COLUMNS
@@ -22,9 +21,7 @@ from trap.db.datasets import find_dataset, processed_hashes, stored_config
 from trap.db.models import (
     AssocXtrSource,
     Calibration,
-    EpochCorrelation,
     ExtractedSource,
-    FrequencyBand,
     Image,
     NewSource,
     Rejection,
@@ -33,6 +30,7 @@ from trap.db.models import (
     VarMetric,
 )
 from trap.db.overview import dataset_summary
+from trap.db.shared_errors import read_correlations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,7 +251,7 @@ def _keyed(sides: Sides, kind: str, read: Any) -> Iterator[str]:  # noqa: ANN401
 
 def _shared_errors(sides: Sides, relative: float) -> Iterator[str]:
     """Compare the errors that neighbouring epochs share, by frequency of the band, Stokes parameter and lag."""
-    first, second = (_correlations(side) for side in sides)
+    first, second = (read_correlations(side.connection, side.dataset_id) for side in sides)
     keys = sorted(first | second)
     ours, theirs = (np.array([side.get(key, 0.0) for key in keys]) for side in (first, second))
     yield from _limited(
@@ -261,16 +259,6 @@ def _shared_errors(sides: Sides, relative: float) -> Iterator[str]:
         + f"is {ours[row]}, in the second {theirs[row]}"
         for row in np.flatnonzero(~_same(ours, theirs, relative))
     )
-
-
-def _correlations(side: Side) -> dict[tuple[float, str, int], float]:
-    stored = EpochCorrelation
-    rows = (
-        select(FrequencyBand.freq_central, stored.stokes, stored.lag, stored.correlation)
-        .join(FrequencyBand, FrequencyBand.id == stored.band)
-        .where(FrequencyBand.dataset == side.dataset_id)
-    )
-    return {(freq, stokes_letter(stokes), lag): value for freq, stokes, lag, value in side.connection.execute(rows)}
 
 
 def _limited(differences: Iterator[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import delete, func, select
 
+from trap.config import stokes_letter
 from trap.db.bulk import insert_columns, is_among, read_columns
 from trap.db.models import (
     AssocXtrSource,
@@ -17,6 +18,7 @@ from trap.db.models import (
     RunningCatalog,
     RunningCatalogFlux,
 )
+from trap.variability.metrics import total_errors
 from trap.variability.shared_errors import MIN_CURVES, MIN_POINTS, SharedErrors, measure_correlation
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     Shared = dict[tuple[int, int], SharedErrors]
 
-__all__ = ["effective_epochs", "load_shared_errors", "measure_shared_errors", "save_shared_errors"]
+__all__ = ["effective_epochs", "load_shared_errors", "measure_shared_errors", "read_correlations", "save_shared_errors"]
 
 MAX_CURVES = 500
 MAX_POINTS = 200_000
@@ -57,17 +59,39 @@ def measure_shared_errors(connection: Connection, dataset_id: int) -> Shared:
     for i, (band, stokes) in enumerate(keys.T.tolist()):
         chosen = {name: values[number.ravel() == i] for name, values in points.items()}
         curve, epoch = (np.unique(chosen[name], return_inverse=True)[1] for name in ("runcat", "timestep"))
-        lags = measure_correlation(curve, epoch, chosen["f_int"], chosen["f_int_err"])
+        errors = total_errors(chosen["f_int_err"], np.nan_to_num(chosen["gain_err"]), chosen["f_int"])
+        lags = measure_correlation(curve, epoch, chosen["f_int"], errors)
         if len(lags):
             shared[band, stokes] = SharedErrors(lags=lags)
     return shared
+
+
+def read_correlations(connection: Connection, dataset_id: int) -> dict[tuple[float, str, int], float]:
+    """Read the stored correlations of a dataset by what they mean, for comparison with another dataset.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+
+    Returns
+    -------
+    Correlations by frequency of the band [Hz], letter of the Stokes parameter, and lag.
+    """
+    stored = EpochCorrelation
+    rows = (
+        select(FrequencyBand.freq_central, stored.stokes, stored.lag, stored.correlation)
+        .join(FrequencyBand, FrequencyBand.id == stored.band)
+        .where(FrequencyBand.dataset == dataset_id)
+    )
+    return {(freq, stokes_letter(stokes), lag): value for freq, stokes, lag, value in connection.execute(rows)}
 
 
 def _points_in_order(connection: Connection, dataset_id: int, entries: Ids) -> Columns:
     """Read the light curves of entries, each in order of time; numpy sorts them faster than the database."""
     point, source = AssocXtrSource, ExtractedSource
     rows = (
-        select(point.runcat, source.image, source.id, source.f_int, source.f_int_err)
+        select(point.runcat, source.image, source.id, source.f_int, source.f_int_err, source.gain_err)
         .join(source, source.id == point.xtrsrc)
         .where(is_among(connection, point.runcat, entries))
     )
