@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from trap.calibration.displacement import Displacement
 from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.db.comparison import Side, compare_datasets
@@ -66,6 +67,46 @@ def test_positions_added_later_give_the_rows_of_positions_given_at_first(config,
         entries = connection.execute(text("SELECT count(*) FROM runningcatalog WHERE mon_src")).scalar_one()
     assert entries == 4  # two in each dataset
     assert check_database(engine) == []
+
+
+CALIBRATED = """
+UPDATE calibration SET position_applied = (1 = 1), displacement = :displacement,
+    flux_applied = (1 = 1), gain = 2.0, gain_err = 0.01;
+UPDATE extractedsource SET ra_raw = ra, decl_raw = decl, f_peak_raw = f_peak, f_int_raw = f_int
+"""
+"""Calibrations of stored images, and their measurements as the images show them."""
+
+
+def test_added_position_is_measured_where_a_calibrated_image_shows_it(config, engine, survey):
+    uncalibrated = config.with_options(
+        calibration={"positions": "off", "flux_scale": "off"},
+        execution={"images": (str(survey.images[0]),)},
+        persistence={"dataset_id": -1},
+    )
+    shift = 1 / 3600  # deg, to the north
+    found = {}
+    for declination, displacement in (
+        (45.02, Displacement(ra=0.02, dec=45.02, shift=(0.0, shift))),
+        (45.02 + shift, None),
+    ):
+        number = process(uncalibrated).dataset_id
+        if displacement is not None:
+            with engine.begin() as connection:
+                for statement in CALIBRATED.split(";"):
+                    given = {"displacement": displacement.as_json()} if ":" in statement else {}
+                    connection.execute(text(statement), given)
+        added = MonitorPositions.of(ra=[0.02], dec=[declination], name=["on"])
+        process(uncalibrated.with_options(persistence={"dataset_id": number}), monitors=added)
+        with reading(engine) as connection:
+            rows = connection.execute(text("SELECT * FROM extractedsource WHERE ff_monitor IS NOT NULL ORDER BY id"))
+            found[displacement is None] = rows.mappings().all()[-1]
+    corrected, plain = found[False], found[True]
+    assert (corrected["ra"], corrected["decl"]) == (0.02, 45.02)
+    assert corrected["decl_raw"] == pytest.approx(45.02 + shift, abs=1e-9)
+    assert corrected["f_int_raw"] == pytest.approx(plain["f_int"], rel=1e-6)
+    assert corrected["f_int"] == pytest.approx(plain["f_int"] / 2, rel=1e-6)
+    assert corrected["f_int_err"] == pytest.approx(plain["f_int_err"] / 2, rel=1e-6)
+    assert (corrected["gain_err"], plain["gain_err"], plain["f_int_raw"]) == (0.01, None, None)
 
 
 def test_images_that_are_gone_are_counted_and_the_others_measured(config, engine, survey, tmp_path):
