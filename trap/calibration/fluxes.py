@@ -27,8 +27,10 @@ __all__ = ["solve_flux_scale"]
 
 FLOOR = 0.01
 """Relative error that no source goes below when it is weighed: more than that, steady sources scintillate."""
-OUTLIER = 6.0
-"""Residual, in σ, from which a source has no weight."""
+OUTLIER = 4.685
+"""Residual, in σ, from which a source has no weight. With this limit, Gaussian errors cost 5 % of the information."""
+MAX_SHARE = 0.1
+"""Largest share of one source in the gain, if there are enough sources."""
 N_PASSES = 10
 """Passes of gain, weights and scatter. They settle in a few."""
 MAX_GAIN = 3.0
@@ -132,7 +134,9 @@ def _fit_line(matches: Matches, *, with_offset: bool) -> _Line:
     flux, error, reference, reference_error = (
         matches.f_int, matches.f_int_err, matches.ref_f_int, matches.ref_f_int_err
     )  # fmt: skip
-    gain, offset, scatter = float(np.median(flux / reference)), 0.0, 0.0
+    gain, offset = float(np.median(flux / reference)), 0.0
+    # The first scatter is robust: with none, the sources that scatter would all be outliers.
+    scatter = 1.4826 * float(np.median(np.abs(flux / reference / gain - 1)))
     weight = best = np.ones(len(flux))
     for _ in range(N_PASSES):
         best = _best_values(flux - offset, error, reference, reference_error, gain)
@@ -140,8 +144,9 @@ def _fit_line(matches: Matches, *, with_offset: bool) -> _Line:
         variance = noise + (max(scatter, FLOOR) * gain * best) ** 2
         residual = flux - offset - gain * reference
         good = biweight(residual**2 / variance, OUTLIER)
-        scatter = math.sqrt(excess_variance(residual / (gain * best), noise / (gain * best) ** 2, good, 1.0))
-        weight = good / variance
+        relative = residual / (gain * best), noise / (gain * best) ** 2
+        scatter = math.sqrt(excess_variance(*relative, good, 1.0, limit=OUTLIER))
+        weight = _limited(good / variance, best)
         if with_offset:
             centre = float((weight * best).sum() / weight.sum())
             mean = float((weight * reference).sum() / weight.sum()), float((weight * flux).sum() / weight.sum())
@@ -152,6 +157,15 @@ def _fit_line(matches: Matches, *, with_offset: bool) -> _Line:
             lever = weight * best
             gain = float((lever * flux).sum() / (lever * reference).sum())
     return _Line(gain, offset, scatter, weight, best)
+
+
+def _limited(weight: Array, best: Array) -> Array:
+    """Return weights that give no source more than its largest share in the gain."""
+    limit = max(MAX_SHARE, 2 / len(weight))
+    for _ in range(N_PASSES):  # less weight for one source is a larger share for the others
+        shares = weight * best**2 / (weight * best**2).sum()
+        weight = weight * np.minimum(1.0, limit / np.where(shares > 0, shares, 1.0))
+    return weight
 
 
 def _offset_error(line: _Line, variance: Array) -> float:

@@ -141,5 +141,5 @@ def _excess(residuals: Array, leverages: Array, sample: Sample, weights: Array) 
         for component in range(2):
             n_parameters = float(leverages[rows, component].sum())
             values = residuals[rows, component], sample.variances[rows, component], weights[rows]
-            excess[group, component] = excess_variance(*values, n_parameters)
+            excess[group, component] = excess_variance(*values, n_parameters, limit=OUTLIER, dimensions=2)
     return excess

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,18 @@ def biweight(squares: Array, limit: float) -> Array:
     return inside
 
 
-def excess_variance(residuals: Array, variances: Array, weights: Array, n_parameters: float) -> float:
+@cache
+def _kept_variance(limit: float, dimensions: int) -> float:
+    """Return the mean square of Gaussian residuals that are weighted by the biweight of their distance, in σ²."""
+    # A distance r has the density r^(d-1) exp(-r²/2), and a square of r²/d along each axis.
+    r = np.linspace(0.0, limit, 2001)
+    density = r ** (dimensions - 1) * np.exp(-(r**2) / 2) * biweight(r**2, limit)
+    return float((density * r**2).sum() / density.sum()) / dimensions
+
+
+def excess_variance(
+    residuals: Array, variances: Array, weights: Array, n_parameters: float, *, limit: float, dimensions: int = 1
+) -> float:
     """Estimate the variance of residuals beyond their errors.
 
     The excess s² makes Σ e²/(σ² + s²) equal to the degrees of freedom (Paule & Mandel 1982). It is 0 unless χ² exceeds
@@ -52,12 +64,15 @@ def excess_variance(residuals: Array, variances: Array, weights: Array, n_parame
         (n,) — 0 for outliers, 1 for other sources, or values between these.
     n_parameters
         Number of fitted parameters.
+    limit, dimensions
+        Limit of the weights, which are biweights, and the number of components that they are computed from. Weights
+        that fall with the residual take a known part of the scatter away.
 
     Returns
     -------
     s², in the unit of the variances.
     """
-    freedom = float(weights.sum()) - n_parameters
+    freedom = (float(weights.sum()) - n_parameters) * _kept_variance(limit, dimensions)
     if freedom <= 0:
         return 0.0
     squares = weights * residuals**2
