@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from trap.catalogues import MonitorPositions
 from trap.db.opening import open_dataset
-from trap.errors import DatasetLockedError
+from trap.errors import ConfigError, DatasetLockedError
 
 
 def test_a_key_finds_the_dataset_that_was_made_with_it(database_url, config):
@@ -31,6 +31,19 @@ def test_dataset_has_one_writer(database_url, config):
         again = config.with_options(persistence={"dataset_id": store.dataset_id})
         with pytest.raises(DatasetLockedError), open_dataset(again):
             pass
+
+
+def test_missing_reference_catalogue_is_reported_before_a_database_is_made(tmp_path, config):
+    path = tmp_path / "results.db"
+    config = config.with_options(
+        execution={"database": f"sqlite:///{path}"}, calibration={"flux_catalogue": str(tmp_path / "nvss.fits")}
+    )
+    with (
+        pytest.raises(ConfigError, match=r"calibration\.flux_catalogue: .*nvss\.fits: No such file"),
+        open_dataset(config),
+    ):
+        pass
+    assert not path.exists()
 
 
 class Interrupted(BaseException):

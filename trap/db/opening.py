@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from trap.calibration.reference import load_references
 from trap.db import datasets, monitors, runs
 from trap.db.engine import make_engine, transaction
 from trap.db.kept_pixels import pixel_directory
@@ -56,11 +57,13 @@ def open_dataset(
     Raises
     ------
     ConfigError
-        If an existing dataset has other settings.
+        If an existing dataset has other settings, or a reference catalogue cannot be read.
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    pixel_directory(config.execution)  # a missing setting is reported before anything is created
+    # A missing setting or file is reported before anything is created.
+    pixel_directory(config.execution)
+    load_references(config.calibration)
     engine = make_engine(config.execution.database)
     try:
         upgrade(engine)
