@@ -8,9 +8,18 @@ from datetime import timedelta
 import numpy as np
 from made_up_survey import Field
 
+from trap.calibration.history import CalibrationHistory
 from trap.config import PipelineConfig
 from trap.images.metadata import ImageMetadata
-from trap.quality import AcceptedImages, CatalogueInput, EarlierInput, HistoryKey, ImageInput, SourceInput
+from trap.quality import (
+    AcceptedImages,
+    CalibrationInput,
+    CatalogueInput,
+    EarlierInput,
+    HistoryKey,
+    ImageInput,
+    SourceInput,
+)
 
 GOOD = replace(Field().image(0).metadata, centre_ra=212.836, centre_dec=52.2025)
 NOISE = np.random.default_rng(4).normal(size=(100, 100))
@@ -38,6 +47,15 @@ def earlier_input(rms=1.0, pixel_hash="", key=HistoryKey(0, 1, ""), earlier=None
 def catalogue_input(*, n_new, n_known, **changes):
     metadata, config = header_and_config(changes)
     return CatalogueInput(n_new=n_new, n_known=n_known, metadata=metadata, config=config)
+
+
+def calibration_input(calibration, earlier, **changes):
+    """Make an input with the calibrations of earlier images of the same band."""
+    metadata, config = header_and_config(changes)
+    history = CalibrationHistory()
+    for one in earlier:
+        history.remember("band", one)
+    return CalibrationInput(calibration=calibration, history=history, key="band", metadata=metadata, config=config)
 
 
 def header_and_config(changes):

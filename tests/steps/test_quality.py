@@ -9,6 +9,8 @@ import pytest
 from made_up_survey import Field, sources
 from sky_fixtures import Sky
 
+from trap.association.entries import LightCurveKey
+from trap.calibration.records import FluxScale, ImageCalibration
 from trap.dataset.state import DatasetState
 from trap.images.beam import Beam
 from trap.images.image import Image
@@ -53,6 +55,19 @@ def test_noise_far_from_the_history_of_its_band_is_rejected(state):
     good, bad = (quality.reject_against_history(replace(FIELD.image(2), rms_qc=rms), state) for rms in (1.2, 1.6))
     assert good.rejection is None
     assert bad.rejection.reason is RejectReason.RMS
+
+
+def test_gain_is_compared_with_earlier_images_of_the_same_band_only(config):
+    state = DatasetState(config=config)
+    bands = LightCurveKey(0, 1), LightCurveKey(1, 1)
+    for _ in range(10):
+        for band, gain in zip(bands, (1.0, 2.0), strict=True):
+            state.calibrations.remember(band, ImageCalibration(flux_scale=FluxScale(gain=gain, gain_err=0.01)))
+    image = replace(FIELD.image(0), calibration=ImageCalibration(flux_scale=FluxScale(gain=2.0, gain_err=0.01)))
+    assert [finding.passed for band in bands for finding in quality.compare_calibration(image, state, band)] == [
+        False,
+        True,
+    ]
 
 
 def test_short_history_rejects_nothing(state):

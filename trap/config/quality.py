@@ -70,6 +70,16 @@ class QualityConfig(Settings):
     max_new_share: Share = 0.5
     """Largest share of such new sources among the sources that earlier images should have shown, from 0 to 1. The
     sources of a wrongly calibrated or displaced image have no counterparts. Fewer than five are always accepted."""
+    gain_jump: Factor = 1.2
+    """Factor between the gain of an image and the median of earlier images up to which any gain is accepted. Larger
+    differences are accepted too where the gains of earlier images vary, up to five of their standard deviations."""
+    position_scatter_jump: Factor = 2.0
+    """Factor, likewise, between the scatter of the calibrators' positions, after their correction, and its median."""
+    smearing_jump: Factor = 1.05
+    """Factor, likewise, between the ratio of integrated to peak flux density of compact sources and its median."""
+    max_patch_gain: Annotated[float, Field(gt=0, le=MAX_NUMBER)] = 0.1
+    """Largest relative difference between the flux densities of a part of the field and the rest, against the
+    reference. A part is a tenth to a third of the calibrators."""
     bright_sources: tuple[Sky, ...] = ("CasA", "CygA", "TauA", "HerA", "VirA", "Sun", "Jupiter")
     """Sources that must be farther from an image than quality_lofar.min_separation; Moon can be added. Empty checks
     none."""
@@ -122,6 +132,14 @@ class QualityConfig(Settings):
     """Effect on images outside all bands, at least jump_history images after the last new band of the telescope."""
     check_repeated: Action = "warn"
     """Effect on images with the pixels of an earlier image, but another header."""
+    check_gain: Action = "warn"
+    """Effect on images whose gain is far off the gains of earlier images (gain_jump)."""
+    check_position_scatter: Action = "warn"
+    """Effect on images where the positions of calibrators scatter more than in earlier ones (position_scatter_jump)."""
+    check_smearing: Action = "warn"
+    """Effect on images whose compact sources are more or less extended than in earlier ones (smearing_jump)."""
+    check_patch: Action = "warn"
+    """Effect on images where a part of the field is brighter or fainter than the rest (max_patch_gain)."""
 
 
 class QualityLofarConfig(Settings):

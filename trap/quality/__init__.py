@@ -5,6 +5,7 @@ from trap.quality.checks import (
     check_against_catalogue,
     check_against_earlier,
     check_against_small_catalogue,
+    check_calibration,
     check_image,
     check_sources,
 )
@@ -12,11 +13,12 @@ from trap.quality.history import SAMPLE, may_be_too_many
 from trap.quality.negative import count_negative
 from trap.quality.pixels import rms_qc
 from trap.quality.reasons import Finding, Rejection, RejectReason, first_rejection
-from trap.quality.records import CatalogueInput, EarlierInput, ImageInput, SourceInput
+from trap.quality.records import CalibrationInput, CatalogueInput, EarlierInput, ImageInput, SourceInput
 
 __all__ = [
     "SAMPLE",
     "AcceptedImages",
+    "CalibrationInput",
     "CatalogueInput",
     "EarlierInput",
     "Finding",
@@ -28,6 +30,7 @@ __all__ = [
     "check_against_catalogue",
     "check_against_earlier",
     "check_against_small_catalogue",
+    "check_calibration",
     "check_image",
     "check_sources",
     "count_negative",

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trap.quality import beams, bright, crowding, dates, history, lofar, negative, pixels
+from trap.quality import beams, bright, calibration, crowding, dates, history, lofar, negative, pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trap.quality.reasons import Finding
-    from trap.quality.records import CatalogueInput, Check, EarlierInput, ImageInput, Input, SourceInput
+    from trap.quality.records import (
+        CalibrationInput,
+        CatalogueInput,
+        Check,
+        EarlierInput,
+        ImageInput,
+        Input,
+        SourceInput,
+    )
 
 __all__ = [
     "all_checks",
     "check_against_catalogue",
     "check_against_earlier",
     "check_against_small_catalogue",
+    "check_calibration",
     "check_image",
     "check_sources",
     "checks_table",
@@ -56,6 +65,12 @@ EARLIER_CHECKS: tuple[Check[EarlierInput], ...] = (
 )
 CATALOGUE_CHECKS: tuple[Check[CatalogueInput], ...] = (history.NEW_SOURCES,)
 SMALL_CATALOGUE_CHECKS: tuple[Check[CatalogueInput], ...] = (crowding.MANY_SOURCES,)
+CALIBRATION_CHECKS: tuple[Check[CalibrationInput], ...] = (
+    calibration.GAIN,
+    calibration.POSITION_SCATTER,
+    calibration.SMEARING,
+    calibration.PATCH,
+)
 
 
 def check_image(image: ImageInput) -> tuple[Finding, ...]:
@@ -84,10 +99,21 @@ def check_against_small_catalogue(image: CatalogueInput) -> tuple[Finding, ...]:
     return _run(SMALL_CATALOGUE_CHECKS, image)
 
 
+def check_calibration(image: CalibrationInput) -> tuple[Finding, ...]:
+    """Compare the calibration of an image with the calibrations of earlier images."""
+    return _run(CALIBRATION_CHECKS, image)
+
+
 def all_checks() -> tuple[Check[Any], ...]:
     """Return every check once, in the order of the documentation."""
     image_checks = (*LOFAR_CHECKS[: -len(_LAST)], *OTHER_CHECKS)
-    later_checks: tuple[Check[Any], ...] = (*SOURCE_CHECKS, *EARLIER_CHECKS, *CATALOGUE_CHECKS, *SMALL_CATALOGUE_CHECKS)
+    later_checks: tuple[Check[Any], ...] = (
+        *SOURCE_CHECKS,
+        *EARLIER_CHECKS,
+        *CATALOGUE_CHECKS,
+        *SMALL_CATALOGUE_CHECKS,
+        *CALIBRATION_CHECKS,
+    )
     return tuple(dict.fromkeys((*image_checks, *later_checks)))
 
 

@@ -35,6 +35,10 @@ class RejectReason(IntEnum):
     REPEATED = 12, "pixels of an earlier image"
     BEAM_SHAPE = 13, "beam elongated or undersampled"
     NEW_SOURCES = 14, "sources unlike earlier ones"
+    FLUX_SCALE = 15, "flux scale unlike earlier ones"
+    POSITIONS = 16, "positions scatter more than earlier ones"
+    SMEARED = 17, "shapes of sources unlike earlier ones"
+    PATCH = 18, "part of the field brighter or fainter"
 
     description: str
 

@@ -1,4 +1,4 @@
-"""The record of a quality check, and the inputs of the three kinds of check.
+"""The record of a quality check, and the inputs of the kinds of check.
 
 A check is a function from an input to a :class:`~trap.quality.reasons.Verdict`. Its :class:`Check` stands below the
 function and holds everything else about it: name, setting, reason, description and needs.
@@ -15,11 +15,13 @@ from trap.config import QualityConfig
 from trap.quality.reasons import Finding, RejectReason, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from datetime import datetime
 
     from numpy.typing import NDArray
 
+    from trap.calibration.history import CalibrationHistory
+    from trap.calibration.records import ImageCalibration
     from trap.config import PipelineConfig
     from trap.config.quality import Action
     from trap.images.metadata import ImageMetadata
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 __all__ = [
+    "CalibrationInput",
     "CatalogueInput",
     "Check",
     "CheckInput",
@@ -144,6 +147,29 @@ class CatalogueInput(CheckInput):
 
     n_known: int
     n_new: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CalibrationInput(CheckInput):
+    """The input of checks of the calibration of an image.
+
+    Parameters
+    ----------
+    calibration
+        Calibration of the image.
+    history
+        Calibrations of the accepted images before it.
+    key
+        Band and Stokes parameter of the image, as the history has them.
+    """
+
+    calibration: ImageCalibration
+    history: CalibrationHistory
+    key: Hashable
+
+    def recent(self, name: str) -> Array:
+        """Return values of the images before it, as :meth:`~trap.calibration.history.CalibrationHistory.recent`."""
+        return self.history.recent(self.key, name)
 
 
 Input = TypeVar("Input", bound=CheckInput)

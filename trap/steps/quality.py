@@ -14,7 +14,7 @@ from trap.extraction.celestial import beam_form
 from trap.extraction.field import measured_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trap.quality import Finding, Rejection, RejectReason
 
 __all__ = [
+    "compare_calibration",
     "compare_with_others",
     "examine",
     "examine_sources",
@@ -155,6 +156,33 @@ def compare_with_others(
         following_beams=np.array([(b.bmaj, b.bmin) for b in beams if b is not None], float).reshape(-1, 2),
     )
     return quality.check_against_earlier(image)
+
+
+def compare_calibration(result: ImageResult, state: DatasetState, key: Hashable) -> tuple[Finding, ...]:
+    """Make the checks that compare the calibration of an image with the images before it.
+
+    Parameters
+    ----------
+    result
+        The measured image, with its calibration.
+    state
+        State of the dataset, with the calibrations of its accepted images.
+    key
+        Band and Stokes parameter of the image.
+
+    Returns
+    -------
+    tuple of Finding
+        A finding for each check that is made; the image is not rejected.
+    """
+    image = quality.CalibrationInput(
+        metadata=result.metadata,
+        config=state.config,
+        calibration=result.calibration,
+        history=state.calibrations,
+        key=key,
+    )
+    return quality.check_calibration(image)
 
 
 def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search_radius: float) -> ImageResult:
