@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 
 import numpy as np
@@ -49,8 +50,6 @@ def test_catalogue_of_a_survey_is_read_with_its_units(tmp_path, form, suffix):
     path = tmp_path / f"survey.{suffix}"
     if suffix.endswith("gz"):
         write(tmp_path / "plain.fits", survey(), form)
-        import gzip  # noqa: PLC0415
-
         path.write_bytes(gzip.compress((tmp_path / "plain.fits").read_bytes()))
     else:
         write(path, survey(), form)
@@ -157,6 +156,24 @@ def test_unusable_file_is_named_with_the_setting_and_its_columns(tmp_path, conte
         load_reference(path, setting="S", **options)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["fits", "votable", "ascii.ecsv", "ascii.csv", "gzip"])
+def test_damaged_file_is_an_error_in_one_line(tmp_path, form):
+    path = write(tmp_path / "x", survey(), "fits" if form == "gzip" else form)
+    whole = gzip.compress(path.read_bytes()) if form == "gzip" else path.read_bytes()
+    rng = np.random.default_rng(7)
+    n_refused = 0
+    for number in range(20):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[rng.integers(0, len(whole), 5)] = rng.integers(0, 256, 5)
+        path.write_bytes(damaged[: rng.integers(1, len(whole)) if number % 2 else None].tobytes())
+        try:
+            load_reference(path)
+        except ConfigError as error:
+            n_refused += 1
+            assert "\n" not in str(error)  # noqa: PT017 (some damage does not matter)
+    assert n_refused
 
 
 def test_flux_densities_are_converted_by_the_spectral_index_of_each_source(tmp_path):

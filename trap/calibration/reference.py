@@ -12,7 +12,7 @@ import structlog
 
 from trap import angles
 from trap.calibration.reference_columns import ReadColumns, read_columns
-from trap.calibration.reference_files import open_table
+from trap.calibration.reference_files import DAMAGE, open_table
 from trap.config.calibration import column_choices
 from trap.errors import ConfigError
 from trap.tables import ColumnTable, column
@@ -199,10 +199,9 @@ def load_reference(
         msg = f"{path}: {error}"
         raise ConfigError(msg) from None
     except OSError as error:
-        msg = f"{path}: {error.strerror or error}"
+        msg = f"{path}: {' '.join((error.strerror or str(error)).split())}"
         raise ConfigError(msg) from error
-    # For a damaged file, the libraries of the formats raise errors of many types.
-    except (ValueError, LookupError, TypeError, ArithmeticError, EOFError, RecursionError) as error:
+    except DAMAGE as error:
         msg = f"{path}: cannot read the catalogue: {' '.join(str(error).split()) or type(error).__name__}"
         raise ConfigError(msg) from error
     return _catalogue(Path(path), read, frequency, spectral_index)

@@ -10,6 +10,7 @@ import gzip
 import io
 import re
 import warnings
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
@@ -25,8 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["Heading", "TableFile", "open_table"]
+__all__ = ["DAMAGE", "Heading", "TableFile", "open_table"]
 
+DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, RecursionError),
+    *(fits.VerifyError, zlib.error),
+)
+"""Errors that the libraries of the formats raise for damaged files."""
 HEAD = 1 << 20
 """Number of bytes in which the heading of a text file ends."""
 BYTE_ORDER_MARK = "\ufeff"
@@ -72,8 +78,8 @@ def open_table(path: Path) -> TableFile:
     ------
     ConfigError
         If the file is of no known format, or its format needs a package that is missing.
-    OSError, ValueError
-        If it cannot be read; astropy raises errors of more types.
+    OSError
+        If it cannot be read. Damaged files raise the errors of :data:`DAMAGE` as well.
     """
     with _opened(path) as file:
         head = file.read(HEAD)
@@ -163,7 +169,8 @@ def _open_text(path: Path, head: str) -> TableFile:
     delimiter = next((mark for mark in (",", "\t", ";", "|") if mark in line), " ")
     names = [name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
     if lines[0].startswith("# %ECSV"):
-        header = Table.read(lines[: first + 1], format="ascii.ecsv")
+        with _quiet():
+            header = Table.read(lines[: first + 1], format="ascii.ecsv")
         headings = [Heading(name, str(header[name].unit or "")) for name in header.colnames]
     else:
         found = [BRACKETS.fullmatch(name) for name in names]
