@@ -27,7 +27,9 @@ MIN_MEMBERS = 5
 SHARES = (10, 5, 3)
 """Sizes of patches: the number of all calibrators over the number of members."""
 MAX_CENTRES = 48
-"""Largest number of places that are looked at; neighbouring ones overlap anyway."""
+"""Largest number of places that are looked at first; neighbouring ones overlap."""
+N_REFINED = 24
+"""Number of calibrators nearest to the best of these places that are looked at after them."""
 OVERLAP = 3.0
 """Independent patches of one size, over the number of patches that tile the field (from simulations of noise)."""
 FLOOR = 0.01
@@ -46,7 +48,7 @@ class Patch(NamedTuple):
     Parameters
     ----------
     gain
-        Flux densities inside relative to those outside, less 1. No circle fits a patch exactly, so that it is a fifth
+        Flux densities inside relative to those outside, less 1. No circle fits a patch exactly, so that it is a tenth
         too small on average.
     snr
         Significance in σ, with the number of places allowed for, and the sign of the gain.
@@ -88,8 +90,18 @@ def find_patch(u: Array, v: Array, log_ratios: Array, variances: Array) -> Patch
     values = values - np.median(values)
     weights = 1 / (variances + _scatter(values, variances))
     # Every m-th calibrator in order of one coordinate, so that the order of the rows does not matter.
-    chosen = np.lexsort((v, u))[:: math.ceil(n / MAX_CENTRES)]
-    distances = (u[chosen, np.newaxis] - u) ** 2 + (v[chosen, np.newaxis] - v) ** 2
+    coarse = np.lexsort((v, u))[:: math.ceil(n / MAX_CENTRES)]
+    patch = _search(u, v, values, weights, coarse)
+    distance = (u - patch.u) ** 2 + (v - patch.v) ** 2
+    near = np.argpartition(distance, min(N_REFINED, n) - 1)[:N_REFINED]
+    refined = _search(u, v, values, weights, near)
+    return refined if abs(refined.snr) > abs(patch.snr) else patch
+
+
+def _search(u: Array, v: Array, values: Array, weights: Array, centres: Indices) -> Patch:
+    """Return the most significant patch around some calibrators."""
+    n = len(values)
+    distances = (u[centres, np.newaxis] - u) ** 2 + (v[centres, np.newaxis] - v) ** 2
     sizes = [max(MIN_MEMBERS, n // share) for share in SHARES]
     order = np.argpartition(distances, [size - 1 for size in sizes], axis=1)
     best, best_value = NO_PATCH, -1.0
@@ -99,10 +111,10 @@ def find_patch(u: Array, v: Array, log_ratios: Array, variances: Array) -> Patch
         winner = int(np.argmax(np.abs(ratios)))
         significance = _significance(abs(float(ratios[winner])), n, OVERLAP * len(SHARES) * n / n_members)
         if significance > best_value:
-            centre = u[members[winner]].mean(), v[members[winner]].mean()
+            place = u[members[winner]].mean(), v[members[winner]].mean()
             sign = math.copysign(1.0, gains[winner])
             best_value = significance
-            best = Patch(math.expm1(gains[winner]), sign * significance, float(centre[0]), float(centre[1]))
+            best = Patch(math.expm1(gains[winner]), sign * significance + 0.0, float(place[0]), float(place[1]))
     return best
 
 
