@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
+from trap.association.entries import LightCurveKey
 from trap.association.hypotheses import ImageLimits
 from trap.catalogues import Associations, AssociationType, FitRequests, Measurements, NewSources
 from trap.dataset.dropped import count_dropped
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
-from trap.steps.quality import reject_against_catalogue, reject_against_history
+from trap.steps.quality import compare_calibration, reject_against_catalogue, reject_against_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from trap.association.entries import LightCurveKey
     from trap.config import AssociationConfig
     from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
@@ -57,6 +57,9 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
     metadata = result.metadata
     following = [other for other in results[number + 1 :] if other.rejection is None]
     result = reject_against_history(result, state, (*following, *state.following))
+    if result.rejection is None:
+        history = state.history_key(metadata)
+        result = result.found(compare_calibration(result, state, LightCurveKey(history.band, history.stokes)))
     result = reject_against_catalogue(result, state, search_radius=search_radius(metadata, settings))
     is_accepted = result.rejection is None
     key = state.light_curve_key(metadata, is_accepted=is_accepted)

@@ -1,4 +1,4 @@
-"""The calibration of the images of a timestep against the running catalogue, before they are associated.
+"""The calibration of the images of a timestep against the running catalogue or a file, before they are associated.
 
 All images are matched with the catalogue of the timesteps before, so that the result does not depend on their order.
 """
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap import angles
 from trap.association.entries import LightCurveKey
 from trap.calibration.calibrators import Matches, compact_sources, find_calibrators, match
 from trap.calibration.fluxes import solve_flux_scale
+from trap.calibration.patches import find_patch
 from trap.calibration.positions import Field, solve_positions
 from trap.calibration.records import CATALOGUE, Astrometry, FluxScale, ImageCalibration
-from trap.calibration.reference import Reference
+from trap.calibration.reference import Reference, load_references
 from trap.catalogues import Flag
 from trap.steps.association import search_radius
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trap.calibration.records import OwnGains
+    from trap.calibration.reference import ReferenceCatalogue
     from trap.catalogues import Measurements
     from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
@@ -79,29 +82,35 @@ def is_calibrated_itself(result: ImageResult) -> bool:
 
 
 def _calibrate(state: DatasetState, results: Sequence[ImageResult]) -> list[tuple[ImageCalibration, OwnGains | None]]:
-    """Calibrate the images of one timestep against the catalogue."""
+    """Calibrate the images of one timestep."""
     settings = state.config.calibration
+    references = load_references(settings)
     rows = [_calibrators(result, state) for result in results]
     keys = [_key(result, state) for result in results]
-    matches = [_match(state, *one) for one in zip(results, rows, keys, strict=True)]
+    matches = [_match(state, *one, references.positions) for one in zip(results, rows, keys, strict=True)]
+    flux_matches = matches
+    if references.fluxes is not references.positions:
+        flux_matches = [_match(state, *one, references.fluxes) for one in zip(results, rows, keys, strict=True)]
     fields = [
-        _field(result, found, is_varying=state.calibrations.has_varying_shifts(key))
+        _field(result, found, _name(references.positions), is_varying=state.calibrations.has_varying_shifts(key))
         for result, found, key in zip(results, matches, keys, strict=True)
     ]
     nothing = [Astrometry(note='not measured (calibration.positions = "off")')] * len(fields)
     positions = nothing if settings.positions == "off" else solve_positions(fields, settings)
     calibrations = []
-    for result, calibrators, key, found, astrometry in zip(results, rows, keys, matches, positions, strict=True):
-        scale, gains = _flux_scale(state, key, found)
-        is_first = not len(state.catalogue)
+    for result, calibrators, key, found, astrometry in zip(results, rows, keys, flux_matches, positions, strict=True):
+        scale, gains = _flux_scale(state, key, found, _name(references.fluxes))
+        is_first = not len(state.catalogue) and references.positions is None
+        sets_scale = not _has_fluxes(state, key) and references.fluxes is None
         bright = calibrators[result.measurements.significance[calibrators] >= settings.min_signal_to_noise]
         ratio, ratio_err = _compactness(result.measurements.take(bright))
         calibration = ImageCalibration(
             n_calibrators=len(bright),
             astrometry=_first_positions(result, bright, astrometry) if is_first else astrometry,
-            flux_scale=_first_scale(result, bright, scale) if not _has_fluxes(state, key) else scale,
+            flux_scale=_first_scale(result, bright, scale) if sets_scale else scale,
             compactness=ratio,
             compactness_err=ratio_err,
+            **_patch(result, found),
         )
         calibrations.append((calibration, gains))
     return calibrations
@@ -126,21 +135,38 @@ def _calibrators(result: ImageResult, state: DatasetState) -> Indices:
     return find_calibrators(result.measurements, beam, state.config.calibration)
 
 
-def _match(state: DatasetState, result: ImageResult, calibrators: Indices, key: LightCurveKey) -> Matches:
-    """Match the calibrators of an image with the running catalogue."""
+def _name(catalogue: ReferenceCatalogue | None) -> str:
+    """Return the name of a reference; None is the running catalogue."""
+    return CATALOGUE if catalogue is None else catalogue.name
+
+
+def _match(
+    state: DatasetState,
+    result: ImageResult,
+    calibrators: Indices,
+    key: LightCurveKey,
+    catalogue: ReferenceCatalogue | None,
+) -> Matches:
+    """Match the calibrators of an image with a reference catalogue, or with the running catalogue if it is None."""
     beam, settings = result.metadata.beam, state.config.calibration
     if beam is None or not len(calibrators):
         return Matches.empty()
     radius = search_radius(result.metadata, state.config.association)
     isolation = settings.isolation_beams * beam.bmaj
     measured = result.measurements
-    _, near = state.catalogue.near(measured.ra[calibrators], measured.dec[calibrators], radius + isolation)
     region = result.metadata.sky_region(0)
+    centre = region.centre_ra, region.centre_dec
+    if catalogue is None:
+        _, rows = state.catalogue.near(measured.ra[calibrators], measured.dec[calibrators], radius + isolation)
+        reference = _catalogue(state, np.unique(rows), key)
+    else:
+        size = region.xtr_radius + radius + isolation
+        reference = catalogue.near(centre, size, frequency=result.metadata.freq_eff)
     return match(
         measured,
         calibrators,
-        _catalogue(state, np.unique(near), key),
-        centre=(region.centre_ra, region.centre_dec),
+        reference,
+        centre=centre,
         radius=radius,
         isolation=isolation,
     )
@@ -166,7 +192,7 @@ def _catalogue(state: DatasetState, rows: Indices, key: LightCurveKey) -> Refere
     )
 
 
-def _field(result: ImageResult, matches: Matches, *, is_varying: bool) -> Field:
+def _field(result: ImageResult, matches: Matches, reference: str, *, is_varying: bool) -> Field:
     """Return an image as the solution of positions needs it."""
     metadata = result.metadata
     region = metadata.sky_region(0)
@@ -177,18 +203,32 @@ def _field(result: ImageResult, matches: Matches, *, is_varying: bool) -> Field:
         dec=region.centre_dec,
         beam=0.0 if beam is None else math.sqrt(beam.bmaj * beam.bmin),
         frequency=metadata.freq_eff,
-        reference=CATALOGUE,
+        reference=reference,
         is_varying=is_varying,
     )
 
 
-def _flux_scale(state: DatasetState, key: LightCurveKey, matches: Matches) -> tuple[FluxScale, OwnGains | None]:
+def _patch(result: ImageResult, matches: Matches) -> dict[str, float]:
+    """Return the part of the field that differs most from the rest, as values of the calibration."""
+    chosen = matches.take((matches.ref_f_int > 0) & (matches.f_int > 0) & (matches.ref_f_int_err >= 0))
+    relative = (chosen.f_int_err / chosen.f_int) ** 2 + (chosen.ref_f_int_err / chosen.ref_f_int) ** 2
+    patch = find_patch(chosen.u, chosen.v, np.log(chosen.f_int / chosen.ref_f_int), relative)
+    if not math.isfinite(patch.snr):
+        return {}
+    region = result.metadata.sky_region(0)
+    ra, dec = angles.move(region.centre_ra, region.centre_dec, patch.u, patch.v)
+    return {"patch_gain": patch.gain, "patch_snr": patch.snr, "patch_ra": float(ra), "patch_dec": float(dec)}
+
+
+def _flux_scale(
+    state: DatasetState, key: LightCurveKey, matches: Matches, reference: str
+) -> tuple[FluxScale, OwnGains | None]:
     """Measure the gain of an image, if the settings ask for it."""
     settings = state.config.calibration
     if settings.flux_scale == "off":
         return FluxScale(note='not measured (calibration.flux_scale = "off")'), None
     is_varying = state.calibrations.has_varying_gains(key)
-    return solve_flux_scale(matches, settings, reference=CATALOGUE, is_varying=is_varying)
+    return solve_flux_scale(matches, settings, reference=reference, is_varying=is_varying)
 
 
 def _first_positions(result: ImageResult, calibrators: Indices, solution: Astrometry) -> Astrometry:
