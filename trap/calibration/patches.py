@@ -125,7 +125,7 @@ def _scatter(values: Array, variances: Array) -> float:
     """
     spread = (1.4826 * float(np.median(np.abs(values)))) ** 2
     good = biweight(values**2 / (variances + spread), OUTLIER)
-    return max(excess_variance(values, variances, good, 1.0), spread)
+    return max(excess_variance(values, variances, good, 1.0, limit=OUTLIER), spread)
 
 
 def _compare(values: Array, weights: Array, members: Indices) -> tuple[Array, Array]:
