@@ -235,7 +235,10 @@ def test_image_without_a_beam_is_an_error(sky, config):
 def test_extraction_is_the_same_every_time(sky, field, stamped, config):
     image = sky.image(stamped(*field, 30 * sky.rms) + sky.noise(20))
     first, second = (extract_sources(image, config).measurements for _ in range(2))
-    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first.as_dict().values(), second.as_dict().values(), strict=True))
+    assert all(
+        np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(first.as_dict().values(), second.as_dict().values(), strict=True)
+    )
 
 
 def test_source_centred_outside_the_searched_area_is_flagged(sky, config):
