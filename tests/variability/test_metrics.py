@@ -16,10 +16,10 @@ from trap.variability.metrics import (
     modulation_index,
     modulation_v,
     spectral_index,
-    total_errors,
     weighted_eta,
     whole_light_curves,
 )
+from trap.variability.summary import total_errors
 
 ROW = np.array([0])
 

@@ -14,7 +14,8 @@ from trap.association.entries import ENTRY
 from trap.association.pairs import Positions
 from trap.association.sky_index import SkyIndex
 from trap.catalogues import FLUX_STATISTICS
-from trap.variability.metrics import add_points, modulation_v, total_errors, weighted_eta
+from trap.variability.metrics import add_points, modulation_v, weighted_eta
+from trap.variability.summary import total_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

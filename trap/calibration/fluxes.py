@@ -29,7 +29,7 @@ FLOOR = 0.01
 """Relative error that no source goes below when it is weighed: more than that, steady sources scintillate."""
 OUTLIER = 4.685
 """Residual, in σ, from which a source has no weight. With this limit, Gaussian errors cost 5 % of the information."""
-MAX_SHARE = 0.1
+MAX_SHARE = 0.05
 """Largest share of one source in the gain, if there are enough sources."""
 N_PASSES = 10
 """Passes of gain, weights and scatter. They settle in a few."""

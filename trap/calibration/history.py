@@ -20,33 +20,51 @@ __all__ = ["CalibrationHistory"]
 
 N_RECENT = 100
 """Number of latest images whose values are kept, for comparison."""
+MIN_IMAGES = 5
+"""Number of images before which nothing is concluded from their scatter."""
 MIN_EXCESS = 5.0
 """Significance, in σ, of a scatter of gains or shifts beyond their errors, from which the images vary."""
 
 
 @dataclass(slots=True)
-class _Excess:
-    """Sum of squared deviations in units of their errors, and the number of deviations."""
+class _Scatter:
+    """Weighted sum of squared deviations of values from their weighted mean, updated value by value (West 1979).
+
+    The mean is free, since the image that sets the scale has an error of its own, which all others show.
+    """
 
     n: int = 0
+    weight: float = 0.0
+    mean: float = 0.0
     chisq: float = 0.0
 
-    def add(self, deviation: float, error: float) -> None:
-        if math.isfinite(deviation) and error > 0:
+    def add(self, value: float, error: float) -> None:
+        if math.isfinite(value) and error > 0:
+            # Its reference is the mean of the images before, which has an error of its own.
+            weight = error**-2.0 / (1 + 1 / self.n if self.n else 1)
             self.n += 1
-            self.chisq += (deviation / error) ** 2
+            self.weight += weight
+            deviation = value - self.mean
+            self.mean += deviation * weight / self.weight
+            self.chisq += weight * deviation * (value - self.mean)
 
-    @property
-    def is_significant(self) -> bool:
-        return self.chisq > self.n + MIN_EXCESS * math.sqrt(2 * self.n)
+
+def _are_scattered(*scatters: _Scatter) -> bool:
+    """Return whether values differ from their means by more than their errors."""
+    if min(scatter.n for scatter in scatters) < MIN_IMAGES:
+        return False
+    freedom = sum(max(scatter.n - 1, 0) for scatter in scatters)
+    chisq = sum(scatter.chisq for scatter in scatters)
+    return chisq > freedom + MIN_EXCESS * math.sqrt(2 * freedom)
 
 
 @dataclass(slots=True)
 class _Series:
     """Calibrations of the images of one band and Stokes parameter."""
 
-    gains: _Excess = field(default_factory=_Excess)
-    shifts: _Excess = field(default_factory=_Excess)
+    gains: _Scatter = field(default_factory=_Scatter)
+    shifts_ew: _Scatter = field(default_factory=_Scatter)
+    shifts_ns: _Scatter = field(default_factory=_Scatter)
     recent: deque[ImageCalibration] = field(default_factory=lambda: deque(maxlen=N_RECENT))
 
 
@@ -55,6 +73,8 @@ class CalibrationHistory:
 
     def __init__(self) -> None:
         self._series: dict[Hashable, _Series] = {}
+        self._n_shifts = 0
+        self._sum_ew = self._sum_ns = 0.0
 
     def remember(self, key: Hashable, calibration: ImageCalibration) -> None:
         """Add an accepted image.
@@ -68,30 +88,45 @@ class CalibrationHistory:
         """
         series = self._series.setdefault(key, _Series())
         scale, astrometry = calibration.flux_scale, calibration.astrometry
-        series.gains.add(scale.gain - 1, scale.gain_err)
-        series.shifts.add(astrometry.shift_ew, astrometry.shift_ew_err)
-        series.shifts.add(astrometry.shift_ns, astrometry.shift_ns_err)
+        series.gains.add(scale.gain, scale.gain_err)
+        series.shifts_ew.add(astrometry.shift_ew, astrometry.shift_ew_err)
+        series.shifts_ns.add(astrometry.shift_ns, astrometry.shift_ns_err)
         series.recent.append(calibration)
+        if math.isfinite(astrometry.shift_ew) and math.isfinite(astrometry.shift_ns):
+            self._n_shifts += 1
+            self._sum_ew += astrometry.shift_ew
+            self._sum_ns += astrometry.shift_ns
+
+    @property
+    def mean_shift(self) -> tuple[float, float]:
+        """Mean displacement of all images from the running catalogue, to the east and to the north, in arcsec.
+
+        The catalogue has the positions of the first image. If the images are right on average, it is displaced by the
+        negative of this.
+        """
+        n = max(self._n_shifts, 1)
+        return self._sum_ew / n, self._sum_ns / n
 
     def has_varying_gains(self, key: Hashable) -> bool:
-        """Return whether the gains of a band and Stokes parameter differ from 1 by more than their errors.
+        """Return whether the gains of a band and Stokes parameter scatter by more than their errors.
 
         Parameters
         ----------
         key
             Band and Stokes parameter.
         """
-        return key in self._series and self._series[key].gains.is_significant
+        return key in self._series and _are_scattered(self._series[key].gains)
 
     def has_varying_shifts(self, key: Hashable) -> bool:
-        """Return whether the shifts of a band and Stokes parameter differ from 0 by more than their errors.
+        """Return whether the shifts of a band and Stokes parameter scatter by more than their errors.
 
         Parameters
         ----------
         key
             Band and Stokes parameter.
         """
-        return key in self._series and self._series[key].shifts.is_significant
+        series = self._series.get(key)
+        return series is not None and _are_scattered(series.shifts_ew, series.shifts_ns)
 
     def recent(self, key: Hashable, name: str) -> Array:
         """Return values of the latest images of a band and Stokes parameter, earliest first.

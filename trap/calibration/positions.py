@@ -225,7 +225,8 @@ def _score(residuals: Array, variances: Array) -> Array:
 
 def _is_better(new: Fit, old: Fit, sample: Sample, significance: float) -> bool:
     """Return whether a richer model predicts the calibrators clearly better than a simpler one."""
-    variances = old.variances(sample)
+    # The excess of the simpler model is what the richer one explains, so that the richer one gives the variances.
+    variances = new.variances(sample)
     gain = _score(old.residuals, variances) - _score(new.residuals, variances)
     total = float(gain.sum())
     return total > significance**2 and total > 3 * math.sqrt(float((gain**2).sum()))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap import angles
 from trap.calibration.displacement import NO_DISPLACEMENT, Displacement, PositionModel
+from trap.catalogues import ExtractType
 
 if TYPE_CHECKING:
     from trap.catalogues import FitRequests, Measurements
@@ -159,6 +161,7 @@ class ImageCalibration:
         gain, gain_err = np.full(len(measured), scale.gain), np.full(len(measured), scale.gain_err)
         if own is not None:
             gain[own.rows], gain_err[own.rows] = own.gain, own.gain_err
+        relative_err = gain_err / gain
         return {
             "f_peak": (measured.f_peak - scale.offset) / gain,
             "f_int": (measured.f_int - scale.offset) / gain,
@@ -167,7 +170,7 @@ class ImageCalibration:
             "rms": measured.rms / scale.gain,
             "f_peak_raw": measured.f_peak,
             "f_int_raw": measured.f_int,
-            "gain_err": gain_err,
+            "gain_err": relative_err,
         }
 
     def as_in_image(self, measured: Measurements) -> Measurements:
@@ -187,15 +190,23 @@ class ImageCalibration:
             columns |= {name: getattr(measured, name) * gain for name in ("f_peak_err", "f_int_err", "rms")}
         return measured.with_columns(**columns) if columns else measured
 
-    def requests_in_image(self, requests: FitRequests) -> FitRequests:
+    def requests_in_image(self, requests: FitRequests, mean_shift: tuple[float, float] = (0.0, 0.0)) -> FitRequests:
         """Return requests of forced fits with the positions where the image shows the sources.
 
         Parameters
         ----------
         requests
-            Requests with positions of the reference.
+            Requests with positions of the catalogue, and with monitored positions on the true sky.
+        mean_shift
+            arcsec — mean displacement of the images from the catalogue, to the east and to the north. A position on the
+            true sky is displaced by its negative in the catalogue.
         """
-        ra, dec = self.astrometry.displacement.to_image(requests.ra, requests.dec)
+        if not self.astrometry.is_applied:
+            return requests
+        is_on_sky = (requests.kind == int(ExtractType.MONITORED)) & (self.astrometry.reference == CATALOGUE)
+        east, north = (np.where(is_on_sky, -shift / 3600, 0.0) for shift in mean_shift)
+        ra, dec = angles.move(requests.ra, requests.dec, east, north)
+        ra, dec = self.astrometry.displacement.to_image(ra, dec)
         return requests.with_columns(ra=ra, dec=dec)
 
     def correct_fits(self, fits: Measurements, requests: FitRequests) -> Measurements:

@@ -15,7 +15,7 @@ __all__ = ["biweight", "excess_variance"]
 
 N_STEPS = 30
 """Steps of Newton's method; it converges in a few, always from below."""
-SIGNIFICANT = 3.0
+SIGNIFICANT = 4.0
 """Excess of χ² over its expectation, in standard deviations of χ², from which there is scatter beyond the errors."""
 
 

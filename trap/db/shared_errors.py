@@ -18,8 +18,8 @@ from trap.db.models import (
     RunningCatalog,
     RunningCatalogFlux,
 )
-from trap.variability.metrics import total_errors
 from trap.variability.shared_errors import MIN_CURVES, MIN_POINTS, SharedErrors, measure_correlation
+from trap.variability.summary import total_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

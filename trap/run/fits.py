@@ -40,15 +40,21 @@ def fit_images(
     The images with their fits.
     """
     requests = [forced_fitting.get_forced_fit_requests(image, state) for image in images]
+    shift = state.calibrations.mean_shift
     pending = [
-        _submit_fits(image, positions, executor, config) for image, positions in zip(images, requests, strict=True)
+        _submit_fits(image, positions, executor, config, shift)
+        for image, positions in zip(images, requests, strict=True)
     ]
     fits = [Measurements.empty() if result is None else result.result() for result in pending]
     return forced_fitting.insert_and_associate_forced_fits(state, images, requests, fits)
 
 
 def _submit_fits(
-    image: ImageRecord, requests: FitRequests, executor: Executor, config: PipelineConfig
+    image: ImageRecord,
+    requests: FitRequests,
+    executor: Executor,
+    config: PipelineConfig,
+    mean_shift: tuple[float, float],
 ) -> Result[Measurements] | None:
     """Submit the fits of an image; None if there is nothing to fit, which costs no task then."""
     if image.result.background is None or not len(requests):
@@ -56,7 +62,7 @@ def _submit_fits(
     calibration, measurements = image.result.calibration, image.result.measurements
     return executor.submit(
         forced_fitting.perform_forced_fits,
-        calibration.requests_in_image(requests),
+        calibration.requests_in_image(requests, mean_shift),
         image.result.metadata.url,
         config.source_extraction,
         background=image.result.background,

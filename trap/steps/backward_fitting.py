@@ -94,6 +94,7 @@ def perform_backward_fits(
     image: EarlierImage,
     extraction_params: SourceExtractionConfig,
     reading: ReadingConfig = DEFAULT_READING,
+    mean_shift: tuple[float, float] = (0.0, 0.0),
 ) -> Measurements | None:
     """Fit the beam at positions of new sources in an earlier image, and correct the fits by its calibration.
 
@@ -109,6 +110,8 @@ def perform_backward_fits(
         Size of the fitting box, systematic errors.
     reading
         Settings of image reading.
+    mean_shift
+        arcsec — mean displacement of the images before it from the catalogue, for monitored positions.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def perform_backward_fits(
     """
     try:
         fits = perform_forced_fits(
-            image.calibration.requests_in_image(positions),
+            image.calibration.requests_in_image(positions, mean_shift),
             image.url,
             extraction_params,
             background=image.background,

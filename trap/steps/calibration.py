@@ -14,8 +14,10 @@ import numpy as np
 from trap import angles
 from trap.association.entries import LightCurveKey
 from trap.calibration.calibrators import Matches, compact_sources, find_calibrators, match
+from trap.calibration.fluxes import FLOOR as FLUX_FLOOR
 from trap.calibration.fluxes import solve_flux_scale
 from trap.calibration.patches import find_patch
+from trap.calibration.positions import FLOOR as POSITION_FLOOR
 from trap.calibration.positions import Field, solve_positions
 from trap.calibration.records import CATALOGUE, Astrometry, FluxScale, ImageCalibration
 from trap.calibration.reference import Reference, load_references
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from trap.catalogues import Measurements
     from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
-    from trap.typing import Indices
+    from trap.typing import Array, Indices
 
 __all__ = ["calibrate_images"]
 
@@ -91,8 +93,9 @@ def _calibrate(state: DatasetState, results: Sequence[ImageResult]) -> list[tupl
     flux_matches = matches
     if references.fluxes is not references.positions:
         flux_matches = [_match(state, *one, references.fluxes) for one in zip(results, rows, keys, strict=True)]
+    how = _name(references.positions), settings.min_signal_to_noise
     fields = [
-        _field(result, found, _name(references.positions), is_varying=state.calibrations.has_varying_shifts(key))
+        _field(result, found, *how, is_varying=state.calibrations.has_varying_shifts(key))
         for result, found, key in zip(results, matches, keys, strict=True)
     ]
     nothing = [Astrometry(note='not measured (calibration.positions = "off")')] * len(fields)
@@ -192,13 +195,16 @@ def _catalogue(state: DatasetState, rows: Indices, key: LightCurveKey) -> Refere
     )
 
 
-def _field(result: ImageResult, matches: Matches, reference: str, *, is_varying: bool) -> Field:
-    """Return an image as the solution of positions needs it."""
+def _field(
+    result: ImageResult, matches: Matches, reference: str, min_signal_to_noise: float, *, is_varying: bool
+) -> Field:
+    """Return an image as the solution of positions needs it; the errors of fainter sources have long tails."""
     metadata = result.metadata
+    is_bright = result.measurements.significance[matches.row] >= min_signal_to_noise
     region = metadata.sky_region(0)
     beam = metadata.beam
     return Field(
-        matches=matches,
+        matches=matches.take(is_bright),
         ra=region.centre_ra,
         dec=region.centre_dec,
         beam=0.0 if beam is None else math.sqrt(beam.bmaj * beam.bmin),
@@ -236,7 +242,8 @@ def _first_positions(result: ImageResult, calibrators: Indices, solution: Astrom
     if solution.note.startswith("not measured") or not len(calibrators):
         return solution
     measured = result.measurements.take(calibrators)
-    errors = [3600 / math.sqrt(float((fit**-2.0).sum())) for fit in (measured.ew_fit_err, measured.ns_fit_err)]
+    floor = 0.0 if result.metadata.beam is None else POSITION_FLOOR * result.metadata.beam.bmaj
+    errors = [3600 * _error_of_mean(fit, floor) for fit in (measured.ew_fit_err, measured.ns_fit_err)]
     return replace(
         solution, shift_ew=0.0, shift_ns=0.0, shift_ew_err=errors[0], shift_ns_err=errors[1], note=FIRST_POSITIONS
     )
@@ -247,8 +254,14 @@ def _first_scale(result: ImageResult, calibrators: Indices, solution: FluxScale)
     if solution.note.startswith("not measured") or not len(calibrators):
         return solution
     measured = result.measurements.take(calibrators)
-    error = float(((measured.f_int / measured.f_int_err) ** 2).sum()) ** -0.5
+    error = _error_of_mean(measured.f_int_err / measured.f_int, FLUX_FLOOR)
     return replace(solution, gain=1.0, gain_err=error, note=FIRST_FLUXES)
+
+
+def _error_of_mean(errors: Array, floor: float) -> float:
+    """Return the error of a mean whose weights have the floor that later images have."""
+    weights = 1 / (errors**2 + floor**2)
+    return math.sqrt(float((weights**2 * errors**2).sum())) / float(weights.sum())
 
 
 def _compactness(measured: Measurements) -> tuple[float, float]:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
+from trap.calibration.history import CalibrationHistory
 from trap.catalogues import Associations, ExtractType, FitRequests, RegionLinks, VarMetrics
 from trap.dataset.outcomes import MonitorFilling
 from trap.dataset.records import BackwardFits, TimestepRecord
-from trap.dataset.state import as_utc64
+from trap.dataset.state import EarlierImage, as_utc64
 from trap.errors import ImageError
 from trap.images.image import read_image
 from trap.steps.backward_fitting import perform_backward_fits
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from trap.catalogues import Measurements, MonitorPositions
     from trap.config import PipelineConfig
-    from trap.dataset.state import DatasetState, EarlierImage
+    from trap.dataset.state import DatasetState
     from trap.db.store import Store
     from trap.typing import Progress
 
@@ -76,11 +77,19 @@ def fill_monitors(
     rows = store.accepted_images()
     filled: list[_Filled] = []
     unreadable: list[str] = []
+    # The displacements that were known at the time, as if the positions had been measured then.
+    known, waiting = CalibrationHistory(), list[EarlierImage]()
     for done, row in enumerate(rows, start=1):
         image = store.earlier_image(row, state)
+        if waiting and rows[done - 2].timestep != row.timestep:
+            for earlier in waiting:
+                known.remember(earlier.key, earlier.calibration)
+            waiting.clear()
+        waiting.append(image)
+        settings = (config.source_extraction, config.reading)
         try:
             requests = _requests(image, new, config)
-            fits = perform_backward_fits(requests, image, config.source_extraction, config.reading)
+            fits = perform_backward_fits(requests, image, *settings, known.mean_shift)
         except ImageError:
             fits = None
         if fits is None:

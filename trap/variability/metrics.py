@@ -48,33 +48,9 @@ __all__ = [
     "modulation_index",
     "modulation_v",
     "spectral_index",
-    "total_errors",
     "weighted_eta",
     "whole_light_curves",
 ]
-
-
-def total_errors(errors: Array, gain_err: Array, values: Array) -> Array:
-    """Add the error of the gain of an image to the errors of its flux densities.
-
-    The gain is common to the sources of an image. For a light curve, which has one point of each image, its error is an
-    independent error of each point.
-
-    Parameters
-    ----------
-    errors
-        (n,) Jy — errors of the flux densities by noise alone.
-    gain_err
-        (n,) — relative errors of the gains; 0 if flux densities were not corrected, which changes nothing.
-    values
-        (n,) Jy — flux densities.
-
-    Returns
-    -------
-    (n,) Jy
-    """
-    total: Array = np.hypot(errors, gain_err * np.abs(values))
-    return total
 
 
 def add_points(statistics: NDArray[Any], rows: Indices, fluxes: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Array, Ids, Indices
 
-__all__ = ["describing_points", "same_numbers"]
+__all__ = ["describing_points", "same_numbers", "total_errors"]
 
 STOKES_I = 1
 """Number of Stokes I in FITS."""
@@ -65,3 +65,26 @@ def same_numbers(ours: Array, theirs: Array, atol: Array | float = 1e-12) -> NDA
     """
     same: NDArray[np.bool_] = np.isclose(ours, theirs, rtol=1e-6, atol=atol, equal_nan=True)
     return same
+
+
+def total_errors(errors: Array, gain_err: Array, values: Array) -> Array:
+    """Add the error of the gain of an image to the errors of its flux densities.
+
+    The gain is common to the sources of an image. For a light curve, which has one point of each image, its error is an
+    independent error of each point.
+
+    Parameters
+    ----------
+    errors
+        (n,) Jy — errors of the flux densities by noise alone.
+    gain_err
+        (n,) — relative errors of the gains; 0 if flux densities were not corrected, which changes nothing.
+    values
+        (n,) Jy — flux densities.
+
+    Returns
+    -------
+    (n,) Jy
+    """
+    total: Array = np.hypot(errors, gain_err * np.abs(values))
+    return total
