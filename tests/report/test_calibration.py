@@ -182,15 +182,15 @@ def test_nothing_measured_is_text_without_nan():
 def test_lines_of_a_run_have_numbers_scatter_and_reasons():
     # Gains 0.5, 1 and 1.5 scatter by 0.5; shifts by √21 and √84 along the axes, by √52.5 = 7.2 along one.
     assert list(calibration_lines(columns_of(*THREE))) == [
-        "2 of 3 images calibrated: gains scatter by 50 %, shifts by 7.2″",
-        f"1 not calibrated ({FIRST_GAIN}; {FIRST_SHIFT})",
+        "calibration: 2 of 3 images corrected; gains scatter by 50 %, shifts by 7.2″",
+        f"not corrected: 1 ({FIRST_GAIN}; {FIRST_SHIFT})",
     ]
 
 
 def test_images_of_one_kind_of_correction_are_counted_apart():
     only_flux = calibration(2.0, 3.0, astrometry=Astrometry(note="no significant displacement"))
     (line, _) = calibration_lines(columns_of(*THREE, only_flux))
-    assert line.startswith("3 of 4 images calibrated (flux densities of 3, positions of 2): ")
+    assert line.startswith("calibration: 3 of 4 images corrected (flux densities of 3, positions of 2); ")
 
 
 def test_a_run_without_calibration_has_no_line():
@@ -204,7 +204,8 @@ def test_summary_of_a_run_has_the_calibration_of_its_accepted_images():
     start = images[0].result.metadata.taustart_ts
     outcome = TimestepOutcome(taustart_ts=start, images=(*images, Stored(rejected)))
     summary = RunSummary(dataset_id=3, outcomes=(outcome,), unreadable=(), known=(), late=())
-    assert "\n2 of 3 images calibrated: gains scatter by 50 %" in run_text(summary, "sqlite:///a.db", program="trap")
+    text = run_text(summary, "sqlite:///a.db", program="trap")
+    assert "\ncalibration: 2 of 3 images corrected; gains scatter by 50 %" in text
 
 
 def test_log_of_a_timestep_has_what_was_applied():

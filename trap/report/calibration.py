@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from trap.calibration.records import CATALOGUE
 from trap.config import STOKES, stokes_letter
 from trap.report.text import count, megahertz, moment, number, text_table, with_error
 
@@ -29,7 +30,7 @@ __all__ = ["calibration_columns", "calibration_lines", "calibration_text", "find
 
 N_REASONS = 3
 """Largest number of reasons that the summary of a run lists; further images are counted."""
-INTERNAL = {"", "running catalogue"}
+INTERNAL = {"", CATALOGUE}
 """Names of references without a scale of their own."""
 _FIELDS = {
     "n_calibrators": "n_calibrators",
@@ -183,14 +184,14 @@ def calibration_lines(columns: Columns) -> Iterator[str]:
     gains, east, north = (_scatter(relative[name], bands) for name in ("gain", "shift_ew", "shift_ns"))
     figures = [f"gains scatter by {number(100 * gains, 2)} %"] if math.isfinite(gains) else []
     figures += [f"shifts by {number(_rms(east, north), 2)}″"] if math.isfinite(east) else []
-    measured = f": {', '.join(figures)}" if figures else ""
-    yield f"{corrected.sum()} of {count(len(corrected), 'image')} calibrated{parts}{measured}"
+    head = f"calibration: {corrected.sum()} of {count(len(corrected), 'image')} corrected{parts}"
+    yield "; ".join([head, ", ".join(figures)] if figures else [head])
     if not corrected.all():
         reasons = _count_reasons(_notes(columns, int(row)) for row in np.flatnonzero(~corrected))
-        shown = [reason if len(reasons) == 1 else f"{n}: {reason}" for reason, n in reasons[:N_REASONS]]
+        shown = [f"{n} ({reason})" for reason, n in reasons[:N_REASONS]]
         n_more = sum(n for _, n in reasons[N_REASONS:])
         shown += [f"{n_more} for other reasons"] if n_more else []
-        yield f"{(~corrected).sum()} not calibrated ({'; '.join(shown)})"
+        yield f"not corrected: {', '.join(shown)}"
 
 
 def _table(relative: Columns) -> str:

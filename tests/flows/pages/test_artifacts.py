@@ -72,14 +72,14 @@ def calibrated(*gains):
 def test_summary_has_the_calibration_with_a_figure_of_several_times():
     text = summary_text(calibrated(0.9, 1.0, 1.1), None)
     assert "## Calibration of the images" in text
-    assert "3 of 3 images calibrated" in text
+    assert "3 of 3 images corrected" in text
     assert "gains scatter by 10 %" in text
     assert text.count("](data:image/png;base64,") == 1
 
 
 def test_calibration_of_few_images_has_no_figure_and_none_has_no_heading(summary):
     text = summary_text(calibrated(0.9, 1.1), None)
-    assert "2 of 2 images calibrated" in text
+    assert "2 of 2 images corrected" in text
     assert "data:image" not in text
     assert "Calibration" not in summary_text(summary, None)
 
