@@ -36,11 +36,12 @@ def test_the_brightest_source_does_not_decide_by_its_variation():
         matches = made_up_matches(60, seed=seed, gain=1.1)
         brightest = np.argmax(matches.ref_f_int)
         steady, _ = solved(matches)
-        for change in (-0.2, -0.04, 0.04, 0.2):
+        # A change of four times the largest weighed precision is hard to tell from scatter; one of twenty is an outlier.
+        for change, allowed in ((-0.2, 2e-3), (-0.04, 7e-3), (0.04, 7e-3), (0.2, 2e-3)):
             flux = matches.f_int.copy()
             flux[brightest] *= 1 + change
             varied, _ = solved(matches.with_columns(f_int=flux))
-            assert varied.gain == pytest.approx(steady.gain, rel=5e-3)
+            assert varied.gain == pytest.approx(steady.gain, rel=allowed)
 
 
 def test_no_calibrator_takes_part_in_its_own_correction():
