@@ -36,7 +36,7 @@ def test_the_brightest_source_does_not_decide_by_its_variation():
         matches = made_up_matches(60, seed=seed, gain=1.1)
         brightest = np.argmax(matches.ref_f_int)
         steady, _ = solved(matches)
-        # A change of four times the largest weighed precision is hard to tell from scatter; one of twenty is an outlier.
+        # A small change may be scatter that all sources have; a large one is an outlier.
         for change, allowed in ((-0.2, 2e-3), (-0.04, 7e-3), (0.04, 7e-3), (0.2, 2e-3)):
             flux = matches.f_int.copy()
             flux[brightest] *= 1 + change

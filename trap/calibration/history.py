@@ -39,6 +39,7 @@ class _Scatter:
     chisq: float = 0.0
 
     def add(self, value: float, error: float) -> None:
+        """Add the value of one image; NaN is left out."""
         if math.isfinite(value) and error > 0:
             # Its reference is the mean of the images before, which has an error of its own.
             weight = error**-2.0 / (1 + 1 / self.n if self.n else 1)
