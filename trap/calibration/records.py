@@ -110,7 +110,8 @@ class ImageCalibration:
     astrometry, flux_scale
         Positions and flux scale.
     compactness, compactness_err
-        Median ratio of integrated to peak flux density of these sources, and its 1σ error; NaN without sources.
+        Median ratio of the integrated flux density of these sources to their highest pixel, and its 1σ error; NaN
+        without sources. The peak of a fit with the shape of the beam would follow the integrated flux density.
     patch_gain, patch_snr
         Largest relative brightening of a part of the field against the rest, and its significance in σ; NaN if it was
         not measured.

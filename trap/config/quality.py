@@ -76,7 +76,7 @@ class QualityConfig(Settings):
     position_scatter_jump: Factor = 2.0
     """Factor, likewise, between the scatter of the calibrators' positions, after their correction, and its median."""
     smearing_jump: Factor = 1.05
-    """Factor, likewise, between the ratio of integrated to peak flux density of compact sources and its median."""
+    """Factor, likewise, between the ratio of integrated flux density to highest pixel of calibrators and its median."""
     max_patch_gain: Annotated[float, Field(gt=0, le=MAX_NUMBER)] = 0.1
     """Largest relative difference between the flux densities of a part of the field and the rest, against the
     reference. A part is a tenth to a third of the calibrators."""

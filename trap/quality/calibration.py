@@ -152,12 +152,12 @@ POSITION_SCATTER = Check(
 
 
 def has_compactness(image: CalibrationInput) -> bool:
-    """Return whether the ratio of integrated to peak flux density was measured."""
+    """Return whether the ratio of integrated flux density to highest pixel was measured."""
     return image.calibration.compactness > 0
 
 
 def check_smearing(image: CalibrationInput) -> Verdict:
-    """Compare the ratio of integrated to peak flux density of compact sources with the ratio in earlier images.
+    """Compare the ratio of integrated flux density to highest pixel of compact sources with earlier images.
 
     Errors of phase within the observation smear sources: the peak falls while the integrated flux density remains.
     """
@@ -168,7 +168,7 @@ def check_smearing(image: CalibrationInput) -> Verdict:
     if found is None:
         return _few(image)
     comment = (
-        f"integrated over peak flux density of {calibration.n_calibrators} compact sources "
+        f"integrated flux density over highest pixel of {calibration.n_calibrators} compact sources "
         f"{calibration.compactness:.4g} ± {calibration.compactness_err:.2g}, the median of {found.n} earlier images "
         f"{found.median:.4g}, largest factor {found.limit:.3g} (quality.smearing_jump)"
     )
@@ -179,7 +179,7 @@ SMEARING = Check(
     name="smearing",
     setting="check_smearing",
     reason=RejectReason.SMEARED,
-    fails_if="integrated over peak flux density of compact sources changes by more than `smearing_jump`, and 5 σ",
+    fails_if="the highest pixels of compact sources fall by more than `smearing_jump` against their flux, and 5 σ",
     function=check_smearing,
     needs=(has_compactness,),
 )

@@ -265,10 +265,13 @@ def _error_of_mean(errors: Array, floor: float) -> float:
 
 
 def _compactness(measured: Measurements) -> tuple[float, float]:
-    """Return the median ratio of integrated to peak flux density of calibrators, and its error; NaN without any."""
+    """Return the median ratio of integrated flux density to highest pixel, and its error; NaN without calibrators.
+
+    A source that is fitted with the shape of the beam has one number for both flux densities, but not for its pixels.
+    """
     if not len(measured):
         return math.nan, math.nan
-    ratio = measured.f_int / measured.f_peak
+    ratio = measured.f_int / (measured.significance * measured.rms)
     # The standard error of a median is √(π/2) times that of a mean.
     spread = 1.4826 * float(np.median(np.abs(ratio - np.median(ratio))))
     return float(np.median(ratio)), math.sqrt(math.pi / 2 / len(ratio)) * spread

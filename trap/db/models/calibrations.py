@@ -66,7 +66,7 @@ class Calibration(Base):
         "Reason why flux densities were not measured or corrected; empty if they were corrected.", default="''"
     )
     compactness: Mapped[float | None] = described(
-        "Median ratio of integrated to peak flux density of the calibrators; NULL without calibrators."
+        "Median ratio of integrated flux density to the highest pixel of the calibrators; NULL without calibrators."
     )
     compactness_err: Mapped[float | None] = described("1σ error of compactness.")
     patch_gain: Mapped[float | None] = described(
