@@ -54,10 +54,13 @@ class ImageLimits(NamedTuple):
         deg — full width at half maximum of the beam along its major axis; 0 if it is unknown.
     threshold
         Lowest ratio of peak to local noise of a detection.
+    coincidence
+        deg — distance below which the beam cannot separate two sources in any direction.
     """
 
     resolution: float
     threshold: float
+    coincidence: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

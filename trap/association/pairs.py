@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CandidatePairs", "Positions", "de_ruiter_radius", "find_pairs", "resolve"]
 
-SAME_SOURCE = 0.5
-"""Distance, in widths of the beam, below which a measurement and an entry are one source: closer ones blend."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Positions(ColumnTable):
@@ -82,7 +79,7 @@ def find_pairs(
     *,
     search_radius: float,
     max_radius: float,
-    resolution: float = 0.0,
+    coincidence: float = 0.0,
 ) -> CandidatePairs:
     """Select the pairs within a true angle and within a de Ruiter radius, anywhere on the sphere.
 
@@ -102,8 +99,8 @@ def find_pairs(
         Largest great-circle distance, exclusive, in degrees.
     max_radius
         Largest de Ruiter radius, exclusive.
-    resolution
-        Width of the beam of the image, in degrees.
+    coincidence
+        Distance below which two positions are one source, in degrees.
 
     Returns
     -------
@@ -122,7 +119,7 @@ def find_pairs(
         east=east,
         north=north,
     )
-    return pairs.take((distance < search_radius) & ((radius < max_radius) | (distance < SAME_SOURCE * resolution)))
+    return pairs.take((distance < search_radius) & ((radius < max_radius) | (distance < coincidence)))
 
 
 def resolve(pairs: CandidatePairs) -> CandidatePairs:

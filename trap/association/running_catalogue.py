@@ -256,7 +256,7 @@ class RunningCatalogue(EntryArrays):
             self.positions(near[1]),
             search_radius=search_radius,
             max_radius=max_radius,
-            resolution=limits.resolution,
+            coincidence=limits.coincidence,
         )
         if (measured.island < 0).any():
             # Blends count the sources of an island, so islands of negative sources get the numbers after the others.

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["associate_extracted_sources", "search_radius"]
 
+COINCIDENT = 0.5
+"""Distance, in widths of the beam's shorter axis, below which a measurement and an entry are one source: closer ones
+blend. Errors of position have long tails, at low S/N and around bright sources."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -80,7 +84,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         taustart=as_utc64(metadata.taustart_ts),
         search_radius=search_radius(metadata, settings),
         max_radius=settings.deruiter_radius,
-        limits=ImageLimits(metadata.beam.bmaj if metadata.beam else 0.0, extraction.detection_threshold),
+        limits=_limits(metadata, extraction.detection_threshold),
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
     n_beams = metadata.n_beams(extraction.extraction_radius_pix)
@@ -108,6 +112,14 @@ def _ordered(sources: Measurements, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         order = np.lexsort([values[rows] for values in (sources.f_int_err, sources.f_int, sources.ra, sources.dec)])
     ordered: NDArray[np.intp] = rows[order]
     return ordered
+
+
+def _limits(metadata: ImageMetadata, threshold: float) -> ImageLimits:
+    """Return the limits of an image; widths of an unknown beam are 0."""
+    beam = metadata.beam
+    if beam is None:
+        return ImageLimits(0.0, threshold)
+    return ImageLimits(beam.bmaj, threshold, COINCIDENT * beam.bmin)
 
 
 def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> ImageRecord:
