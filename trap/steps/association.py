@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["associate_extracted_sources", "search_radius"]
 
-COINCIDENT = 0.5
+COINCIDENT = 0.65
 """Distance, in widths of the beam's shorter axis, below which a measurement and an entry are one source: closer ones
 blend. Errors of position have long tails, at low S/N and around bright sources."""
 
