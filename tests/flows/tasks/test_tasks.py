@@ -18,7 +18,7 @@ from trap.config import PipelineConfig
 from trap.db.store import Store
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
 from trap.run import image_measurement
-from trap.steps import association, backward_fitting, forced_fitting
+from trap.steps import association, backward_fitting, calibration, forced_fitting
 
 STEPS = {
     step.__name__: step
@@ -27,6 +27,7 @@ STEPS = {
         forced_fitting.perform_forced_fits,
         backward_fitting.perform_backward_fits,
         Store.load_state,
+        calibration.calibrate_images,
         association.associate_extracted_sources,
         Store.store_timestep,
     )
