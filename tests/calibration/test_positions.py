@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.calibration.made_up_matches import BEAM, made_up_field, made_up_matches
+from trap import angles
 from trap.calibration.positions import solve_positions
 from trap.config import CalibrationConfig
 
@@ -23,8 +24,6 @@ def residuals(solution, displacement, radius=0.5):
     line = np.linspace(-0.65, 0.65, 9)
     u, v = (axis.ravel() for axis in np.meshgrid(line, line))
     model = solution.displacement
-    from trap import angles  # noqa: PLC0415 (the only use)
-
     ra, dec = angles.move(np.full(u.size, 30.0), np.full(u.size, -40.0), u * radius, v * radius)
     return 3600 * (np.stack(model.at(ra, dec)) - np.stack(displacement(u, v)))
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Field", "solve_positions"]
 
 LADDER: tuple[PositionModel, ...] = ("shift", "affine", "field")
+N_AFFINE = 3
+"""Number of parameters of an affine map along one axis."""
 NEEDED = {"shift": 1, "affine": 2, "field": 6}
 """Least number of calibrators of each model, in units of ``min_matches``."""
 KNOT_SPACINGS = (0.4, 0.25)
@@ -186,10 +188,6 @@ def _fitted(model: PositionModel, sample: Sample, factors: Sequence[Array] | Non
     fits = [fit_linear(design, sample, np.where(is_penalised, penalty, 0.0)) for penalty in PENALTIES]
     scores = [_score(fit.residuals, fits[0].variances(sample)).sum() for fit in fits]
     return _Choice(model, fits[int(np.argmin(scores))], _spacing(sample))
-
-
-N_AFFINE = 3
-"""Number of parameters of an affine map along one axis."""
 
 
 def _design(model: PositionModel, sample: Sample) -> Array:
