@@ -130,3 +130,10 @@ def test_bands_share_a_field_that_scales_with_the_wavelength_squared():
             together.append((residuals(solution, displacement) ** 2).mean())
             alone.append((residuals(solve_positions([field], SETTINGS)[0], displacement) ** 2).mean())
     assert np.sqrt(np.mean(together)) < 0.75 * np.sqrt(np.mean(alone))
+
+
+def test_a_displacement_that_is_not_applied_is_a_systematic_error():
+    settings = CalibrationConfig(positions="measure")
+    (solution,) = solve_positions([made_up_field(made_up_matches(60, seed=1, displacement=uniform))], settings)
+    assert solution.ew_sys_err == pytest.approx(2, abs=0.3)
+    assert solution.ns_sys_err == pytest.approx(1, abs=0.3)

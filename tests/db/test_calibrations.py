@@ -118,7 +118,7 @@ def whole_state(state):
         (one.url, repr(one.calibration), *(getattr(one.sources, name).tobytes() for name in FITTED))
         for one in state.earlier_images
     ]
-    histories["mean"] = state.calibrations.mean_shift
+    histories["mean"] = state.calibrations.mean_shift(0)
     return {**state_of(state), "noise": noise, "calibrations": histories, "earlier": earlier}
 
 

@@ -106,7 +106,7 @@ def test_added_position_is_measured_where_a_calibrated_image_shows_it(config, en
     assert corrected["f_int_raw"] == pytest.approx(plain["f_int"], rel=1e-6)
     assert corrected["f_int"] == pytest.approx(plain["f_int"] / 2, rel=1e-6)
     assert corrected["f_int_err"] == pytest.approx(plain["f_int_err"] / 2, rel=1e-6)
-    assert (corrected["gain_err"], plain["gain_err"], plain["f_int_raw"]) == (0.01, None, None)
+    assert (corrected["gain_err"], plain["gain_err"], plain["f_int_raw"]) == (0.01 / 2, None, None)
 
 
 def test_images_that_are_gone_are_counted_and_the_others_measured(config, engine, survey, tmp_path):

@@ -74,10 +74,9 @@ class CalibrationHistory:
 
     def __init__(self) -> None:
         self._series: dict[Hashable, _Series] = {}
-        self._n_shifts = 0
-        self._sum_ew = self._sum_ns = 0.0
+        self._shifts: dict[int, tuple[int, float, float]] = {}
 
-    def remember(self, key: Hashable, calibration: ImageCalibration) -> None:
+    def remember(self, key: Hashable, calibration: ImageCalibration, region: int = 0) -> None:
         """Add an accepted image.
 
         Parameters
@@ -86,6 +85,8 @@ class CalibrationHistory:
             Band and Stokes parameter of the image.
         calibration
             Its calibration.
+        region
+            Number of its sky region.
         """
         series = self._series.setdefault(key, _Series())
         scale, astrometry = calibration.flux_scale, calibration.astrometry
@@ -93,20 +94,29 @@ class CalibrationHistory:
         series.shifts_ew.add(astrometry.shift_ew, astrometry.shift_ew_err)
         series.shifts_ns.add(astrometry.shift_ns, astrometry.shift_ns_err)
         series.recent.append(calibration)
+        n, east, north = self._shifts.get(region, (0, 0.0, 0.0))
         if math.isfinite(astrometry.shift_ew) and math.isfinite(astrometry.shift_ns):
-            self._n_shifts += 1
-            self._sum_ew += astrometry.shift_ew
-            self._sum_ns += astrometry.shift_ns
+            self._shifts[region] = n + 1, east + astrometry.shift_ew, north + astrometry.shift_ns
+        elif not n:  # the first image of a region without known sources sets the positions there
+            self._shifts[region] = 1, 0.0, 0.0
 
-    @property
-    def mean_shift(self) -> tuple[float, float]:
-        """Mean displacement of all images from the running catalogue, to the east and to the north, in arcsec.
+    def mean_shift(self, region: int) -> tuple[float, float]:
+        """Return the mean displacement of the images of a region from the running catalogue.
 
         The catalogue has the positions of the first image. If the images are right on average, it is displaced by the
         negative of this.
+
+        Parameters
+        ----------
+        region
+            Number of the sky region.
+
+        Returns
+        -------
+        arcsec — to the east and to the north; 0 without images.
         """
-        n = max(self._n_shifts, 1)
-        return self._sum_ew / n, self._sum_ns / n
+        n, east, north = self._shifts.get(region, (1, 0.0, 0.0))
+        return east / n, north / n
 
     def has_varying_gains(self, key: Hashable) -> bool:
         """Return whether the gains of a band and Stokes parameter scatter by more than their errors.

@@ -273,6 +273,9 @@ def _solution(
     note = "" if is_applied else "no significant displacement"
     if choice.model != "none" and not is_applied:
         note = 'measured only (calibration.positions = "measure")'
+    if choice.model != "none" and not is_applied:
+        # Sources that are not corrected have the displacement as an error.
+        excess = np.maximum(excess, (inverse * (values**2 - sample.variances[rows])).sum(axis=0) / total)
     arcsec = 3600.0
 
     def scatter(residuals: Array) -> float:

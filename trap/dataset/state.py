@@ -351,7 +351,7 @@ class DatasetState:
         calibration
             Calibration of the image; it is added to the calibrations.
         """
-        self.calibrations.remember(key, calibration)
+        self.calibrations.remember(key, calibration, region)
         gain = calibration.applied_gain
         self.looks.add(
             key,

@@ -40,9 +40,8 @@ def fit_images(
     The images with their fits.
     """
     requests = [forced_fitting.get_forced_fit_requests(image, state) for image in images]
-    shift = state.calibrations.mean_shift
     pending = [
-        _submit_fits(image, positions, executor, config, shift)
+        _submit_fits(image, positions, executor, config, state.calibrations.mean_shift(image.region))
         for image, positions in zip(images, requests, strict=True)
     ]
     fits = [Measurements.empty() if result is None else result.result() for result in pending]

@@ -282,8 +282,9 @@ def _borrowed(twin: ImageResult | None) -> ImageCalibration:
     if twin is None:
         note = "no Stokes I image of this band in its timestep"
         return ImageCalibration(astrometry=Astrometry(note=note), flux_scale=FluxScale(note=note))
-    calibration = twin.calibration
-    return ImageCalibration(astrometry=calibration.astrometry, flux_scale=calibration.flux_scale)
+    # An offset of total intensity has no meaning in polarised intensity.
+    scale = replace(twin.calibration.flux_scale, offset=0.0, offset_err=0.0)
+    return ImageCalibration(astrometry=twin.calibration.astrometry, flux_scale=scale)
 
 
 def _corrected(

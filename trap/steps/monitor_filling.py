@@ -83,13 +83,13 @@ def fill_monitors(
         image = store.earlier_image(row, state)
         if waiting and rows[done - 2].timestep != row.timestep:
             for earlier in waiting:
-                known.remember(earlier.key, earlier.calibration)
+                known.remember(earlier.key, earlier.calibration, earlier.region)
             waiting.clear()
         waiting.append(image)
         settings = (config.source_extraction, config.reading)
         try:
             requests = _requests(image, new, config)
-            fits = perform_backward_fits(requests, image, *settings, known.mean_shift)
+            fits = perform_backward_fits(requests, image, *settings, known.mean_shift(image.region))
         except ImageError:
             fits = None
         if fits is None:
