@@ -82,6 +82,18 @@ def test_a_shift_within_the_errors_is_applied_if_earlier_images_were_displaced()
     assert solved(matches, is_varying=True).is_applied
 
 
+@pytest.mark.parametrize("n", [5, 7, 9])
+def test_a_clear_shift_of_few_calibrators_is_applied(n):
+    def clear(u, v):
+        return np.full(u.size, 4 * ARCSEC), np.full(v.size, -2 * ARCSEC)
+
+    for seed in range(20):
+        solution = solved(made_up_matches(n, seed=seed, displacement=clear))
+        assert (solution.model, solution.is_applied) == ("shift", True)
+        assert np.hypot(solution.shift_ew - 4, solution.shift_ns + 2) < 5 * solution.shift_ew_err
+        assert solution.ew_sys_err < 0.6
+
+
 def test_wrong_matches_move_nothing():
     matches = made_up_matches(60, seed=4, displacement=uniform)
     wrong = np.arange(0, 60, 7)

@@ -227,7 +227,9 @@ def _is_better(new: Fit, old: Fit, sample: Sample, significance: float) -> bool:
     variances = new.variances(sample)
     gain = _score(old.residuals, variances) - _score(new.residuals, variances)
     total = float(gain.sum())
-    return total > significance**2 and total > 3 * math.sqrt(float((gain**2).sum()))
+    # The error is the scatter about the mean: about zero, fewer than ten calibrators that agree would never be enough.
+    error = math.sqrt(len(gain) * float(np.var(gain, ddof=1))) if len(gain) > 1 else math.inf
+    return total > significance**2 and total > 3 * error
 
 
 def _displacement(field: Field, scale: float, choice: _Choice, coefficients: Array) -> Displacement:
