@@ -184,9 +184,8 @@ def _objection(line: _Line, total_err: float, settings: CalibrationConfig, *, is
         return f"a gain of {line.gain:.3g} is beyond a factor of {MAX_GAIN:g}: a wrong unit or wrong matches"
     significance = abs(line.gain - 1) / total_err
     if not is_varying and significance < settings.significance and not settings.flux_offset:
-        return (
-            f"no significant gain ({significance:.1f} σ, at least {settings.significance:g}: calibration.significance)"
-        )
+        shown = math.floor(10 * significance) / 10  # a value below the limit is never rounded up to it
+        return f"no significant gain ({shown:.1f} σ, at least {settings.significance:g}: calibration.significance)"
     return "" if settings.flux_scale == "apply" else 'measured only (calibration.flux_scale = "measure")'
 
 
