@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Matches", "compact_sources", "find_calibrators", "find_isolated", "match"]
 
+MAX_CALIBRATORS = 400
+"""Largest number of calibrators of an image, the brightest ones: the cost is bounded, and fainter ones add little."""
 SPARE = 0.6
 """Calibrators are searched down to this part of the least S/N, and chosen by the mean of image and reference. A choice
 by the flux density in the image alone would prefer sources that noise made brighter there."""
@@ -77,7 +79,9 @@ def find_calibrators(measured: Measurements, beam: Beam, settings: CalibrationCo
     isolated = find_isolated(measured.ra[all_rows], measured.dec[all_rows], settings.isolation_beams * beam.bmaj)
     is_isolated = np.zeros(len(measured), bool)
     is_isolated[all_rows] = isolated
-    return rows[is_isolated[rows]]
+    rows = rows[is_isolated[rows]]
+    brightest = np.argsort(-measured.significance[rows], kind="stable")[:MAX_CALIBRATORS]
+    return rows[np.sort(brightest)]
 
 
 def compact_sources(measured: Measurements) -> NDArray[np.bool_]:

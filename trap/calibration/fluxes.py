@@ -164,6 +164,8 @@ def _limited(weight: Array, best: Array) -> Array:
     limit = max(MAX_SHARE, 2 / len(weight))
     for _ in range(N_PASSES):  # less weight for one source is a larger share for the others
         shares = weight * best**2 / (weight * best**2).sum()
+        if shares.max() <= limit * (1 + 1e-9):
+            break
         weight = weight * np.minimum(1.0, limit / np.where(shares > 0, shares, 1.0))
     return weight
 
