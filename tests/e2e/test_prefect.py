@@ -93,11 +93,12 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
     # The transient of the survey is new in both bands of one timestep, after the first.
     n_backward = 2
     n_preview = 6  # the first image of each band is compared with those after it
-    tasks = api.tasks(*groups, n=17 + n_fitted + n_backward + 2 * n_preview)
+    tasks = api.tasks(*groups, n=21 + n_fitted + n_backward + 2 * n_preview)
     assert n_fitted > 0
     assert kinds(tasks) == {
         ("load_state", "Completed"): 1,
         ("measure_image", "Completed"): 8,
+        ("calibrate_images", "Completed"): 4,
         ("associate_extracted_sources", "Completed"): 4,
         ("perform_forced_fits", "Completed"): n_fitted,
         ("perform_backward_fits", "Completed"): n_backward,
@@ -233,10 +234,11 @@ def test_short_steps_share_tasks_and_one_that_fails_ends_its_task_alone(api, mak
     first, second = api.subflows(api.run_of("short steps"))
     assert (first["state_name"], second["state_name"]) == ("Completed", "Failed")
     n_fitted = any(image.n_requested for image in summary.outcomes[3].images)
-    tasks = api.tasks(second, n=5 + n_fitted)
+    tasks = api.tasks(second, n=6 + n_fitted)
     assert kinds(tasks) == {
         ("load_state", "Completed"): 1,
         ("measure_image", "Completed"): 1,
+        ("calibrate_images", "Completed"): 1,
         ("associate_extracted_sources", "Failed"): 1,
         ("associate_extracted_sources", "Completed"): 1,
         ("store_timestep", "Completed"): 1,
