@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap import angles
 from trap.calibration.displacement import NO_DISPLACEMENT, Displacement, PositionModel, radial_basis
 from trap.calibration.records import Astrometry
 from trap.calibration.regression import Fit, Sample, fit_linear
@@ -135,8 +136,7 @@ def _scale(fields: Sequence[Field]) -> float:
 
 def _is_near(field: Field, other: Field, scale: float) -> bool:
     """Return whether two images have the same centre."""
-    east = (field.ra - other.ra + 180) % 360 - 180
-    return math.hypot(east * math.cos(math.radians(field.dec)), field.dec - other.dec) < SAME_CENTRE * scale
+    return float(angles.separation(field.ra, field.dec, other.ra, other.dec)) < SAME_CENTRE * scale
 
 
 def _sample(fields: Sequence[Field], scale: float) -> Sample:

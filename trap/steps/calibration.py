@@ -103,8 +103,8 @@ def _calibrate(state: DatasetState, results: Sequence[ImageResult]) -> list[tupl
     calibrations = []
     for result, calibrators, key, found, astrometry in zip(results, rows, keys, flux_matches, positions, strict=True):
         scale, gains = _flux_scale(state, key, found, _name(references.fluxes))
-        is_first = not len(state.catalogue) and references.positions is None
-        sets_scale = not _has_fluxes(state, key) and references.fluxes is None
+        is_first = not len(state.catalogue) and references.positions is None and settings.positions != "off"
+        sets_scale = not _has_fluxes(state, key) and references.fluxes is None and settings.flux_scale != "off"
         bright = calibrators[result.measurements.significance[calibrators] >= settings.min_signal_to_noise]
         ratio, ratio_err = _compactness(result.measurements.take(bright))
         calibration = ImageCalibration(
@@ -239,7 +239,7 @@ def _flux_scale(
 
 def _first_positions(result: ImageResult, calibrators: Indices, solution: Astrometry) -> Astrometry:
     """Return the astrometry of the first image: no displacement, with the error of the mean of its own sources."""
-    if solution.note.startswith("not measured") or not len(calibrators):
+    if not len(calibrators):
         return solution
     measured = result.measurements.take(calibrators)
     floor = 0.0 if result.metadata.beam is None else POSITION_FLOOR * result.metadata.beam.bmaj
@@ -251,7 +251,7 @@ def _first_positions(result: ImageResult, calibrators: Indices, solution: Astrom
 
 def _first_scale(result: ImageResult, calibrators: Indices, solution: FluxScale) -> FluxScale:
     """Return the flux scale of the first image of a band: a gain of 1, with an error."""
-    if solution.note.startswith("not measured") or not len(calibrators):
+    if not len(calibrators):
         return solution
     measured = result.measurements.take(calibrators)
     error = _error_of_mean(measured.f_int_err / measured.f_int, FLUX_FLOOR)
