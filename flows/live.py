@@ -102,6 +102,7 @@ def live_dataset(
     config = resumable(config)
     label_process()
     with (
+        ExitStack() as signals,  # left last, so that a signal that comes late does not disturb the end of the run
         events_in_run_log(),
         watching_server() as server,
         ExitStack() as stack,
@@ -109,7 +110,7 @@ def live_dataset(
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         stops = StopRequests.of(config.execution, server)
-        stack.enter_context(stops.finishing_timestep())
+        signals.enter_context(stops.finishing_timestep())
         live_run = stack.enter_context(
             open_live(
                 config, live, workers, monitors=as_table(monitors),

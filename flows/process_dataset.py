@@ -123,6 +123,7 @@ def process_dataset(
 def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPosition] | None) -> State[Any]:
     """Process the dataset, leave the summary to the caller, and return the final state of the flow run."""
     with (
+        ExitStack() as signals,  # left last, so that a signal that comes late does not disturb the end of the run
         events_in_run_log(),
         watching_server() as server,
         ExitStack() as stack,
@@ -139,7 +140,7 @@ def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPo
             is_retried=_may_open_later,
         )
         _name_run(dataset)
-        stack.enter_context(stops.finishing_timestep())
+        signals.enter_context(stops.finishing_timestep())
         pages = process_groups(dataset, workers, stops, server)
         summary = dataset.summary()
         pages.store_again()
