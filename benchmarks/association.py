@@ -178,7 +178,7 @@ def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> No
     catalogue = RunningCatalogue()
     limits = ImageLimits(resolution=20 * ARCSEC, threshold=5.0)
     settings: dict[str, Any] = {"image": 0, "key": KEY, "search_radius": 30 * ARCSEC, "max_radius": 5.68}
-    settings["limits"] = limits
+    settings |= {"limits": limits, "method": CONFIG.association.method}
     catalogue.begin_timestep()
     catalogue.associate(found, taustart=taustart, **settings)
     del found

@@ -1,4 +1,4 @@
-"""Blends and their parts: a change in the number of components makes neither a variable nor a new source."""
+"""Blends and their parts, as TraP's method has them: a change in the number of components makes no new source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIELD = Field()
 BEAM = 0.06
 WEST, EAST = (123.0, 10.0), (123.0, 10.0 + 1.3 * BEAM)
 SETTINGS = {
-    "association": {"deruiter_radius": 5.68, "beamwidths_limit": 3.0},
+    "association": {"method": "trap", "deruiter_radius": 5.68, "beamwidths_limit": 3.0},
     "transient_search": {"new_source_test": "significance"},
 }
 
@@ -69,7 +69,7 @@ def test_lineage_records_the_origin_of_parts_and_blends(make_dataset):
 
 
 def test_lineage_keeps_a_forked_entry(make_dataset):
-    dataset = make_dataset()
+    dataset = make_dataset(association={"method": "trap"})
     dataset.process(FIELD.image(0, sources(123.1235, 10.55)))
     (parent,) = (entry["id"] for entry in dataset.entries())
     dataset.process(FIELD.image(1, sources([123.12349, 123.12351], [10.549, 10.551])))
@@ -178,7 +178,7 @@ def test_sources_farther_apart_than_the_beam_are_no_blend(make_dataset, offset):
     # The sum of their flux densities, at the weighted mean of their positions, but with peaks of their own.
     apart = sources(123.0, [10.0, 10.0 + offset * BEAM], flux=[0.05, 0.05], flux_err=1e-3, systematics=0.0)
     between = sources(123.0, 10.0 + offset * BEAM / 2, flux=0.10, flux_err=1e-3, systematics=0.0)
-    settings = SETTINGS | {"association": {"deruiter_radius": 5.68, "beamwidths_limit": 8.0}}
+    settings = SETTINGS | {"association": SETTINGS["association"] | {"beamwidths_limit": 8.0}}
     dataset = make_dataset(**settings)
     for day, found in enumerate([apart.with_columns(island=[1, 2]), between.with_columns(island=[1])]):
         dataset.process(FIELD.image(day, found))

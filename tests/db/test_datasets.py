@@ -131,6 +131,24 @@ def test_every_table_has_rows_in_the_busy_dataset_except_unused_ones(busy, engin
         assert connection.execute(select(func.count()).where(Timestep.state == "done")).scalar_one() == 4
 
 
+def test_dataset_of_a_version_without_one_to_one_association_keeps_its_forks(engine, config):
+    with transaction(engine) as connection:
+        numbers = [
+            datasets.insert_dataset(connection, config.with_options(association={"method": method}))
+            for method in ("one-to-one", "trap")
+        ]
+        for number, method in zip(numbers, ("one-to-one", "trap"), strict=True):
+            assert datasets.stored_config(connection, number).association.method == method
+            assert datasets.continued_config(connection, number, config).association.method == "one-to-one"
+        connection.execute(delete(Config).where(Config.dataset == numbers[0], Config.key == "method"))
+        old, continued = (
+            datasets.stored_config(connection, numbers[0]),
+            datasets.continued_config(connection, numbers[0], config),
+        )
+        assert (old.association.method, continued.association.method) == ("trap", "trap")
+        assert continued.differences(old) == []
+
+
 def test_dataset_of_a_version_without_calibration_is_continued_without_it(make_dataset, engine, config):
     dataset = make_dataset()
     strict = config.with_options(source_extraction={"ew_sys_err": 3.0})

@@ -33,7 +33,7 @@ def says(text):
     return text in PAGE.read_text(encoding="utf-8")
 
 
-def associate(catalogue, found, day):
+def associate(catalogue, found, day, method="one-to-one"):
     return catalogue.associate(
         found,
         image=0,
@@ -42,6 +42,7 @@ def associate(catalogue, found, day):
         search_radius=0.02,
         max_radius=5.68,
         limits=ImageLimits(resolution=24 * ARCSEC, threshold=5.0),
+        method=method,
     )
 
 
@@ -82,9 +83,9 @@ def test_metrics_of_the_light_curve():
 def test_two_sources_seen_as_one_are_a_blend():
     catalogue = RunningCatalogue()
     pair = sources(30.0, [0.0, 30 * ARCSEC], flux=[0.010, 0.020], flux_err=5e-4, error_radius=1.0, systematics=0.0)
-    associate(catalogue, pair.with_columns(island=[1, 1]), 0)
+    associate(catalogue, pair.with_columns(island=[1, 1]), 0, method="trap")
     seen = sources(30.0, 20.5 * ARCSEC, flux=0.029, flux_err=1e-3, error_radius=1.0, systematics=0.0)
-    points = associate(catalogue, seen.with_columns(island=[1]), 1)
+    points = associate(catalogue, seen.with_columns(island=[1]), 1, method="trap")
     assert (points.type.tolist(), points.entry.tolist()) == ([11], [2])
     assert catalogue.entries["blend"].tolist() == [2, 2, -1]
     limits = ImageLimits(resolution=24 * ARCSEC, threshold=5.0)

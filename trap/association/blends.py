@@ -21,7 +21,7 @@ from trap.association.hypotheses import measured_as_one
 from trap.association.pairs import CandidatePairs, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     Near = tuple[Indices, Indices]
 
 __all__ = ["Merge", "Resolution", "resolve_blends"]
+
+NONE = np.empty(0, np.intp)
+"""No rows."""
 
 
 class Merge(NamedTuple):
@@ -60,11 +63,14 @@ class Resolution(NamedTuple):
         (n,) rows of measurements that are newly found parts of a blend, and (n,) rows of these blends.
     merges
         Measurements that are newly found blends.
+    neighbours
+        (n,) rows of measurements that are new sources next to known ones, and (n,) rows of these entries.
     """
 
     pairs: CandidatePairs
-    parts: Near
-    merges: list[Merge]
+    parts: Near = (NONE, NONE)
+    merges: Sequence[Merge] = ()
+    neighbours: Near = (NONE, NONE)
 
 
 def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, catalogue: KnownEntries) -> Resolution:
@@ -82,6 +88,10 @@ def resolve_blends(pairs: CandidatePairs, near: Near, measured: Measurements, ca
     catalogue
         Entries and light curves before this image.
     """
+    if (measured.island < 0).any():
+        # The sources of an island are counted, so islands of negative sources get the numbers after the others.
+        island = np.where(measured.island < 0, measured.island.max(initial=0) - measured.island, measured.island)
+        measured = measured.with_columns(island=island)
     pairs, parts = _choose_sides(pairs, measured, catalogue)
     pairs = resolve(pairs)
     parts = _joined(parts, _find_splits(pairs, near, measured, catalogue))

@@ -83,6 +83,8 @@ class Descent(IntEnum):
     """It is a part of the other, a blend; both stay."""
     BLEND = 2
     """It is the blend of the other and of further entries; all stay."""
+    NEIGHBOUR = 3
+    """It is a source next to the other, which an image shows apart from it; both stay."""
 
 
 class Kin(NamedTuple):
@@ -111,7 +113,7 @@ class CatalogueChanges:
     forks: list[Fork] = field(default_factory=list)
     """Forks, in order of time."""
     blends: list[Kin] = field(default_factory=list)
-    """New relations of blends and their parts."""
+    """New relations of blends and their parts, and of neighbours."""
 
     @property
     def removed(self) -> Indices:

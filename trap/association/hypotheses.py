@@ -141,13 +141,26 @@ class KnownEntries:
         -------
         (n_pairs,)
         """
+        total: Array = pairs.de_ruiter_radius**2 + np.nan_to_num(self.of_fluxes(pairs, measured), nan=0.0)
+        return total
+
+    def of_fluxes(self, pairs: CandidatePairs, measured: Measurements) -> Array:
+        """Compute χ² of the flux densities of single pairs.
+
+        Parameters
+        ----------
+        pairs, measured
+            As for :meth:`of_pairs`.
+
+        Returns
+        -------
+        (n_pairs,) — NaN for an entry without a flux density in the band.
+        """
         curves, flux = self.curves[pairs.entry], measured.f_int[pairs.measurement]
         has_flux = curves["n"] > 0
         variance = measured.f_int_err[pairs.measurement] ** 2 + (FLUX_SCALE_ERROR * flux) ** 2
         variance += 1 / np.where(has_flux, curves["wsum_f_int"], 1.0)
-        difference = np.where(has_flux, flux - curves["wmean_f_int"], 0.0)
-        total: Array = pairs.de_ruiter_radius**2 + difference**2 / variance
-        return total
+        return np.where(has_flux, (flux - curves["wmean_f_int"]) ** 2 / variance, np.nan)
 
     def faintness(self, rows: Indices, rms: float) -> Array:
         """Compute χ² of the hypothesis that noise hides entries of constant flux density below the threshold.

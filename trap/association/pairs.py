@@ -8,7 +8,7 @@ many-to-one groups remain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from trap.tables import ColumnTable, column
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from trap.catalogues import Measurements
     from trap.typing import Array, Indices
 
 
@@ -32,6 +33,16 @@ class Positions(ColumnTable):
     dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.")
     uncertainty_ew: NDArray[np.float64] = column("f8", "deg", "1σ error along east-west, a true angle.")
     uncertainty_ns: NDArray[np.float64] = column("f8", "deg", "1σ error along north-south.")
+
+    @classmethod
+    def of_measurements(cls, measured: Measurements) -> Self:
+        """Return the positions of measurements."""
+        return cls(
+            ra=measured.ra,
+            dec=measured.dec,
+            uncertainty_ew=measured.uncertainty_ew,
+            uncertainty_ns=measured.uncertainty_ns,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap import angles
-from trap.association.blends import resolve_blends
+from trap.association.assignment import assign
+from trap.association.blends import Resolution, resolve_blends
 from trap.association.entries import ENTRY, NOT_PART, CatalogueChanges, Descent, Fork, Kin
 from trap.association.entry_arrays import EntryArrays
 from trap.association.hypotheses import KnownEntries
@@ -25,10 +26,10 @@ from trap.variability.shared_errors import INDEPENDENT
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from trap.association.blends import Resolution
     from trap.association.entries import LightCurveKey
     from trap.association.hypotheses import ImageLimits
     from trap.association.pairs import CandidatePairs
+    from trap.config.sections import AssociationMethod
     from trap.images.skyregion import SkyRegion
     from trap.typing import Indices
     from trap.variability.constancy import Constancy
@@ -69,8 +70,9 @@ class RunningCatalogue(EntryArrays):
         search_radius: float,
         max_radius: float,
         limits: ImageLimits,
+        method: AssociationMethod,
     ) -> Associations:
-        """Join the blind measurements of one image to the entries, creating and forking entries.
+        """Join the blind measurements of one image to the entries, creating and perhaps forking entries.
 
         Parameters
         ----------
@@ -88,12 +90,14 @@ class RunningCatalogue(EntryArrays):
             Largest de Ruiter radius of a pair.
         limits
             Sources that the image cannot show apart, or at all.
+        method
+            One-to-one assignment, or TraP's forks.
 
         Returns
         -------
-        One row per new light-curve point; a measurement may appear in several light curves.
+        One row per new light-curve point; with TraP's forks, a measurement may appear in several light curves.
         """
-        resolution = self._resolve(measured, key, search_radius, max_radius, limits)
+        resolution = self._resolve(measured, key, (search_radius, max_radius), limits, method)
         pairs = resolution.pairs
         matched_rows, is_forked = self._fork(pairs, image)
         self._update_positions(matched_rows, measured, pairs)
@@ -240,34 +244,28 @@ class RunningCatalogue(EntryArrays):
             self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
 
     def _resolve(
-        self, measured: Measurements, key: LightCurveKey, search_radius: float, max_radius: float, limits: ImageLimits
+        self, measured: Measurements, key: LightCurveKey, radii: tuple[float, float], limits: ImageLimits, method: str
     ) -> Resolution:
-        """Identify the measurements of an image: pairs with entries, new parts of blends, and new blends."""
+        """Identify the measurements of an image: pairs with entries, and the relations of new entries to known ones."""
+        search_radius, max_radius = radii
         near = self.near(measured.ra, measured.dec, search_radius)
-        positions = Positions(
-            ra=measured.ra,
-            dec=measured.dec,
-            uncertainty_ew=measured.uncertainty_ew,
-            uncertainty_ns=measured.uncertainty_ns,
-        )
         pairs = find_pairs(
-            positions,
+            Positions.of_measurements(measured),
             near,
             self.positions(near[1]),
             search_radius=search_radius,
             max_radius=max_radius,
             coincidence=limits.coincidence,
         )
-        if (measured.island < 0).any():
-            # Blends count the sources of an island, so islands of negative sources get the numbers after the others.
-            island = np.where(measured.island < 0, measured.island.max(initial=0) - measured.island, measured.island)
-            measured = measured.with_columns(island=island)
         others = tuple(self.fluxes(other) for other in self.light_curves if other != key)
         known = KnownEntries(self.entries, self.fluxes(key), others, max_radius, limits)
-        return resolve_blends(pairs, near, measured, known)
+        if method == "trap":
+            return resolve_blends(pairs, near, measured, known)
+        pairs, *neighbours = assign(pairs, measured, known)
+        return Resolution(pairs, neighbours=(neighbours[0], neighbours[1]))
 
     def _relate(self, new_rows: Indices, measurement_rows: Indices, resolution: Resolution) -> NDArray[np.int64]:
-        """Record the blend relations (part of, or blend of) of new entries.
+        """Record the relations (part of, blend of, or neighbour of) of new entries.
 
         Returns the type of the first point of each new entry, (n,).
         """
@@ -283,6 +281,8 @@ class RunningCatalogue(EntryArrays):
             types[place] = AssociationType.BLEND
             for part in parts:
                 self._make_part(part, int(new_rows[place]), Descent.BLEND)
+        for measurement, entry in zip(*resolution.neighbours, strict=True):
+            self.changes.blends.append(Kin(int(new_rows[place_of[int(measurement)]]), int(entry), Descent.NEIGHBOUR))
         return types
 
     def _make_part(self, part: int, blend: int, kind: Descent) -> None:

@@ -32,6 +32,7 @@ TRAP_DEFAULTS: dict[str, dict[str, Any]] = {
         "force_beam": True, "deblend_nthresh": 0,
         "negative": "", "beam_sys_err": 0.0, "ew_sys_err": 10.0, "ns_sys_err": 10.0,
     },
+    "association": {"method": "trap"},
     "calibration": {"positions": "measure", "flux_scale": "measure"},
     "transient_search": {"new_source_test": "image", "backward_fits": 0},
 }  # fmt: skip

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 __all__ = [
     "STOKES",
     "AssociationConfig",
+    "AssociationMethod",
     "ExecutionConfig",
     "PersistenceConfig",
     "Settings",
@@ -124,6 +125,10 @@ class Settings(BaseModel):
         return value
 
 
+AssociationMethod = Literal["one-to-one", "trap"]
+"""Methods that match the measurements of an image with entries."""
+
+
 class PersistenceConfig(Settings):
     """The dataset that stores the results, and how its images are grouped in time, frequency and on the sky."""
 
@@ -225,6 +230,9 @@ class SourceExtractionConfig(Settings):
 class AssociationConfig(Settings):
     """How the sources of an image are matched with the running catalogue."""
 
+    method: AssociationMethod = "one-to-one"
+    """Method: `"one-to-one"` gives each entry at most one measurement of an image, by position and flux density; the
+    others are new entries. `"trap"` gives it every one nearby, as TraP does: entries fork, with copied light curves."""
     deruiter_radius: Positive = 5.68
     """Largest de Ruiter radius of a match: the distance of source and catalogue entry divided by its error
     (dimensionless). A larger value matches sources over larger distances, more of them by chance."""

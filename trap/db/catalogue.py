@@ -217,7 +217,7 @@ def fork_entries(connection: Connection, forks: Sequence[Fork], ids: Ids) -> Non
 
 
 def insert_lineage(connection: Connection, timestep: int, changes: CatalogueChanges, ids: Ids) -> None:
-    """Record the origin of entries: forks, blends and parts of blends.
+    """Record the origin of entries: forks, blends, parts of blends and neighbours.
 
     Parameters
     ----------

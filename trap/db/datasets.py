@@ -38,6 +38,8 @@ __all__ = [
 
 CALIBRATION_MODES = ("positions", "flux_scale")
 """Settings that switch the calibration off."""
+FORMER_VALUES = {("association", "method"): "trap"}
+"""Values of settings for datasets of versions without them, if the default is another one."""
 _WRITERS: dict[type, Callable[[Any], str]] = {bool: str, int: str, float: repr, str: str, list: json.dumps}
 _READERS: dict[str, Callable[[str], Any]] = {
     "bool": "True".__eq__,
@@ -228,17 +230,19 @@ def stored_config(connection: Connection, dataset_id: int) -> PipelineConfig:
     """
     find_dataset(connection, dataset_id)
     rows = select(Config.section, Config.key, Config.value, Config.type).where(Config.dataset == dataset_id)
+    stored = {(section, key): _READERS[kind](value) for section, key, value, kind in connection.execute(rows)}
     sections: dict[str, dict[str, Any]] = {}
-    for section, key, value, kind in connection.execute(rows):
-        sections.setdefault(section, {})[key] = _READERS[kind](value)
+    for (section, key), value in {**FORMER_VALUES, **stored}.items():
+        sections.setdefault(section, {})[key] = value
     return PipelineConfig().with_options(**sections)
 
 
 def continued_config(connection: Connection, dataset_id: int, config: PipelineConfig) -> PipelineConfig:
     """Return the settings of a run that continues a dataset, before they are compared with those of the dataset.
 
-    A dataset of a version without calibration is continued without it, so that its light curves stay of one kind:
-    the modes of the calibration, and systematic position errors that are ``"auto"``, have the stored values.
+    The light curves of a dataset stay of one kind. A dataset of a version without one-to-one association is continued
+    with TraP's association. A dataset of a version without calibration is continued without it: the modes of the
+    calibration, and systematic position errors that are ``"auto"``, have the stored values.
 
     Parameters
     ----------
@@ -252,7 +256,11 @@ def continued_config(connection: Connection, dataset_id: int, config: PipelineCo
     DatasetNotFoundError, ConfigError
         As for :func:`stored_config`.
     """
-    # The upgrade of the tables has added two settings to such a dataset; newer ones have the whole section.
+    for (section, key), value in FORMER_VALUES.items():
+        has_key = exists().where(Config.dataset == dataset_id, Config.section == section, Config.key == key)
+        if not connection.execute(select(has_key)).scalar_one():
+            config = config.with_options(**{section: {key: value}})
+    # The upgrade of the tables has added two settings to a dataset without calibration; newer ones have the section.
     known = exists().where(
         Config.dataset == dataset_id, Config.section == "calibration", Config.key.not_in(CALIBRATION_MODES)
     )

@@ -85,6 +85,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         search_radius=search_radius(metadata, settings),
         max_radius=settings.deruiter_radius,
         limits=_limits(metadata, extraction.detection_threshold),
+        method=settings.method,
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
     n_beams = metadata.n_beams(extraction.extraction_radius_pix)

@@ -305,5 +305,5 @@ class Lineage(Base):
     runcat: Mapped[int] = mapped_column(IDENTIFIER, doc="Entry of the running catalogue.", index=True)
     origin: Mapped[int] = mapped_column(IDENTIFIER, doc="Entry that it came from.")
     kind: Mapped[int] = described(
-        "Relation to the origin: 0 fork, 1 part of the blend, 2 blend of the origin and other entries."
+        "Relation to the origin: 0 fork, 1 part of the blend, 2 blend of the origin and other entries, 3 neighbour."
     )
