@@ -40,6 +40,7 @@ BLIND = {
     *(int(AssociationType.INHERITED), int(AssociationType.PART), int(AssociationType.BLEND)),
 }
 CONFIG = PipelineConfig().with_options(
+    association={"method": "trap"},
     source_extraction={
         "detection_threshold": THRESHOLD,
         "extraction_radius_pix": RADIUS / PIXEL,
@@ -78,26 +79,29 @@ def noise_at(ra, dec):
     return 1 + 0.5 * (angles.separation(ra, dec, *CENTRE) / RADIUS) ** 2
 
 
-def make_sky(rng, *, n_times, n_steady=870, n_variables=30, n_transients=20, n_pairs=40):
-    """Make a sky around RA 0; steady sources reach below the detection threshold."""
+def make_sky(rng, *, n_times, n_steady=870, n_variables=30, n_transients=20, n_pairs=40, apart=(1.2, 1.5), blended=0.1):
+    """Make a sky around RA 0; steady sources reach below the detection threshold.
+
+    Sources of a pair are ``apart`` by so many beam widths, and fitted as one in a fraction ``blended`` of the images.
+    """
     kind = np.repeat(["steady", "variable", "transient", "pair"], [n_steady, n_variables, n_transients, 2 * n_pairs])
     pairs = np.flatnonzero(kind == "pair").reshape(n_pairs, 2)
     partner = np.full(len(kind), -1)
     partner[pairs[:, 0]], partner[pairs[:, 1]] = pairs[:, 1], pairs[:, 0]
     ra, dec = _scatter(rng, len(kind))
-    separation, angle = rng.uniform(1.2, 1.5, n_pairs) * FWHM, rng.uniform(0, 2 * np.pi, n_pairs)
+    separation, angle = rng.uniform(*apart, n_pairs) * FWHM, rng.uniform(0, 2 * np.pi, n_pairs)
     first, second = pairs.T
     ra[second], dec[second] = angles.move(ra[first], dec[first], separation * np.sin(angle), separation * np.cos(angle))
     flux, first_on = _light_curves(rng, kind, n_times)
-    blended = rng.random((n_pairs, n_times, len(BANDS_HZ))) < 0.1
+    as_one = rng.random((n_pairs, n_times, len(BANDS_HZ))) < blended
     # A quarter of the pairs are never fitted as one component, and another quarter always are at first.
-    blended[: n_pairs // 4] = False
-    blended[n_pairs // 4 : n_pairs // 2, : n_times // 4] = True
+    as_one[: n_pairs // 4] = False
+    as_one[n_pairs // 4 : n_pairs // 2, : n_times // 4] = blended > 0
     is_transient = kind == "transient"
     # S/N refers to the noise at the position.
     flux[is_transient] *= noise_at(ra, dec)[is_transient, np.newaxis, np.newaxis]
     is_blended = np.zeros(flux.shape, bool)
-    is_blended[pairs[:, 0]] = is_blended[pairs[:, 1]] = blended
+    is_blended[pairs[:, 0]] = is_blended[pairs[:, 1]] = as_one
     return Sky(kind, ra, dec, flux, partner, is_blended, first_on)
 
 

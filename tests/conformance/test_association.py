@@ -146,6 +146,10 @@ def test_ac4_one_of_two_measurements_is_a_new_source(make_dataset):
     assert new["wm_uncertainty_ew"] * 3600 == pytest.approx(22.360680, abs=1e-6)
     (row,) = dataset.rows("SELECT * FROM lineage")
     assert (row["runcat"], row["origin"], row["kind"]) == (new["id"], entry["id"], Descent.NEIGHBOUR)
+    # The next image shows both, and each is itself again, also in a run that continues the dataset.
+    dataset.reload()
+    dataset.process(FIELD.image(2, sources([123.12351, 123.12349], [10.551, 10.549])))
+    assert dataset.types() == [[4, 3, 3], [4, 3]]
 
 
 @TRAP

@@ -17,7 +17,8 @@ from trap.db.engine import reading, transaction
 @pytest.fixture
 def config():
     return PipelineConfig().with_options(
-        association={"deruiter_radius": 3.717, "beamwidths_limit": 1.0},
+        # The tables hold forks too, which TraP's method makes.
+        association={"method": "trap", "deruiter_radius": 3.717, "beamwidths_limit": 1.0},
         source_extraction={"detection_threshold": 6.0, "extraction_radius_pix": 900.0},
     )
 

@@ -131,7 +131,8 @@ def test_every_table_has_rows_in_the_busy_dataset_except_unused_ones(busy, engin
         assert connection.execute(select(func.count()).where(Timestep.state == "done")).scalar_one() == 4
 
 
-def test_dataset_of_a_version_without_one_to_one_association_keeps_its_forks(engine, config):
+def test_dataset_of_a_version_without_one_to_one_association_keeps_its_forks(engine):
+    config = PipelineConfig()
     with transaction(engine) as connection:
         numbers = [
             datasets.insert_dataset(connection, config.with_options(association={"method": method}))

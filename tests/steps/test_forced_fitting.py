@@ -119,7 +119,7 @@ def nothing_there(asked):
 
 
 def test_band_that_saw_the_parent_of_a_fork_measures_no_clone_again(make_dataset):
-    dataset = make_dataset()
+    dataset = make_dataset(association={"method": "trap"})
     one, pair = sources(123.0, 10.0), sources([122.9999, 123.0001], [9.9995, 10.0005])
     dataset.process(FIELD.image(0, one, freq=120e6), FIELD.image(0, one, freq=160e6))
     dataset.process(FIELD.image(1, one, freq=120e6), FIELD.image(1, pair, freq=160e6))
@@ -129,9 +129,20 @@ def test_band_that_saw_the_parent_of_a_fork_measures_no_clone_again(make_dataset
     assert sorted(dataset.column("SELECT f_datapoints FROM runningcatalog_flux")) == [2, 2, 2, 2]
 
 
+def test_source_that_a_later_band_shows_next_to_an_entry_is_not_missed_before(make_dataset):
+    dataset = make_dataset()
+    one, pair = sources(123.0, 10.0), sources([122.9999, 123.0001], [9.9995, 10.002])
+    dataset.process(FIELD.image(0, one, freq=120e6), FIELD.image(0, one, freq=160e6))
+    dataset.process(FIELD.image(1, one, freq=120e6), FIELD.image(1, pair, freq=160e6))
+    dataset.process(FIELD.image(2, pair, freq=120e6), FIELD.image(2, one, freq=160e6))
+    # The neighbour is first seen by the second band of day 1, and missed by the second band of day 2 alone.
+    assert dataset.requests == [0, 0, 0, 0, 0, 1]
+    assert dataset.types() == [[4, 3, 3, 3, 3, 3], [4, 3, 7]]
+
+
 def test_fork_in_a_later_band_leaves_no_broken_request(make_dataset):
     # TraP asked for the fit in the first band, forked the entry in the second, and lost the timestep.
-    dataset = make_dataset()
+    dataset = make_dataset(association={"method": "trap"})
     dataset.process(FIELD.image(0, sources(123.1235, 10.55)))
     fork = sources([123.12349, 123.12351], [10.549, 10.551])
     dataset.process(FIELD.image(1, freq=120e6), FIELD.image(1, fork, freq=160e6))

@@ -138,7 +138,7 @@ def test_metrics_of_a_candidate_keep_its_significance(make_dataset):
 def test_forked_candidate_keeps_its_significance_at_the_position(make_dataset):
     tiles, *_ = tiles_within(5, 123.0, 10.0, 10.0)
     looked = NoiseTiles(order=5, tile=tiles, rms=np.full(len(tiles), 2e-4, np.float32))
-    dataset = make_dataset()
+    dataset = make_dataset(association={"method": "trap"})
     dataset.process(FIELD.image(0, noise_tiles=looked))
     dataset.process(FIELD.image(1, sources(123.0, 10.0, flux=0.5)))
     dataset.process(FIELD.image(2, sources([122.9999, 123.0001], [9.9995, 10.0005], flux=0.2)))
