@@ -9,9 +9,9 @@ import pytest
 from made_up_survey import sources
 
 from trap.association.entries import LightCurveKey
-from trap.association.hypotheses import ImageLimits, KnownEntries, measured_as_one
+from trap.association.hypotheses import ODDS, ImageLimits, KnownEntries, measured_as_one
 from trap.association.new_sources import significance_of_newness
-from trap.association.pairs import Positions, de_ruiter_radius
+from trap.association.pairs import CandidatePairs, Positions, de_ruiter_radius
 from trap.association.running_catalogue import RunningCatalogue
 from trap.catalogues import FLUX_STATISTICS
 from trap.variability.metrics import (
@@ -93,6 +93,22 @@ def test_two_sources_seen_as_one_are_a_blend():
     together = measured_as_one(seen, np.array([0]))
     assert sum(together.chi_squared(known.as_one(np.array([0, 1])))) == pytest.approx(0.4383, abs=5e-5)
     assert says("χ² = 0.25/1.5556 + 1/(1.5 + 1.45²) = 0.4383")
+
+
+def test_flux_densities_decide_ac10d():
+    catalogue = RunningCatalogue()
+    associate(catalogue, sources(30.0, [0.0, 30 * ARCSEC], flux=[3.2, 3.0], flux_err=0.1), 0)
+    found = sources(30.0, [10 * ARCSEC, 20 * ARCSEC], flux=[2.9, 3.3], flux_err=0.1)
+    limits = ImageLimits(resolution=24 * ARCSEC, threshold=5.0)
+    known = KnownEntries(catalogue.entries, catalogue.fluxes(KEY), (), 5.68, limits)
+    pairs = CandidatePairs.of(
+        entry=[0, 1, 0, 1], measurement=[1, 0, 0, 1], de_ruiter_radius=0.0, distance=0.0, east=0.0, north=0.0
+    )
+    of_fluxes = known.of_fluxes(pairs, found)
+    assert of_fluxes.reshape(2, 2).sum(axis=1) == pytest.approx([0.46, 4.10], abs=5e-3)
+    assert says("F sums to 0.46 instead of 4.10")
+    assert pytest.approx(13.8, abs=0.05) == ODDS
+    assert says("−2 ln 0.001 = 13.8")
 
 
 def test_significance_of_a_new_source():

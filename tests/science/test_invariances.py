@@ -1,7 +1,7 @@
 """What must not matter: where on the sky, in which order of rows, in how many runs.
 
-A crowded patch, in which sources fork, tangle, blend and vanish, is measured several times in two
-bands. Each test measures it once more in another way, and asks for the same light curves.
+A crowded patch, in which sources tangle and vanish, and fork and blend by TraP's method, is measured several times in
+two bands. Each test measures it once more in another way, and asks for the same light curves.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ ERROR_ARCSEC = 15.0
 EXAMPLES = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 seeds = st.integers(0, 2**32 - 1)
+methods = st.sampled_from(["one-to-one", "trap"])
 
 
 def crowded_patch(seed):
@@ -77,9 +78,9 @@ def forced(asked):
     return sources(asked.ra, asked.dec, flux=1e-4, error_radius=ERROR_ARCSEC).with_columns(extract_type=asked.kind)
 
 
-def associate(days):
+def associate(days, method):
     """Take days through association, in memory; returns the survey, and the tables of each day."""
-    state, tables = DatasetState(config=CONFIG), []
+    state, tables = DatasetState(config=CONFIG.with_options(association={"method": method})), []
     for images in days:
         records = association.associate_extracted_sources(state, images)
         asked = [forced_fitting.get_forced_fit_requests(image, state) for image in records]
@@ -148,30 +149,30 @@ def assert_same_light_curves(one, other):
 
 
 @EXAMPLES
-@given(seeds, st.floats(0, 360), st.floats(-90, 90))
-def test_light_curves_are_the_same_everywhere_on_the_sky(seed, ra, dec):
+@given(seeds, methods, st.floats(0, 360), st.floats(-90, 90))
+def test_light_curves_are_the_same_everywhere_on_the_sky(seed, method, ra, dec):
     patch = crowded_patch(seed)
     here, there = (
-        associate(images_at(patch, (123.0, 10.0))),
-        associate(images_at(patch, (float(angles.wrap_ra(ra)), dec))),
+        associate(images_at(patch, (123.0, 10.0)), method),
+        associate(images_at(patch, (float(angles.wrap_ra(ra)), dec)), method),
     )
     assert_same_light_curves(here, there)
 
 
 @EXAMPLES
-@given(seeds, st.sampled_from([0.0, 90.0, 180.0, 270.0, 360.0]), st.floats(-0.2, 0.2))
-def test_light_curves_are_the_same_across_the_quarters_of_right_ascension(seed, quarter, shift):
+@given(seeds, methods, st.sampled_from([0.0, 90.0, 180.0, 270.0, 360.0]), st.floats(-0.2, 0.2))
+def test_light_curves_are_the_same_across_the_quarters_of_right_ascension(seed, method, quarter, shift):
     patch = crowded_patch(seed)
     here, there = (
-        associate(images_at(patch, (123.0, 10.0))),
-        associate(images_at(patch, (float(angles.wrap_ra(quarter + shift)), 10.0))),
+        associate(images_at(patch, (123.0, 10.0)), method),
+        associate(images_at(patch, (float(angles.wrap_ra(quarter + shift)), 10.0)), method),
     )
     assert_same_light_curves(here, there)
 
 
 @EXAMPLES
-@given(seeds, st.randoms(use_true_random=False))
-def test_order_of_rows_changes_no_bit(seed, random):
+@given(seeds, methods, st.randoms(use_true_random=False))
+def test_order_of_rows_changes_no_bit(seed, method, random):
     days = images_at(crowded_patch(seed), (0.0, 60.0))
     shuffled = []
     for images in days:
@@ -180,7 +181,7 @@ def test_order_of_rows_changes_no_bit(seed, random):
             order = list(range(len(image.measurements)))
             random.shuffle(order)
             shuffled[-1].append(replace(image, measurements=image.measurements.take(np.array(order, int))))
-    assert everything(*associate(days)) == everything(*associate(shuffled))
+    assert everything(*associate(days, method)) == everything(*associate(shuffled, method))
 
 
 POINTS = """
@@ -193,11 +194,11 @@ JOIN image i ON i.id = e.image LEFT JOIN varmetric v ON v.runcat = r.id WHERE r.
 
 
 @settings(EXAMPLES, max_examples=5)
-@example(seed=6706, stops={2})  # a blend forks, and its parts with it
-@given(seed=seeds, stops=st.sets(st.integers(0, N_DAYS - 2)))
-def test_dataset_extended_in_several_runs_is_that_of_one_run_to_the_last_bit(make_dataset, seed, stops):
+@example(seed=6706, method="trap", stops={2})  # a blend forks, and its parts with it
+@given(seed=seeds, method=methods, stops=st.sets(st.integers(0, N_DAYS - 2)))
+def test_dataset_extended_in_several_runs_is_that_of_one_run_to_the_last_bit(make_dataset, seed, method, stops):
     days = images_at(crowded_patch(seed), (0.0, 60.0))
-    options = {"association": {"deruiter_radius": 5.68, "beamwidths_limit": 3.0}}
+    options = {"association": {"method": method, "deruiter_radius": 5.68, "beamwidths_limit": 3.0}}
     unbroken, broken = make_dataset(**options), make_dataset(**options)
     for number, images in enumerate(days):
         for dataset in (unbroken, broken):
