@@ -49,6 +49,8 @@ class ExtractType(IntEnum):
     BLIND = 0
     NULL_DETECTION = 1
     MONITORED = 2
+    JOINT = 3
+    """Fit of all members of a crowded group at once, at the positions of the catalogue."""
 
 
 class FitType(IntEnum):
@@ -74,6 +76,10 @@ class AssociationType(IntEnum):
     """First point of a blend: an image shows several known entries as one source."""
     BACKWARD = 12
     """Forced fit in an image earlier than the first detection of the entry."""
+    JOINT = 13
+    """Joint fit of the crowded group that the entry belongs to, where an image does not show the group one-to-one."""
+    REVEALED = 14
+    """First point of an entry that earlier images show too, where they were measured at its position."""
 
 
 class Flag(IntFlag):
@@ -91,6 +97,8 @@ class Flag(IntFlag):
     """The position lies outside the searched area: a forced fit has no flux (NaN), a blind one is not associated."""
     POINT_LIKE = 32
     """A fit with a free shape did not differ from the restoring beam by more than the noise: the beam was fitted."""
+    REPLACED = 64
+    """A joint fit of the crowded group takes the place of this blind measurement in the light curve."""
 
 
 UNSOUND = Flag.FIT_FAILED | Flag.EDGE | Flag.MASKED_PIXELS | Flag.OUTSIDE
@@ -205,10 +213,13 @@ class FitRequests(ColumnTable):
     kind: NDArray[np.int16] = column(
         "i2",
         "",
-        f"Reason: {int(ExtractType.NULL_DETECTION)} null detection, {int(ExtractType.MONITORED)} monitored.",
+        f"Reason: {int(ExtractType.NULL_DETECTION)} null detection, {int(ExtractType.MONITORED)} monitored, "
+        f"{int(ExtractType.JOINT)} member of a crowded group.",
     )
     target: NDArray[np.int64] = column(
-        "i8", "", "Row of the running catalogue (null detection), or of the monitored positions (monitored)."
+        "i8",
+        "",
+        "Row of the running catalogue, or of the monitored positions (monitored); -1 for a component that is no entry.",
     )
 
 

@@ -30,14 +30,23 @@ if TYPE_CHECKING:
 
 __all__ = ["EntryArrays"]
 
+MIN_EXTENT = 1.1
+"""Ratio of integrated to peak flux density above which an entry is wider than the beam; less may be a poor beam."""
 MIN_CAPACITY = 256
 """Number of rows of the first arrays."""
 
 
 class EntryArrays:
-    """Entries by row, with the statistics of their light curves. Properties and methods return read-only views."""
+    """Entries by row, with the statistics of their light curves. Properties and methods return read-only views.
+
+    Attributes
+    ----------
+    keeps_blends
+        Whether a blend is measured on after its parts are known.
+    """
 
     def __init__(self) -> None:
+        self.keeps_blends = True
         self._n = 0
         self._entries = np.zeros(0, ENTRY)
         self._fluxes: dict[LightCurveKey, NDArray[Any]] = {}
@@ -64,6 +73,33 @@ class EntryArrays:
         (n,) of :data:`~trap.catalogues.FLUX_STATISTICS`, read-only; ``n`` is 0 for an entry without points.
         """
         return _read_only(self._curves(key))
+
+    def extent(self, rows: Indices, key: LightCurveKey, *, min_points: int = 4) -> NDArray[np.float64]:
+        """Compute the mean integrated flux density of entries over their mean peak, for entries wider than the beam.
+
+        Parameters
+        ----------
+        rows
+            (n,) — rows of entries.
+        key
+            Band and Stokes parameter.
+        min_points
+            Lowest number of points; noise distorts the shapes of single measurements, above all those of blends.
+
+        Returns
+        -------
+        (n,) — 1 for an entry that is not wider than the beam by :data:`MIN_EXTENT` and by three times its error, or that
+        has too few points.
+        """
+        curves = self._curves(key)[rows]
+        has_points = curves["n"] >= min_points
+        peak, total = np.where(has_points, curves["wmean_f_peak"], 1.0), curves["wmean_f_int"]
+        error = np.sqrt(sum(1 / np.where(has_points, curves[f"wsum_{name}"], 1.0) for name in ("f_peak", "f_int")))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = total / peak
+            is_wide = has_points & (ratio > MIN_EXTENT) & (np.abs(total - peak) > 3 * error)
+        wide: NDArray[np.float64] = np.where(is_wide, ratio, 1.0)
+        return wide
 
     def _curves(self, key: LightCurveKey) -> NDArray[Any]:
         """Return the writable statistics of a band and Stokes parameter, adding them if they are new."""
@@ -191,12 +227,18 @@ class EntryArrays:
         Returns
         -------
         positions, rows
-            (n_pairs,) — rows of the positions and of entries near them, without monitored and forked entries.
+            (n_pairs,) — rows of the positions and of entries near them, without monitored and forked entries, and without
+            blends that are not kept.
         """
         positions, rows = self._index.near(ra, dec, radius)
         entries = self.entries[rows]
-        is_source = entries["active"] & ~entries["mon_src"]
+        is_source = entries["active"] & ~entries["mon_src"] & ~self._is_ended(entries)
         return positions[is_source], rows[is_source]
+
+    def _is_ended(self, entries: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which entries are blends whose light curves ended when their parts were found, (n,)."""
+        ended: NDArray[np.bool_] = entries["is_blend"] & ~np.bool_(self.keeps_blends)
+        return ended
 
     def within(self, region: SkyRegion) -> tuple[Indices, NDArray[np.float64]]:
         """Find the entries in a sky region.

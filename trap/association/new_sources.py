@@ -80,9 +80,9 @@ def significance_of_newness(
     mostly with the number of looks: one look hardly excludes sources near the threshold, while after
     a hundred looks no steady source remains undetected there.
 
-    If k of the earlier images were measured at the position, their fluxes replace the mere
-    non-detections: n becomes n - k, and p has a third factor, Φ((M - S)/σ_M), the probability of a
-    mean as low as the measured M.
+    If earlier images were measured at the position, the change is measured and not inferred: their mean M
+    takes the place of all looks, which may have shown the source as a blend with its neighbours. Then
+    Φ((M - S)/σ_M), the probability of a mean as low as M, is the first factor.
 
     Looks that are noisier than the best count less, as (σ/σ_k)⁶ of a look. This is close to the ratio
     of the logarithms of Φ(T - S/σ_k) and Φ(T - S/σ) at the relevant S.
@@ -106,7 +106,7 @@ def significance_of_newness(
     """
     peak, error, rms, n_looks = (np.asarray(values, float) for values in (peak, error, rms, n_looks))
     fits = EarlierFluxes(n=np.zeros(len(peak), int), mean=peak, error=error) if earlier is None else earlier
-    n_unmeasured = np.maximum(n_looks - fits.n, 0.0)
+    n_unmeasured = np.where(fits.n > 0, 0.0, n_looks)
 
     def log_probability(snr: Array) -> Array:
         """Logarithm of the product of all factors at S = snr · rms."""

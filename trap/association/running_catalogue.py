@@ -7,16 +7,17 @@ number of new points, not on the length of the light curves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trap import angles
 from trap.association.assignment import assign
 from trap.association.blends import Resolution, resolve_blends
-from trap.association.entries import ENTRY, NOT_PART, CatalogueChanges, Descent, Fork, Kin
-from trap.association.entry_arrays import EntryArrays
+from trap.association.entries import NOT_PART, Descent, Fork, Kin
+from trap.association.groups import GroupMembers, find_groups
 from trap.association.hypotheses import KnownEntries
+from trap.association.light_curve_points import LightCurvePoints
 from trap.association.pairs import Positions, find_pairs
 from trap.catalogues import Associations, AssociationType, Measurements
 from trap.variability.constancy import compare_with_constant
@@ -24,28 +25,41 @@ from trap.variability.metrics import eta_p_value, modulation_index
 from trap.variability.shared_errors import INDEPENDENT
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from trap.association.entries import LightCurveKey
+    from trap.association.groups import GroupLimits
     from trap.association.hypotheses import ImageLimits
     from trap.association.pairs import CandidatePairs
     from trap.config.sections import AssociationMethod
-    from trap.images.skyregion import SkyRegion
     from trap.typing import Indices
     from trap.variability.constancy import Constancy
     from trap.variability.shared_errors import SharedErrors
 
 
-__all__ = ["RunningCatalogue"]
+__all__ = ["ImageAssociation", "RunningCatalogue"]
 
 
-class RunningCatalogue(EntryArrays):
+class ImageAssociation(NamedTuple):
+    """Blind measurements of one image joined to entries.
+
+    Parameters
+    ----------
+    points
+        One row per new point of a light curve.
+    members
+        Members of the groups that the image does not show one-to-one; their points wait for a joint fit.
+    """
+
+    points: Associations
+    members: GroupMembers
+
+
+class RunningCatalogue(LightCurvePoints):
     """Catalogue entries and their light curves, updated image by image.
 
     Attributes
     ----------
-    changes
-        Changes since :meth:`begin_timestep`.
     shared_errors
         Errors that neighbouring epochs share, as the latest complete run of the dataset has measured them; bands and
         Stokes parameters that are not among them have independent errors.
@@ -53,12 +67,7 @@ class RunningCatalogue(EntryArrays):
 
     def __init__(self) -> None:
         super().__init__()
-        self.changes = CatalogueChanges(n_before=0)
         self.shared_errors: dict[tuple[int, int], SharedErrors] = {}
-
-    def begin_timestep(self) -> None:
-        """Start a new record of changes."""
-        self.changes = CatalogueChanges(n_before=self._n)
 
     def associate(
         self,
@@ -71,7 +80,8 @@ class RunningCatalogue(EntryArrays):
         max_radius: float,
         limits: ImageLimits,
         method: AssociationMethod,
-    ) -> Associations:
+        groups: GroupLimits | None = None,
+    ) -> ImageAssociation:
         """Join the blind measurements of one image to the entries, creating and perhaps forking entries.
 
         Parameters
@@ -91,26 +101,28 @@ class RunningCatalogue(EntryArrays):
         limits
             Sources that the image cannot show apart, or at all.
         method
-            One-to-one assignment, or TraP's forks.
-
-        Returns
-        -------
-        One row per new light-curve point; with TraP's forks, a measurement may appear in several light curves.
+            One-to-one assignment, or TraP's forks: with these, a measurement may appear in several light curves.
+        groups
+            Sources that are measured jointly where the image does not show them one-to-one; None for no source.
         """
         resolution = self._resolve(measured, key, (search_radius, max_radius), limits, method)
         pairs = resolution.pairs
+        members = GroupMembers.empty() if groups is None else find_groups(pairs, measured, self, key, groups)
+        waits = np.isin(np.arange(len(measured)), members.measurement)
+        pairs = pairs.take(~waits[pairs.measurement])
         matched_rows, is_forked = self._fork(pairs, image)
         self._update_positions(matched_rows, measured, pairs)
         is_unmatched = np.ones(len(measured), bool)
         is_unmatched[pairs.measurement] = False
+        is_unmatched &= ~waits
         unmatched = np.flatnonzero(is_unmatched)
-        new_rows = self._create(measured.take(unmatched), taustart)
+        new_rows = self.create(measured.take(unmatched), taustart)
         if new_rows.size:
             self.changes.created.append((new_rows, image, unmatched))
         new_types = self._relate(new_rows, unmatched, resolution)
         matched_types = np.where(is_forked, AssociationType.FORKED, AssociationType.ONE_TO_ONE)
         no_distance = np.zeros(len(new_rows))
-        return self._add_points(
+        points = self._add_points(
             np.concatenate([matched_rows, new_rows]),
             measured,
             np.concatenate([pairs.measurement, unmatched]),
@@ -119,6 +131,7 @@ class RunningCatalogue(EntryArrays):
             de_ruiter_radius=np.concatenate([pairs.de_ruiter_radius, no_distance]),
             distance_arcsec=np.concatenate([pairs.distance * 3600.0, no_distance]),
         )
+        return ImageAssociation(points, members)
 
     def constancy(self) -> Constancy | None:
         """Compare all light curves with constant sources; a blend and each of its parts count separately."""
@@ -130,118 +143,6 @@ class RunningCatalogue(EntryArrays):
             p_values.append(eta_p_value(curves, freedom=freedom))
             scatter.append(modulation_index(curves)[0])
         return compare_with_constant(np.concatenate(p_values), np.concatenate(scatter))
-
-    def null_detections(
-        self, region: SkyRegion, *, taustart: np.datetime64, associated: ArrayLike, expiration: int
-    ) -> Indices:
-        """Find the entries that an image covers but does not show.
-
-        Parameters
-        ----------
-        region
-            Sky region that the image covers.
-        taustart
-            Start of the image; only entries first seen strictly earlier count.
-        associated
-            Rows of the entries with a point from this image.
-        expiration
-            Number of forced fits since the last blind detection at which an entry is no longer measured.
-
-        Returns
-        -------
-        (n,) — rows of the entries.
-        """
-        rows, _ = self.within(region)
-        entries = self.entries[rows]
-        is_missed = ~entries["mon_src"] & (entries["forcedfits_count"] < expiration)
-        # Marks for all entries instead of sets of rows: clearing a byte per entry is faster than sorting rows.
-        is_seen = np.zeros(self._n, bool)
-        is_seen[np.asarray(associated, np.intp)] = True
-        # Clones inherited the points of their parents. Forks are in order of time, so a clone of a clone is marked too.
-        for fork in self.changes.forks:
-            is_seen[fork.clone] |= is_seen[fork.parent]
-        # An image that shows a blend does not miss its parts, and vice versa.
-        blends = self.entries["blend"][is_seen]
-        is_seen_in_parts = np.zeros(self._n, bool)
-        is_seen_in_parts[blends[blends != NOT_PART]] = True
-        blend = entries["blend"]
-        is_missed &= (entries["first_seen"] < taustart) & ~is_seen[rows]
-        is_missed &= ~is_seen_in_parts[rows] & ~((blend != NOT_PART) & is_seen[blend])
-        missed: Indices = rows[is_missed]
-        return missed
-
-    def add_null_detections(
-        self, entry_rows: Indices, measured: Measurements, measurement_rows: Indices, key: LightCurveKey
-    ) -> Associations:
-        """Add forced fits at entries that the image does not show. They update flux densities, not positions.
-
-        Parameters
-        ----------
-        entry_rows
-            (m,) — rows of the entries.
-        measured
-            All forced fits of the image.
-        measurement_rows
-            (m,) — rows of ``measured``: the fit of row i is a point of entry i.
-        key
-            Band and Stokes parameter of the image.
-        """
-        return self._add_points(entry_rows, measured, measurement_rows, key, types=AssociationType.NULL_DETECTION)
-
-    def add_monitored(
-        self, entry_rows: Indices, measured: Measurements, measurement_rows: Indices, key: LightCurveKey, *, first: bool
-    ) -> Associations:
-        """Add forced fits at monitored positions to the light curves of their entries.
-
-        Parameters
-        ----------
-        entry_rows, measured, measurement_rows, key
-            As for :meth:`add_null_detections`.
-        first
-            Whether these measurements created the entries. If so, ``datapoints`` includes them already.
-        """
-        if not first:
-            self._entries["datapoints"][entry_rows] += 1
-        kind = AssociationType.MONITOR_FIRST if first else AssociationType.MONITOR
-        return self._add_points(entry_rows, measured, measurement_rows, key, types=kind)
-
-    def create_monitored(
-        self, measured: Measurements, measurement_rows: Indices, *, image: int, taustart: np.datetime64
-    ) -> Indices:
-        """Create the entries of monitored positions from their first measurements.
-
-        Parameters
-        ----------
-        measured
-            All forced fits of the image.
-        measurement_rows
-            (m,) — rows of ``measured`` that are first measurements.
-        image
-            Number of the image within its timestep.
-        taustart
-            Start of the image, UTC.
-
-        Returns
-        -------
-        (m,) — rows of the entries.
-        """
-        rows = self._create(measured.take(measurement_rows), taustart)
-        self._entries["mon_src"][rows] = True
-        self.changes.created.append((rows, image, measurement_rows))
-        return rows
-
-    def count_forced_fits(self, missed: Indices, detected: Indices) -> None:
-        """Count one more forced fit for entries that no image of the timestep shows.
-
-        TraP counts every band, so that with N bands the expiration is reached N times as fast.
-
-        Parameters
-        ----------
-        missed, detected
-            Rows of entries with a null detection and with a blind detection, in any image of the timestep.
-        """
-        if missed.size:
-            self._entries["forcedfits_count"][np.setdiff1d(missed, detected)] += 1
 
     def _resolve(
         self, measured: Measurements, key: LightCurveKey, radii: tuple[float, float], limits: ImageLimits, method: str
@@ -282,7 +183,9 @@ class RunningCatalogue(EntryArrays):
             for part in parts:
                 self._make_part(part, int(new_rows[place]), Descent.BLEND)
         for measurement, entry in zip(*resolution.neighbours, strict=True):
-            self.changes.blends.append(Kin(int(new_rows[place_of[int(measurement)]]), int(entry), Descent.NEIGHBOUR))
+            # A component of a group that waits for its joint fit has no entry yet.
+            if int(measurement) in place_of:
+                self.changes.blends.append(Kin(int(new_rows[place_of[int(measurement)]]), int(entry), Descent.NEIGHBOUR))
         return types
 
     def _make_part(self, part: int, blend: int, kind: Descent) -> None:
@@ -332,15 +235,6 @@ class RunningCatalogue(EntryArrays):
             self._entries["blend"][parts] = NOT_PART
             self.changes.touched.append(parts)
 
-    def _create(self, measured: Measurements, taustart: np.datetime64) -> Indices:
-        """Append one entry per measurement, at its position, and return the rows of the entries."""
-        new = np.zeros(len(measured), ENTRY)
-        new["wm_ra"], new["wm_dec"] = angles.wrap_ra(measured.ra), measured.dec
-        new["weight_ew"], new["weight_ns"] = 1 / measured.uncertainty_ew**2, 1 / measured.uncertainty_ns**2
-        new["avg_ra_err"], new["avg_dec_err"] = measured.uncertainty_ew, measured.uncertainty_ns
-        new["datapoints"], new["first_seen"], new["active"], new["blend"] = 1, taustart, True, NOT_PART
-        return self.extend(new)
-
     def _update_positions(self, rows: Indices, measured: Measurements, pairs: CandidatePairs) -> None:
         """Update the weighted mean position of each entry with its new measurement, along the sphere.
 
@@ -374,26 +268,3 @@ class RunningCatalogue(EntryArrays):
         after["forcedfits_count"] = 0
         self._entries[rows] = after
         self._index.move(rows, after["wm_ra"], after["wm_dec"])
-
-    def _add_points(
-        self,
-        entry_rows: Indices,
-        measured: Measurements,
-        measurement_rows: Indices,
-        key: LightCurveKey,
-        *,
-        types: ArrayLike,
-        de_ruiter_radius: ArrayLike = 0.0,
-        distance_arcsec: ArrayLike = 0.0,
-    ) -> Associations:
-        """Add one point to the light curve of each entry; parameters as for :meth:`add_null_detections`."""
-        added = self._add_to_curves(key, entry_rows, measured, measurement_rows)
-        self.changes.touched.append(entry_rows)
-        return Associations.of(
-            entry=entry_rows,
-            measurement=measurement_rows,
-            type=types,
-            de_ruiter_radius=de_ruiter_radius,
-            distance_arcsec=distance_arcsec,
-            **added,
-        )

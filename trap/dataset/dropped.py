@@ -24,6 +24,7 @@ DROP_REASONS: Mapping[str, str] = {
     "n_dropped_masked": "next to pixels without a value",
     "n_dropped_unfitted": "without a fit",
     "n_dropped_unmeasured": "without a finite flux density or error",
+    "n_dropped_unconfirmed": "components that a joint fit with their neighbours does not confirm",
 }
 """Reasons for leaving a measurement out, by their columns in table ``timestep``. The first that holds is counted."""
 
@@ -36,7 +37,7 @@ _FLAGS = {
 
 
 def count_dropped(sources: Measurements) -> dict[str, int]:
-    """Count the blind measurements of an image that are left out.
+    """Count the blind measurements of an image that are left out before association.
 
     Parameters
     ----------
@@ -48,11 +49,11 @@ def count_dropped(sources: Measurements) -> dict[str, int]:
     Numbers by column of table ``timestep``, without zeros.
     """
     counts, is_left = {}, ~sources.is_sound
-    for column in DROP_REASONS:
-        flag = _FLAGS.get(column)
-        holds = is_left if flag is None else is_left & (sources.flags & int(flag) != 0)
+    for column, flag in _FLAGS.items():
+        holds = is_left & (sources.flags & int(flag) != 0)
         counts[column] = int(holds.sum())
         is_left = is_left & ~holds
+    counts["n_dropped_unmeasured"] = int(is_left.sum())
     return {column: n for column, n in counts.items() if n}
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from trap.association.groups import GroupMembers
 from trap.calibration.records import UNCALIBRATED, ImageCalibration
 from trap.catalogues import Measurements
 from trap.quality import Finding, Rejection, RejectReason, first_rejection
@@ -215,6 +216,9 @@ class ImageRecord:
     dropped
         Numbers of blind measurements that are left out, by reason: columns of
         :data:`~trap.dataset.dropped.DROP_REASONS`.
+    members
+        Members of the groups that the image does not show one-to-one; rows refer to ``measurements`` and to the
+        running catalogue.
     """
 
     result: ImageResult
@@ -225,6 +229,7 @@ class ImageRecord:
     new_sources: NewSources
     forced: FitRequests
     dropped: Mapping[str, int] = field(default_factory=dict)
+    members: GroupMembers = field(default_factory=GroupMembers.empty)
 
     @property
     def n_dropped(self) -> int:

@@ -135,6 +135,7 @@ class DatasetState:
     def __post_init__(self) -> None:
         self.looks = EarlierLooks(self.config)
         self.accepted = AcceptedImages(self.config.quality)
+        self.catalogue.keeps_blends = self.config.association.method == "trap"
 
     def light_curve_key(self, metadata: ImageMetadata, *, is_accepted: bool = True) -> LightCurveKey:
         """Find or add the band of an image.

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["store_late_images", "store_monitors", "store_timestep"]
 
-MAKES_ENTRY = (AssociationType.NEW_SOURCE, AssociationType.MONITOR_FIRST, AssociationType.PART, AssociationType.BLEND)
+MAKES_ENTRY = (
+    *(AssociationType.NEW_SOURCE, AssociationType.REVEALED, AssociationType.MONITOR_FIRST),
+    *(AssociationType.PART, AssociationType.BLEND),
+)
 """Types of the first point of an entry that is not a fork."""
 
 _Rows = TypeVar("_Rows", Associations, NewSources)
@@ -177,11 +180,11 @@ def _insert_measurements(
     n_forced = np.array([len(image.forced) for image in record.images], np.int64)
     n_blind = ends - np.cumsum(n_forced)
     rows = np.repeat(n_blind, n_forced) + np.arange(len(requests))
-    is_null = requests.kind == ExtractType.NULL_DETECTION
+    is_watched = requests.kind == ExtractType.MONITORED
     entries, monitors = np.zeros((2, len(measurements)), np.int64)
-    # Entries with a null detection are older than the timestep and have row numbers.
-    entries[rows[is_null]] = state.catalogue.entries["id"][requests.target[is_null]]
-    monitors[rows[~is_null]] = state.monitors.id[requests.target[~is_null]]
+    # Entries that are older than the timestep have row numbers; the others have 0, and get NULL.
+    entries[rows[~is_watched]] = state.catalogue.entries["id"][requests.target[~is_watched]]
+    monitors[rows[is_watched]] = state.monitors.id[requests.target[is_watched]]
     return insert_measurements(
         connection,
         measurements,

@@ -32,7 +32,8 @@ _RULES = {
         WHERE n_images <> (SELECT count(*) FROM image i WHERE i.timestep = t.id)""",
     "blind measurements of associated images are in no light curve": """
         SELECT count(*) FROM extractedsource e JOIN image i ON i.id = e.image
-        LEFT JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE a.id IS NULL AND NOT i.late AND e.extract_type = 0""",
+        LEFT JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE a.id IS NULL AND NOT i.late AND e.extract_type = 0
+        AND e.flags & 64 = 0""",
     "measurements of late images are in a light curve": """
         SELECT count(*) FROM image i JOIN extractedsource e ON e.image = i.id
         JOIN assocxtrsource a ON a.xtrsrc = e.id WHERE i.late""",

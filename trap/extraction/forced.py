@@ -262,9 +262,13 @@ def _reaching(sources: Gaussians, x: Array, y: Array, half: int) -> Gaussians:
 
 
 def _is_beside(targets: Gaussians, sources: Gaussians, beam: Array) -> NDArray[np.bool_]:
-    """Return which positions are close to a detected source, (n_targets,), but not on it."""
+    """Return which positions are close to a detected source, but not on it, or close to another position: (n_targets,)."""
     places, others = beam_plane(targets.x, targets.y, beam), beam_plane(sources.x, sources.y, beam)
-    return is_within(places, others, FREE_NEIGHBOUR) & ~is_within(places, others, SAME_PLACE)
+    is_beside = is_within(places, others, FREE_NEIGHBOUR) & ~is_within(places, others, SAME_PLACE)
+    if len(places) > 1:
+        # The nearest position is the position itself.
+        is_beside |= cKDTree(places).query(places, k=2)[0][:, 1] < FREE_NEIGHBOUR
+    return is_beside
 
 
 def _misfit(chisq: Array, n_pixels: Indices, beam: Array) -> Array:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Beam"]
 
@@ -47,6 +53,23 @@ class Beam:
         if self.bmin > self.bmaj:
             msg = f"bmin {self.bmin} deg is larger than bmaj {self.bmaj} deg"
             raise ValueError(msg)
+
+    def widths(self, east: ArrayLike, north: ArrayLike) -> NDArray[np.float64]:
+        """Compute lengths in full widths of the beam along their directions.
+
+        Parameters
+        ----------
+        east, north
+            (n,) deg — components of the lengths.
+
+        Returns
+        -------
+        (n,)
+        """
+        east, north, angle = np.asarray(east, float), np.asarray(north, float), math.radians(self.bpa)
+        along = (east * math.sin(angle) + north * math.cos(angle)) / self.bmaj
+        across = (east * math.cos(angle) - north * math.sin(angle)) / self.bmin
+        return np.hypot(along, across)
 
     def semi_axes_pixels(self, deltax: float, deltay: float) -> tuple[float, float, float]:
         """Compute the semi-axes at half maximum in pixels, and the position angle, by TraP's formula.

@@ -13,6 +13,7 @@ from trap.catalogues import Associations, AssociationType, FitRequests, Measurem
 from trap.dataset.dropped import count_dropped
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
+from trap.steps.joint_photometry import COINCIDENT, group_limits
 from trap.steps.quality import compare_calibration, reject_against_catalogue, reject_against_history
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from trap.images.image import ImageMetadata
 
 __all__ = ["associate_extracted_sources", "search_radius"]
-
-COINCIDENT = 0.65
-"""Distance, in widths of the beam's shorter axis, below which a measurement and an entry are one source: closer ones
-blend. Errors of position have long tails, at low S/N and around bright sources."""
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +74,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
     measured = sources.take(_ordered(sources, np.flatnonzero(sources.is_sound)))
     dropped = count_dropped(sources)
     log.debug("image_associated", image=metadata.url, n_found=len(sources), n_associated=len(measured), **dropped)
-    associations = state.catalogue.associate(
+    associations, members = state.catalogue.associate(
         measured,
         image=number,
         key=key,
@@ -86,6 +83,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         max_radius=settings.deruiter_radius,
         limits=_limits(metadata, extraction.detection_threshold),
         method=settings.method,
+        groups=group_limits(metadata, state.config),
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
     n_beams = metadata.n_beams(extraction.extraction_radius_pix)
@@ -100,6 +98,7 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         ),
         forced=FitRequests.empty(),
         dropped=dropped,
+        members=members,
     )
 
 

@@ -7,15 +7,17 @@ request of another band. TraP loses the timestep in that case.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from trap.association.groups import NO_ROW
 from trap.catalogues import Associations, ExtractType, FitRequests, Flag, Measurements
 from trap.config import DEFAULT_READING
 from trap.dataset.state import as_utc64
 from trap.extraction.forced import fit_positions
 from trap.images.image import read_image
+from trap.steps.joint_photometry import add_joint_points, joint_requests, scaled_to_extent, without_members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +39,11 @@ __all__ = [
     "with_reasons",
 ]
 
+_Rows = TypeVar("_Rows", FitRequests, Measurements)
+
 
 def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
-    """List the positions of an image for forced fits: null detections first, then monitored positions.
+    """List the positions of an image for forced fits: members of groups, null detections, monitored positions.
 
     TraP returned two parallel lists, of positions and of tagged ids; here they are a table, and the expiration is a
     setting of the dataset. Monitored positions beyond the image are left out; positions on it but outside the searched
@@ -63,18 +67,19 @@ def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitReque
         # The image's own circle, since its sky region may be the circle of a slightly different pointing.
         metadata.sky_region(state.config.source_extraction.extraction_radius_pix),
         taustart=as_utc64(metadata.taustart_ts),
-        associated=image.associations.entry,
+        associated=np.concatenate([image.associations.entry, image.members.entry]),
         expiration=state.config.source_extraction.expiration,
     )
     monitors = state.monitors
     watched = np.flatnonzero(metadata.sky_region(0).covers(monitors.ra, monitors.dec))
     entries = catalogue.entries[missed]
-    return FitRequests(
+    others = FitRequests(
         ra=np.concatenate([entries["wm_ra"], monitors.ra[watched]]),
         dec=np.concatenate([entries["wm_dec"], monitors.dec[watched]]),
         kind=np.repeat([ExtractType.NULL_DETECTION, ExtractType.MONITORED], [len(missed), len(watched)]),
         target=np.concatenate([missed, watched]),
     )
+    return FitRequests.concatenate([joint_requests(image, state), others])
 
 
 def perform_forced_fits(
@@ -128,7 +133,7 @@ def perform_forced_fits(
         requests.ra,
         requests.dec,
         background=background,
-        neighbours=neighbours,
+        neighbours=without_members(neighbours, requests, image.require_beam().bmaj),
         config=extraction_params,
     )
     return fits.with_columns(extract_type=requests.kind)
@@ -167,6 +172,10 @@ def insert_and_associate_forced_fits(
     )
     missed = [image.forced.target[_is_null(image) & image.forced_measurements.is_measured] for image in completed]
     detected = [image.associations.entry for image in images]
+    for image in images:
+        is_shown = image.members.measurement != NO_ROW
+        missed.append(image.members.entry[~is_shown])
+        detected.append(image.members.entry[is_shown])
     state.catalogue.count_forced_fits(_joined(missed), _joined(detected))
     return completed
 
@@ -180,14 +189,17 @@ def _associate_fits(
         raise ValueError(msg)
     if not len(requests):
         return image
-    fits = image.result.calibration.correct_fits(fits, requests)
+    # A part of an ended blend takes its blind measurement, so that it has no fit here.
+    requests, fits = _with_entries(image, _without_parts(image, requests)), _without_parts(image, fits)
+    fits = scaled_to_extent(image, image.result.calibration.correct_fits(fits, requests), state)
     usable = fits.is_measured
     measurements = Measurements.concatenate([image.measurements, with_reasons(fits)])
     rows = np.arange(len(image.measurements), len(measurements))
-    null = requests.kind == ExtractType.NULL_DETECTION
-    missed, watched = usable & null, usable & ~null
+    missed = usable & (requests.kind == ExtractType.NULL_DETECTION)
+    watched = usable & (requests.kind == ExtractType.MONITORED)
     points = [
         image.associations,
+        *add_joint_points(state, number, image, measurements),
         state.catalogue.add_null_detections(requests.target[missed], measurements, rows[missed], image.key),
     ]
     if watched.any():
@@ -200,7 +212,33 @@ def _associate_fits(
             key=image.key,
             taustart=as_utc64(image.result.metadata.taustart_ts),
         )
-    return replace(image, measurements=measurements, associations=Associations.concatenate(points), forced=requests)
+    associations = Associations.concatenate(points)
+    return replace(
+        image, measurements=_marked(measurements, associations), associations=associations, forced=requests
+    )
+
+
+def _without_parts(image: ImageRecord, rows: _Rows) -> _Rows:
+    """Leave out the rows of members whose point is a blind measurement; the members come first."""
+    members = image.members
+    stays = np.ones(len(rows), bool)
+    stays[: len(members)] = ~members.is_blind
+    return rows.take(stays)
+
+
+def _with_entries(image: ImageRecord, requests: FitRequests) -> FitRequests:
+    """Set the targets of the members of groups, which all have entries by now."""
+    target = requests.target.copy()
+    entries = image.members.entry[~image.members.is_blind]
+    target[: len(entries)] = entries
+    return requests.with_columns(target=target)
+
+
+def _marked(measurements: Measurements, associations: Associations) -> Measurements:
+    """Flag blind measurements without a light curve: joint fits have replaced them."""
+    is_replaced = measurements.extract_type == ExtractType.BLIND
+    is_replaced[associations.measurement] = False
+    return measurements.with_columns(flags=measurements.flags | np.where(is_replaced, int(Flag.REPLACED), 0))
 
 
 def associate_monitored(

@@ -105,6 +105,9 @@ class Timestep(Base):
     n_dropped_unmeasured: Mapped[int] = described(
         "Number of sources left out: without a finite flux density or error.", default=0
     )
+    n_dropped_unconfirmed: Mapped[int] = described(
+        "Number of components next to known sources that a joint fit with these does not confirm.", default=0
+    )
 
 
 class UnreadableImage(Base):
