@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
@@ -39,9 +40,28 @@ def test_settings_of_the_command_reach_images_and_truth(tmp_path, capsys):
         assert len(set(truth.images[name])) > 1
 
 
+def test_settings_of_crowding_and_sidelobes_reach_the_truth(tmp_path, capsys):
+    words = (
+        "--transients 2 --transient-distance 0.5 --close-pairs 4 --pair-distance 0.6 2 --pair-sigma 20 60 "
+        "--pair-ratio 2 --doubled 1 --doubled-at 1 --bright 1 --bright-sigma 5000 --sidelobes 0.01 "
+        "--sidelobe-residual 0.2 --sidelobe-spacing 4 --sidelobe-rings 3 --sidelobe-spokes 0 --min-separation 3"
+    )
+    small = ["--timesteps", "2", "--bands", "1", "--size", "256", "--steady", "20", "--variables", "0"]
+    assert main(["simulate", str(tmp_path), *small, *words.split()]) == 0, capsys.readouterr().err
+    truth = load_truth(tmp_path)
+    sources = truth.sources
+    assert max(sources["max_snr"][:, 0]) == pytest.approx(5000)
+    # Beams of 5 pixels of 5 arcsec.
+    assert sources["neighbour_distance"][sources["kind"] == "transient"] == pytest.approx(12.5, rel=1e-3)
+    assert list(sources["doubled_at"]).count(1) == 1
+    assert np.all(truth.images["sidelobes"] != 0)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--transient-distance 1 2 3", "transient_distance_beams is one number or a range, got 3 numbers"),
+        ("--pair-distance 1e300 --close-pairs 1", "close_pair_beams must be at most half as wide as the image"),
         ("--beam 1e-30 1e-30", "beam_fwhm_pix must be at least 0.5, got 2e-31"),
         ("--beam 1000 1", "beam_axis_ratio must be at most 100, got 1000.0"),
         ("--beam 7 9", "beam must have a major axis, a shorter minor axis and an angle, got 7.0 9.0 0.0"),

@@ -91,9 +91,83 @@ def test_variables_and_transients_stay_clear_of_the_corners(sky):
 
 
 def test_close_pairs_have_the_separation_of_the_settings():
-    drawn = draw(n_close_pairs=3, close_pair_beams=1.5, n_steady=10, n_variables=0, n_transients=0)
+    drawn = draw(n_close_pairs=3, close_pair_beams=(1.5, 1.5), n_steady=10, n_variables=0, n_transients=0)
     assert len(drawn.x) == 13
     assert np.hypot(drawn.x[10:] - drawn.x[:3], drawn.y[10:] - drawn.y[:3]) == pytest.approx(7.5)
+
+
+PAIRS = {
+    "n_steady": 200, "n_variables": 0, "n_transients": 0, "n_close_pairs": 200, "close_pair_beams": (0.6, 2.0),
+    "close_pair_sigma": (10.0, 100.0), "n_timesteps": 4, "size": 1024, "min_separation_beams": 4.0,
+}  # fmt: skip
+
+
+def test_close_pairs_fill_their_ranges_of_distance_flux_density_and_ratio():
+    drawn = draw(**PAIRS)
+    distance = np.hypot(drawn.x[200:] - drawn.x[:200], drawn.y[200:] - drawn.y[:200]) / 5
+    # 200 even draws from 0.6 to 2: mean 1.3 ± 0.03, and the extremes within 5 % of the range.
+    assert distance.mean() == pytest.approx(1.3, abs=0.1)
+    assert (distance.min(), distance.max()) == pytest.approx((0.6, 2.0), abs=0.07)
+    assert distance.min() >= 0.6
+    assert distance.max() <= 2
+    first, second = drawn.flux[:200, 0, 0] / 1e-4, drawn.flux[200:, 0, 0] / 1e-4
+    assert 10 <= min(first.min(), second.min()) < max(first.max(), second.max()) <= 100
+    assert 1 <= np.maximum(first / second, second / first).max() <= 10
+    # Either member is the brighter one: 100 ± 7.
+    assert 70 < np.count_nonzero(first > second) < 130
+    assert min(drawn.x.min(), drawn.y.min()) >= 0
+    assert max(drawn.x.max(), drawn.y.max()) <= 1023
+
+
+def test_ratio_of_close_pairs_is_limited():
+    drawn = draw(**PAIRS, close_pair_ratio=1.5)
+    ratio = drawn.flux[:200, 0, 0] / drawn.flux[200:, 0, 0]
+    assert 1.4 < np.maximum(ratio, 1 / ratio).max() <= 1.5
+
+
+@pytest.mark.parametrize(("doubled_at", "timestep"), [(None, 2), (3, 3)])
+def test_one_member_of_some_pairs_doubles(doubled_at, timestep):
+    quiet, drawn = draw(**PAIRS), draw(**PAIRS, n_doubled=50, doubled_at=doubled_at)
+    ratio = drawn.flux[:, :, 0] / quiet.flux[:, :, 0]
+    doubled = drawn.kind == "variable"
+    assert set(drawn.shape[doubled]) == {"doubled"}
+    assert np.all(ratio[~doubled] == 1)
+    assert np.all(ratio[doubled] == np.where(np.arange(4) < timestep, 1, 2))
+    assert np.count_nonzero(doubled) == 50
+    assert not np.any(doubled[:200] & doubled[200:])
+    assert np.any(doubled[:200])
+    assert np.any(doubled[200:])
+
+
+@pytest.mark.parametrize("distance", [(0.3, 0.3), (0.7, 2.0)])
+def test_transients_have_their_distance_from_a_steady_source_and_no_nearer_one(distance):
+    drawn = draw(
+        n_steady=300, n_variables=2, n_transients=40, transient_distance_beams=distance, min_separation_beams=0.7,
+        n_close_pairs=20,
+    )  # fmt: skip
+    apart = np.hypot(drawn.x[:, np.newaxis] - drawn.x, drawn.y[:, np.newaxis] - drawn.y) / 5
+    np.fill_diagonal(apart, np.inf)
+    transient = drawn.kind == "transient"
+    nearest = apart[transient].min(axis=1)
+    assert np.all((nearest >= distance[0] - 1e-9) & (nearest <= distance[1] + 1e-9))
+    assert set(drawn.kind[apart[transient].argmin(axis=1)]) == {"steady"}
+    assert apart[np.ix_(transient, transient)].min() > max(0.7, distance[1])
+    assert np.hypot(drawn.x - 255.5, drawn.y - 255.5)[transient].max() < 0.42 * 512
+    if distance[0] < distance[1]:
+        assert nearest.mean() == pytest.approx(1.35, abs=0.2)
+
+
+def test_transients_without_room_beside_steady_sources_are_rejected():
+    with pytest.raises(ConfigError, match="room for . of 6 transients at 1 to 1 beams from steady sources"):
+        draw(n_steady=2, n_variables=0, transient_distance_beams=(1.0, 1.0))
+
+
+def test_bright_sources_lie_in_the_inner_field():
+    drawn = draw(n_bright=3, bright_sigma=1e4, n_close_pairs=2)
+    bright = drawn.flux[:, 0, 0] == 1.0
+    assert np.count_nonzero(bright) == 3
+    assert np.hypot(drawn.x - 255.5, drawn.y - 255.5)[bright].max() < 0.42 * 512
+    assert set(drawn.kind[bright]) == {"steady"}
 
 
 def test_every_source_has_its_own_name(sky):

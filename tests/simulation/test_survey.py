@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 
 from trap.images.image import Image
 from trap.simulation.survey import SurveyConfig, load_truth, simulate_survey
@@ -151,6 +152,52 @@ def test_truth_of_an_earlier_version_is_read(survey, tmp_path):
     truth = load_truth(tmp_path)
     assert len(truth.images) == 0
     assert not np.any(truth.lightcurves["shift_ew"])
+
+
+def test_truth_has_the_nearest_neighbour_of_each_source(tmp_path):
+    pairs = {"n_close_pairs": 2, "n_doubled": 1, "n_steady": 9}
+    config = replace(CONFIG, **pairs, n_transients=2, transient_distance_beams=(0.3, 0.3))
+    sources = simulate_survey(tmp_path, config).truth.sources
+    row = {name: i for i, name in enumerate(sources["name"])}
+    neighbour = np.array([row[name] for name in sources["neighbour"]])
+    places = SkyCoord(sources["ra"], sources["dec"])
+    assert places.separation(places[neighbour]).arcsec == pytest.approx(np.array(sources["neighbour_distance"]))
+    for place, distance in zip(places, sources["neighbour_distance"], strict=True):
+        assert np.sort(place.separation(places).arcsec)[1] == pytest.approx(distance)
+    transient, doubled = sources["kind"] == "transient", sources["shape"] == "doubled"
+    # 0.3 beams of 5 pixels of 5 arcsec.
+    assert sources["neighbour_distance"][transient] == pytest.approx(7.5, rel=1e-4)
+    assert set(sources["doubled_at"][doubled]) == {2}
+    assert set(sources["doubled_at"][~doubled]) == {-1}
+
+
+def test_only_source_of_a_survey_has_no_neighbour(tmp_path):
+    options = {"n_steady": 1, "n_variables": 0, "n_transients": 0}
+    (source,) = simulate_survey(tmp_path, replace(CONFIG, **options)).truth.sources
+    assert (source["neighbour"], source["neighbour_distance"]) == ("", np.inf)
+
+
+def test_sidelobes_have_the_level_of_the_truth_and_leave_sources_alone(tmp_path):
+    bright = {"n_bright": 1, "bright_sigma": 1e9, "rms": 1e-9, "n_steady": 0, "n_variables": 0, "n_transients": 0}
+    rings = {"sidelobe_level": 0.01, "sidelobe_residual": 0.1, "sidelobe_spokes": 0, "beam_axis_ratio": 1.0}
+    survey = simulate_survey(tmp_path, SurveyConfig(**small(**bright, **rings, size=256, n_timesteps=4)))
+    (source,) = survey.truth.sources
+    y, x = np.indices((256, 256))
+    # Radius in beams of 5 pixels; the first ring is at 3 of them.
+    radius = np.hypot(x - source["x"], y - source["y"]) / 5
+    levels = survey.truth.images["sidelobes"]
+    for path, truth in zip(survey.images, survey.truth.images, strict=True):
+        pixels, flux = Image(path).data, source["mean_flux"][truth["band"]]
+        # Rings of the second band are narrower by the ratio of the frequencies.
+        ring = 3 * (1.0 if truth["band"] == 0 else 1.28 / 1.48)
+        assert np.median(pixels[abs(radius - ring) < 0.05]) == pytest.approx(truth["sidelobes"] * flux, rel=0.05)
+        between = np.median(pixels[abs(radius - 1.5 * ring) < 0.05])
+        assert between == pytest.approx(-truth["sidelobes"] * flux / 1.5, rel=0.05)
+        own = radius < 0.74 * ring
+        assert pixels[own] == pytest.approx(flux * np.exp(-4 * np.log(2) * radius[own] ** 2), abs=1e-6 * flux)
+    # 8 levels of either sign with an rms of 0.01 · 0.1.
+    assert 4e-4 < np.std(levels) < 2e-3
+    assert levels.min() < 0 < levels.max()
 
 
 def test_missing_truth_is_a_missing_file(tmp_path):

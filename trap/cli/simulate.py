@@ -33,7 +33,7 @@ def survey_config(arguments: Namespace) -> SurveyConfig:
     for name in (field.name for field in fields(SurveyConfig)):
         value = getattr(arguments, name, None)
         if value is not None:
-            settings[name] = tuple(value) if isinstance(value, list) else value
+            settings[name] = _range(name, value) if isinstance(value, list) else value
     centre, beam = (getattr(arguments, name, None) for name in ("centre", "beam"))
     if centre is not None:
         settings["centre_ra"], settings["centre_dec"] = centre
@@ -44,6 +44,14 @@ def survey_config(arguments: Namespace) -> SurveyConfig:
         msg = f"--beam has a major axis, a minor axis and optionally a position angle, got {count(len(beam), 'number')}"
         raise ConfigError(msg)
     return config.with_beam(*beam)
+
+
+def _range(name: str, numbers: list[float]) -> tuple[float, ...]:
+    """Return the limits of a range; one number stands for both."""
+    if len(numbers) > 2:
+        msg = f"{name} is one number or a range, got {count(len(numbers), 'number')}"
+        raise ConfigError(msg)
+    return (numbers[0], numbers[-1])
 
 
 def simulate(arguments: Namespace) -> int:

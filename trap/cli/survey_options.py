@@ -42,6 +42,12 @@ def add_survey_options(parser: argparse.ArgumentParser) -> None:
     add_survey_size(parser)
     _add_images(parser.add_argument_group("images"))
     _add_sources(parser.add_argument_group("sources; a flux density of 20 sigma is 20 times the noise"))
+    _add_sidelobes(
+        parser.add_argument_group(
+            "bright sources, and the sidelobes that are left around all sources",
+            "the level in each image is written to truth_images.ecsv",
+        )
+    )
     _add_errors(
         parser.add_argument_group(
             "calibration errors of the images", "their true values are written to truth_images.ecsv"
@@ -88,6 +94,36 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
         "--close-pairs", dest="n_close_pairs", type=natural_number, metavar="N",
         help="number of steady sources with a close companion",
     )  # fmt: skip
+    _add_neighbours(group)
+
+
+def _add_neighbours(group: argparse._ArgumentGroup) -> None:
+    """Add the settings of sources at chosen distances from others."""
+    group.add_argument(
+        "--transient-distance", dest="transient_distance_beams", type=float, nargs="+", metavar="BEAMS",
+        help="distance of the transients from steady sources, in beam widths: one number, or a range "
+        "(default: like other sources)",
+    )  # fmt: skip
+    group.add_argument(
+        "--pair-distance", dest="close_pair_beams", type=float, nargs="+", metavar="BEAMS",
+        help="distance of the close companions, in beam widths: one number, or a range",
+    )  # fmt: skip
+    group.add_argument(
+        "--pair-sigma", dest="close_pair_sigma", type=float, nargs=2, metavar=("MIN", "MAX"),
+        help="flux densities of both members of close pairs (default: from the source counts)",
+    )  # fmt: skip
+    group.add_argument(
+        "--pair-ratio", dest="close_pair_ratio", type=float, metavar="RATIO",
+        help="largest ratio of the flux densities in a close pair, with --pair-sigma",
+    )  # fmt: skip
+    group.add_argument(
+        "--doubled", dest="n_doubled", type=natural_number, metavar="N",
+        help="number of close pairs in which one member doubles its flux density",
+    )  # fmt: skip
+    group.add_argument(
+        "--doubled-at", type=natural_number, metavar="TIMESTEP",
+        help="first timestep in which these members are doubled, counted from 0 (default: the middle)",
+    )  # fmt: skip
 
 
 def _add_errors(group: argparse._ArgumentGroup) -> None:
@@ -108,4 +144,29 @@ def _add_errors(group: argparse._ArgumentGroup) -> None:
         "--decorrelation", type=float, metavar="FRACTION",
         help="mean fraction by which the peaks of an image are lowered; sources are broadened, and their integrated "
         "flux densities stay",
+    )  # fmt: skip
+
+
+def _add_sidelobes(group: argparse._ArgumentGroup) -> None:
+    """Add the settings of bright sources and of sidelobes."""
+    group.add_argument(
+        "--bright", dest="n_bright", type=natural_number, metavar="N", help="number of additional bright sources"
+    )
+    group.add_argument("--bright-sigma", type=float, metavar="SIGMA", help="flux density of the bright sources")
+    group.add_argument(
+        "--sidelobes", dest="sidelobe_level", type=float, metavar="FRACTION",
+        help="level of the first ring of the point-spread function over its peak",
+    )  # fmt: skip
+    group.add_argument(
+        "--sidelobe-residual", type=float, metavar="FRACTION",
+        help="rms, around zero, of the fraction of the sidelobes that is left in an image; each image has another one",
+    )  # fmt: skip
+    group.add_argument(
+        "--sidelobe-spacing", dest="sidelobe_spacing_beams", type=float, metavar="BEAMS",
+        help="radius of the first ring, and distance of the next ones, in beam widths",
+    )  # fmt: skip
+    group.add_argument("--sidelobe-rings", type=natural_number, metavar="N", help="number of rings")
+    group.add_argument(
+        "--sidelobe-spokes", type=natural_number, metavar="N",
+        help="number of arcs in a ring, which rotate with the sky; 0 leaves rings whole",
     )  # fmt: skip

@@ -24,10 +24,16 @@ _LIMITS = {
     "n_transients": (0, 100_000), "n_close_pairs": (0, 100_000), "n_steady": (0, 1_000_000), "seed": (0, 2**63 - 1),
     "pixel_scale_arcsec": (1e-6, 3600), "beam_fwhm_pix": (0.5, 8192), "beam_axis_ratio": (1, 100),
     "beam_pa": (-360, 360), "centre_ra": (0, 360), "centre_dec": (-90, 90), "rms": (0, 1e6),
-    "min_separation_beams": (0, 1000),
+    "min_separation_beams": (0, 1000), "n_doubled": (0, 100_000), "doubled_at": (1, 100_000),
+    "n_bright": (0, 1000), "sidelobe_level": (0, 1), "sidelobe_residual": (0, 1), "sidelobe_rings": (1, 100),
+    "sidelobe_spokes": (0, 100), "sidelobe_spacing_beams": (2, 1000), "close_pair_ratio": (1, 1e6),
     "gain_scatter": (0, 1), "shift_arcsec": (0, 3600), "refraction_arcsec": (0, 3600), "decorrelation": (0, 0.45),
 }  # fmt: skip
-_POSITIVE = ("rms", "cadence_seconds", "frequency_hz", "band_spacing_hz", "bandwidth_hz")
+_POSITIVE = ("rms", "cadence_seconds", "frequency_hz", "band_spacing_hz", "bandwidth_hz", "bright_sigma")
+_RANGES = (
+    "steady_sigma", "variable_sigma", "modulation", "transient_sigma", "transient_distance_beams", "close_pair_beams",
+    "close_pair_sigma",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +75,31 @@ class SurveyConfig:
         deviation over mean, at most 0.5.
     n_transients, transient_sigma
         Number of transients, and range of their peak in their brightest band.
+    transient_distance_beams
+        Range of the distances of transients from their nearest source, a steady one, in beam widths.
+        None places transients like other sources.
     n_close_pairs, close_pair_beams
-        Number of steady sources that have a close companion, and its distance in beam widths.
+        Number of steady sources that have a close companion, and range of its distance in beam widths.
+    close_pair_sigma, close_pair_ratio
+        Faintest and brightest member of a close pair in the first band, and the largest ratio of the
+        brighter to the fainter member. Both follow even distributions of the logarithm. None draws the members
+        from the counts, like other steady sources.
+    n_doubled, doubled_at
+        Number of close pairs in which one member doubles its flux density, and the timestep from which
+        on it is doubled; None stands for the middle. Doubled members are variables of the shape "doubled".
     min_separation_beams
-        Minimum distance between any two sources, companions excepted, in beam widths.
+        Minimum distance between any two sources in beam widths. Companions, and transients with a
+        distance of their own, may be closer to their neighbour.
+    n_bright, bright_sigma
+        Number of bright steady sources, in addition to the others, and their flux density in the first band.
+    sidelobe_level, sidelobe_spacing_beams, sidelobe_rings, sidelobe_spokes
+        Rings of the point-spread function around each source: level of the first ring as a fraction of the
+        peak, radius of the first ring and distance of the next ones in beam widths of the first band, at
+        least 2, and their number. Negative rings lie between them. The level falls with the inverse of the radius.
+        Spokes divide the rings into so many arcs, which rotate with the sky; 0 leaves the rings whole.
+    sidelobe_residual
+        Standard deviation, around zero, of the fraction of the sidelobes that is left in an image. Each image has its
+        own fraction.
     gain_scatter
         Standard deviation of the gains, which are log-normal with a mean of 1. Each image, that is
         each band of a timestep, has its own gain. It scales the sources, and leaves the noise.
@@ -118,9 +145,21 @@ class SurveyConfig:
     modulation: tuple[float, float] = (0.35, 0.5)
     n_transients: int = 6
     transient_sigma: tuple[float, float] = (10.0, 60.0)
+    transient_distance_beams: tuple[float, float] | None = None
     n_close_pairs: int = 0
-    close_pair_beams: float = 1.5
+    close_pair_beams: tuple[float, float] = (1.5, 1.5)
+    close_pair_sigma: tuple[float, float] | None = None
+    close_pair_ratio: float = 10.0
+    n_doubled: int = 0
+    doubled_at: int | None = None
     min_separation_beams: float = 3.0
+    n_bright: int = 0
+    bright_sigma: float = 1e4
+    sidelobe_level: float = 0.0
+    sidelobe_spacing_beams: float = 3.0
+    sidelobe_rings: int = 8
+    sidelobe_spokes: int = 6
+    sidelobe_residual: float = 0.1
     gain_scatter: float = 0.0
     shift_arcsec: float = 0.0
     refraction_arcsec: float = 0.0
@@ -133,14 +172,15 @@ class SurveyConfig:
             if value is not None and not 0 < value < math.inf:
                 msg = f"{name} must be positive, got {value}"
                 raise ConfigError(msg)
-        for name in ("steady_sigma", "variable_sigma", "modulation", "transient_sigma"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
+        for name in _RANGES:
+            low, high = getattr(self, name) or (1.0, 1.0)
+            if not 0 < low <= high < math.inf:
                 msg = f"{name} must be a range of positive numbers, got {low} to {high}"
                 raise ConfigError(msg)
         if self.modulation[1] > _MAX_MODULATION:
             msg = f"modulation must not exceed {_MAX_MODULATION}, so that variables stay positive: {self.modulation[1]}"
             raise ConfigError(msg)
+        _check_pairs(self)
         _check_sizes(self)
 
     def with_beam(self, bmaj_arcsec: float, bmin_arcsec: float, bpa: float = 0.0) -> SurveyConfig:
@@ -190,6 +230,11 @@ class SurveyConfig:
         return min(self.band_spacing_hz / 2, _BANDWIDTH * self.frequency_hz)
 
     @property
+    def doubling_timestep(self) -> int:
+        """First timestep in which doubled members of close pairs are doubled."""
+        return self.n_timesteps // 2 if self.doubled_at is None else self.doubled_at
+
+    @property
     def has_displacements(self) -> bool:
         """Whether the images show the sources away from their true positions."""
         return self.shift_arcsec > 0 or self.refraction_arcsec > 0
@@ -212,6 +257,26 @@ def _check_numbers(config: SurveyConfig) -> None:
             raise ConfigError(msg)
     if config.n_timesteps == 1 and (config.n_transients or config.n_variables):
         msg = f"{config.n_transients} transients and {config.n_variables} variables need two timesteps or more"
+        raise ConfigError(msg)
+
+
+def _check_pairs(config: SurveyConfig) -> None:
+    """Reject close pairs that cannot double, or that do not fit into the image."""
+    if config.n_doubled > config.n_close_pairs:
+        msg = f"n_doubled must be at most n_close_pairs, {config.n_close_pairs}, got {config.n_doubled}"
+        raise ConfigError(msg)
+    if config.n_doubled and not 1 <= config.doubling_timestep < config.n_timesteps:
+        msg = (
+            f"doubled_at must be a timestep from 1 to {config.n_timesteps - 1}, got {config.doubling_timestep}: "
+            f"n_timesteps is {config.n_timesteps}"
+        )
+        raise ConfigError(msg)
+    farthest = config.close_pair_beams[1] * config.beam_fwhm_pix
+    if config.n_close_pairs and farthest > (config.size - 1) / 2:
+        msg = (
+            f"close_pair_beams must be at most half as wide as the image, got {config.close_pair_beams[1]:g} beams, "
+            f"which are {farthest:g} of {config.size} pixels"
+        )
         raise ConfigError(msg)
 
 

@@ -1,4 +1,4 @@
-"""The calibration errors of simulated images: their gains, displaced sources and decorrelation."""
+"""The calibration errors of simulated images: their gains, displaced sources, decorrelation and sidelobes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _STRUCTURE = (1 / 3, 10.0)
 _LARGER = 1.5
 """Size of the largest structure over that of the smallest."""
 _ARCSEC = 1 / 3600
+_ROTATION = 360 / 86164.1
+"""deg/s — rotation of the sky, and of the arcs of sidelobes with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,6 +48,11 @@ class ImageErrors:
     ew, ns
         (n, n_timesteps, n_bands) arcsec — displacement of each source in each image from its true position, to the
         east and to the north.
+    sidelobes
+        (n_timesteps, n_bands) — level of the first ring around each source, as a fraction of its peak; it may be
+        negative.
+    sidelobe_angle
+        (n_timesteps,) deg — angle by which the sidelobes are turned, from the first axis of pixels towards the second.
     """
 
     gain: Array
@@ -57,6 +64,8 @@ class ImageErrors:
     y: Array
     ew: Array
     ns: Array
+    sidelobes: Array
+    sidelobe_angle: Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,7 +123,7 @@ def draw_errors(config: SurveyConfig, sky: Sky, projection: WCS, rng: np.random.
     rng
         Source of the random numbers. Each kind of error has its own stream, so that it does not depend on the others.
     """
-    gains, shifts, fields, losses = rng.spawn(4)
+    gains, shifts, fields, losses, rings = rng.spawn(5)
     shape = (config.n_timesteps, config.n_bands)
     # A log-normal distribution of mean 1 and the relative scatter of the settings.
     width = np.sqrt(np.log1p(config.gain_scatter**2))
@@ -136,6 +145,9 @@ def draw_errors(config: SurveyConfig, sky: Sky, projection: WCS, rng: np.random.
         y=y,
         ew=ew,
         ns=ns,
+        # Adding zero turns the −0 of absent sidelobes into 0.
+        sidelobes=config.sidelobe_level * config.sidelobe_residual * rings.standard_normal(shape) + 0.0,
+        sidelobe_angle=_ROTATION * config.cadence_seconds * np.arange(config.n_timesteps, dtype=float) % 360,
     )
 
 

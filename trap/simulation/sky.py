@@ -9,6 +9,7 @@ import numpy as np
 
 from trap.errors import ConfigError
 from trap.simulation.counts import HOPKINS_2003, MANDAL_2021
+from trap.simulation.positions import draw_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +26,8 @@ __all__ = ["Sky", "draw_sky"]
 _COUNTS = {"hopkins2003": HOPKINS_2003, "mandal2021": MANDAL_2021}
 _SPECTRAL_INDEX = (-0.8, 0.2)
 """Mean and standard deviation of the spectral indices."""
-_MAX_ATTEMPTS = 2000
-"""Random positions tried for a source before the field counts as full."""
-_INNER_RADIUS = 0.42
-"""Maximum distance of transients and variables from the centre, as a share of the image's width: many settings do not
-search the corners of an image."""
+_DOUBLED = 2.0
+"""Flux density of a doubled source over its earlier one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,12 +74,13 @@ def draw_sky(config: SurveyConfig, rng: np.random.Generator) -> Sky:
     ConfigError
         If the field has no room for so many sources.
     """
+    # Close pairs have numbers of their own, so that they do not change the other sources.
+    pair_rng, place_rng = rng.spawn(2)
     shapes = [*_cycle(_VARIABLES, config.n_variables), *_cycle(_TRANSIENTS, config.n_transients)]
+    n_special = len(shapes)
     steady = _draw_steady(config, rng)
-    # Special sources are variables and transients; single sources are all but the close companions.
-    n_special, n_single = len(shapes), len(shapes) + len(steady) - config.n_close_pairs
-    x, y = _draw_positions(config, rng, n_special, n_single)
-    x, y = _add_close_pairs(config, rng, x, y, n_special)
+    _set_pairs(config, pair_rng, steady)
+    x, y = draw_positions(config, rng, place_rng, n_steady=len(steady) - config.n_close_pairs)
     index = rng.normal(*_SPECTRAL_INDEX, len(x))
     # (n, n_bands) — flux density relative to the first band.
     spectra = (np.array(config.frequencies_hz) / config.frequency_hz) ** index[:, np.newaxis]
@@ -94,10 +93,14 @@ def draw_sky(config: SurveyConfig, rng: np.random.Generator) -> Sky:
         ]
     )
     kinds = np.repeat(["variable", "transient", "steady"], [config.n_variables, config.n_transients, len(steady)])
+    forms = np.array([*shapes, *["steady"] * len(steady)], dtype="U16")
+    doubled = n_special + _draw_doubled(config, pair_rng, len(steady))
+    curves[doubled, config.doubling_timestep :] *= _DOUBLED
+    kinds[doubled], forms[doubled] = "variable", "doubled"
     return Sky(
         name=_names(kinds),
         kind=kinds,
-        shape=np.array([*shapes, *["steady"] * len(steady)]),
+        shape=forms,
         x=x,
         y=y,
         spectral_index=index,
@@ -106,7 +109,10 @@ def draw_sky(config: SurveyConfig, rng: np.random.Generator) -> Sky:
 
 
 def _draw_steady(config: SurveyConfig, rng: np.random.Generator) -> Array:
-    """Draw the flux densities of the steady sources, (n,) in Jy in the first band; close companions come last."""
+    """Draw the flux densities of the steady sources, (n,) in Jy in the first band.
+
+    Bright sources come first, then sources that have a close companion, others, and the companions in the same order.
+    """
     counts = _COUNTS[config.counts]
     # Factor from the first band to the frequency of the counts, for the mean spectral index.
     to_counts = (config.frequency_hz / counts.frequency_hz) ** -_SPECTRAL_INDEX[0]
@@ -117,41 +123,32 @@ def _draw_steady(config: SurveyConfig, rng: np.random.Generator) -> Array:
     if config.n_close_pairs > n:
         msg = f"n_close_pairs {config.n_close_pairs} is more than the number of steady sources: {n}"
         raise ConfigError(msg)
-    flux: Array = counts.draw(rng, n + config.n_close_pairs, low, high) / to_counts
-    return flux
+    flux = counts.draw(rng, n + config.n_close_pairs, low, high) / to_counts
+    bright: Array = np.full(config.n_bright, config.bright_sigma * config.rms)
+    return np.concatenate([bright, flux])
 
 
-def _draw_positions(config: SurveyConfig, rng: np.random.Generator, n_inner: int, n: int) -> tuple[Array, Array]:
-    """Draw ``n`` positions in pixels that keep their distance; the first ``n_inner`` lie in the inner field."""
-    middle, edge = (config.size - 1) / 2, config.beam_fwhm_pix
-    separation = config.min_separation_beams * config.beam_fwhm_pix
-    positions = np.empty((n, 2))
-    # A loop, since each source keeps its distance from all earlier ones.
-    for i in range(n):
-        for _ in range(_MAX_ATTEMPTS):
-            position = rng.uniform(edge, config.size - 1 - edge, 2)
-            is_allowed = i >= n_inner or np.hypot(*(position - middle)) < _INNER_RADIUS * config.size
-            if is_allowed and np.all(np.hypot(*(positions[:i] - position).T) > separation):
-                positions[i] = position
-                break
-        else:
-            msg = (
-                f"no room for {n} sources {config.min_separation_beams} beams apart on {config.size}² pixels; set "
-                "fewer sources (n_steady) or a smaller distance (min_separation_beams)"
-            )
-            raise ConfigError(msg)
-    return positions[:, 0], positions[:, 1]
+def _set_pairs(config: SurveyConfig, rng: np.random.Generator, steady: Array) -> None:
+    """Set the flux densities of close pairs in ``steady``, as :func:`_draw_steady` returns it, if they have a range."""
+    n = config.n_close_pairs
+    if config.close_pair_sigma is None or not n:
+        return
+    low, high = np.log(config.close_pair_sigma)
+    brighter = rng.uniform(low, high, n)
+    # The fainter member stays in the range as well.
+    fainter = brighter - rng.random(n) * np.minimum(np.log(config.close_pair_ratio), brighter - low)
+    is_swapped = rng.random(n) < 1 / 2
+    members = np.where(is_swapped, [fainter, brighter], [brighter, fainter])
+    steady[config.n_bright : config.n_bright + n] = config.rms * np.exp(members[0])
+    steady[len(steady) - n :] = config.rms * np.exp(members[1])
 
 
-def _add_close_pairs(
-    config: SurveyConfig, rng: np.random.Generator, x: Array, y: Array, n_special: int
-) -> tuple[Array, Array]:
-    """Append a companion of each of the first steady sources, in a random direction."""
-    partners = slice(n_special, n_special + config.n_close_pairs)
-    angle = rng.uniform(0, 2 * np.pi, config.n_close_pairs)
-    distance = config.close_pair_beams * config.beam_fwhm_pix
-    companions_x, companions_y = x[partners] + distance * np.cos(angle), y[partners] + distance * np.sin(angle)
-    return np.concatenate([x, companions_x]), np.concatenate([y, companions_y])
+def _draw_doubled(config: SurveyConfig, rng: np.random.Generator, n_steady: int) -> NDArray[np.intp]:
+    """Draw the members of close pairs that double, as rows of the steady sources; never both members of a pair."""
+    pairs = rng.permutation(config.n_close_pairs)[: config.n_doubled]
+    is_companion = rng.random(len(pairs)) < 1 / 2
+    first = np.where(is_companion, n_steady - config.n_close_pairs, config.n_bright)
+    return np.asarray(first + pairs, np.intp)
 
 
 def _variable_curves(config: SurveyConfig, rng: np.random.Generator, spectra: Array) -> Array:

@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from astropy.io import fits
 from astropy.table import Column, Table
+from scipy.spatial import KDTree
 
+from trap.angles import separation
 from trap.images.headers.projection import celestial_wcs
 from trap.simulation.config import SurveyConfig
 from trap.simulation.image_errors import ImageErrors, draw_errors
 from trap.simulation.pixels import broadened_form, noise_transfer, render_noise, render_sources
+from trap.simulation.sidelobes import Rings, render_sidelobes
 from trap.simulation.sky import Sky, draw_sky
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from trap.typing import Array
 
 __all__ = ["Survey", "SurveyConfig", "Truth", "foreign_images", "load_truth", "simulate_survey"]
 
@@ -47,8 +52,10 @@ class Truth:
         One row a source: ``name``, ``kind`` (steady, variable, transient), ``shape`` of the light
         curve, ``ra`` and ``dec`` (deg, ICRS), ``x`` and ``y`` (0-based pixels),
         ``spectral_index``, ``mean_flux`` (Jy; one number a band), ``modulation`` (standard
-        deviation over mean), ``max_snr`` (one number a band) and ``first_timestep`` (the first one
-        with a flux density above zero).
+        deviation over mean), ``max_snr`` (one number a band), ``first_timestep`` (the first one
+        with a flux density above zero), ``doubled_at`` (the first timestep in which a doubled member of
+        a close pair is doubled; -1 for other sources), and ``neighbour`` and ``neighbour_distance``
+        (arcsec): name and distance of the nearest other source, an empty name and infinity without one.
     lightcurves
         One row a source, timestep and band: ``name``, ``timestep``, ``band``, ``flux`` (Jy),
         ``snr``, and ``shift_ew`` and ``shift_ns`` (arcsec): the displacement of the source in this
@@ -57,8 +64,10 @@ class Truth:
         One row an image: ``image`` (name of the file), ``timestep``, ``band``, ``gain`` (measured
         over true flux density), ``shift_ew`` and ``shift_ns`` (arcsec; shift of the whole image, as
         above, at its centre), ``refraction_rms`` (arcsec; root mean square refraction of the
-        sources along one axis) and ``decorrelation`` (fraction by which peaks are lowered). Empty
-        for surveys of earlier versions, which have no such table.
+        sources along one axis), ``decorrelation`` (fraction by which peaks are lowered), ``sidelobes``
+        (level of the first ring around each source as a fraction of its peak, negative for a hole) and
+        ``sidelobe_angle`` (deg; angle by which the rings are turned). Empty for surveys of earlier
+        versions, which have no such table.
     """
 
     sources: Table
@@ -103,10 +112,12 @@ def simulate_survey(directory: str | Path, config: SurveyConfig | None = None) -
     config = SurveyConfig() if config is None else config
     directory = Path(directory)
     rng = np.random.default_rng(config.seed)
+    # Spawned first, so that errors do not depend on how many kinds of sources have numbers of their own.
+    (error_rng,) = rng.spawn(1)
     sky = draw_sky(config, rng)
     directory.mkdir(parents=True, exist_ok=True)
     _remove_earlier_survey(directory)
-    errors = draw_errors(config, sky, celestial_wcs(_header(config, 0, 0)), rng.spawn(1)[0])
+    errors = draw_errors(config, sky, celestial_wcs(_header(config, 0, 0)), error_rng)
     truth = Truth(
         sources=_source_table(config, sky),
         lightcurves=_lightcurve_table(config, sky, errors),
@@ -170,7 +181,7 @@ def _write_images(
         # Numbers that earlier versions drew for errors. Without them a seed would give other images than before.
         rng.standard_normal(3)
         for band in range(config.n_bands):
-            image = np.s_[timestep, band]
+            image = (timestep, band)
             lowered = errors.decorrelation[image]
             sources = render_sources(
                 errors.x[:, timestep, band],
@@ -179,8 +190,33 @@ def _write_images(
                 beam_form=broadened_form(form, lowered),
                 shape=shape,
             )
-            pixels = sources + config.rms * render_noise(rng, transfer, shape)
+            rings = _sidelobes(config, sky, errors, image, form)
+            pixels = sources + rings + config.rms * render_noise(rng, transfer, shape)
             yield _write_image(directory, config, pixels, timestep, band)
+
+
+def _sidelobes(
+    config: SurveyConfig, sky: Sky, errors: ImageErrors, image: tuple[int, int], form: tuple[float, float, float]
+) -> Array | float:
+    """Render the sidelobes of an image, (ny, nx) in Jy/beam, which widen with the wavelength."""
+    if not errors.sidelobes[image]:
+        return 0.0
+    timestep, band = image
+    wavelength = config.frequency_hz / config.frequencies_hz[band]
+    return render_sidelobes(
+        errors.x[:, timestep, band],
+        errors.y[:, timestep, band],
+        errors.sidelobes[image] * errors.gain[image] * sky.flux[:, timestep, band],
+        rings=Rings(
+            spacing=config.sidelobe_spacing_beams * wavelength,
+            n_rings=config.sidelobe_rings,
+            n_spokes=config.sidelobe_spokes,
+        ),
+        angle=float(np.radians(errors.sidelobe_angle[timestep])),
+        beam_form=form,
+        shape=(config.size, config.size),
+        noise=config.rms,
+    )
 
 
 def _image_name(timestep: int, band: int) -> str:
@@ -233,6 +269,8 @@ def _header(config: SurveyConfig, timestep: int, band: int) -> fits.Header:
 def _source_table(config: SurveyConfig, sky: Sky) -> Table:
     """Make the table of sources, see :class:`Truth`."""
     ra, dec = celestial_wcs(_header(config, 0, 0)).all_pix2world(sky.x, sky.y, 0)
+    neighbour = _neighbours(sky.x, sky.y)
+    has_neighbour = neighbour != np.arange(len(sky.x))
     mean = sky.flux.mean(axis=1)
     spread = sky.flux[:, :, 0].std(axis=1, ddof=1) if config.n_timesteps > 1 else np.zeros(len(sky.x))
     return Table(
@@ -249,9 +287,24 @@ def _source_table(config: SurveyConfig, sky: Sky) -> Table:
             "modulation": spread / mean[:, 0],
             "max_snr": sky.flux.max(axis=1) / config.rms,
             "first_timestep": np.argmax(sky.flux[:, :, 0] > 0, axis=1),
+            "doubled_at": np.where(sky.shape == "doubled", config.doubling_timestep, -1),
+            "neighbour": np.where(has_neighbour, sky.name[neighbour], ""),
+            "neighbour_distance": np.where(
+                has_neighbour, 3600 * separation(ra, dec, ra[neighbour], dec[neighbour]), np.inf
+            ),
         },
-        units={"ra": "deg", "dec": "deg", "x": "pix", "y": "pix", "mean_flux": "Jy"},
+        units={"ra": "deg", "dec": "deg", "x": "pix", "y": "pix", "mean_flux": "Jy", "neighbour_distance": "arcsec"},
     )
+
+
+def _neighbours(x: Array, y: Array) -> NDArray[np.intp]:
+    """Find the nearest other source of each source, (n,); the source itself if it is the only one."""
+    if len(x) < 2:
+        return np.arange(len(x))
+    _, nearest = KDTree(np.column_stack([x, y])).query(np.column_stack([x, y]), k=2)
+    # Of two sources at one place, either one may come first.
+    others: NDArray[np.intp] = np.where(nearest[:, 1] == np.arange(len(x)), nearest[:, 0], nearest[:, 1])
+    return others
 
 
 def _lightcurve_table(config: SurveyConfig, sky: Sky, errors: ImageErrors) -> Table:
@@ -283,5 +336,8 @@ def _image_table(errors: ImageErrors) -> Table:
         "shift_ns": errors.shift_ns[timestep],
         "refraction_rms": errors.refraction_rms.ravel(),
         "decorrelation": errors.decorrelation.ravel(),
+        "sidelobes": errors.sidelobes.ravel(),
+        "sidelobe_angle": errors.sidelobe_angle[timestep],
     }
-    return Table(columns, units=dict.fromkeys(("shift_ew", "shift_ns", "refraction_rms"), "arcsec"))
+    units = dict.fromkeys(("shift_ew", "shift_ns", "refraction_rms"), "arcsec")
+    return Table(columns, units={**units, "sidelobe_angle": "deg"})
