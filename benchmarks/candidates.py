@@ -54,7 +54,12 @@ WHOLE_SIGMA = 7.0
 """S/N of a source above which its points count for wholeness."""
 MATCH = 0.5
 """Largest distance of a candidate from its source, in beam widths."""
-BEAMS = {"default": (2.0, 9.0, 7.0, 20.0), "lofar": (1.5, 6.0, 6.0, 0.0), "long": (2.0, 14.0, 7.0, -35.0)}
+N_STEADY = {"crowded": 1500, "on-top": 400, "sidelobes": 400, "cost": 1000}
+"""Number of steady sources of the fields."""
+BEAMS = {
+    "default": (2.0, 9.0, 7.0, 20.0), "lofar": (1.5, 6.0, 6.0, 0.0), "long": (2.0, 14.0, 7.0, -35.0),
+    "wide": (240.0, 1100.0, 900.0, 40.0),
+}  # fmt: skip
 """Pixel scale, beam widths (arcsec) and position angle (deg) of the fields."""
 
 
@@ -200,9 +205,9 @@ def crowded(seed: int, folder: Path, arguments: Namespace) -> Columns:
     if arguments.verbose:
         _print_crowded(result, row, distance)
     likely = grades(candidates) == "likely"
-    # S/N of the owners of points.
-    own_snr = np.where(ownership.is_single, result.snr[ownership.of_point[:, 1], result.points["image_row"]], 0)
-    bright = own_snr >= WHOLE_SIGMA
+    # S/N of the brighter owner of each point.
+    snr = result.snr[ownership.of_point, result.points["image_row"][:, np.newaxis]]
+    bright = np.where(ownership.of_point >= 0, snr, 0).max(axis=1) >= WHOLE_SIGMA
     p_value = result.metric
     steady = sources["kind"] == "steady"
     measured = (ownership.main_entry[ownership.of_point[:, 1]] >= 0) & ownership.in_main & bright
@@ -214,6 +219,7 @@ def crowded(seed: int, folder: Path, arguments: Namespace) -> Columns:
         "false_likely": np.array(np.count_nonzero(is_false & likely)),
         "false_possible": np.array(np.count_nonzero(is_false & ~likely)),
         "foreign": ownership.is_foreign[ownership.of_point[:, 1] >= 0],
+        "foreign_bright": ownership.is_foreign[bright],
         "broken": ~ownership.in_main[bright & ownership.is_single],
         "missing": np.array([n_bright - len(shown), n_bright]),
         "varying": np.array(np.count_nonzero(p_value[steady] < VARIABLE_P)),
@@ -268,7 +274,8 @@ def print_crowded(label: str, found: Columns) -> None:
     print(
         f"{label:>5}  found {share(found['close'])} at 0.7–1, {share(found['apart'])} beyond; "
         f"late {found['late'].sum()}; false {found['false_likely'].sum()} likely, {found['false_possible'].sum()} "
-        f"possible; purity {1 - found['foreign'].mean():.4%}, wholeness {1 - found['broken'].mean():.4%}, "
+        f"possible; purity {1 - found['foreign'].mean():.4%}, above {WHOLE_SIGMA:g} σ "
+        f"{1 - found['foreign_bright'].mean():.4%}, wholeness {1 - found['broken'].mean():.4%}, "
         f"missing {n_missing / n_bright:.3%}; p < 1e-6: {found['varying'].sum()} steady; KS of η p {ks:.3g}",
         flush=True,
     )
@@ -352,7 +359,7 @@ def print_pairs(label: str, found: Columns) -> None:
 def on_top(seed: int, folder: Path, arguments: Namespace) -> Columns:
     """Measure transients on top of steady sources."""
     config = field(
-        arguments, seed, n_steady=arguments.sources // 4, n_transients=20, transient_sigma=(10.0, 100.0),
+        arguments, seed, n_steady=arguments.sources, n_transients=20, transient_sigma=(10.0, 100.0),
         transient_distance_beams=(0.3, 0.3), steady_sigma=(10.0, 1000.0), shift_arcsec=arguments.jitter,
     )  # fmt: skip
     result = process(config, folder)
@@ -421,7 +428,7 @@ def print_noise(label: str, found: Columns) -> None:
 def sidelobes(seed: int, folder: Path, arguments: Namespace) -> Columns:
     """Measure the ranks of transients in a field with sidelobes."""
     config = field(
-        arguments, seed, n_steady=arguments.sources // 4, n_transients=20, transient_sigma=(10.0, 100.0), n_bright=1,
+        arguments, seed, n_steady=arguments.sources, n_transients=20, transient_sigma=(10.0, 100.0), n_bright=1,
         sidelobe_level=0.01,
     )  # fmt: skip
     result = process(config, folder)
@@ -506,7 +513,7 @@ def _seconds(checkout: Path, folder: Path) -> float:
     ]  # fmt: skip
     start = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    subprocess.run(command, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(command, check=True, env=environment, cwd=folder, capture_output=True)  # noqa: S603
     return time.perf_counter() - start
 
 
@@ -524,7 +531,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="number of seeds (%(default)s)")
     parser.add_argument("--images", type=int, default=30, help="number of images (%(default)s)")
     parser.add_argument("--size", type=int, default=1024, help="width of an image in pixels (%(default)s)")
-    parser.add_argument("--sources", type=int, default=1500, help="steady sources; on-top, sidelobes: a quarter")
+    parser.add_argument("--sources", type=int, help=f"number of steady sources ({N_STEADY})")
     parser.add_argument("--faintest", type=float, default=3.0, help="faintest steady source, in sigma (%(default)s)")
     parser.add_argument("--pairs", type=int, default=60, help="number of pairs (%(default)s)")
     parser.add_argument("--jitter", type=float, default=0.0, help="shifts of images along each axis, arcsec")
@@ -534,6 +541,8 @@ def main() -> None:
     parser.add_argument("--other", type=Path, help="cost: the other checkout")
     parser.add_argument("--repeats", type=int, default=5, help="cost: number of pairs of runs (%(default)s)")
     arguments = parser.parse_args()
+    if arguments.sources is None:
+        arguments.sources = N_STEADY.get(arguments.what, 0)
     configure_logging(quiet=True)
     if arguments.what == "cost":
         if arguments.other is None:
