@@ -25,16 +25,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import NDArray
 from scipy.stats import kstest
 from sqlalchemy import create_engine, text
 
-from trap.angles import separation
+from trap.angles import displacement, move, separation
 from trap.association.new_sources import noise_peaks
 from trap.config import PipelineConfig
 from trap.db.lightcurves import transients
 from trap.log import configure_logging
 from trap.pipeline import run_locally
+from trap.simulation.comparison import nearest
 from trap.simulation.ownership import LightCurvePoints, Ownership, TrueSources, own_points
 from trap.simulation.survey import Survey, SurveyConfig, simulate_survey
 
@@ -65,9 +67,10 @@ BEAMS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A simulated survey, what the pipeline found in it, and the owners of all points of light curves."""
+    """A simulated survey, its true sources in the frame of the catalogue, and the results of the pipeline."""
 
     survey: Survey
+    table: Table
     beam: float
     points: Columns
     ownership: Ownership
@@ -83,8 +86,7 @@ class Result:
     @property
     def sources(self) -> Columns:
         """Columns of the true sources, with their S/N in the single band and the row of their neighbour."""
-        table = self.survey.truth.sources
-        columns = {name: np.array(table[name]) for name in table.colnames}
+        columns = {name: np.array(self.table[name]) for name in self.table.colnames}
         rows = {name: row for row, name in enumerate(columns["name"])}
         neighbour = np.array([rows.get(name, -1) for name in columns["neighbour"]], int)
         return {**columns, "max_snr": columns["max_snr"].reshape(-1), "neighbour_row": neighbour}
@@ -133,8 +135,10 @@ def process(config: SurveyConfig, folder: Path, **options: dict[str, Any]) -> Re
     if "score" in candidates:
         order = np.argsort(-candidates["score"].astype(float), kind="stable")
         candidates = {name: values[order] for name, values in candidates.items()}
+    table = _in_frame(survey.truth.sources, points, beam)
+    ownership = _owners(survey, table, points, beam)
     return Result(
-        survey=survey, beam=beam, points=points, ownership=_owners(survey, points, beam), metrics=metrics,
+        survey=survey, table=table, beam=beam, points=points, ownership=ownership, metrics=metrics,
         candidates=candidates, peaks=peaks,
     )  # fmt: skip
 
@@ -161,9 +165,22 @@ def _timesteps(urls: Iterable[str]) -> NDArray[np.intp]:
     return np.array([int(Path(url).name[1:5]) for url in urls], int)
 
 
-def _owners(survey: Survey, points: Columns, beam: float) -> Ownership:
+def _in_frame(sources: Table, points: Columns, beam: float) -> Table:
+    """Move the true sources into the frame of the catalogue, which has the shift of its first image."""
+    bright = points["f_int"].astype(float) > 15 * points["f_int_err"].astype(float)
+    ra, dec = points["ra"][bright].astype(float), points["decl"][bright].astype(float)
+    row = nearest(ra, dec, np.array(sources["ra"]), np.array(sources["dec"]), radius=beam)
+    if not np.any(row >= 0):
+        return sources
+    ra, dec, row = (values[row >= 0] for values in (ra, dec, row))
+    offsets = displacement(ra, dec, np.array(sources["ra"])[row], np.array(sources["dec"])[row])
+    moved = sources.copy()
+    moved["ra"], moved["dec"] = move(sources["ra"], sources["dec"], *(np.median(offset) for offset in offsets))
+    return moved
+
+
+def _owners(survey: Survey, sources: Table, points: Columns, beam: float) -> Ownership:
     """Assign the points of light curves to the true sources."""
-    sources = survey.truth.sources
     flux = np.array(survey.truth.lightcurves["flux"]).reshape(-1, len(survey.images))
     truth = TrueSources(ra=np.array(sources["ra"]), dec=np.array(sources["dec"]), flux=flux, beam=beam)
     error = np.hypot(*(np.nan_to_num(points[name].astype(float)) for name in ("uncertainty_ew", "uncertainty_ns")))
@@ -237,7 +254,7 @@ def _print_crowded(result: Result, row: NDArray[np.intp], distance: NDArray[np.f
             print(
                 f"  missed: {sources['name'][number]} {sources['max_snr'][number]:.1f} sigma at {beams:.2f} beams from "
                 f"{sources['max_snr'][sources['neighbour_row'][number]]:.1f} sigma, {sources['shape'][number]}, "
-                f"{result.survey.truth.sources['ra'][number]:.5f} {result.survey.truth.sources['dec'][number]:.5f} at "
+                f"{sources['ra'][number]:.5f} {sources['dec'][number]:.5f} at "
                 f"{sources['first_timestep'][number]}, found at {when.tolist()}"
             )
     for i in np.flatnonzero(is_false):
