@@ -70,6 +70,7 @@ def test_impossible_beam_is_rejected(beam):
             {"n_close_pairs": 2, "close_pair_beams": (1.0, 60.0)},
             "at most half as wide as .* got 60 beams, .* 300 of 512",
         ),
+        ({"bright_sigma": 1e10}, "bright_sigma must be at most 1000000000.0, got 10000000000.0"),
         ({"close_pair_ratio": 0.5}, "close_pair_ratio must be at least 1, got 0.5"),
         ({"sidelobe_spacing_beams": 1.0}, "sidelobe_spacing_beams must be at least 2, got 1.0"),
         ({"pixel_scale_arcsec": 900.0}, "at most 80 deg wide, got 128 deg: size 512 of pixel_scale_arcsec 900"),

@@ -25,11 +25,12 @@ _LIMITS = {
     "pixel_scale_arcsec": (1e-6, 3600), "beam_fwhm_pix": (0.5, 8192), "beam_axis_ratio": (1, 100),
     "beam_pa": (-360, 360), "centre_ra": (0, 360), "centre_dec": (-90, 90), "rms": (0, 1e6),
     "min_separation_beams": (0, 1000), "n_doubled": (0, 100_000), "doubled_at": (1, 100_000),
-    "n_bright": (0, 1000), "sidelobe_level": (0, 1), "sidelobe_residual": (0, 1), "sidelobe_rings": (1, 100),
-    "sidelobe_spokes": (0, 100), "sidelobe_spacing_beams": (2, 1000), "close_pair_ratio": (1, 1e6),
+    "n_bright": (0, 1000), "bright_sigma": (1, 1e9), "sidelobe_level": (0, 1), "sidelobe_residual": (0, 1),
+    "sidelobe_rings": (1, 100), "sidelobe_spokes": (0, 100), "sidelobe_spacing_beams": (2, 1000),
+    "close_pair_ratio": (1, 1e6),
     "gain_scatter": (0, 1), "shift_arcsec": (0, 3600), "refraction_arcsec": (0, 3600), "decorrelation": (0, 0.45),
 }  # fmt: skip
-_POSITIVE = ("rms", "cadence_seconds", "frequency_hz", "band_spacing_hz", "bandwidth_hz", "bright_sigma")
+_POSITIVE = ("rms", "cadence_seconds", "frequency_hz", "band_spacing_hz", "bandwidth_hz")
 _RANGES = (
     "steady_sigma", "variable_sigma", "modulation", "transient_sigma", "transient_distance_beams", "close_pair_beams",
     "close_pair_sigma",
