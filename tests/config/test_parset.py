@@ -119,6 +119,7 @@ def test_settings_that_a_job_leaves_out_have_traps_values(write):
     assert (extraction.beam_sys_err, extraction.ew_sys_err, extraction.ns_sys_err) == (0, 10, 10)
     assert (quality.elliptical_x, quality.undersampled_x, quality.rms_est_history) == (2, 1, 100)
     assert (quality.min_history, quality.rms_rej_factor, quality.check_new_sources) == (100, 1, "warn")
+    assert config.association.method == "trap"
     # The margin of a job has an effect in TraP's own test only.
     assert (search.new_source_test, search.new_source_sigma_margin, search.backward_fits) == ("image", 1, 0)
 

@@ -115,8 +115,7 @@ def _contested(pairs: CandidatePairs) -> Indices:
 
 def _most_probable(pairs: CandidatePairs, measured: Measurements, known: KnownEntries) -> NDArray[np.bool_]:
     """Return which pairs belong to the most probable assignment, group by group."""
-    places = known.entries
-    entry, n_entries = _ranks(pairs.entry, places["wm_ra"], places["wm_dec"], places["datapoints"])
+    entry, n_entries = _ranks(pairs.entry, *(known.entries[name] for name in ("wm_ra", "wm_dec", "datapoints")))
     measurement, n_measurements = _ranks(pairs.measurement, measured.ra, measured.dec, measured.f_int)
     of_entry, of_measurement = _groups(entry, measurement, n_entries, n_measurements)
     group = of_entry[entry]

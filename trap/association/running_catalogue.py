@@ -162,8 +162,8 @@ class RunningCatalogue(LightCurvePoints):
         known = KnownEntries(self.entries, self.fluxes(key), others, max_radius, limits)
         if method == "trap":
             return resolve_blends(pairs, near, measured, known)
-        pairs, *neighbours = assign(pairs, measured, known)
-        return Resolution(pairs, neighbours=(neighbours[0], neighbours[1]))
+        assigned = assign(pairs, measured, known)
+        return Resolution(assigned.pairs, neighbours=(assigned.measurements, assigned.neighbours))
 
     def _relate(self, new_rows: Indices, measurement_rows: Indices, resolution: Resolution) -> NDArray[np.int64]:
         """Record the relations (part of, blend of, or neighbour of) of new entries.
