@@ -192,7 +192,7 @@ def run_large(n_detections: int, n_entries: int, rng: np.random.Generator) -> No
         measured, later = sky.measure(slice(n_detections)), taustart + np.timedelta64(number + 1, "s")
         start = time.perf_counter()
         catalogue.begin_timestep()
-        points = catalogue.associate(measured, taustart=later, **settings)
+        points = catalogue.associate(measured, taustart=later, **settings).points
         catalogue.null_detections(region, taustart=later, associated=points.entry, expiration=10)
         seconds.append(time.perf_counter() - start)
         assert (points.type == AssociationType.ONE_TO_ONE).mean() > 0.99  # noqa: S101 (the timed work was done)

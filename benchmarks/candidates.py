@@ -154,7 +154,7 @@ def _columns(rows: Any) -> Columns:  # noqa: ANN401 (a result of SQLAlchemy)
 
 def _positions(connection: Any, measurements: NDArray[Any]) -> Columns:  # noqa: ANN401 (a connection of SQLAlchemy)
     """Return the positions of the measurements of candidates."""
-    found = connection.execute(text("SELECT id, ra, decl FROM extractedsource WHERE extract_type = 0")).all()
+    found = connection.execute(text("SELECT id, ra, decl FROM extractedsource")).all()
     places = {number: (ra, dec) for number, ra, dec in found}
     ra_dec = np.array([places[int(number)] for number in measurements], float).reshape(-1, 2)
     return {"ra": ra_dec[:, 0], "dec": ra_dec[:, 1]}

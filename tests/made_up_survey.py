@@ -195,7 +195,8 @@ def dataset_maker(engine: Engine) -> Callable[..., Dataset]:
 
     def make(monitors: Sequence[tuple[float, float]] = (), **sections: dict[str, Any]) -> Dataset:
         defaults = {
-            "association": {"deruiter_radius": 3.717, "beamwidths_limit": 1.0},
+            # Without pixels, no group can be fitted.
+            "association": {"deruiter_radius": 3.717, "beamwidths_limit": 1.0, "joint_beams": 0.0},
             "source_extraction": {
                 "detection_threshold": 6.0,
                 "analysis_threshold": 3.0,

@@ -29,7 +29,7 @@ def associate(catalogue, found, day=0, key=LOW, image=0, method="one-to-one"):
         max_radius=5.68,
         limits=ImageLimits(resolution=0.01, threshold=5.0),
         method=method,
-    )
+    ).points
 
 
 def test_entries_grow_beyond_the_first_allocation():

@@ -43,7 +43,7 @@ def associate(catalogue, found, day, method="one-to-one"):
         max_radius=5.68,
         limits=ImageLimits(resolution=24 * ARCSEC, threshold=5.0),
         method=method,
-    )
+    ).points
 
 
 def test_de_ruiter_radius_and_mean_position():
