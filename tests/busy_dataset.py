@@ -66,6 +66,7 @@ def state_of(state):
         bands=(state.bands, state.band_ids),
         regions=(state.regions, state.region_ids),
         looks={key: {n: look.tolist() for n, look in best.items()} for key, best in state.looks._best.items()},
+        searched=dict(state.looks._searched),
         history=deepcopy(state.accepted),
         monitors=[tuple(column.tolist()) for column in state.monitors.as_dict().values()],
         monitor_entries=[number.get(row, -1) for row in state.monitor_entries.tolist()],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import text
 
+from trap.association.noise_peaks import SearchedArea
 from trap.catalogues import Measurements, MonitorPositions
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageRecord, ImageResult, TimestepRecord
@@ -69,6 +70,7 @@ def sources(
 
 NOTHING = Measurements.empty()
 RADIUS_PIX = 900.0
+SEARCHED = SearchedArea(n_pixels=2_500_000, n_beams=100_000, n_negative=1, depth=0.125)
 
 
 @dataclass
@@ -111,6 +113,7 @@ class Field:
             background=None,
             rms_min=self.rms_min,
             rms_max=self.rms_max,
+            searched=SEARCHED,
         )
         return replace(result, **changes)
 

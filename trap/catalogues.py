@@ -34,6 +34,7 @@ __all__ = [
     "FitRequests",
     "FitType",
     "Flag",
+    "Grade",
     "Measurements",
     "MonitorPositions",
     "NewSources",
@@ -80,6 +81,14 @@ class AssociationType(IntEnum):
     """Joint fit of the crowded group that the entry belongs to, where an image does not show the group one-to-one."""
     REVEALED = 14
     """First point of an entry that earlier images show too, where they were measured at its position."""
+
+
+class Grade(IntEnum):
+    """Grade of a transient candidate (column ``grade``)."""
+
+    POSSIBLE = 0
+    LIKELY = 1
+    """Noise hardly makes a peak as high in all images together: ``transient_search.max_false_likely``."""
 
 
 class Flag(IntFlag):
@@ -250,7 +259,7 @@ class NewSources(ColumnTable):
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
     measurement: NDArray[np.int64] = column("i8", "", "Row of the measurement that triggered the candidate.")
     newsource_type: NDArray[np.int16] = column(
-        "i2", "", "1 (likely) if the peak exceeds the limit of the earlier image at its highest noise too, else 0."
+        "i2", "", "1 if the peak exceeds the limit of the earlier image at its highest noise too, else 0, as in TraP."
     )
     previous_limits_image: NDArray[np.int64] = column(
         "i8", "", "Row of table image: the most sensitive earlier image of the position."
@@ -273,6 +282,10 @@ class NewSources(ColumnTable):
     upper_limit: NDArray[np.float64] = column(
         "f8", "Jy/beam", "Detection threshold times the lowest earlier noise at the position; NaN if that is unknown."
     )
+    noise_peaks: NDArray[np.float64] = column(
+        "f8", "", "Number of noise peaks as high that were to be expected in all images of its band up to its own."
+    )
+    grade: NDArray[np.int16] = column("i2", "", f"Grade, by noise_peaks: {_codes(Grade)}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,24 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_up_survey import sources
-from scipy import ndimage
 from scipy.stats import norm
 
 from trap.association.entries import LightCurveKey
-from trap.association.new_sources import EarlierFluxes, EarlierLooks, noise_peaks, significance_of_newness
+from trap.association.new_sources import EarlierFluxes, EarlierLooks, significance_of_newness
 from trap.association.noise_history import NoiseTiles, tiles_within
+from trap.association.noise_peaks import NoiseChance, SearchedArea, noise_peaks
 from trap.association.sky_regions import SkyRegions
+from trap.catalogues import Grade
 from trap.config import PipelineConfig
-from trap.images.beam import Beam
 from trap.images.skyregion import SkyRegion
-from trap.simulation.pixels import noise_transfer, render_noise
 
 KEY = LightCurveKey(0, 1)
 REGIONS = SkyRegions()
 for RA in (10.0, 11.5):
     REGIONS.append(SkyRegion(centre_ra=RA, centre_dec=0.0, xtr_radius=1.0))
 ONE = np.array([0])
-N_BEAMS = 1e4
 
 
 def make_looks(noise="position"):
@@ -41,7 +39,7 @@ def looks():
 
 
 def find(looks, flux, ra=10.0, key=KEY):
-    return looks.find_new_sources(key, np.array([42]), sources(ra, 0.0, flux=flux), ONE, REGIONS, n_beams=N_BEAMS)
+    return looks.find_new_sources(key, np.array([42]), sources(ra, 0.0, flux=flux), ONE, REGIONS, chance=NoiseChance())
 
 
 def tiles(rms, order=8):
@@ -166,10 +164,10 @@ def test_negative_source_is_as_new_as_a_positive_one(test):
         made.add(KEY, image=image, region=0, rms_range=(1e-3, 1e-3), tiles=tiles(1e-3))
     earlier = [EarlierFluxes(n=[2], mean=[mean], error=[5e-4]) for mean in (1e-4, -1e-4)]
     place = (KEY, np.array([42]), sources(9.5, 0.0, flux=0.03), ONE, REGIONS)
-    positive = made.find_new_sources(*place, n_beams=N_BEAMS, earlier=earlier[0])
+    positive = made.find_new_sources(*place, chance=NoiseChance(), earlier=earlier[0])
     fluxes = {name: -getattr(place[2], name) for name in ("f_peak", "f_int", "significance")}
     negative = made.find_new_sources(
-        *place[:2], place[2].with_columns(**fluxes), *place[3:], n_beams=N_BEAMS, earlier=earlier[1]
+        *place[:2], place[2].with_columns(**fluxes), *place[3:], chance=NoiseChance(), earlier=earlier[1]
     )
     assert len(positive) == len(negative) == 1
     for name, values in positive.as_dict().items():
@@ -177,17 +175,35 @@ def test_negative_source_is_as_new_as_a_positive_one(test):
     assert negative.sigma_rms_min[0] == pytest.approx(30)
 
 
-def test_search_for_either_sign_has_twice_as_many_false_alarms():
-    config = PipelineConfig().with_options(source_extraction={"detection_threshold": 4.0})
-    limit = config.transient_search.max_false_alarms
-    place = (np.array([42]), sources(9.5, 0.0, flux=0.0065), ONE, REGIONS)
-    # An area in which noise of one sign reaches 6.5 σ between a half and the whole of the allowed number of times.
-    n_beams = 0.75 * limit / float(noise_peaks([6.5], 1.0)[0])
-    for stokes, n_candidates in ((1, 1), (4, 0)):
-        made, key = EarlierLooks(config), LightCurveKey(0, stokes)
-        for image in range(2):
-            made.add(key, image=image, region=0, rms_range=(1e-4, 1e-4), tiles=tiles(1e-4))
-        assert len(made.find_new_sources(key, *place, n_beams=n_beams)) == n_candidates
+def test_candidate_has_the_number_of_noise_peaks_as_high_and_a_grade_by_it():
+    made = EarlierLooks(PipelineConfig())
+    for image in range(100):
+        made.add(KEY, image=image, region=0, rms_range=(1e-3, 1e-3), tiles=tiles(1e-3))
+    fits = EarlierFluxes.of(n=np.array([100]), mean=np.array([0.0]), error=np.array([1e-4]))
+    area = SearchedArea(n_pixels=1_000_000, n_beams=50_000)
+    expected = noise_peaks(6.0, area)
+    for lower in ("f_peak", "significance"):
+        # The lower one of the fitted peak and the highest pixel counts.
+        heights = {"f_peak": 9.0, "significance": 9.0} | {lower: 6.0}
+        found = sources(9.9, 0.0, flux=0.01).with_columns(
+            f_peak=heights["f_peak"] * 1e-3, significance=heights["significance"], rms=1e-3, f_peak_err=1e-3
+        )
+        for n_images, grade in ((1, Grade.LIKELY), (1000, Grade.POSSIBLE)):
+            so_far = SearchedArea(n_pixels=n_images * area.n_pixels, n_beams=n_images * area.n_beams)
+            chance = NoiseChance(image=area, so_far=so_far)
+            new = made.find_new_sources(KEY, np.array([42]), found, ONE, REGIONS, chance=chance, earlier=fits)
+            assert new.noise_peaks[0] == pytest.approx(n_images * expected)
+            assert new.grade[0] == grade
+
+
+def test_searched_areas_of_a_band_are_added(looks):
+    looks.add(KEY, image=8, region=0, rms_range=(1e-3, 1e-3), searched=SearchedArea(n_pixels=100, n_beams=5))
+    area = SearchedArea(n_pixels=300, n_beams=9, n_negative=2, depth=0.5)
+    looks.add(KEY, image=9, region=0, rms_range=(np.nan, np.nan), searched=area)
+    looks.add(LightCurveKey(1, 1), image=9, region=0, rms_range=(1e-3, 1e-3), searched=area)
+    assert looks.searched(KEY) == SearchedArea(n_pixels=400, n_beams=14, n_negative=2, depth=0.5)
+    assert looks.searched(LightCurveKey(1, 1)) == area
+    assert looks.searched(LightCurveKey(0, 4)) == SearchedArea()
 
 
 def test_steady_negative_source_is_not_new():
@@ -196,37 +212,8 @@ def test_steady_negative_source_is_not_new():
     found = sources(9.5, 0.0, flux=-0.0125)
     fits = [EarlierFluxes(n=[1], mean=[mean], error=[1e-3]) for mean in (-0.0095, 0.0095)]
     steady, reversed_sign = (
-        made.find_new_sources(KEY, np.array([42]), found, ONE, REGIONS, n_beams=N_BEAMS, earlier=fit) for fit in fits
+        made.find_new_sources(KEY, np.array([42]), found, ONE, REGIONS, chance=NoiseChance(), earlier=fit)
+        for fit in fits
     )
     assert len(steady) == 0
     assert len(reversed_sign) == 1
-
-
-def test_noise_has_as_many_high_peaks_as_expected():
-    shape, rng = (1024, 1024), np.random.default_rng(11)
-    form = Beam(bmaj=6.0 / 3600, bmin=4.0 / 3600, bpa=30.0).quadratic_form(-1 / 3600, 1 / 3600)
-    n_peaks = 0
-    for _ in range(12):
-        noise = render_noise(rng, noise_transfer(form, shape), shape)
-        n_peaks += int(((noise == ndimage.maximum_filter(noise, 3, mode="wrap")) & (noise > 4)).sum())
-    # This noise is white noise convolved with the beam: half the peaks of residuals that are correlated like the beam.
-    expected = 12 * float(noise_peaks(4.0, 1024 * 1024 / 24)) / 2
-    assert n_peaks == pytest.approx(expected, rel=0.25)
-
-
-@pytest.mark.parametrize(
-    ("n_beams", "snr", "n_candidates"), [(1e3, 6.0, 1), (1e5, 6.0, 0), (1e5, 7.0, 1), (1e7, 7.0, 0)]
-)
-@pytest.mark.parametrize("lower", ["f_peak", "significance"])
-def test_new_source_that_noise_makes_in_so_many_beams_is_no_candidate(n_beams, snr, n_candidates, lower):
-    made = EarlierLooks(PipelineConfig())
-    for image in range(100):
-        made.add(KEY, image=image, region=0, rms_range=(1e-3, 1e-3), tiles=tiles(1e-3))
-    # The lower one of the fitted peak and the highest pixel decides.
-    heights = {"f_peak": 9.0, "significance": 9.0} | {lower: snr}
-    found = sources(9.9, 0.0, flux=0.01).with_columns(
-        f_peak=heights["f_peak"] * 1e-3, significance=heights["significance"], rms=1e-3, f_peak_err=1e-3
-    )
-    fits = EarlierFluxes.of(n=np.array([100]), mean=np.array([0.0]), error=np.array([1e-4]))
-    new = made.find_new_sources(KEY, np.array([42]), found, ONE, REGIONS, n_beams=n_beams, earlier=fits)
-    assert len(new) == n_candidates

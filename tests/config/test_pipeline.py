@@ -162,6 +162,12 @@ def test_bad_option_is_refused(options):
         PipelineConfig().with_options(**options)
 
 
+def test_former_limit_of_false_alarms_is_ignored(load):
+    former = load("[transient_search]\nmax_false_alarms = 1e-4\nbackward_fits = 3\n")
+    assert former == PipelineConfig().with_options(transient_search={"backward_fits": 3})
+    assert "max_false_alarms" not in dict(former.transient_search)
+
+
 def test_settings_are_frozen():
     with pytest.raises(ValidationError, match="frozen"):
         PipelineConfig().quality.rms_est_max = 1.0

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from busy_dataset import FIELD, forced, state_of
 from made_up_survey import sources
+from sqlalchemy import text
 
-from trap.association.entries import ENTRY
+from trap.association.entries import ENTRY, LightCurveKey
+from trap.association.noise_peaks import SearchedArea
+from trap.catalogues import Grade
 from trap.db.dataset_state import load_state
 from trap.errors import DatasetNotFoundError
 
@@ -29,7 +32,7 @@ def _without_ids(state):
     entries = np.frombuffer(state["entries"], ENTRY).copy()
     entries["id"] = 0
     looks = {key: [look[1:] for look in best.values()] for key, best in state["looks"].items()}
-    kept = {name: state[name] for name in ("fluxes", "history", "monitor_entries", "latest")}
+    kept = {name: state[name] for name in ("fluxes", "history", "monitor_entries", "latest", "searched")}
     return {**kept, "entries": entries.tobytes(), "looks": looks, "bands": state["bands"][0]}
 
 
@@ -43,3 +46,43 @@ def test_new_dataset_is_empty(make_dataset):
 def test_unknown_dataset_is_refused(ask, config):
     with pytest.raises(DatasetNotFoundError, match="no dataset 7 in the database; it is empty"):
         ask(load_state, 7, config)
+
+
+def test_candidate_counts_noise_peaks_in_all_images_so_far_also_after_a_resumption(make_dataset):
+    steady, found = sources(123.0, 9.0), sources([123.0, 121.0], [9.0, 9.0], flux=[0.015, 0.007])
+    # A source of 7 σ at its highest pixel, 1 σ above the threshold.
+    found = found.with_columns(significance=[15.0, 7.0])
+    expected = {}
+    for is_broken in (False, True):
+        dataset = make_dataset()
+        dataset.process(FIELD.image(0, steady), FIELD.image(0, steady, freq=180e6), forced=forced)
+        if is_broken:
+            dataset.reload()
+        # A rejected image is not searched, and an image of another band has noise of its own.
+        dataset.process(FIELD.image(1, steady), FIELD.image(1, steady, stokes=4), forced=forced)
+        dataset.process(FIELD.image(2, found), forced=forced)
+        (row,) = dataset.rows(
+            "SELECT n.noise_peaks, n.grade FROM newsource n JOIN runningcatalog r ON r.id = n.runcat"
+            " WHERE r.dataset = :dataset"
+        )
+        expected[is_broken] = row["noise_peaks"], row["grade"]
+    # The made-up images have a negative peak each, 1/8 σ below the threshold: far too many for Gaussian noise.
+    assert expected[False] == expected[True] == (pytest.approx(3 * np.exp(-8)), Grade.LIKELY)
+
+
+def test_area_of_images_of_earlier_versions_is_that_of_all_pixels(make_dataset, ask):
+    dataset = make_dataset()
+    dataset.process(FIELD.image(0, sources(123.0, 9.0)), forced=forced)
+    image = dataset.rows("SELECT id, deltax, deltay, rb_smaj, rb_smin FROM image")[0]
+    with dataset.engine.begin() as connection:
+        connection.execute(text("UPDATE image SET n_pixels = NULL, n_beams = NULL, n_negative = NULL"))
+        connection.execute(
+            text(
+                "INSERT INTO rmsmap (image, nx, ny, origin_x, origin_y, extent_x, extent_y, cell_x, cell_y, mesh_nx,"
+                " mesh_ny, mesh_mean, mesh_rms) VALUES (:id, 200, 100, 0, 0, 200, 100, 200, 100, 1, 1, :mesh, :mesh)"
+            ),
+            {"id": image["id"], "mesh": np.ones(1, "<f4").tobytes()},
+        )
+    state = ask(load_state, dataset.id, dataset.config)
+    n_beams = 20_000 * image["deltay"] ** 2 / (2 * image["rb_smaj"] * 2 * image["rb_smin"])
+    assert state.looks.searched(LightCurveKey(0, 1)) == SearchedArea(n_pixels=20_000, n_beams=round(n_beams))

@@ -11,7 +11,7 @@ from trap.config import PipelineConfig
 from trap.extraction.measure import extract_sources
 from trap.quality.checks import check_sources
 from trap.quality.crowding import check_crowding, check_many_sources
-from trap.steps.quality import examine_sources
+from trap.steps.quality import examine_sources, measure_area
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,8 @@ def doubts(sky, data):
     image, config = sky.image(data), PipelineConfig()
     extraction = extract_sources(image, config.source_extraction)
     n_sources = len(extraction.measurements)
-    findings = examine_sources(image, extraction.background, config, n_sources=n_sources)
+    searched = measure_area(image, extraction.background, config)
+    findings = examine_sources(image, searched, config, n_sources=n_sources)
     return [finding.check for finding in findings if not finding.passed], findings
 
 

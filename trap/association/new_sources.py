@@ -6,8 +6,9 @@ earlier image: the lowest noise of that image times the sum of the detection thr
 steady source can pass this test in two ways: it may lie where the noise is higher than the lowest,
 and noise may lift it over the threshold by more than the margin after it was missed by as little.
 So there are two more tests: TraP's with the best earlier noise at the position, and the significance
-against any steady source (``newness``), which counts the earlier images of the position. The latter
-also excludes sources that the noise of an image with so many beams may have made.
+against any steady source (``newness``), which counts the earlier images of the position.
+Noise makes new sources too: each candidate has the number of noise peaks as high that were to be expected so
+far, and a grade by it (:mod:`trap.association.noise_peaks`).
 
 A negative source, as in Stokes V, is tested by the absolute value of its flux densities.
 """
@@ -21,6 +22,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from trap.association.noise_history import DEPTH_POWER, NoiseHistory
+from trap.association.noise_peaks import NoiseChance, SearchedArea
 from trap.catalogues import NewSources
 from trap.tables import ColumnTable, column
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices
 
 
-__all__ = ["LOOK", "EarlierFluxes", "EarlierLooks", "noise_peaks", "significance_of_newness"]
+__all__ = ["LOOK", "EarlierFluxes", "EarlierLooks", "significance_of_newness"]
 
 LOOK = np.dtype([("image", "i8"), ("region", "i4"), ("rms_min", "f8"), ("rms_max", "f8")])
 """Record of one accepted image: its database id and the number of its sky region, and the lowest and
@@ -128,30 +130,6 @@ def significance_of_newness(
     return significance
 
 
-def noise_peaks(signal_to_noise: ArrayLike, n_beams: float) -> Array:
-    """Compute the expected number of peaks that noise alone lifts to a height, in one image.
-
-    High peaks of a Gaussian random field have the density λ u exp(-u²/2) / (2π)^(3/2), with the height u in σ and the
-    curvature λ of the autocorrelation at its maximum (Bond & Efstathiou 1987, sect. 4). Residuals of an image are
-    correlated like the beam: λ = 8 ln 2 / (bmaj bmin). Noise that was convolved with the beam has half of that.
-
-    Parameters
-    ----------
-    signal_to_noise
-        (n,) — heights in σ, at least 2 for the formula to hold.
-    n_beams
-        Area of the image in units of bmaj · bmin.
-
-    Returns
-    -------
-    (n,)
-    """
-    height = np.asarray(signal_to_noise, float)
-    curvature = 8 * np.log(2)
-    peaks: Array = n_beams * curvature * height * np.exp(-(height**2) / 2) / (2 * np.pi) ** 1.5
-    return peaks
-
-
 class EarlierLooks:
     """The best accepted image so far of every band and sky region, and the best noise at every position.
 
@@ -168,6 +146,7 @@ class EarlierLooks:
         self._best: dict[LightCurveKey, dict[int, NDArray[Any]]] = {}
         self._noise = NoiseHistory()
         self._without_tiles: set[LightCurveKey] = set()
+        self._searched: dict[LightCurveKey, SearchedArea] = {}
 
     def add(
         self,
@@ -177,6 +156,7 @@ class EarlierLooks:
         region: int,
         rms_range: tuple[float, float],
         tiles: NoiseTiles | None = None,
+        searched: SearchedArea | None = None,
     ) -> None:
         """Add an accepted image: its noise on the sky, and the image itself if it is the best of its region.
 
@@ -192,7 +172,11 @@ class EarlierLooks:
             Jy/beam — lowest and highest noise of the image.
         tiles
             Noise of the image on the sky; None if it is unknown.
+        searched
+            Searched area of the image; None for no area.
         """
+        if searched is not None:
+            self._searched[key] = self.searched(key) + searched
         rms_min, rms_max = rms_range
         if not rms_min <= rms_max:
             return
@@ -206,6 +190,10 @@ class EarlierLooks:
         if best is None or (look["rms_min"], look["rms_max"]) < (best["rms_min"], best["rms_max"]):
             regions[region] = look
 
+    def searched(self, key: LightCurveKey) -> SearchedArea:
+        """Return the searched area of all images so far with a band and Stokes parameter."""
+        return self._searched.get(key, SearchedArea())
+
     def find_new_sources(
         self,
         key: LightCurveKey,
@@ -214,7 +202,7 @@ class EarlierLooks:
         rows: Indices,
         regions: SkyRegions,
         *,
-        n_beams: float,
+        chance: NoiseChance,
         earlier: EarlierFluxes | None = None,
     ) -> NewSources:
         """Test the new entries of an image against the earlier looks at their positions.
@@ -231,8 +219,8 @@ class EarlierLooks:
             (n,) — rows of ``measured``: row i made entry i.
         regions
             All sky regions of the dataset; looks refer to them by number.
-        n_beams
-            Area of the image in beams, see :func:`noise_peaks`.
+        chance
+            Chance of noise in the image.
         earlier
             (n,) — forced fits at the positions of the new entries in earlier images; None if there are no fits.
 
@@ -252,11 +240,6 @@ class EarlierLooks:
         limit = self._threshold + self._search.new_source_sigma_margin
         if self._search.new_source_test == "significance":
             passed = newness >= self._search.new_source_significance
-            # A search for negative sources too doubles the number of peaks of noise.
-            n_signs = 2 if self._extraction.searches_negative(key.stokes) else 1
-            # The fitted peak may lie above all pixels if noise is narrower than the beam, which is the shape of a fit.
-            height = np.minimum(peak / new.rms, np.abs(new.significance))
-            passed &= n_signs * noise_peaks(height, n_beams) <= self._search.max_false_alarms
         else:
             passed = peak > limit * best["rms_min"]
         if self._search.new_source_test == "position":
@@ -264,6 +247,12 @@ class EarlierLooks:
         if self._search.new_source_test != "image" and key not in self._without_tiles:
             # A position within the circle of an image may still lie outside all searched areas.
             passed &= local["n"] > 0
+        # The number of noise peaks is that of highest pixels. The fitted peak of a blended source is lower.
+        noise = chance.peaks(
+            np.minimum(peak / new.rms, np.abs(new.significance)),
+            threshold=self._threshold,
+            has_negative_sources=self._extraction.searches_negative(key.stokes),
+        )
         return NewSources.of(
             entry=entries,
             measurement=rows,
@@ -275,6 +264,8 @@ class EarlierLooks:
             n_looks=local["n"],
             newness=newness,
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
+            noise_peaks=noise,
+            grade=chance.grades(noise, self._search.max_false_likely),
         ).take(passed)
 
     def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Indices, NDArray[Any]]:

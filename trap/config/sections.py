@@ -258,16 +258,24 @@ class TransientSearchConfig(Settings):
     """For `"significance"`: minimum significance, in σ, against a steady source missed by all earlier images. A larger
     value gives fewer candidates. A series of images has thousands of looks at steady sources near the threshold: at
     4 σ, one in thirty thousand of them brightens so much by chance; at 5 σ, one in three million."""
-    max_false_alarms: NotNegative = 1e-4
-    """For `"significance"`: largest expected number of peaks of noise, in one image, that are as high as a new source.
-    A larger value gives more candidates. At 5 σ the number is 0.07 for an image of ten thousand beams; the default
-    requires 6.2 σ there, and 6.9 σ for a million beams."""
+    max_false_likely: NotNegative = 0.1
+    """Largest expected number of candidates that are marked likely although noise made them: in all images of a band
+    and Stokes parameter together, however many there are. Other candidates are marked possible. A larger value marks
+    more candidates as likely."""
     new_source_sigma_margin: NotNegative = 1.0
     """For `"position"` and `"image"`: margin above the detection threshold, in units of the lowest earlier rms at the
     position, or anywhere in the image (TraP). A larger value gives fewer candidates."""
     backward_fits: Count = 10
     """Number of earlier images where a new source is measured by forced fits, the latest images of its band first: its
     light curve begins before its detection. 0 makes none; a larger value reads more images again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_former_limit(cls, values: Any) -> Any:  # noqa: ANN401 (settings of any origin)
+        """Leave out ``max_false_alarms`` of earlier versions: nothing is refused any more, but graded."""
+        if isinstance(values, dict):
+            return {name: value for name, value in values.items() if name != "max_false_alarms"}
+        return values
 
 
 class ExecutionConfig(Settings):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trap.association.groups import GroupMembers
+from trap.association.noise_peaks import NoiseChance, SearchedArea
 from trap.calibration.records import UNCALIBRATED, ImageCalibration
 from trap.catalogues import Measurements
 from trap.quality import Finding, Rejection, RejectReason, first_rejection
@@ -87,6 +88,8 @@ class ImageResult:
         s — time spent in each stage, by stage.
     calibration
         Calibration against the catalogue; ``measurements`` are corrected by it.
+    searched
+        Searched area, with its negative peaks; empty for a rejected image.
     """
 
     metadata: ImageMetadata
@@ -103,6 +106,7 @@ class ImageResult:
     pixel_hash: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     calibration: ImageCalibration = UNCALIBRATED
+    searched: SearchedArea = field(default_factory=SearchedArea)
 
     @classmethod
     def unmeasured(
@@ -155,7 +159,7 @@ class ImageResult:
         rejection = first_rejection(against)
         return result if rejection is None else result.rejected(rejection)
 
-    def with_extraction(self, extraction: Extraction, noise_tiles: NoiseTiles) -> ImageResult:
+    def with_extraction(self, extraction: Extraction, noise_tiles: NoiseTiles, searched: SearchedArea) -> ImageResult:
         """Return the same image with the results of source extraction.
 
         Parameters
@@ -164,6 +168,8 @@ class ImageResult:
             Measurements, background and range of the noise.
         noise_tiles
             Noise on tiles of the sky.
+        searched
+            Searched area.
         """
         return replace(
             self,
@@ -173,6 +179,7 @@ class ImageResult:
             rms_min=extraction.rms_min,
             rms_max=extraction.rms_max,
             unsearched=extraction.unsearched,
+            searched=searched,
         )
 
     def rejected(self, rejection: Rejection) -> ImageResult:
@@ -191,6 +198,7 @@ class ImageResult:
             noise_tiles=None,
             rms_min=math.nan,
             rms_max=math.nan,
+            searched=SearchedArea(),
         )
 
 
@@ -219,6 +227,8 @@ class ImageRecord:
     members
         Members of the groups that the image does not show one-to-one; rows refer to ``measurements`` and to the
         running catalogue.
+    chance
+        Chance of noise in this image.
     """
 
     result: ImageResult
@@ -230,6 +240,7 @@ class ImageRecord:
     forced: FitRequests
     dropped: Mapping[str, int] = field(default_factory=dict)
     members: GroupMembers = field(default_factory=GroupMembers.empty)
+    chance: NoiseChance = field(default_factory=NoiseChance)
 
     @property
     def n_dropped(self) -> int:

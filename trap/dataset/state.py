@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.association.noise_history import NoiseTiles
+    from trap.association.noise_peaks import SearchedArea
     from trap.catalogues import Measurements
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageRecord, ImageResult, StoredIds, TimestepRecord
@@ -322,6 +323,7 @@ class DatasetState:
                     rms_range=(image.result.rms_min, image.result.rms_max),
                     tiles=image.result.noise_tiles,
                     calibration=image.result.calibration,
+                    searched=image.result.searched,
                 )
                 self._remember(image, image_id)
         if not record.is_misdated:
@@ -336,6 +338,7 @@ class DatasetState:
         rms_range: tuple[float, float],
         tiles: NoiseTiles | None,
         calibration: ImageCalibration,
+        searched: SearchedArea,
     ) -> None:
         """Add an accepted image to the earlier looks, with its noise on the corrected flux scale.
 
@@ -351,6 +354,8 @@ class DatasetState:
             Noise on the sky, on the flux scale of the image; None if it is unknown.
         calibration
             Calibration of the image; it is added to the calibrations.
+        searched
+            Searched area of the image.
         """
         self.calibrations.remember(key, calibration, region)
         gain = calibration.applied_gain
@@ -360,6 +365,7 @@ class DatasetState:
             region=region,
             rms_range=(rms_range[0] / gain, rms_range[1] / gain),
             tiles=None if tiles is None else tiles.divided_by(gain),
+            searched=searched,
         )
 
     def _remember(self, image: ImageRecord, image_id: int) -> None:

@@ -34,6 +34,7 @@ from trap.db.models import (
     Timestep,
 )
 from trap.db.models.base import stored_names
+from trap.db.searched_areas import AREA_COLUMNS, stored_area
 from trap.db.shared_errors import load_shared_errors
 from trap.db.timesteps import latest_timestep
 from trap.errors import DatabaseError
@@ -145,7 +146,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
         select(
             *(Image.id, Image.band, Image.stokes, Image.skyrgn, Image.rms_qc, Image.rms_min, Image.rms_max),
             *(Image.telescope, Image.rb_smaj, Image.rb_smin, Image.pixel_hash, Image.url, Image.taustart_ts),
-            *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms, *CALIBRATION_COLUMNS),
+            *(RmsMap.tile_order, RmsMap.tiles, RmsMap.tile_rms, *CALIBRATION_COLUMNS, *AREA_COLUMNS),
         )
         .outerjoin(RmsMap, RmsMap.image == Image.id)
         .outerjoin(Calibration, Calibration.image == Image.id)
@@ -175,6 +176,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
             rms_range=(_or_nan(row.rms_min), _or_nan(row.rms_max)),
             tiles=_tiles(row),
             calibration=stored_calibration(row),
+            searched=stored_area(row),
         )
 
 

@@ -12,6 +12,7 @@ from trap import angles
 from trap.db.bulk import insert_columns, is_among, reserve_ids
 from trap.db.calibrations import insert_calibrations
 from trap.db.models import FrequencyBand, Image, Rejection, RejectReason, RmsMap, SkyRegion, UnreadableImage
+from trap.db.searched_areas import area_row
 from trap.extraction.mesh import Background
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ def _image_row(image: ImageRecord, state: DatasetState) -> dict[str, Any]:
         "content_hash": result.content_hash,
         "pixel_hash": result.pixel_hash or None,
         "telescope": metadata.telescope or None,
+        **area_row(result.searched if is_searched else None),
     }
 
 

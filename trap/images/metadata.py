@@ -118,21 +118,6 @@ class ImageMetadata:
         radius = extraction_radius_pix * abs(self.deltax) if extraction_radius_pix else self._corner_distance()
         return SkyRegion(centre_ra=self.centre_ra, centre_dec=self.centre_dec, xtr_radius=radius)
 
-    def n_beams(self, extraction_radius_pix: float) -> float:
-        """Return the searched area in units of the product of the beam's two widths; 0 without a beam.
-
-        Parameters
-        ----------
-        extraction_radius_pix
-            pixel — radius around the middle; 0 is the whole image.
-        """
-        if self.beam is None:
-            return 0.0
-        n_pixels = float(self.nx * self.ny)
-        if extraction_radius_pix:
-            n_pixels = min(n_pixels, math.pi * extraction_radius_pix**2)
-        return n_pixels * abs(self.deltax * self.deltay) / (self.beam.bmaj * self.beam.bmin)
-
     def _corner_distance(self) -> float:
         """Return the distance in deg from the middle to a corner, or to the farthest pixel."""
         chord = math.radians(math.hypot(self.nx * self.deltax, self.ny * self.deltay) / 2)

@@ -1,4 +1,4 @@
-"""Negative sources: artefacts of bright sources or of the calibration, since no source on the sky is negative."""
+"""Negative peaks: artefacts of bright sources or of the calibration, since no source on the sky is negative."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from trap.association.noise_peaks import SearchedArea
+from trap.extraction.correlation import beam_correlation
 from trap.extraction.field import threshold_map
 from trap.quality.reasons import RejectReason, Verdict
 from trap.quality.records import Check, is_stokes_i
@@ -16,12 +18,30 @@ if TYPE_CHECKING:
 
     from trap.extraction.mesh import Background
     from trap.quality.records import SourceInput
+    from trap.typing import Array
 
-__all__ = ["NEGATIVE", "check_negative", "count_negative"]
+__all__ = ["NEGATIVE", "check_negative", "measure_area", "negative_depths"]
 
 
-def count_negative(data: NDArray[Any], background: Background, mask: NDArray[np.bool_], threshold: float) -> int:
-    """Count islands of pixels as far below the background as the threshold is above it.
+def measure_area(
+    data: NDArray[Any], background: Background, mask: NDArray[np.bool_], threshold: float, *, beam: Array
+) -> SearchedArea:
+    """Measure the searched area of an image, and count its negative peaks.
+
+    Parameters
+    ----------
+    data, background, mask, threshold
+        As for :func:`negative_depths`.
+    beam
+        (3,) pix⁻² — coefficients of the beam's exponent, for a background without the correlation of its noise.
+    """
+    correlation = beam_correlation(beam) if background.correlation is None else background.correlation
+    n_pixels = int(mask.size - np.count_nonzero(mask))
+    return SearchedArea.measured(n_pixels, correlation, negative_depths(data, background, mask, threshold))
+
+
+def negative_depths(data: NDArray[Any], background: Background, mask: NDArray[np.bool_], threshold: float) -> Array:
+    """Find islands of pixels as far below the background as the threshold is above it, and measure their depths.
 
     Parameters
     ----------
@@ -33,16 +53,28 @@ def count_negative(data: NDArray[Any], background: Background, mask: NDArray[np.
         (ny, nx) — true for pixels that are not searched.
     threshold
         σ — detection threshold.
+
+    Returns
+    -------
+    (n,) σ — depth of the lowest pixel of each island below the threshold.
     """
+    nothing = np.empty(0)
+    if mask.all():
+        return nothing
     lowest = float(np.nanmin(data)) - float(background.mesh_mean.max())
     if not lowest < -threshold * float(background.mesh_rms.min()):
-        # No pixel can be that low. This spares nearly every image the interpolation of the maps.
-        return 0
+        # No pixel can be that low. This spares many images the interpolation of the maps.
+        return nothing
     upside_down = threshold_map(
         -data, mask | np.isnan(data), background.negative(), analysis=threshold, detection=threshold
     )
-    _, number = ndimage.label(upside_down.reached)
-    return int(number)
+    y, x = np.nonzero(upside_down.reached)
+    islands, number = ndimage.label(upside_down.reached, np.ones((3, 3)))
+    depth = (background.mean_at(x, y) - data[y, x]) / background.rms_at(x, y) - threshold
+    deepest = np.zeros(number)
+    # Rounding may differ from that of the map, which found the pixel at the threshold or below.
+    np.maximum.at(deepest, islands[y, x] - 1, depth)
+    return deepest
 
 
 def check_negative(image: SourceInput) -> Verdict:

@@ -83,10 +83,9 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
     with _timed(seconds, "extraction"):
         extraction = extract_sources(image, config.source_extraction)
         tiles = sample_noise(image, extraction.background, config.source_extraction)
-        about_sources = quality.examine_sources(
-            image, extraction.background, config, n_sources=len(extraction.measurements)
-        )
-    return result.with_extraction(extraction, tiles).found(about_sources)
+        searched = quality.measure_area(image, extraction.background, config)
+        about_sources = quality.examine_sources(image, searched, config, n_sources=len(extraction.measurements))
+    return result.with_extraction(extraction, tiles, searched).found(about_sources)
 
 
 @contextmanager

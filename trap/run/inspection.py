@@ -17,7 +17,7 @@ from trap.images.image import read_image
 from trap.quality import first_rejection, rms_qc
 from trap.report.inspection import Inspection
 from trap.report.text import count
-from trap.steps.quality import compare_with_others, examine, examine_sources
+from trap.steps.quality import compare_with_others, examine, examine_sources, measure_area
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,8 @@ def _inspect(image: Image, config: PipelineConfig) -> Inspection:
     result = ImageResult.unmeasured(image.metadata, rms_qc=noise, pixel_hash=image.pixel_hash)
     if first_rejection(findings) is None:
         extraction = extract_sources(image, config.source_extraction)
-        findings += examine_sources(image, extraction.background, config, n_sources=len(extraction.measurements))
+        area = measure_area(image, extraction.background, config)
+        findings += examine_sources(image, area, config, n_sources=len(extraction.measurements))
         result = replace(result, measurements=extraction.measurements, unsearched=extraction.unsearched)
     searched = ~measured_mask(image.data, config.source_extraction)
     return Inspection(

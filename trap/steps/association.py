@@ -9,6 +9,7 @@ import structlog
 
 from trap.association.entries import LightCurveKey
 from trap.association.hypotheses import ImageLimits
+from trap.association.noise_peaks import NoiseChance
 from trap.catalogues import Associations, AssociationType, FitRequests, Measurements, NewSources
 from trap.dataset.dropped import count_dropped
 from trap.dataset.records import ImageRecord
@@ -49,11 +50,19 @@ def associate_extracted_sources(state: DatasetState, results: Sequence[ImageResu
     One record per image, without forced fits.
     """
     state.catalogue.begin_timestep()
-    return tuple(_associate_image(state, number, results) for number in range(len(results)))
+    records: list[ImageRecord] = []
+    for number in range(len(results)):
+        records.append(_associate_image(state, number, results, records))
+    return tuple(records)
 
 
-def _associate_image(state: DatasetState, number: int, results: Sequence[ImageResult]) -> ImageRecord:
-    """Compare an image with other images and the catalogue, and associate its measurements if it is accepted."""
+def _associate_image(
+    state: DatasetState, number: int, results: Sequence[ImageResult], before: Sequence[ImageRecord]
+) -> ImageRecord:
+    """Compare an image with other images and the catalogue, and associate its measurements if it is accepted.
+
+    ``before`` are the images of the timestep that were associated before.
+    """
     result, settings, extraction = results[number], state.config.association, state.config.source_extraction
     metadata = result.metadata
     following = [other for other in results[number + 1 :] if other.rejection is None]
@@ -86,7 +95,8 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         groups=group_limits(metadata, state.config),
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
-    n_beams = metadata.n_beams(extraction.extraction_radius_pix)
+    searched = (record.result.searched for record in before if record.key == key)
+    chance = NoiseChance(image=result.searched, so_far=sum(searched, state.looks.searched(key) + result.searched))
     return ImageRecord(
         result=result,
         key=key,
@@ -94,11 +104,12 @@ def _associate_image(state: DatasetState, number: int, results: Sequence[ImageRe
         measurements=measured,
         associations=associations,
         new_sources=state.looks.find_new_sources(
-            key, new.entry, measured, new.measurement, state.regions, n_beams=n_beams
+            key, new.entry, measured, new.measurement, state.regions, chance=chance
         ),
         forced=FitRequests.empty(),
         dropped=dropped,
         members=members,
+        chance=chance,
     )
 
 

@@ -260,7 +260,7 @@ def _judge_image(state: DatasetState, image: ImageRecord, earlier: Sequence[Earl
         image.measurements,
         new.measurement,
         state.regions,
-        n_beams=image.result.metadata.n_beams(state.config.source_extraction.extraction_radius_pix),
+        chance=image.chance,
         earlier=fluxes if fits else None,
     )
     is_shown = (fluxes.n > 0) & (np.abs(fluxes.mean) > REVEALED_SIGMA * fluxes.error)

@@ -9,6 +9,7 @@ import numpy as np
 
 from trap import quality
 from trap.association.entries import LightCurveKey
+from trap.association.noise_peaks import NoiseChance
 from trap.db import images as stored_images
 from trap.extraction.celestial import beam_form
 from trap.extraction.field import measured_mask
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.association.noise_peaks import SearchedArea
     from trap.catalogues import Measurements
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageResult
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from trap.extraction.mesh import Background
     from trap.images.image import Image
     from trap.quality import Finding, Rejection, RejectReason
+    from trap.typing import Array
 
 __all__ = [
     "compare_calibration",
     "compare_with_others",
     "examine",
     "examine_sources",
+    "measure_area",
     "reject_against_catalogue",
     "reject_against_history",
     "reject_check",
@@ -78,7 +82,7 @@ def examine(image: Image, rms_qc: float, config: PipelineConfig, *, now: datetim
 
 
 def examine_sources(
-    image: Image, background: Background, config: PipelineConfig, *, n_sources: int = 0
+    image: Image, searched: SearchedArea, config: PipelineConfig, *, n_sources: int = 0
 ) -> tuple[Finding, ...]:
     """Check an image for artefacts that are negative, and for too many sources, after its sources are known.
 
@@ -86,8 +90,8 @@ def examine_sources(
     ----------
     image
         The image; its pixels are read.
-    background
-        Level and noise of the background.
+    searched
+        Its searched area.
     config
         All settings.
     n_sources
@@ -98,15 +102,38 @@ def examine_sources(
     tuple of Finding
         A finding for each check that is made.
     """
-    settings = config.source_extraction
-    mask = measured_mask(image.data, settings)
-    n_negative = quality.count_negative(image.data, background, mask, settings.detection_threshold)
-    a, b, c = beam_form(image.require_beam(), image.wcs, background.shape)
-    n_beams = np.count_nonzero(~mask) * np.sqrt(a * c - b**2) / (2 * np.pi)
+    a, b, c = _beam_of(image)
+    n_beams = searched.n_pixels * np.sqrt(a * c - b**2) / (2 * np.pi)
     inputs = quality.SourceInput(
-        metadata=image.metadata, config=config, n_negative=n_negative, n_sources=n_sources, n_beams=float(n_beams)
+        metadata=image.metadata,
+        config=config,
+        n_negative=searched.n_negative,
+        n_sources=n_sources,
+        n_beams=float(n_beams),
     )
     return quality.check_sources(inputs)
+
+
+def measure_area(image: Image, background: Background, config: PipelineConfig) -> SearchedArea:
+    """Measure the searched area of an image, and count its negative peaks.
+
+    Parameters
+    ----------
+    image
+        The image; its pixels are read.
+    background
+        Level and noise of its background.
+    config
+        All settings.
+    """
+    settings, data = config.source_extraction, image.data
+    mask = measured_mask(data, settings)
+    return quality.measure_area(data, background, mask, settings.detection_threshold, beam=_beam_of(image))
+
+
+def _beam_of(image: Image) -> Array:
+    """Return the coefficients of the beam's exponent, (3,) pix⁻²."""
+    return beam_form(image.require_beam(), image.wcs, image.data.shape)
 
 
 def reject_against_history(
@@ -219,14 +246,9 @@ def reject_against_catalogue(result: ImageResult, state: DatasetState, *, search
     radius = config.source_extraction.extraction_radius_pix
     covered, _ = state.catalogue.within(result.metadata.sky_region(radius))
     n_confirmed = np.count_nonzero(state.catalogue.entries["datapoints"][covered] >= MIN_CONFIRMED_POINTS)
-    new = state.looks.find_new_sources(
-        LightCurveKey(group.band, group.stokes),
-        unknown,
-        sources,
-        unknown,
-        state.regions,
-        n_beams=result.metadata.n_beams(radius),
-    )
+    key = LightCurveKey(group.band, group.stokes)
+    chance = NoiseChance(image=result.searched, so_far=state.looks.searched(key) + result.searched)
+    new = state.looks.find_new_sources(key, unknown, sources, unknown, state.regions, chance=chance)
     image = quality.CatalogueInput(
         metadata=result.metadata, config=config, n_known=int(np.count_nonzero(is_known)), n_new=len(new)
     )

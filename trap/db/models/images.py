@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, UniqueConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
 from trap.db.models.base import Base, described, identifier, reference
 
@@ -104,6 +104,18 @@ class Image(Base):
         "Whether a later image was stored before it; a late image is not associated.", default=False
     )
     pixel_hash: Mapped[str | None] = described("BLAKE2b of the pixels alone, hexadecimal; NULL if it was not computed.")
+    n_pixels: Mapped[int | None] = mapped_column(
+        BigInteger, doc="Number of searched pixels; NULL if the image was not searched, or by an earlier version."
+    )
+    n_beams: Mapped[int | None] = mapped_column(
+        BigInteger, doc="Searched area in beams, by the correlation of the noise; NULL as for n_pixels."
+    )
+    n_negative: Mapped[int | None] = described(
+        "Number of negative peaks at the detection threshold; NULL as for n_pixels."
+    )
+    negative_depth: Mapped[float | None] = described(
+        "Sum of their depths below the threshold; NULL as for n_pixels.", "sigma"
+    )
 
 
 class ImageData(Base):

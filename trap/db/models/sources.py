@@ -230,6 +230,10 @@ class NewSource(Base):
     n_looks: Mapped[int] = stored(NewSources, "n_looks", default=0)
     newness: Mapped[float | None] = stored(NewSources, "newness")
     upper_limit: Mapped[float | None] = stored(NewSources, "upper_limit")
+    noise_peaks: Mapped[float | None] = stored(
+        NewSources, "noise_peaks", "NULL for candidates of earlier versions, as the grade."
+    )
+    grade: Mapped[int | None] = stored(NewSources, "grade")
 
 
 class Monitor(Base):

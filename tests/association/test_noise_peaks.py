@@ -1,0 +1,144 @@
+"""Expected numbers of noise peaks, and the grades of candidates by them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.stats import norm, poisson
+
+from trap.association.noise_peaks import NoiseChance, SearchedArea, noise_curvature, noise_peaks, rank_candidates
+from trap.catalogues import Grade
+from trap.extraction.correlation import beam_correlation
+from trap.images.beam import Beam
+from trap.simulation.pixels import noise_transfer, render_noise
+
+SIDE = 1024
+
+
+def correlation_of(form, *, m=4):
+    """Autocorrelation exp(-½ xᵀ form x) at lags of whole pixels."""
+    a, b, c = form
+    y, x = np.mgrid[-m : m + 1, -m : m + 1]
+    return np.exp(-(a * x**2 + 2 * b * x * y + c * y**2) / 2)
+
+
+@pytest.mark.parametrize(("bmaj", "bmin", "bpa"), [(3.0, 3.0, 0.0), (4.5, 3.5, 30.0), (9.0, 4.0, 70.0)])
+def test_curvature_of_a_gaussian_is_that_of_its_widths(bmaj, bmin, bpa):
+    form = Beam(bmaj=bmaj / 3600, bmin=bmin / 3600, bpa=bpa).quadratic_form(-1 / 3600, 1 / 3600)
+    assert noise_curvature(correlation_of(form)) == pytest.approx(8 * np.log(2) / (bmaj * bmin))
+    # Noise that was convolved with the beam is correlated like a beam √2 wider.
+    assert noise_curvature(beam_correlation(np.array(form))) == pytest.approx(4 * np.log(2) / (bmaj * bmin))
+
+
+# Noise that is correlated like the beam (the residuals of an interferometric image), or convolved with it. 2, 4 and
+# 7 pixels per beam, the last one elongated.
+@pytest.mark.parametrize(
+    ("beam", "form_factor"), [((2.0, 2.0, 0.0), 2), ((4.5, 3.5, 30.0), 2), ((3.5, 3.5, 0.0), 1), ((11.0, 5.0, 70.0), 2)]
+)
+def test_noise_has_as_many_peaks_as_expected(beam, form_factor):
+    bmaj, bmin, bpa = beam
+    form = Beam(bmaj=bmaj / 3600, bmin=bmin / 3600, bpa=bpa).quadratic_form(-1 / 3600, 1 / 3600)
+    transfer = noise_transfer(tuple(form_factor * value for value in form), (SIDE, SIDE))
+    rng, heights, n_images = np.random.default_rng(11), [], 6
+    for _ in range(n_images):
+        noise = render_noise(rng, transfer, (SIDE, SIDE))
+        for signed in (noise, -noise):
+            is_peak = (signed > 3.5) & (signed == ndimage.maximum_filter(signed, 3, mode="wrap"))
+            heights += signed[is_peak].tolist()
+    n_seen = [(np.array(heights) > u).sum() for u in (3.5, 4.0, 4.5, 5.0)]
+    # The noise has the autocorrelation of the kernel with itself: a form of half the coefficients.
+    curvature = form_factor * 4 * np.log(2) / (bmaj * bmin)
+    n_pixels = 2 * n_images * SIDE**2
+    area = SearchedArea(n_pixels=n_pixels, n_beams=round(n_pixels * curvature / (8 * np.log(2))))
+    for u, seen in zip((3.5, 4.0, 4.5, 5.0), n_seen, strict=True):
+        expected = float(noise_peaks(u, area))
+        # The formula holds for high peaks: to 10 % from 4.5 σ on.
+        assert seen == pytest.approx(expected, rel=0.1, abs=3 * np.sqrt(expected)), u
+
+
+def test_pixels_of_white_noise_are_peaks_and_well_sampled_ones_are_those_of_a_random_field():
+    u = np.array([5.0, 6.0])
+    white = SearchedArea(n_pixels=10**6, n_beams=10**6 * 20)
+    assert noise_peaks(u, white) == pytest.approx(10**6 * norm.sf(u), rel=1e-3)
+    smooth = SearchedArea(n_pixels=10**8, n_beams=10**5)
+    # Bond & Efstathiou (1987), with 1e5 times 8 ln 2 as area times curvature.
+    field = 1e5 * 8 * np.log(2) * u * np.exp(-(u**2) / 2) / (2 * np.pi) ** 1.5
+    assert noise_peaks(u, smooth) == pytest.approx(field, rel=0.05)
+
+
+def test_nothing_searched_has_no_peaks():
+    assert noise_peaks([5.0], SearchedArea()) == pytest.approx([0.0])
+    assert not SearchedArea().has_wide_tails(5.0)
+
+
+GOOD = SearchedArea(n_pixels=10**8, n_beams=5 * 10**6)
+
+
+def with_negative(n, depth):
+    return SearchedArea(n_pixels=GOOD.n_pixels, n_beams=GOOD.n_beams, n_negative=n, depth=n * depth)
+
+
+def peaks(area, heights, *, negative_sources=False):
+    chance = NoiseChance(image=area, so_far=area)
+    return chance.peaks(np.array(heights), threshold=5.0, has_negative_sources=negative_sources)
+
+
+def test_negative_peaks_as_expected_change_nothing():
+    expected = GOOD.expected_negative(5.0)
+    # Three times the Poisson scatter above the expected number, exceeded once in a thousand: still Gaussian.
+    n = int(poisson.isf(1.5e-3, expected))
+    assert not with_negative(n, 0.2).has_wide_tails(5.0)
+    assert peaks(with_negative(n, 0.2), [6.0]) == pytest.approx(noise_peaks([6.0], GOOD))
+    assert with_negative(int(poisson.isf(5e-4, expected)) + 1, 0.2).has_wide_tails(5.0)
+
+
+def test_heights_are_distributed_like_the_depths_of_too_many_negative_peaks():
+    sidelobes = with_negative(500, 1.5)
+    # 500 negative peaks beyond 5 σ that fall off by e per 1.5 σ.
+    assert peaks(sidelobes, [5.0, 6.5, 11.0]) == pytest.approx(500 * np.exp([0.0, -1.0, -4.0]))
+    # No fewer than of Gaussian noise.
+    assert peaks(with_negative(500, 0.01), [6.0]) == pytest.approx(noise_peaks([6.0], GOOD))
+
+
+def test_negative_sources_say_nothing_about_the_noise_but_double_its_peaks():
+    assert peaks(with_negative(500, 1.5), [6.0], negative_sources=True) == pytest.approx(2 * noise_peaks([6.0], GOOD))
+
+
+def test_sums_of_areas_do_not_depend_on_their_order():
+    rng = np.random.default_rng(2)
+    correlation = correlation_of((0.3, 0.0, 0.3))
+    areas = [
+        SearchedArea.measured(int(n), correlation, rng.exponential(size=rng.poisson(3)))
+        for n in rng.integers(10**6, size=50)
+    ]
+    in_order, reversed_order = sum(areas, SearchedArea()), sum(areas[::-1], SearchedArea())
+    assert in_order == reversed_order
+    assert in_order.depth > 0
+
+
+@pytest.mark.parametrize("n_images", [10, 200, 2000])
+def test_likely_candidates_hold_fewer_false_ones_than_allowed_in_any_number_of_images(n_images):
+    image = SearchedArea(n_pixels=10**6, n_beams=50_000)
+    n_peaks = np.geomspace(1e-9, 10, 20_001)
+    n_false = 0.0
+    so_far = image
+    for _ in range(1, n_images):
+        so_far += image
+        likely = NoiseChance(image=image, so_far=so_far).grades(n_peaks, 0.1) == Grade.LIKELY
+        # Of the noise peaks expected so far at the limit, this image has the share of its area.
+        n_false += n_peaks[likely].max() * image.n_pixels / so_far.n_pixels
+    assert 0.03 < n_false < 0.1
+
+
+def test_grade_of_the_second_image_follows_the_stated_limit():
+    image = SearchedArea(n_pixels=100, n_beams=5)
+    chance = NoiseChance(image=image, so_far=image + image)
+    # 0.1 / (1 + ln 2)² = 0.0349
+    assert chance.grades([0.0348, 0.0350], 0.1).tolist() == [Grade.LIKELY, Grade.POSSIBLE]
+
+
+def test_candidates_are_ranked_by_grade_then_noise_then_newness():
+    nan = np.nan
+    grade, noise, newness = [0, 1, 1, nan, 1, 0], [2.0, 0.0, 1e-3, nan, 0.0, 0.5], [9.0, 20.0, 30.0, 50.0, 40.0, 6.0]
+    assert rank_candidates(grade, noise, newness).tolist() == [4, 1, 2, 5, 0, 3]

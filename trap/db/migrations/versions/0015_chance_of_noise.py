@@ -1,0 +1,17 @@
+"""The chance of noise: the searched areas of images, and the expected number of noise peaks of candidates."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    """Add columns; they are NULL for existing images and candidates, whose pixels are not read again."""
+    for name in ("n_pixels", "n_beams"):
+        op.add_column("image", sa.Column(name, sa.BigInteger(), nullable=True))
+    op.add_column("image", sa.Column("n_negative", sa.Integer(), nullable=True))
+    op.add_column("image", sa.Column("negative_depth", sa.Double(), nullable=True))
+    op.add_column("newsource", sa.Column("noise_peaks", sa.Double(), nullable=True))
+    op.add_column("newsource", sa.Column("grade", sa.Integer(), nullable=True))
