@@ -70,7 +70,7 @@ def sources(
 
 NOTHING = Measurements.empty()
 RADIUS_PIX = 900.0
-SEARCHED = SearchedArea(n_pixels=2_500_000, n_beams=100_000, n_negative=1, depth=0.125)
+SEARCHED = SearchedArea(n_pixels=2_500_000, n_beams=100_000, n_negative=1, depth=0.125, threshold=5.0)
 
 
 @dataclass
@@ -144,6 +144,8 @@ class Dataset:
         ``forced`` makes the forced fits; by default each reads zero. With a ``calibration`` of the images, all
         measurements are corrected already.
         """
+        threshold = self.config.source_extraction.detection_threshold
+        images = tuple(replace(one, searched=replace(one.searched, threshold=threshold)) for one in images)
         measure = forced or (lambda positions: sources(positions.ra, positions.dec, flux=0.0))
         records = association.associate_extracted_sources(self.state, images)
         requests = [forced_fitting.get_forced_fit_requests(image, self.state) for image in records]

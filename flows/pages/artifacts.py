@@ -16,12 +16,15 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.service.outage import publish
 from flows.tasks.policies import time_label
+from trap.association.noise_peaks import rank_candidates
+from trap.catalogues import Grade, NewSources
 from trap.config import stokes_letter
 from trap.errors import ConfigError
 from trap.escapes import markdown_text, plain_text
 from trap.report.calibration import calibration_columns, calibration_lines
 from trap.report.calibration_plots import plot_calibrations
 from trap.report.figures import as_png
+from trap.report.noise import areas_of_images, chance_text, grade_text, noise_lines
 from trap.variability.metrics import modulation_v, weighted_eta
 
 if TYPE_CHECKING:
@@ -175,6 +178,7 @@ def summary_text(
         "images already in the dataset": len(summary.already_known),
         "sources": 0 if catalogue is None else int(np.count_nonzero(catalogue.entries["active"])),
         "new-source candidates": sum(len(image.new_sources) for image in summary.images),
+        "likely candidates": sum(int(np.sum(image.new_sources.grade == Grade.LIKELY)) for image in summary.images),
     }
     parts = [f"# Dataset {summary.dataset_id}", markdown_table(("quantity", "number"), counts.items())]
     failed = [(time_label(outcome.taustart_ts), str(outcome.failure)) for outcome in summary.failures]
@@ -187,8 +191,10 @@ def summary_text(
         parts += [markdown_table(("image", "reason"), summary.left_out)]
     candidates = [] if catalogue is None else list(_candidates(summary.images, catalogue, links))
     if candidates:
-        header = ["source", "newness [σ]", "time [UTC]", *POSITION, "MHz", "Stokes", "flux density [mJy]"]
+        header = ["source", "grade", "noise peaks", "newness [σ]", "time [UTC]", *POSITION, "MHz", "Stokes"]
+        header += ["flux density [mJy]"]
         parts += ["## New-source candidates", markdown_table(header, candidates)]
+        parts += map(markdown_text, noise_lines(areas_of_images(summary.images)))
         parts += [pages] if pages else []
     if catalogue is not None and (variables := top_variables(catalogue)):
         header = ["source", *POSITION, "MHz", "Stokes", "points", "mean [mJy]", "η", "V"]
@@ -230,15 +236,27 @@ def picture(name: str, png: bytes) -> str:
 def _candidates(
     images: Iterable[ImageRecord], catalogue: RunningCatalogue, links: Mapping[int, str]
 ) -> Iterator[tuple[Cell, ...]]:
-    """Yield the new sources of images: source, newness, time, position, frequency, Stokes parameter, flux density."""
-    for image in images:
-        new, measurements, metadata = image.new_sources, image.measurements, image.result.metadata
-        time, mhz = time_label(metadata.taustart_ts), f"{metadata.freq_eff / 1e6:.6g}"
-        for entry, row, newness in zip(catalogue.entries["id"][new.entry], new.measurement, new.newness, strict=True):
-            position = position_cells(measurements.ra[row], measurements.dec[row])
-            flux = f"{1e3 * measurements.f_int[row]:.4g}"
-            letter = stokes_letter(image.key.stokes)
-            yield _source_cell(int(entry), links), f"{newness:.1f}", time, *position, mhz, letter, flux
+    """Yield the new sources of images by rank, as cells of a table: source, grade, noise peaks, newness, time, ….
+
+    The other cells are position, frequency, Stokes parameter and flux density.
+    """
+    images = list(images)
+    image_of = [image for image in images for _ in range(len(image.new_sources))]
+    all_new = NewSources.concatenate([image.new_sources for image in images])
+    for place in rank_candidates(all_new.grade, all_new.noise_peaks, all_new.newness).tolist():
+        image = image_of[place]
+        row, measurements, metadata = all_new.measurement[place], image.measurements, image.result.metadata
+        yield (
+            _source_cell(int(catalogue.entries["id"][all_new.entry[place]]), links),
+            grade_text(all_new.grade[place]),
+            chance_text(all_new.noise_peaks[place]),
+            f"{all_new.newness[place]:.1f}",
+            time_label(metadata.taustart_ts),
+            *position_cells(measurements.ra[row], measurements.dec[row]),
+            f"{metadata.freq_eff / 1e6:.6g}",
+            stokes_letter(image.key.stokes),
+            f"{1e3 * measurements.f_int[row]:.4g}",
+        )
 
 
 def _source_cell(entry: int, links: Mapping[int, str]) -> str:

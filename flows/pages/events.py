@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.events import emit_event
 
 from flows.service.installations import arrivals_resource
+from trap.catalogues import Grade
 from trap.config import stokes_letter
 from trap.escapes import plain_text
 from trap.images.patterns import path_text
@@ -107,7 +108,8 @@ def _emit_candidates(dataset: str, image: ImageRecord, catalogue: RunningCatalog
             "f_int_err_jy": float(measurements.f_int_err[row]),
             "newness": float(new.newness[number]),
             "significance": float(measurements.significance[row]),
-            "likely": bool(new.newsource_type[number]),
+            "noise_peaks": float(new.noise_peaks[number]),
+            "likely": bool(new.grade[number] == Grade.LIKELY),
             "time": metadata.taustart_ts.isoformat(),
             "freq_hz": metadata.freq_eff,
             "stokes": stokes_letter(metadata.stokes),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.stats import norm, poisson
 
-from trap.association.noise_peaks import NoiseChance, SearchedArea, noise_curvature, noise_peaks, rank_candidates
+from trap.association.noise_peaks import (
+    NoiseChance,
+    SearchedArea,
+    _chance_of,
+    noise_curvature,
+    noise_peaks,
+    rank_candidates,
+)
 from trap.catalogues import Grade
 from trap.extraction.correlation import beam_correlation
 from trap.images.beam import Beam
@@ -69,28 +78,33 @@ def test_pixels_of_white_noise_are_peaks_and_well_sampled_ones_are_those_of_a_ra
 
 def test_nothing_searched_has_no_peaks():
     assert noise_peaks([5.0], SearchedArea()) == pytest.approx([0.0])
-    assert not SearchedArea().has_wide_tails(5.0)
+    assert not SearchedArea().has_wide_tails
 
 
-GOOD = SearchedArea(n_pixels=10**8, n_beams=5 * 10**6)
+GOOD = SearchedArea(n_pixels=10**8, n_beams=5 * 10**6, threshold=5.0)
 
 
 def with_negative(n, depth):
-    return SearchedArea(n_pixels=GOOD.n_pixels, n_beams=GOOD.n_beams, n_negative=n, depth=n * depth)
+    return replace(GOOD, n_negative=n, depth=n * depth)
 
 
 def peaks(area, heights, *, negative_sources=False):
     chance = NoiseChance(image=area, so_far=area)
-    return chance.peaks(np.array(heights), threshold=5.0, has_negative_sources=negative_sources)
+    return chance.peaks(np.array(heights), has_negative_sources=negative_sources)
 
 
 def test_negative_peaks_as_expected_change_nothing():
-    expected = GOOD.expected_negative(5.0)
+    expected = GOOD.expected_negative
     # Three times the Poisson scatter above the expected number, exceeded once in a thousand: still Gaussian.
     n = int(poisson.isf(1.5e-3, expected))
-    assert not with_negative(n, 0.2).has_wide_tails(5.0)
+    assert not with_negative(n, 0.2).has_wide_tails
     assert peaks(with_negative(n, 0.2), [6.0]) == pytest.approx(noise_peaks([6.0], GOOD))
-    assert with_negative(int(poisson.isf(5e-4, expected)) + 1, 0.2).has_wide_tails(5.0)
+    assert with_negative(int(poisson.isf(5e-4, expected)) + 1, 0.2).has_wide_tails
+
+
+@pytest.mark.parametrize(("n", "mean"), [(1, 1e-3), (3, 0.5), (40, 12.5), (2000, 1800.0), (10**6, 9.9e5)])
+def test_chance_of_so_many_negative_peaks_is_that_of_a_poisson_process(n, mean):
+    assert _chance_of(n, mean) == pytest.approx(poisson.sf(n - 1, mean), rel=1e-6)
 
 
 def test_heights_are_distributed_like_the_depths_of_too_many_negative_peaks():
@@ -109,7 +123,7 @@ def test_sums_of_areas_do_not_depend_on_their_order():
     rng = np.random.default_rng(2)
     correlation = correlation_of((0.3, 0.0, 0.3))
     areas = [
-        SearchedArea.measured(int(n), correlation, rng.exponential(size=rng.poisson(3)))
+        SearchedArea.measured(int(n), correlation, rng.exponential(size=rng.poisson(3)), threshold=5.0)
         for n in rng.integers(10**6, size=50)
     ]
     in_order, reversed_order = sum(areas, SearchedArea()), sum(areas[::-1], SearchedArea())

@@ -93,9 +93,14 @@ def test_negative_flare_of_v_is_a_candidate_with_its_sign_and_letter(field, data
     assert min(candidate[name] for name in ("sigma_rms_min", "sigma_rms_max", "sigma_local", "newness")) > 10
     assert candidate["newsource_type"] == 1
     assert candidate["metric_stokes"] in ("I", "V")
-    heading, line = output("candidates", number).splitlines()
+    assert candidate["grade"] == 1
+    assert candidate["noise_peaks"] < 1e-9
+    heading, line, noise = output("candidates", number).splitlines()
     assert "Stokes" in heading
-    letter, flux = line.split()[8:10]
+    assert line.split()[3:8] == ["likely", "under", "1", "in", "1,000,000,000"]
+    # Negative peaks of Stokes I only, without those of V.
+    assert noise.startswith("0 negative peaks below -5 σ, 1 in ")
+    letter, flux = line.split()[12:14]
     assert letter == "V"
     assert float(flux) == pytest.approx(1e3 * FLARE, abs=5e3 * RMS)
     words = ("lightcurve", number, *flare)

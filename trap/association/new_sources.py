@@ -250,7 +250,6 @@ class EarlierLooks:
         # The number of noise peaks is that of highest pixels. The fitted peak of a blended source is lower.
         noise = chance.peaks(
             np.minimum(peak / new.rms, np.abs(new.significance)),
-            threshold=self._threshold,
             has_negative_sources=self._extraction.searches_negative(key.stokes),
         )
         return NewSources.of(

@@ -7,11 +7,11 @@ makes in Stokes I, show whether it is so in the images.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import erf, gammainc, ndtr
 
 from trap.catalogues import Grade
 
@@ -47,12 +47,15 @@ class SearchedArea:
         Number of negative peaks, at the detection threshold or below.
     depth
         σ — sum of their depths below the threshold.
+    threshold
+        σ — detection threshold.
     """
 
     n_pixels: int = 0
     n_beams: int = 0
     n_negative: int = 0
     depth: float = 0.0
+    threshold: float = 0.0
 
     def __add__(self, other: SearchedArea) -> SearchedArea:
         return SearchedArea(
@@ -60,10 +63,11 @@ class SearchedArea:
             n_beams=self.n_beams + other.n_beams,
             n_negative=self.n_negative + other.n_negative,
             depth=self.depth + other.depth,
+            threshold=max(self.threshold, other.threshold),
         )
 
     @classmethod
-    def measured(cls, n_pixels: int, correlation: Array, depths: Array) -> SearchedArea:
+    def measured(cls, n_pixels: int, correlation: Array, depths: Array, *, threshold: float) -> SearchedArea:
         """Describe the searched area of an image.
 
         Parameters
@@ -74,12 +78,15 @@ class SearchedArea:
             (2 m + 1, 2 m + 1) — autocorrelation of the noise at lags -m to m pixels, m at least 1.
         depths
             (n,) σ — depths of the negative peaks below the threshold.
+        threshold
+            σ — detection threshold.
         """
         return cls(
             n_pixels=n_pixels,
             n_beams=round(n_pixels * noise_curvature(correlation) / BEAM_CURVATURE),
             n_negative=len(depths),
             depth=float(np.rint(depths / DEPTH_UNIT).sum() * DEPTH_UNIT),
+            threshold=threshold,
         )
 
     @property
@@ -87,15 +94,15 @@ class SearchedArea:
         """λ, pix⁻²: mean curvature of the autocorrelation of the noise at its maximum."""
         return float(BEAM_CURVATURE) * self.n_beams / max(self.n_pixels, 1)
 
-    def expected_negative(self, threshold: float) -> float:
-        """Return the number of negative peaks by Gaussian noise, at a threshold [σ]."""
-        return float(noise_peaks(threshold, self))
+    @property
+    def expected_negative(self) -> float:
+        """Number of negative peaks that Gaussian noise makes."""
+        return float(noise_peaks(self.threshold, self))
 
-    def has_wide_tails(self, threshold: float) -> bool:
-        """Return whether the negative peaks below a threshold [σ] are more than those of Gaussian noise."""
-        expected = self.expected_negative(threshold)
-        # The regularised incomplete gamma function is the probability of n or more events of a Poisson process.
-        return self.n_negative > 0 and bool(gammainc(self.n_negative, expected) < MAX_CHANCE)
+    @property
+    def has_wide_tails(self) -> bool:
+        """Whether there are significantly more negative peaks than Gaussian noise makes."""
+        return self.n_negative > 0 and _chance_of(self.n_negative, self.expected_negative) < MAX_CHANCE
 
 
 def noise_curvature(correlation: Array) -> float:
@@ -142,9 +149,23 @@ def noise_peaks(height: ArrayLike, area: SearchedArea) -> Array:
     -------
     (n,)
     """
-    u = np.asarray(height, float)
-    peaks: Array = area.n_pixels * ndtr(-u) * erf(u * np.sqrt(area.curvature / 8)) ** 2
-    return peaks
+    u, width = np.asarray(height, float), math.sqrt(area.curvature / 8)
+    # A loop is affordable, since candidates are few. Queries of results start sooner without SciPy.
+    shares = [math.erfc(one / math.sqrt(2)) / 2 * math.erf(one * width) ** 2 for one in u.ravel().tolist()]
+    return area.n_pixels * np.array(shares).reshape(u.shape)
+
+
+def _chance_of(n: int, mean: float) -> float:
+    """Return the probability of ``n`` or more events of a Poisson process; 1 if there are no more than the mean."""
+    if n <= mean:
+        return 1.0
+    if mean <= 0:
+        return 0.0
+    chance, term, k = 0.0, math.exp(n * math.log(mean) - mean - math.lgamma(n + 1)), n
+    while term > chance * np.finfo(float).eps:
+        chance, k = chance + term, k + 1
+        term *= mean / k
+    return chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +183,7 @@ class NoiseChance:
     image: SearchedArea = SearchedArea()
     so_far: SearchedArea = SearchedArea()
 
-    def peaks(self, height: ArrayLike, *, threshold: float, has_negative_sources: bool) -> Array:
+    def peaks(self, height: ArrayLike, *, has_negative_sources: bool) -> Array:
         """Compute the number of noise peaks at least as high, expected in all images so far.
 
         If negative peaks are significantly more than Gaussian noise makes, heights of positive peaks are taken to be
@@ -173,8 +194,6 @@ class NoiseChance:
         ----------
         height
             (n,) σ — absolute heights.
-        threshold
-            σ — detection threshold.
         has_negative_sources
             Whether the images were searched for negative sources too. Both signs count then, and negative peaks do not
             show the noise.
@@ -182,10 +201,10 @@ class NoiseChance:
         gaussian = noise_peaks(height, self.so_far)
         if has_negative_sources:
             return 2 * gaussian
-        if not self.so_far.has_wide_tails(threshold):
+        if not self.so_far.has_wide_tails:
             return gaussian
         n, mean_depth = self.so_far.n_negative, max(self.so_far.depth / self.so_far.n_negative, DEPTH_UNIT)
-        beyond = np.maximum(np.asarray(height, float) - threshold, 0.0)
+        beyond = np.maximum(np.asarray(height, float) - self.so_far.threshold, 0.0)
         wide: Array = np.maximum(gaussian, n * np.exp(-beyond / mean_depth))
         return wide
 

@@ -14,12 +14,14 @@ from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
 from trap.db.meanings import describe_light_curve, describe_limits, describe_transients
 from trap.db.runs import run_table
+from trap.db.searched_areas import searched_areas
 from trap.db.shared_errors import effective_epochs
 from trap.escapes import plain_text
 from trap.extraction.unsearched import Unsearched, unsearched_area
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
 from trap.report.export import as_json, as_rows
+from trap.report.noise import noise_lines
 from trap.report.plots import LightCurve, plot_light_curves
 from trap.report.summary import dataset_page, dataset_text, datasets_table, light_curve_text, limits_table
 from trap.report.text import shared_errors_lines, sky_position
@@ -90,7 +92,7 @@ def _unsearched(images: Columns, config: PipelineConfig) -> Unsearched | None:
 
 
 def show_candidates(arguments: Namespace) -> int:
-    """Print the transient candidates of a dataset, the most significant first.
+    """Print the transient candidates of a dataset, the most certain first, and the negative peaks of its images.
 
     Raises
     ------
@@ -103,8 +105,11 @@ def show_candidates(arguments: Namespace) -> int:
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         transients = lightcurves.transients(connection, arguments.dataset)
+        areas = [] if arguments.format else searched_areas(connection, arguments.dataset)
     if arguments.format is None:
         prettyprint(transients)
+        if len(transients["runcat"]):
+            print("".join(f"{line}\n" for line in noise_lines(areas)), end="")
     else:
         about = {"dataset": arguments.dataset}
         export(ExportTable(name="transients", columns=describe_transients(transients), about=about), arguments)

@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 
 from trap import angles
+from trap.association.noise_peaks import rank_candidates
 from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS, VarMetrics
 from trap.db.bulk import is_among, read_columns
 from trap.db.models import (
@@ -153,7 +154,7 @@ def entries_named(
 
 
 def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int] | Ids | None = None) -> Columns:
-    """Return the transient candidates of a dataset in the order of their newness, the most certain first.
+    """Return the transient candidates of a dataset in the order of their rank, the most certain first.
 
     Parameters
     ----------
@@ -166,16 +167,19 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
     -------
     ``newsource``, ``runcat``, ``xtrsrc``, mean position ``wm_ra`` and ``wm_decl`` [deg], ``taustart_ts``,
     ``band``, ``stokes``, ``freq_central`` and ``freq_eff`` [Hz], and ``flags`` of the detection, its flux densities
-    with errors and its ``det_sigma``, ``newsource_type`` (1 likely, 0 possible), ``sigma_rms_min`` and
+    with errors and its ``det_sigma``, ``newsource_type`` (TraP's), ``sigma_rms_min`` and
     ``sigma_rms_max`` (over the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the
     position) and ``n_looks`` (earlier images that looked there), ``newness`` (significance of its being new, in σ),
-    ``upper_limit`` (of the best earlier look, Jy/beam), ``v_int`` and ``eta_int`` as of now and their
+    ``upper_limit`` (of the best earlier look, Jy/beam), ``noise_peaks`` (as high, expected so far) and ``grade``,
+    ``v_int`` and ``eta_int`` as of now and their
     ``metric_stokes``, ``datapoints``, ``previous_limits_image``, ``image`` and its ``url``.
     """
-    rows = _candidates(dataset_id).order_by(NewSource.newness.desc(), NewSource.id)
+    rows = _candidates(dataset_id).order_by(NewSource.id)
     if entries is not None:
         rows = rows.where(is_among(connection, NewSource.runcat, entries))
-    return read_columns(connection, rows)
+    columns = read_columns(connection, rows)
+    order = rank_candidates(columns["grade"], columns["noise_peaks"], columns["newness"])
+    return {name: values[order] for name, values in columns.items()}
 
 
 def _candidates(dataset_id: int) -> Select[Any]:
@@ -189,6 +193,7 @@ def _candidates(dataset_id: int) -> Select[Any]:
             *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
             *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
             *(candidate.sigma_local, candidate.n_looks, candidate.newness, candidate.upper_limit),
+            *(candidate.noise_peaks, candidate.grade),
             *(metric.v_int, metric.eta_int, metric.stokes.label("metric_stokes")),
             *(entry.datapoints, candidate.previous_limits_image, source.image, Image.url),
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["AREA_COLUMNS", "area_row", "searched_areas", "stored_area"]
 
 AREA_COLUMNS = (
-    *(Image.n_pixels, Image.n_beams, Image.n_negative, Image.negative_depth),
+    *(Image.n_pixels, Image.n_beams, Image.n_negative, Image.negative_depth, Image.detection_thresh),
     *(Image.deltax, Image.deltay, RmsMap.nx, RmsMap.ny),
 )
 """Columns for :func:`stored_area`, of images with an outer join to their meshes; it also needs the axes of the beam."""
@@ -50,14 +50,18 @@ def stored_area(row: Row[Any]) -> SearchedArea:
     """
     if row.n_pixels is not None:
         return SearchedArea(
-            n_pixels=row.n_pixels, n_beams=row.n_beams, n_negative=row.n_negative, depth=row.negative_depth
+            n_pixels=row.n_pixels,
+            n_beams=row.n_beams,
+            n_negative=row.n_negative,
+            depth=row.negative_depth,
+            threshold=row.detection_thresh,
         )
     if not row.nx or not row.rb_smaj or not row.rb_smin:
         return SearchedArea()
     n_pixels = row.nx * row.ny
     # The columns of the beam are semi-axes.
     n_beams = round(n_pixels * abs(row.deltax * row.deltay) / (4 * row.rb_smaj * row.rb_smin))
-    return SearchedArea(n_pixels=n_pixels, n_beams=n_beams)
+    return SearchedArea(n_pixels=n_pixels, n_beams=n_beams, threshold=row.detection_thresh or 0.0)
 
 
 def searched_areas(connection: Connection, dataset_id: int) -> list[tuple[float, int, SearchedArea]]:

@@ -37,7 +37,8 @@ def measure_area(
     """
     correlation = beam_correlation(beam) if background.correlation is None else background.correlation
     n_pixels = int(mask.size - np.count_nonzero(mask))
-    return SearchedArea.measured(n_pixels, correlation, negative_depths(data, background, mask, threshold))
+    depths = negative_depths(data, background, mask, threshold)
+    return SearchedArea.measured(n_pixels, correlation, depths, threshold=threshold)
 
 
 def negative_depths(data: NDArray[Any], background: Background, mask: NDArray[np.bool_], threshold: float) -> Array:

@@ -11,6 +11,7 @@ from trap.images.cutouts import read_cutout
 from trap.images.image import read_image
 from trap.report.cutouts import plot_cutouts
 from trap.report.figures import as_png
+from trap.report.noise import chance_text, grade_text
 from trap.report.plots import LightCurve, plot_light_curves
 from trap.report.text import flag_names, moment, number, sky_position
 
@@ -69,6 +70,8 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
     code = facts["metric_stokes"]
     curve_name = "the brightest band" if code is None else f"Stokes {stokes_letter(code)}"
     return [
+        ("grade", grade_text(facts["grade"])),
+        ("noise peaks as high, expected so far", chance_text(facts["noise_peaks"])),
         ("newness", f"{number(facts['newness'], 3)} σ"),
         ("position (RA, Dec)", f"{sky_position(facts['wm_ra'], facts['wm_decl'])}°"),
         ("first seen", f"{moment(facts['taustart_ts'])} UTC"),

@@ -10,6 +10,7 @@ from trap.dataset.dropped import dropped_text, sum_dropped
 from trap.escapes import plain_lines
 from trap.extraction.unsearched import unsearched_lines
 from trap.report.calibration import calibration_columns, calibration_lines
+from trap.report.noise import areas_of_images, grades_text, noise_lines
 from trap.report.text import constancy_text, count, moment
 
 if TYPE_CHECKING:
@@ -70,11 +71,12 @@ def _done(summary: RunSummary) -> Iterator[str]:
         yield same_field_text(summary.dataset_id, summary.same_field)
     if images:
         forced = sum(image.n_fitted for image in images)
-        new = sum(len(image.new_sources) for image in images)
-        yield (f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {count(new, 'transient candidate')}")
+        grades = [grade for image in images for grade in image.new_sources.grade.tolist()]
+        yield f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {grades_text(grades)}"
         dropped = dropped_text(sum_dropped(image.dropped for image in accepted))
         if dropped:
             yield dropped
+        yield from noise_lines(areas_of_images(images))
         yield from calibration_lines(calibration_columns(images))
     if summary.constancy is not None:
         yield constancy_text(summary.constancy)

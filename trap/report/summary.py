@@ -12,6 +12,7 @@ from trap.catalogues import VARIABLE_P, ExtractType, with_stokes_letters
 from trap.config import STOKES, PipelineConfig, stokes_letter
 from trap.dataset.dropped import dropped_text
 from trap.escapes import plain_lines
+from trap.report.noise import chance_text, grade_text
 from trap.report.text import (
     MISSING,
     count,
@@ -219,9 +220,10 @@ def transients_table(transients: Columns) -> str:
         {
             "candidate": str(transients["newsource"][i]),
             "ra, dec (deg)": sky_position(transients["wm_ra"][i], transients["wm_decl"][i]),
+            "grade": grade_text(transients["grade"][i]),
+            "noise peaks": chance_text(transients["noise_peaks"][i]),
             "newness σ": number(transients["newness"][i], 3),
             "S/N": number(transients["det_sigma"][i], 3),
-            "class": "likely" if transients["newsource_type"][i] == 1 else "possible",
             "first seen (UTC)": moment(transients["taustart_ts"][i]),
             "MHz": megahertz(transients["freq_eff"][i]),
             "Stokes": transients["stokes"][i],
@@ -235,7 +237,7 @@ def transients_table(transients: Columns) -> str:
         }
         for i in range(len(transients["runcat"]))
     )
-    numbers = ("candidate", "newness σ", "S/N", "MHz", "mJy", "±", "looks", "V", "η", "entry")
+    numbers = ("candidate", "noise peaks", "newness σ", "S/N", "MHz", "mJy", "±", "looks", "V", "η", "entry")
     return text_table(rows, right=numbers) or "no transient candidates"
 
 

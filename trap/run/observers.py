@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 from trap.config import stokes_letter
 from trap.dataset.dropped import sum_dropped
+from trap.report.noise import grade_text
 from trap.report.run_summary import same_field_text
 
 if TYPE_CHECKING:
@@ -41,9 +42,12 @@ def log_outcome(outcome: TimestepOutcome) -> None:
     accepted = [image for image in outcome.images if image.result.rejection is None]
     for image in accepted:
         measured = image.measurements
-        for row, newness in zip(image.new_sources.measurement, image.new_sources.newness, strict=True):
+        new = image.new_sources
+        for row, newness, peaks, grade in zip(new.measurement, new.newness, new.noise_peaks, new.grade, strict=True):
             log.info(
                 "new_source_candidate",
+                grade=grade_text(grade),
+                noise_peaks=float(f"{peaks:.2g}"),
                 newness=round(float(newness), 1),
                 significance=round(float(measured.significance[row]), 1),
                 image=image.result.metadata.url,

@@ -30,7 +30,8 @@ def candidate(entry):
     )  # fmt: skip
     numbers = dict.fromkeys(
         ("wm_ra", "wm_decl", "freq_central", "f_int", "f_int_err", "f_peak", "f_peak_err", "det_sigma", "sigma_local",
-         "sigma_rms_min", "newness", "flags", "sigma_rms_max", "n_looks", "eta_int", "v_int"), 1.0,
+         "sigma_rms_min", "newness", "flags", "sigma_rms_max", "n_looks", "eta_int", "v_int",
+         "grade", "noise_peaks"), 1.0,
     )  # fmt: skip
     facts = {
         "runcat": entry,
@@ -165,6 +166,8 @@ def test_a_page_is_titled_by_position_flux_density_and_date_and_links_to_catalog
     for name in ("NED", "ESASky", "Aladin"):
         assert f"[{name}](https://" in text
     assert "| newness | 1 σ |" in text
+    assert "| grade | likely |" in text
+    assert "| noise peaks as high, expected so far | 1 |" in text
     assert "| Stokes parameter | V |" in text
     assert "| η, V of Stokes I |" in text
     assert "| flags | fit failed |" in text

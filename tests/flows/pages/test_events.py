@@ -49,6 +49,8 @@ def test_every_new_source_is_an_event_about_that_source(emitted, state):
     assert (first["payload"]["source"], first["payload"]["ra"], first["payload"]["f_int_jy"]) == (500, 122.0, 0.015)
     (image,) = outcome.images
     assert first["payload"]["newness"] == pytest.approx(image.new_sources.newness[0])
+    assert first["payload"]["noise_peaks"] == image.new_sources.noise_peaks[0]
+    assert first["payload"]["likely"] == (image.new_sources.grade[0] == 1)
     assert first["payload"]["significance"] == pytest.approx(
         image.measurements.significance[image.new_sources.measurement[0]]
     )
