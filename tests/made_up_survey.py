@@ -70,7 +70,7 @@ def sources(
 
 NOTHING = Measurements.empty()
 RADIUS_PIX = 900.0
-SEARCHED = SearchedArea(n_pixels=2_500_000, n_beams=100_000, n_negative=1, depth=0.125, threshold=5.0)
+SEARCHED = SearchedArea(n_pixels=2_500_000, n_beams=100_000, n_negative=1, threshold=5.0)
 
 
 @dataclass

@@ -200,10 +200,10 @@ def test_searched_areas_of_a_band_are_added(looks):
     looks.add(
         KEY, image=8, region=0, rms_range=(1e-3, 1e-3), searched=SearchedArea(n_pixels=100, n_beams=5, threshold=5.0)
     )
-    area = SearchedArea(n_pixels=300, n_beams=9, n_negative=2, depth=0.5, threshold=5.0)
+    area = SearchedArea(n_pixels=300, n_beams=9, n_negative=2, threshold=5.0)
     looks.add(KEY, image=9, region=0, rms_range=(np.nan, np.nan), searched=area)
     looks.add(LightCurveKey(1, 1), image=9, region=0, rms_range=(1e-3, 1e-3), searched=area)
-    assert looks.searched(KEY) == SearchedArea(n_pixels=400, n_beams=14, n_negative=2, depth=0.5, threshold=5.0)
+    assert looks.searched(KEY) == SearchedArea(n_pixels=400, n_beams=14, n_negative=2, threshold=5.0)
     assert looks.searched(LightCurveKey(1, 1)) == area
     assert looks.searched(LightCurveKey(0, 4)) == SearchedArea()
 

@@ -9,20 +9,16 @@ import pytest
 from scipy import ndimage
 from scipy.stats import norm, poisson
 
-from trap.association.noise_peaks import (
-    NoiseChance,
-    SearchedArea,
-    _chance_of,
-    noise_curvature,
-    noise_peaks,
-    rank_candidates,
-)
+from trap.association.entries import LightCurveKey
+from trap.association.negative_peaks import NegativeHistory, NegativePeaks
+from trap.association.noise_peaks import NoiseChance, SearchedArea, noise_curvature, noise_peaks, rank_candidates
 from trap.catalogues import Grade
 from trap.extraction.correlation import beam_correlation
 from trap.images.beam import Beam
 from trap.simulation.pixels import noise_transfer, render_noise
 
 SIDE = 1024
+KEY = LightCurveKey(0, 1)
 
 
 def correlation_of(form, *, m=4):
@@ -82,53 +78,75 @@ def test_nothing_searched_has_no_peaks():
 
 
 GOOD = SearchedArea(n_pixels=10**8, n_beams=5 * 10**6, threshold=5.0)
+"""100 images of 1000² pixels. Gaussian noise makes 10⁸ Q(5) erf²(5 √(0.277/8)) = 18.9 peaks above 5 σ in them."""
+IMAGE = SearchedArea(n_pixels=10**6, n_beams=5 * 10**4, threshold=5.0)
+PIXEL = 2 / 3600
+HISTORY = NegativeHistory()
 
 
-def with_negative(n, depth):
-    return replace(GOOD, n_negative=n, depth=n * depth)
+def peaks(heights, ra, *, negative):
+    """Expected peaks at declination 0, in the last of 100 images about (180°, 0°)."""
+    chance = NoiseChance(image=IMAGE, so_far=replace(GOOD, n_negative=len(negative)), pixel_area=PIXEL**2)
+    dec = np.zeros(len(heights))
+    return chance.peaks(heights, ra, dec, n_looks=np.full(len(heights), 99), negative=HISTORY.sums(KEY, negative))
 
 
-def peaks(area, heights, *, negative_sources=False):
-    chance = NoiseChance(image=area, so_far=area)
-    return chance.peaks(np.array(heights), has_negative_sources=negative_sources)
+def negative_at(ra, dec, depth):
+    ra, dec, depth = np.broadcast_arrays(ra, dec, depth)
+    return NegativePeaks.at(ra.ravel(), dec.ravel(), depth.ravel(), beam=9 / 3600)
+
+
+def field(n, depth, seed=3):
+    """Negative peaks all over the field of 0.56°."""
+    rng = np.random.default_rng(seed)
+    ra, dec = rng.uniform(-0.28, 0.28, (2, n))
+    return negative_at(180 + ra, dec, depth)
 
 
 def test_negative_peaks_as_expected_change_nothing():
-    expected = GOOD.expected_negative
-    # Three times the Poisson scatter above the expected number, exceeded once in a thousand: still Gaussian.
-    n = int(poisson.isf(1.5e-3, expected))
-    assert not with_negative(n, 0.2).has_wide_tails
-    assert peaks(with_negative(n, 0.2), [6.0]) == pytest.approx(noise_peaks([6.0], GOOD))
-    assert with_negative(int(poisson.isf(5e-4, expected)) + 1, 0.2).has_wide_tails
-
-
-@pytest.mark.parametrize(("n", "mean"), [(1, 1e-3), (3, 0.5), (40, 12.5), (2000, 1800.0), (10**6, 9.9e5)])
-def test_chance_of_so_many_negative_peaks_is_that_of_a_poisson_process(n, mean):
-    assert _chance_of(n, mean) == pytest.approx(poisson.sf(n - 1, mean), rel=1e-6)
+    gaussian = noise_peaks([6.0], GOOD)
+    assert GOOD.expected_negative == pytest.approx(18.9, abs=0.05)
+    assert peaks([6.0], [180.0], negative=field(19, 0.2)) == pytest.approx(gaussian)
+    assert not replace(GOOD, n_negative=19).has_wide_tails
+    # As many as Gaussian noise makes once in five hundred times.
+    n = int(poisson.isf(2e-3, GOOD.expected_negative))
+    assert peaks([6.0], [180.0], negative=field(n, 0.2)) == pytest.approx(gaussian)
+    assert replace(GOOD, n_negative=n + 5).has_wide_tails
 
 
 def test_heights_are_distributed_like_the_depths_of_too_many_negative_peaks():
-    sidelobes = with_negative(500, 1.5)
-    # 500 negative peaks beyond 5 σ that fall off by e per 1.5 σ.
-    assert peaks(sidelobes, [5.0, 6.5, 11.0]) == pytest.approx(500 * np.exp([0.0, -1.0, -4.0]))
+    # 200 negative peaks beyond 5 σ, all over the field, that fall off by e per 1.5 σ.
+    everywhere = peaks([6.5, 11.0], [180.0, 180.2], negative=field(200, 1.5))
+    assert everywhere == pytest.approx(200 * np.exp([-1.0, -4.0]), rel=0.15)
     # No fewer than of Gaussian noise.
-    assert peaks(with_negative(500, 0.01), [6.0]) == pytest.approx(noise_peaks([6.0], GOOD))
+    assert peaks([6.0], [180.0], negative=field(200, 0.01)) == pytest.approx(noise_peaks([6.0], GOOD))
 
 
-def test_negative_sources_say_nothing_about_the_noise_but_double_its_peaks():
-    assert peaks(with_negative(500, 1.5), [6.0], negative_sources=True) == pytest.approx(2 * noise_peaks([6.0], GOOD))
+def test_artefacts_of_a_bright_source_count_near_it_only():
+    # The same ring of six negative peaks, 8 σ deep, in all 100 images; the noise of the other field is good.
+    angle = np.arange(6) * np.pi / 3
+    ring = negative_at(180.2 + 0.01 * np.cos(angle), np.tile(0.01 * np.sin(angle), (100, 1)), 3.0)
+    near, away = peaks([14.0, 14.0], [180.2, 179.9], negative=ring)
+    assert near == pytest.approx(600 * np.exp(-3.0), rel=0.01)
+    assert away == pytest.approx(float(noise_peaks(14.0, GOOD)))
 
 
-def test_sums_of_areas_do_not_depend_on_their_order():
-    rng = np.random.default_rng(2)
-    correlation = correlation_of((0.3, 0.0, 0.3))
-    areas = [
-        SearchedArea.measured(int(n), correlation, rng.exponential(size=rng.poisson(3)), threshold=5.0)
-        for n in rng.integers(10**6, size=50)
-    ]
-    in_order, reversed_order = sum(areas, SearchedArea()), sum(areas[::-1], SearchedArea())
-    assert in_order == reversed_order
-    assert in_order.depth > 0
+def test_single_negative_peak_near_a_candidate_is_noise():
+    alone = negative_at(180.0, 0.0, 0.3)
+    assert peaks([6.0], [180.0], negative=alone) == pytest.approx(noise_peaks([6.0], GOOD))
+
+
+def test_negative_sources_double_the_peaks_of_noise():
+    chance = NoiseChance(image=GOOD, so_far=GOOD, pixel_area=PIXEL**2)
+    assert chance.peaks([6.0], [180.0], [0.0], n_looks=[5], negative=None) == pytest.approx(
+        2 * noise_peaks([6.0], GOOD)
+    )
+
+
+def test_sums_of_areas_are_those_of_their_parts():
+    other = SearchedArea(n_pixels=3, n_beams=2, n_negative=1, threshold=5.0)
+    total = sum((GOOD, other), SearchedArea())
+    assert total == SearchedArea(n_pixels=10**8 + 3, n_beams=5 * 10**6 + 2, n_negative=1, threshold=5.0)
 
 
 @pytest.mark.parametrize("n_images", [10, 200, 2000])

@@ -42,7 +42,7 @@ def doubts(sky, data):
     image, config = sky.image(data), PipelineConfig()
     extraction = extract_sources(image, config.source_extraction)
     n_sources = len(extraction.measurements)
-    searched = measure_area(image, extraction.background, config)
+    searched, _ = measure_area(image, extraction.background, config)
     findings = examine_sources(image, searched, config, n_sources=n_sources)
     return [finding.check for finding in findings if not finding.passed], findings
 

@@ -34,7 +34,7 @@ def test_grades_are_words_and_are_counted():
 
 
 def test_negative_peaks_are_named_with_the_expected_number_and_bands_of_other_noise():
-    good = SearchedArea(n_pixels=10**7, n_beams=500_000, n_negative=3, depth=0.5, threshold=5.0)
+    good = SearchedArea(n_pixels=10**7, n_beams=500_000, n_negative=3, threshold=5.0)
     areas = [(1.3e9, 1, good), (9e8, 1, replace(good, n_negative=40)), (9e8, 4, replace(good, n_negative=99))]
     # 10⁷ pixels with noise of the curvature 0.277: 10⁷ · Q(5) · erf²(5 √(0.277/8)) = 1.89 peaks in each band.
     total, band = noise_lines(areas)

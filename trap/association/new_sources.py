@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
+from trap.association.negative_peaks import NegativeHistory
 from trap.association.noise_history import DEPTH_POWER, NoiseHistory
 from trap.association.noise_peaks import NoiseChance, SearchedArea
 from trap.catalogues import NewSources
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from trap.association.entries import LightCurveKey
+    from trap.association.negative_peaks import NegativePeaks
     from trap.association.noise_history import NoiseTiles
     from trap.association.sky_regions import SkyRegions
     from trap.catalogues import Measurements
@@ -147,6 +149,7 @@ class EarlierLooks:
         self._noise = NoiseHistory()
         self._without_tiles: set[LightCurveKey] = set()
         self._searched: dict[LightCurveKey, SearchedArea] = {}
+        self._negative = NegativeHistory()
 
     def add(
         self,
@@ -157,6 +160,7 @@ class EarlierLooks:
         rms_range: tuple[float, float],
         tiles: NoiseTiles | None = None,
         searched: SearchedArea | None = None,
+        negative: NegativePeaks | None = None,
     ) -> None:
         """Add an accepted image: its noise on the sky, and the image itself if it is the best of its region.
 
@@ -174,7 +178,11 @@ class EarlierLooks:
             Noise of the image on the sky; None if it is unknown.
         searched
             Searched area of the image; None for no area.
+        negative
+            Negative peaks of the image; None for no peaks.
         """
+        if negative is not None:
+            self._negative.add(key, negative)
         if searched is not None:
             self._searched[key] = self.searched(key) + searched
         rms_min, rms_max = rms_range
@@ -248,10 +256,10 @@ class EarlierLooks:
             # A position within the circle of an image may still lie outside all searched areas.
             passed &= local["n"] > 0
         # The number of noise peaks is that of highest pixels. The fitted peak of a blended source is lower.
-        noise = chance.peaks(
-            np.minimum(peak / new.rms, np.abs(new.significance)),
-            has_negative_sources=self._extraction.searches_negative(key.stokes),
-        )
+        height = np.minimum(peak / new.rms, np.abs(new.significance))
+        is_polarised = self._extraction.searches_negative(key.stokes)
+        negative = None if is_polarised else self._negative.sums(key, chance.negative)
+        noise = chance.peaks(height, new.ra, new.dec, n_looks=local["n"], negative=negative)
         return NewSources.of(
             entry=entries,
             measurement=rows,

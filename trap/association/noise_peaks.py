@@ -8,16 +8,18 @@ makes in Stokes I, show whether it is so in the images.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap.association.negative_peaks import MAX_CHANCE, NegativePeaks, chance_of, tail
 from trap.catalogues import Grade
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from trap.association.negative_peaks import PeakSums
     from trap.typing import Array
 
 __all__ = ["NoiseChance", "SearchedArea", "noise_curvature", "noise_peaks", "rank_candidates"]
@@ -26,10 +28,6 @@ BEAM_CURVATURE = 8 * np.log(2)
 """Curvature of a Gaussian at its maximum, times the product of its two full widths at half maximum."""
 MIN_CORRELATION = 0.01
 """Lowest correlation of neighbouring pixels in the formula: noise with less is white."""
-MAX_CHANCE = 1e-3
-"""Probability of as many negative peaks by Gaussian noise, below which the noise is not Gaussian."""
-DEPTH_UNIT = 2.0**-16
-"""Unit of the depths of negative peaks, in σ. Their sums are exact, and do not depend on the order of the images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +43,6 @@ class SearchedArea:
         correlated like the beam has as many as the area has products of the beam's two widths.
     n_negative
         Number of negative peaks, at the detection threshold or below.
-    depth
-        σ — sum of their depths below the threshold.
     threshold
         σ — detection threshold.
     """
@@ -54,7 +50,6 @@ class SearchedArea:
     n_pixels: int = 0
     n_beams: int = 0
     n_negative: int = 0
-    depth: float = 0.0
     threshold: float = 0.0
 
     def __add__(self, other: SearchedArea) -> SearchedArea:
@@ -62,12 +57,11 @@ class SearchedArea:
             n_pixels=self.n_pixels + other.n_pixels,
             n_beams=self.n_beams + other.n_beams,
             n_negative=self.n_negative + other.n_negative,
-            depth=self.depth + other.depth,
             threshold=max(self.threshold, other.threshold),
         )
 
     @classmethod
-    def measured(cls, n_pixels: int, correlation: Array, depths: Array, *, threshold: float) -> SearchedArea:
+    def measured(cls, n_pixels: int, correlation: Array, *, n_negative: int, threshold: float) -> SearchedArea:
         """Describe the searched area of an image.
 
         Parameters
@@ -76,16 +70,15 @@ class SearchedArea:
             Number of searched pixels.
         correlation
             (2 m + 1, 2 m + 1) — autocorrelation of the noise at lags -m to m pixels, m at least 1.
-        depths
-            (n,) σ — depths of the negative peaks below the threshold.
+        n_negative
+            Number of negative peaks.
         threshold
             σ — detection threshold.
         """
         return cls(
             n_pixels=n_pixels,
             n_beams=round(n_pixels * noise_curvature(correlation) / BEAM_CURVATURE),
-            n_negative=len(depths),
-            depth=float(np.rint(depths / DEPTH_UNIT).sum() * DEPTH_UNIT),
+            n_negative=n_negative,
             threshold=threshold,
         )
 
@@ -102,7 +95,7 @@ class SearchedArea:
     @property
     def has_wide_tails(self) -> bool:
         """Whether there are significantly more negative peaks than Gaussian noise makes."""
-        return self.n_negative > 0 and _chance_of(self.n_negative, self.expected_negative) < MAX_CHANCE
+        return self.n_negative > 0 and chance_of(self.n_negative, self.expected_negative) < MAX_CHANCE
 
 
 def noise_curvature(correlation: Array) -> float:
@@ -155,19 +148,6 @@ def noise_peaks(height: ArrayLike, area: SearchedArea) -> Array:
     return area.n_pixels * np.array(shares).reshape(u.shape)
 
 
-def _chance_of(n: int, mean: float) -> float:
-    """Return the probability of ``n`` or more events of a Poisson process; 1 if there are no more than the mean."""
-    if n <= mean:
-        return 1.0
-    if mean <= 0:
-        return 0.0
-    chance, term, k = 0.0, math.exp(n * math.log(mean) - mean - math.lgamma(n + 1)), n
-    while term > chance * np.finfo(float).eps:
-        chance, k = chance + term, k + 1
-        term *= mean / k
-    return chance
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseChance:
     """The chance of noise in one image: expected numbers of peaks, and grades of candidates.
@@ -178,35 +158,62 @@ class NoiseChance:
         Searched area of the image.
     so_far
         Searched area of all accepted images of its band and Stokes parameter, up to and including this one.
+    negative
+        Negative peaks of the image.
+    pixel_area
+        deg² — area of a pixel.
     """
 
-    image: SearchedArea = SearchedArea()
-    so_far: SearchedArea = SearchedArea()
+    image: SearchedArea = field(default_factory=SearchedArea)
+    so_far: SearchedArea = field(default_factory=SearchedArea)
+    negative: NegativePeaks = field(default_factory=NegativePeaks.empty)
+    pixel_area: float = 0.0
 
-    def peaks(self, height: ArrayLike, *, has_negative_sources: bool) -> Array:
+    @property
+    def n_images(self) -> float:
+        """Number of images of this size that the searched areas so far make up, at least 1."""
+        return max(self.so_far.n_pixels / max(self.image.n_pixels, 1), 1.0)
+
+    def peaks(
+        self, height: ArrayLike, ra: ArrayLike, dec: ArrayLike, *, n_looks: ArrayLike, negative: PeakSums | None
+    ) -> Array:
         """Compute the number of noise peaks at least as high, expected in all images so far.
 
-        If negative peaks are significantly more than Gaussian noise makes, heights of positive peaks are taken to be
-        distributed like their depths: they fall off exponentially beyond the threshold, by e per mean depth. The larger
-        of this number and that of Gaussian noise is returned.
+        Where negative peaks are significantly more than Gaussian noise makes, heights of positive peaks are taken to be
+        distributed like their depths, see :func:`~trap.association.negative_peaks.tail`. This holds for positions among
+        too many negative peaks, and for all positions if the rest of the field has too many.
 
         Parameters
         ----------
         height
             (n,) σ — absolute heights.
-        has_negative_sources
-            Whether the images were searched for negative sources too. Both signs count then, and negative peaks do not
-            show the noise.
+        ra, dec
+            (n,) deg — their positions.
+        n_looks
+            (n,) — number of earlier images of each position; 0 if it is unknown.
+        negative
+            Negative peaks of all images so far; None if the images were searched for negative sources too. Both signs
+            count then, and negative peaks do not show the noise.
         """
         gaussian = noise_peaks(height, self.so_far)
-        if has_negative_sources:
+        if negative is None:
             return 2 * gaussian
-        if not self.so_far.has_wide_tails:
+        if not len(negative.tile) or not self.pixel_area:
             return gaussian
-        n, mean_depth = self.so_far.n_negative, max(self.so_far.depth / self.so_far.n_negative, DEPTH_UNIT)
-        beyond = np.maximum(np.asarray(height, float) - self.so_far.threshold, 0.0)
-        wide: Array = np.maximum(gaussian, n * np.exp(-beyond / mean_depth))
-        return wide
+        beyond = np.asarray(height, float) - self.so_far.threshold
+        expected, image_area = self.so_far.expected_negative, self.image.n_pixels * self.pixel_area
+        n, depth = negative.unclustered(expected / image_area)
+        peaks = np.maximum(gaussian, tail(n, depth, beyond) if chance_of(n, expected) < MAX_CHANCE else 0.0)
+        looks = np.where(np.asarray(n_looks) > 0, np.asarray(n_looks) + 1.0, self.n_images)
+        # The number of images cancels out: so many looks at the density of one image.
+        density = expected / (image_area * self.n_images) * looks
+        n_near, depth_near, n_expected = negative.around(ra, dec, density=density)
+        is_among = [
+            chance_of(round(number), mean) < MAX_CHANCE
+            for number, mean in zip(n_near.tolist(), n_expected.tolist(), strict=True)
+        ]
+        artefacts: Array = np.where(np.array(is_among, bool), tail(n_near, depth_near, beyond), 0.0)
+        return peaks + artefacts
 
     def grades(self, peaks: ArrayLike, max_false: float) -> NDArray[np.int16]:
         """Grade candidates by the expected numbers of noise peaks: likely, or possible.
@@ -223,8 +230,7 @@ class NoiseChance:
         max_false
             Largest expected number of false candidates.
         """
-        n_images = self.so_far.n_pixels / max(self.image.n_pixels, 1)
-        limit = max_false / (1 + np.log(max(n_images, 1.0))) ** 2
+        limit = max_false / (1 + math.log(self.n_images)) ** 2
         return np.where(np.asarray(peaks) <= limit, int(Grade.LIKELY), int(Grade.POSSIBLE)).astype(np.int16)
 
 

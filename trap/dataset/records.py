@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from trap.association.groups import GroupMembers
+from trap.association.negative_peaks import NegativePeaks
 from trap.association.noise_peaks import NoiseChance, SearchedArea
 from trap.calibration.records import UNCALIBRATED, ImageCalibration
 from trap.catalogues import Measurements
@@ -89,7 +90,9 @@ class ImageResult:
     calibration
         Calibration against the catalogue; ``measurements`` are corrected by it.
     searched
-        Searched area, with its negative peaks; empty for a rejected image.
+        Searched area, with the number of its negative peaks; empty for a rejected image.
+    negative
+        Negative peaks.
     """
 
     metadata: ImageMetadata
@@ -107,6 +110,7 @@ class ImageResult:
     seconds: dict[str, float] = field(default_factory=dict)
     calibration: ImageCalibration = UNCALIBRATED
     searched: SearchedArea = field(default_factory=SearchedArea)
+    negative: NegativePeaks = field(default_factory=NegativePeaks.empty)
 
     @classmethod
     def unmeasured(
@@ -159,7 +163,7 @@ class ImageResult:
         rejection = first_rejection(against)
         return result if rejection is None else result.rejected(rejection)
 
-    def with_extraction(self, extraction: Extraction, noise_tiles: NoiseTiles, searched: SearchedArea) -> ImageResult:
+    def with_extraction(self, extraction: Extraction, noise_tiles: NoiseTiles) -> ImageResult:
         """Return the same image with the results of source extraction.
 
         Parameters
@@ -168,8 +172,6 @@ class ImageResult:
             Measurements, background and range of the noise.
         noise_tiles
             Noise on tiles of the sky.
-        searched
-            Searched area.
         """
         return replace(
             self,
@@ -179,7 +181,6 @@ class ImageResult:
             rms_min=extraction.rms_min,
             rms_max=extraction.rms_max,
             unsearched=extraction.unsearched,
-            searched=searched,
         )
 
     def rejected(self, rejection: Rejection) -> ImageResult:
@@ -199,6 +200,7 @@ class ImageResult:
             rms_min=math.nan,
             rms_max=math.nan,
             searched=SearchedArea(),
+            negative=NegativePeaks.empty(),
         )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.association.negative_peaks import NegativePeaks
     from trap.association.noise_history import NoiseTiles
     from trap.association.noise_peaks import SearchedArea
     from trap.catalogues import Measurements
@@ -324,6 +325,7 @@ class DatasetState:
                     tiles=image.result.noise_tiles,
                     calibration=image.result.calibration,
                     searched=image.result.searched,
+                    negative=image.result.negative,
                 )
                 self._remember(image, image_id)
         if not record.is_misdated:
@@ -339,6 +341,7 @@ class DatasetState:
         tiles: NoiseTiles | None,
         calibration: ImageCalibration,
         searched: SearchedArea,
+        negative: NegativePeaks,
     ) -> None:
         """Add an accepted image to the earlier looks, with its noise on the corrected flux scale.
 
@@ -356,6 +359,8 @@ class DatasetState:
             Calibration of the image; it is added to the calibrations.
         searched
             Searched area of the image.
+        negative
+            Negative peaks of the image.
         """
         self.calibrations.remember(key, calibration, region)
         gain = calibration.applied_gain
@@ -366,6 +371,7 @@ class DatasetState:
             rms_range=(rms_range[0] / gain, rms_range[1] / gain),
             tiles=None if tiles is None else tiles.divided_by(gain),
             searched=searched,
+            negative=negative,
         )
 
     def _remember(self, image: ImageRecord, image_id: int) -> None:

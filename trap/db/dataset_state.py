@@ -34,7 +34,7 @@ from trap.db.models import (
     Timestep,
 )
 from trap.db.models.base import stored_names
-from trap.db.searched_areas import AREA_COLUMNS, stored_area
+from trap.db.searched_areas import AREA_COLUMNS, stored_area, stored_peaks
 from trap.db.shared_errors import load_shared_errors
 from trap.db.timesteps import latest_timestep
 from trap.errors import DatabaseError
@@ -177,6 +177,7 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
             tiles=_tiles(row),
             calibration=stored_calibration(row),
             searched=stored_area(row),
+            negative=stored_peaks(row),
         )
 
 

@@ -12,7 +12,7 @@ from trap import angles
 from trap.db.bulk import insert_columns, is_among, reserve_ids
 from trap.db.calibrations import insert_calibrations
 from trap.db.models import FrequencyBand, Image, Rejection, RejectReason, RmsMap, SkyRegion, UnreadableImage
-from trap.db.searched_areas import area_row
+from trap.db.searched_areas import area_row, peak_row
 from trap.extraction.mesh import Background
 
 if TYPE_CHECKING:
@@ -235,8 +235,14 @@ def _insert_rejections(connection: Connection, ids: Sequence[int], images: Seque
 
 
 def _insert_meshes(connection: Connection, ids: Sequence[int], images: Sequence[ImageRecord]) -> None:
+    """Insert the noise of the images that were searched, with their negative peaks."""
     rows = [
-        {"image": number, **_mesh_row(image.result.background), **_tile_row(image.result.noise_tiles)}
+        {
+            "image": number,
+            **_mesh_row(image.result.background),
+            **_tile_row(image.result.noise_tiles),
+            **peak_row(image.result.negative),
+        }
         for number, image in zip(ids, images, strict=True)
         if image.result.background is not None
     ]

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sqlalchemy import exists, select
 
+from trap.association.negative_peaks import NegativePeaks
 from trap.association.noise_peaks import SearchedArea
 from trap.db.models import FrequencyBand, Image, Rejection, RmsMap
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-__all__ = ["AREA_COLUMNS", "area_row", "searched_areas", "stored_area"]
+__all__ = ["AREA_COLUMNS", "area_row", "peak_row", "searched_areas", "stored_area", "stored_peaks"]
 
 AREA_COLUMNS = (
-    *(Image.n_pixels, Image.n_beams, Image.n_negative, Image.negative_depth, Image.detection_thresh),
-    *(Image.deltax, Image.deltay, RmsMap.nx, RmsMap.ny),
+    *(Image.n_pixels, Image.n_beams, Image.n_negative, Image.detection_thresh),
+    *(Image.deltax, Image.deltay, RmsMap.nx, RmsMap.ny, RmsMap.negative_tiles, RmsMap.negative_depths),
 )
-"""Columns for :func:`stored_area`, of images with an outer join to their meshes; it also needs the axes of the beam."""
+"""Columns of images and of their meshes, by an outer join; :func:`stored_area` also needs the axes of the beam."""
 
 
 def area_row(area: SearchedArea | None) -> dict[str, Any]:
@@ -33,7 +35,6 @@ def area_row(area: SearchedArea | None) -> dict[str, Any]:
         "n_pixels": None if area is None else area.n_pixels,
         "n_beams": None if area is None else area.n_beams,
         "n_negative": None if area is None else area.n_negative,
-        "negative_depth": None if area is None else area.depth,
     }
 
 
@@ -53,7 +54,6 @@ def stored_area(row: Row[Any]) -> SearchedArea:
             n_pixels=row.n_pixels,
             n_beams=row.n_beams,
             n_negative=row.n_negative,
-            depth=row.negative_depth,
             threshold=row.detection_thresh,
         )
     if not row.nx or not row.rb_smaj or not row.rb_smin:
@@ -62,6 +62,33 @@ def stored_area(row: Row[Any]) -> SearchedArea:
     # The columns of the beam are semi-axes.
     n_beams = round(n_pixels * abs(row.deltax * row.deltay) / (4 * row.rb_smaj * row.rb_smin))
     return SearchedArea(n_pixels=n_pixels, n_beams=n_beams, threshold=row.detection_thresh or 0.0)
+
+
+def peak_row(peaks: NegativePeaks) -> dict[str, Any]:
+    """Return the columns of a mesh for the negative peaks of its image: numbers of tiles and depths.
+
+    Parameters
+    ----------
+    peaks
+        Negative peaks.
+    """
+    return {
+        "negative_tiles": peaks.tile.astype("<i8").tobytes(),
+        "negative_depths": peaks.depth.astype("<f8").tobytes(),
+    }
+
+
+def stored_peaks(row: Row[Any]) -> NegativePeaks:
+    """Return the negative peaks of an image; images of earlier versions have none.
+
+    Parameters
+    ----------
+    row
+        Row with :data:`AREA_COLUMNS`.
+    """
+    if row.negative_tiles is None:
+        return NegativePeaks.empty()
+    return NegativePeaks(tile=np.frombuffer(row.negative_tiles, "<i8"), depth=np.frombuffer(row.negative_depths, "<f8"))
 
 
 def searched_areas(connection: Connection, dataset_id: int) -> list[tuple[float, int, SearchedArea]]:

@@ -10,7 +10,7 @@ from trap.quality.checks import (
     check_sources,
 )
 from trap.quality.history import SAMPLE, may_be_too_many
-from trap.quality.negative import measure_area
+from trap.quality.negative import find_negative, measure_area
 from trap.quality.pixels import rms_qc
 from trap.quality.reasons import Finding, Rejection, RejectReason, first_rejection
 from trap.quality.records import CalibrationInput, CatalogueInput, EarlierInput, ImageInput, SourceInput
@@ -33,6 +33,7 @@ __all__ = [
     "check_calibration",
     "check_image",
     "check_sources",
+    "find_negative",
     "first_rejection",
     "may_be_too_many",
     "measure_area",

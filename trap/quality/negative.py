@@ -20,28 +20,31 @@ if TYPE_CHECKING:
     from trap.quality.records import SourceInput
     from trap.typing import Array
 
-__all__ = ["NEGATIVE", "check_negative", "measure_area", "negative_depths"]
+__all__ = ["NEGATIVE", "check_negative", "find_negative", "measure_area"]
 
 
 def measure_area(
-    data: NDArray[Any], background: Background, mask: NDArray[np.bool_], threshold: float, *, beam: Array
+    background: Background, mask: NDArray[np.bool_], threshold: float, *, beam: Array, n_negative: int
 ) -> SearchedArea:
-    """Measure the searched area of an image, and count its negative peaks.
+    """Measure the searched area of an image.
 
     Parameters
     ----------
-    data, background, mask, threshold
-        As for :func:`negative_depths`.
+    background, mask, threshold
+        As for :func:`find_negative`.
     beam
         (3,) pix⁻² — coefficients of the beam's exponent, for a background without the correlation of its noise.
+    n_negative
+        Number of negative peaks.
     """
     correlation = beam_correlation(beam) if background.correlation is None else background.correlation
     n_pixels = int(mask.size - np.count_nonzero(mask))
-    depths = negative_depths(data, background, mask, threshold)
-    return SearchedArea.measured(n_pixels, correlation, depths, threshold=threshold)
+    return SearchedArea.measured(n_pixels, correlation, n_negative=n_negative, threshold=threshold)
 
 
-def negative_depths(data: NDArray[Any], background: Background, mask: NDArray[np.bool_], threshold: float) -> Array:
+def find_negative(
+    data: NDArray[Any], background: Background, mask: NDArray[np.bool_], threshold: float
+) -> tuple[Array, Array, Array]:
     """Find islands of pixels as far below the background as the threshold is above it, and measure their depths.
 
     Parameters
@@ -57,9 +60,12 @@ def negative_depths(data: NDArray[Any], background: Background, mask: NDArray[np
 
     Returns
     -------
-    (n,) σ — depth of the lowest pixel of each island below the threshold.
+    x, y
+        (n,) pix — lowest pixel of each island.
+    depth
+        (n,) σ — its depth below the threshold.
     """
-    nothing = np.empty(0)
+    nothing = np.empty(0), np.empty(0), np.empty(0)
     if mask.all():
         return nothing
     lowest = float(np.nanmin(data)) - float(background.mesh_mean.max())
@@ -70,12 +76,13 @@ def negative_depths(data: NDArray[Any], background: Background, mask: NDArray[np
         -data, mask | np.isnan(data), background.negative(), analysis=threshold, detection=threshold
     )
     y, x = np.nonzero(upside_down.reached)
-    islands, number = ndimage.label(upside_down.reached, np.ones((3, 3)))
-    depth = (background.mean_at(x, y) - data[y, x]) / background.rms_at(x, y) - threshold
-    deepest = np.zeros(number)
+    islands, _ = ndimage.label(upside_down.reached, np.ones((3, 3)))
     # Rounding may differ from that of the map, which found the pixel at the threshold or below.
-    np.maximum.at(deepest, islands[y, x] - 1, depth)
-    return deepest
+    depth = np.maximum((background.mean_at(x, y) - data[y, x]) / background.rms_at(x, y) - threshold, 0.0)
+    deepest_first = np.lexsort((-depth, islands[y, x]))
+    _, first = np.unique(islands[y, x][deepest_first], return_index=True)
+    lowest_pixel = deepest_first[first]
+    return x[lowest_pixel].astype(float), y[lowest_pixel].astype(float), depth[lowest_pixel]
 
 
 def check_negative(image: SourceInput) -> Verdict:

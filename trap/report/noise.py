@@ -112,5 +112,6 @@ def noise_lines(areas: Iterable[tuple[float, int, SearchedArea]]) -> Iterator[st
         if area.has_wide_tails:
             yield (
                 f"  at {megahertz(frequency)} MHz, Stokes {stokes_letter(stokes)}, the noise is not Gaussian: "
-                f"{area.n_negative} seen, {chance_text(area.expected_negative)} expected; candidates are graded by them"
+                f"{area.n_negative} seen, {chance_text(area.expected_negative)} expected; "
+                "candidates near them are graded by their depths"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,9 +84,9 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
     with _timed(seconds, "extraction"):
         extraction = extract_sources(image, config.source_extraction)
         tiles = sample_noise(image, extraction.background, config.source_extraction)
-        searched = quality.measure_area(image, extraction.background, config)
+        searched, negative = quality.measure_area(image, extraction.background, config)
         about_sources = quality.examine_sources(image, searched, config, n_sources=len(extraction.measurements))
-    return result.with_extraction(extraction, tiles, searched).found(about_sources)
+    return replace(result.with_extraction(extraction, tiles), searched=searched, negative=negative).found(about_sources)
 
 
 @contextmanager

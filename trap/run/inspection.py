@@ -95,7 +95,7 @@ def _inspect(image: Image, config: PipelineConfig) -> Inspection:
     result = ImageResult.unmeasured(image.metadata, rms_qc=noise, pixel_hash=image.pixel_hash)
     if first_rejection(findings) is None:
         extraction = extract_sources(image, config.source_extraction)
-        area = measure_area(image, extraction.background, config)
+        area, _ = measure_area(image, extraction.background, config)
         findings += examine_sources(image, area, config, n_sources=len(extraction.measurements))
         result = replace(result, measurements=extraction.measurements, unsearched=extraction.unsearched)
     searched = ~measured_mask(image.data, config.source_extraction)

@@ -96,7 +96,12 @@ def _associate_image(
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
     searched = (record.result.searched for record in before if record.key == key)
-    chance = NoiseChance(image=result.searched, so_far=sum(searched, state.looks.searched(key) + result.searched))
+    chance = NoiseChance(
+        image=result.searched,
+        so_far=sum(searched, state.looks.searched(key) + result.searched),
+        negative=result.negative,
+        pixel_area=abs(metadata.deltax * metadata.deltay),
+    )
     return ImageRecord(
         result=result,
         key=key,

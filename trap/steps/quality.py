@@ -9,6 +9,7 @@ import numpy as np
 
 from trap import quality
 from trap.association.entries import LightCurveKey
+from trap.association.negative_peaks import NegativePeaks
 from trap.association.noise_peaks import NoiseChance
 from trap.db import images as stored_images
 from trap.extraction.celestial import beam_form
@@ -114,8 +115,8 @@ def examine_sources(
     return quality.check_sources(inputs)
 
 
-def measure_area(image: Image, background: Background, config: PipelineConfig) -> SearchedArea:
-    """Measure the searched area of an image, and count its negative peaks.
+def measure_area(image: Image, background: Background, config: PipelineConfig) -> tuple[SearchedArea, NegativePeaks]:
+    """Measure the searched area of an image, and find the negative peaks in it.
 
     Parameters
     ----------
@@ -126,9 +127,14 @@ def measure_area(image: Image, background: Background, config: PipelineConfig) -
     config
         All settings.
     """
-    settings, data = config.source_extraction, image.data
-    mask = measured_mask(data, settings)
-    return quality.measure_area(data, background, mask, settings.detection_threshold, beam=_beam_of(image))
+    settings, data, beam = config.source_extraction, image.data, image.require_beam()
+    mask, threshold = measured_mask(data, settings), settings.detection_threshold
+    x, y, depth = quality.find_negative(data, background, mask, threshold)
+    area = quality.measure_area(background, mask, threshold, beam=_beam_of(image), n_negative=len(depth))
+    if not len(depth):
+        return area, NegativePeaks.empty()
+    ra, dec = image.wcs.all_pix2world(x, y, 0)
+    return area, NegativePeaks.at(ra, dec, depth, beam=beam.bmaj)
 
 
 def _beam_of(image: Image) -> Array:

@@ -113,9 +113,6 @@ class Image(Base):
     n_negative: Mapped[int | None] = described(
         "Number of negative peaks at the detection threshold; NULL as for n_pixels."
     )
-    negative_depth: Mapped[float | None] = described(
-        "Sum of their depths below the threshold; NULL as for n_pixels.", "sigma"
-    )
 
 
 class ImageData(Base):
@@ -165,6 +162,13 @@ class RmsMap(Base):
     correlation: Mapped[bytes | None] = described(
         "Autocorrelation of the noise at lags from -m to m pixels along y and x, row by row, as little-endian float64: "
         "(2 m + 1)² values. NULL if it was not measured."
+    )
+    negative_tiles: Mapped[bytes | None] = described(
+        "Unique number, 4 · 4^order + tile, of the HEALPix tile of each negative peak, as little-endian int64; NULL "
+        "for images of earlier versions."
+    )
+    negative_depths: Mapped[bytes | None] = described(
+        "Depths of these peaks below the detection threshold, as little-endian float64.", "sigma"
     )
 
 

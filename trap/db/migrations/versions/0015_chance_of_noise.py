@@ -12,6 +12,7 @@ def upgrade() -> None:
     for name in ("n_pixels", "n_beams"):
         op.add_column("image", sa.Column(name, sa.BigInteger(), nullable=True))
     op.add_column("image", sa.Column("n_negative", sa.Integer(), nullable=True))
-    op.add_column("image", sa.Column("negative_depth", sa.Double(), nullable=True))
+    for name in ("negative_tiles", "negative_depths"):
+        op.add_column("rmsmap", sa.Column(name, sa.LargeBinary(), nullable=True))
     op.add_column("newsource", sa.Column("noise_peaks", sa.Double(), nullable=True))
     op.add_column("newsource", sa.Column("grade", sa.Integer(), nullable=True))
