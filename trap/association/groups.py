@@ -42,7 +42,9 @@ class GroupMembers(ColumnTable):
     """Members of the groups that an image does not show one-to-one: known entries, and components beside them."""
 
     group: NDArray[np.int64] = column("i8", "", "Number of the group within the image.")
-    entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue; -1 for a component that is no entry yet.")
+    entry: NDArray[np.int64] = column(
+        "i8", "", "Row of the running catalogue; -1 for a component that is no entry yet."
+    )
     measurement: NDArray[np.int64] = column("i8", "", "Row of the blind measurement; -1 if the image shows none.")
     is_new: NDArray[np.bool_] = column("?", "", "Whether the member is a component that matches no entry.")
     is_blind: NDArray[np.bool_] = column("?", "", "Whether its point is the blind measurement, not the joint fit.")
@@ -219,12 +221,8 @@ def _hidden(
     is_near = stretch * pairs.distance[rows] < limits.distance
     rows, stretch = rows[is_near], stretch[is_near]
     entries = catalogue.entries[pairs.entry[rows]]
-    ra, dec = angles.move(
-        entries["wm_ra"], entries["wm_dec"], stretch * pairs.east[rows], stretch * pairs.north[rows]
-    )
-    return _Components(
-        beside=pairs.entry[rows], measurement=pairs.measurement[rows], ra=ra, dec=dec, stretch=stretch
-    )
+    ra, dec = angles.move(entries["wm_ra"], entries["wm_dec"], stretch * pairs.east[rows], stretch * pairs.north[rows])
+    return _Components(beside=pairs.entry[rows], measurement=pairs.measurement[rows], ra=ra, dec=dec, stretch=stretch)
 
 
 def neighbours_of(catalogue: EntryArrays, rows: Indices, distance: float) -> tuple[Indices, Indices]:

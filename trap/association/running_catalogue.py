@@ -185,7 +185,9 @@ class RunningCatalogue(LightCurvePoints):
         for measurement, entry in zip(*resolution.neighbours, strict=True):
             # A component of a group that waits for its joint fit has no entry yet.
             if int(measurement) in place_of:
-                self.changes.blends.append(Kin(int(new_rows[place_of[int(measurement)]]), int(entry), Descent.NEIGHBOUR))
+                self.changes.blends.append(
+                    Kin(int(new_rows[place_of[int(measurement)]]), int(entry), Descent.NEIGHBOUR)
+                )
         return types
 
     def _make_part(self, part: int, blend: int, kind: Descent) -> None:

@@ -26,6 +26,8 @@ __all__ = ["read_epochs", "select_epochs"]
 
 FREQUENCY_TOLERANCE = 1e-6
 """Largest relative difference between the frequencies of a file and of its image in the database."""
+_KINDS = {ExtractType.BLIND: "detection", ExtractType.JOINT: "joint"}
+"""Kinds of measurements in words; the others are forced."""
 
 
 def select_epochs(points: Columns, limit: int) -> Columns:
@@ -112,10 +114,9 @@ def _read_file(points: Columns, i: int, ra: float, dec: float, *, title: str, se
 
 def _title(points: Columns, i: int) -> str:
     """Return the time, frequency, Stokes parameter and flux density of a point, and the kind of measurement."""
-    is_blind = points["extract_type"][i] == ExtractType.BLIND
+    kind = _KINDS.get(ExtractType(points["extract_type"][i]), "forced")
     stokes = stokes_letter(points["stokes"][i])
     flux, error = flux_text(points["f_int"][i], points["f_int_err"][i])
-    kind = "detection" if is_blind else "forced"
     return (
         f"{moment(points['taustart_ts'][i])}\n{megahertz(points['freq_eff'][i])} MHz, Stokes {stokes}\n"
         f"{flux} ± {error} mJy, {kind}"

@@ -44,7 +44,12 @@ __all__ = [
 
 N_LISTED = 3
 """Number of variable sources on the page of a dataset."""
-_EXTRACTED = {ExtractType.BLIND: "blind", ExtractType.NULL_DETECTION: "forced", ExtractType.MONITORED: "monitored"}
+_EXTRACTED = {
+    ExtractType.BLIND: "blind",
+    ExtractType.NULL_DETECTION: "forced",
+    ExtractType.MONITORED: "monitored",
+    ExtractType.JOINT: "joint",
+}
 
 
 def datasets_table(datasets: Sequence[Mapping[str, Any]]) -> str:

@@ -89,9 +89,7 @@ def _confirm(
 ) -> tuple[list[ImageRecord], list[FitRequests], list[Measurements]]:
     """Drop the components that the joint fits do not confirm, and fit the rest of their groups again without them."""
     threshold = config.source_extraction.detection_threshold
-    refused = [
-        joint_photometry.refused_components(*one, threshold) for one in zip(images, requests, fits, strict=True)
-    ]
+    refused = [joint_photometry.refused_components(*one, threshold) for one in zip(images, requests, fits, strict=True)]
     if not any(one.any() for one in refused):
         return list(images), list(requests), list(fits)
     confirmed, first, again = [], [], []

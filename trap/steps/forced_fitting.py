@@ -213,9 +213,7 @@ def _associate_fits(
             taustart=as_utc64(image.result.metadata.taustart_ts),
         )
     associations = Associations.concatenate(points)
-    return replace(
-        image, measurements=_marked(measurements, associations), associations=associations, forced=requests
-    )
+    return replace(image, measurements=_marked(measurements, associations), associations=associations, forced=requests)
 
 
 def _without_parts(image: ImageRecord, rows: _Rows) -> _Rows:

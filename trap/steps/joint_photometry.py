@@ -53,6 +53,7 @@ MEMBER_REACH = 1.0
 """Distance from a member of a group, in widths of the beam, up to which blind components are components of the group:
 members are closer to each other than 1.5 widths, so that the blend of two lies between them."""
 
+
 def group_limits(metadata: ImageMetadata, config: PipelineConfig) -> GroupLimits | None:
     """Return the limits of groups in an image; None if the settings make no groups.
 
@@ -102,9 +103,7 @@ def joint_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
     )
 
 
-def without_members(
-    neighbours: Measurements, requests: FitRequests, width: float
-) -> Measurements:
+def without_members(neighbours: Measurements, requests: FitRequests, width: float) -> Measurements:
     """Leave out the blind components of groups that are measured jointly, whose flux belongs to the members.
 
     Parameters
@@ -256,8 +255,7 @@ def add_joint_points(
     row[is_fit] = len(image.measurements) + np.arange(int(is_fit.sum()))
     usable = measurements.is_measured[row]
     known, new, parts = (
-        np.flatnonzero(usable & kind)
-        for kind in (is_fit & ~members.is_new, is_fit & members.is_new, members.is_blind)
+        np.flatnonzero(usable & kind) for kind in (is_fit & ~members.is_new, is_fit & members.is_new, members.is_blind)
     )
     return [
         catalogue.add_joint(members.entry[known], measurements, row[known], key),
