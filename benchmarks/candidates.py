@@ -31,7 +31,7 @@ from scipy.stats import kstest
 from sqlalchemy import create_engine, text
 
 from trap.angles import displacement, move, separation
-from trap.association.new_sources import noise_peaks
+from trap.association.noise_peaks import SearchedArea, noise_peaks
 from trap.config import PipelineConfig
 from trap.db.lightcurves import transients
 from trap.log import configure_logging
@@ -48,6 +48,7 @@ POINTS = (
     " ORDER BY a.runcat, i.taustart_ts"
 )
 METRICS = "SELECT runcat, eta_p_value, eta_int, f_datapoints FROM varmetric"
+AREA = "SELECT SUM(n_pixels), SUM(n_beams) FROM image"
 PEAKS = "SELECT det_sigma FROM extractedsource WHERE extract_type = 0"
 BLIND = 0
 VARIABLE_P = 1e-6
@@ -77,6 +78,7 @@ class Result:
     metrics: Columns
     candidates: Columns
     peaks: NDArray[np.float64]
+    searched: SearchedArea
 
     @property
     def n_images(self) -> int:
@@ -128,6 +130,7 @@ def process(config: SurveyConfig, folder: Path, **options: dict[str, Any]) -> Re
     with create_engine(url).connect() as connection:
         points, metrics = (_columns(connection.execute(text(query))) for query in (POINTS, METRICS))
         peaks = np.array(connection.execute(text(PEAKS)).all(), float).reshape(-1)
+        n_pixels, n_beams = connection.execute(text(AREA)).one()
         candidates: Columns = dict(transients(connection, 1))
         candidates |= _positions(connection, candidates["xtrsrc"])
     beam = np.sqrt(config.beam.bmaj * config.beam.bmin)
@@ -139,7 +142,7 @@ def process(config: SurveyConfig, folder: Path, **options: dict[str, Any]) -> Re
     ownership = _owners(survey, table, points, beam)
     return Result(
         survey=survey, table=table, beam=beam, points=points, ownership=ownership, metrics=metrics,
-        candidates=candidates, peaks=peaks,
+        candidates=candidates, peaks=peaks, searched=SearchedArea(n_pixels=n_pixels, n_beams=n_beams),
     )  # fmt: skip
 
 
@@ -423,11 +426,10 @@ def noise(seed: int, folder: Path, arguments: Namespace) -> Columns:
     config = field(arguments, seed, n_steady=0, n_transients=0, size=512)
     result = process(config, folder)
     heights = np.array([5.0, 5.5, 6.0])
-    area = (config.size * config.pixel_scale) ** 2 / (config.beam.bmaj * config.beam.bmin)
     likely = grades(result.candidates) == "likely"
     return {
         "seen": np.array([np.count_nonzero(result.peaks >= height) for height in heights]),
-        "expected": noise_peaks(heights, area) * result.n_images,
+        "expected": noise_peaks(heights, result.searched),
         "likely": np.array(np.count_nonzero(likely)), "possible": np.array(np.count_nonzero(~likely)),
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from trap.association.assignment import assign
 from trap.association.entries import ENTRY
 from trap.association.hypotheses import ImageLimits, KnownEntries
 from trap.association.pairs import Positions, find_pairs
-from trap.catalogues import FLUX_STATISTICS
+from trap.flux_statistics import FLUX_STATISTICS
 
 ARCSEC = 1 / 3600
 CENTRE = (123.0, 0.0)

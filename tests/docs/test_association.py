@@ -13,7 +13,7 @@ from trap.association.hypotheses import ODDS, ImageLimits, KnownEntries, measure
 from trap.association.new_sources import significance_of_newness
 from trap.association.pairs import CandidatePairs, Positions, de_ruiter_radius
 from trap.association.running_catalogue import RunningCatalogue
-from trap.catalogues import FLUX_STATISTICS
+from trap.flux_statistics import FLUX_STATISTICS
 from trap.variability.metrics import (
     add_points,
     eta_p_value,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS
+from trap.flux_statistics import FLUX_COLUMNS, FLUX_STATISTICS
 from trap.variability.metrics import (
     add_points,
     eta_p_value,

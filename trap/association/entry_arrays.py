@@ -13,7 +13,7 @@ from trap import angles
 from trap.association.entries import ENTRY
 from trap.association.pairs import Positions
 from trap.association.sky_index import SkyIndex
-from trap.catalogues import FLUX_STATISTICS
+from trap.flux_statistics import FLUX_STATISTICS
 from trap.variability.metrics import add_points, modulation_v, weighted_eta
 from trap.variability.summary import total_errors
 
@@ -70,7 +70,7 @@ class EntryArrays:
 
         Returns
         -------
-        (n,) of :data:`~trap.catalogues.FLUX_STATISTICS`, read-only; ``n`` is 0 for an entry without points.
+        (n,) of :data:`~trap.flux_statistics.FLUX_STATISTICS`, read-only; ``n`` is 0 for an entry without points.
         """
         return _read_only(self._curves(key))
 
@@ -88,8 +88,8 @@ class EntryArrays:
 
         Returns
         -------
-        (n,) — 1 for an entry that is not wider than the beam by :data:`MIN_EXTENT` and by three times its error, or that
-        has too few points.
+        (n,) — 1 for an entry that is not wider than the beam by :data:`MIN_EXTENT` and by three times its error, or
+        that has too few points.
         """
         curves = self._curves(key)[rows]
         has_points = curves["n"] >= min_points
@@ -129,7 +129,7 @@ class EntryArrays:
         rows
             (m,) — entries.
         statistics
-            (m,) of :data:`~trap.catalogues.FLUX_STATISTICS`.
+            (m,) of :data:`~trap.flux_statistics.FLUX_STATISTICS`.
         """
         self._curves(key)[rows] = statistics
 
@@ -227,8 +227,8 @@ class EntryArrays:
         Returns
         -------
         positions, rows
-            (n_pairs,) — rows of the positions and of entries near them, without monitored and forked entries, and without
-            blends that are not kept.
+            (n_pairs,) — rows of the positions and of entries near them, without monitored and forked entries, and
+            without blends that are not kept.
         """
         positions, rows = self._index.near(ra, dec, radius)
         entries = self.entries[rows]

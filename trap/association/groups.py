@@ -34,7 +34,7 @@ __all__ = ["NO_ROW", "GroupLimits", "GroupMembers", "find_groups", "neighbours_o
 MOVED = 4.0
 """De Ruiter radius beyond which a source has moved; few errors of position are as large."""
 NO_ROW = -1
-"""Value of ``entry`` for a component that is no entry, and of ``measurement`` for an entry that an image does not show."""
+"""Value of ``entry`` for a component that is no entry, and of ``measurement`` for an entry without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -29,6 +29,7 @@ from trap.angles import displacement, move, offsets, separation
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from trap.association.groups import GroupLimits
     from trap.association.pairs import CandidatePairs
     from trap.catalogues import Measurements
     from trap.typing import Array, Indices
@@ -56,11 +57,14 @@ class ImageLimits(NamedTuple):
         Lowest ratio of peak to local noise of a detection.
     coincidence
         deg — distance below which the beam cannot separate two sources in any direction.
+    groups
+        Sources that are measured jointly where the image does not show them one-to-one; None for no source.
     """
 
     resolution: float
     threshold: float
     coincidence: float = 0.0
+    groups: GroupLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class KnownEntries:
     entries
         (n,) of :data:`~trap.association.entries.ENTRY`.
     curves
-        (n,) of :data:`~trap.catalogues.FLUX_STATISTICS`, in the band and Stokes parameter of the image.
+        (n,) of :data:`~trap.flux_statistics.FLUX_STATISTICS`, in the band and Stokes parameter of the image.
     other_bands
         The same, (n,) each, in all other bands and Stokes parameters.
     max_radius

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trap.association.entries import LightCurveKey
-    from trap.association.groups import GroupLimits
     from trap.association.hypotheses import ImageLimits
     from trap.association.pairs import CandidatePairs
     from trap.config.sections import AssociationMethod
@@ -80,7 +79,6 @@ class RunningCatalogue(LightCurvePoints):
         max_radius: float,
         limits: ImageLimits,
         method: AssociationMethod,
-        groups: GroupLimits | None = None,
     ) -> ImageAssociation:
         """Join the blind measurements of one image to the entries, creating and perhaps forking entries.
 
@@ -102,12 +100,12 @@ class RunningCatalogue(LightCurvePoints):
             Sources that the image cannot show apart, or at all.
         method
             One-to-one assignment, or TraP's forks: with these, a measurement may appear in several light curves.
-        groups
-            Sources that are measured jointly where the image does not show them one-to-one; None for no source.
         """
         resolution = self._resolve(measured, key, (search_radius, max_radius), limits, method)
         pairs = resolution.pairs
-        members = GroupMembers.empty() if groups is None else find_groups(pairs, measured, self, key, groups)
+        members = GroupMembers.empty()
+        if limits.groups is not None:
+            members = find_groups(pairs, measured, self, key, limits.groups)
         waits = np.isin(np.arange(len(measured)), members.measurement)
         pairs = pairs.take(~waits[pairs.measurement])
         matched_rows, is_forked = self._fork(pairs, image)

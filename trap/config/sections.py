@@ -243,8 +243,8 @@ class AssociationConfig(Settings):
     """Smallest value of this largest distance, in arcsec, for images with a small beam: the ionosphere shifts sources
     by angles that do not depend on the beam. 0 sets no lower limit."""
     joint_beams: NotNegative = 1.5
-    """For `"one-to-one"`: distance, in beam widths along the major axis, below which sources are a group. A group is
-    measured jointly in every image that does not show it one-to-one. A larger value makes larger groups; 0 makes none."""
+    """For `"one-to-one"`: distance, in beam widths along the major axis, below which sources are a group, which is
+    measured jointly in every image that does not show it one-to-one. A larger value makes larger groups; 0 none."""
 
 
 class TransientSearchConfig(Settings):

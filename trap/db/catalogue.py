@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, literal, select
 
 from trap import angles
 from trap.association.entries import NOT_PART
-from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS, AssociationType
+from trap.catalogues import AssociationType
 from trap.db.bulk import given_pairs, insert_columns, is_among, nullable, reserve_ids, update_columns, upsert_columns
 from trap.db.models import (
     AssocSkyRegion,
@@ -26,6 +26,7 @@ from trap.db.models import (
     RunningCatalogFlux,
 )
 from trap.db.models.base import stored_names
+from trap.flux_statistics import FLUX_COLUMNS, FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

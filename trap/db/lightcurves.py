@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from trap import angles
 from trap.association.noise_peaks import rank_candidates
-from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS, VarMetrics
+from trap.catalogues import VarMetrics
 from trap.db.bulk import is_among, read_columns
 from trap.db.models import (
     AssocXtrSource,
@@ -31,6 +31,7 @@ from trap.db.models import (
     VarMetric,
 )
 from trap.db.models.base import stored_names
+from trap.flux_statistics import FLUX_COLUMNS, FLUX_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import func, select, update
 
-from trap.catalogues import FLUX_COLUMNS, FLUX_STATISTICS
 from trap.db.bulk import is_among, nullable, read_columns, upsert_columns
 from trap.db.calibrations import applied_gain
 from trap.db.models import (
@@ -23,6 +22,7 @@ from trap.db.models import (
 )
 from trap.db.models.base import stored_names
 from trap.db.shared_errors import measure_shared_errors, save_shared_errors
+from trap.flux_statistics import FLUX_COLUMNS, FLUX_STATISTICS
 from trap.variability.metrics import light_curve_metrics, medians
 from trap.variability.shared_errors import degrees_of_freedom
 from trap.variability.summary import describing_points
@@ -161,7 +161,7 @@ def flux_statistics(
     keys
         ``runcat``, ``band`` and ``stokes`` of each light curve, in order of these.
     statistics
-        (n_curves,) of :data:`~trap.catalogues.FLUX_STATISTICS`
+        (n_curves,) of :data:`~trap.flux_statistics.FLUX_STATISTICS`
     """
     table = RunningCatalogFlux.__table__
     keys = [table.c[name] for name in KEY]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import select
 
-from trap.catalogues import FLUX_STATISTICS
 from trap.db.bulk import read_columns
 from trap.db.metrics import KEY, curve_numbers, flux_statistics, light_curve_points, recompute_metrics, rows_of
 from trap.db.models import Dataset, FrequencyBand, RunningCatalog, VarMetric
 from trap.db.shared_errors import load_shared_errors
+from trap.flux_statistics import FLUX_STATISTICS
 from trap.variability.metrics import spectral_index, whole_light_curves
 from trap.variability.summary import STOKES_I, same_numbers, total_errors
 

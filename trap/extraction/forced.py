@@ -262,7 +262,7 @@ def _reaching(sources: Gaussians, x: Array, y: Array, half: int) -> Gaussians:
 
 
 def _is_beside(targets: Gaussians, sources: Gaussians, beam: Array) -> NDArray[np.bool_]:
-    """Return which positions are close to a detected source, but not on it, or close to another position: (n_targets,)."""
+    """Return which positions are close to a source, but not on it, or to another position: (n_targets,)."""
     places, others = beam_plane(targets.x, targets.y, beam), beam_plane(sources.x, sources.y, beam)
     is_beside = is_within(places, others, FREE_NEIGHBOUR) & ~is_within(places, others, SAME_PLACE)
     if len(places) > 1:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from trap.config import AssociationConfig
+    from trap.config import AssociationConfig, PipelineConfig
     from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
     from trap.images.image import ImageMetadata
@@ -63,7 +63,7 @@ def _associate_image(
 
     ``before`` are the images of the timestep that were associated before.
     """
-    result, settings, extraction = results[number], state.config.association, state.config.source_extraction
+    result, settings = results[number], state.config.association
     metadata = result.metadata
     following = [other for other in results[number + 1 :] if other.rejection is None]
     result = reject_against_history(result, state, (*following, *state.following))
@@ -90,9 +90,8 @@ def _associate_image(
         taustart=as_utc64(metadata.taustart_ts),
         search_radius=search_radius(metadata, settings),
         max_radius=settings.deruiter_radius,
-        limits=_limits(metadata, extraction.detection_threshold),
+        limits=_limits(metadata, state.config),
         method=settings.method,
-        groups=group_limits(metadata, state.config),
     )
     new = associations.take(associations.type == AssociationType.NEW_SOURCE)
     searched = (record.result.searched for record in before if record.key == key)
@@ -130,12 +129,12 @@ def _ordered(sources: Measurements, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return ordered
 
 
-def _limits(metadata: ImageMetadata, threshold: float) -> ImageLimits:
+def _limits(metadata: ImageMetadata, config: PipelineConfig) -> ImageLimits:
     """Return the limits of an image; widths of an unknown beam are 0."""
-    beam = metadata.beam
+    threshold, beam = config.source_extraction.detection_threshold, metadata.beam
     if beam is None:
         return ImageLimits(0.0, threshold)
-    return ImageLimits(beam.bmaj, threshold, COINCIDENT * beam.bmin)
+    return ImageLimits(beam.bmaj, threshold, COINCIDENT * beam.bmin, group_limits(metadata, config))
 
 
 def _without_sources(result: ImageResult, key: LightCurveKey, region: int) -> ImageRecord:

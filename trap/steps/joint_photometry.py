@@ -213,6 +213,7 @@ def create_confirmed(state: DatasetState, images: Sequence[ImageRecord]) -> tupl
 
 
 def _create_confirmed(state: DatasetState, image: ImageRecord) -> ImageRecord:
+    """Create the entries of the confirmed components of one image, where it shows them."""
     members, beam = image.members, image.result.metadata.beam
     new = np.flatnonzero(members.is_new)
     n_before = len(state.catalogue)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.catalogues import FLUX_STATISTICS, VarMetrics
+from trap.catalogues import VarMetrics
 from trap.db.metrics import refresh_metrics
+from trap.flux_statistics import FLUX_STATISTICS
 from trap.variability.metrics import light_curve_metrics, spectral_index
 from trap.variability.shared_errors import degrees_of_freedom
 from trap.variability.summary import STOKES_I, describing_points

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import chdtrc
 
-from trap.catalogues import FLUX_STATISTICS
+from trap.flux_statistics import FLUX_STATISTICS
 from trap.variability.shared_errors import INDEPENDENT
 
 if TYPE_CHECKING:

@@ -8,16 +8,9 @@ from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from trap.association.entries import ENTRY_COLUMNS
-from trap.catalogues import (
-    FLUX_COLUMNS,
-    Associations,
-    Measurements,
-    MonitorPositions,
-    NewSources,
-    RegionLinks,
-    VarMetrics,
-)
+from trap.catalogues import Associations, Measurements, MonitorPositions, NewSources, RegionLinks, VarMetrics
 from trap.db.models.base import IDENTIFIER, Base, described, identifier, reference, stored, stores
+from trap.flux_statistics import FLUX_COLUMNS
 
 __all__ = [
     "AssocSkyRegion",
