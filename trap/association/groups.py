@@ -47,7 +47,9 @@ class GroupMembers(ColumnTable):
     )
     measurement: NDArray[np.int64] = column("i8", "", "Row of the blind measurement; -1 if the image shows none.")
     is_new: NDArray[np.bool_] = column("?", "", "Whether the member is a component that matches no entry.")
-    is_blind: NDArray[np.bool_] = column("?", "", "Whether its point is the blind measurement, not the joint fit.")
+    is_blind: NDArray[np.bool_] = column(
+        "?", "", "Whether its point is the blind measurement, not the joint fit, if nothing is hidden in that."
+    )
     ra: NDArray[np.float64] = column("f8", "deg", "Right ascension where it is fitted, ICRS.")
     dec: NDArray[np.float64] = column("f8", "deg", "Declination where it is fitted, ICRS.")
     stretch: NDArray[np.float64] = column(
@@ -160,16 +162,20 @@ def _members(
     is_wrong = (is_new & ~is_hidden) | (measurement == NO_ROW)
     # Another member explains the excess, if a group has one without a partner.
     is_excess = is_hidden & (np.bincount(group, weights=is_wrong, minlength=n_groups) > 0)[group]
-    is_wrong |= is_hidden
-    is_wrong[:n_entries] |= is_misshapen
+    # A single entry may change its shape with the source that is hidden in it.
+    is_single = np.bincount(group, weights=~is_new, minlength=n_groups) == 1
+    has_hidden = np.bincount(group, weights=is_hidden, minlength=n_groups) > 0
+    is_wrong[:n_entries] |= is_misshapen & ~(is_single & has_hidden)[group[:n_entries]]
     differs = np.bincount(group, weights=is_wrong, minlength=n_groups) > 0
+    is_blind = ~is_new & ~differs[group]
+    differs |= has_hidden
     is_shown = np.bincount(group, weights=measurement != NO_ROW, minlength=n_groups) > 0
     members = GroupMembers.of(
         group=group,
         entry=np.concatenate([entries, np.full(len(first), NO_ROW)]),
         measurement=measurement,
         is_new=is_new,
-        is_blind=False,
+        is_blind=is_blind,
         ra=np.concatenate([catalogue.entries["wm_ra"][entries], components.ra[first]]),
         dec=np.concatenate([catalogue.entries["wm_dec"][entries], components.dec[first]]),
         stretch=stretch,

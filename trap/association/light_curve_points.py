@@ -102,16 +102,23 @@ class LightCurvePoints(EntryArrays):
         return self._add_points(entry_rows, measured, measurement_rows, key, types=AssociationType.NULL_DETECTION)
 
     def add_joint(
-        self, entry_rows: Indices, measured: Measurements, measurement_rows: Indices, key: LightCurveKey
+        self,
+        entry_rows: Indices,
+        measured: Measurements,
+        measurement_rows: Indices,
+        key: LightCurveKey,
+        kind: AssociationType,
     ) -> Associations:
-        """Add joint fits of crowded groups to the light curves of their members; positions stay.
+        """Add the points of members of crowded groups to their light curves; positions stay.
 
         Parameters
         ----------
         entry_rows, measured, measurement_rows, key
             As for :meth:`add_null_detections`.
+        kind
+            Type of the points.
         """
-        return self._add_points(entry_rows, measured, measurement_rows, key, types=AssociationType.JOINT)
+        return self._add_points(entry_rows, measured, measurement_rows, key, types=kind)
 
     def add_first(
         self,

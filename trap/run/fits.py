@@ -58,6 +58,10 @@ def fit_sources(
     images = joint_photometry.create_confirmed(state, images)
     places = parting.displaced_members(state, images)
     earlier = _fit_earlier_images(state, images, places, executor, config)
+    blends = parting.blended_members(images, earlier, places)
+    if blends:
+        places |= blends
+        earlier = _fit_earlier_images(state, images, places, executor, config)
     images, earlier = parting.end_blends(state, images, earlier, places)
     images = forced_fitting.insert_and_associate_forced_fits(state, images, requests, fits)
     images, backward = backward_fitting.associate_backward_fits(state, images, earlier)
@@ -90,7 +94,7 @@ def _confirm(
     """Drop the components that the joint fits do not confirm, and fit the rest of their groups again without them."""
     threshold = config.source_extraction.detection_threshold
     refused = [joint_photometry.refused_components(*one, threshold) for one in zip(images, requests, fits, strict=True)]
-    if not any(one.any() for one in refused):
+    if not any(image.members.is_new.any() for image in images):
         return list(images), list(requests), list(fits)
     confirmed, first, again = [], [], []
     for image, positions, found, is_refused in zip(images, requests, fits, refused, strict=True):
@@ -99,7 +103,7 @@ def _confirm(
         stays[:n_members] = ~is_refused
         is_changed = np.zeros(len(positions), bool)
         is_changed[:n_members] = np.isin(group, group[is_refused])
-        confirmed.append(joint_photometry.without_components(image, is_refused) if is_refused.any() else image)
+        confirmed.append(joint_photometry.without_components(image, is_refused) if n_members else image)
         first.append((positions.take(stays), found.take(stays)))
         again.append(np.flatnonzero(is_changed[stays]))
     changed = [positions.take(rows) for (positions, _), rows in zip(first, again, strict=True)]

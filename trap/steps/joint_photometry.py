@@ -46,6 +46,8 @@ COINCIDENT = 0.65
 blend. Errors of position have long tails, at low S/N and around bright sources."""
 INSEPARABLE = 0.5
 """Distance, in widths of the beam, below which forced fits do not solve two positions together."""
+HIDDEN = 0.6
+"""The same distance for a source that is hidden in a measurement: its own is known to a tenth of a width or so."""
 EXTENT_ERROR = 0.05
 """Relative error of an integrated flux density that is scaled to the extent of its entry: the peak of a fitted beam is
 not the peak of the wider shape."""
@@ -154,7 +156,7 @@ def refused_components(
     for row in np.flatnonzero(refused & is_certain).tolist():
         others = np.flatnonzero((members.group == members.group[row]) & (np.arange(len(members)) != row))
         east, north = angles.offsets(requests.ra[others], requests.dec[others], requests.ra[row], requests.dec[row])
-        refused[row] = (beam.widths(east, north) < INSEPARABLE).any()
+        refused[row] = (beam.widths(east, north) < (HIDDEN if members.stretch[row] > 1 else INSEPARABLE)).any()
     return refused | (members.is_new & ~is_certain)
 
 
@@ -190,6 +192,9 @@ def without_components(image: ImageRecord, refused: NDArray[np.bool_]) -> ImageR
         (n_members,) — whether a member is dropped.
     """
     members = image.members
+    # Without a hidden source, the measurement is that of its entry.
+    has_new = np.isin(members.group, members.group[members.is_new & ~refused])
+    members = members.with_columns(is_blind=members.is_blind & ~has_new)
     n_dropped = int((refused & (members.stretch == 1)).sum())
     dropped = {**image.dropped, "n_dropped_unconfirmed": n_dropped} if n_dropped else image.dropped
     return replace(image, members=members.take(~refused), dropped=dropped)
@@ -255,11 +260,11 @@ def add_joint_points(
     is_fit = ~members.is_blind
     row[is_fit] = len(image.measurements) + np.arange(int(is_fit.sum()))
     usable = measurements.is_measured[row]
-    known, new, parts = (
-        np.flatnonzero(usable & kind) for kind in (is_fit & ~members.is_new, is_fit & members.is_new, members.is_blind)
-    )
+    kinds = (is_fit & ~members.is_new, is_fit & members.is_new, ~is_fit & members.is_new, ~is_fit & ~members.is_new)
+    known, new, parts, same = (np.flatnonzero(usable & kind) for kind in kinds)
     return [
-        catalogue.add_joint(members.entry[known], measurements, row[known], key),
+        catalogue.add_joint(members.entry[known], measurements, row[known], key, AssociationType.JOINT),
+        catalogue.add_joint(members.entry[same], measurements, row[same], key, AssociationType.ONE_TO_ONE),
         catalogue.add_first(
             members.entry[new], measurements, row[new], key, image=number, kind=AssociationType.NEW_SOURCE
         ),

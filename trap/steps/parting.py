@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Places = Mapping[int, tuple[float, float]]
 
-__all__ = ["displaced_members", "end_blends"]
+__all__ = ["blended_members", "displaced_members", "end_blends"]
 
 DISPLACED = 3.0
 """De Ruiter radius of a measurement beyond which the mean position of its entry is not its own: that of a blend."""
@@ -63,6 +63,30 @@ def displaced_members(state: DatasetState, images: Sequence[ImageRecord]) -> dic
         for row in np.flatnonzero(radius > DISPLACED).tolist():
             places[int(entries[row])] = float(measured.ra[row]), float(measured.dec[row])
     return places
+
+
+def blended_members(
+    images: Sequence[ImageRecord], earlier: Sequence[EarlierFits], places: Places
+) -> dict[int, tuple[float, float]]:
+    """Find known members that are blends although they are not displaced, and the places where the images show them.
+
+    Parameters
+    ----------
+    images, earlier, places
+        As for :func:`end_blends`.
+
+    Returns
+    -------
+    Right ascension and declination [deg] by row of the running catalogue, without those of ``places``.
+    """
+    found: dict[int, tuple[float, float]] = {}
+    for image in images:
+        members = image.members
+        for row in _known(members).tolist():
+            blind = image.measurements.take(members.measurement[[row]])
+            if int(members.entry[row]) not in places and _parts(image, row, earlier, places).size:
+                found[int(members.entry[row])] = float(blind.ra[0]), float(blind.dec[0])
+    return found
 
 
 def _known(members: GroupMembers) -> Indices:
@@ -99,7 +123,7 @@ def end_blends(
     for image in images:
         here = image
         for blend in _known(image.members).tolist():
-            parts = _parts(here, blend, [fit for fit in earlier if fit.key == image.key], places)
+            parts = _parts(here, blend, earlier, places)
             if parts.size and not state.catalogue.entries["is_blend"][here.members.entry[blend]]:
                 here, heir = _end(state, here, blend, parts)
                 earlier = [_renamed(fit, int(image.members.entry[blend]), heir) for fit in earlier]
@@ -111,7 +135,7 @@ def _parts(image: ImageRecord, blend: int, earlier: Sequence[EarlierFits], place
     """Return the new members that were parts of a known one all along, if its light curve includes their flux."""
     members, beam = image.members, image.result.metadata.beam
     new = np.flatnonzero(members.is_new & (members.group == members.group[blend]))
-    fluxes = mean_fluxes(members.entry[new], earlier)
+    fluxes = mean_fluxes(members.entry[new], [fit for fit in earlier if fit.key == image.key])
     is_shown = (fluxes.n > 0) & (np.abs(fluxes.mean) > REVEALED_SIGMA * fluxes.error)
     new, fluxes = new[is_shown], fluxes.take(is_shown)
     if not new.size or beam is None:
