@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from trap.association.noise_peaks import SearchedArea
 from trap.extraction.correlation import beam_correlation
-from trap.extraction.field import threshold_map
+from trap.kernels.maps import pixels_at
 from trap.quality.reasons import RejectReason, Verdict
 from trap.quality.records import Check, is_stokes_i
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 __all__ = ["NEGATIVE", "check_negative", "find_negative", "measure_area"]
+
+
+TOUCHING = 1.5
+"""Distance of pixels, in pixels, within which they touch at an edge or at a corner."""
 
 
 def measure_area(
@@ -65,24 +71,21 @@ def find_negative(
     depth
         (n,) σ — its depth below the threshold.
     """
-    nothing = np.empty(0), np.empty(0), np.empty(0)
-    if mask.all():
-        return nothing
-    lowest = float(np.nanmin(data)) - float(background.mesh_mean.max())
-    if not lowest < -threshold * float(background.mesh_rms.min()):
-        # No pixel can be that low. This spares many images the interpolation of the maps.
-        return nothing
-    upside_down = threshold_map(
-        -data, mask | np.isnan(data), background.negative(), analysis=threshold, detection=threshold
-    )
-    y, x = np.nonzero(upside_down.reached)
-    islands, _ = ndimage.label(upside_down.reached, np.ones((3, 3)))
-    # Rounding may differ from that of the map, which found the pixel at the threshold or below.
-    depth = np.maximum((background.mean_at(x, y) - data[y, x]) / background.rms_at(x, y) - threshold, 0.0)
-    deepest_first = np.lexsort((-depth, islands[y, x]))
-    _, first = np.unique(islands[y, x][deepest_first], return_index=True)
-    lowest_pixel = deepest_first[first]
-    return x[lowest_pixel].astype(float), y[lowest_pixel].astype(float), depth[lowest_pixel]
+    # No pixel above this limit can be low enough. The level and the noise are interpolated for few pixels.
+    limit = float(background.mesh_mean.max()) - threshold * float(background.mesh_rms.min())
+    candidates = np.flatnonzero((data <= np.float32(limit)) & ~mask)
+    value, rms = pixels_at(data, candidates, *background.lines())
+    is_low = value <= -threshold * rms
+    pixels, depth = candidates[is_low], -(value / rms)[is_low] - threshold
+    y, x = np.divmod(pixels, data.shape[1])
+    # Pixels that touch at a corner belong together.
+    pairs = cKDTree(np.column_stack([x, y])).query_pairs(TOUCHING, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs), bool), pairs.T), (len(x), len(x)))
+    _, island = connected_components(links, directed=False)
+    deepest_first = np.lexsort((-depth, island))
+    _, first = np.unique(island[deepest_first], return_index=True)
+    lowest = deepest_first[first]
+    return x[lowest].astype(float), y[lowest].astype(float), depth[lowest]
 
 
 def check_negative(image: SourceInput) -> Verdict:
