@@ -144,8 +144,7 @@ class Dataset:
         ``forced`` makes the forced fits; by default each reads zero. With a ``calibration`` of the images, all
         measurements are corrected already.
         """
-        threshold = self.config.source_extraction.detection_threshold
-        images = tuple(replace(one, searched=replace(one.searched, threshold=threshold)) for one in images)
+        images = tuple(self._as_searched(image) for image in images)
         measure = forced or (lambda positions: sources(positions.ra, positions.dec, flux=0.0))
         records = association.associate_extracted_sources(self.state, images)
         requests = [forced_fitting.get_forced_fit_requests(image, self.state) for image in records]
@@ -164,6 +163,13 @@ class Dataset:
         )
         self.state.commit(record, self.store.store_timestep(record, self.state))
         return records
+
+    def _as_searched(self, image: ImageResult) -> ImageResult:
+        """Give the searched area of an image the threshold of the settings, and the cells of its mesh."""
+        cell = (0, 0) if image.background is None else image.background.cell
+        threshold = self.config.source_extraction.detection_threshold
+        area = replace(image.searched, threshold=threshold, cell_pixels=cell[0] * cell[1])
+        return replace(image, searched=area)
 
     def reload(self) -> None:
         """Replace the state in memory by the stored one, as a new run does."""

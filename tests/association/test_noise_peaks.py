@@ -72,6 +72,21 @@ def test_pixels_of_white_noise_are_peaks_and_well_sampled_ones_are_those_of_a_ra
     assert noise_peaks(u, smooth) == pytest.approx(field, rel=0.05)
 
 
+@pytest.mark.parametrize(("beam_pixels", "u"), [(4.0, 5.0), (4.0, 6.0), (8.0, 5.0)])
+def test_scatter_of_the_measured_noise_makes_more_peaks(beam_pixels, u):
+    known = SearchedArea(n_pixels=10**8, n_beams=round(10**8 / beam_pixels**2))
+    measured = replace(known, cell_pixels=2500)
+    # The squared correlation of a Gaussian 4 pixels wide adds up to π / λ pixels.
+    curvature = 8 * np.log(2) / beam_pixels**2
+    variance = 1.4 / 2 * np.pi / 18 * np.pi / curvature / 2500
+    scatter = np.linspace(-8, 8, 4001)
+    # The noise is 1 + 3/2 ε² on average, and scatters by ε: heights in units of the true noise.
+    heights = u * (1 + 1.5 * variance + np.sqrt(variance) * scatter)
+    mean = np.average(noise_peaks(heights, known), weights=norm.pdf(scatter))
+    assert float(noise_peaks(u, measured)) == pytest.approx(mean, rel=0.06)
+    assert float(noise_peaks(u, measured)) > 1.05 * float(noise_peaks(u, known))
+
+
 def test_nothing_searched_has_no_peaks():
     assert noise_peaks([5.0], SearchedArea()) == pytest.approx([0.0])
     assert not SearchedArea().has_wide_tails

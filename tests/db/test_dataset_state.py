@@ -109,5 +109,8 @@ def test_area_of_images_of_earlier_versions_is_that_of_all_pixels(make_dataset, 
     state = ask(load_state, dataset.id, dataset.config)
     n_beams = 20_000 * image["deltay"] ** 2 / (2 * image["rb_smaj"] * 2 * image["rb_smin"])
     assert state.looks.searched(LightCurveKey(0, 1)) == SearchedArea(
-        n_pixels=20_000, n_beams=round(n_beams), threshold=dataset.config.source_extraction.detection_threshold
+        n_pixels=20_000,
+        n_beams=round(n_beams),
+        threshold=dataset.config.source_extraction.detection_threshold,
+        cell_pixels=20_000,
     )

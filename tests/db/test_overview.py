@@ -28,6 +28,7 @@ def test_summary_counts_the_rows_of_its_dataset_alone(busy, make_dataset, ask):
         "n_unreadable": 0,
         "n_entries": len(busy.entries()),
         "n_newsources": 1,
+        "n_likely": 1,
         **dict.fromkeys(DROP_REASONS, 0),
     }
 

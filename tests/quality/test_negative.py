@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from check_inputs import source_input
 
+from trap.association.noise_peaks import SearchedArea
 from trap.extraction.mesh import Background
 from trap.quality.negative import check_negative, find_negative, measure_area
 
@@ -75,7 +76,7 @@ def test_area_counts_searched_pixels_and_beams_by_the_correlation_of_the_noise()
     like_beam = replace(FLAT, correlation=0.5 ** ((x**2 + y**2) / 2.0**2))
     beam = 2 * np.log(2) / 2.0**2 * np.array([1.0, 0.0, 1.0])
     area = measure_area(like_beam, mask, 8.0, beam=beam, n_negative=3)
-    assert (area.n_pixels, area.n_beams, area.n_negative, area.threshold) == (1200, 1200 / 4**2, 3, 8.0)
+    assert area == SearchedArea(n_pixels=1200, n_beams=1200 // 4**2, n_negative=3, threshold=8.0, cell_pixels=400)
     # Without a measured correlation, noise is taken for white noise that was convolved with the beam: half the beams.
     assert measure_area(FLAT, mask, 8.0, beam=beam, n_negative=0).n_beams == round(1200 / 4**2 / 2)
 

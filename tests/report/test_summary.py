@@ -92,7 +92,7 @@ def test_page_of_a_dataset_groups_images_by_reason_and_names_changed_settings():
     config = PipelineConfig().with_options(source_extraction={"detection_threshold": 5.5})
     text = dataset_page(
         {
-            **dict.fromkeys(("n_timesteps", "n_blind", "n_forced", "n_entries", "n_newsources"), 2),
+            **dict.fromkeys(("n_timesteps", "n_blind", "n_forced", "n_entries", "n_newsources", "n_likely"), 2),
             "id": 1,
             "description": "field",
             "state": "partial",

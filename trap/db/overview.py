@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import func, select
 
 from trap import angles
+from trap.catalogues import Grade
 from trap.dataset.dropped import DROP_REASONS
 from trap.db.bulk import read_columns
 from trap.db.datasets import find_dataset
@@ -59,8 +60,8 @@ def dataset_summary(connection: Connection, dataset_id: int) -> dict[str, Any]:
     -------
     ``id``, ``description``, ``state``, ``process_start_ts``, ``process_end_ts``, ``config_hash``,
     ``software_version``, and the numbers ``n_timesteps`` (stored), ``n_failed`` (timesteps), ``n_images``,
-    ``n_rejected``, ``n_unreadable``, ``n_blind`` and ``n_forced`` (measurements), ``n_entries``, ``n_newsources``, and
-    ``n_dropped_…`` (measurements left out, by reason).
+    ``n_rejected``, ``n_unreadable``, ``n_blind`` and ``n_forced`` (measurements), ``n_entries``, ``n_newsources``,
+    ``n_likely`` (of them), and ``n_dropped_…`` (measurements left out, by reason).
 
     Raises
     ------
@@ -198,6 +199,7 @@ def _summaries() -> Select[Any]:
         .join(RunningCatalog, RunningCatalog.id == NewSource.runcat)
         .where(RunningCatalog.dataset == Dataset.id)
     )
+    counts["n_likely"] = counts["n_newsources"].where(NewSource.grade == int(Grade.LIKELY))
     return select(
         *(Dataset.id, Dataset.description, Dataset.state, Dataset.process_start_ts, Dataset.process_end_ts),
         *(Dataset.config_hash, Dataset.software_version),

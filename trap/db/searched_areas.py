@@ -18,7 +18,16 @@ __all__ = ["AREA_COLUMNS", "area_row", "peak_row", "searched_areas", "stored_are
 
 AREA_COLUMNS = (
     *(Image.n_pixels, Image.n_beams, Image.n_negative, Image.detection_thresh),
-    *(Image.deltax, Image.deltay, RmsMap.nx, RmsMap.ny, RmsMap.negative_tiles, RmsMap.negative_depths),
+    *(
+        Image.deltax,
+        Image.deltay,
+        RmsMap.nx,
+        RmsMap.ny,
+        RmsMap.cell_x,
+        RmsMap.cell_y,
+        RmsMap.negative_tiles,
+        RmsMap.negative_depths,
+    ),
 )
 """Columns of images and of their meshes, by an outer join; :func:`stored_area` also needs the axes of the beam."""
 
@@ -49,19 +58,23 @@ def stored_area(row: Row[Any]) -> SearchedArea:
     row
         Row with :data:`AREA_COLUMNS`, ``rb_smaj`` and ``rb_smin``.
     """
+    cell_pixels = row.cell_x * row.cell_y if row.cell_x else 0
     if row.n_pixels is not None:
         return SearchedArea(
             n_pixels=row.n_pixels,
             n_beams=row.n_beams,
             n_negative=row.n_negative,
             threshold=row.detection_thresh,
+            cell_pixels=cell_pixels,
         )
     if not row.nx or not row.rb_smaj or not row.rb_smin:
         return SearchedArea()
     n_pixels = row.nx * row.ny
     # The columns of the beam are semi-axes.
     n_beams = round(n_pixels * abs(row.deltax * row.deltay) / (4 * row.rb_smaj * row.rb_smin))
-    return SearchedArea(n_pixels=n_pixels, n_beams=n_beams, threshold=row.detection_thresh or 0.0)
+    return SearchedArea(
+        n_pixels=n_pixels, n_beams=n_beams, threshold=row.detection_thresh or 0.0, cell_pixels=cell_pixels
+    )
 
 
 def peak_row(peaks: NegativePeaks) -> dict[str, Any]:

@@ -45,7 +45,13 @@ def measure_area(
     """
     correlation = beam_correlation(beam) if background.correlation is None else background.correlation
     n_pixels = int(mask.size - np.count_nonzero(mask))
-    return SearchedArea.measured(n_pixels, correlation, n_negative=n_negative, threshold=threshold)
+    return SearchedArea.measured(
+        n_pixels,
+        correlation,
+        n_negative=n_negative,
+        threshold=threshold,
+        cell_pixels=background.cell[0] * background.cell[1],
+    )
 
 
 def find_negative(

@@ -180,9 +180,10 @@ def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Column
     dropped = dropped_text(summary)
     if dropped:
         yield dropped
+    likely = f" ({summary['n_likely']} likely)" if summary["n_likely"] else ""
     yield (
         f"{count(summary['n_entries'], 'entry', 'entries')} in the running catalogue, "
-        f"{count(summary['n_newsources'], 'transient candidate')}"
+        f"{count(summary['n_newsources'], 'transient candidate')}{likely}"
     )
 
 
