@@ -24,7 +24,7 @@ from scipy.special import log_ndtr, ndtri_exp
 from trap.association.negative_peaks import NegativeHistory
 from trap.association.noise_history import DEPTH_POWER, NoiseHistory
 from trap.association.noise_peaks import NoiseChance, SearchedArea
-from trap.catalogues import NewSources
+from trap.catalogues import Grade, NewSources
 from trap.tables import ColumnTable, column
 
 if TYPE_CHECKING:
@@ -255,12 +255,7 @@ class EarlierLooks:
         if self._search.new_source_test != "image" and key not in self._without_tiles:
             # A position within the circle of an image may still lie outside all searched areas.
             passed &= local["n"] > 0
-        # The number of noise peaks is that of highest pixels. The fitted peak of a blended source is lower.
-        height = np.minimum(peak / new.rms, np.abs(new.significance))
-        is_polarised = self._extraction.searches_negative(key.stokes)
-        negative = None if is_polarised else self._negative.sums(key, chance.negative)
-        noise = chance.peaks(height, new.ra, new.dec, n_looks=local["n"], negative=negative)
-        return NewSources.of(
+        candidates = NewSources.of(
             entry=entries,
             measurement=rows,
             newsource_type=peak > limit * best["rms_max"],
@@ -271,9 +266,22 @@ class EarlierLooks:
             n_looks=local["n"],
             newness=newness,
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
-            noise_peaks=noise,
-            grade=chance.grades(noise, self._search.max_false_likely),
-        ).take(passed)
+            noise_peaks=np.nan,
+            grade=int(Grade.POSSIBLE),
+        )
+        # Few new entries pass, and the chance of noise takes some ms.
+        return (
+            self._graded(candidates.take(passed), key, new.take(passed), chance) if passed.any() else NewSources.empty()
+        )
+
+    def _graded(self, candidates: NewSources, key: LightCurveKey, new: Measurements, chance: NoiseChance) -> NewSources:
+        """Add the chance of noise and the grade to the candidates of an image."""
+        # The number of noise peaks is that of highest pixels. The fitted peak of a blended source is lower.
+        height = np.minimum(np.abs(new.f_peak) / new.rms, np.abs(new.significance))
+        is_polarised = self._extraction.searches_negative(key.stokes)
+        negative = None if is_polarised else self._negative.sums(key, chance.negative)
+        noise = chance.peaks(height, new.ra, new.dec, n_looks=candidates.n_looks, negative=negative)
+        return candidates.with_columns(noise_peaks=noise, grade=chance.grades(noise, self._search.max_false_likely))
 
     def _best_looks(self, key: LightCurveKey, new: Measurements, regions: SkyRegions) -> tuple[Indices, NDArray[Any]]:
         """Return the rows of the new sources that earlier images cover, and the best look at each."""
