@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.config import stokes_letter
+from trap.signs import Signs
 from trap.tables import ColumnTable, column
 
 if TYPE_CHECKING:
@@ -249,8 +250,8 @@ class Associations(ColumnTable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NewSources(ColumnTable):
-    """Transient candidates of one image: new entries that an earlier image should have shown."""
+class NewSources(Signs):
+    """Transient candidates of one image, with their signs: new entries that an earlier image should have shown."""
 
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
     measurement: NDArray[np.int64] = column("i8", "", "Row of the measurement that triggered the candidate.")

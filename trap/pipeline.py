@@ -19,8 +19,8 @@ from trap.dataset.records import TimestepRecord
 from trap.db.opening import open_dataset
 from trap.images.patterns import expand_patterns
 from trap.retry import IMAGE_DELAYS, call_with_retries
+from trap.run import fits, vetting
 from trap.run.attempts import attempt_timestep
-from trap.run.fits import fit_sources
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
@@ -267,7 +267,8 @@ class DatasetRun:
             state.following = () if number is None else self._preview.following(number, measured, state, executor)
             measured = executor.call(calibration.calibrate_images, state, measured)
             images = executor.call(association.associate_extracted_sources, state, measured)
-            images, backward = fit_sources(state, images, executor, self.config)
+            images, backward = fits.fit_sources(state, images, executor, self.config)
+            images = vetting.vet_images(state, images, executor, self.config)
             record = TimestepRecord(
                 taustart_ts=timestep.taustart_ts,
                 images=images,

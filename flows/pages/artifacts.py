@@ -243,7 +243,7 @@ def _candidates(
     images = list(images)
     image_of = [image for image in images for _ in range(len(image.new_sources))]
     all_new = NewSources.concatenate([image.new_sources for image in images])
-    for place in rank_candidates(all_new.grade, all_new.noise_peaks, all_new.newness).tolist():
+    for place in rank_candidates(all_new.score, all_new.grade, all_new.noise_peaks, all_new.newness).tolist():
         image = image_of[place]
         row, measurements, metadata = all_new.measurement[place], image.measurements, image.result.metadata
         yield (

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from prefect.events import emit_event
 
 from flows.service.installations import arrivals_resource
@@ -15,6 +16,7 @@ from trap.catalogues import Grade
 from trap.config import stokes_letter
 from trap.escapes import plain_text
 from trap.images.patterns import path_text
+from trap.vetting.score import sign_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +97,7 @@ def emit_outcome(label: str, outcome: TimestepOutcome, catalogue: RunningCatalog
 def _emit_candidates(dataset: str, image: ImageRecord, catalogue: RunningCatalogue) -> None:
     """Emit an event for each new source of an image, up to the maximum number."""
     new, measurements, metadata = image.new_sources, image.measurements, image.result.metadata
+    signs = sign_words(new, np.abs(measurements.significance[new.measurement]), new.newness)
     n_more = len(new) - MAX_CANDIDATES
     for number in range(min(len(new), MAX_CANDIDATES)):
         entry_id = int(catalogue.entries["id"][new.entry[number]])
@@ -110,6 +113,8 @@ def _emit_candidates(dataset: str, image: ImageRecord, catalogue: RunningCatalog
             "significance": float(measurements.significance[row]),
             "noise_peaks": float(new.noise_peaks[number]),
             "likely": bool(new.grade[number] == Grade.LIKELY),
+            "score": float(new.score[number]) if np.isfinite(new.score[number]) else None,
+            "signs": signs[number],
             "time": metadata.taustart_ts.isoformat(),
             "freq_hz": metadata.freq_eff,
             "stokes": stokes_letter(metadata.stokes),

@@ -108,6 +108,10 @@ def _backward_label(positions: Any, image: Any, *_: object) -> str:  # noqa: ANN
     return f"{plain_text(Path(image.url).name)}, {len(positions)} positions"
 
 
+def _vetting_label(request: Any, url: str, *_: object, **__: object) -> str:  # noqa: ANN401
+    return f"{plain_text(Path(url).name)}, {len(request.targets)} candidates"
+
+
 def _association_label(_state: object, results: Any) -> str:  # noqa: ANN401
     return time_label(results[0].metadata.taustart_ts) if len(results) else "no images"
 
@@ -120,6 +124,7 @@ POLICIES = {
     "measure_image": Policy(delays=IMAGE_DELAYS, label=_image_label),
     "perform_forced_fits": Policy(delays=IMAGE_DELAYS, label=_fits_label),
     "perform_backward_fits": Policy(delays=IMAGE_DELAYS, label=_backward_label),
+    "examine_candidates": Policy(delays=IMAGE_DELAYS, label=_vetting_label),
     # A transaction is retried where it is made. Its task sees only one kind of failure by itself, a time-out.
     "load_state": Policy(delays=HANG_DELAYS, timeout_seconds=600.0),
     # Association changes the state in memory; a second attempt would add every point twice. So it is never retried

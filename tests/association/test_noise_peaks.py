@@ -185,7 +185,8 @@ def test_grade_of_the_second_image_follows_the_stated_limit():
     assert chance.grades([0.0348, 0.0350], 0.1).tolist() == [Grade.LIKELY, Grade.POSSIBLE]
 
 
-def test_candidates_are_ranked_by_grade_then_noise_then_newness():
+def test_candidates_are_ranked_by_score_then_grade_then_noise_then_newness():
     nan = np.nan
+    assert rank_candidates([0.1, nan, 0.9], [1, 1, 0], [0, 0, 1], [9, 99, 5]).tolist() == [2, 0, 1]
     grade, noise, newness = [0, 1, 1, nan, 1, 0], [2.0, 0.0, 1e-3, nan, 0.0, 0.5], [9.0, 20.0, 30.0, 50.0, 40.0, 6.0]
-    assert rank_candidates(grade, noise, newness).tolist() == [4, 1, 2, 5, 0, 3]
+    assert rank_candidates([nan] * 6, grade, noise, newness).tolist() == [4, 1, 2, 5, 0, 3]

@@ -92,15 +92,16 @@ def test_negative_flare_of_v_is_a_candidate_with_its_sign_and_letter(field, data
     assert candidate["det_sigma"] < -20
     assert min(candidate[name] for name in ("sigma_rms_min", "sigma_rms_max", "sigma_local", "newness")) > 10
     assert candidate["newsource_type"] == 1
+    assert (candidate["score"] > 0.99, candidate["signs"]) == (True, "")
     assert candidate["metric_stokes"] in ("I", "V")
     assert candidate["grade"] == 1
     assert candidate["noise_peaks"] < 1e-9
     heading, line, noise = output("candidates", number).splitlines()
     assert "Stokes" in heading
-    assert line.split()[3:8] == ["likely", "under", "1", "in", "1,000,000,000"]
+    assert line.split()[4:9] == ["likely", "under", "1", "in", "1,000,000,000"]
     # Negative peaks of Stokes I only, without those of V.
     assert noise.startswith("0 negative peaks below -5 σ, 1 in ")
-    letter, flux = line.split()[12:14]
+    letter, flux = line.split()[13:15]
     assert letter == "V"
     assert float(flux) == pytest.approx(1e3 * FLARE, abs=5e3 * RMS)
     words = ("lightcurve", number, *flare)

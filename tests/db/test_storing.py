@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from busy_dataset import FIELD, REJECTION, forced, state_of
 from made_up_survey import sources
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from trap.catalogues import Flag
 from trap.db.engine import reading
@@ -112,13 +112,17 @@ def test_forked_candidate_stays_one_for_every_clone(make_dataset):
     dataset = make_dataset()
     dataset.process(FIELD.image(0, sources(120.0, 9.0)))
     dataset.process(FIELD.image(1, sources(123.0, 10.0, flux=0.9)))
+    with dataset.engine.begin() as connection:
+        connection.execute(text("UPDATE newsource SET score = 0.25, ring_sigma = 4.5"))
     dataset.process(FIELD.image(2, sources([123.0, 123.0], [9.9995, 10.0005], flux=0.8)))
     rows = dataset.rows(
-        "SELECT v.runcat, n.runcat AS candidate, sigma_rms_min FROM varmetric v JOIN newsource n ON n.id = v.newsource"
+        "SELECT v.runcat, n.runcat AS candidate, sigma_rms_min, score, ring_sigma, edge_distance"
+        " FROM varmetric v JOIN newsource n ON n.id = v.newsource"
     )
     clones = {entry["id"] for entry in dataset.entries() if entry["parent"] is not None}
     assert {row["runcat"] for row in rows} == {row["candidate"] for row in rows} == clones
     assert [row["sigma_rms_min"] for row in rows] == pytest.approx([9000.0, 9000.0])
+    assert [(row["score"], row["ring_sigma"], row["edge_distance"]) for row in rows] == [(0.25, 4.5, None)] * 2
 
 
 def test_monitored_positions_know_their_entries(busy):

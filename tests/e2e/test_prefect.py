@@ -92,9 +92,12 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
     ]
     # The transient of the survey is new in both bands of one timestep, after the first.
     n_backward = 2
+    # Its image is examined if it is a candidate; the other band shows it too, and needs no fit.
+    n_examined = sum(len(image.new_sources) > 0 for image in summary.images)
     n_preview = 6  # the first image of each band is compared with those after it
-    tasks = api.tasks(*groups, n=21 + n_fitted + n_backward + 2 * n_preview)
+    tasks = api.tasks(*groups, n=21 + n_fitted + n_backward + n_examined + 2 * n_preview)
     assert n_fitted > 0
+    assert n_examined > 0
     assert kinds(tasks) == {
         ("load_state", "Completed"): 1,
         ("measure_image", "Completed"): 8,
@@ -102,6 +105,7 @@ def test_every_step_of_every_image_is_a_task_in_the_api(api, make_config):
         ("associate_extracted_sources", "Completed"): 4,
         ("perform_forced_fits", "Completed"): n_fitted,
         ("perform_backward_fits", "Completed"): n_backward,
+        ("examine_candidates", "Completed"): n_examined,
         ("preview_header", "Completed"): n_preview,
         ("preview_noise", "Completed"): n_preview,
         ("store_timestep", "Completed"): 4,

@@ -22,6 +22,8 @@ TRANSIENTS = {
     "newness": np.array([12.5, 3.75]),
     "noise_peaks": np.array([7.6e-4, np.nan]),
     "grade": np.array([1, None], object),
+    "score": np.array([0.9985, np.nan]),
+    "negative_ratio": np.array([0.9, np.nan]),
     "v_int": np.array([1.7, np.nan]),
     "eta_int": np.array([597.0, 22.0]),
     "metric_stokes": np.array([1, 1]),
@@ -30,14 +32,15 @@ TRANSIENTS = {
 
 def test_transients_keep_their_order():
     heading, first, second = transients_table(TRANSIENTS).splitlines()
-    assert heading.split()[:6] == ["candidate", "ra,", "dec", "(deg)", "grade", "noise"]
+    assert heading.split()[:7] == ["candidate", "ra,", "dec", "(deg)", "score", "grade", "noise"]
     assert (
         " ".join(first.split())
-        == "4 359.9999 +45.0000 likely 1 in 1,300 12.5 57.8 2026-01-01T01:00:00 1280 I 5.98 0.14 7 1.7 597 7"
+        == "4 359.9999 +45.0000 0.999 likely 1 in 1,300 12.5 57.8 2026-01-01T01:00:00 1280 I 5.98 0.14 7 1.7 597 7"
+        " negative"
     )
     assert (
         " ".join(second.split())
-        == "9 12.5000 -30.2500 – – 3.75 9.5 2026-01-02T00:00:00 887.5 I 1.20 0.13 0 – 22 3 point like"
+        == "9 12.5000 -30.2500 – – – 3.75 9.5 2026-01-02T00:00:00 887.5 I 1.20 0.13 0 – 22 3 marginal point like"
     )
 
 
@@ -71,8 +74,8 @@ def test_metrics_of_candidates_of_several_stokes_parameters_have_their_own():
     several = {**TRANSIENTS, "stokes": np.array([4, 1]), "metric_stokes": np.array([1, None], object)}
     heading, first, _ = transients_table(several).splitlines()
     assert "V, η of Stokes  entry" in heading
-    assert first.split()[10:12] == ["1280", "V"]
-    assert first.split()[-2] == "I"
+    assert first.split()[11:13] == ["1280", "V"]
+    assert first.split()[-3:] == ["I", "7", "negative"]
 
 
 def test_limits_have_their_stokes_parameter():

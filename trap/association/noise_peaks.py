@@ -265,14 +265,14 @@ class NoiseChance:
         return np.where(np.asarray(peaks) <= limit, int(Grade.LIKELY), int(Grade.POSSIBLE)).astype(np.int16)
 
 
-def rank_candidates(grade: ArrayLike, noise_peaks: ArrayLike, newness: ArrayLike) -> NDArray[np.intp]:
-    """Order candidates: likely ones first, then by the expected number of noise peaks, then by newness.
+def rank_candidates(score: ArrayLike, grade: ArrayLike, noise_peaks: ArrayLike, newness: ArrayLike) -> NDArray[np.intp]:
+    """Order candidates: by score, then likely ones first, then by the expected number of noise peaks, then by newness.
 
-    Candidates of earlier versions, which have no grade, are the last.
+    Candidates of earlier versions, which have no score, are the last.
 
     Parameters
     ----------
-    grade, noise_peaks
+    score, grade, noise_peaks
         (n,) — NaN if there is none.
     newness
         (n,) σ
@@ -281,6 +281,6 @@ def rank_candidates(grade: ArrayLike, noise_peaks: ArrayLike, newness: ArrayLike
     -------
     (n,) — rows in the order of rank; equal candidates keep their order.
     """
-    grades, peaks, sigma = (np.asarray(values, float) for values in (grade, noise_peaks, newness))
-    keys = (-np.nan_to_num(sigma, nan=-np.inf), np.nan_to_num(peaks, nan=np.inf), -np.nan_to_num(grades, nan=-1.0))
-    return np.lexsort(keys)
+    scores, grades, peaks, sigma = (np.asarray(values, float) for values in (score, grade, noise_peaks, newness))
+    last = (-np.nan_to_num(sigma, nan=-np.inf), np.nan_to_num(peaks, nan=np.inf))
+    return np.lexsort((*last, -np.nan_to_num(grades, nan=-1.0), -np.nan_to_num(scores, nan=-1.0)))

@@ -92,7 +92,7 @@ def _unsearched(images: Columns, config: PipelineConfig) -> Unsearched | None:
 
 
 def show_candidates(arguments: Namespace) -> int:
-    """Print the transient candidates of a dataset, the most certain first, and the negative peaks of its images.
+    """Print the transient candidates of a dataset, those with the highest score first, and its negative peaks.
 
     Raises
     ------

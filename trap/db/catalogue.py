@@ -27,6 +27,7 @@ from trap.db.models import (
 )
 from trap.db.models.base import stored_names
 from trap.flux_statistics import FLUX_COLUMNS, FLUX_STATISTICS
+from trap.signs import Signs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -193,7 +194,7 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
         "grade": new_sources.grade,
         **{
             name: nullable(getattr(new_sources, name))
-            for name in ("sigma_local", "newness", "upper_limit", "noise_peaks")
+            for name in ("sigma_local", "newness", "upper_limit", "noise_peaks", *Signs.columns())
         },
     }
     insert_columns(connection, NewSource, columns)
@@ -289,7 +290,7 @@ def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
     names = ["runcat", "xtrsrc", "type", "distance_arcsec", "r", "v_int", "eta_int", "f_datapoints"]
     connection.execute(insert(point).from_select(names, points))
     names = ["trigger_xtrsrc", "previous_limits_image", "newsource_type"]
-    names += ["sigma_local", "n_looks", "newness", "upper_limit", "noise_peaks", "grade"]
+    names += ["sigma_local", "n_looks", "newness", "upper_limit", "noise_peaks", "grade", *Signs.columns()]
     candidates = (
         select(pairs.c.second, *(getattr(candidate, name) for name in names))
         .join(pairs, pairs.c.first == candidate.runcat)

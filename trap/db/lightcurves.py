@@ -32,6 +32,7 @@ from trap.db.models import (
 )
 from trap.db.models.base import stored_names
 from trap.flux_statistics import FLUX_COLUMNS, FLUX_STATISTICS
+from trap.signs import Signs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +156,7 @@ def entries_named(
 
 
 def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int] | Ids | None = None) -> Columns:
-    """Return the transient candidates of a dataset in the order of their rank, the most certain first.
+    """Return the transient candidates of a dataset, those with the highest score first.
 
     Parameters
     ----------
@@ -171,15 +172,15 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
     with errors and its ``det_sigma``, ``newsource_type`` (TraP's), ``sigma_rms_min`` and
     ``sigma_rms_max`` (over the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the
     position) and ``n_looks`` (earlier images that looked there), ``newness`` (significance of its being new, in σ),
-    ``upper_limit`` (of the best earlier look, Jy/beam), ``noise_peaks`` (as high, expected so far) and ``grade``,
-    ``v_int`` and ``eta_int`` as of now and their
-    ``metric_stokes``, ``datapoints``, ``previous_limits_image``, ``image`` and its ``url``.
+    ``upper_limit`` (of the best earlier look, Jy/beam), ``noise_peaks`` (as high, expected so far) and ``grade``, all
+    of :class:`~trap.signs.Signs`, ``v_int`` and ``eta_int`` as of now and their ``metric_stokes``, ``datapoints``,
+    ``previous_limits_image``, ``image`` and its ``url``.
     """
     rows = _candidates(dataset_id).order_by(NewSource.id)
     if entries is not None:
         rows = rows.where(is_among(connection, NewSource.runcat, entries))
     columns = read_columns(connection, rows)
-    order = rank_candidates(columns["grade"], columns["noise_peaks"], columns["newness"])
+    order = rank_candidates(*(columns[name] for name in ("score", "grade", "noise_peaks", "newness")))
     return {name: values[order] for name, values in columns.items()}
 
 
@@ -195,6 +196,7 @@ def _candidates(dataset_id: int) -> Select[Any]:
             *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
             *(candidate.sigma_local, candidate.n_looks, candidate.newness, candidate.upper_limit),
             *(candidate.noise_peaks, candidate.grade),
+            *(getattr(candidate, name) for name in Signs.columns()),
             *(metric.v_int, metric.eta_int, metric.stokes.label("metric_stokes")),
             *(entry.datapoints, candidate.previous_limits_image, source.image, Image.url),
         )

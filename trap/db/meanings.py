@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trap.catalogues import with_stokes_letters
 from trap.db.models import (
     AssocXtrSource,
@@ -18,6 +20,7 @@ from trap.db.models import (
     VarMetric,
 )
 from trap.tables import Column
+from trap.vetting.score import named_signs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,10 +59,15 @@ def describe_light_curve(columns: Columns) -> DescribedColumns:
 
 
 def describe_transients(columns: Columns) -> DescribedColumns:
-    """Add units and meanings to the columns of :func:`trap.db.lightcurves.transients`."""
+    """Add units and meanings to the columns of :func:`trap.db.lightcurves.transients`, and the names of the signs."""
     models = (NewSource, RunningCatalog, VarMetric, ExtractedSource, Image, FrequencyBand)
     renamed = {"newsource": NewSource.id, "xtrsrc": NewSource.trigger_xtrsrc, "stokes": Image.stokes}
-    return _described(columns, models, {**renamed, "metric_stokes": VarMetric.stokes})
+    described = _described(columns, models, {**renamed, "metric_stokes": VarMetric.stokes})
+    words = np.array(named_signs(columns), str)
+    return {
+        **described,
+        "signs": (Column(words.dtype, "", "Names of the signs of artefacts; empty without any."), words),
+    }
 
 
 def describe_variables(columns: Columns) -> DescribedColumns:

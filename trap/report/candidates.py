@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from trap.config import stokes_letter
 from trap.errors import ImageError, TransientError
@@ -14,9 +17,10 @@ from trap.report.figures import as_png
 from trap.report.noise import chance_text, grade_text
 from trap.report.plots import LightCurve, plot_light_curves
 from trap.report.text import flag_names, moment, number, sky_position
+from trap.vetting.score import named_signs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from trap.config import ReadingConfig
 
@@ -72,6 +76,8 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
     return [
         ("grade", grade_text(facts["grade"])),
         ("noise peaks as high, expected so far", chance_text(facts["noise_peaks"])),
+        ("score", number(facts.get("score"), 3)),
+        ("signs of artefacts", _words(facts) or "none"),
         ("newness", f"{number(facts['newness'], 3)} σ"),
         ("position (RA, Dec)", f"{sky_position(facts['wm_ra'], facts['wm_decl'])}°"),
         ("first seen", f"{moment(facts['taustart_ts'])} UTC"),
@@ -88,8 +94,34 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
         ("earlier looks", str(facts["n_looks"])),
         (f"η, V of {curve_name}", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"),
         ("flags", flag_names(int(facts["flags"])) or "none"),
+        *_sign_lines(facts),
         ("image", str(facts["url"])),
     ]
+
+
+def _words(facts: Mapping[str, Any]) -> str:
+    """Name the signs of a candidate."""
+    return named_signs({name: np.array([value]) for name, value in facts.items()})[0]
+
+
+def _sign_lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the numbers of the signs of a candidate; none for one that has no score."""
+    if facts.get("score") is None or not math.isfinite(facts["score"]):
+        return
+
+    def shown(name: str) -> str:
+        return number(facts[name], 3)
+
+    yield "bright source", f"{shown('bright_ratio')} times as bright, {shown('bright_distance')} beams away"
+    yield "brightest source", f"{shown('brightest_ratio')} times as bright, {shown('brightest_distance')} beams away"
+    yield "over the rms of its ring", f"{shown('ring_sigma')} σ"
+    yield "mirrored beyond the bright source", f"{shown('mirror_ratio')} of the peak"
+    yield "deepest negative", f"{shown('negative_ratio')} of the peak, {shown('negative_distance')} beams away"
+    yield "nearest edge or gap", f"{shown('edge_distance')} beams away"
+    yield "area", f"{shown('beam_areas')} beams, {shown('shape_sigma')} σ"
+    yield "candidates in the image", shown("n_in_image")
+    yield "absent from another band", f"{shown('absent_sigma')} σ"
+    yield "brightening of sources around it", f"{shown('local_gain')}, {shown('local_gain_sigma')} σ"
 
 
 def variable_lines(candidate: Candidate) -> list[tuple[str, str]]:

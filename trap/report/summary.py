@@ -24,6 +24,7 @@ from trap.report.text import (
     sky_position,
     text_table,
 )
+from trap.vetting.score import named_signs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -222,10 +223,13 @@ def transients_table(transients: Columns) -> str:
     # The brightest band and Stokes parameter of an entry has its V and η.
     is_only_i = all(code == STOKES["I"] for code in (*transients["stokes"], *transients["metric_stokes"]))
     transients = with_stokes_letters(transients)
+    words = named_signs(transients)
+    scores = transients.get("score", np.full(len(words), np.nan))
     rows = (
         {
             "candidate": str(transients["newsource"][i]),
             "ra, dec (deg)": sky_position(transients["wm_ra"][i], transients["wm_decl"][i]),
+            "score": number(scores[i], 3),
             "grade": grade_text(transients["grade"][i]),
             "noise peaks": chance_text(transients["noise_peaks"][i]),
             "newness σ": number(transients["newness"][i], 3),
@@ -239,11 +243,12 @@ def transients_table(transients: Columns) -> str:
             "η": number(transients["eta_int"][i], 3),
             **({} if is_only_i else {"V, η of Stokes": transients["metric_stokes"][i]}),
             "entry": str(transients["runcat"][i]),
+            "signs": words[i],
             "flags": flag_names(transients["flags"][i]),
         }
         for i in range(len(transients["runcat"]))
     )
-    numbers = ("candidate", "noise peaks", "newness σ", "S/N", "MHz", "mJy", "±", "looks", "V", "η", "entry")
+    numbers = ("candidate", "score", "noise peaks", "newness σ", "S/N", "MHz", "mJy", "±", "looks", "V", "η", "entry")
     return text_table(rows, right=numbers) or "no transient candidates"
 
 

@@ -33,7 +33,7 @@ def load_candidates(store: Store, entries: Sequence[int]) -> list[Candidate]:
 
     Returns
     -------
-    Candidates, most significant first, without entries that have been forked since.
+    Candidates, highest score first, without entries that have been forked since.
     """
     if not entries:
         return []

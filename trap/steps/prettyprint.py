@@ -17,7 +17,7 @@ __all__ = ["prettyprint"]
 
 
 def prettyprint(transients: Mapping[str, NDArray[Any]], stream: TextIO | None = None) -> None:
-    """Print transient candidates as a table, most significant first.
+    """Print transient candidates as a table, in the given order.
 
     TraP's function logged the attributes of objects that no part of TraP created any more.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up_survey import START, Field, sources
@@ -54,6 +56,14 @@ def test_every_new_source_is_an_event_about_that_source(emitted, state):
     assert first["payload"]["significance"] == pytest.approx(
         image.measurements.significance[image.new_sources.measurement[0]]
     )
+
+
+def test_event_has_the_score_and_the_signs(emitted, state):
+    outcome = with_new_sources(state, 2)
+    (image,) = outcome.images
+    vetted = image.new_sources.with_columns(score=[0.25, np.nan], ring_sigma=[2.0, np.nan])
+    emit_outcome("a-7", replace(outcome, images=(replace(image, new_sources=vetted),)), state.catalogue)
+    assert [(event["payload"]["score"], event["payload"]["signs"]) for event in emitted] == [(0.25, "ring"), (None, "")]
 
 
 def test_new_sources_beyond_the_limit_are_counted(emitted, state, monkeypatch):

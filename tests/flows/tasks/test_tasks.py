@@ -18,7 +18,7 @@ from trap.config import PipelineConfig
 from trap.db.store import Store
 from trap.errors import DatabaseError, ImageError, TransientError, WorkerLostError
 from trap.run import image_measurement
-from trap.steps import association, backward_fitting, calibration, forced_fitting
+from trap.steps import association, backward_fitting, calibration, forced_fitting, vetting
 
 STEPS = {
     step.__name__: step
@@ -26,6 +26,7 @@ STEPS = {
         image_measurement.measure_image,
         forced_fitting.perform_forced_fits,
         backward_fitting.perform_backward_fits,
+        vetting.examine_candidates,
         Store.load_state,
         calibration.calibrate_images,
         association.associate_extracted_sources,

@@ -210,6 +210,7 @@ class AssocSkyRegion(Base):
     distance_deg: Mapped[float | None] = stored(RegionLinks, "distance")
 
 
+@stores(NewSources, besides=("entry", "measurement", "previous_limits_image", "sigma_rms_min", "sigma_rms_max"))
 class NewSource(Base):
     """A transient candidate: a new entry that an earlier image should have shown."""
 
@@ -227,6 +228,7 @@ class NewSource(Base):
         NewSources, "noise_peaks", "NULL for candidates of earlier versions, as the grade."
     )
     grade: Mapped[int | None] = stored(NewSources, "grade")
+    score: Mapped[float | None] = stored(NewSources, "score")
 
 
 class Monitor(Base):

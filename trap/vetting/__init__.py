@@ -1,0 +1,1 @@
+"""Signs of artefacts near transient candidates, and the score that they give: pure functions of arrays."""
