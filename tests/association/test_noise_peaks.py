@@ -87,6 +87,16 @@ def test_scatter_of_the_measured_noise_makes_more_peaks(beam_pixels, u):
     assert float(noise_peaks(u, measured)) > 1.05 * float(noise_peaks(u, known))
 
 
+def test_bright_sources_are_no_noise_whatever_its_scatter():
+    heights = np.array([5.0, 8.0, 12.0, 20.0, 37.0, 50.0, 1e3, 1e5])
+    for n_beams, cell in ((10**6, 2500), (10**5, 100), (0, 2500)):
+        expected = noise_peaks(heights, SearchedArea(n_pixels=10**7, n_beams=n_beams, cell_pixels=cell))
+        assert np.isfinite(expected).all()
+        assert (np.diff(expected) <= 0).all()
+        assert expected[3] < 1e-40
+        assert expected[-1] == 0
+
+
 def test_nothing_searched_has_no_peaks():
     assert noise_peaks([5.0], SearchedArea()) == pytest.approx([0.0])
     assert not SearchedArea().has_wide_tails

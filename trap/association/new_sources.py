@@ -269,10 +269,10 @@ class EarlierLooks:
             noise_peaks=np.nan,
             grade=int(Grade.POSSIBLE),
         )
-        # Few new entries pass, and the chance of noise takes some ms.
-        return (
-            self._graded(candidates.take(passed), key, new.take(passed), chance) if passed.any() else NewSources.empty()
-        )
+        if not passed.any():
+            # Few new entries pass, and the chance of noise takes some ms.
+            return NewSources.empty()
+        return self._graded(candidates.take(passed), key, new.take(passed), chance)
 
     def _graded(self, candidates: NewSources, key: LightCurveKey, new: Measurements, chance: NoiseChance) -> NewSources:
         """Add the chance of noise and the grade to the candidates of an image."""

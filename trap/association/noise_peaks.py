@@ -29,6 +29,8 @@ BEAM_CURVATURE = 8 * np.log(2)
 CELL_SCATTER = 1.4 * math.pi / 36
 """Relative variance of the median of nine noises, each of one independent value: that of a standard deviation, 1/2,
 times 1.4 for clipping (:data:`trap.extraction.background.CLIP_LOSS`), times π/18 for the median."""
+MAX_SCATTER = 0.25
+"""Largest u²ε² in the formula."""
 MIN_CORRELATION = 0.01
 """Lowest correlation of neighbouring pixels in the formula: noise with less is white."""
 
@@ -157,7 +159,8 @@ def noise_peaks(height: ArrayLike, area: SearchedArea) -> Array:
 
         exp(u⁴ε² / 2(1 + u²ε²) - 3/2 u²ε²) / √(1 + u²ε²)
 
-    times as many peaks, 1.1 times at 5 σ for a beam of 4 pixels and cells of 50 pixels.
+    times as many peaks, 1.1 times at 5 σ for a beam of 4 pixels and cells of 50 pixels. u²ε² is limited to 1/4: noise
+    is not too low by many ε.
 
     Parameters
     ----------
@@ -173,10 +176,13 @@ def noise_peaks(height: ArrayLike, area: SearchedArea) -> Array:
     u, width = np.asarray(height, float), math.sqrt(area.curvature / 8)
     # A loop is affordable, since candidates are few. Queries of results start sooner without SciPy.
     shares = [math.erfc(one / math.sqrt(2)) / 2 * math.erf(one * width) ** 2 for one in u.ravel().tolist()]
-    scatter = u**2 * area.noise_variance
-    more = np.exp(u**2 * scatter / (2 * (1 + scatter)) - 1.5 * scatter) / np.sqrt(1 + scatter)
-    peaks: Array = area.n_pixels * np.array(shares).reshape(u.shape) * more
-    return peaks
+    peaks = area.n_pixels * np.array(shares).reshape(u.shape)
+    scatter = np.minimum(u**2 * area.noise_variance, MAX_SCATTER)
+    # Added to the logarithm of the peaks, of which there are none at great heights.
+    more = u**2 * scatter / (2 * (1 + scatter)) - 1.5 * scatter - np.log1p(scatter) / 2
+    is_any = peaks > 0
+    scattered: Array = np.exp(np.log(np.where(is_any, peaks, 1.0)) + np.where(is_any, more, -np.inf))
+    return scattered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
