@@ -273,6 +273,9 @@ class NewSources(Signs):
         "Absolute peak flux density of the candidate over the lowest earlier noise at its position; NaN if unknown.",
     )
     n_looks: NDArray[np.int32] = column("i4", "", "Number of earlier images of the band that cover the position.")
+    n_measured: NDArray[np.int32] = column(
+        "i4", "", "Number of earlier images measured at the position; 0 if newness is inferred from looks.", default=0
+    )
     newness: NDArray[np.float64] = column(
         "f8", "", "Significance in σ of the source being new, against a steady source that all earlier images missed."
     )

@@ -188,7 +188,22 @@ class LightCurvePoints(EntryArrays):
         self._entries["blend"][parts] = blend
         self._entries["is_blend"][blend] = True
         self.changes.touched.append(np.array([blend, *parts]))
+        # They were related to it as neighbours when they were created.
+        self.changes.blends = [kin for kin in self.changes.blends if kin.entry not in set(parts.tolist())]
         self.changes.blends += [Kin(int(part), blend, Descent.PART) for part in parts]
+
+    def relate_neighbours(self, entries: Indices, neighbours: Indices) -> None:
+        """Record that entries appeared next to known ones.
+
+        Parameters
+        ----------
+        entries, neighbours
+            (n,) — rows of the new entries, and of the nearest known one of each.
+        """
+        self.changes.blends += [
+            Kin(entry, neighbour, Descent.NEIGHBOUR)
+            for entry, neighbour in zip(entries.tolist(), neighbours.tolist(), strict=True)
+        ]
 
     def add_monitored(
         self, entry_rows: Indices, measured: Measurements, measurement_rows: Indices, key: LightCurveKey, *, first: bool

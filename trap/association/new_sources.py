@@ -264,6 +264,7 @@ class EarlierLooks:
             sigma_rms_max=flux / best["rms_max"],
             sigma_local=peak / local["rms"],
             n_looks=local["n"],
+            n_measured=0 if fits is None else fits.n,
             newness=newness,
             upper_limit=self._threshold * np.where(local["n"] > 0, local["rms"], np.nan),
             noise_peaks=np.nan,

@@ -6,7 +6,7 @@ and extending a dataset are the same operation.
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from trap.association.sky_regions import SkyRegions
 from trap.calibration.history import CalibrationHistory
 from trap.calibration.records import UNCALIBRATED, ImageCalibration
 from trap.catalogues import MonitorPositions, RegionLinks
+from trap.dataset.earlier_images import EarlierImages
 from trap.images.bands import Band, band_of, find_band
 from trap.quality import AcceptedImages, HistoryKey
 
@@ -68,6 +69,8 @@ class EarlierImage:
         Blind measurements of the image, as the image shows them.
     calibration
         Calibration of the image.
+    noise
+        Jy/beam — its noise.
     """
 
     id: int
@@ -78,6 +81,7 @@ class EarlierImage:
     background: Background
     sources: Measurements
     calibration: ImageCalibration = UNCALIBRATED
+    noise: float = math.nan
 
 
 @dataclass(slots=True)
@@ -132,10 +136,11 @@ class DatasetState:
     monitor_entries: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     latest: datetime | None = None
     following: tuple[ImageResult, ...] = ()
-    _earlier: dict[LightCurveKey, deque[EarlierImage]] = field(default_factory=dict)
+    _earlier: EarlierImages[EarlierImage] = field(init=False)
 
     def __post_init__(self) -> None:
         self.looks = EarlierLooks(self.config)
+        self._earlier = EarlierImages(self.config.transient_search.backward_fits)
         self.accepted = AcceptedImages(self.config.quality)
         self.catalogue.keeps_blends = self.config.association.method == "trap"
 
@@ -247,16 +252,12 @@ class DatasetState:
 
     @property
     def earlier_images(self) -> list[EarlierImage]:
-        """Latest accepted images of each band and Stokes parameter, for fits of new sources."""
-        return [image for _, images in sorted(self._earlier.items()) for image in images]
+        """Accepted images of each band and Stokes parameter that new sources are fitted in."""
+        return list(self._earlier)
 
     def remember_image(self, image: EarlierImage) -> None:
-        """Add an accepted image to the images that new sources are fitted in.
-
-        Of each band and Stokes parameter the latest ``transient_search.backward_fits`` images are kept.
-        """
-        images = deque[EarlierImage](maxlen=self.config.transient_search.backward_fits)
-        self._earlier.setdefault(image.key, images).append(image)
+        """Add an accepted image to the images that new sources are fitted in."""
+        self._earlier.add(image)
 
     def use_shared_errors(self, shared: Mapping[tuple[int, int], SharedErrors]) -> None:
         """Let the probabilities of η take account of errors that neighbouring epochs share.
@@ -388,5 +389,6 @@ class DatasetState:
                     background=image.result.background,
                     sources=image.result.calibration.as_in_image(blind),
                     calibration=image.result.calibration,
+                    noise=image.result.rms_qc,
                 )
             )

@@ -191,6 +191,7 @@ def insert_new_sources(connection: Connection, new_sources: NewSources, ids: Ids
         "previous_limits_image": new_sources.previous_limits_image,
         "newsource_type": new_sources.newsource_type,
         "n_looks": new_sources.n_looks,
+        "n_measured": new_sources.n_measured,
         "grade": new_sources.grade,
         **{
             name: nullable(getattr(new_sources, name))
@@ -290,7 +291,16 @@ def _inherit(connection: Connection, parents: Ids, clones: Ids) -> None:
     names = ["runcat", "xtrsrc", "type", "distance_arcsec", "r", "v_int", "eta_int", "f_datapoints"]
     connection.execute(insert(point).from_select(names, points))
     names = ["trigger_xtrsrc", "previous_limits_image", "newsource_type"]
-    names += ["sigma_local", "n_looks", "newness", "upper_limit", "noise_peaks", "grade", *Signs.columns()]
+    names += [
+        "sigma_local",
+        "n_looks",
+        "n_measured",
+        "newness",
+        "upper_limit",
+        "noise_peaks",
+        "grade",
+        *Signs.columns(),
+    ]
     candidates = (
         select(pairs.c.second, *(getattr(candidate, name) for name in names))
         .join(pairs, pairs.c.first == candidate.runcat)

@@ -7,14 +7,15 @@ therefore continues as if it had not been interrupted.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, select
 
 from trap.association.entries import ENTRY, ENTRY_COLUMNS, NOT_PART, LightCurveKey
 from trap.association.noise_history import NoiseTiles
 from trap.catalogues import MonitorPositions
+from trap.dataset.earlier_images import EarlierImages
 from trap.dataset.state import DatasetState, EarlierImage
 from trap.db.bulk import read_columns
 from trap.db.calibrations import CALIBRATION_COLUMNS, load_calibration, stored_calibration
@@ -181,22 +182,26 @@ def _load_accepted_images(connection: Connection, dataset_id: int, state: Datase
         )
 
 
+class _Listed(NamedTuple):
+    """An image as the choice of images to be kept needs it, and its row."""
+
+    key: LightCurveKey
+    region: int
+    noise: float
+    row: Row[Any]
+
+
 def _load_earlier_images(connection: Connection, dataset_id: int, state: DatasetState) -> None:
-    """Load the latest images of each band, for fits of new sources."""
-    n_images = state.config.transient_search.backward_fits
-    place = func.row_number().over(
-        partition_by=(Image.band, Image.stokes), order_by=(Image.taustart_ts.desc(), Image.id.desc())
-    )
-    is_accepted = ~exists().where(Rejection.image == Image.id)
-    latest = (
-        select(Image.id, Image.url, Image.taustart_ts, Image.band, Image.stokes, Image.skyrgn, place.label("place"))
-        .join(RmsMap, RmsMap.image == Image.id)
-        .where(Image.dataset == dataset_id, is_accepted)
-        .subquery()
-    )
-    rows = select(latest).where(latest.c.place <= n_images).order_by(latest.c.taustart_ts, latest.c.id)
-    for row in connection.execute(rows).all() if n_images else ():
-        state.remember_image(load_earlier_image(connection, row, state))
+    """Load the images of each band that new sources are fitted in: those that a run from the start would have kept."""
+    rejected = set(connection.execute(select(Rejection.image).join(Image).where(Image.dataset == dataset_id)).scalars())
+    kept = EarlierImages[_Listed](state.config.transient_search.backward_fits)
+    for row in accepted_images(connection, dataset_id):
+        if row.id not in rejected:
+            key = LightCurveKey(state.band_ids.index(row.band), row.stokes)
+            kept.add(_Listed(key, state.region_ids.index(row.skyrgn), _or_nan(row.rms_qc), row))
+    # In order of time again, so that later images replace the same ones.
+    for listed in sorted(kept, key=lambda one: (one.row.timestep, one.row.id)):
+        state.remember_image(load_earlier_image(connection, listed.row, state))
 
 
 def accepted_images(connection: Connection, dataset_id: int) -> Sequence[Row[Any]]:
@@ -213,7 +218,7 @@ def accepted_images(connection: Connection, dataset_id: int) -> Sequence[Row[Any
     """
     rows = (
         select(Image.id, Image.url, Image.taustart_ts, Image.band, Image.stokes, Image.skyrgn)
-        .add_columns(Timestep.taustart_ts.label("timestep"))
+        .add_columns(Image.rms_qc, Timestep.taustart_ts.label("timestep"))
         .join(RmsMap, RmsMap.image == Image.id)
         .join(Timestep, Timestep.id == Image.timestep)
         .where(Image.dataset == dataset_id, ~Image.late)
@@ -229,7 +234,7 @@ def load_earlier_image(connection: Connection, row: Row[Any], state: DatasetStat
     connection
         Open connection; the caller owns the transaction.
     row
-        ``id``, ``url``, ``taustart_ts``, ``band``, ``stokes`` and ``skyrgn`` of an image with a mesh.
+        ``id``, ``url``, ``taustart_ts``, ``band``, ``stokes``, ``skyrgn`` and ``rms_qc`` of an image with a mesh.
     state
         State of the dataset, with its bands and regions.
 
@@ -252,6 +257,7 @@ def load_earlier_image(connection: Connection, row: Row[Any], state: DatasetStat
         background=background,
         sources=calibration.as_in_image(load_found_sources(connection, row.id)),
         calibration=calibration,
+        noise=_or_nan(row.rms_qc),
     )
 
 

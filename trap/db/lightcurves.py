@@ -171,7 +171,8 @@ def transients(connection: Connection, dataset_id: int, *, entries: Sequence[int
     ``band``, ``stokes``, ``freq_central`` and ``freq_eff`` [Hz], and ``flags`` of the detection, its flux densities
     with errors and its ``det_sigma``, ``newsource_type`` (TraP's), ``sigma_rms_min`` and
     ``sigma_rms_max`` (over the noise of the earlier image), ``sigma_local`` (peak over the best earlier noise at the
-    position) and ``n_looks`` (earlier images that looked there), ``newness`` (significance of its being new, in σ),
+    position), ``n_looks`` (earlier images that looked there) and ``n_measured`` (earlier images that were measured
+    there), ``newness`` (significance of its being new, in σ),
     ``upper_limit`` (of the best earlier look, Jy/beam), ``noise_peaks`` (as high, expected so far) and ``grade``, all
     of :class:`~trap.signs.Signs`, ``v_int`` and ``eta_int`` as of now and their ``metric_stokes``, ``datapoints``,
     ``previous_limits_image``, ``image`` and its ``url``.
@@ -194,7 +195,7 @@ def _candidates(dataset_id: int) -> Select[Any]:
             *(Image.freq_eff, source.flags),
             *(source.f_peak, source.f_peak_err, source.f_int, source.f_int_err, source.det_sigma),
             *(candidate.newsource_type, metric.sigma_rms_min, metric.sigma_rms_max),
-            *(candidate.sigma_local, candidate.n_looks, candidate.newness, candidate.upper_limit),
+            *(candidate.sigma_local, candidate.n_looks, candidate.n_measured, candidate.newness, candidate.upper_limit),
             *(candidate.noise_peaks, candidate.grade),
             *(getattr(candidate, name) for name in Signs.columns()),
             *(metric.v_int, metric.eta_int, metric.stokes.label("metric_stokes")),

@@ -92,6 +92,7 @@ def candidate_lines(candidate: Candidate) -> list[tuple[str, str]]:
             " to ".join(number(facts[f"sigma_rms_{end}"], 3) for end in ("max", "min")) + " σ",
         ),
         ("earlier looks", str(facts["n_looks"])),
+        ("of these measured", str(facts.get("n_measured") or "none: newness is inferred")),
         (f"η, V of {curve_name}", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"),
         ("flags", flag_names(int(facts["flags"])) or "none"),
         *_sign_lines(facts),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from trap.association.groups import GroupMembers
     from trap.catalogues import Associations
     from trap.config import PipelineConfig
     from trap.dataset.records import ImageRecord
@@ -236,7 +237,16 @@ def _create_confirmed(state: DatasetState, image: ImageRecord) -> ImageRecord:
     )
     entry, is_new = members.entry.copy(), members.is_new.copy()
     entry[new], is_new[new] = rows, rows >= n_before
+    created = np.flatnonzero(is_new)
+    state.catalogue.relate_neighbours(entry[created], entry[[_nearest_known(members, row) for row in created]])
     return replace(image, members=members.with_columns(entry=entry, is_new=is_new))
+
+
+def _nearest_known(members: GroupMembers, row: int) -> int:
+    """Return the known member of a group that is nearest to a new one."""
+    known = np.flatnonzero((members.group == members.group[row]) & ~members.is_new)
+    distance = angles.separation(members.ra[known], members.dec[known], members.ra[row], members.dec[row])
+    return int(known[np.argmin(distance)])
 
 
 def add_joint_points(
