@@ -266,8 +266,9 @@ class TransientSearchConfig(Settings):
     """For `"position"` and `"image"`: margin above the detection threshold, in units of the lowest earlier rms at the
     position, or anywhere in the image (TraP). A larger value gives fewer candidates."""
     backward_fits: Count = 10
-    """Number of earlier images where a new source is measured by forced fits, the latest images of its band first: its
-    light curve begins before its detection. 0 makes none; a larger value reads more images again."""
+    """Number of earlier images of each band and field in which a new source is measured, half of them the latest, half
+    the best of the others: they decide whether it is new, and its light curve begins there. 0 makes none; a larger
+    value reads more images again."""
 
     @model_validator(mode="before")
     @classmethod

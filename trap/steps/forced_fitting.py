@@ -172,9 +172,9 @@ def insert_and_associate_forced_fits(
     )
     missed = [image.forced.target[_is_null(image) & image.forced_measurements.is_measured] for image in completed]
     detected = [image.associations.entry for image in images]
-    for image in images:
+    for image in completed:
         is_shown = image.members.measurement != NO_ROW
-        missed.append(image.members.entry[~is_shown])
+        missed.append(np.intersect1d(image.members.entry[~is_shown], image.associations.entry))
         detected.append(image.members.entry[is_shown])
     state.catalogue.count_forced_fits(_joined(missed), _joined(detected))
     return completed
@@ -191,7 +191,7 @@ def _associate_fits(
         return image
     # A part of an ended blend takes its blind measurement, so that it has no fit here.
     requests, fits = _with_entries(image, _without_parts(image, requests)), _without_parts(image, fits)
-    fits = scaled_to_extent(image, image.result.calibration.correct_fits(fits, requests), state)
+    fits = image.result.calibration.correct_fits(scaled_to_extent(image, fits, state), requests)
     usable = fits.is_measured
     measurements = Measurements.concatenate([image.measurements, with_reasons(fits)])
     rows = np.arange(len(image.measurements), len(measurements))
