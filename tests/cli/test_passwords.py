@@ -110,6 +110,8 @@ def urls_with_a_secret():
 
 @settings(max_examples=300)
 @given(url=urls_with_a_secret())
+@example(url="postgresql://me@127.0.0.1:1/sky?PASSWORD=Qz7Vw@Kx9Lm")
+@example(url="postgresql://me@127.0.0.1:1/sky?sslpassword=Qz7Vw@Kx9Lm")
 def test_no_form_of_a_url_keeps_its_password(url):
     try:
         shown, _ = without_password(full_url(url))

@@ -120,7 +120,8 @@ def split_password(url: str) -> tuple[str, str | None]:
     has_unknown = False
     for user, place in _splits(rest):
         read = _read(user, place)
-        if read is None:
+        # An @ in the value of an option makes no host of the rest, which may be a part of a secret.
+        if read is None or (has_unknown and "=" in (user or "")):
             continue
         name, passwords, options = read
         keys = [unquote_plus(option.partition("=")[0]) for option in options]
