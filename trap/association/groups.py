@@ -111,14 +111,12 @@ def find_groups(
     -------
     All members of these groups: entries with or without a measurement, and the components that match no entry.
     """
-    near = _close(catalogue, measured.ra, measured.dec, limits.distance)
-    is_left = ~np.isin(near[0], pairs.measurement)
-    left = near[0][is_left]
-    shown = _Components.of(
-        beside=near[1][is_left], measurement=left, ra=measured.ra[left], dec=measured.dec[left], stretch=1.0
-    )
+    alone = np.setdiff1d(np.arange(len(measured)), pairs.measurement)
+    places, beside = _close(catalogue, measured.ra[alone], measured.dec[alone], limits.distance)
+    left = alone[places]
+    shown = _Components.of(beside=beside, measurement=left, ra=measured.ra[left], dec=measured.dec[left], stretch=1.0)
     components = _Components.concatenate([shown, _hidden(pairs, measured, catalogue, key, limits)])
-    links = neighbours_of(catalogue, np.unique(near[1]), limits.distance)
+    links = neighbours_of(catalogue, np.union1d(pairs.entry, beside), limits.distance)
     expected = _is_expected(catalogue, limits, pairs.entry)
     is_link, is_component = expected[links[0]] & expected[links[1]], expected[components.beside]
     links = links[0][is_link], links[1][is_link]

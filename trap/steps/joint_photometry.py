@@ -238,7 +238,7 @@ def _create_confirmed(state: DatasetState, image: ImageRecord) -> ImageRecord:
     entry, is_new = members.entry.copy(), members.is_new.copy()
     entry[new], is_new[new] = rows, rows >= n_before
     created = np.flatnonzero(is_new)
-    state.catalogue.relate_neighbours(entry[created], entry[[_nearest_known(members, row) for row in created]])
+    state.catalogue.relate_neighbours(entry[created], entry[[_nearest_known(members, row) for row in created.tolist()]])
     return replace(image, members=members.with_columns(entry=entry, is_new=is_new))
 
 
