@@ -17,8 +17,8 @@ from trap.vetting.surroundings import (
 
 def test_beam_of_a_source_ends_where_it_falls_below_the_noise():
     # The Gaussian falls to 1/16 at one full width; half a beam is added.
-    reach = reach_of_source(np.array([16.0, -16.0, 16.0]), np.array([1.0, 0.5, 3.0]))
-    assert reach == pytest.approx([1.5, 1.5, 3.5])
+    reach = reach_of_source(np.array([16.0, -16.0, 16.0, 16.0]), np.array([1.0, 0.5, 3.0, np.nan]))
+    assert reach == pytest.approx([1.5, 1.5, 3.5, 1.5])
 
 
 def test_ring_has_the_candidates_distance_and_leaves_the_candidate_out():

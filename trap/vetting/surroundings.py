@@ -49,14 +49,14 @@ def reach_of_source(signal_to_noise: Array, size: Array) -> Array:
     signal_to_noise
         (n,) — peaks in units of the local noise.
     size
-        (n,) beams — fitted full widths; smaller ones than the beam count as the beam.
+        (n,) beams — fitted full widths; smaller ones than the beam, and NaN, count as the beam.
 
     Returns
     -------
     (n,) beams
     """
     falls = np.log(np.maximum(np.abs(signal_to_noise), 2.0)) / (4 * math.log(2))
-    reach: Array = 0.5 + np.maximum(size, 1.0) * np.sqrt(falls)
+    reach: Array = 0.5 + np.fmax(size, 1.0) * np.sqrt(falls)
     return reach
 
 
