@@ -38,7 +38,7 @@ def associate(catalogue, measured, day, *, distance=1.5 * BEAM, expiration=10):
         taustart=time,
         search_radius=1.5 * BEAM,
         max_radius=5.68,
-        limits=ImageLimits(BEAM, 5.0, 0.65 * BEAM, GroupLimits(distance, expiration, time, 5.0)),
+        limits=ImageLimits(BEAM, 5.0, 0.65 * BEAM, GroupLimits(distance, expiration, time, 5.0, 0.5 * BEAM)),
         method="one-to-one",
     )
 
@@ -137,3 +137,19 @@ def test_missing_member_explains_an_excess(catalogue):
     _, members = associate(catalogue, found(5.5, flux=2.0), 1)
     assert not members.is_new.any()
     assert len(members) == 2
+
+
+def test_components_that_no_beam_can_part_are_a_group_without_an_entry():
+    first = RunningCatalogue()
+    points, members = associate(first, found(0, 4, 30), 0)
+    assert shown(members) == [("new", 0), ("new", 1)]
+    assert (len(first), len(points)) == (2, 2)
+    assert len(associate(RunningCatalogue(), found(0, 6, 30), 0).members) == 0
+
+
+def test_free_shape_of_a_single_source_like_the_beam_is_measured_again_unless_its_peak_changed():
+    single = RunningCatalogue()
+    for day in range(4):
+        assert len(associate(single, found(0), day).members) == 0
+    assert shown(associate(single, found(0, ratio=2.0), 4).members) == [(0, 0)]
+    assert len(associate(single, found(0, flux=2.0, ratio=2.0), 5).members) == 0

@@ -130,3 +130,9 @@ def test_settings_may_make_no_groups(settings):
     assert group_limits(metadata, config) is None
     limits = group_limits(metadata, PipelineConfig())
     assert limits.distance == pytest.approx(1.5 * metadata.beam.bmaj)
+
+
+def test_of_components_without_an_entry_the_brightest_is_kept():
+    image, requests, fits = record(north=0.3 * WIDTH, peak=60.0, blind_error=30.0)
+    image = replace(image, members=image.members.with_columns(is_new=np.array([True, True])))
+    assert refused_components(image, requests, fits, 5.0).tolist() == [True, False]

@@ -32,6 +32,8 @@ __all__ = ["EntryArrays"]
 
 MIN_EXTENT = 1.1
 """Ratio of integrated to peak flux density above which an entry is wider than the beam; less may be a poor beam."""
+MIN_POINTS = 4
+"""Number of points from which on the extent of an entry is known; noise distorts the shapes of single measurements."""
 MIN_CAPACITY = 256
 """Number of rows of the first arrays."""
 
@@ -74,7 +76,7 @@ class EntryArrays:
         """
         return _read_only(self._curves(key))
 
-    def extent(self, rows: Indices, key: LightCurveKey, *, min_points: int = 4) -> NDArray[np.float64]:
+    def extent(self, rows: Indices, key: LightCurveKey, *, min_points: int = MIN_POINTS) -> NDArray[np.float64]:
         """Compute the mean integrated flux density of entries over their mean peak, for entries wider than the beam.
 
         Parameters
@@ -84,7 +86,7 @@ class EntryArrays:
         key
             Band and Stokes parameter.
         min_points
-            Lowest number of points; noise distorts the shapes of single measurements, above all those of blends.
+            Lowest number of points.
 
         Returns
         -------

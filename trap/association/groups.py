@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from trap import angles
-from trap.association.entry_arrays import MIN_EXTENT
+from trap.association.entry_arrays import MIN_EXTENT, MIN_POINTS
+from trap.association.sky_index import chord_of
 from trap.catalogues import Flag
 from trap.tables import ColumnTable, column
 
@@ -70,19 +72,22 @@ class GroupLimits(NamedTuple):
         Start of the image, UTC; an entry that this time has first shown is expected in no image of that time.
     threshold
         Lowest ratio of peak to noise of a detection.
+    inseparable
+        deg — distance below which the beam cannot part two sources.
     """
 
     distance: float
     expiration: int
     taustart: np.datetime64
     threshold: float
+    inseparable: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Components(ColumnTable):
-    """Components of an image that are no entries, each next to an entry."""
+    """Components of an image that are no entries, each next to an entry or to another component."""
 
-    beside: NDArray[np.int64] = column("i8", "", "Row of the entry.")
+    beside: NDArray[np.int64] = column("i8", "", "Row of the entry; -1 for a component next to other components alone.")
     measurement: NDArray[np.int64] = column("i8", "", "Row of the measurement that shows the component.")
     ra: NDArray[np.float64] = column("f8", "deg", "Right ascension, ICRS.")
     dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.")
@@ -117,16 +122,30 @@ def find_groups(
     shown = _Components.of(beside=beside, measurement=left, ra=measured.ra[left], dec=measured.dec[left], stretch=1.0)
     components = _Components.concatenate([shown, _hidden(pairs, measured, catalogue, key, limits)])
     links = neighbours_of(catalogue, np.union1d(pairs.entry, beside), limits.distance)
-    expected = _is_expected(catalogue, limits, pairs.entry)
-    is_link, is_component = expected[links[0]] & expected[links[1]], expected[components.beside]
+    # The last value is that of components without an entry.
+    expected = np.append(_is_expected(catalogue, limits, pairs.entry), True)
+    is_link = expected[links[0]] & expected[links[1]]
     links = links[0][is_link], links[1][is_link]
-    components = components.take(is_component)
-    lost, shrunk = _misshapen(pairs, measured, catalogue.extent(pairs.entry, key))
-    if not links[0].size and not len(components) and not shrunk.any():
+    twins = _twins(measured, alone, limits.inseparable)
+    lone = np.setdiff1d(np.concatenate(twins), components.measurement)
+    without = _Components.of(beside=NO_ROW, measurement=lone, ra=measured.ra[lone], dec=measured.dec[lone], stretch=1.0)
+    components = _Components.concatenate([components.take(expected[components.beside]), without])
+    lost, changed = _misshapen(pairs, measured, catalogue, key, limits.threshold)
+    if not links[0].size and not len(components) and not changed.any():
         return GroupMembers.empty()
-    entries = np.unique(np.concatenate([*links, components.beside, pairs.entry[shrunk]]))
-    is_misshapen = np.isin(entries, pairs.entry[lost | shrunk])
-    return _members(pairs, catalogue, (entries, is_misshapen), links, components)
+    beside = components.beside[components.beside != NO_ROW]
+    entries = np.unique(np.concatenate([*links, beside, pairs.entry[changed]]))
+    is_misshapen = np.isin(entries, pairs.entry[lost | changed])
+    return _members(pairs, catalogue, (entries, is_misshapen), links, (components, twins))
+
+
+def _twins(measured: Measurements, rows: Indices, distance: float) -> tuple[Indices, Indices]:
+    """Return pairs of rows of measurements that are closer than a distance [deg]: noise has parted one source."""
+    if len(rows) < 2:
+        return rows[:0], rows[:0]
+    tree = cKDTree(angles.unit_vectors(measured.ra[rows], measured.dec[rows]))
+    found = tree.query_pairs(chord_of(distance), output_type="ndarray")
+    return rows[found[:, 0]], rows[found[:, 1]]
 
 
 def _members(
@@ -134,21 +153,31 @@ def _members(
     catalogue: EntryArrays,
     known: tuple[Indices, NDArray[np.bool_]],
     links: tuple[Indices, Indices],
-    components: _Components,
+    shown: tuple[_Components, tuple[Indices, Indices]],
 ) -> GroupMembers:
     """Join linked entries and components to groups, and return the groups that an image does not show one-to-one.
 
-    ``known`` are all entries in question, in order, and whether the image shows each in a wrong shape.
+    ``known`` are all entries in question, in order, and whether the image shows each in a wrong shape; ``shown`` are
+    the components, and pairs of measurements of components that are linked with each other.
     """
-    entries, is_misshapen = known
+    (entries, is_misshapen), (components, twins) = known, shown
     # Components that no entry matches may be next to several entries; hidden ones share the measurement of an entry.
     _, first, number = np.unique(
         np.column_stack([components.measurement, components.stretch]), axis=0, return_index=True, return_inverse=True
     )
     n_entries, n = len(entries), len(entries) + len(first)
+    node = n_entries + number.ravel()
+    is_beside = components.beside != NO_ROW
+    node_of = dict(zip(components.measurement.tolist(), node.tolist(), strict=True))
     ends = (
-        np.concatenate([np.searchsorted(entries, links[0]), n_entries + number.ravel()]),
-        np.concatenate([np.searchsorted(entries, links[1]), np.searchsorted(entries, components.beside)]),
+        np.concatenate([np.searchsorted(entries, links[0]), node[is_beside], _looked_up(node_of, twins[0])]),
+        np.concatenate(
+            [
+                np.searchsorted(entries, links[1]),
+                np.searchsorted(entries, components.beside[is_beside]),
+                _looked_up(node_of, twins[1]),
+            ]
+        ),
     )
     n_groups, group = connected_components(coo_matrix((np.ones(len(ends[0])), ends), shape=(n, n)), directed=False)
     measurement = np.full(n, NO_ROW)
@@ -181,29 +210,32 @@ def _members(
     return members.take(np.lexsort((members.measurement, members.entry, members.group)))
 
 
+def _looked_up(values: dict[int, int], keys: Indices) -> Indices:
+    """Return the value of each key."""
+    return np.array([values[key] for key in keys.tolist()], np.intp)
+
+
 def _misshapen(
-    pairs: CandidatePairs, measured: Measurements, extent: Array
+    pairs: CandidatePairs, measured: Measurements, catalogue: EntryArrays, key: LightCurveKey, threshold: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which pairs have a measurement whose shape is not that of its entry: (n_pairs,) each.
 
     Where two beams blend, a fit with free shapes may give one of them the flux of the other. And where noise hides the
     extent of a source, the beam is fitted instead, which leaves out a part of its flux.
 
-    Parameters
-    ----------
-    pairs, measured
-        Pairs, and measurements of the image.
-    extent
-        (n_pairs,) — extent of the entries, see :meth:`~trap.association.entry_arrays.EntryArrays.extent`.
-
     Returns
     -------
-    Pairs of an entry like the beam and a measurement unlike it, and pairs of a wider entry and the beam.
+    Pairs that matter in a group: an entry like the beam and a measurement unlike it. And pairs that matter alone:
+    these, if the entry has several points and its peak is as before, and a wider entry and a measurement like the beam.
     """
-    shown = measured.f_int[pairs.measurement] / measured.f_peak[pairs.measurement]
+    extent, curves = catalogue.extent(pairs.entry, key), catalogue.fluxes(key)[pairs.entry]
+    peak, error = measured.f_peak[pairs.measurement], measured.f_peak_err[pairs.measurement]
+    shown = measured.f_int[pairs.measurement] / peak
     is_beam = measured.flags[pairs.measurement] & int(Flag.POINT_LIKE) != 0
     lost = (extent == 1) & (np.abs(shown - 1) > MIN_EXTENT - 1)
-    return lost, (extent > 1) & is_beam & (shown < (1 + extent) / 2)
+    is_established = (curves["n"] >= MIN_POINTS) & (np.abs(peak - curves["wmean_f_peak"]) < threshold * error)
+    shrunk = (extent > 1) & is_beam & (shown < (1 + extent) / 2)
+    return lost, shrunk | (lost & is_established)
 
 
 def _hidden(

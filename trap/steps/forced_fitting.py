@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from trap.association.groups import NO_ROW
-from trap.catalogues import Associations, ExtractType, FitRequests, Flag, Measurements
+from trap.catalogues import Associations, AssociationType, ExtractType, FitRequests, Flag, Measurements
 from trap.config import DEFAULT_READING
 from trap.dataset.state import as_utc64
 from trap.extraction.forced import fit_positions
@@ -172,10 +172,15 @@ def insert_and_associate_forced_fits(
     )
     missed = [image.forced.target[_is_null(image) & image.forced_measurements.is_measured] for image in completed]
     detected = [image.associations.entry for image in images]
+    threshold = state.config.source_extraction.detection_threshold
     for image in completed:
+        joint = image.associations.take(image.associations.type == AssociationType.JOINT)
+        measured = image.measurements.take(joint.measurement)
+        # A member of a group is detected by its joint fit too, though blind extraction may never part it.
+        is_found = np.abs(measured.f_peak) >= threshold * measured.f_peak_err
         is_shown = image.members.measurement != NO_ROW
-        missed.append(np.intersect1d(image.members.entry[~is_shown], image.associations.entry))
-        detected.append(image.members.entry[is_shown])
+        missed.append(np.setdiff1d(joint.entry[~is_found], image.members.entry[is_shown]))
+        detected += [joint.entry[is_found], image.members.entry[is_shown]]
     state.catalogue.count_forced_fits(_joined(missed), _joined(detected))
     return completed
 

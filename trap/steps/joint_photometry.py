@@ -75,6 +75,7 @@ def group_limits(metadata: ImageMetadata, config: PipelineConfig) -> GroupLimits
         expiration=config.source_extraction.expiration,
         taustart=as_utc64(metadata.taustart_ts),
         threshold=config.source_extraction.detection_threshold,
+        inseparable=INSEPARABLE * metadata.beam.bmin,
     )
 
 
@@ -132,7 +133,8 @@ def refused_components(
     """Find the components of an image that the joint fit does not confirm.
 
     A component is confirmed if its peak reaches the threshold, in terms of its error, both in the joint fit and in the
-    blind one, and if no other member of its group is closer than half a beam width: the beam cannot part these.
+    blind one, and if no other member of its group is closer than half a beam width: the beam cannot part these. Of
+    components without a known entry, the brightest is always confirmed.
 
     Parameters
     ----------
@@ -154,11 +156,18 @@ def refused_components(
     joint, blind = fits.take(slice(len(members))), image.measurements.take(members.measurement)
     is_certain = joint.is_measured & (np.abs(blind.f_peak) >= threshold * blind.f_peak_err)
     is_certain &= joint.f_peak * np.sign(blind.f_peak) >= threshold * joint.f_peak_err
-    for row in np.flatnonzero(refused & is_certain).tolist():
-        others = np.flatnonzero((members.group == members.group[row]) & (np.arange(len(members)) != row))
+    stays = ~members.is_new
+    # The brightest first: of two that are too close, it stays.
+    new = np.flatnonzero(members.is_new)
+    for row in new[np.argsort(-np.abs(blind.f_peak[new]), kind="stable")].tolist():
+        others = np.flatnonzero(stays & (members.group == members.group[row]))
+        if not others.size:  # Blind measurements alone, of one source or more.
+            stays[row] = joint.is_measured[row]
+            continue
         east, north = angles.offsets(requests.ra[others], requests.dec[others], requests.ra[row], requests.dec[row])
-        refused[row] = (beam.widths(east, north) < (HIDDEN if members.stretch[row] > 1 else INSEPARABLE)).any()
-    return refused | (members.is_new & ~is_certain)
+        is_apart = beam.widths(east, north) >= (HIDDEN if members.stretch[row] > 1 else INSEPARABLE)
+        stays[row] = is_certain[row] and is_apart.all()
+    return ~stays
 
 
 def scaled_to_extent(image: ImageRecord, fits: Measurements, state: DatasetState) -> Measurements:
@@ -237,7 +246,7 @@ def _create_confirmed(state: DatasetState, image: ImageRecord) -> ImageRecord:
     )
     entry, is_new = members.entry.copy(), members.is_new.copy()
     entry[new], is_new[new] = rows, rows >= n_before
-    created = np.flatnonzero(is_new)
+    created = np.flatnonzero(is_new & np.isin(members.group, members.group[~members.is_new]))
     state.catalogue.relate_neighbours(entry[created], entry[[_nearest_known(members, row) for row in created.tolist()]])
     return replace(image, members=members.with_columns(entry=entry, is_new=is_new))
 
