@@ -38,9 +38,11 @@ PIXEL = FWHM / 5
 BLIND = {
     *(int(AssociationType.FORKED), int(AssociationType.ONE_TO_ONE), int(AssociationType.NEW_SOURCE)),
     *(int(AssociationType.INHERITED), int(AssociationType.PART), int(AssociationType.BLEND)),
+    int(AssociationType.REVEALED),
 }
 CONFIG = PipelineConfig().with_options(
-    association={"method": "trap"},
+    # Without pixels, no group can be fitted.
+    association={"method": "trap", "joint_beams": 0.0},
     source_extraction={
         "detection_threshold": THRESHOLD,
         "extraction_radius_pix": RADIUS / PIXEL,
@@ -175,8 +177,12 @@ def run_survey(sky, rng, config=CONFIG):
         records = forced_fitting.insert_and_associate_forced_fits(outcome.state, records, asked, fits)
         requests = backward_fitting.get_backward_requests(outcome.state, records)
         found = [_fit(sky, rng, tree, one.positions, *map(int, one.image.url.split("-"))) for one in requests]
-        records, backward = backward_fitting.associate_backward_fits(outcome.state, records, requests, found)
-        records = backward_fitting.judge_again(outcome.state, records, backward)
+        earlier = [
+            backward_fitting.EarlierFits(one.image.id, one.image.key, one.positions.target, one.is_new, fit)
+            for one, fit in zip(requests, found, strict=True)
+        ]
+        records, _ = backward_fitting.associate_backward_fits(outcome.state, records, earlier)
+        records = backward_fitting.judge_again(outcome.state, records, earlier)
         _note(outcome, records, time)
         n_images = _commit(outcome.state, records, n_images)
     return outcome

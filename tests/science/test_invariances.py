@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from made_up_survey import Field, sources
 
 from trap import angles
+from trap.catalogues import AssociationType, ExtractType
 from trap.config import PipelineConfig
 from trap.dataset.records import StoredIds, TimestepRecord
 from trap.dataset.state import DatasetState
-from trap.steps import association, forced_fitting, varmetric
+from trap.steps import association, forced_fitting, joint_photometry, varmetric
 
 N_DAYS = 6
 FREQUENCIES = (120e6, 160e6)
@@ -75,7 +76,16 @@ def images_at(patch, centre):
 
 
 def forced(asked):
-    return sources(asked.ra, asked.dec, flux=1e-4, error_radius=ERROR_ARCSEC).with_columns(extract_type=asked.kind)
+    # Null detections have no flux density; joint fits have some, which confirms bright components.
+    flux = np.where(asked.kind == ExtractType.JOINT, 1e-2, 1e-4)
+    return sources(asked.ra, asked.dec, flux=flux, error_radius=ERROR_ARCSEC).with_columns(extract_type=asked.kind)
+
+
+def confirmed(image, asked):
+    """Drop the components that joint fits do not confirm."""
+    refused = joint_photometry.refused_components(image, asked, forced(asked), 5.0)
+    stays = np.append(~refused, np.ones(len(asked) - len(refused), bool))
+    return joint_photometry.without_components(image, refused), asked.take(stays)
 
 
 def associate(days, method):
@@ -84,6 +94,8 @@ def associate(days, method):
     for images in days:
         records = association.associate_extracted_sources(state, images)
         asked = [forced_fitting.get_forced_fit_requests(image, state) for image in records]
+        records, asked = zip(*(confirmed(*one) for one in zip(records, asked, strict=True)), strict=True)
+        records = joint_photometry.create_confirmed(state, records)
         records = forced_fitting.insert_and_associate_forced_fits(state, records, asked, [forced(a) for a in asked])
         changes = state.catalogue.changes
         record = TimestepRecord(
@@ -130,6 +142,9 @@ def light_curves(state, tables):
             numbers = image.measurements.chisq[blind.measurement].astype(int)
             for entry, number, kind in zip(blind.entry.tolist(), numbers.tolist(), blind.type.tolist(), strict=True):
                 points.setdefault(entry, []).append((number, kind))
+            shown = image.members.take(image.members.measurement >= 0)
+            for entry, number in zip(shown.entry, image.measurements.chisq[shown.measurement], strict=True):
+                points.setdefault(int(entry), []).append((int(number), int(AssociationType.JOINT)))
     catalogue, found = state.catalogue, []
     for entry in np.flatnonzero(catalogue.entries["active"]).tolist():
         line, ancestor = list(points[entry]), entry

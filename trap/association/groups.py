@@ -126,10 +126,11 @@ def find_groups(
     expected = np.append(_is_expected(catalogue, limits, pairs.entry), True)
     is_link = expected[links[0]] & expected[links[1]]
     links = links[0][is_link], links[1][is_link]
+    components = components.take(expected[components.beside])
     twins = _twins(measured, alone, limits.inseparable)
     lone = np.setdiff1d(np.concatenate(twins), components.measurement)
     without = _Components.of(beside=NO_ROW, measurement=lone, ra=measured.ra[lone], dec=measured.dec[lone], stretch=1.0)
-    components = _Components.concatenate([components.take(expected[components.beside]), without])
+    components = _Components.concatenate([components, without])
     lost, changed = _misshapen(pairs, measured, catalogue, key, limits.threshold)
     if not links[0].size and not len(components) and not changed.any():
         return GroupMembers.empty()

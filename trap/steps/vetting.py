@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap.association.noise_peaks import noise_peaks
 from trap.catalogues import AssociationType, ExtractType, FitRequests, Measurements
 from trap.config import DEFAULT_READING
 from trap.errors import ImageError
@@ -236,10 +237,22 @@ def _vet_image(
         columns |= {name: values for name, values in seen.as_dict().items() if name != "gap_distance"}
     height = np.abs(measured.significance)
     signs = Signs.of(**columns)
+    peaks = _gaussian_peaks(state, image, measured)
     return replace(
         image,
-        new_sources=new.with_columns(**columns, score=score_candidates(signs, height, new.newness, new.noise_peaks)),
+        new_sources=new.with_columns(**columns, score=score_candidates(signs, height, new.newness, peaks)),
     )
+
+
+def _gaussian_peaks(state: DatasetState, image: ImageRecord, measured: Measurements) -> Array:
+    """Return the expected numbers of peaks of Gaussian noise as high as candidates, in all images so far.
+
+    The numbers in the table also extrapolate from negative peaks. These are artefacts for the most part, and signs
+    count them where they are.
+    """
+    height = np.minimum(np.abs(measured.f_peak) / measured.rms, np.abs(measured.significance))
+    n_signs = 2 if state.config.source_extraction.searches_negative(image.key.stokes) else 1
+    return n_signs * noise_peaks(height, image.chance.so_far)
 
 
 def _as_shown(image: ImageRecord, measured: Measurements) -> Measurements:
