@@ -47,7 +47,8 @@ def test_every_table_may_be_empty(table):
 
 
 def test_codes_equal_the_codes_in_databases_of_trap():
-    assert [item.value for item in ExtractType] == [0, 1, 2]
+    # TraP has no joint fits.
+    assert [item.value for item in ExtractType] == [0, 1, 2, 3]
     assert [item.value for item in FitType] == [0, 1]
     assert {item.name: item.value for item in AssociationType} == {
         "FORKED": 2,
@@ -61,6 +62,8 @@ def test_codes_equal_the_codes_in_databases_of_trap():
         "PART": 10,
         "BLEND": 11,
         "BACKWARD": 12,
+        "JOINT": 13,
+        "REVEALED": 14,
     }
 
 

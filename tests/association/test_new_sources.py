@@ -171,7 +171,7 @@ def test_negative_source_is_as_new_as_a_positive_one(test):
     )
     assert len(positive) == len(negative) == 1
     for name, values in positive.as_dict().items():
-        assert getattr(negative, name) == pytest.approx(values), name
+        assert getattr(negative, name) == pytest.approx(values, nan_ok=True), name
     assert negative.sigma_rms_min[0] == pytest.approx(30)
 
 

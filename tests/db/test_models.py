@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped
 
 from trap.association.entries import ENTRY_COLUMNS
 from trap.catalogues import (
-    FLUX_COLUMNS,
     Associations,
     Measurements,
     MonitorPositions,
@@ -18,6 +17,7 @@ from trap.catalogues import (
 )
 from trap.db import models
 from trap.db.models.base import Base, identifier, stored_names, stores
+from trap.flux_statistics import FLUX_COLUMNS
 from trap.tables import Column, ColumnTable
 
 TABLES = [

@@ -11,7 +11,8 @@ FACTS = {
     "newness": 9.0, "wm_ra": 12.5, "wm_decl": -30.0, "taustart_ts": np.datetime64("2026-01-01T00:00:00", "us"),
     "freq_central": 1.4e9, "stokes": 1, "metric_stokes": 1, "f_int": 0.02, "f_int_err": 0.001, "f_peak": 0.02,
     "f_peak_err": 0.001, "det_sigma": 20.0, "sigma_local": 20.0, "sigma_rms_max": 15.0, "sigma_rms_min": 21.0,
-    "n_looks": 3, "eta_int": 1.0, "v_int": 0.1, "flags": 0, "url": "a.fits",
+    "n_looks": 3, "n_measured": 2, "grade": 1,
+    "noise_peaks": 1e-5, "eta_int": 1.0, "v_int": 0.1, "flags": 0, "url": "a.fits",
 }  # fmt: skip
 
 
