@@ -27,18 +27,19 @@ def found(*places, flux=1.0, flags=0, ratio=1.0):
     return measured.with_columns(f_int=flux * ratio, f_peak=flux, flags=flags, f_int_err=0.01, f_peak_err=0.01)
 
 
-def associate(catalogue, measured, day, *, distance=1.5 * BEAM, expiration=10):
+def associate(catalogue, measured, day, *, distance=1.5 * BEAM, expiration=10, band=0):
     """Associate one image, with errors of 1 % and groups."""
     time = START + np.timedelta64(day, "D")
-    catalogue.begin_timestep()
+    if band == 0:
+        catalogue.begin_timestep()
     return catalogue.associate(
         measured,
-        image=0,
-        key=KEY,
+        image=band,
+        key=LightCurveKey(band, 1),
         taustart=time,
         search_radius=1.5 * BEAM,
         max_radius=5.68,
-        limits=ImageLimits(BEAM, 5.0, 0.65 * BEAM, GroupLimits(distance, expiration, time, 5.0, 0.5 * BEAM)),
+        limits=ImageLimits(BEAM, 5.0, 0.65 * BEAM, GroupLimits(distance, expiration, 5.0, 0.5 * BEAM)),
         method="one-to-one",
     )
 
@@ -70,6 +71,14 @@ def test_group_whose_member_is_missing_waits_with_all_its_members(catalogue):
     assert list(points.entry) == [2]
     # The position of the blend moves no entry.
     assert catalogue.entries["wm_dec"][0] == pytest.approx(45.0, abs=1e-9)
+
+
+def test_pair_that_one_band_parts_is_a_group_in_the_next_band_of_the_same_time():
+    catalogue = RunningCatalogue()
+    associate(catalogue, found(0, 10), 0)
+    points, members = associate(catalogue, found(5, flux=2.0), 0, band=1)
+    # The blend, twice as bright as either, is a point of neither light curve.
+    assert (sorted(members.entry), list(points.entry)) == ([0, 1], [2])
 
 
 def test_component_next_to_an_entry_is_a_trial_and_no_entry(catalogue):

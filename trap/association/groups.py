@@ -68,8 +68,6 @@ class GroupLimits(NamedTuple):
         deg — distance below which two sources belong to one group; 0 makes no groups.
     expiration
         Number of forced fits since the last blind detection at which an entry counts as gone.
-    taustart
-        Start of the image, UTC; an entry that this time has first shown is expected in no image of that time.
     threshold
         Lowest ratio of peak to noise of a detection.
     inseparable
@@ -78,7 +76,6 @@ class GroupLimits(NamedTuple):
 
     distance: float
     expiration: int
-    taustart: np.datetime64
     threshold: float
     inseparable: float = 0.0
 
@@ -293,10 +290,10 @@ def _close(catalogue: EntryArrays, ra: Array, dec: Array, distance: float) -> tu
 
 
 def _is_expected(catalogue: EntryArrays, limits: GroupLimits, matched: Indices) -> NDArray[np.bool_]:
-    """Return which entries an image should show, (n_all,): known before, and not gone; or matched in it."""
-    entries = catalogue.entries
-    is_expected: NDArray[np.bool_] = (entries["forcedfits_count"] < limits.expiration) & (
-        entries["first_seen"] < limits.taustart
-    )
+    """Return which entries an image should show, (n_all,): not gone, or matched in it.
+
+    An entry that another band of the same time has first shown counts: one band may part what the next one blends.
+    """
+    is_expected: NDArray[np.bool_] = catalogue.entries["forcedfits_count"] < limits.expiration
     is_expected[matched] = True
     return is_expected

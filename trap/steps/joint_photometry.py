@@ -73,7 +73,6 @@ def group_limits(metadata: ImageMetadata, config: PipelineConfig) -> GroupLimits
     return GroupLimits(
         distance=settings.joint_beams * metadata.beam.bmaj,
         expiration=config.source_extraction.expiration,
-        taustart=as_utc64(metadata.taustart_ts),
         threshold=config.source_extraction.detection_threshold,
         inseparable=INSEPARABLE * metadata.beam.bmin,
     )
