@@ -31,7 +31,7 @@ from trap.dataset.state import DatasetState
 from trap.images.beam import Beam
 from trap.images.image import ImageMetadata
 from trap.images.skyregion import SkyRegion
-from trap.steps import association, forced_fitting, varmetric
+from trap.steps import association, forced_fitting, joint_photometry, varmetric
 
 CACHE = ROOT / ".cache" / "association"
 ARCSEC = 1 / 3600
@@ -96,7 +96,11 @@ class Run:
         (image,) = association.associate_extracted_sources(state, [result])
         asked = forced_fitting.get_forced_fit_requests(image, state)
         fits = found.take(np.zeros(len(asked), int)).with_columns(ra=asked.ra, dec=asked.dec, extract_type=asked.kind)
-        images = forced_fitting.insert_and_associate_forced_fits(state, [image], [asked], [fits])
+        refused = joint_photometry.refused_components(image, asked, fits, 5.0)
+        stays = np.append(~refused, np.ones(len(asked) - len(refused), bool))
+        image = joint_photometry.without_components(image, refused)
+        images = joint_photometry.create_confirmed(state, [image])
+        images = forced_fitting.insert_and_associate_forced_fits(state, images, [asked.take(stays)], [fits.take(stays)])
         changes = state.catalogue.changes
         record = TimestepRecord(
             taustart_ts=result.metadata.taustart_ts,
