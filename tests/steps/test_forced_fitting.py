@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from made_up_survey import NOTHING, Field, sources
 
-from trap.catalogues import ExtractType, FitRequests, Flag, MonitorPositions
+from trap.catalogues import ExtractType, FitRequests, Flag, Measurements, MonitorPositions
 from trap.dataset.state import DatasetState
 from trap.errors import ImageError
 from trap.extraction.measure import extract_sources
@@ -147,3 +148,13 @@ def test_fork_in_a_later_band_leaves_no_broken_request(make_dataset):
     fork = sources([123.12349, 123.12351], [10.549, 10.551])
     dataset.process(FIELD.image(1, freq=120e6), FIELD.image(1, fork, freq=160e6))
     assert [sorted(types) for types in dataset.types()] == [[2, 6, 7], [2, 6, 7]]
+
+
+def test_blind_measurement_without_a_light_curve_is_flagged(make_dataset):
+    state = make_dataset().state
+    (image,) = association.associate_extracted_sources(state, [FIELD.image(0, sources([123.0, 123.5], 10.0))])
+    alone = replace(image, associations=image.associations.take(slice(1)))
+    (after,) = forced_fitting.insert_and_associate_forced_fits(
+        state, [alone], [FitRequests.empty()], [Measurements.empty()]
+    )
+    assert (after.measurements.flags & Flag.REPLACED > 0).tolist() == [False, True]

@@ -193,7 +193,7 @@ def _associate_fits(
         msg = f"{image.result.metadata.url}: {len(fits)} forced fits for {len(requests)} requests"
         raise ValueError(msg)
     if not len(requests):
-        return image
+        return replace(image, measurements=_marked(image.measurements, image.associations))
     # A part of an ended blend takes its blind measurement, so that it has no fit here.
     requests, fits = _with_entries(image, _without_parts(image, requests)), _without_parts(image, fits)
     fits = image.result.calibration.correct_fits(scaled_to_extent(image, fits, state), requests)
@@ -241,6 +241,8 @@ def _marked(measurements: Measurements, associations: Associations) -> Measureme
     """Flag blind measurements without a light curve: joint fits have replaced them."""
     is_replaced = measurements.extract_type == ExtractType.BLIND
     is_replaced[associations.measurement] = False
+    if not is_replaced.any():
+        return measurements
     return measurements.with_columns(flags=measurements.flags | np.where(is_replaced, int(Flag.REPLACED), 0))
 
 
