@@ -71,6 +71,28 @@ def test_fits_in_a_file_that_was_replaced_by_another_time_are_refused(image, con
         forced_fitting.perform_forced_fits(asked, image.url, config.source_extraction, start=earlier, **settings)
 
 
+def test_fit_of_a_source_does_not_depend_on_a_monitored_position_beside_it(image, config):
+    extraction = extract_sources(image, config.source_extraction)
+    found = extraction.measurements.take(extraction.measurements.flags & Flag.OUTSIDE == 0)
+    brightest = int(np.argmax(found.f_peak))
+    ra, dec = found.ra[brightest], found.dec[brightest]
+    settings = {"background": extraction.background, "neighbours": NOTHING}
+    beside = dec + 0.7 * image.metadata.beam.bmaj
+
+    def fit(asked):
+        return forced_fitting.perform_forced_fits(asked, image.url, config.source_extraction, **settings)
+
+    alone = fit(requests([ra], [dec]))
+    for order in ([0, 1], [1, 0]):
+        kind = np.array([ExtractType.NULL_DETECTION, ExtractType.MONITORED])[order]
+        both = fit(requests([ra, ra], np.array([dec, beside])[order]).with_columns(kind=kind))
+        source = both.take(order)
+        assert (source.f_peak[0], source.f_peak_err[0]) == (alone.f_peak[0], alone.f_peak_err[0])
+        assert list(both.extract_type) == list(kind)
+        # The position itself is fitted together with the source: it shows what is left.
+        assert abs(source.f_peak[1]) < 0.3 * source.f_peak[0]
+
+
 def test_no_requests_touch_no_file(config):
     none = FitRequests.empty()
     fits = forced_fitting.perform_forced_fits(

@@ -7,6 +7,7 @@ request of another band. TraP loses the timestep in that case.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -128,14 +129,21 @@ def perform_forced_fits(
     image = read_image(url, reading)
     if start is not None:
         image.require_start(start)
-    fits = fit_positions(
+    fit = partial(
+        fit_positions,
         image,
-        requests.ra,
-        requests.dec,
         background=background,
         neighbours=without_members(neighbours, requests, image.require_beam().bmaj),
         config=extraction_params,
     )
+    fits = fit(requests.ra, requests.dec)
+    is_watched = requests.kind == ExtractType.MONITORED
+    if is_watched.any() and not is_watched.all():
+        # No light curve of a source depends on the positions that happen to be monitored near it.
+        sources = requests.take(~is_watched)
+        order = np.arange(len(requests))
+        order[~is_watched] = len(requests) + np.arange(len(sources))
+        fits = Measurements.concatenate([fits, fit(sources.ra, sources.dec)]).take(order)
     return fits.with_columns(extract_type=requests.kind)
 
 
