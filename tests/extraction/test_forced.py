@@ -208,6 +208,23 @@ def test_missing_pixels_in_the_box_do_not_bias_the_flux(sky, fit):
     assert fitted.flags.tolist() == [Flag.MASKED_PIXELS, 0]
 
 
+@pytest.mark.parametrize("missing", [(slice(80, 81), slice(105, 106)), (slice(77, 84), slice(104, 110))])
+def test_position_without_a_pixel_at_its_centre_leaves_its_flux_to_no_neighbour(sky, fit, missing):
+    data = sky.sources([100, 105], [80, 80], [0.5, 0.8])
+    data[missing] = np.nan
+    fitted = fit(sky.image(data), [100, 105], [80, 80])
+    assert fitted.f_peak[0] == pytest.approx(0.5, rel=1e-3)
+    assert np.isnan(fitted.f_peak[1])
+    # A position on the missing pixels that a detected source or another position covers is no source of its own.
+    assert fit(sky.image(data), [100, 105, 105.3], [80, 80, 80]).f_peak[0] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_position_beyond_the_edge_leaves_its_flux_to_no_neighbour(sky, fit):
+    fitted = fit(sky.image(sky.sources([2, -2.5], [80, 80], [0.5, 0.8])), [2, -2.5], [80, 80])
+    assert fitted.f_peak[0] == pytest.approx(0.5, rel=1e-3)
+    assert np.isnan(fitted.f_peak[1])
+
+
 @pytest.mark.parametrize(("x", "y"), [(0.3, 100.0), (255.2, 100.0), (100.0, -0.4), (254.9, 255.3)])
 def test_source_on_any_edge_is_measured_and_flagged(sky, fit, x, y):
     fitted = fit(sky.image(sky.sources([x], [y], [0.5])), x, y)

@@ -87,6 +87,10 @@ class _Solution(NamedTuple):
     variance: Array
     residual: Array
 
+    def take(self, rows: NDArray[np.bool_]) -> _Solution:
+        """Return the peaks and variances of some targets."""
+        return self._replace(peak=self.peak[rows], variance=self.variance[rows])
+
 
 def fit_positions(
     image: Image,
@@ -149,14 +153,16 @@ def fit_positions(
     columns |= {"x": x, "y": y, "ra": wrap_ra(ra), "dec": dec}
     flags = boxes.flags[: x.size] | np.where(is_measured, 0, int(Flag.OUTSIDE))
     if is_measured.any():
-        target_x, target_y = x[is_measured], y[is_measured]
+        is_modelled = is_measured | _is_hidden_beside(x, y, is_measured, sources, beam)
+        target_x, target_y = x[is_modelled], y[is_modelled]
         form = np.tile(beam, (target_x.size, 1)) if beams is None else beams.at(target_x, target_y)
         targets = Gaussians(x=target_x, y=target_y, peak=np.zeros(target_x.size), form=form)
         correlation = background.correlation
         if correlation is None:
             correlation = valid_correlation(beam_correlation(beam))
-        is_beside = _is_beside(targets, sources, beam)
-        solution = _solve(boxes, targets, sources, beam, correlation)
+        is_own = is_measured[is_modelled]
+        is_beside = _is_beside(targets, sources, beam)[is_own]
+        solution, targets = _solve(boxes, targets, sources, beam, correlation).take(is_own), targets.take(is_own)
         squares, n_pixels = _sums_of_boxes(boxes, solution.residual, is_measured)
         misfit = np.where(is_beside, _misfit(squares / rms[is_measured] ** 2, n_pixels, beam), 1.0)
         solution = solution._replace(variance=solution.variance * misfit)
@@ -269,6 +275,19 @@ def _is_beside(targets: Gaussians, sources: Gaussians, beam: Array) -> NDArray[n
         # The nearest position is the position itself.
         is_beside |= cKDTree(places).query(places, k=2)[0][:, 1] < FREE_NEIGHBOUR
     return is_beside
+
+
+def _is_hidden_beside(
+    x: Array, y: Array, is_measured: NDArray[np.bool_], sources: Gaussians, beam: Array
+) -> NDArray[np.bool_]:
+    """Return which positions have no pixel at their centre, but flux on the pixels of a measured position: (n,).
+
+    They are parts of the model. One that the beam cannot separate from a source or position in the model adds nothing.
+    """
+    places = beam_plane(x, y, beam)
+    own, others = places[is_measured], beam_plane(sources.x, sources.y, beam)
+    is_near = ~is_measured & is_within(places, own, FREE_NEIGHBOUR)
+    return is_near & ~is_within(places, np.concatenate([own, others]), COINCIDENT)
 
 
 def _misfit(chisq: Array, n_pixels: Indices, beam: Array) -> Array:
