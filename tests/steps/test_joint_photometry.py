@@ -14,9 +14,11 @@ from trap.catalogues import Associations, ExtractType, FitRequests, NewSources
 from trap.config import PipelineConfig
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import DatasetState
+from trap.steps.association import associate_extracted_sources
 from trap.steps.joint_photometry import (
     create_confirmed,
     group_limits,
+    joint_requests,
     refused_components,
     scaled_to_extent,
     without_components,
@@ -88,6 +90,18 @@ def test_confirmed_component_is_one_entry_for_all_images_of_a_time():
     assert first.members.entry.tolist() == second.members.entry.tolist() == [0, 1]
     assert (first.members.is_new.tolist(), second.members.is_new.tolist()) == ([False, True], [False, False])
     assert [tuple(kin) for kin in state.catalogue.changes.lineage] == [(1, 0, 3)]
+
+
+def test_image_of_nothing_but_two_parts_of_one_source_has_one_entry():
+    state = DatasetState(PipelineConfig())
+    blind = sources(30.0, [45.0, 45.0 + 0.3 * WIDTH], flux=[50.0, 40.0], systematics=1.0)
+    (image,) = associate_extracted_sources(state, [FIELD.image(0, blind)])
+    assert len(state.catalogue) == 0
+    requests = joint_requests(image, state)
+    refused = refused_components(image, requests, blind, 5.0)
+    assert refused.tolist() == [False, True]
+    create_confirmed(state, [without_components(image, refused)])
+    assert len(state.catalogue) == 1
 
 
 def test_position_of_a_hidden_source_has_the_error_of_the_difference():

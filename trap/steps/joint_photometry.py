@@ -96,7 +96,8 @@ def joint_requests(image: ImageRecord, state: DatasetState) -> FitRequests:
         return FitRequests.empty()
     blind = image.measurements.take(members.measurement)
     has_new = np.isin(members.group, members.group[members.is_new])
-    is_wide = ~members.is_new & (state.catalogue.extent(members.entry, image.key, min_points=1) > 1)
+    is_wide = ~members.is_new
+    is_wide[is_wide] = state.catalogue.extent(members.entry[is_wide], image.key, min_points=1) > 1
     in_place = has_new & is_wide & (members.measurement != NO_ROW)
     return FitRequests.of(
         ra=np.where(in_place, blind.ra, members.ra),
