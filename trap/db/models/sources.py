@@ -222,13 +222,13 @@ class NewSource(Base):
     newsource_type: Mapped[int] = stored(NewSources, "newsource_type")
     sigma_local: Mapped[float | None] = stored(NewSources, "sigma_local")
     n_looks: Mapped[int] = stored(NewSources, "n_looks", default=0)
-    n_measured: Mapped[int] = stored(NewSources, "n_measured", default=0)
     newness: Mapped[float | None] = stored(NewSources, "newness")
     upper_limit: Mapped[float | None] = stored(NewSources, "upper_limit")
     noise_peaks: Mapped[float | None] = stored(
         NewSources, "noise_peaks", "NULL for candidates of earlier versions, as the grade."
     )
     grade: Mapped[int | None] = stored(NewSources, "grade")
+    n_measured: Mapped[int] = stored(NewSources, "n_measured", default=0)
     score: Mapped[float | None] = stored(NewSources, "score")
 
 

@@ -1,4 +1,4 @@
-"""The number of components that joint fits do not confirm, and of images that candidates were measured in."""
+"""The number of components that joint fits do not confirm."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,5 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    """Add columns; they are 0 for existing timesteps, which had no joint fits, and for existing candidates."""
+    """Add a column; it is 0 for existing timesteps, which had no joint fits."""
     op.add_column("timestep", sa.Column("n_dropped_unconfirmed", sa.Integer(), nullable=False, server_default="0"))
-    op.add_column("newsource", sa.Column("n_measured", sa.Integer(), nullable=False, server_default="0"))
