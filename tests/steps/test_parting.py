@@ -52,7 +52,9 @@ def earlier(flux, key=KEY):
         (WIDTH, 20.0, True),  # a quarter of 20 σ is in the light curve of the blend
         (2 * WIDTH, 20.0, False),  # 2⁻⁸ of it
         (WIDTH, 1.4, False),  # 2.8 σ of the mean: not shown
-        (0.5 * WIDTH, 1.6, True),  # 2^(-1/2) of 1.6 σ, which is 3.2 σ of the mean
+        (WIDTH, -20.0, False),  # no part of a positive source
+        (WIDTH, 6.0, False),  # shown, at less than a third of 20 σ: something else, or a new source
+        (WIDTH, 7.0, True),
     ],
 )
 def test_blend_ends_if_earlier_images_show_its_part_and_it_has_its_flux(north, flux, ends):

@@ -263,7 +263,8 @@ def _judge_image(state: DatasetState, image: ImageRecord, earlier: Sequence[Earl
         chance=image.chance,
         earlier=fluxes if fits else None,
     )
-    is_shown = (fluxes.n > 0) & (np.abs(fluxes.mean) > REVEALED_SIGMA * fluxes.error)
+    sign = np.sign(image.measurements.f_peak[new.measurement])
+    is_shown = (fluxes.n > 0) & (sign * fluxes.mean > REVEALED_SIGMA * fluxes.error)
     kind = points.type.copy()
     kind[np.flatnonzero(is_new)[is_shown & ~np.isin(new.entry, candidates.entry)]] = AssociationType.REVEALED
     return replace(image, new_sources=candidates, associations=points.with_columns(type=kind))

@@ -41,6 +41,11 @@ MAX_LEAK = 1.0
 """Flux density of a part that a fit of the blend alone includes, in σ, above which the blend ends."""
 
 
+MIN_SHARE = 1 / 3
+"""Flux density of a part in earlier images, over that now, below which it was no part but is a new source: fits at
+slightly wrong positions leave some flux of a bright neighbour."""
+
+
 def displaced_members(state: DatasetState, images: Sequence[ImageRecord]) -> dict[int, tuple[float, float]]:
     """Find known members of groups with a new one that lie elsewhere than their mean positions.
 
@@ -136,7 +141,9 @@ def _parts(image: ImageRecord, blend: int, earlier: Sequence[EarlierFits], place
     members, beam = image.members, image.result.metadata.beam
     new = np.flatnonzero(members.is_new & (members.group == members.group[blend]))
     fluxes = mean_fluxes(members.entry[new], [fit for fit in earlier if fit.key == image.key])
-    is_shown = (fluxes.n > 0) & (np.abs(fluxes.mean) > REVEALED_SIGMA * fluxes.error)
+    peak = image.measurements.f_peak[members.measurement[new]]
+    earlier_mean = np.sign(peak) * fluxes.mean
+    is_shown = (fluxes.n > 0) & (earlier_mean > np.maximum(REVEALED_SIGMA * fluxes.error, MIN_SHARE * np.abs(peak)))
     new, fluxes = new[is_shown], fluxes.take(is_shown)
     if not new.size or beam is None:
         return new[:0]
