@@ -15,10 +15,10 @@ from trap.config import PipelineConfig
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import DatasetState
 from trap.steps.association import associate_extracted_sources
+from trap.steps.forced_fitting import get_forced_fit_requests
 from trap.steps.joint_photometry import (
     create_confirmed,
     group_limits,
-    joint_requests,
     refused_components,
     scaled_to_extent,
     without_components,
@@ -97,11 +97,22 @@ def test_image_of_nothing_but_two_parts_of_one_source_has_one_entry():
     blind = sources(30.0, [45.0, 45.0 + 0.3 * WIDTH], flux=[50.0, 40.0], systematics=1.0)
     (image,) = associate_extracted_sources(state, [FIELD.image(0, blind)])
     assert len(state.catalogue) == 0
-    requests = joint_requests(image, state)
+    requests = get_forced_fit_requests(image, state)
     refused = refused_components(image, requests, blind, 5.0)
     assert refused.tolist() == [False, True]
     create_confirmed(state, [without_components(image, refused)])
     assert len(state.catalogue) == 1
+
+
+def test_component_without_an_entry_hides_no_entry_that_is_missed():
+    state = DatasetState(PipelineConfig())
+    here = sources(30.0, [45.0, 46.0], flux=50.0, systematics=1.0)
+    associate_extracted_sources(state, [FIELD.image(0, here)])
+    beside = sources(30.0, [45.0, 45.0 + WIDTH], flux=50.0, systematics=1.0)
+    (image,) = associate_extracted_sources(state, [FIELD.image(1, beside)])
+    requests = get_forced_fit_requests(image, state)
+    # The known member, the component and the source that the image does not show, which is the last entry.
+    assert sorted(requests.target.tolist()) == [NO_ROW, 0, 1]
 
 
 def test_position_of_a_hidden_source_has_the_error_of_the_difference():

@@ -64,11 +64,12 @@ def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitReque
     if image.result.rejection is not None:
         return FitRequests.empty()
     catalogue, metadata = state.catalogue, image.result.metadata
+    members = image.members.entry
     missed = catalogue.null_detections(
         # The image's own circle, since its sky region may be the circle of a slightly different pointing.
         metadata.sky_region(state.config.source_extraction.extraction_radius_pix),
         taustart=as_utc64(metadata.taustart_ts),
-        associated=np.concatenate([image.associations.entry, image.members.entry]),
+        associated=np.concatenate([image.associations.entry, members[members != NO_ROW]]),
         expiration=state.config.source_extraction.expiration,
     )
     monitors = state.monitors

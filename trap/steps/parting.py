@@ -122,7 +122,7 @@ def end_blends(
     images
         The images. A part has the blind measurement as its point, and an entry of its own.
     earlier
-        The fits; those of a blend are now those of its brightest part.
+        The fits; those of a blend are now those of the entry that follows it.
     """
     ended: list[ImageRecord] = []
     for image in images:
