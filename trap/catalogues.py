@@ -1,4 +1,4 @@
-"""Tables that the stages pass to each other, and the codes in their columns.
+"""Tables that the stages pass to each other.
 
 Names, codes and meanings of the columns follow TraP's database where it has them, so that a column
 has the same name in memory, in the database and in an exported file. The sentences here are read in
@@ -8,11 +8,11 @@ has the same name in memory, in the database and in an exported file. The senten
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trap.codes import UNSOUND, AssociationType, ExtractType, FitType, Flag, Grade, codes_text
 from trap.config import stokes_letter
 from trap.signs import Signs
 from trap.tables import ColumnTable, column
@@ -41,129 +41,105 @@ __all__ = [
 ]
 
 
-class ExtractType(IntEnum):
-    """Origin of a measurement (column ``extract_type``)."""
-
-    BLIND = 0
-    NULL_DETECTION = 1
-    MONITORED = 2
-    JOINT = 3
-    """Fit of all members of a crowded group at once, at the positions of the catalogue."""
-
-
-class FitType(IntEnum):
-    """Method of a measurement (column ``fit_type``)."""
-
-    MOMENTS = 0
-    GAUSSIAN = 1
-
-
-class AssociationType(IntEnum):
-    """Reason why a measurement is a point of an entry's light curve (column ``assocxtrsource.type``)."""
-
-    FORKED = 2
-    ONE_TO_ONE = 3
-    NEW_SOURCE = 4
-    INHERITED = 6
-    NULL_DETECTION = 7
-    MONITOR_FIRST = 8
-    MONITOR = 9
-    PART = 10
-    """First point of a part of a blend: an image shows a known entry as several sources."""
-    BLEND = 11
-    """First point of a blend: an image shows several known entries as one source."""
-    BACKWARD = 12
-    """Forced fit in an image earlier than the first detection of the entry."""
-    JOINT = 13
-    """Joint fit of the crowded group that the entry belongs to, where an image does not show the group one-to-one."""
-    REVEALED = 14
-    """First point of an entry that earlier images show too, where they were measured at its position."""
-
-
-class Grade(IntEnum):
-    """Grade of a transient candidate (column ``grade``)."""
-
-    POSSIBLE = 0
-    LIKELY = 1
-    """Noise hardly makes a peak as high in all images together: ``transient_search.max_false_likely``."""
-
-
-class Flag(IntFlag):
-    """Warnings about a measurement (column ``flags``)."""
-
-    FIT_FAILED = 1
-    """The Gaussian fit did not converge: the values are from moments, or NaN for a forced fit."""
-    BLENDED = 2
-    """Fitted together with other components of one island; for forced fits, together with a detected source nearby."""
-    EDGE = 4
-    """The island or the fitting box touches the edge of the measured area."""
-    MASKED_PIXELS = 8
-    """Pixels without a value lie within the island or the fitting box."""
-    OUTSIDE = 16
-    """The position lies outside the searched area: a forced fit has no flux (NaN), a blind one is not associated."""
-    POINT_LIKE = 32
-    """A fit with a free shape did not differ from the restoring beam by more than the noise: the beam was fitted."""
-    REPLACED = 64
-    """A joint fit of the crowded group takes the place of this blind measurement in the light curve."""
-
-
-UNSOUND = Flag.FIT_FAILED | Flag.EDGE | Flag.MASKED_PIXELS | Flag.OUTSIDE
-"""Flags of blind measurements that are not associated: sources without a fit, and sources with missing pixels.
-
-The position of such a source may be a point on its wing; an entry there would be no source."""
-
-
-def _codes(codes: type[IntEnum | IntFlag]) -> str:
-    """List numbers and names of codes, as a sentence about a column needs them."""
-    return ", ".join(f"{int(code)} {(code.name or '').lower().replace('_', ' ')}" for code in codes)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measurements(ColumnTable):
     """Sources measured in one image, blind or forced, one per row."""
 
-    x: NDArray[np.float64] = column("f8", "pix", "Column of the centre; the centre of the first pixel is 0.")
-    y: NDArray[np.float64] = column("f8", "pix", "Row of the centre; the centre of the first pixel is 0.")
-    ra: NDArray[np.float64] = column("f8", "deg", "Right ascension, ICRS.")
-    dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.")
-    ew_fit_err: NDArray[np.float64] = column("f8", "deg", "1σ error of the fit along east-west, a true angle.")
-    ns_fit_err: NDArray[np.float64] = column("f8", "deg", "1σ error of the fit along north-south.")
-    ew_sys_err: NDArray[np.float64] = column("f8", "arcsec", "Systematic position error along east-west.", default=0.0)
-    ns_sys_err: NDArray[np.float64] = column(
-        "f8", "arcsec", "Systematic position error along north-south.", default=0.0
+    x: NDArray[np.float64] = column(
+        "f8", "pix", "Column of the centre; the centre of the first pixel is 0.", ucd="pos.cartesian.x;instr.pixel"
     )
-    f_peak: NDArray[np.float64] = column("f8", "Jy/beam", "Peak flux density; NaN if it could not be measured.")
-    f_peak_err: NDArray[np.float64] = column("f8", "Jy/beam", "1σ error of the peak flux density.")
-    f_int: NDArray[np.float64] = column("f8", "Jy", "Integrated flux density; NaN if it could not be measured.")
-    f_int_err: NDArray[np.float64] = column("f8", "Jy", "1σ error of the integrated flux density.")
-    rms: NDArray[np.float64] = column("f8", "Jy/beam", "Local noise at the position.")
+    y: NDArray[np.float64] = column(
+        "f8", "pix", "Row of the centre; the centre of the first pixel is 0.", ucd="pos.cartesian.y;instr.pixel"
+    )
+    ra: NDArray[np.float64] = column("f8", "deg", "Right ascension, ICRS.", ucd="pos.eq.ra;meta.main")
+    dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.", ucd="pos.eq.dec;meta.main")
+    ew_fit_err: NDArray[np.float64] = column(
+        "f8", "deg", "1σ error of the fit along east-west, a true angle.", ucd="stat.error;pos.eq.ra"
+    )
+    ns_fit_err: NDArray[np.float64] = column(
+        "f8", "deg", "1σ error of the fit along north-south.", ucd="stat.error;pos.eq.dec"
+    )
+    ew_sys_err: NDArray[np.float64] = column(
+        "f8", "arcsec", "Systematic position error along east-west.", default=0.0, ucd="stat.error.sys;pos.eq.ra"
+    )
+    ns_sys_err: NDArray[np.float64] = column(
+        "f8", "arcsec", "Systematic position error along north-south.", default=0.0, ucd="stat.error.sys;pos.eq.dec"
+    )
+    f_peak: NDArray[np.float64] = column(
+        "f8",
+        "Jy/beam",
+        "Peak flux density; NaN if it could not be measured.",
+        ucd="phot.flux.density;stat.max;em.radio",
+    )
+    f_peak_err: NDArray[np.float64] = column(
+        "f8", "Jy/beam", "1σ error of the peak flux density.", ucd="stat.error;phot.flux.density;em.radio"
+    )
+    f_int: NDArray[np.float64] = column(
+        "f8", "Jy", "Integrated flux density; NaN if it could not be measured.", ucd="phot.flux.density;em.radio"
+    )
+    f_int_err: NDArray[np.float64] = column(
+        "f8", "Jy", "1σ error of the integrated flux density.", ucd="stat.error;phot.flux.density;em.radio"
+    )
+    rms: NDArray[np.float64] = column(
+        "f8", "Jy/beam", "Local noise at the position.", ucd="instr.background;stat.stdev"
+    )
     significance: NDArray[np.float64] = column(
         "f8",
         "",
         "Highest ratio of pixel value to local noise in the component; for forced fits, peak over local noise.",
+        ucd="stat.snr",
     )
-    semimajor: NDArray[np.float64] = column("f8", "arcsec", "Fitted semi-major axis at half maximum.")
-    semiminor: NDArray[np.float64] = column("f8", "arcsec", "Fitted semi-minor axis at half maximum.")
-    pa: NDArray[np.float64] = column("f8", "deg", "Position angle of the major axis, north through east.")
+    semimajor: NDArray[np.float64] = column(
+        "f8", "arcsec", "Fitted semi-major axis at half maximum.", ucd="phys.angSize.smajAxis"
+    )
+    semiminor: NDArray[np.float64] = column(
+        "f8", "arcsec", "Fitted semi-minor axis at half maximum.", ucd="phys.angSize.sminAxis"
+    )
+    pa: NDArray[np.float64] = column(
+        "f8", "deg", "Position angle of the major axis, north through east.", ucd="pos.posAng"
+    )
     chisq: NDArray[np.float64] = column(
         "f8",
         "",
         "Sum of (residual / local noise)² over the pixels of the component, or of the box of a forced fit.",
         default=np.nan,
+        ucd="stat.fit.chi2",
     )
     reduced_chisq: NDArray[np.float64] = column(
-        "f8", "", "chisq divided by the number of beam areas that these pixels cover.", default=np.nan
+        "f8",
+        "",
+        "chisq divided by the number of beam areas that these pixels cover.",
+        default=np.nan,
+        ucd="stat.fit.goodness",
     )
-    extract_type: NDArray[np.int16] = column("i2", "", f"Origin: {_codes(ExtractType)}.", default=0)
-    fit_type: NDArray[np.int16] = column("i2", "", f"Method: {_codes(FitType)}.", default=1)
+    extract_type: NDArray[np.int16] = column("i2", "", f"Origin: {codes_text(ExtractType)}.", default=0)
+    fit_type: NDArray[np.int16] = column("i2", "", f"Method: {codes_text(FitType)}.", default=1)
     island: NDArray[np.int32] = column("i4", "", "Number of the island within its image; 0 for forced fits.", default=0)
-    flags: NDArray[np.int32] = column("i4", "", f"Sum of warnings: {_codes(Flag)}.", default=0)
-    ra_raw: NDArray[np.float64] = column("f8", "deg", "Right ascension before calibration.", default=np.nan)
-    dec_raw: NDArray[np.float64] = column("f8", "deg", "Declination before calibration.", default=np.nan)
-    f_peak_raw: NDArray[np.float64] = column("f8", "Jy/beam", "Peak flux density before calibration.", default=np.nan)
-    f_int_raw: NDArray[np.float64] = column("f8", "Jy", "Integrated flux density before calibration.", default=np.nan)
+    flags: NDArray[np.int32] = column(
+        "i4", "", f"Sum of warnings: {codes_text(Flag)}.", default=0, ucd="meta.code.qual"
+    )
+    ra_raw: NDArray[np.float64] = column(
+        "f8", "deg", "Right ascension before calibration.", default=np.nan, ucd="pos.eq.ra"
+    )
+    dec_raw: NDArray[np.float64] = column(
+        "f8", "deg", "Declination before calibration.", default=np.nan, ucd="pos.eq.dec"
+    )
+    f_peak_raw: NDArray[np.float64] = column(
+        "f8",
+        "Jy/beam",
+        "Peak flux density before calibration.",
+        default=np.nan,
+        ucd="phot.flux.density;stat.max;em.radio",
+    )
+    f_int_raw: NDArray[np.float64] = column(
+        "f8", "Jy", "Integrated flux density before calibration.", default=np.nan, ucd="phot.flux.density;em.radio"
+    )
     gain_err: NDArray[np.float64] = column(
-        "f8", "", "1σ relative error of the gain, common to the sources of the image.", default=0.0
+        "f8",
+        "",
+        "1σ relative error of the gain, common to the sources of the image.",
+        default=0.0,
+        ucd="stat.error;arith.ratio",
     )
 
     @property
@@ -205,9 +181,9 @@ class MonitorPositions(ColumnTable):
     """Positions that are measured in every image at the user's request."""
 
     id: NDArray[np.int64] = column("i8", "", "Row of table monitor; 0 before it is stored.", default=0)
-    ra: NDArray[np.float64] = column("f8", "deg", "Right ascension, ICRS.")
-    dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.")
-    name: NDArray[Any] = column("U100", "", "Name for people; may be empty.")
+    ra: NDArray[np.float64] = column("f8", "deg", "Right ascension, ICRS.", ucd="pos.eq.ra;meta.main")
+    dec: NDArray[np.float64] = column("f8", "deg", "Declination, ICRS.", ucd="pos.eq.dec;meta.main")
+    name: NDArray[Any] = column("U100", "", "Name for people; may be empty.", ucd="meta.id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -235,7 +211,7 @@ class Associations(ColumnTable):
 
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
     measurement: NDArray[np.int64] = column("i8", "", "Row of the image's measurements.")
-    type: NDArray[np.int16] = column("i2", "", f"Type of association: {_codes(AssociationType)}.")
+    type: NDArray[np.int16] = column("i2", "", f"Type of association: {codes_text(AssociationType)}.")
     de_ruiter_radius: NDArray[np.float64] = column(
         "f8", "", "De Ruiter radius: distance_arcsec in units of its error; 0 if not matched by position."
     )
@@ -285,7 +261,7 @@ class NewSources(Signs):
     noise_peaks: NDArray[np.float64] = column(
         "f8", "", "Number of noise peaks as high that were to be expected in all images of its band up to its own."
     )
-    grade: NDArray[np.int16] = column("i2", "", f"Grade, by noise_peaks: {_codes(Grade)}.")
+    grade: NDArray[np.int16] = column("i2", "", f"Grade, by noise_peaks: {codes_text(Grade)}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -319,30 +295,51 @@ class VarMetrics(ColumnTable):
         "f8",
         "",
         "V of the integrated flux density, its standard deviation over its mean; NaN if the mean is zero.",
+        ucd="stat.stdev;arith.ratio;phot.flux.density",
     )
     eta_int: NDArray[np.float64] = column(
-        "f8", "", "η of the integrated flux density, the reduced χ² of a constant source."
+        "f8",
+        "",
+        "η of the integrated flux density, the reduced χ² of a constant source.",
+        ucd="stat.fit.goodness;phot.flux.density",
     )
-    lightcurve_max: NDArray[np.float64] = column("f8", "Jy", "Highest integrated flux density, forced fits included.")
-    lightcurve_avg: NDArray[np.float64] = column("f8", "Jy", "Mean integrated flux density, forced fits included.")
+    lightcurve_max: NDArray[np.float64] = column(
+        "f8", "Jy", "Highest integrated flux density, forced fits included.", ucd="phot.flux.density;stat.max;em.radio"
+    )
+    lightcurve_avg: NDArray[np.float64] = column(
+        "f8", "Jy", "Mean integrated flux density, forced fits included.", ucd="phot.flux.density;stat.mean;em.radio"
+    )
     lightcurve_wavg: NDArray[np.float64] = column(
-        "f8", "Jy", "Mean integrated flux density weighted by 1/σ², forced fits included."
+        "f8",
+        "Jy",
+        "Mean integrated flux density weighted by 1/σ², forced fits included.",
+        ucd="phot.flux.density;stat.mean;em.radio",
     )
-    f_datapoints: NDArray[np.int32] = column("i4", "", "Number of flux points in the band, forced fits included.")
-    v_peak: NDArray[np.float64] = column("f8", "", "V of the peak flux density; NaN if its mean is zero.")
-    eta_peak: NDArray[np.float64] = column("f8", "", "η of the peak flux density.")
+    f_datapoints: NDArray[np.int32] = column(
+        "i4", "", "Number of flux points in the band, forced fits included.", ucd="meta.number"
+    )
+    v_peak: NDArray[np.float64] = column(
+        "f8", "", "V of the peak flux density; NaN if its mean is zero.", ucd="stat.stdev;arith.ratio;phot.flux.density"
+    )
+    eta_peak: NDArray[np.float64] = column(
+        "f8", "", "η of the peak flux density.", ucd="stat.fit.goodness;phot.flux.density"
+    )
     eta_p_value: NDArray[np.float64] = column(
         "f8",
         "",
         "Probability of an η_int at least as high if the source is constant; NaN for one point. Errors that"
         " neighbouring epochs share lower its degrees of freedom.",
+        ucd="stat.probability",
     )
     modulation: NDArray[np.float64] = column(
         "f8",
         "",
         "Relative scatter of the integrated flux density beyond its errors; NaN for one point, or without a mean.",
+        ucd="src.var.amplitude",
     )
-    modulation_err: NDArray[np.float64] = column("f8", "", "1σ error of modulation.")
+    modulation_err: NDArray[np.float64] = column(
+        "f8", "", "1σ error of modulation.", ucd="stat.error;src.var.amplitude"
+    )
     vs_max: NDArray[np.float64] = column(
         "f8",
         "",
@@ -354,9 +351,14 @@ class VarMetrics(ColumnTable):
         "The step of vs_max over the average of the new flux density and the mean before it; NaN if that is zero.",
     )
     spectral_index: NDArray[np.float64] = column(
-        "f8", "", "α of S ∝ ν^α, fitted to the weighted mean flux densities of all bands; NaN for one band."
+        "f8",
+        "",
+        "α of S ∝ ν^α, fitted to the weighted mean flux densities of all bands; NaN for one band.",
+        ucd="spect.index",
     )
-    spectral_index_err: NDArray[np.float64] = column("f8", "", "1σ error of spectral_index.")
+    spectral_index_err: NDArray[np.float64] = column(
+        "f8", "", "1σ error of spectral_index.", ucd="stat.error;spect.index"
+    )
 
 
 def with_stokes_letters(columns: Columns) -> dict[str, NDArray[Any]]:

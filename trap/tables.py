@@ -1,8 +1,8 @@
 """Typed tables of equal-length columns, which the stages pass to each other.
 
 A :class:`ColumnTable` is a frozen dataclass whose fields are read-only numpy columns. Each column has
-one dtype, one unit and one sentence of meaning. They are stated once, in the table: the models of the
-database, its documentation and the exported files take them from there.
+one dtype, one unit, one sentence of meaning and, if it has one, one UCD. They are stated once, in the
+table: the models of the database, its documentation and the exported files take them from there.
 """
 
 from __future__ import annotations
@@ -34,25 +34,36 @@ class Column:
         One sentence: the meaning of a value, and of NaN if it can occur.
     shape
         Shape of the value of one row: ``()`` for a number, ``(k,)`` for a column of shape (n, k).
+    ucd
+        Name of the quantity in the Virtual Observatory (UCD1+); empty for the quantities without one.
     """
 
     dtype: np.dtype[Any]
     unit: str
     doc: str
     shape: tuple[int, ...] = ()
+    ucd: str = ""
 
 
-def column(dtype: DTypeLike, unit: str, doc: str, *, default: float | None = None, shape: tuple[int, ...] = ()) -> Any:  # noqa: ANN401 (a dataclass field)
+def column(
+    dtype: DTypeLike,
+    unit: str,
+    doc: str,
+    *,
+    default: float | None = None,
+    shape: tuple[int, ...] = (),
+    ucd: str = "",
+) -> Any:  # noqa: ANN401 (a dataclass field)
     """Declare a column of a :class:`ColumnTable`.
 
     Parameters
     ----------
-    dtype, unit, doc, shape
+    dtype, unit, doc, shape, ucd
         See :class:`Column`.
     default
         Value of every row if the column is not given; None makes the column required.
     """
-    metadata = {"column": Column(np.dtype(dtype), unit, doc, shape)}
+    metadata = {"column": Column(np.dtype(dtype), unit, doc, shape, ucd)}
     if default is None:
         return field(metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -7,13 +7,11 @@ import json
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 
 from trap.catalogues import Measurements
 from trap.report.columns import ExportTable, source_columns
 from trap.report.formats import FORMATS
-from trap.report.table_files import UCDS
 from trap.tables import Column
 
 SOURCES = Measurements.of(
@@ -67,12 +65,6 @@ def test_fits_has_descriptions_and_ucds(tmp_path):
     assert header[f"TCOMM{number}"] == "1sigma error of the fit along north-south."
     assert header[f"TUCD{number}"] == "stat.error;pos.eq.dec"
     assert (header["IMAGE"], header["DET_THR"]) == ("?.fits", 5.0)
-
-
-def test_ucds_are_words_of_the_vocabulary():
-    assert {name: check_ucd(ucd, check_controlled_vocabulary=True) for name, ucd in UCDS.items()} == dict.fromkeys(
-        UCDS, True
-    )
 
 
 @pytest.mark.parametrize("name", ["votable", "fits"])

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap.report.formats import FORMATS
+from trap.selection import POSITION_EXAMPLES
 
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["POSITION_EXAMPLES", "add_export", "add_selection", "add_variables_options"]
-
-POSITION_EXAMPLES = "173.1367 27.6989, '11h32m32.8s +27d41m56s', 11:32:32.8 +27:41:56 or J113232.8+274156"
+__all__ = ["add_export", "add_selection", "add_variables_options"]
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:

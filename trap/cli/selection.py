@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any
 
-from trap.cli.result_options import POSITION_EXAMPLES
 from trap.db import lightcurves
 from trap.errors import ConfigError, TrapError
 from trap.report.text import sky_position
+from trap.selection import parse_position
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from trap.db.engine import Connection
 
-__all__ = ["parse_position", "selected_entry", "selected_position"]
+__all__ = ["selected_entry", "selected_position"]
 
 ARCSEC = 1 / 3600
 MAX_RADIUS_ARCSEC = 90 * 3600.0
@@ -92,53 +91,6 @@ def selected_position(connection: Connection, arguments: Namespace) -> tuple[flo
         return parse_position(arguments.position)
     entry = selected_entry(connection, arguments)
     return float(entry["wm_ra"]), float(entry["wm_decl"])
-
-
-def parse_position(words: list[str]) -> tuple[float, float]:
-    """Read a position: two numbers in degrees, or any text that astropy reads as coordinates.
-
-    Parameters
-    ----------
-    words
-        Words of the command line.
-
-    Returns
-    -------
-    ra, dec
-        deg, ICRS
-
-    Raises
-    ------
-    ConfigError
-        If the text is no position.
-    """
-    text = " ".join(words).replace(",", " ").strip()
-    try:
-        ra, dec = map(float, text.split())
-    except ValueError:
-        return _sky_coordinates(text)
-    if not (-360 <= ra <= 360 and -90 <= dec <= 90):
-        msg = f"not a position: ra {ra:g}, dec {dec:g} degrees"
-        raise ConfigError(msg)
-    return ra, dec
-
-
-def _sky_coordinates(text: str) -> tuple[float, float]:
-    """Read coordinates that are not two numbers. astropy is slow to import, so numbers do without it."""
-    from astropy.coordinates import SkyCoord
-    from astropy.coordinates.jparser import to_skycoord
-
-    try:
-        if re.match(r"\D*J\d", text):
-            place = to_skycoord(text)
-        elif re.search("[hd°]", text):
-            place = SkyCoord(text)
-        else:
-            place = SkyCoord(text, unit=("hourangle", "deg"))
-        return float(place.icrs.ra.deg), float(place.icrs.dec.deg)
-    except (ValueError, TypeError, IndexError) as error:
-        msg = f"{text!r} is no position; examples: {POSITION_EXAMPLES}"
-        raise ConfigError(msg) from error
 
 
 def _check_selection(arguments: Namespace) -> None:

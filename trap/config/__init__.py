@@ -1,18 +1,17 @@
 """The settings: a frozen model for each stage, read from and written to TOML files."""
 
+from trap.codes import STOKES, stokes_letter
 from trap.config.calibration import CalibrationConfig
 from trap.config.live import LiveConfig
 from trap.config.pipeline import PipelineConfig
 from trap.config.quality import QualityConfig, QualityLofarConfig
 from trap.config.reading import DEFAULT_READING, Given, ReadingConfig
 from trap.config.sections import (
-    STOKES,
     AssociationConfig,
     ExecutionConfig,
     PersistenceConfig,
     SourceExtractionConfig,
     TransientSearchConfig,
-    stokes_letter,
 )
 from trap.config.toml import load_config, write_config
 

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from trap.codes import STOKES, stokes_letter
+
 __all__ = [
-    "STOKES",
     "AssociationConfig",
     "AssociationMethod",
     "ExecutionConfig",
@@ -19,7 +20,6 @@ __all__ = [
     "Settings",
     "SourceExtractionConfig",
     "TransientSearchConfig",
-    "stokes_letter",
 ]
 
 MAX_NUMBER = 1e18
@@ -55,29 +55,6 @@ SecondsOrNone = Annotated[float, Field(ge=0, le=1e6)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Pixels = Annotated[int, Field(ge=4, le=1_000_000)]
 Address = Annotated[str, Field(pattern=r"^([^\s:]+:[0-9]{1,5})?$"), AfterValidator(_checked_address)]
-
-
-STOKES = {
-    "I": 1,
-    "Q": 2,
-    "U": 3,
-    "V": 4,
-    "RR": -1,
-    "LL": -2,
-    "RL": -3,
-    "LR": -4,
-    "XX": -5,
-    "YY": -6,
-    "XY": -7,
-    "YX": -8,
-}
-"""FITS codes of the Stokes parameters and correlations, by their letters."""
-_LETTERS = {code: letter for letter, code in STOKES.items()}
-
-
-def stokes_letter(code: int) -> str:
-    """Return the letter of a Stokes parameter or correlation: "V" for 4, or the number itself for any other code."""
-    return _LETTERS.get(int(code), str(code))
 
 
 def checked_stokes(letter: str) -> str:

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import numpy as np
 from sqlalchemy import ARRAY, BigInteger, Table, any_, case, cast, column, func, select
-from sqlalchemy.sql.elements import Label
+from sqlalchemy.sql.elements import Cast, Label
 
 from trap.db.binary_copy import Rows, binary_rows, is_readable
 from trap.db.types import UtcDateTime, as_sqlite_text
@@ -285,11 +285,13 @@ def _microseconds(moment: datetime | None) -> int:
 
 
 def _is_stored(selected: ColumnElement[Any]) -> bool:
-    """Return whether a selected element is a table column with a known binary format.
+    """Return whether a selected element has a known binary format: a table column, or a value cast to a type.
 
-    The format of a computed element is known to PostgreSQL alone.
+    The format of another computed element is known to PostgreSQL alone.
     """
     element = selected.element if isinstance(selected, Label) else selected
+    if isinstance(element, Cast):
+        return is_readable(element.type)
     return isinstance(getattr(element, "table", None), Table) and is_readable(element.type)
 
 

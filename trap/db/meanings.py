@@ -110,7 +110,12 @@ def _described(
     sources |= {name: attribute.property.columns[0] for name, attribute in renamed.items()}
     return {
         name: (
-            Column(values.dtype, sources[name].info.get("unit", ""), _meaning(name, sources[name].doc or "")),
+            Column(
+                values.dtype,
+                sources[name].info.get("unit", ""),
+                _meaning(name, sources[name].doc or ""),
+                ucd=sources[name].info.get("ucd", ""),
+            ),
             values,
         )
         for name, values in with_stokes_letters(columns).items()

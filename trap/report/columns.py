@@ -60,7 +60,7 @@ def source_columns(tables: Sequence[ColumnTable], names: Sequence[str] = ()) -> 
     columns: TableColumns = {}
     if any(names):
         values = np.asarray([str(name) for name in names])
-        columns["name"] = (Column(values.dtype, "", "Name that was given with the position."), values)
+        columns["name"] = (Column(values.dtype, "", "Name that was given with the position.", ucd="meta.id"), values)
     for table in tables:
         columns |= {name: (column, getattr(table, name)) for name, column in table.columns().items()}
     return columns

@@ -22,42 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["as_fits", "as_votable"]
 
-UCDS = {
-    "name": "meta.id",
-    "x": "pos.cartesian.x;instr.pixel",
-    "y": "pos.cartesian.y;instr.pixel",
-    "ra": "pos.eq.ra;meta.main",
-    "dec": "pos.eq.dec;meta.main",
-    "wm_ra": "pos.eq.ra;meta.main",
-    "wm_decl": "pos.eq.dec;meta.main",
-    "taustart_ts": "time.start;obs.exposure",
-    "freq_central": "em.freq",
-    "stokes": "phys.polarization.stokes",
-    "ew_fit_err": "stat.error;pos.eq.ra",
-    "ns_fit_err": "stat.error;pos.eq.dec",
-    "ew_sys_err": "stat.error.sys;pos.eq.ra",
-    "ns_sys_err": "stat.error.sys;pos.eq.dec",
-    "f_peak": "phot.flux.density;stat.max;em.radio",
-    "f_peak_err": "stat.error;phot.flux.density;em.radio",
-    "f_int": "phot.flux.density;em.radio",
-    "f_int_err": "stat.error;phot.flux.density;em.radio",
-    "rms": "instr.background;stat.stdev",
-    "significance": "stat.snr",
-    "semimajor": "phys.angSize.smajAxis",
-    "semiminor": "phys.angSize.sminAxis",
-    "pa": "pos.posAng",
-    "chisq": "stat.fit.chi2",
-    "reduced_chisq": "stat.fit.goodness",
-    "flags": "meta.code.qual",
-    "ra_raw": "pos.eq.ra",
-    "dec_raw": "pos.eq.dec",
-    "decl_raw": "pos.eq.dec",
-    "f_peak_raw": "phot.flux.density;stat.max;em.radio",
-    "f_int_raw": "phot.flux.density;em.radio",
-    "gain_err": "stat.error;arith.ratio",
-}
-"""Names of quantities in the Virtual Observatory (UCD1+), by column; the other quantities have none."""
-
 
 def as_votable(table: ExportTable) -> bytes:
     """Encode a table as VOTable with units, descriptions and UCDs."""
@@ -79,11 +43,11 @@ def as_fits(table: ExportTable) -> bytes:
         [_fits_column(name, column, plain_array(values)) for name, (column, values) in table.columns.items()],
         name=table.name.upper().replace(" ", "_"),
     )
-    for i, (name, (column, _)) in enumerate(table.columns.items(), start=1):
+    for i, (column, _) in enumerate(table.columns.values(), start=1):
         # Text that is too long for a card is continued in the next card.
         hdu.header[f"TCOMM{i}"] = _ascii(column.doc.replace("σ", "sigma"))
-        if name in UCDS:
-            hdu.header[f"TUCD{i}"] = UCDS[name]
+        if column.ucd:
+            hdu.header[f"TUCD{i}"] = column.ucd
     for key, value in table.about.items():
         keyword = key.upper().replace(" ", "")[:8]
         hdu.header[keyword] = _ascii(value) if isinstance(value, str) else value
@@ -103,7 +67,7 @@ def _table_column(name: str, column: Column, values: NDArray[Any]) -> TableColum
         name=name,
         unit=column.unit or None,
         description=column.doc or None,
-        meta={"ucd": UCDS[name]} if name in UCDS else {},
+        meta={"ucd": column.ucd} if column.ucd else {},
     )
 
 

@@ -67,7 +67,9 @@ def identifier() -> MappedColumn[int]:
     return mapped_column(IDENTIFIER, primary_key=True, doc="Number of the row.")
 
 
-def described(doc: str, unit: str = "", *, default: str | float | bool | None = None) -> MappedColumn[Any]:
+def described(
+    doc: str, unit: str = "", *, default: str | float | bool | None = None, ucd: str = ""
+) -> MappedColumn[Any]:
     """Make a column that only the database has.
 
     Parameters
@@ -78,14 +80,16 @@ def described(doc: str, unit: str = "", *, default: str | float | bool | None = 
         Unit as astropy writes it; empty if dimensionless.
     default
         Value that the database fills in if none is given; None makes the column required or NULL.
+    ucd
+        Name of the quantity in the Virtual Observatory (UCD1+); empty for the quantities without one.
     """
-    return mapped_column(doc=doc, info={"unit": unit}, server_default=_server_default(default))
+    return mapped_column(doc=doc, info={"unit": unit, "ucd": ucd}, server_default=_server_default(default))
 
 
 def stored(
     table: Columns, name: str, note: str = "", *, default: str | float | bool | None = None
 ) -> MappedColumn[Any]:
-    """Make a column that stores a column of a table in memory, with its unit and its meaning.
+    """Make a column that stores a column of a table in memory, with its unit, its meaning and its UCD.
 
     Parameters
     ----------
@@ -100,9 +104,8 @@ def stored(
     """
     spec = _columns(table)[name]
     doc = f"{spec.doc} {note}".rstrip()
-    return mapped_column(
-        doc=doc, info={"unit": spec.unit, "stores": (table, name)}, server_default=_server_default(default)
-    )
+    info = {"unit": spec.unit, "ucd": spec.ucd, "stores": (table, name)}
+    return mapped_column(doc=doc, info=info, server_default=_server_default(default))
 
 
 def stores(

@@ -27,7 +27,7 @@ class FrequencyBand(Base):
     __tablename__ = "frequencyband"
     id: Mapped[int] = identifier()
     dataset: Mapped[int] = reference("dataset", "Dataset of the band.")
-    freq_central: Mapped[float] = described("Central frequency of the first image of the band.", "Hz")
+    freq_central: Mapped[float] = described("Central frequency of the first image of the band.", "Hz", ucd="em.freq")
     freq_low: Mapped[float] = described("Lower end of the frequency interval.", "Hz")
     freq_high: Mapped[float] = described("Upper end of the frequency interval.", "Hz")
 
@@ -76,11 +76,13 @@ class Image(Base):
     band: Mapped[int] = reference("frequencyband", "Frequency band of the image.")
     skyrgn: Mapped[int] = reference("skyregion", "Sky region of the image.")
     tau: Mapped[int | None] = described("Not used; kept from TraP.")
-    stokes: Mapped[int] = described("Stokes parameter, as numbered in FITS: 1 is I.", default=1)
-    tau_time: Mapped[float | None] = described("Duration of the observation.", "s")
-    freq_eff: Mapped[float] = described("Central frequency.", "Hz")
-    freq_bw: Mapped[float | None] = described("Bandwidth.", "Hz")
-    taustart_ts: Mapped[datetime] = described("Start of the observation.")
+    stokes: Mapped[int] = described(
+        "Stokes parameter, as numbered in FITS: 1 is I.", default=1, ucd="phys.polarization.stokes"
+    )
+    tau_time: Mapped[float | None] = described("Duration of the observation.", "s", ucd="time.duration;obs.exposure")
+    freq_eff: Mapped[float] = described("Central frequency.", "Hz", ucd="em.freq")
+    freq_bw: Mapped[float | None] = described("Bandwidth.", "Hz", ucd="instr.bandwidth")
+    taustart_ts: Mapped[datetime] = described("Start of the observation.", ucd="time.start;obs.exposure")
     rb_smaj: Mapped[float | None] = described("Semi-major axis of the restoring beam at half maximum.", "deg")
     rb_smin: Mapped[float | None] = described("Semi-minor axis of the restoring beam at half maximum.", "deg")
     rb_pa: Mapped[float | None] = described("Position angle of the beam, north through east.", "deg")

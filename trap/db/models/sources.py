@@ -49,10 +49,10 @@ class ExtractedSource(Base):
     ra: Mapped[float] = stored(Measurements, "ra")
     decl: Mapped[float] = stored(Measurements, "dec")
     uncertainty_ew: Mapped[float | None] = described(
-        "1σ position error along east-west, a true angle, systematic error included.", "deg"
+        "1σ position error along east-west, a true angle, systematic error included.", "deg", ucd="stat.error;pos.eq.ra"
     )
     uncertainty_ns: Mapped[float | None] = described(
-        "1σ position error along north-south, systematic error included.", "deg"
+        "1σ position error along north-south, systematic error included.", "deg", ucd="stat.error;pos.eq.dec"
     )
     ra_err: Mapped[float | None] = described(
         "1σ error of the right ascension, a difference of coordinates, systematic error included.", "deg"
@@ -114,8 +114,12 @@ class RunningCatalog(Base):
     zone: Mapped[int] = described("Whole degrees of declination, rounded down.")
     wm_ra: Mapped[float] = stored(ENTRY_COLUMNS, "wm_ra")
     wm_decl: Mapped[float] = stored(ENTRY_COLUMNS, "wm_dec")
-    wm_uncertainty_ew: Mapped[float] = described("1σ error of the mean position along east-west, a true angle.", "deg")
-    wm_uncertainty_ns: Mapped[float] = described("1σ error of the mean position along north-south.", "deg")
+    wm_uncertainty_ew: Mapped[float] = described(
+        "1σ error of the mean position along east-west, a true angle.", "deg", ucd="stat.error;pos.eq.ra"
+    )
+    wm_uncertainty_ns: Mapped[float] = described(
+        "1σ error of the mean position along north-south.", "deg", ucd="stat.error;pos.eq.dec"
+    )
     avg_ra_err: Mapped[float] = stored(ENTRY_COLUMNS, "avg_ra_err")
     avg_decl_err: Mapped[float] = stored(ENTRY_COLUMNS, "avg_dec_err")
     avg_wra: Mapped[float] = described("Weighted mean of the right ascension times the mean weight.", "deg-1")

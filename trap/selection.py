@@ -1,0 +1,368 @@
+"""The selection of results: the same filters for the commands, the interface in Python and the exports.
+
+A selection holds values only; :mod:`trap.db.result_tables` applies it in SQL. This module imports nothing slow, since
+the help of the commands needs it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from trap.codes import STOKES, Flag
+from trap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "POSITION_EXAMPLES",
+    "SHORT_NAMES",
+    "Cone",
+    "Range",
+    "Selection",
+    "nearest_names",
+    "parse_position",
+]
+
+POSITION_EXAMPLES = "173.1367 27.6989, '11h32m32.8s +27d41m56s', 11:32:32.8 +27:41:56 or J113232.8+274156"
+SHORT_NAMES = {"eta": "eta_int", "v": "v_int", "p": "eta_p_value"}
+"""Columns by their short names in ranges."""
+DEFAULT_RADIUS_ARCSEC = 30.0
+MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cone:
+    """A circle on the sky, its rim included.
+
+    Parameters
+    ----------
+    ra, dec
+        deg, ICRS — centre.
+    radius
+        deg — radius, from 0 to 180.
+
+    Raises
+    ------
+    ConfigError
+        If the declination or the radius is impossible.
+    """
+
+    ra: float
+    dec: float
+    radius: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.ra) and -90 <= self.dec <= 90):
+            msg = f"not a position: ra {self.ra:g}, dec {self.dec:g} degrees"
+            raise ConfigError(msg)
+        if not 0 < self.radius <= 180:
+            msg = f"the radius of a cone must be above 0 and at most 180 degrees, got {self.radius:g} degrees"
+            raise ConfigError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """A range of the values of a column, its ends included. NaN and NULL are in no range.
+
+    Parameters
+    ----------
+    column
+        Name of a column of numbers, or a short name of :data:`SHORT_NAMES`.
+    low, high
+        Ends in the unit of the column; None leaves an end open.
+
+    Raises
+    ------
+    ConfigError
+        If no value can be in the range.
+    """
+
+    column: str
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        ends = [end for end in (self.low, self.high) if end is not None]
+        if any(math.isnan(end) for end in ends) or ends != sorted(ends):
+            msg = f"no value of {self.column} is from {self.low} to {self.high}"
+            raise ConfigError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Filters of rows of a result table; a row is selected if it passes all of them.
+
+    Parameters
+    ----------
+    near
+        Circle around a position: the mean position of sources, of light curves and of candidates, the own position of
+        measurements. Images, and coverage, are selected if their sky region overlaps it.
+    ranges
+        Ranges of columns of the table.
+    bands
+        Hz — frequencies; each selects the band that contains it.
+    stokes
+        Stokes parameters as FITS numbers them; empty selects all.
+    without_flags
+        Sum of :class:`~trap.codes.Flag`: measurements with any of them are left out.
+    candidates_only
+        Whether only sources that are transient candidates are selected.
+    entries
+        Row numbers of the running catalogue; empty selects all.
+    since, until
+        First and last time, in UTC: of the first detection of sources, of the start of the image of all others.
+    """
+
+    near: Cone | None = None
+    ranges: tuple[Range, ...] = ()
+    bands: tuple[float, ...] = ()
+    stokes: tuple[int, ...] = ()
+    without_flags: int = 0
+    candidates_only: bool = False
+    entries: tuple[int, ...] = ()
+    since: datetime | None = field(default=None)
+    until: datetime | None = field(default=None)
+
+    @classmethod
+    def of(  # noqa: PLR0913 (one keyword for each filter)
+        cls,
+        *,
+        near: Any = None,  # noqa: ANN401 (a position in any form)
+        radius: Any = None,  # noqa: ANN401 (a number or a quantity)
+        band: Any = (),  # noqa: ANN401
+        stokes: str | Sequence[str] = (),
+        without_flags: str | int | Sequence[str] = (),
+        candidates_only: bool = False,
+        entries: int | Iterable[int] = (),
+        since: Any = None,  # noqa: ANN401 (a time in any form)
+        until: Any = None,  # noqa: ANN401
+        **limits: float | None,
+    ) -> Self:
+        """Make a selection of values as users write them.
+
+        Parameters
+        ----------
+        near
+            Position: a text such as :data:`POSITION_EXAMPLES`, a pair (ra, dec) in degrees, a ``SkyCoord``, or a
+            :class:`Cone`.
+        radius
+            Radius around the position: a number in arcsec, or a quantity; 30 arcsec by default.
+        band
+            Frequency in MHz, a quantity, or several of them; each selects the band that contains it.
+        stokes
+            Letters of Stokes parameters, such as "I" or ["Q", "U"].
+        without_flags
+            Names of :class:`~trap.codes.Flag` in any case, such as "edge,blended", or their sum.
+        candidates_only
+            Whether to leave out sources that are no transient candidates.
+        entries
+            Row numbers of the running catalogue.
+        since, until
+            First and last time: ISO 8601 text, a number (MJD), a ``datetime`` or a ``Time``; UTC unless it has a zone.
+        limits
+            ``min_COLUMN`` and ``max_COLUMN`` for any column of numbers; None sets no limit.
+
+        Raises
+        ------
+        ConfigError
+            If a value has no meaning, or a keyword is unknown.
+        """
+        return cls(
+            near=_cone(near, radius),
+            ranges=_ranges(limits),
+            bands=tuple(_in_hz(one) for one in _listed(band)),
+            stokes=tuple(_stokes_code(one) for one in _listed(stokes)),
+            without_flags=_flags(without_flags),
+            candidates_only=candidates_only,
+            entries=tuple(_row_number(one) for one in _listed(entries)),
+            since=_moment("since", since),
+            until=_moment("until", until),
+        )
+
+
+def parse_position(text: str | Sequence[str]) -> tuple[float, float]:
+    """Read a position: two numbers in degrees, or any text that astropy reads as coordinates.
+
+    Parameters
+    ----------
+    text
+        Text, or the words of a command line.
+
+    Returns
+    -------
+    ra, dec
+        deg, ICRS
+
+    Raises
+    ------
+    ConfigError
+        If the text is no position.
+    """
+    words = [text] if isinstance(text, str) else text
+    joined = " ".join(words).replace(",", " ").strip()
+    try:
+        ra, dec = map(float, joined.split())
+    except ValueError:
+        return _sky_coordinates(joined)
+    if not (-360 <= ra <= 360 and -90 <= dec <= 90):
+        msg = f"not a position: ra {ra:g}, dec {dec:g} degrees"
+        raise ConfigError(msg)
+    return ra, dec
+
+
+def nearest_names(word: str, known: Iterable[str]) -> str:
+    """Return the known names that a word may stand for, as the end of an error message.
+
+    Parameters
+    ----------
+    word
+        Unknown name.
+    known
+        Possible names.
+
+    Returns
+    -------
+    ``"; did you mean …?"`` if some names are near, all names otherwise.
+    """
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; choose from {', '.join(names)}"
+
+
+def _sky_coordinates(text: str) -> tuple[float, float]:
+    """Read coordinates that are not two numbers. astropy is slow to import, so numbers do without it."""
+    from astropy.coordinates import SkyCoord
+    from astropy.coordinates.jparser import to_skycoord
+
+    try:
+        if re.match(r"\D*J\d", text):
+            place = to_skycoord(text)
+        elif re.search("[hd°]", text):
+            place = SkyCoord(text)
+        else:
+            place = SkyCoord(text, unit=("hourangle", "deg"))
+        return float(place.icrs.ra.deg), float(place.icrs.dec.deg)
+    except (ValueError, TypeError, IndexError) as error:
+        msg = f"{text!r} is no position; examples: {POSITION_EXAMPLES}"
+        raise ConfigError(msg) from error
+
+
+def _cone(near: Any, radius: Any) -> Cone | None:  # noqa: ANN401
+    """Make a cone of a position in any form; a radius without a position is an error."""
+    if near is None or isinstance(near, Cone):
+        if radius is not None:
+            msg = f"radius {radius} needs a position, near"
+            raise ConfigError(msg)
+        return near
+    if isinstance(near, str):
+        ra, dec = parse_position(near)
+    elif hasattr(near, "icrs"):
+        ra, dec = float(near.icrs.ra.deg), float(near.icrs.dec.deg)
+    else:
+        try:
+            ra, dec = map(float, near)
+        except (TypeError, ValueError) as error:
+            msg = f"{near!r} is no position; examples: {POSITION_EXAMPLES}"
+            raise ConfigError(msg) from error
+    size = DEFAULT_RADIUS_ARCSEC if radius is None else radius
+    degrees = float(size.to_value("deg")) if hasattr(size, "to_value") else _number("radius", size) / 3600
+    return Cone(ra=ra % 360.0, dec=dec, radius=degrees)
+
+
+def _ranges(limits: Mapping[str, float | None]) -> tuple[Range, ...]:
+    """Make ranges of keywords ``min_COLUMN`` and ``max_COLUMN``."""
+    ends: dict[str, dict[str, float]] = {}
+    for keyword, value in limits.items():
+        kind, _, column = keyword.partition("_")
+        if kind not in ("min", "max") or not column:
+            msg = f"unknown filter {keyword!r}{nearest_names(keyword, FILTERS)}"
+            raise ConfigError(msg)
+        if value is not None:
+            ends.setdefault(column, {})["low" if kind == "min" else "high"] = _number(keyword, value)
+    return tuple(Range(column=column, **of_column) for column, of_column in ends.items())
+
+
+def _listed(values: Any) -> list[Any]:  # noqa: ANN401
+    """Return one value, or several, as a list. A quantity of one value has a length no more than a number has."""
+    if isinstance(values, str):
+        return values.replace(",", " ").split()
+    try:
+        return list(values)
+    except TypeError:
+        return [values]
+
+
+def _number(name: str, value: Any) -> float:  # noqa: ANN401
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        msg = f"{name} must be a number, got {value!r}"
+        raise ConfigError(msg) from error
+
+
+def _row_number(value: Any) -> int:  # noqa: ANN401
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        msg = f"entries must be row numbers of the running catalogue, got {value!r}"
+        raise ConfigError(msg) from error
+
+
+def _in_hz(value: Any) -> float:  # noqa: ANN401
+    return float(value.to_value("Hz")) if hasattr(value, "to_value") else _number("band", value) * 1e6
+
+
+def _stokes_code(letter: Any) -> int:  # noqa: ANN401
+    code = STOKES.get(str(letter).upper())
+    if code is None:
+        msg = f"stokes {letter}: no Stokes parameter; choose one of {', '.join(STOKES)}"
+        raise ConfigError(msg)
+    return code
+
+
+def _flags(names: Any) -> int:  # noqa: ANN401
+    """Return the sum of flags that are named, or given as a number."""
+    if isinstance(names, int):
+        if not 0 <= names < 2 * max(Flag):
+            msg = f"flags {names} is no sum of flags; the flags are {', '.join(_FLAG_NAMES)}"
+            raise ConfigError(msg)
+        return int(names)
+    total = 0
+    for name in _listed(names):
+        word = str(name).lower().replace("-", "_")
+        if word not in _FLAG_NAMES:
+            msg = f"unknown flag {name!r}{nearest_names(word, _FLAG_NAMES)}"
+            raise ConfigError(msg)
+        total |= int(_FLAG_NAMES[word])
+    return total
+
+
+def _moment(name: str, value: Any) -> datetime | None:  # noqa: ANN401
+    """Read a time: text, MJD, datetime, or any object that converts to a datetime."""
+    if value is None:
+        return None
+    try:
+        if hasattr(value, "to_datetime"):  # astropy's Time
+            value = value.utc.to_datetime()
+        if isinstance(value, int | float) or re.fullmatch(r"\d{1,6}(\.\d*)?", str(value).strip()):
+            return MJD_ZERO + timedelta(days=float(value))
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    except (ValueError, TypeError, OverflowError) as error:
+        msg = f"{name} {value!r} is no time; examples: 2026-05-01, 2026-05-01T12:00:00, 61161.5 (MJD)"
+        raise ConfigError(msg) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_FLAG_NAMES = {str(flag.name).lower(): flag for flag in Flag}
+FILTERS = (
+    "near", "radius", "band", "stokes", "without_flags", "candidates_only", "entries", "since", "until",
+    "min_COLUMN", "max_COLUMN",
+)  # fmt: skip
+"""Keywords of :meth:`Selection.of`."""
