@@ -10,8 +10,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from trap import catalogues
-from trap.catalogues import Flag
+from trap import codes
+from trap.codes import Flag
 from trap.config import SourceExtractionConfig
 from trap.extraction.background import estimate_background
 from trap.extraction.field import measured_mask
@@ -27,7 +27,7 @@ BEAM_FORM = (0.22, 0.03, 0.28)
 
 
 def flags_table() -> str:
-    """Make the table of the flags of :class:`trap.catalogues.Flag`, with their docstrings."""
+    """Make the table of the flags of :class:`trap.codes.Flag`, with their docstrings."""
     lines = ["| bit | flag | meaning |", "|---|---|---|"]
     lines += [f"| {int(flag)} | `{flag.name}` | {meaning} |" for flag, meaning in flag_meanings().items()]
     return "\n".join(lines) + "\n"
@@ -37,7 +37,7 @@ def flag_meanings() -> dict[Flag, str]:
     """Read the docstring of each flag from the source code, since Python does not keep it."""
     (definition,) = (
         node
-        for node in ast.parse(inspect.getsource(catalogues)).body
+        for node in ast.parse(inspect.getsource(codes)).body
         if isinstance(node, ast.ClassDef) and node.name == "Flag"
     )
     meanings, last = {}, ""

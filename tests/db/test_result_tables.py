@@ -272,3 +272,7 @@ def test_reading_few_columns_joins_few_tables(everything, ask, statements):
     ask(read_rows, "measurements", [everything.id], columns=["xtrsrc", "f_int"])
     assert "JOIN image" in statements[-1]
     assert "frequencyband" not in statements[-1]
+
+
+def test_text_that_is_missing_is_empty(rows):
+    assert set(rows("images", columns=["comment"])["comment"].tolist()) == {""}

@@ -161,7 +161,9 @@ def _described(name: str, stored: Any) -> Column:  # noqa: ANN401 (a column of S
     doc, dtype = stored.doc or "", _DTYPES[stored.type.python_type]
     if name.endswith("stokes"):
         doc, dtype = f"{doc.split(',', maxsplit=1)[0]}, as a letter.", "O"
-    return Column(np.dtype(dtype), stored.info.get("unit", ""), doc, ucd=stored.info.get("ucd", ""))
+    unit = stored.info.get("unit", "")
+    # Numbers of σ have no dimension; no library of units has them.
+    return Column(np.dtype(dtype), "" if unit == "sigma" else unit, doc, ucd=stored.info.get("ucd", ""))
 
 
 def _named(model: type[Base], *names: str) -> dict[str, Any]:

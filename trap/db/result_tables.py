@@ -15,6 +15,7 @@ from sqlalchemy.sql import visitors
 from trap.association.noise_peaks import rank_candidates
 from trap.codes import stokes_letter
 from trap.db.bulk import read_columns
+from trap.db.coverage import COVERAGE, coverage_rows
 from trap.db.result_columns import QUERIED, ResultTable
 from trap.db.result_conditions import check_columns, conditions
 from trap.errors import ConfigError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RESULT_TABLES", "ResultTable", "count_rows", "find_table", "read_rows", "stream_rows"]
 
-RESULT_TABLES: Mapping[str, ResultTable] = QUERIED
+RESULT_TABLES: Mapping[str, ResultTable] = {**QUERIED, COVERAGE.name: COVERAGE}
 """All tables of results, by name."""
 CHUNK = 50_000
 
@@ -71,7 +72,9 @@ def count_rows(connection: Connection, name: str, datasets: Sequence[int], selec
         If there is no such table, or the selection does not fit it.
     """
     table = find_table(name)
-    query = _query(table)
+    if table.query is None:
+        return len(coverage_rows(connection, datasets, selection)["dataset"])
+    query = table.query
     where = conditions(connection, table, datasets, selection)
     return int(connection.execute(_joined(query, [func.count()], where)).scalar_one())
 
@@ -115,14 +118,17 @@ def read_rows(
     """
     table, selection = find_table(name), selection or Selection()
     names = _names(table, columns)
-    where = conditions(connection, table, datasets, selection)
-    if name == "transients" and not order:
-        ranked = _ranked(_rows(connection, table, tuple(table.columns), where, _natural_order(table)))
-        end = None if limit is None else offset + limit
-        return {one: ranked[one][offset:end] for one in names}
     check_columns(table, [one.removeprefix("-") for one in order])
-    sorting = [_sorted_by(table, one) for one in order] or _natural_order(table)
-    return _rows(connection, table, names, where, sorting, limit=limit, offset=offset)
+    if table.query is not None and (order or name != "transients"):
+        where = conditions(connection, table, datasets, selection)
+        sorting = [_sorted_by(table, one) for one in order] or _natural_order(table.query)
+        return _rows(connection, table, names, where, sorting, limit=limit, offset=offset)
+    if order:
+        msg = f"table {name} has one order only, and cannot be sorted by {', '.join(order)}"
+        raise ConfigError(msg)
+    every = _whole(connection, table, datasets, selection)
+    end = None if limit is None else offset + limit
+    return {one: every[one][offset:end] for one in names}
 
 
 def stream_rows(
@@ -157,17 +163,25 @@ def stream_rows(
         As for :func:`read_rows`.
     """
     table, selection = find_table(name), selection or Selection()
-    names = _names(table, columns)
-    query = _query(table)
-    where = conditions(connection, table, datasets, selection)
-    if name == "transients":
+    names, query = _names(table, columns), table.query
+    if query is None or name == "transients":
         yield from _parts(read_rows(connection, name, datasets, selection, columns=names), chunk)
         return
+    where = conditions(connection, table, datasets, selection)
+    ranges = _parents(connection, query, where, chunk)
     # The range of parents is the way into the tables: the index on datasets would read all entries for every chunk.
     where[0] = (query.dataset + 0).in_([int(number) for number in datasets])
-    for first, last in _parents(connection, query, conditions(connection, table, datasets, selection), chunk):
+    for first, last in ranges:
         inside = [query.parent.between(first, last), *where]
-        yield from _parts(_rows(connection, table, names, inside, _natural_order(table)), chunk)
+        yield from _parts(_rows(connection, table, names, inside, _natural_order(query)), chunk)
+
+
+def _whole(connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection) -> Columns:
+    """Return all columns of a table whose rows are computed, or ordered by a computed rank."""
+    if table.query is None:
+        return coverage_rows(connection, datasets, selection)
+    where = conditions(connection, table, datasets, selection)
+    return _ranked(_rows(connection, table, tuple(table.columns), where, _natural_order(table.query)))
 
 
 def _parents(
@@ -210,8 +224,7 @@ def _names(table: ResultTable, columns: Sequence[str] | None) -> tuple[str, ...]
     return tuple(name for name in table.columns if name in set(columns))
 
 
-def _natural_order(table: ResultTable) -> list[Any]:
-    query = _query(table)
+def _natural_order(query: Query) -> list[Any]:
     return [query.parent, *query.order]
 
 
