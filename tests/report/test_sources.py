@@ -5,7 +5,7 @@ import pytest
 
 from trap.catalogues import Flag, Measurements
 from trap.finder.shapes import SourceShapes
-from trap.report.sources import regions_text, skymodel_text, sources_text
+from trap.report.sources import skymodel_text, sources_text
 from trap.report.text import flag_names
 
 SOURCES = Measurements.of(
@@ -40,12 +40,6 @@ def test_no_sources_are_no_table():
 @pytest.mark.parametrize(("flags", "names"), [(0, ""), (1, "fit failed"), (Flag.EDGE | Flag.BLENDED, "blended, edge")])
 def test_flags_are_named(flags, names):
     assert flag_names(int(flags)) == names
-
-
-def test_regions_skip_unmeasured_sources_and_escape_braces():
-    lines = regions_text(SOURCES, ["a{b}", "", "lost"]).splitlines()
-    assert len(lines) == 5
-    assert lines[3] == 'ellipse(0.5000000,-0.2500000,6.0000",5.0000",100.000) # text={a(b)}'
 
 
 def test_sky_model_points_and_gaussians():

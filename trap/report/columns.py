@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trap.report.export import as_rows
+from trap.escapes import plain_text
+from trap.report.table_stream import TableStream
 from trap.tables import Column
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from trap.tables import ColumnTable
 
-__all__ = ["ExportTable", "TableColumns", "plain_array", "source_columns"]
+__all__ = ["ExportTable", "TableColumns", "plain_array", "source_columns", "text_width"]
 
 TableColumns = dict[str, tuple[Column, "NDArray[Any]"]]
 """Unit, meaning and values of each column, by name."""
@@ -46,6 +47,18 @@ class ExportTable:
         """The (n,) values of each column, by name."""
         return {name: values for name, (_, values) in self.columns.items()}
 
+    def stream(self) -> TableStream:
+        """Return the table as one chunk for the writers of files."""
+        plain = {name: plain_array(values) for name, values in self.values.items()}
+        return TableStream(
+            name=self.name,
+            columns={name: replace(column, dtype=plain[name].dtype) for name, (column, _) in self.columns.items()},
+            chunks=[plain],
+            n_rows=len(next(iter(plain.values()), [])),
+            about=self.about,
+            widths={name: text_width(values) for name, values in plain.items() if values.dtype.kind in "OU"},
+        )
+
 
 def source_columns(tables: Sequence[ColumnTable], names: Sequence[str] = ()) -> TableColumns:
     """Put tables of the same sources side by side.
@@ -67,17 +80,31 @@ def source_columns(tables: Sequence[ColumnTable], names: Sequence[str] = ()) -> 
 
 
 def plain_array(values: NDArray[Any]) -> NDArray[Any]:
-    """Convert a column to numbers, booleans or text, which every table format can hold.
+    """Convert a column to numbers, booleans, times or text, which every table format can hold.
 
     Parameters
     ----------
     values
-        (n,) — values of any type. Times become ISO 8601 text in UTC. Objects become text if they are text or all None,
-        and otherwise float64. A missing value becomes empty text or NaN.
+        (n,) — values of any type. Objects are text if they are text or all None, int64 if they are whole numbers,
+        and otherwise float64. A missing value stays None in text, is masked among whole numbers, and becomes NaN.
     """
-    if values.dtype.kind not in "MO":
+    if values.dtype != object:
         return values
-    objects = [row["value"] for row in as_rows({"value": values})]
-    if all(value is None or isinstance(value, str) for value in objects):
-        return np.array(["" if value is None else value for value in objects], str)
-    return np.array([np.nan if value is None else value for value in objects], float)
+    listed = values.tolist()
+    if all(value is None or isinstance(value, str) for value in listed):
+        return values
+    if all(value is None or isinstance(value, int | np.integer) for value in listed):
+        mask = [value is None for value in listed]
+        return np.ma.MaskedArray(np.array([0 if value is None else value for value in listed], np.int64), mask)
+    return np.array([np.nan if value is None else value for value in listed], float)
+
+
+def text_width(values: NDArray[Any]) -> int:
+    """Return the largest number of characters of texts on one line; at least 1.
+
+    Parameters
+    ----------
+    values
+        (n,) — texts.
+    """
+    return max((len(plain_text(text)) for text in set(values.tolist()) if text is not None), default=1) or 1

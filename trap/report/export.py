@@ -1,9 +1,7 @@
-"""Columns as rows of plain values, as CSV and as JSON. CSV and JSON hold the same values."""
+"""Values and rows of columns as plain values, and as JSON."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from datetime import UTC, datetime
@@ -11,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trap.escapes import csv_text
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import ArrayLike
 
-__all__ = ["as_csv", "as_json", "as_rows"]
+__all__ = ["as_json", "as_rows"]
 
 
 def as_rows(columns: Mapping[str, ArrayLike]) -> Iterator[dict[str, Any]]:
@@ -34,21 +30,6 @@ def as_rows(columns: Mapping[str, ArrayLike]) -> Iterator[dict[str, Any]]:
     values = (np.asarray(column).tolist() if _is_plain(column) else _objects(column) for column in columns.values())
     for row in zip(*values, strict=True):
         yield dict(zip(columns, map(_plain, row), strict=True))
-
-
-def as_csv(columns: Mapping[str, ArrayLike]) -> str:
-    """Write columns as CSV with a line of names and without a final newline. Missing values are empty.
-
-    Texts that a spreadsheet would compute have an apostrophe before them (:func:`trap.escapes.csv_text`).
-    """
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {name: csv_text(value) if isinstance(value, str) else value for name, value in row.items()}
-        for row in as_rows(columns)
-    )
-    return stream.getvalue().rstrip("\n")
 
 
 def as_json(value: Any) -> str:  # noqa: ANN401 (any value that JSON can hold)

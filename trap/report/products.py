@@ -73,12 +73,6 @@ def _table(table_format: TableFormat, path: Path, extracted: Extracted) -> None:
     path.write_bytes(table_format.encode(extracted.table))
 
 
-def _regions(path: Path, extracted: Extracted) -> None:
-    from trap.report.sources import regions_text
-
-    _write_text(path, regions_text(extracted.detections.measurements, extracted.names))
-
-
 def _skymodel(path: Path, extracted: Extracted) -> None:
     from trap.report.sources import skymodel_text
 
@@ -146,11 +140,16 @@ def _write_map(path: Path, pixels: NDArray[Any], image: Image, unit: str) -> Non
 _TABLES = tuple(
     Product(name=one.name, suffix=one.suffix, description=one.description, write=partial(_table, one))
     for one in FORMATS.values()
-    # ``transients extract --json`` prints all images to standard output instead.
-    if one.name != "json"
+    # ``transients extract --json`` prints all images to standard output instead. Regions have the name of their kind.
+    if one.write is not None and one.name not in ("json", "ds9")
 )
 _OTHERS = (
-    Product(name="regions", suffix=".reg", description="DS9 regions: the ellipses at half maximum", write=_regions),
+    Product(
+        name="regions",
+        suffix=FORMATS["ds9"].suffix,
+        description="DS9 regions: the ellipses at half maximum",
+        write=partial(_table, FORMATS["ds9"]),
+    ),
     Product(name="skymodel", suffix=".skymodel", description="sky model for BBS: deconvolved sources", write=_skymodel),
     Product(name="rms-map", suffix=".rms.fits", description="map of the noise", write=_rms_map),
     Product(

@@ -1,4 +1,4 @@
-"""Sources of one image as text: a table, DS9 regions, and a sky model for calibration."""
+"""Sources of one image as text: a table, and a sky model for calibration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.coordinates import Angle
 
-from trap.escapes import plain_text
 from trap.report.text import flag_names, flux_text, number, text_table
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from trap.catalogues import Measurements
     from trap.finder.shapes import SourceShapes
 
-__all__ = ["regions_text", "skymodel_text", "sources_text"]
+__all__ = ["skymodel_text", "sources_text"]
 
 SKYMODEL_COLUMNS = (
     "Name, Type, Ra, Dec, I, Q, U, V, MajorAxis, MinorAxis, Orientation, ReferenceFrequency, SpectralIndex"
@@ -45,31 +44,6 @@ def sources_text(measurements: Measurements, shapes: SourceShapes, names: Sequen
         for label, source, shape in zip(labels, _rows(measurements), _rows(shapes), strict=True)
     ]
     return text_table(rows, right=list(rows[0])[1:-1] if rows else ())
-
-
-def regions_text(measurements: Measurements, names: Sequence[str] = ()) -> str:
-    """Write a DS9 region file: the ellipse at half maximum of each source that has a flux density.
-
-    Regions are in sky coordinates, so that they fit any image. DS9 measures the angle of an ellipse from west, which
-    is 90° more than the position angle. (PySE's regions are in pixels, with twice these axes.)
-
-    Parameters
-    ----------
-    measurements
-        (n,) — measurements of the sources.
-    names
-        Names of the sources; they are numbered if this is empty or all names are.
-    """
-    lines = ["# Region file format: DS9 version 4.1", "global color=green width=1", "icrs"]
-    for i, source in _drawn(measurements):
-        label = str(names[i]) if any(names) else str(i + 1)
-        # A closing brace would end the text.
-        text = plain_text(label).replace("{", "(").replace("}", ")")
-        lines.append(
-            f'ellipse({source["ra"]:.7f},{source["dec"]:+.7f},{source["semimajor"]:.4f}",{source["semiminor"]:.4f}",'
-            f"{(source['pa'] + 90) % 360:.3f}) # text={{{text}}}"
-        )
-    return "\n".join(lines)
 
 
 def skymodel_text(measurements: Measurements, shapes: SourceShapes, *, frequency_hz: float, stokes: int = 1) -> str:
