@@ -79,6 +79,7 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["candidates", "1"],
         ["variables", "1"],
         ["lightcurve", "1", "150.0", "-30.0"],
+        ["export", "1", "--what", "sources", "--format", "csv"],
         ["deploy"],
         ["ui"],
         ["worker"],

@@ -23,7 +23,7 @@ __all__ = ["check_export", "export", "save_plot"]
 
 
 def check_export(arguments: argparse.Namespace) -> None:
-    """Refuse a file without a format, and a binary format without a file, before anything is read.
+    """Refuse a format of more than a table, a file without a format, and a binary format without a file.
 
     Raises
     ------
@@ -32,6 +32,10 @@ def check_export(arguments: argparse.Namespace) -> None:
     """
     if arguments.format is None and arguments.output is not None:
         msg = f"--output needs --format: {', '.join(FORMATS)}"
+        raise ConfigError(msg)
+    if arguments.format is not None and FORMATS[arguments.format].write is None:
+        tables = " or ".join(FORMATS[arguments.format].tables)
+        msg = f"--format {arguments.format} needs more than this table; 'transients export' writes {tables} in it"
         raise ConfigError(msg)
     if arguments.format is not None and arguments.output is None and not FORMATS[arguments.format].is_text:
         msg = f"a {arguments.format} table is not text; write it to a file with --output"

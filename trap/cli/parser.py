@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from trap.cli.dataset_options import add_dataset_commands, add_inspect_options
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
-from trap.cli.result_options import add_export, add_selection, add_variables_options
+from trap.cli.result_options import add_export, add_export_options, add_filters, add_selection, add_variables_options
 from trap.cli.spelling import SpellingParser
 from trap.cli.survey_options import add_survey_options, add_survey_size, natural_number
 from trap.cli.terminal import RESUME_HINT
@@ -26,7 +25,8 @@ __all__ = ["make_parser"]
 NAME_LENGTH = 100
 """Largest number of characters in the name of a dataset."""
 QUERIES = {
-    "list", "show", "compare", "calibration", "candidates", "variables", "lightcurve", "inspect", "extract", "check",
+    "list", "show", "compare", "calibration", "candidates", "variables", "lightcurve", "export", "inspect", "extract",
+    "check",
 }  # fmt: skip
 """Commands whose results are what they print."""
 EXIT_CODES = """\
@@ -59,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
         _add_config,
     ):
         add(commands)
-    for add in (_add_dataset, _add_candidates, _add_variables, _add_lightcurve, _add_db):
+    for add in (_add_dataset, _add_candidates, _add_variables, _add_lightcurve, _add_export, _add_db):
         add(commands)
     add_orchestration_commands(partial(_add_command, commands))
     return parser
@@ -264,6 +264,7 @@ def _add_candidates(commands: Commands) -> None:
     parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
     _add_database(parser)
     add_export(parser)
+    add_filters(parser)
 
 
 def _add_variables(commands: Commands) -> None:
@@ -275,6 +276,16 @@ def _add_variables(commands: Commands) -> None:
     add_variables_options(parser)
     _add_database(parser)
     add_export(parser)
+    add_filters(parser)
+
+
+def _add_export(commands: Commands) -> None:
+    """Add ``transients export``."""
+    parser = _add_command(
+        commands, "export", "trap.cli.table_export:export_tables", "write a table of results to a file of any format"
+    )
+    add_export_options(parser)
+    _add_database(parser)
 
 
 def _add_lightcurve(commands: Commands) -> None:
@@ -282,12 +293,11 @@ def _add_lightcurve(commands: Commands) -> None:
     parser = _add_command(
         commands, "lightcurve", "trap.cli.results:show_light_curve", "show the light curve of a source"
     )
-    # Declinations such as -30:01:02 are values, not options.
-    parser._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
     parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
     add_selection(parser)
     _add_database(parser)
     add_export(parser)
+    add_filters(parser, of_one_source=True)
     parser.add_argument(
         "--limits", action="store_true", help="show the upper limit of each image at the position instead"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,11 @@ from trap.selection import POSITION_EXAMPLES
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_export", "add_selection", "add_variables_options"]
+__all__ = ["add_export", "add_export_options", "add_filters", "add_selection", "add_variables_options"]
+
+
+TABLES = ("sources", "measurements", "lightcurves", "images", "transients", "coverage")
+"""Names of the result tables, which :mod:`trap.db.result_tables` describes."""
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -35,15 +40,46 @@ def add_variables_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--min-modulation", type=float, default=0.0, metavar="M", help="smallest relative scatter beyond the errors"
     )
-    group.add_argument(
-        "--band", type=float, metavar="MHZ",
-        help="list the light curves of this band (default: of the brightest band of each source)",
-    )  # fmt: skip
-    group.add_argument("--stokes", type=str.upper, metavar="LETTER", help="list the light curves of this parameter")
     parser.add_argument(
         "--sort", choices=["eta", "v", "p", "modulation", "step"], default="eta", help="order of the list (%(default)s)"
     )
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="longest list (%(default)s)")
+
+
+def add_filters(parser: argparse.ArgumentParser, *, of_one_source: bool = False) -> None:
+    """Add the options of :class:`trap.selection.Selection` to a parser; all commands that show results have the same.
+
+    Parameters
+    ----------
+    parser
+        Parser of the command.
+    of_one_source
+        Whether the command shows one source, which it names by options of its own.
+    """
+    # Declinations such as -30:01:02 are values, not options.
+    parser._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
+    group = parser.add_argument_group("selection", "rows that pass all filters; docs/exports.md describes them")
+    if not of_one_source:
+        group.add_argument("--near", nargs="+", metavar="POSITION", help="position, as in 'transients lightcurve'")
+        group.add_argument("--radius", type=float, metavar="ARCSEC", help="radius around it (30)")
+        group.add_argument(
+            "--entry", type=int, action="append", metavar="N", help="number of an entry; may be repeated"
+        )
+        group.add_argument("--candidates-only", action="store_true", help="leave out sources that are no candidates")
+    for end, order in (("min", "smallest"), ("max", "largest")):
+        group.add_argument(
+            f"--{end}", action="append", metavar="COLUMN=VALUE",
+            help=f"{order} value of any column of numbers, as eta=5; repeatable",
+        )  # fmt: skip
+    group.add_argument(
+        "--band", type=float, action="append", metavar="MHZ", help="frequency of a band; may be repeated"
+    )
+    group.add_argument(
+        "--stokes", type=str.upper, action="append", metavar="LETTER", help="Stokes parameter; repeatable"
+    )
+    group.add_argument("--since", metavar="TIME", help="first time, ISO 8601 in UTC or MJD")
+    group.add_argument("--until", metavar="TIME", help="last time")
+    group.add_argument("--without-flags", metavar="NAMES", help="leave out measurements with any of these flags")
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -57,3 +93,25 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the table for programs to a file; required for fits"
     )
+
+
+def add_export_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``transients export`` to a parser."""
+    parser.add_argument("dataset", type=int, nargs="+", metavar="DATASET", help="number of a dataset, or several")
+    parser.add_argument("--what", required=True, choices=TABLES, help="table to export")
+    parser.add_argument("--format", required=True, choices=list(FORMATS), help="format of the file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file, or folder for hats; without it, text is printed",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    parser.add_argument(
+        "--depth",
+        type=float,
+        metavar="MJY",
+        help="for moc: the area searched to this upper limit in mJy/beam, or better",
+    )
+    add_filters(parser)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trap.catalogues import VARIABLE_P, with_stokes_letters
 from trap.cli.database import reading_database
 from trap.cli.export import check_export, export, save_plot
-from trap.cli.selection import selected_entry, selected_position
+from trap.cli.selection import given_selection, selected_entry, selected_position, selected_rows
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
@@ -97,14 +97,16 @@ def show_candidates(arguments: Namespace) -> int:
     Raises
     ------
     ConfigError
-        If the table cannot be written in the chosen format.
+        If the table cannot be written in the chosen format, or a filter has no meaning.
     DatasetNotFoundError
         If there is no such dataset.
     """
     check_export(arguments)
+    selection = given_selection(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         transients = lightcurves.transients(connection, arguments.dataset)
+        transients = selected_rows(connection, "transients", arguments.dataset, selection, transients, key="newsource")
         areas = [] if arguments.format else searched_areas(connection, arguments.dataset)
     if arguments.format is None:
         prettyprint(transients)
@@ -135,6 +137,8 @@ def show_light_curve(arguments: Namespace) -> int:
         find_dataset(connection, arguments.dataset)
         entry = selected_entry(connection, arguments)
         points = lightcurves.light_curve(connection, int(entry["id"]))
+        selection = given_selection(arguments, entry=int(entry["id"]))
+        points = selected_rows(connection, "lightcurves", arguments.dataset, selection, points, key="xtrsrc")
         files = find_pixels(connection, points["image"].tolist())
         settings = stored_config(connection, arguments.dataset).reading
     # Figures are written first: a reader of the printed table may close the pipe (… | head).

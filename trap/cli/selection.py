@@ -5,21 +5,103 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trap.db import lightcurves
+from trap.db.result_tables import read_rows
 from trap.errors import ConfigError, TrapError
 from trap.report.text import sky_position
-from trap.selection import parse_position
+from trap.selection import SHORT_NAMES, Selection, parse_position
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from trap.db.engine import Connection
+    from numpy.typing import NDArray
 
-__all__ = ["selected_entry", "selected_position"]
+    from trap.db.engine import Connection
+    from trap.typing import Columns
+
+__all__ = ["given_selection", "selected_entry", "selected_position", "selected_rows"]
 
 ARCSEC = 1 / 3600
 MAX_RADIUS_ARCSEC = 90 * 3600.0
 """arcsec — largest radius of a search around a position."""
+
+
+def given_selection(arguments: Namespace, *, entry: int | None = None) -> Selection:
+    """Return the filters of a command line.
+
+    Parameters
+    ----------
+    arguments
+        Arguments of :func:`~trap.cli.result_options.add_filters`.
+    entry
+        Row number of the one source that the command shows.
+
+    Raises
+    ------
+    ConfigError
+        If a filter has no meaning.
+    """
+    limits: dict[str, Any] = {}
+    for end in ("min", "max"):
+        for text in getattr(arguments, end) or []:
+            column, is_there, value = text.partition("=")
+            name = f"{end}_{SHORT_NAMES.get(column.strip(), column.strip())}"
+            if not (is_there and column.strip()) or name in limits:
+                problem = "a column has two" if name in limits else "write it as COLUMN=VALUE"
+                msg = f"--{end} {text}: {problem}"
+                raise ConfigError(msg)
+            limits[name] = value.strip()
+    own: dict[str, Any] = {"entries": () if entry is None else entry}
+    if entry is None:
+        own = {
+            "near": None if arguments.near is None else " ".join(arguments.near),
+            "radius": arguments.radius,
+            "entries": arguments.entry or (),
+            "candidates_only": arguments.candidates_only,
+        }
+    return Selection.of(
+        band=arguments.band or (),
+        stokes=arguments.stokes or (),
+        without_flags=arguments.without_flags or "",
+        since=arguments.since,
+        until=arguments.until,
+        **own,
+        **limits,
+    )
+
+
+def selected_rows(
+    connection: Connection, name: str, dataset: int, selection: Selection, rows: Columns, *, key: str
+) -> dict[str, NDArray[Any]]:
+    """Return the rows of a query that pass a selection.
+
+    Parameters
+    ----------
+    connection
+        Connection in a transaction of the caller.
+    name
+        Name of the result table that the filters are applied to.
+    dataset
+        Number of the dataset.
+    selection
+        Filters; without any, all rows pass, and nothing is read.
+    rows
+        (n,) values by name.
+    key
+        Name of a column of row numbers that the table has too.
+
+    Raises
+    ------
+    ConfigError
+        If the selection does not fit the table.
+    """
+    if selection == Selection():
+        return dict(rows)
+    passed = read_rows(connection, name, [dataset], selection, columns=[key])[key]
+    keep = np.isin(rows[key], passed)
+    return {column: values[keep] for column, values in rows.items()}
 
 
 def selected_entry(connection: Connection, arguments: Namespace) -> dict[str, Any]:

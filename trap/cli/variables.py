@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trap.cli.database import reading_database
 from trap.cli.export import check_export, export
+from trap.cli.selection import given_selection, selected_rows
 from trap.cli.terminal import command
-from trap.config import STOKES
 from trap.db import lightcurves
 from trap.db.datasets import find_dataset
 from trap.db.meanings import describe_variables
+from trap.db.result_conditions import check_range, selected_bands
+from trap.db.result_tables import RESULT_TABLES
 from trap.db.shared_errors import load_shared_errors
-from trap.errors import ConfigError
 from trap.report.columns import ExportTable
 from trap.report.summary import variables_table
 from trap.report.text import count
+from trap.selection import SHORT_NAMES
 
 if TYPE_CHECKING:
     import argparse
 
-    from numpy.typing import NDArray
-
     from trap.db.engine import Connection
-    from trap.typing import Array, Columns, Indices
+    from trap.selection import Selection
+    from trap.typing import Columns, Indices
 
 __all__ = ["show_variables"]
 
 SORT_COLUMNS = {"eta": "eta_int", "v": "v_int", "p": "eta_p_value", "modulation": "modulation", "step": "vs_max"}
 """Columns by the words of ``--sort``. All but the probability are sorted from high to low absolute values."""
-_BAND_SHARE = 0.005
-"""Largest relative difference between a band's frequency and the frequency on the command line that names it."""
 
 
 def show_variables(arguments: argparse.Namespace) -> int:
@@ -46,10 +46,10 @@ def show_variables(arguments: argparse.Namespace) -> int:
         If there is no such dataset.
     """
     check_export(arguments)
-    dataset = arguments.dataset
+    dataset, selection = arguments.dataset, given_selection(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, dataset)
-        columns = _light_curves(connection, arguments)
+        columns = _filtered(connection, dataset, selection, _light_curves(connection, arguments, selection))
     order = _selected(columns, arguments)
     shown = {name: values[order[: arguments.limit]] for name, values in columns.items()}
     if arguments.format is not None:
@@ -59,9 +59,9 @@ def show_variables(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _light_curves(connection: Connection, arguments: argparse.Namespace) -> Columns:
-    """Read the light curves of the brightest bands, or of the chosen band and Stokes parameter."""
-    if arguments.band is None and arguments.stokes is None:
+def _light_curves(connection: Connection, arguments: argparse.Namespace, selection: Selection) -> Columns:
+    """Read the light curves of the brightest bands, or of the chosen bands and Stokes parameters."""
+    if not selection.bands and not selection.stokes:
         return lightcurves.variables(
             connection,
             arguments.dataset,
@@ -73,32 +73,37 @@ def _light_curves(connection: Connection, arguments: argparse.Namespace) -> Colu
     from trap.variability.metrics import light_curve_metrics
     from trap.variability.shared_errors import degrees_of_freedom
 
-    stokes = None if arguments.stokes is None else STOKES.get(arguments.stokes)
-    if arguments.stokes is not None and stokes is None:
-        msg = f"--stokes {arguments.stokes}: no Stokes parameter; choose one of {', '.join(STOKES)}"
-        raise ConfigError(msg)
-    columns, statistics = lightcurves.light_curve_statistics(connection, arguments.dataset, stokes=stokes)
+    (stokes, *others) = selection.stokes or (None,)
+    columns, statistics = lightcurves.light_curve_statistics(
+        connection, arguments.dataset, stokes=None if others else stokes
+    )
     shared = load_shared_errors(connection, arguments.dataset)
     freedom = degrees_of_freedom(statistics["n"], columns["band"], columns["stokes"], shared)
     columns |= light_curve_metrics(statistics, freedom)
     keep = columns["f_datapoints"] >= 2
-    if arguments.band is not None:
-        keep &= _is_in_band(columns["freq_central"], arguments)
+    if selection.bands:
+        keep &= np.isin(columns["band"], selected_bands(connection, [arguments.dataset], selection.bands))
+    if others:
+        keep &= np.isin(columns["stokes"], selection.stokes)
     return {name: values[keep] for name, values in columns.items()}
 
 
-def _is_in_band(frequency: Array, arguments: argparse.Namespace) -> NDArray[np.bool_]:
-    """Return whether light curves, (n,) Hz, are of the band of the arguments."""
-    bands = np.unique(frequency) / 1e6
-    if not len(bands):
-        return np.zeros(0, bool)
-    nearest = bands[np.abs(bands - arguments.band).argmin()]
-    if abs(nearest - arguments.band) > _BAND_SHARE * nearest:
-        listed = ", ".join(f"{band:.7g}" for band in bands)
-        msg = f"--band {arguments.band:g}: dataset {arguments.dataset} has no such band; its bands are {listed} MHz"
-        raise ConfigError(msg)
-    is_nearest: NDArray[np.bool_] = frequency / 1e6 == nearest
-    return is_nearest
+def _filtered(connection: Connection, dataset: int, selection: Selection, columns: Columns) -> Columns:
+    """Return the light curves that pass the other filters; ranges of shown columns are of the shown light curves."""
+    shown = [one for one in selection.ranges if SHORT_NAMES.get(one.column, one.column) in columns]
+    others = tuple(one for one in selection.ranges if one not in shown)
+    of_source = replace(selection, bands=(), stokes=(), ranges=others)
+    found = selected_rows(connection, "sources", dataset, of_source, columns, key="runcat")
+    for one in shown:
+        name, _ = check_range(RESULT_TABLES["sources"], one)
+        values = np.asarray(found[name], float)
+        if name == "v_int":
+            values = np.abs(values)
+        keep = np.isfinite(values) if one.low is None else values >= one.low
+        if one.high is not None:
+            keep &= values <= one.high
+        found = {column: rows[keep] for column, rows in found.items()}
+    return found
 
 
 def _selected(columns: Columns, arguments: argparse.Namespace) -> Indices:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Array, Columns
 
-__all__ = ["COVERAGE", "BandCoverage", "band_coverages", "coverage_rows"]
+__all__ = ["COVERAGE", "SKY_DEG2", "BandCoverage", "band_coverages", "coverage_rows"]
 
 SKY_DEG2 = 129_600 / np.pi
 """deg² — area of the sphere."""

@@ -145,7 +145,9 @@ def selected_bands(connection: Connection, datasets: Sequence[int], frequencies:
         is_inside |= difference <= BAND_SHARE * rows["freq_central"]
         if not is_inside.any():
             listed = ", ".join(f"{one / 1e6:.7g}" for one in np.unique(rows["freq_central"])) or "none"
-            msg = f"band {frequency / 1e6:g} MHz: no dataset has such a band; the bands are {listed} MHz"
+            numbers = ", ".join(map(str, datasets))
+            has, its = ("dataset {} has", "its") if len(datasets) == 1 else ("datasets {} have", "their")
+            msg = f"band {frequency / 1e6:g} MHz: {has.format(numbers)} no such band; {its} bands are {listed} MHz"
             raise ConfigError(msg)
         for dataset in np.unique(rows["dataset"][is_inside]):
             candidates = np.flatnonzero(is_inside & (rows["dataset"] == dataset))

@@ -62,6 +62,9 @@ class _Shape:
 _SHAPES = (
     _Shape(ra="ra", dec="decl", axes=("semimajor", "semiminor"), arcsec=1.0, labels=("name", "xtrsrc"), pa="pa"),
     _Shape(ra="ra", dec="dec", axes=("semimajor", "semiminor"), arcsec=1.0, labels=("name",), pa="pa"),
+    _Shape(ra="ra", dec="decl", axes=("uncertainty_ew", "uncertainty_ns"), arcsec=3600 * N_SIGMA,
+           labels=("runcat", "xtrsrc")),
+    _Shape(ra="ra", dec="decl", axes=(), arcsec=1.0, labels=("runcat", "xtrsrc")),
     _Shape(ra="wm_ra", dec="wm_decl", axes=("wm_uncertainty_ew", "wm_uncertainty_ns"), arcsec=3600 * N_SIGMA,
            labels=("name", "runcat")),
     _Shape(ra="wm_ra", dec="wm_decl", axes=(), arcsec=1.0, labels=("runcat",)),

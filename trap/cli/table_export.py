@@ -1,0 +1,274 @@
+"""``transients export``: write a table of results, or the coverage of the sky, in any format.
+
+The file appears under its name when it is complete: an interrupted export leaves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from trap.cli.database import reading_database
+from trap.cli.progress import progress_bar
+from trap.cli.selection import given_selection
+from trap.cli.terminal import reported_errors
+from trap.codes import stokes_letter
+from trap.db.coverage import SKY_DEG2, band_coverages
+from trap.db.datasets import find_dataset
+from trap.db.result_tables import RESULT_TABLES, count_rows, stream_rows
+from trap.errors import ConfigError
+from trap.escapes import plain_lines
+from trap.report.columns import text_width
+from trap.report.formats import FORMATS
+from trap.report.table_stream import TableStream, is_text
+from trap.report.text import count, megahertz
+from trap.selection import Selection
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from trap.db.coverage import BandCoverage
+    from trap.db.engine import Connection
+    from trap.report.formats import TableFormat
+    from trap.report.hats_files import HatsRows
+    from trap.typing import Columns, Progress
+
+__all__ = ["export_tables"]
+
+STOKES_WIDTH = 4
+"""Characters of a Stokes parameter: the letters of FITS have two at most, its numbers three."""
+POSITIONS = {
+    "sources": ("wm_ra", "wm_decl"),
+    "lightcurves": ("wm_ra", "wm_decl"),
+    "transients": ("wm_ra", "wm_decl"),
+    "measurements": ("ra", "decl"),
+}
+"""Columns of the position by which rows are arranged on the sky; light curves are at the position of their source."""
+
+
+def export_tables(arguments: argparse.Namespace) -> int:
+    """Write a table of results of one or several datasets to a file, or to standard output.
+
+    Raises
+    ------
+    ConfigError
+        If the format does not fit the table, a filter has no meaning, the file exists or cannot be written, or a
+        library is missing.
+    DatasetNotFoundError
+        If there is no such dataset.
+    """
+    table_format = FORMATS[arguments.format]
+    _check(arguments, table_format)
+    selection = given_selection(arguments)
+    with reading_database(arguments.database) as connection, progress_bar("rows") as advance:
+        for number in arguments.dataset:
+            find_dataset(connection, number)
+        if table_format.name == "moc":
+            lines = _write_maps(connection, arguments, selection)
+        elif table_format.name == "hats":
+            lines = _write_hats(connection, arguments, selection, advance)
+        else:
+            lines = _write_table(connection, arguments, selection, table_format, advance)
+    if arguments.output is not None:
+        print(plain_lines(lines))
+    return 0
+
+
+def _check(arguments: argparse.Namespace, table_format: TableFormat) -> None:
+    """Refuse a format that does not fit the table, a binary format without a file, and a file that exists."""
+    what, name = arguments.what, table_format.name
+    if table_format.tables and what not in table_format.tables:
+        fitting = ", ".join(one.name for one in FORMATS.values() if not one.tables or what in one.tables)
+        msg = f"--format {name} is for {' and '.join(table_format.tables)}; {what} can be written as {fitting}"
+        raise ConfigError(msg)
+    if arguments.depth is not None and name != "moc":
+        msg = f"--depth is for --format moc, not for {name}; --max depth_best=… selects rows of the table"
+        raise ConfigError(msg)
+    if arguments.output is None and not table_format.is_text:
+        msg = f"--format {name} is no text; name a file with --output"
+        raise ConfigError(msg)
+
+
+def _write_table(
+    connection: Connection,
+    arguments: argparse.Namespace,
+    selection: Selection,
+    table_format: TableFormat,
+    advance: Progress | None,
+) -> list[str]:
+    """Write a table of any length as one file."""
+    if table_format.write is None:
+        msg = f"{table_format.name} is no format of a table"
+        raise ValueError(msg)
+    table = _stream(connection, arguments, selection, advance, needs_widths=table_format.needs_widths)
+    if arguments.output is None:
+        sys.stdout.flush()
+        table_format.write(table, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return []
+    with completed(arguments.output, force=arguments.force) as path, path.open("wb") as file:
+        table_format.write(table, file)
+    return [f"{arguments.output}: {count(table.n_rows, 'row')}"]
+
+
+def _write_hats(
+    connection: Connection, arguments: argparse.Namespace, selection: Selection, advance: Progress | None
+) -> list[str]:
+    """Write a table as a HATS catalogue; points of light curves are nested into their sources."""
+    from trap.report.hats_files import write_hats
+
+    rows = _hats_rows(connection, arguments, selection, advance)
+    with completed(arguments.output, force=arguments.force, mark="hats.properties") as path:
+        path.mkdir()
+        write_hats(path, rows, arguments.output.name)
+    written = rows.rows if rows.points is None else rows.points
+    return [f"{arguments.output}: {count(written.n_rows, 'row' if rows.points is None else 'point')}"]
+
+
+def _hats_rows(
+    connection: Connection, arguments: argparse.Namespace, selection: Selection, advance: Progress | None
+) -> HatsRows:
+    """Return the rows of a HATS catalogue, which are read from the database when they are written."""
+    from trap.report.hats_files import HatsRows
+
+    ra, dec = POSITIONS[arguments.what]
+    if arguments.what != "lightcurves":
+        return HatsRows(
+            places=lambda: stream_rows(connection, arguments.what, arguments.dataset, selection, columns=[ra, dec]),
+            ra=ra,
+            dec=dec,
+            rows=_stream(connection, arguments, selection, advance),
+        )
+    # Times, bands and ranges select points. Sources without a selected point are left out when points are nested.
+    of_sources = Selection(near=selection.near, entries=selection.entries, candidates_only=selection.candidates_only)
+    places = ["runcat", ra, dec, "datapoints"]
+    return HatsRows(
+        places=lambda: stream_rows(connection, "sources", arguments.dataset, of_sources, columns=places),
+        ra=ra,
+        dec=dec,
+        weight="datapoints",
+        rows=_stream(connection, arguments, of_sources, None, what="sources"),
+        points=_stream(connection, arguments, selection, advance, without=("dataset",)),
+        key="runcat",
+    )
+
+
+def _write_maps(connection: Connection, arguments: argparse.Namespace, selection: Selection) -> list[str]:
+    """Write the coverage map of each dataset, band and Stokes parameter: one file, or one for each."""
+    if selection.ranges:
+        msg = "--min and --max select rows of a table; --depth selects the area of a map"
+        raise ConfigError(msg)
+    bands = band_coverages(connection, arguments.dataset, selection)
+    if not bands:
+        msg = f"no image of dataset {', '.join(map(str, arguments.dataset))} passes the selection with a searched area"
+        raise ConfigError(msg)
+    lines = []
+    for band, path in zip(bands, _map_paths(arguments.output, bands), strict=True):
+        moc = band.searched() if arguments.depth is None else band.searched(arguments.depth / 1000)
+        keywords = {"FREQ": f"{band.freq_central:g} Hz", "STOKES": stokes_letter(band.stokes)}
+        with completed(path, force=arguments.force) as temporary:
+            moc.save(str(temporary), format="fits", overwrite=True, fits_keywords=keywords)
+        area = moc.sky_fraction * SKY_DEG2
+        lines.append(f"{path}: {megahertz(band.freq_central)} MHz, Stokes {keywords['STOKES']}, {area:.6g} deg²")
+    return lines
+
+
+def _map_paths(path: Path, bands: Sequence[BandCoverage]) -> list[Path]:
+    """Return the path of each map: the path itself for one, or else with dataset, frequency and Stokes parameter."""
+    if len(bands) == 1:
+        return [path]
+    datasets = {band.dataset for band in bands}
+    marks = [f"{megahertz(band.freq_central)}MHz.{stokes_letter(band.stokes)}" for band in bands]
+    if len(datasets) > 1:
+        marks = [f"{band.dataset}.{mark}" for band, mark in zip(bands, marks, strict=True)]
+    return [path.with_name(f"{path.name.partition('.')[0]}.{mark}{''.join(path.suffixes)}") for mark in marks]
+
+
+def _stream(
+    connection: Connection,
+    arguments: argparse.Namespace,
+    selection: Selection,
+    advance: Progress | None,
+    *,
+    what: str | None = None,
+    without: Iterable[str] = (),
+    needs_widths: bool = False,
+) -> TableStream:
+    """Return a table whose rows are read from the database while they are written."""
+    name = what or arguments.what
+    described = {one: column for one, column in RESULT_TABLES[name].columns.items() if one not in without}
+    n_rows = count_rows(connection, name, arguments.dataset, selection)
+    chunks = stream_rows(connection, name, arguments.dataset, selection, columns=list(described))
+    return TableStream(
+        name=name,
+        columns=described,
+        chunks=_counted(chunks, n_rows, advance),
+        n_rows=n_rows,
+        about={"dataset": ", ".join(map(str, arguments.dataset))},
+        widths=_widths(connection, name, arguments.dataset, selection) if needs_widths else {},
+    )
+
+
+def _counted(chunks: Iterator[Columns], n_rows: int, advance: Progress | None) -> Iterator[Columns]:
+    """Yield chunks, and report how many rows have been written."""
+    n_done = 0
+    for chunk in chunks:
+        yield chunk
+        n_done += len(next(iter(chunk.values())))
+        if advance is not None:
+            advance(n_done, n_rows)
+
+
+def _widths(connection: Connection, name: str, datasets: Sequence[int], selection: Selection) -> dict[str, int]:
+    """Return the largest number of characters of each column of text; few columns are read for it."""
+    texts = [one for one, column in RESULT_TABLES[name].columns.items() if is_text(column)]
+    widths = {one: STOKES_WIDTH if one.endswith("stokes") else 1 for one in texts}
+    measured = [one for one in texts if not one.endswith("stokes")]
+    if measured:
+        for chunk in stream_rows(connection, name, datasets, selection, columns=measured):
+            widths |= {one: max(widths[one], text_width(chunk[one])) for one in measured}
+    return widths
+
+
+@contextmanager
+def completed(path: Path, *, force: bool, mark: str = "") -> Iterator[Path]:
+    """Yield the path of a file or folder that gets its name when the block has ended without an error.
+
+    Parameters
+    ----------
+    path
+        Name of the file or folder.
+    force
+        Whether an existing one is replaced.
+    mark
+        Name of a file by which a folder is known as an earlier export; only such a folder is replaced.
+
+    Raises
+    ------
+    ConfigError
+        If the path exists and is not to be replaced, or cannot be written.
+    """
+    if path.exists() and not force:
+        msg = f"{path} exists; replace it with --force"
+        raise ConfigError(msg)
+    if path.is_dir() and not (mark and (path / mark).is_file()):
+        msg = f"{path} is a folder, and no earlier export in this format"
+        raise ConfigError(msg)
+    temporary, former = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("part", "former"))
+    with reported_errors(path):
+        try:
+            yield temporary
+            if path.is_dir():
+                path.rename(former)
+            temporary.replace(path)
+        finally:
+            for left in (temporary, former):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink(missing_ok=True)
