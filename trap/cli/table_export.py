@@ -18,7 +18,7 @@ from trap.cli.terminal import reported_errors
 from trap.codes import stokes_letter
 from trap.db.coverage import SKY_DEG2, band_coverages
 from trap.db.datasets import find_dataset
-from trap.db.result_tables import RESULT_TABLES, count_rows, stream_rows
+from trap.db.result_tables import RESULT_TABLES, open_stream, stream_rows
 from trap.errors import ConfigError
 from trap.escapes import plain_lines
 from trap.report.columns import text_width
@@ -202,8 +202,7 @@ def _stream(
     """Return a table whose rows are read from the database while they are written."""
     name = what or arguments.what
     described = {one: column for one, column in RESULT_TABLES[name].columns.items() if one not in without}
-    n_rows = count_rows(connection, name, arguments.dataset, selection)
-    chunks = stream_rows(connection, name, arguments.dataset, selection, columns=list(described))
+    n_rows, chunks = open_stream(connection, name, arguments.dataset, selection, columns=list(described))
     return TableStream(
         name=name,
         columns=described,

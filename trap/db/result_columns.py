@@ -82,9 +82,9 @@ class Query:
     dataset, time, band, stokes
         Columns that the filters of these names compare.
     parent
-        Row number by which the result is read in chunks; a chunk has all rows of its parents.
+        Field with the row number by which the result is read in chunks; a chunk has all rows of its parents.
     order
-        Order of the rows of one parent.
+        Fields that order the rows of one parent.
     place
         Table whose position the cone compares: with ``x``, ``y``, ``z`` and a declination; or the sky regions.
     entry, flags
@@ -98,11 +98,16 @@ class Query:
     time: Attribute
     band: Attribute
     stokes: Attribute
-    parent: Attribute
-    order: tuple[Attribute, ...]
+    parent: str
+    order: tuple[str, ...]
     place: type[Base]
     entry: Attribute | None = None
     flags: Attribute | None = None
+
+    @property
+    def natural_order(self) -> list[Any]:
+        """Columns in whose order the rows come."""
+        return [self.fields[name] for name in (self.parent, *self.order)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -203,7 +208,7 @@ def _sources() -> ResultTable:
         time=entry.first_seen,
         band=metric.band,
         stokes=metric.stokes,
-        parent=entry.id,
+        parent="runcat",
         order=(),
         place=entry,
         entry=entry.id,
@@ -245,8 +250,8 @@ def _measurements() -> ResultTable:
         time=Image.taustart_ts,
         band=Image.band,
         stokes=Image.stokes,
-        parent=source.image,
-        order=(source.id,),
+        parent="image",
+        order=("xtrsrc",),
         place=source,
         flags=source.flags,
     )
@@ -281,8 +286,8 @@ def _lightcurves() -> ResultTable:
         time=Image.taustart_ts,
         band=Image.band,
         stokes=Image.stokes,
-        parent=point.runcat,
-        order=(Image.taustart_ts, FrequencyBand.freq_central, Image.stokes, point.xtrsrc),
+        parent="runcat",
+        order=("taustart_ts", "freq_central", "stokes", "xtrsrc"),
         place=entry,
         entry=point.runcat,
         flags=source.flags,
@@ -324,7 +329,7 @@ def _images() -> ResultTable:
         time=Image.taustart_ts,
         band=Image.band,
         stokes=Image.stokes,
-        parent=Image.id,
+        parent="image",
         order=(),
         place=SkyRegion,
     )
@@ -370,7 +375,7 @@ def _transients() -> ResultTable:
         time=Image.taustart_ts,
         band=Image.band,
         stokes=Image.stokes,
-        parent=candidate.id,
+        parent="newsource",
         order=(),
         place=entry,
         entry=candidate.runcat,

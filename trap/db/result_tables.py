@@ -9,33 +9,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Text, func, select, type_coerce
-from sqlalchemy.sql import visitors
+from sqlalchemy import func
 
 from trap.association.noise_peaks import rank_candidates
-from trap.codes import stokes_letter
-from trap.db.bulk import read_columns
 from trap.db.coverage import COVERAGE, coverage_rows
 from trap.db.result_columns import QUERIED, ResultTable
 from trap.db.result_conditions import check_columns, conditions
+from trap.db.result_rows import ImageLookup, joined, rows_of
 from trap.errors import ConfigError
 from trap.selection import Selection, nearest_names
-from trap.vetting.score import named_signs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection
 
     from trap.db.result_columns import Query
     from trap.typing import Columns
 
-__all__ = ["RESULT_TABLES", "ResultTable", "count_rows", "find_table", "read_rows", "stream_rows"]
+__all__ = ["RESULT_TABLES", "ResultTable", "count_rows", "find_table", "open_stream", "read_rows", "stream_rows"]
 
 RESULT_TABLES: Mapping[str, ResultTable] = {**QUERIED, COVERAGE.name: COVERAGE}
 """All tables of results, by name."""
-CHUNK = 50_000
+CHUNK = 20_000
 
 
 def find_table(name: str) -> ResultTable:
@@ -76,7 +72,7 @@ def count_rows(connection: Connection, name: str, datasets: Sequence[int], selec
         return len(coverage_rows(connection, datasets, selection)["dataset"])
     query = table.query
     where = conditions(connection, table, datasets, selection)
-    return int(connection.execute(_joined(query, [func.count()], where)).scalar_one())
+    return int(connection.execute(joined(query, [func.count()], where)).scalar_one())
 
 
 def read_rows(
@@ -121,8 +117,8 @@ def read_rows(
     check_columns(table, [one.removeprefix("-") for one in order])
     if table.query is not None and (order or name != "transients"):
         where = conditions(connection, table, datasets, selection)
-        sorting = [_sorted_by(table, one) for one in order] or _natural_order(table.query)
-        return _rows(connection, table, names, where, sorting, limit=limit, offset=offset)
+        sorting = [_sorted_by(table, one) for one in order] or table.query.natural_order
+        return rows_of(connection, table, names, where, sorting, limit=limit, offset=offset)
     if order:
         msg = f"table {name} has one order only, and cannot be sorted by {', '.join(order)}"
         raise ConfigError(msg)
@@ -162,18 +158,54 @@ def stream_rows(
     ConfigError
         As for :func:`read_rows`.
     """
+    yield from open_stream(connection, name, datasets, selection, columns=columns, chunk=chunk)[1]
+
+
+def open_stream(
+    connection: Connection,
+    name: str,
+    datasets: Sequence[int],
+    selection: Selection | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    chunk: int = CHUNK,
+) -> tuple[int, Iterator[Columns]]:
+    """Return the number of rows of a stream, and the chunks of :func:`stream_rows`.
+
+    Parameters
+    ----------
+    connection, name, datasets, selection, columns, chunk
+        As for :func:`stream_rows`.
+
+    Returns
+    -------
+    n_rows
+        Number of rows, which the division into chunks counts.
+    chunks
+        The chunks, which are read when they are needed.
+
+    Raises
+    ------
+    ConfigError
+        As for :func:`read_rows`.
+    """
     table, selection = find_table(name), selection or Selection()
     names, query = _names(table, columns), table.query
     if query is None or name == "transients":
-        yield from _parts(read_rows(connection, name, datasets, selection, columns=names), chunk)
-        return
+        rows = read_rows(connection, name, datasets, selection)
+        return len(rows["dataset"]), _parts({one: rows[one] for one in names}, chunk)
     where = conditions(connection, table, datasets, selection)
-    ranges = _parents(connection, query, where, chunk)
+    n_rows, ranges = _parents(connection, query, where, chunk)
+    images = ImageLookup.of(connection, table, datasets, names)
     # The range of parents is the way into the tables: the index on datasets would read all entries for every chunk.
-    where[0] = (query.dataset + 0).in_([int(number) for number in datasets])
-    for first, last in ranges:
-        inside = [query.parent.between(first, last), *where]
-        yield from _parts(_rows(connection, table, names, inside, _natural_order(query)), chunk)
+    of_datasets = (query.dataset + 0).in_([int(number) for number in datasets])
+
+    def chunks() -> Iterator[Columns]:
+        for first, last in ranges:
+            inside = [query.fields[query.parent].between(first, last), *where[1:]]
+            yield from _parts(images.rows(connection, inside, of_datasets=of_datasets), chunk)
+
+    return n_rows, chunks()
 
 
 def _whole(connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection) -> Columns:
@@ -181,25 +213,27 @@ def _whole(connection: Connection, table: ResultTable, datasets: Sequence[int], 
     if table.query is None:
         return coverage_rows(connection, datasets, selection)
     where = conditions(connection, table, datasets, selection)
-    return _ranked(_rows(connection, table, tuple(table.columns), where, _natural_order(table.query)))
+    return _ranked(rows_of(connection, table, tuple(table.columns), where, table.query.natural_order))
 
 
 def _parents(
     connection: Connection, query: Query, where: Sequence[ColumnElement[bool]], chunk: int
-) -> list[tuple[int, int]]:
-    """Return ranges of parents with about as many rows as a chunk has, in order."""
-    counts = _joined(query, [query.parent, func.count()], where).group_by(query.parent).order_by(query.parent)
+) -> tuple[int, list[tuple[int, int]]]:
+    """Return the number of rows, and ranges of parents with about as many rows as a chunk has, in order."""
+    number = query.fields[query.parent]
+    counts = joined(query, [number, func.count()], where).group_by(number).order_by(number)
     ranges: list[tuple[int, int]] = []
-    first, last, n_rows = None, 0, 0
+    first, last, n_rows, total = None, 0, 0, 0
     with connection.execute(counts, execution_options={"yield_per": CHUNK}) as rows:
         for parent, n in rows:
+            total += n
             if first is not None and n_rows + n > chunk:
                 ranges.append((first, last))
                 first, n_rows = None, 0
             first, last, n_rows = parent if first is None else first, parent, n_rows + n
     if first is not None:
         ranges.append((first, last))
-    return ranges
+    return total, ranges
 
 
 def _parts(columns: Columns, chunk: int) -> Iterator[Columns]:
@@ -207,13 +241,6 @@ def _parts(columns: Columns, chunk: int) -> Iterator[Columns]:
     n = len(next(iter(columns.values())))
     for start in range(0, n, chunk):
         yield {name: values[start : start + chunk] for name, values in columns.items()}
-
-
-def _query(table: ResultTable) -> Query:
-    if table.query is None:
-        msg = f"table {table.name} has no query"
-        raise ValueError(msg)
-    return table.query
 
 
 def _names(table: ResultTable, columns: Sequence[str] | None) -> tuple[str, ...]:
@@ -224,79 +251,12 @@ def _names(table: ResultTable, columns: Sequence[str] | None) -> tuple[str, ...]
     return tuple(name for name in table.columns if name in set(columns))
 
 
-def _natural_order(query: Query) -> list[Any]:
-    return [query.parent, *query.order]
-
-
 def _sorted_by(table: ResultTable, name: str) -> Any:  # noqa: ANN401 (a clause of SQLAlchemy)
-    field = _query(table).fields.get(name.removeprefix("-"))
+    field = None if table.query is None else table.query.fields.get(name.removeprefix("-"))
     if field is None:
         msg = f"table {table.name} cannot be sorted by {name.removeprefix('-')}, which is computed"
         raise ConfigError(msg)
     return (field.desc() if name.startswith("-") else field.asc()).nulls_last()
-
-
-def _joined(query: Query, selected: Sequence[Any], where: Sequence[Any], order: Sequence[Any] = ()) -> Select[Any]:
-    """Select from the joined tables; tables without a column in the statement are left out."""
-    used = {table for clause in (*selected, *where, *order) for table in _tables(clause)}
-    needed = []
-    for join in reversed(query.joins):
-        if join.model.__tablename__ in used:
-            needed.append(join)
-            used |= _tables(join.on)
-    statement = select(*selected).select_from(query.root)
-    for join in reversed(needed):
-        statement = statement.join(join.model, join.on, isouter=join.is_outer)
-    return statement.where(*where).order_by(*order)
-
-
-def _tables(clause: Any) -> set[str]:  # noqa: ANN401 (a clause of SQLAlchemy)
-    """Return the names of the tables whose columns a clause names."""
-    tables = (getattr(element, "table", None) for element in visitors.iterate(clause))
-    return {str(table.name) for table in tables if table is not None}
-
-
-def _rows(
-    connection: Connection,
-    table: ResultTable,
-    names: Sequence[str],
-    where: Sequence[ColumnElement[bool]],
-    order: Sequence[Any],
-    *,
-    limit: int | None = None,
-    offset: int = 0,
-) -> Columns:
-    """Read rows; text, missing values and Stokes parameters get the form of :func:`read_rows`."""
-    query = _query(table)
-    is_sqlite = connection.dialect.name == "sqlite"
-    # Times of SQLite are read as text, which numpy converts at once.
-    selected = [
-        (type_coerce(field, Text) if is_sqlite and table.columns[name].dtype.kind == "M" else field).label(name)
-        for name, field in query.fields.items()
-        if name in names or "signs" in names
-    ]
-    rows = _joined(query, selected, where, order).limit(limit).offset(offset or None)
-    found = read_columns(connection, rows)
-    columns = {name: _column(name, values, table) for name, values in found.items()}
-    if "signs" in names:
-        columns["signs"] = np.array(named_signs(found), object)
-    return {name: columns[name] for name in names}
-
-
-def _column(name: str, values: NDArray[Any], table: ResultTable) -> NDArray[Any]:
-    """Convert the values of a query: see :func:`read_rows`."""
-    kind = table.columns[name].dtype.kind
-    if name.endswith("stokes"):
-        letters = {code: "" if code is None else stokes_letter(code) for code in set(values.tolist())}
-        return np.array([letters[code] for code in values.tolist()], object)
-    if kind == "M" and values.dtype == object:
-        return np.array(["NaT" if value is None else value for value in values], "M8[us]")
-    if kind == "O":
-        return np.array(["" if value is None else value for value in values], object)
-    if name in table.nullable:
-        mask = [value is None for value in values] if values.dtype == object else np.zeros(len(values), bool)
-        return np.ma.MaskedArray(np.where(mask, 0, values).astype(np.int64), mask)
-    return values
 
 
 def _ranked(columns: Columns) -> Columns:
