@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -23,6 +23,8 @@ from trap.images.patterns import path_text
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
+
+    from sqlalchemy import Pool
 
 __all__ = [
     "Connection",
@@ -47,7 +49,7 @@ REFUSALS = ("authentication failed", "no password supplied", "does not exist", "
 CONNECT_TIMEOUT_SECONDS = 10
 
 
-def make_engine(url: str | URL) -> Engine:
+def make_engine(url: str | URL, *, keeps_connections: bool = True) -> Engine:
     """Create the engine of a database and check that the database answers.
 
     Parameters
@@ -55,6 +57,8 @@ def make_engine(url: str | URL) -> Engine:
     url
         ``sqlite:///file.db`` or ``postgresql://user:password@host:port/name``. A missing SQLite file is created; a
         missing folder is not.
+    keeps_connections
+        Whether idle connections stay open for the next transaction.
 
     Raises
     ------
@@ -62,7 +66,8 @@ def make_engine(url: str | URL) -> Engine:
         If the URL is invalid, or the database cannot be reached.
     """
     parsed = parse_url(url)
-    engine = _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed)
+    pool = None if keeps_connections else NullPool  # None is SQLAlchemy's own
+    engine = (_sqlite_engine if parsed.get_backend_name() == "sqlite" else _postgresql_engine)(parsed, pool)
     try:
         with engine.connect():
             pass
@@ -170,7 +175,7 @@ def _is_lost_connection(error: DBAPIError) -> bool:
     return not any(refusal in str(error.orig) for refusal in REFUSALS)
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, pool: type[Pool] | None) -> Engine:
     """Create the engine of an SQLite file in an existing folder."""
     if url.database in {None, "", ":memory:"}:
         msg = "an SQLite database in memory is lost with the run: name a file, as in sqlite:///trap.db"
@@ -182,14 +187,14 @@ def _sqlite_engine(url: URL) -> Engine:
     plain, path = url.set(drivername="sqlite"), Path(str(url.database))
     reason = obstacle(path) if path.is_file() else None
     if reason is not None:
-        return _read_only_engine(plain, ReadOnlyFile(path), reason)
-    engine = create_engine(plain, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        return _read_only_engine(plain, pool, ReadOnlyFile(path), reason)
+    engine = create_engine(plain, poolclass=pool, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _read_only_engine(url: URL, file: ReadOnlyFile, reason: str) -> Engine:
+def _read_only_engine(url: URL, pool: type[Pool] | None, file: ReadOnlyFile, reason: str) -> Engine:
     """Create the engine of an SQLite file that cannot be written; writing raises an error with the reason."""
 
     def begin(connection: Connection) -> None:
@@ -201,7 +206,7 @@ def _read_only_engine(url: URL, file: ReadOnlyFile, reason: str) -> Engine:
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
 
-    engine = create_engine(url, creator=lambda: file.connect(BUSY_TIMEOUT_SECONDS))
+    engine = create_engine(url, poolclass=pool, creator=lambda: file.connect(BUSY_TIMEOUT_SECONDS))
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
@@ -224,7 +229,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
-def _postgresql_engine(url: URL) -> Engine:
+def _postgresql_engine(url: URL, pool: type[Pool] | None) -> Engine:
     """Create the engine of a PostgreSQL database.
 
     Connections go through PgBouncer, too. It refuses ``options`` on connecting, and in transaction mode keeps only the
@@ -234,7 +239,9 @@ def _postgresql_engine(url: URL) -> Engine:
     options = {name: value for name, value in defaults.items() if name not in url.query}
     options["client_encoding"] = "utf8"  # COPY moves text in UTF-8, regardless of the URL and the environment
     # The ping costs 0.1 ms and saves a timestep from starting on a lost connection.
-    engine = create_engine(url.set(drivername="postgresql+psycopg2"), pool_pre_ping=True, connect_args=options)
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg2"), poolclass=pool, pool_pre_ping=pool is None, connect_args=options
+    )
     event.listen(engine, "do_execute", _execute_copy)
     if "timezone" not in str(url.query.get("options", "")).lower():
         event.listen(engine, "connect", _set_time_zone)

@@ -9,8 +9,10 @@ import numpy as np
 from astropy.nddata import Cutout2D
 
 if TYPE_CHECKING:
+    from astropy.wcs import WCS
     from numpy.typing import NDArray
 
+    from trap.images.beam import Beam
     from trap.images.image import Image
     from trap.images.metadata import ImageMetadata
     from trap.typing import Array
@@ -43,6 +45,10 @@ class CutOut:
         (2,) — unit vectors along the axes of the pixels.
     beam
         (n, 2) pixels — outline of the beam at half maximum around (0, 0); empty without a beam.
+    wcs
+        Projection of the pixels; None leaves it out.
+    restoring
+        Restoring beam; None without one.
     """
 
     title: str
@@ -52,6 +58,8 @@ class CutOut:
     north: Array
     east: Array
     beam: Array
+    wcs: WCS | None = None
+    restoring: Beam | None = None
 
 
 def read_cutout(image: Image, ra: float, dec: float, *, title: str = "", size: int | None = None) -> CutOut | None:
@@ -98,6 +106,8 @@ def read_cutout(image: Image, ra: float, dec: float, *, title: str = "", size: i
         north=north,
         east=east,
         beam=_beam_outline(metadata, north, east) / scale,
+        wcs=part.wcs,
+        restoring=metadata.beam,
     )
 
 

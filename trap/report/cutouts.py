@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from trap.images.cutouts import CutOut
 
-__all__ = ["plot_cutouts"]
+__all__ = ["draw_cutouts", "plot_cutouts"]
 
 PANEL, LEFT, BOTTOM, TOP, GAP, RIGHT = 2.6, 0.55, 0.5, 0.5, 0.45, 0.85
 """inch — side of a panel, and the margins around the panels and between their columns."""
@@ -42,19 +42,36 @@ def plot_cutouts(cutouts: Sequence[CutOut], *, columns: int = 6) -> Figure:
     row_height = BOTTOM + PANEL + TOP
     width, height = LEFT + columns * (PANEL + GAP) - GAP + RIGHT, rows * row_height
     figure = Figure(figsize=(width, height))
-    low, high = _shades(cutouts)
-    pictures = []
-    for i, cutout in enumerate(cutouts):
+    axes = []
+    for i in range(len(cutouts)):
         row, column = divmod(i, columns)
         x, y = LEFT + column * (PANEL + GAP), (rows - 1 - row) * row_height + BOTTOM
-        axes = figure.add_axes((x / width, y / height, PANEL / width, PANEL / height))
-        pictures.append(_draw(axes, cutout, low, high))
+        axes.append(figure.add_axes((x / width, y / height, PANEL / width, PANEL / height)))
+    pictures = draw_cutouts(axes, cutouts)
     first_row = (rows - 1) * row_height + BOTTOM
     place = ((width - RIGHT + 0.12) / width, first_row / height, 0.12 / width, PANEL / height)
     bar = figure.colorbar(pictures[0], cax=figure.add_axes(place))
     bar.set_label("mJy/beam", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return figure
+
+
+def draw_cutouts(axes: Sequence[Axes], cutouts: Sequence[CutOut]) -> list[AxesImage]:
+    """Draw cut-outs on axes, all in the same shades, as :func:`plot_cutouts` does.
+
+    Parameters
+    ----------
+    axes
+        (n,) — axes to draw on. Their style is not changed.
+    cutouts
+        (n,) — at least one cut-out.
+
+    Returns
+    -------
+    (n,) — pictures in mJy/beam, for a bar of colours.
+    """
+    low, high = _shades(cutouts)
+    return [_draw(ax, cutout, low, high) for ax, cutout in zip(axes, cutouts, strict=True)]
 
 
 def _shades(cutouts: Sequence[CutOut]) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trap.images.cutouts import CutOut
     from trap.typing import Columns
 
-__all__ = ["read_epochs", "select_epochs"]
+__all__ = ["read_epoch", "read_epochs", "select_epochs"]
 
 FREQUENCY_TOLERANCE = 1e-6
 """Largest relative difference between the frequencies of a file and of its image in the database."""
@@ -80,44 +80,74 @@ def read_epochs(
     """
     cutouts, missing = [], []
     for i, image in enumerate(points["image"].tolist()):
-        title = _title(points, i)
-        cutout = read_kept_cutout(kept[image], ra, dec, title=title) if image in kept else None
-        if cutout is None:
-            try:
-                cutout = _read_file(points, i, ra, dec, title=title, settings=settings)
-            except (ImageError, TransientError) as error:
-                missing.append(str(error))
-                continue
-        cutouts.append(cutout)
+        look = {name: values[i] for name, values in points.items()}
+        try:
+            cutouts.append(read_epoch(look, ra, dec, kept=kept.get(image), settings=settings))
+        except (ImageError, TransientError) as error:
+            missing.append(str(error))
     if not cutouts:
         msg = f"no image of this source can be read: {missing[0]}" if missing else "this source has no image"
         raise TrapError(msg)
     return cutouts, missing
 
 
-def _read_file(points: Columns, i: int, ra: float, dec: float, *, title: str, settings: ReadingConfig) -> CutOut:
-    """Read the cut-out of a point from the file of its image, if the file still holds the same observation."""
-    url = str(points["url"][i])
+def read_epoch(
+    look: Mapping[str, Any],
+    ra: float,
+    dec: float,
+    *,
+    kept: Path | None,
+    settings: ReadingConfig,
+    size: int | None = None,
+) -> CutOut:
+    """Read a cut-out from the kept pixels of an image, or from its file if that still holds the same observation.
+
+    Parameters
+    ----------
+    look
+        ``url``, ``taustart_ts``, ``freq_eff`` and ``stokes`` of the image; with ``f_int``, ``f_int_err`` and
+        ``extract_type`` if the source was measured there, for the title.
+    ra, dec
+        deg, ICRS — position.
+    kept
+        File with kept pixels; None without one.
+    settings
+        Settings for reading the image.
+    size
+        pix — width and height; None is the usual one.
+
+    Raises
+    ------
+    ImageError
+        If neither file can be read, the file holds another observation, or it does not cover the position.
+    TransientError
+        If the file system fails.
+    """
+    title = _title(look)
+    cutout = None if kept is None else read_kept_cutout(kept, ra, dec, title=title, size=size)
+    if cutout is not None:
+        return cutout
+    url = str(look["url"])
     image = read_image(url, settings)
     metadata = image.metadata
     # A hash would read the whole file. The header shows whether another image has taken the name.
-    same_time = moment(metadata.taustart_ts) == moment(points["taustart_ts"][i])
-    if not (same_time and np.isclose(metadata.freq_eff, points["freq_eff"][i], rtol=FREQUENCY_TOLERANCE, atol=0)):
-        msg = f"not the image of {moment(points['taustart_ts'][i])} any more, by its time and frequency"
+    same_time = moment(metadata.taustart_ts) == moment(look["taustart_ts"])
+    if not (same_time and np.isclose(metadata.freq_eff, look["freq_eff"], rtol=FREQUENCY_TOLERANCE, atol=0)):
+        msg = f"not the image of {moment(look['taustart_ts'])} any more, by its time and frequency"
         raise ImageError(msg, url=url)
-    cutout = read_cutout(image, ra, dec, title=title)
+    cutout = read_cutout(image, ra, dec, title=title, size=size)
     if cutout is None:
         msg = "does not cover the position"
         raise ImageError(msg, url=url)
     return cutout
 
 
-def _title(points: Columns, i: int) -> str:
+def _title(look: Mapping[str, Any]) -> str:
     """Return the time, frequency, Stokes parameter and flux density of a point, and the kind of measurement."""
-    kind = _KINDS.get(ExtractType(points["extract_type"][i]), "forced")
-    stokes = stokes_letter(points["stokes"][i])
-    flux, error = flux_text(points["f_int"][i], points["f_int_err"][i])
-    return (
-        f"{moment(points['taustart_ts'][i])}\n{megahertz(points['freq_eff'][i])} MHz, Stokes {stokes}\n"
-        f"{flux} ± {error} mJy, {kind}"
-    )
+    stokes = stokes_letter(look["stokes"])
+    title = f"{moment(look['taustart_ts'])}\n{megahertz(look['freq_eff'])} MHz, Stokes {stokes}"
+    if look.get("extract_type") is None:
+        return title
+    kind = _KINDS.get(ExtractType(look["extract_type"]), "forced")
+    flux, error = flux_text(look["f_int"], look["f_int_err"])
+    return f"{title}\n{flux} ± {error} mJy, {kind}"

@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from trap.typing import Array
 
 
-__all__ = ["LightCurve", "plot_eta_v", "plot_light_curves", "save_figure", "write_dates"]
+__all__ = [
+    "LightCurve",
+    "draw_eta_v",
+    "draw_light_curve",
+    "is_limit",
+    "plot_eta_v",
+    "plot_light_curves",
+    "save_figure",
+    "upper_limit",
+    "write_dates",
+]
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Colours of the bands: the palette of Okabe and Ito, which colour-blind readers can distinguish."""
@@ -110,9 +120,7 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
     rows = -(-len(curves) // columns)
     figure = Figure(figsize=(3.6 * columns + 0.4, 2.1 * rows + 0.7), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
-    bands = sorted({float(band) for curve in curves for band in [*curve.band_mhz, *curve.truth]})
-    colours = {band: COLOURS[i % len(COLOURS)] for i, band in enumerate(bands)}
-    parameters = sorted({int(code) for curve in curves for code in np.unique(curve.stokes)})
+    colours = _colours(curves)
     for ax, curve in zip(axes, curves, strict=False):
         _draw_curve(ax, curve, colours)
     for ax in axes[len(curves) :]:
@@ -121,10 +129,25 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
         ax.tick_params(labelbottom=True)
         write_dates(ax)
     figure.supylabel("flux density (mJy)", fontsize=9)
-    has_truth, has_limits = any(curve.truth for curve in curves), any(_is_limit(curve).any() for curve in curves)
-    figure.legend(handles=_legend(colours, parameters, has_truth=has_truth, has_limits=has_limits),
-                  loc="outside lower center", ncols=6, fontsize=8, frameon=False)  # fmt: skip
+    figure.legend(handles=_legend(curves, colours), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     return figure
+
+
+def draw_light_curve(ax: Axes, curve: LightCurve) -> None:
+    """Draw a light curve as :func:`plot_light_curves` does, with a legend.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw on. Their style is not changed.
+    curve
+        Light curve, also one without points.
+    """
+    colours = _colours([curve])
+    _draw_curve(ax, curve, colours)
+    write_dates(ax)
+    ax.set_ylabel("flux density (mJy)")
+    ax.legend(handles=_legend([curve], colours), fontsize=8)
 
 
 @own_style()
@@ -140,10 +163,27 @@ def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = N
     """
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    draw_eta_v(figure.subplots(), v_int, eta_int, labels)
+    return figure
+
+
+def draw_eta_v(ax: Axes, v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = None) -> int:
+    """Draw η against V as :func:`plot_eta_v` does.
+
+    Parameters
+    ----------
+    ax
+        Axes to draw on. Their style is not changed.
+    v_int, eta_int, labels
+        As for :func:`plot_eta_v`.
+
+    Returns
+    -------
+    Number of the sources that are not drawn, since logarithmic axes have no place for them.
+    """
     shown = np.isfinite(v_int) & np.isfinite(eta_int) & (v_int > 0) & (eta_int > 0)
     kinds = np.full(len(v_int), "source") if labels is None else labels
-    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
-    ax = figure.subplots()
     for i, kind in enumerate(np.unique(kinds)):
         in_kind = shown & (kinds == kind)
         ax.plot(
@@ -155,7 +195,18 @@ def plot_eta_v(v_int: Array, eta_int: Array, labels: NDArray[np.str_] | None = N
         ax.set(xscale="log", yscale="log")
     if labels is not None and shown.any():
         ax.legend(fontsize=8, frameon=False)
-    return figure
+    return int(len(v_int) - shown.sum())
+
+
+def is_limit(curve: LightCurve) -> NDArray[np.bool_]:
+    """Return whether points, (n,), are forced fits without a detection."""
+    is_forced: NDArray[np.bool_] = curve.extract_type != ExtractType.BLIND
+    return is_forced & (_brightness(curve) < LIMIT_SIGMA * curve.error)
+
+
+def upper_limit(curve: LightCurve) -> Array:
+    """Return the upper limits of points, (n,) Jy: three errors above zero, and above a positive fit."""
+    return np.maximum(_brightness(curve), 0.0) + LIMIT_SIGMA * curve.error
 
 
 @own_style()
@@ -200,20 +251,20 @@ def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
     for band, (time, flux) in curve.truth.items():
         ax.plot(time, 1e3 * flux, "-", lw=0.8, alpha=0.6, color=colours[float(band)])
     is_blind = curve.extract_type == ExtractType.BLIND
-    is_limit = _is_limit(curve)
+    has_limit = is_limit(curve)
     stokes = np.broadcast_to(curve.stokes, curve.time.shape)
     for band, code in sorted(set(zip(curve.band_mhz.tolist(), stokes.tolist(), strict=True))):
         in_curve = (curve.band_mhz == band) & (stokes == code)
-        for rows, face in ((in_curve & is_blind, None), (in_curve & ~is_blind & ~is_limit, "white")):
+        for rows, face in ((in_curve & is_blind, None), (in_curve & ~is_blind & ~has_limit, "white")):
             colour = colours[band]
             ax.errorbar(
                 curve.time[rows], 1e3 * curve.flux[rows], 1e3 * curve.error[rows], fmt=MARKERS.get(code, "v"), ms=3,
                 lw=0.8, color=colour, mfc=face or colour, mew=0.8,
             )  # fmt: skip
-        rows = in_curve & is_limit
+        rows = in_curve & has_limit
         if rows.any():
             error = 1e3 * curve.error[rows]
-            limit = 1e3 * np.maximum(_brightness(curve)[rows], 0.0) + LIMIT_SIGMA * error
+            limit = 1e3 * upper_limit(curve)[rows]
             ax.errorbar(
                 curve.time[rows], limit, 2 * error, fmt="_", ms=5, lw=0.8, mew=0.8, color=colours[band], uplims=True
             )
@@ -222,28 +273,29 @@ def _draw_curve(ax: Axes, curve: LightCurve, colours: dict[float, str]) -> None:
     ax.tick_params(labelsize=7)
 
 
-def _is_limit(curve: LightCurve) -> NDArray[np.bool_]:
-    """Return whether points are forced fits without a detection."""
-    is_forced: NDArray[np.bool_] = curve.extract_type != ExtractType.BLIND
-    return is_forced & (_brightness(curve) < LIMIT_SIGMA * curve.error)
-
-
 def _brightness(curve: LightCurve) -> Array:
     """Return flux densities of Stokes I, and absolute ones of Q, U and V, which may be negative."""
     return np.where(np.equal(curve.stokes, 1), curve.flux, np.abs(curve.flux))
 
 
-def _legend(colours: dict[float, str], parameters: Sequence[int], *, has_truth: bool, has_limits: bool) -> list[object]:
+def _colours(curves: Sequence[LightCurve]) -> dict[float, str]:
+    """Return a colour for each band of light curves, by its frequency in MHz."""
+    bands = sorted({float(band) for curve in curves for band in [*curve.band_mhz, *curve.truth]})
+    return {band: COLOURS[i % len(COLOURS)] for i, band in enumerate(bands)}
+
+
+def _legend(curves: Sequence[LightCurve], colours: dict[float, str]) -> list[object]:
     """Return the entries of the legend: bands, Stokes parameters, forced fits, limits and truths if any."""
     from matplotlib.lines import Line2D
 
+    parameters = sorted({int(code) for curve in curves for code in np.unique(curve.stokes)})
     handles = [Line2D([], [], marker="o", ls="", ms=4, color=colour, label=f"{band:.5g} MHz")
                for band, colour in colours.items()]  # fmt: skip
     handles += [Line2D([], [], marker=MARKERS.get(code, "v"), ls="", ms=4, color="0.3",
                        label=f"Stokes {stokes_letter(code)}") for code in parameters]  # fmt: skip
     handles.append(Line2D([], [], marker="o", ls="", ms=4, color="0.3", mfc="white", label="forced fit"))
-    if has_limits:
+    if any(is_limit(curve).any() for curve in curves):
         handles.append(Line2D([], [], marker="$\\downarrow$", ls="", ms=6, color="0.3", label="upper limit"))
-    if has_truth:
+    if any(curve.truth for curve in curves):
         handles.append(Line2D([], [], lw=0.8, color="0.3", label="injected"))
     return list(handles)
