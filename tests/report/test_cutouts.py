@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from matplotlib.figure import Figure
 
 from trap.images.cutouts import CutOut
-from trap.report.cutouts import plot_cutouts
+from trap.report.cutouts import draw_cutouts, plot_cutouts
 
 
 def cutout(*, noise=1e-3, peak=0.0, neighbour=0.0):
@@ -51,3 +54,16 @@ def test_an_image_without_values_can_be_drawn():
     empty = cutout()
     empty.pixels[:] = np.nan
     plot_cutouts([empty]).canvas.draw()
+
+
+def test_title_has_a_line_for_each_of_its_facts():
+    axes = plot_cutouts([replace(cutout(), title="2026-01-01T00:00:00\n1280 MHz\n$5 \x1b")]).axes[0]
+    assert axes.get_title() == "2026-01-01T00:00:00\n1280 MHz\n$5 \\x1b"
+    axes.figure.canvas.draw()
+
+
+def test_cutouts_are_drawn_on_given_axes_in_the_same_shades():
+    axes = Figure().subplots(1, 2)
+    pictures = draw_cutouts(axes, [cutout(peak=0.1), cutout()])
+    assert [picture.axes for picture in pictures] == list(axes)
+    assert len({picture.get_clim() for picture in pictures}) == 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "continued_config",
+    "dataset_names",
     "find_dataset",
     "finish_dataset",
     "insert_dataset",
@@ -113,6 +114,12 @@ def find_dataset(connection: Connection, dataset_id: int) -> dict[str, Any]:
         msg = f"no dataset {dataset_id} in the database; {contents}"
         raise DatasetNotFoundError(msg)
     return dict(row)
+
+
+def dataset_names(connection: Connection) -> dict[int, str]:
+    """Return the descriptions of all datasets by their numbers, oldest first, without those that are being deleted."""
+    rows = select(Dataset.id, Dataset.description).where(Dataset.state != "deleting").order_by(Dataset.id)
+    return {row.id: row.description for row in connection.execute(rows)}
 
 
 def number_of_key(connection: Connection, key: str) -> int | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trap.catalogues import MonitorPositions
     from trap.typing import Ids
 
-__all__ = ["add_monitors", "missing_monitors", "seen_monitors"]
+__all__ = ["add_monitors", "missing_monitors", "monitor_names", "seen_monitors"]
 
 
 def missing_monitors(connection: Connection, dataset_id: int, monitors: MonitorPositions) -> MonitorPositions:
@@ -53,6 +53,18 @@ def add_monitors(connection: Connection, dataset_id: int, monitors: MonitorPosit
     columns = {"id": ids, "dataset": dataset_id, "ra": monitors.ra, "decl": monitors.dec, "name": monitors.name}
     insert_columns(connection, Monitor, columns)
     return ids
+
+
+def monitor_names(connection: Connection, dataset_id: int) -> list[str]:
+    """Return the names of the monitored positions of a dataset, in alphabetical order, without empty ones.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+    """
+    rows = select(Monitor.name).where(Monitor.dataset == dataset_id, Monitor.name != "").distinct()
+    return sorted(connection.execute(rows).scalars())
 
 
 def seen_monitors(connection: Connection, ids: Ids) -> set[int]:

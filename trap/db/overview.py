@@ -27,6 +27,8 @@ from trap.db.models import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from numpy.typing import NDArray
     from sqlalchemy import Connection, Select
 
@@ -38,6 +40,7 @@ __all__ = [
     "image_table",
     "list_datasets",
     "same_field",
+    "time_range",
     "timestep_table",
     "unreadable_table",
 ]
@@ -178,6 +181,19 @@ def timestep_table(connection: Connection, dataset_id: int) -> Columns:
         step.seconds,
     )
     return read_columns(connection, rows.where(step.dataset == dataset_id).order_by(step.taustart_ts))
+
+
+def time_range(connection: Connection, dataset_id: int) -> tuple[datetime | None, datetime | None]:
+    """Return the start times of the first and the last image of a dataset, in UTC; None without images.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+    """
+    rows = select(func.min(Image.taustart_ts), func.max(Image.taustart_ts)).where(Image.dataset == dataset_id)
+    first, last = connection.execute(rows).one()
+    return first, last
 
 
 def _summaries() -> Select[Any]:

@@ -113,10 +113,10 @@ def _kept_images(path: Path, hdus: fits.HDUList) -> Iterator[Image]:
 
 
 def _header(image: Image, wcs: WCS) -> fits.Header:
-    """Make the header of kept pixels: projection, unit, frequency, time, beam, and the width of a cut-out."""
+    """Make the header of kept pixels: projection, unit, frequencies, time, beam, and the width of a cut-out."""
     header = wcs.to_header()
     header["BUNIT"] = "JY/BEAM"
-    header["RESTFRQ"] = image.metadata.freq_eff
+    header["RESTFRQ"], header["RESTBW"] = image.metadata.freq_eff, image.metadata.freq_bw
     header["DATE-OBS"] = image.metadata.taustart_ts.replace(tzinfo=None).isoformat()
     beam = image.metadata.beam
     if beam is not None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.report.figures import own_style, write_title
+from trap.escapes import plain_page
+from trap.report.figures import own_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ def _draw(ax: Axes, cutout: CutOut, low: float, high: float) -> AxesImage:
     picture = ax.imshow(1e3 * cutout.pixels, origin="lower", extent=extent, cmap="viridis", vmin=low, vmax=high)
     side = max(map(abs, extent))
     ax.set(xlim=(-side, side), ylim=(-side, side), facecolor="0.6")
-    write_title(ax, cutout.title, 8)
+    ax.set_title(plain_page(cutout.title), fontsize=8, parse_math=False)  # in several lines
     ax.tick_params(labelsize=7)
     ax.set_xlabel("arcsec", fontsize=8)
     for along in ((1, 0), (-1, 0), (0, 1), (0, -1)):

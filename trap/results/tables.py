@@ -1,0 +1,207 @@
+"""Tables of results for notebooks: columns with units, meanings and UCDs, times, and missing values that are masked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import SkyCoord
+from astropy.table import Column as PlainColumn
+from astropy.table import MaskedColumn, QTable
+from astropy.time import Time
+from astropy.timeseries import TimeSeries
+
+from trap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from trap.tables import Column
+
+__all__ = ["LightCurve", "Results", "as_light_curve", "as_results", "plain"]
+
+POSITIONS = (("ra", "dec"), ("ra", "decl"), ("wm_ra", "wm_decl"))
+"""Names of the columns of a position."""
+UNITLESS = {"", "sigma"}
+"""Units of pure numbers."""
+
+
+class Frames:
+    """Conversions that tables and light curves share."""
+
+    def to_pandas(self, **options: Any) -> Any:  # noqa: ANN401 (pandas is optional, and has no types here)
+        """Convert to a data frame of pandas; its ``attrs["units"]`` has the units of the columns, by name.
+
+        Times become ``datetime64`` in UTC without a zone, and quantities plain numbers. The index of a light curve is
+        its time.
+
+        Parameters
+        ----------
+        **options
+            As for :meth:`astropy.table.Table.to_pandas`.
+
+        Raises
+        ------
+        ConfigError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> frame = dataset.sources().to_pandas()  # doctest: +SKIP
+        >>> frame.attrs["units"]["f_int"]  # doctest: +SKIP
+        'Jy'
+        """
+        columns: Any = self
+        try:
+            # astropy cannot convert times of a table without rows, nor masked ones under each version of pandas.
+            plain_times = {name: _stamps(columns[name]) for name in columns.colnames if isinstance(columns[name], Time)}
+            table = QTable({name: plain_times.get(name, columns[name]) for name in columns.colnames}, copy=False)
+            frame = table.to_pandas(**options)
+        except ImportError as error:
+            msg = "data frames require pandas: pip install 'trap-transients[pandas]'"
+            raise ConfigError(msg) from error
+        frame.attrs["units"] = {name: str(columns[name].unit) for name in frame if _unit(columns[name])}
+        return frame
+
+
+class Results(Frames, QTable):  # type: ignore[misc]
+    """A table of results: astropy's :class:`~astropy.table.QTable` with positions and data frames.
+
+    ``table.info("attributes")`` lists the columns with their units and meanings; ``table["f_int"].info.meta["ucd"]`` is
+    the UCD of a column.
+    """
+
+    @property
+    def coordinates(self) -> SkyCoord:
+        """Positions of the rows, ICRS."""
+        for ra, dec in POSITIONS:
+            if ra in self.colnames and dec in self.colnames:
+                return SkyCoord(self[ra], self[dec], frame="icrs")
+        msg = f"no position among the columns {', '.join(self.colnames)}"
+        raise ConfigError(msg)
+
+
+class LightCurve(Frames, TimeSeries):  # type: ignore[misc]
+    """The light curve of a source: astropy's :class:`~astropy.timeseries.TimeSeries`, whose ``time`` is the middle.
+
+    It can be written as ECSV and read again: ``TimeSeries.read("curve.ecsv", time_column="time")``.
+    """
+
+    def to_pandas(self, **options: Any) -> Any:  # noqa: ANN401 (pandas is optional, and has no types here)
+        """Convert to a data frame of pandas whose index is the time, in UTC without a zone; see :class:`Frames`."""
+        return super().to_pandas(**{"index": "time", **options})
+
+    @property
+    def detections(self) -> LightCurve:
+        """The points that were detected in their images, without forced fits."""
+        points: LightCurve = self[self["kind"] == "detection"]
+        return points
+
+    @property
+    def limits(self) -> LightCurve:
+        """The forced fits that are no detection; ``upper_limit`` has their limits."""
+        points: LightCurve = self[self["is_limit"]]
+        return points
+
+
+def as_results(columns: Mapping[str, tuple[Column, NDArray[Any]]], about: Mapping[str, Any]) -> Results:
+    """Make a table of described columns.
+
+    Parameters
+    ----------
+    columns
+        Unit, meaning and (n,) values of each column, by name.
+    about
+        Properties that all rows share, for the ``meta`` of the table.
+
+    Returns
+    -------
+    Floats with a unit are quantities, NaN if missing. Times are in UTC. Missing texts, integers and times are masked.
+    """
+    table = Results(meta=dict(about))
+    for name, (column, values) in columns.items():
+        table[name] = _column(column, np.asanyarray(values))
+        _describe(table[name], column)
+    return table
+
+
+def as_light_curve(
+    start: NDArray[np.datetime64],
+    duration: NDArray[np.float64],
+    columns: Mapping[str, tuple[Column, NDArray[Any]]],
+    about: Mapping[str, Any],
+) -> LightCurve:
+    """Make a light curve of described columns.
+
+    Parameters
+    ----------
+    start
+        (n,) UTC — start of each observation.
+    duration
+        (n,) s — its duration; NaN if unknown, which counts as 0.
+    columns, about
+        As for :func:`as_results`.
+    """
+    half = np.round(5e5 * np.nan_to_num(np.asarray(duration, float))).astype("m8[us]")
+    series = LightCurve(time=_time(np.asarray(start, "M8[us]") + half), meta=dict(about))
+    series["time"].info.description = "Middle of the observation, UTC."
+    series["time"].info.meta = {"ucd": "time.epoch;obs.exposure"}
+    table = as_results(columns, {})
+    for name in table.colnames:
+        series[name] = table[name]
+    return series
+
+
+def plain(column: Any) -> NDArray[Any]:  # noqa: ANN401 (a column of any of astropy's kinds)
+    """Return the values of a column without unit and meaning; masked texts and integers stay masked."""
+    if hasattr(column, "unit") and column.unit is not None and hasattr(column, "value"):
+        return np.asarray(column.value)
+    return column.data if isinstance(column, MaskedColumn) else np.asarray(column)
+
+
+def _column(column: Column, values: NDArray[Any]) -> Any:  # noqa: ANN401 (a column of any of astropy's kinds)
+    """Convert the values of a column to a quantity, times, or a plain column, masked if values are missing."""
+    if values.dtype.kind == "M":
+        return _time(values)
+    if values.dtype.kind == "O":
+        missing = np.array([value is None for value in values], bool)
+        # Without any value, a column with a unit is one of numbers, and one without is one of text.
+        kind = np.array([value for value in values if value is not None] or ([0.0] if column.unit else [""]))
+        filled = np.array([kind.dtype.type() if value is None else value for value in values], kind.dtype)
+        values = np.ma.MaskedArray(filled, missing) if missing.any() else filled
+    unit = units.Unit(column.unit) if column.unit not in UNITLESS else None
+    if unit is not None and values.dtype.kind in "fi" and not np.ma.isMaskedArray(values):
+        return units.Quantity(values, unit, copy=False)
+    return (MaskedColumn if np.ma.isMaskedArray(values) else PlainColumn)(values, unit=unit)
+
+
+def _time(values: NDArray[np.datetime64]) -> Time:
+    """Convert times, shown to the second, the millisecond or the microsecond, whichever all of them need."""
+    microseconds = values.astype("M8[us]")
+    time = Time(microseconds, format="datetime64", scale="utc")
+    time.format = "isot"
+    rest = microseconds[~np.isnat(microseconds)].astype(np.int64)
+    time.precision = next((digits for digits in (0, 3) if not (rest % 10 ** (6 - digits)).any()), 6)
+    return time
+
+
+def _stamps(time: Time) -> NDArray[np.datetime64]:
+    """Return times as numpy has them, to the microsecond; a missing time is NaT."""
+    is_missing = np.asarray(time.mask)
+    stamps = np.full(len(time), np.datetime64("NaT"), "M8[us]")
+    stamps[~is_missing] = np.asarray(time[~is_missing].unmasked.to_value("datetime64")).astype("M8[us]")
+    return stamps
+
+
+def _describe(column: Any, described: Column) -> None:  # noqa: ANN401 (a column of any of astropy's kinds)
+    """Add the meaning and the UCD to a column of astropy."""
+    column.info.description = described.doc or None
+    if described.ucd:
+        column.info.meta = {"ucd": described.ucd}
+
+
+def _unit(column: Any) -> str:  # noqa: ANN401 (a column of any of astropy's kinds)
+    return str(getattr(column, "unit", None) or "")
