@@ -1,9 +1,10 @@
-"""A small simulated survey, processed into an SQLite database in this process, for tests that need real pixels."""
+"""A small simulated survey with a monitored position, processed in this process, for tests that need real pixels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trap.catalogues import MonitorPositions
 from trap.config import PipelineConfig
 from trap.pipeline import open_run
 from trap.simulation.config import SurveyConfig
@@ -25,7 +26,8 @@ def process_survey(folder: Path, *, n_timesteps: int = 4, n_bands: int = 1, keep
         persistence={"description": "a simulated survey"},
         execution={"images": [str(path) for path in survey.images], "database": url, "keep_pixels": keep_pixels},
     )
-    with open_run(config) as dataset:
+    watched = MonitorPositions.of(ra=[sky.centre_ra], dec=[sky.centre_dec], name=["GRB 260101A"])
+    with open_run(config, monitors=watched) as dataset:
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor())
         dataset.summary()
