@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import shutil
 import subprocess
 import sys
@@ -140,6 +141,11 @@ def test_several_threads_read_at_once(opened, steady):
         thread.join()
     assert errors == []
     assert [found.count(one) for one in expected] == [12, 12]
+
+
+def test_dataset_is_sent_to_another_process(opened, steady):
+    sent = pickle.loads(pickle.dumps(opened))
+    assert sent.light_curve(steady)["f_int"].value.tolist() == opened.light_curve(steady)["f_int"].value.tolist()
 
 
 def test_file_that_is_deleted_and_made_again_is_read_anew(pictures_url, tmp_path):

@@ -13,6 +13,12 @@ from trap.results.positions import as_degrees, as_position
 PLACE = SkyCoord(122.0, 10.0, unit="deg")
 
 
+@pytest.fixture
+def dialect():
+    """The queries behind names and positions are tested on both databases elsewhere."""
+    return "sqlite"
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -12,7 +12,7 @@ from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
 from trap.errors import ConfigError
-from trap.results.tables import as_light_curve, as_results
+from trap.results.tables import LightCurve, as_results, as_series
 from trap.tables import Column
 
 TIMES = np.array(["2026-01-01T00:00:00", "2026-01-01T00:00:01.000250"], "M8[us]")
@@ -86,14 +86,14 @@ def test_table_without_rows_keeps_units(columns):
 
 
 def test_time_of_a_light_curve_is_the_middle(columns):
-    curve = as_light_curve(TIMES, np.array([10.0, np.nan]), columns, {})
+    curve = as_series(LightCurve, TIMES, np.array([10.0, np.nan]), columns, {})
     assert curve.time.isot.tolist() == ["2026-01-01T00:00:05.000000", "2026-01-01T00:00:01.000250"]
     assert curve.colnames[0] == "time"
     assert isinstance(curve, TimeSeries)
 
 
 def test_light_curve_survives_a_file(columns, tmp_path):
-    curve = as_light_curve(TIMES, np.array([10.0, np.nan]), columns, {"entry": 3})
+    curve = as_series(LightCurve, TIMES, np.array([10.0, np.nan]), columns, {"entry": 3})
     curve.write(tmp_path / "curve.ecsv")
     for read in (TimeSeries.read(tmp_path / "curve.ecsv", time_column="time"), QTable.read(tmp_path / "curve.ecsv")):
         assert read["f_int"].unit == units.Jy
@@ -109,7 +109,7 @@ def test_data_frame_has_plain_numbers_and_units(columns):
     assert frame["f_int"].tolist()[0] == 1.5
     assert frame.attrs["units"] == {"ra": "deg", "decl": "deg", "f_int": "Jy", "size": "pix"}
     assert frame["when"].tolist()[1].isoformat() == "2026-01-01T00:00:01.000250"
-    curve = as_light_curve(TIMES, np.array([10.0, 0.0]), columns, {}).to_pandas()
+    curve = as_series(LightCurve, TIMES, np.array([10.0, 0.0]), columns, {}).to_pandas()
     assert curve.index.name == "time"
     assert curve.index[0].isoformat() == "2026-01-01T00:00:05"
 

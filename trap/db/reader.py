@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trap.db.engine import absolute_url, make_engine, reading
 from trap.db.sqlite_files import obstacle
@@ -47,6 +47,9 @@ class Reader:
         self._engine: Engine | None = None
         self._state: tuple[object, ...] = ()
         self._current_engine()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._url.render_as_string(hide_password=False),)
 
     def __str__(self) -> str:
         return show_url(self._url)

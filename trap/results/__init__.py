@@ -8,6 +8,6 @@
 """
 
 from trap.results.dataset import Dataset, open_dataset
-from trap.results.tables import LightCurve, Results
+from trap.results.tables import LightCurve, Results, Series
 
-__all__ = ["Dataset", "LightCurve", "Results", "open_dataset"]
+__all__ = ["Dataset", "LightCurve", "Results", "Series", "open_dataset"]

@@ -35,11 +35,15 @@ class Access:
     """
 
     def __init__(self, reader: Reader, number: int) -> None:
-        self._reader: Reader | None = reader
+        self._reader = reader
+        self._is_closed = False
         self._streams: WeakSet[Generator[Results]] = WeakSet()
-        self._name = str(reader)
         self.number = number
         """Number of the dataset."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # For worker processes, each of which opens its own connections.
+        return type(self), (self._reader, self.number)
 
     def __enter__(self) -> Self:
         return self
@@ -52,19 +56,19 @@ class Access:
 
         Every call closes its own connection; only an unfinished loop over chunks holds one.
         """
-        self._reader = None
+        self._is_closed = True
         for stream in list(self._streams):
             stream.close()
 
     @property
     def database(self) -> str:
         """URL of the database, without a password."""
-        return self._name
+        return str(self._reader)
 
     def _read(self) -> AbstractContextManager[Connection]:
         """Open a transaction that reads one state of the database."""
-        if self._reader is None:
-            msg = f"dataset {self.number} of {self._name} has been closed; open it again with open_dataset"
+        if self._is_closed:
+            msg = f"dataset {self.number} of {self._reader} has been closed; open it again with open_dataset"
             raise DatabaseError(msg)
         return self._reader.read()
 
@@ -75,7 +79,7 @@ class Access:
 
     def _about(self, **properties: Any) -> dict[str, Any]:  # noqa: ANN401 (values of the meta of a table)
         """Return the ``meta`` of a table of results."""
-        return {"database": self._name, "dataset": self.number, **properties}
+        return {"database": self.database, "dataset": self.number, **properties}
 
 
 def open_reader(database: str | Path) -> Reader:

@@ -28,7 +28,7 @@ from trap.results.positions import (
     row_number,
     whole_number,
 )
-from trap.results.tables import as_light_curve, plain
+from trap.results.tables import LightCurve, Series, as_series, plain
 from trap.selection import Selection
 from trap.tables import Column
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from trap.db.engine import Connection
     from trap.results.pixels import Cutouts, SourceCutout
-    from trap.results.tables import LightCurve
     from trap.typing import Columns
 
 __all__ = ["LightCurves"]
@@ -111,7 +110,7 @@ class LightCurves(Access):
         about = self._about(entry=int(entry["id"]), ra=float(entry["wm_ra"]), dec=float(entry["wm_decl"]))
         described = RESULT_TABLES["lightcurves"].columns
         columns = {name: (described[name], values) for name, values in points.items()}
-        return as_light_curve(points["taustart_ts"], points["tau_time"], {**columns, **_kinds(points)}, about)
+        return as_series(LightCurve, points["taustart_ts"], points["tau_time"], {**columns, **_kinds(points)}, about)
 
     def upper_limits(
         self,
@@ -120,7 +119,7 @@ class LightCurves(Access):
         *,
         band: Frequencies = None,
         stokes: Letters = None,
-    ) -> LightCurve:
+    ) -> Series:
         """Return the upper limit of every accepted image at a position, with or without a source there.
 
         ``upper_limit`` is the detection threshold times ``rms``, the local noise.
@@ -155,7 +154,7 @@ class LightCurves(Access):
         limits = {name: values[keep] for name, values in limits.items()}
         duration = images["tau_time"][_rows_of(images["id"], limits["image"])]
         about = self._about(ra=place[0], dec=place[1])
-        return as_light_curve(limits["taustart_ts"], duration, describe_limits(limits), about)
+        return as_series(Series, limits["taustart_ts"], duration, describe_limits(limits), about)
 
     def cutout(
         self,

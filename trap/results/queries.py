@@ -225,6 +225,8 @@ class Queries(Access):
             msg = "chunks come in the order of the images: leave out order and limit, or chunks"
             raise ConfigError(msg)
         size = whole_number(chunks, "chunks", 1, MAX_CHUNK)
+        # An impossible filter is refused here, and not by the first step of the loop.
+        self._rows("measurements", selection, columns, (), 0)
         return self._streamed(self._chunks("measurements", selection, columns, size))
 
     def coverage(self, **filters: Any) -> Results:  # noqa: ANN401 (filters of all kinds)

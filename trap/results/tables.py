@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from astropy import units
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trap.tables import Column
 
-__all__ = ["LightCurve", "Results", "as_light_curve", "as_results", "plain"]
+__all__ = ["LightCurve", "Results", "Series", "as_results", "as_series", "plain"]
 
 POSITIONS = (("ra", "dec"), ("ra", "decl"), ("wm_ra", "wm_decl"))
 """Names of the columns of a position."""
@@ -84,8 +84,8 @@ class Results(Frames, QTable):  # type: ignore[misc]
         raise ConfigError(msg)
 
 
-class LightCurve(Frames, TimeSeries):  # type: ignore[misc]
-    """The light curve of a source: astropy's :class:`~astropy.timeseries.TimeSeries`, whose ``time`` is the middle.
+class Series(Frames, TimeSeries):  # type: ignore[misc]
+    """Values of observations: astropy's :class:`~astropy.timeseries.TimeSeries`, whose ``time`` is their middle.
 
     It can be written as ECSV and read again: ``TimeSeries.read("curve.ecsv", time_column="time")``.
     """
@@ -93,6 +93,10 @@ class LightCurve(Frames, TimeSeries):  # type: ignore[misc]
     def to_pandas(self, **options: Any) -> Any:  # noqa: ANN401 (pandas is optional, and has no types here)
         """Convert to a data frame of pandas whose index is the time, in UTC without a zone; see :class:`Frames`."""
         return super().to_pandas(**{"index": "time", **options})
+
+
+class LightCurve(Series):
+    """The light curve of a source: a :class:`Series` with detections, forced fits and limits."""
 
     @property
     def detections(self) -> LightCurve:
@@ -105,6 +109,10 @@ class LightCurve(Frames, TimeSeries):  # type: ignore[misc]
         """The forced fits that are no detection; ``upper_limit`` has their limits."""
         points: LightCurve = self[self["is_limit"]]
         return points
+
+
+AnySeries = TypeVar("AnySeries", bound=Series)
+"""A time series of any class."""
 
 
 def as_results(columns: Mapping[str, tuple[Column, NDArray[Any]]], about: Mapping[str, Any]) -> Results:
@@ -128,16 +136,19 @@ def as_results(columns: Mapping[str, tuple[Column, NDArray[Any]]], about: Mappin
     return table
 
 
-def as_light_curve(
+def as_series(
+    kind: type[AnySeries],
     start: NDArray[np.datetime64],
     duration: NDArray[np.float64],
     columns: Mapping[str, tuple[Column, NDArray[Any]]],
     about: Mapping[str, Any],
-) -> LightCurve:
-    """Make a light curve of described columns.
+) -> AnySeries:
+    """Make a time series of described columns.
 
     Parameters
     ----------
+    kind
+        Class of the series.
     start
         (n,) UTC — start of each observation.
     duration
@@ -146,7 +157,7 @@ def as_light_curve(
         As for :func:`as_results`.
     """
     half = np.round(5e5 * np.nan_to_num(np.asarray(duration, float))).astype("m8[us]")
-    series = LightCurve(time=_time(np.asarray(start, "M8[us]") + half), meta=dict(about))
+    series = kind(time=_time(np.asarray(start, "M8[us]") + half), meta=dict(about))
     series["time"].info.description = "Middle of the observation, UTC."
     series["time"].info.meta = {"ucd": "time.epoch;obs.exposure"}
     table = as_results(columns, {})
