@@ -91,8 +91,8 @@ class Drawing(LightCurves, Queries):
         --------
         >>> ax = dataset.plot_eta_v(min_datapoints=5)  # doctest: +SKIP
         """
-        table = self.sources(**selection)
         names = ("v_int", "eta_int", "eta_p_value", "newsource")
+        table = self.sources(**selection, columns=names)
         v_int, eta_int, p_value, candidate = (plain(table[name]) for name in names)
         labels = np.where(p_value <= max_p, "variable", "other sources")
         labels[~np.ma.getmaskarray(candidate)] = "candidate"

@@ -15,6 +15,7 @@ from astropy.table import Row
 
 from trap.db import lightcurves
 from trap.db.monitors import monitor_names
+from trap.db.nearest import nearest_entry
 from trap.errors import ConfigError, TrapError
 from trap.report.text import sky_position
 from trap.selection import parse_position
@@ -51,8 +52,6 @@ Letters: TypeAlias = str | Sequence[str] | None
 """Letters of Stokes parameters; None for all."""
 DEFAULT_RADIUS = 30.0
 """arcsec — search radius around a position, as of ``transients lightcurve``."""
-SEARCHES = (0.1, 1.0, 10.0, 180.0)
-"""deg — radii within which the nearest source is sought for a message."""
 
 
 def find_entry(
@@ -247,11 +246,10 @@ def _nearest(connection: Connection, dataset: int, ra: float, dec: float, *, rad
     if found is not None:
         return found
     place = f"dataset {dataset} has no source within {3600 * radius:.6g} arcsec of {sky_position(ra, dec)}"
-    searches = (lightcurves.entries_near(connection, dataset, ra, dec, radius=wider) for wider in SEARCHES)
-    near = next((entry for entry in map(_first, searches) if entry is not None), None)
+    near = nearest_entry(connection, dataset, ra, dec)
     if near is None:
         _refuse(f"{place}, nor anywhere else")
-    apart = float(near["distance_deg"])
+    apart = near["distance_deg"]
     distance = f"{apart:.4g} degrees" if apart >= 1 else f"{3600 * apart:.4g} arcsec"
     where = sky_position(near["wm_ra"], near["wm_decl"])
     return _refuse(f"{place}; the nearest is entry {near['id']} at {where}, {distance} away")
