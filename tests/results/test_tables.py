@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from astropy import units
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
@@ -112,6 +112,24 @@ def test_data_frame_has_plain_numbers_and_units(columns):
     curve = as_series(LightCurve, TIMES, np.array([10.0, 0.0]), columns, {}).to_pandas()
     assert curve.index.name == "time"
     assert curve.index[0].isoformat() == "2026-01-01T00:00:05"
+
+
+def test_times_become_text_for_votables(columns, tmp_path):
+    curve = as_series(LightCurve, TIMES, np.array([10.0, 0.0]), columns, {"entry": 3})
+    curve.with_text_times().write(tmp_path / "curve.vot", format="votable")
+    read = Table.read(tmp_path / "curve.vot")
+    assert read["time"].tolist() == ["2026-01-01T00:00:05.000000", "2026-01-01T00:00:01.000250"]
+    assert read["f_int"].unit == units.Jy
+    assert read["f_int"].meta["ucd"] == "phot.flux.density;em.radio"
+    missing = as_results({"t": described(np.array(["2026-01-01", "NaT"], "M8[us]"))}, {}).with_text_times()
+    assert missing["t"].tolist() == ["2026-01-01T00:00:00", ""]
+
+
+def test_table_is_written_as_fits(columns, tmp_path):
+    as_results(columns, {"dataset": 7}).write(tmp_path / "table.fits")
+    read = Table.read(tmp_path / "table.fits", astropy_native=True)
+    assert (read["f_int"].unit, read.meta["DATASET"]) == (units.Jy, 7)
+    assert read["when"].isot.tolist() == ["2026-01-01T00:00:00.000", "2026-01-01T00:00:01.000"]
 
 
 def test_missing_pandas_is_named(columns, monkeypatch):

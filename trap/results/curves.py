@@ -66,9 +66,10 @@ class LightCurves(Access):
     ) -> LightCurve:
         """Return the light curve of a source in all bands, in order of time.
 
-        ``time`` is the middle of each observation, ``taustart_ts`` its start. ``kind`` is 'detection' for a source that
-        the image shows, and otherwise 'forced', 'monitored' or 'joint' for a fit at a known position. Fits
-        below 3 σ have ``is_limit``; their ``upper_limit`` is 3 σ above the fit, or above zero if the fit is negative.
+        ``time`` is the middle of each observation, or its start if its duration is unknown; ``taustart_ts`` is the
+        start. ``kind`` is 'detection' for a source that the image shows, and otherwise 'forced', 'monitored' or 'joint'
+        for a fit at a known position. Fits below 3 σ have ``is_limit``; their ``upper_limit`` is 3 σ above the fit, or
+        above zero if the fit is negative.
 
         Parameters
         ----------

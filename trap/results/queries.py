@@ -309,7 +309,7 @@ class Queries(Access):
         """Add units, meanings and UCDs to rows of a result table."""
         described = RESULT_TABLES[table]
         columns = {name: (described.columns[name], values) for name, values in rows.items()}
-        return as_results(columns, self._about(table=table, description=described.description))
+        return as_results(columns, self._about(table=table, contents=described.description))
 
 
 def _names(names: str | Sequence[str] | None) -> list[str] | None:

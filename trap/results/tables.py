@@ -66,6 +66,26 @@ class Frames:
         frame.attrs["units"] = {name: str(columns[name].unit) for name in frame if _unit(columns[name])}
         return frame
 
+    def with_text_times(self) -> Results:
+        """Return a copy whose times are ISO 8601 text in UTC, for files that hold no times, such as VOTables.
+
+        Examples
+        --------
+        >>> dataset.sources().with_text_times().write("sources.vot", format="votable")  # doctest: +SKIP
+        """
+        columns: Any = self
+        table = Results(meta=columns.meta)
+        for name in columns.colnames:
+            column = columns[name]
+            if not isinstance(column, Time):
+                table[name] = column
+                continue
+            stamps = _stamps(column)
+            texts = np.datetime_as_string(stamps, unit=("s", "ms", "us")[(0, 3, 6).index(_digits(stamps))])
+            table[name] = PlainColumn(np.where(np.isnat(stamps), "", texts))
+            table[name].info.description, table[name].info.meta = column.info.description, column.info.meta
+        return table
+
 
 class Results(Frames, QTable):  # type: ignore[misc]
     """A table of results: astropy's :class:`~astropy.table.QTable` with positions and data frames.
@@ -194,9 +214,14 @@ def _time(values: NDArray[np.datetime64]) -> Time:
     microseconds = values.astype("M8[us]")
     time = Time(microseconds, format="datetime64", scale="utc")
     time.format = "isot"
-    rest = microseconds[~np.isnat(microseconds)].astype(np.int64)
-    time.precision = next((digits for digits in (0, 3) if not (rest % 10 ** (6 - digits)).any()), 6)
+    time.precision = _digits(microseconds)
     return time
+
+
+def _digits(stamps: NDArray[np.datetime64]) -> int:
+    """Return the number of decimals of a second that times, (n,) in microseconds, need: 0, 3 or 6."""
+    rest = stamps[~np.isnat(stamps)].astype(np.int64)
+    return next((digits for digits in (0, 3) if not (rest % 10 ** (6 - digits)).any()), 6)
 
 
 def _stamps(time: Time) -> NDArray[np.datetime64]:
