@@ -108,6 +108,7 @@ def test_each_point_has_a_cutout(pictures):
     assert [cutout.meta["image"] for cutout in cutouts] == curve["image"].tolist()
     assert cutouts.missing == ()
     assert len(pictures.cutouts(entry, limit=2)) == 2
+    assert len(pictures.cutouts(name="GRB 260101A")) == 4
     assert "detection" in cutouts[0].title
     assert repr(cutouts[0]).startswith("<SourceCutout ")
 

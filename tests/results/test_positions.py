@@ -82,6 +82,7 @@ def test_candidate_is_named_by_its_number_or_its_row(opened, transient):
     assert candidate["runcat"] == transient
     for given in (candidate, int(candidate["newsource"])):
         assert opened.light_curve(candidate=given).meta["entry"] == transient
+    assert opened.plot_light_curve(candidate=candidate).get_title().startswith(f"entry {transient},")
     assert opened.light_curve(candidate).meta["entry"] == transient
 
 

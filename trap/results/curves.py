@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from trap.results.access import Access
 from trap.results.positions import (
     DEFAULT_RADIUS,
     Angle,
+    Choice,
     Frequencies,
     Letters,
     Source,
@@ -59,7 +60,7 @@ class LightCurves(Access):
         dec: Angle | None = None,
         *,
         name: str | None = None,
-        candidate: int | None = None,
+        candidate: int | Row | None = None,
         radius: Angle = DEFAULT_RADIUS,
         band: Frequencies = None,
         stokes: Letters = None,
@@ -204,24 +205,25 @@ class LightCurves(Access):
 
     def cutouts(
         self,
-        source: Source,
+        source: Source | None = None,
         dec: Angle | None = None,
         *,
-        band: Frequencies = None,
-        stokes: Letters = None,
         limit: int | None = None,
         size: int | None = None,
+        **choice: Unpack[Choice],
     ) -> Cutouts:
         """Return a cut-out of the image of each point of a light curve, as :meth:`cutout` does.
 
         Parameters
         ----------
-        source, dec, band, stokes
+        source, dec
             As for :meth:`light_curve`.
         limit
             Largest number of cut-outs, around the first detection; None returns all.
         size
             pix — width and height; None is twelve beams.
+        **choice
+            ``name``, ``candidate``, ``radius``, ``band`` and ``stokes``, as for :meth:`light_curve`.
 
         Returns
         -------
@@ -244,7 +246,7 @@ class LightCurves(Access):
 
         width = requested_size(size)
         shown = None if limit is None else whole_number(limit, "limit", 1, MAX_CUTOUTS)
-        curve = self.light_curve(source, dec, band=band, stokes=stokes)
+        curve = self.light_curve(source, dec, **choice)
         points = {name: plain(curve[name]) for name in _SHOWN}
         if shown is not None:
             points = dict(select_epochs(points, shown))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from trap.report.plots import LightCurve as DrawnCurve
 from trap.report.plots import draw_eta_v, draw_light_curve
 from trap.report.text import count, sky_position
 from trap.results.curves import LightCurves
-from trap.results.positions import Angle, Frequencies, Letters, Source
+from trap.results.positions import Angle, Choice, Source
 from trap.results.queries import Queries
 from trap.results.tables import LightCurve, plain
 
@@ -35,12 +35,11 @@ class Drawing(LightCurves, Queries):
 
     def plot_light_curve(
         self,
-        source: Source | LightCurve,
+        source: Source | LightCurve | None = None,
         dec: Angle | None = None,
         *,
         ax: Axes | None = None,
-        band: Frequencies = None,
-        stokes: Letters = None,
+        **choice: Unpack[Choice],
     ) -> Axes:
         """Draw the light curve of a source, with a colour for each band and a marker for each Stokes parameter.
 
@@ -48,10 +47,12 @@ class Drawing(LightCurves, Queries):
 
         Parameters
         ----------
-        source, dec, band, stokes
+        source, dec
             As for :meth:`light_curve`; or a light curve, which is drawn as it is.
         ax
             Axes to draw on; None makes a figure.
+        **choice
+            ``name``, ``candidate``, ``radius``, ``band`` and ``stokes``, as for :meth:`light_curve`.
 
         Returns
         -------
@@ -62,7 +63,7 @@ class Drawing(LightCurves, Queries):
         >>> ax = dataset.plot_light_curve(1)  # doctest: +SKIP
         >>> ax.figure.savefig("curve.png")  # doctest: +SKIP
         """
-        curve = source if isinstance(source, LightCurve) else self.light_curve(source, dec, band=band, stokes=stokes)
+        curve = source if isinstance(source, LightCurve) else self.light_curve(source, dec, **choice)
         ax = _axes(1, (6.4, 3.6))[0] if ax is None else ax
         title = f"entry {curve.meta['entry']}, {sky_position(curve.meta['ra'], curve.meta['dec'])}"
         draw_light_curve(ax, _drawn(curve, title))
@@ -105,19 +106,18 @@ class Drawing(LightCurves, Queries):
 
     def plot_cutouts(
         self,
-        source: Source,
+        source: Source | None = None,
         dec: Angle | None = None,
         *,
         axes: Sequence[Axes] | NDArray[Any] | Axes | None = None,
-        band: Frequencies = None,
-        stokes: Letters = None,
         size: int | None = None,
+        **choice: Unpack[Choice],
     ) -> NDArray[Any]:
         """Draw cut-outs of the images of a light curve, all in the same shades.
 
         Parameters
         ----------
-        source, dec, band, stokes, size
+        source, dec, size, **choice
             As for :meth:`cutouts`.
         axes
             Axes to draw on, one for each cut-out, of any shape; fewer axes show the images around the first detection,
@@ -145,7 +145,7 @@ class Drawing(LightCurves, Queries):
             msg = "axes has no axes; leave it out to make a figure"
             raise ConfigError(msg)
         limit = MAX_PANELS if given is None else given.size
-        cutouts = self.cutouts(source, dec, band=band, stokes=stokes, limit=limit, size=size)
+        cutouts = self.cutouts(source, dec, limit=limit, size=size, **choice)
         places = _axes(len(cutouts), (2.6, 2.9)) if given is None else given
         pictures = draw_cutouts(places[: len(cutouts)].tolist(), [cutout.drawing for cutout in cutouts])
         for ax in places[len(cutouts) :]:

@@ -7,7 +7,7 @@ import math
 import numbers
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypedDict
 
 from astropy import units
 from astropy.coordinates import SkyCoord
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_RADIUS",
     "Angle",
+    "Choice",
     "Frequencies",
     "Letters",
     "Place",
@@ -54,6 +55,21 @@ DEFAULT_RADIUS = 30.0
 """arcsec — search radius around a position, as of ``transients lightcurve``."""
 
 
+class Choice(TypedDict, total=False):
+    """Keywords of a light curve: other names of its source, and its band and Stokes parameter."""
+
+    name: str | None
+    """Name of a monitored position."""
+    candidate: int | Row | None
+    """Number of a transient candidate, or row of a table of candidates."""
+    radius: Angle
+    """Largest distance from a position: arcsec, or a quantity."""
+    band: Frequencies
+    """Frequency in MHz, a quantity, or several; None for all bands."""
+    stokes: Letters
+    """Letters of Stokes parameters; None for all."""
+
+
 def find_entry(
     connection: Connection,
     dataset: int,
@@ -61,7 +77,7 @@ def find_entry(
     dec: Angle | None = None,
     *,
     name: str | None = None,
-    candidate: int | None = None,
+    candidate: int | Row | None = None,
     radius: Angle = DEFAULT_RADIUS,
 ) -> dict[str, Any]:
     """Find the entry of the running catalogue that a call names.
