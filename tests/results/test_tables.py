@@ -65,6 +65,15 @@ def test_times_keep_the_microsecond(columns):
     assert as_results({"t": described(TIMES[:1])}, {})["t"].isot.tolist() == ["2026-01-01T00:00:00"]
 
 
+def test_times_of_any_day_are_those_of_astropy():
+    # Leap days and seconds, the ends of years, and a microsecond before midnight.
+    texts = ["1969-12-31T23:59:59.999999", "2000-02-29T12:34:56.789", "2016-12-31T23:59:59", "2017-01-01", "2026-03-01"]
+    stamps = np.array(texts, "M8[us]")
+    made = as_results({"t": described(stamps)}, {})
+    assert abs((made["t"] - Time(stamps.astype(str), scale="utc")).to_value("ns")).max() < 1e-3
+    np.testing.assert_array_equal(made.to_pandas()["t"].to_numpy("M8[us]"), stamps)
+
+
 def test_missing_time_is_masked():
     when = as_results({"t": described(np.array(["2026-01-01", "NaT"], "M8[us]"))}, {})["t"]
     assert when.mask.tolist() == [False, True]

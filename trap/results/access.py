@@ -65,6 +65,11 @@ class Access:
         """URL of the database, without a password."""
         return str(self._reader)
 
+    @property
+    def _numbers(self) -> list[int]:
+        """Numbers of the datasets whose rows are read."""
+        return [self.number]
+
     def _read(self) -> AbstractContextManager[Connection]:
         """Open a transaction that reads one state of the database."""
         if self._is_closed:

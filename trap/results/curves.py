@@ -108,7 +108,7 @@ class LightCurves(Access):
                 connection, self.number, source, dec, name=name, candidate=candidate, radius=radius
             )  # fmt: skip
             selection = Selection.of(entries=int(entry["id"]), band=_listed(band), stokes=_listed(stokes))
-            points = read_rows(connection, "lightcurves", [self.number], selection, order=("taustart_ts", "freq_eff"))
+            points = read_rows(connection, "lightcurves", self._numbers, selection, order=("taustart_ts", "freq_eff"))
         about = self._about(entry=int(entry["id"]), ra=float(entry["wm_ra"]), dec=float(entry["wm_decl"]))
         described = RESULT_TABLES["lightcurves"].columns
         columns = {name: (described[name], values) for name, values in points.items()}

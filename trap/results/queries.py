@@ -291,7 +291,7 @@ class Queries(Access):
         """Read rows of a result table."""
         with self._read() as connection:
             rows = read_rows(
-                connection, table, [self.number], selection, columns=_names(columns), order=_sorting(order),
+                connection, table, self._numbers, selection, columns=_names(columns), order=_sorting(order),
                 limit=limit,
             )  # fmt: skip
         return self._described(table, rows)
@@ -301,7 +301,7 @@ class Queries(Access):
     ) -> Generator[Results]:
         """Yield chunks of a result table. The transaction ends with the last one, or with the generator."""
         with self._read() as connection:
-            stream = stream_rows(connection, table, [self.number], selection, columns=_names(columns), chunk=chunk)
+            stream = stream_rows(connection, table, self._numbers, selection, columns=_names(columns), chunk=chunk)
             for rows in stream:
                 yield self._described(table, rows)
 
