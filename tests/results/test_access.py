@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from results_survey import make_days, open_connections, url_of
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
 from trap.db.engine import make_engine, transaction
+from trap.db.models import Dataset
 from trap.errors import DatabaseError, DatasetNotFoundError, SchemaVersionError
 from trap.results import open_dataset
 
@@ -55,6 +56,16 @@ def test_dataset_that_does_not_exist_is_refused_with_a_list(own, make_dataset, d
         open_dataset(database_url)
     with pytest.raises(DatasetNotFoundError, match="several datasets are named 'TraP dataset': 1, 2"):
         open_dataset(database_url, "TraP dataset")
+
+
+def test_dataset_that_is_deleted_is_an_error_and_not_an_empty_table(own, make_dataset, engine, database_url):
+    dataset = open_dataset(database_url, own.id)
+    make_dataset()
+    with transaction(engine) as connection:
+        connection.execute(delete(Dataset).where(Dataset.id == own.id))
+    for call in (dataset.sources, lambda: next(dataset.measurements(chunks=5)), dataset.calibration):
+        with pytest.raises(DatasetNotFoundError, match="no dataset 1 in the database; it holds 2"):
+            call()
 
 
 def test_missing_file_is_not_created(tmp_path):

@@ -8,6 +8,7 @@ mpl.use("agg")
 
 import numpy as np
 import pytest
+from astropy.timeseries import TimeSeries
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from results_survey import url_of
@@ -58,13 +59,16 @@ def test_light_curve_has_a_colour_for_each_band(opened, steady):
     ax.figure.canvas.draw()
 
 
-def test_light_curve_is_drawn_on_given_axes(opened, steady):
+def test_light_curve_is_drawn_on_given_axes(opened, steady, tmp_path):
     ax = Figure().subplots()
     assert opened.plot_light_curve(steady, ax=ax) is ax
     assert plt.get_fignums() == []
     curve = opened.light_curve(steady, band=140)
     other = opened.plot_light_curve(curve, ax=Figure().subplots())
     assert len(points_of(other)) == 1
+    curve.write(tmp_path / "curve.ecsv")
+    read = TimeSeries.read(tmp_path / "curve.ecsv", time_column="time")
+    assert points_of(opened.plot_light_curve(read, ax=Figure().subplots())) == points_of(other)
 
 
 def test_errors_and_limits_lie_inside_the_axes(opened, transient):

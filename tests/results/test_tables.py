@@ -143,7 +143,7 @@ def test_table_is_written_as_fits(columns, tmp_path):
 
 def test_missing_pandas_is_named(columns, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ConfigError, match=r"require pandas: pip install 'trap-transients\[pandas\]'"):
+    with pytest.raises(ConfigError, match=r"require pandas: pip install '.\[pandas\]'"):
         as_results(columns, {}).to_pandas()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
@@ -14,7 +15,6 @@ from trap.results.positions import nearest_words, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from trap.db.engine import Connection
@@ -70,12 +70,16 @@ class Access:
         """Numbers of the datasets whose rows are read."""
         return [self.number]
 
-    def _read(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that reads one state of the database."""
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """Open a transaction that reads one state of the database; a dataset that was deleted is an error."""
         if self._is_closed:
             msg = f"dataset {self.number} of {self._reader} has been closed; open it again with open_dataset"
             raise DatabaseError(msg)
-        return self._reader.read()
+        with self._reader.read() as connection:
+            for number in self._numbers:
+                find_dataset(connection, number)
+            yield connection
 
     def _streamed(self, stream: Generator[Results]) -> Iterator[Results]:
         """Register a stream, which :meth:`close` ends."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
+from astropy.timeseries import TimeSeries
 
 from trap.catalogues import VARIABLE_P
 from trap.codes import STOKES
@@ -16,7 +17,7 @@ from trap.report.text import count, sky_position
 from trap.results.curves import LightCurves
 from trap.results.positions import Angle, Choice, Source
 from trap.results.queries import Queries
-from trap.results.tables import LightCurve, plain
+from trap.results.tables import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ class Drawing(LightCurves, Queries):
 
     def plot_light_curve(
         self,
-        source: Source | LightCurve | None = None,
+        source: Source | TimeSeries | None = None,
         dec: Angle | None = None,
         *,
         ax: Axes | None = None,
@@ -48,7 +49,7 @@ class Drawing(LightCurves, Queries):
         Parameters
         ----------
         source, dec
-            As for :meth:`light_curve`; or a light curve, which is drawn as it is.
+            As for :meth:`light_curve`; or a light curve, which is drawn as it is, also one that was read from a file.
         ax
             Axes to draw on; None makes a figure.
         **choice
@@ -63,7 +64,7 @@ class Drawing(LightCurves, Queries):
         >>> ax = dataset.plot_light_curve(1)  # doctest: +SKIP
         >>> ax.figure.savefig("curve.png")  # doctest: +SKIP
         """
-        curve = source if isinstance(source, LightCurve) else self.light_curve(source, dec, **choice)
+        curve = source if isinstance(source, TimeSeries) else self.light_curve(source, dec, **choice)
         ax = _axes(1, (6.4, 3.6))[0] if ax is None else ax
         title = f"entry {curve.meta['entry']}, {sky_position(curve.meta['ra'], curve.meta['dec'])}"
         draw_light_curve(ax, _drawn(curve, title))
@@ -156,7 +157,7 @@ class Drawing(LightCurves, Queries):
         return places[: len(cutouts)]
 
 
-def _drawn(curve: LightCurve, title: str) -> DrawnCurve:
+def _drawn(curve: TimeSeries, title: str) -> DrawnCurve:
     """Convert a light curve to the values that figures need. Points are drawn at the middle of their images."""
     return DrawnCurve(
         title=title,

@@ -63,7 +63,7 @@ class Frames:
             table = QTable({name: plain_times.get(name, columns[name]) for name in columns.colnames}, copy=False)
             frame = table.to_pandas(**options)
         except ImportError as error:
-            msg = "data frames require pandas: pip install 'trap-transients[pandas]'"
+            msg = "data frames require pandas: pip install '.[pandas]'"
             raise ConfigError(msg) from error
         frame.attrs["units"] = {name: str(columns[name].unit) for name in frame if _unit(columns[name])}
         return frame
