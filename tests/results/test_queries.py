@@ -82,6 +82,18 @@ def test_chunks_are_the_parts_of_the_whole(opened):
     assert list(opened.measurements(chunks=3, min_f_int=1e6)) == []
 
 
+def test_light_curves_of_many_sources_are_those_of_each(opened, steady, transient):
+    points = opened.light_curves(entries=[steady, transient])
+    assert set(points["runcat"]) == {steady, transient}
+    for entry in (steady, transient):
+        single, rows = opened.light_curve(entry), points[points["runcat"] == entry]
+        assert rows["xtrsrc"].tolist() == single["xtrsrc"].tolist()
+        assert rows["f_int"].value.tolist() == single["f_int"].value.tolist()
+    chunks = list(opened.light_curves(chunks=4, near=(122.0, 10.0), columns=["f_int"]))
+    assert [len(chunk) for chunk in chunks] == [4, 2]
+    assert len(opened.light_curves(entries=steady, band=140)) == 3
+
+
 def test_memory_of_chunks_does_not_depend_on_the_number_of_measurements(engine, database_url):
     with transaction(engine) as connection:
         number = fill_dataset(connection, n_entries=100, n_images=20)

@@ -81,11 +81,6 @@ class Access:
                 find_dataset(connection, number)
             yield connection
 
-    def _streamed(self, stream: Generator[Results]) -> Iterator[Results]:
-        """Register a stream, which :meth:`close` ends."""
-        self._streams.add(stream)
-        return stream
-
     def _about(self, **properties: Any) -> dict[str, Any]:  # noqa: ANN401 (values of the meta of a table)
         """Return the ``meta`` of a table of results."""
         return {"database": self.database, "dataset": self.number, **properties}

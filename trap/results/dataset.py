@@ -21,10 +21,10 @@ __all__ = ["Dataset", "open_dataset"]
 class Dataset(Drawing):
     """A dataset in a database of results, opened by :func:`open_dataset`. It is read-only.
 
-    Tables: :meth:`sources`, :meth:`transients`, :meth:`variables`, :meth:`measurements`, :meth:`images`,
-    :meth:`coverage`, :meth:`calibration`, and the :attr:`settings`. Of one source: :meth:`light_curve`,
-    :meth:`upper_limits`, :meth:`cutout`, :meth:`cutouts`. Figures: :meth:`plot_light_curve`, :meth:`plot_eta_v`,
-    :meth:`plot_cutouts`. Every call reads the newest state of the database.
+    Tables: :meth:`sources`, :meth:`transients`, :meth:`variables`, :meth:`measurements`, :meth:`light_curves`,
+    :meth:`images`, :meth:`coverage`, :meth:`calibration`, and the :attr:`settings`. Of one source:
+    :meth:`light_curve`, :meth:`upper_limits`, :meth:`cutout`, :meth:`cutouts`. Figures: :meth:`plot_light_curve`,
+    :meth:`plot_eta_v`, :meth:`plot_cutouts`. Every call reads the newest state of the database.
     """
 
     def summary(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from trap.report.plots import LightCurve as DrawnCurve
 from trap.report.plots import draw_eta_v, draw_light_curve
 from trap.report.text import count, sky_position
 from trap.results.curves import LightCurves
-from trap.results.positions import Angle, Choice, Source
+from trap.results.positions import Angle, Choice, Filter, Source
 from trap.results.queries import Queries
 from trap.results.tables import plain
 
@@ -71,7 +71,7 @@ class Drawing(LightCurves, Queries):
         write_title(ax, title, 10)
         return ax
 
-    def plot_eta_v(self, *, ax: Axes | None = None, max_p: float = VARIABLE_P, **selection: Any) -> Axes:  # noqa: ANN401
+    def plot_eta_v(self, *, ax: Axes | None = None, max_p: float = VARIABLE_P, **selection: Filter) -> Axes:
         """Draw η against V of the sources, on logarithmic axes. Variables stand out towards high values of both.
 
         A note counts the sources without a positive η and V, for which such axes have no place.

@@ -28,6 +28,7 @@ __all__ = [
     "DEFAULT_RADIUS",
     "Angle",
     "Choice",
+    "Filter",
     "Frequencies",
     "Letters",
     "Place",
@@ -51,6 +52,8 @@ Frequencies: TypeAlias = float | units.Quantity | Sequence[float] | None
 """Frequency in MHz, a quantity, or several; None for all bands."""
 Letters: TypeAlias = str | Sequence[str] | None
 """Letters of Stokes parameters; None for all."""
+Filter: TypeAlias = Any
+"""Value of a filter: a number, a quantity, text, a time, or several of them."""
 DEFAULT_RADIUS = 30.0
 """arcsec — search radius around a position, as of ``transients lightcurve``."""
 

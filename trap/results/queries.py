@@ -12,7 +12,7 @@ from trap.db.result_tables import RESULT_TABLES, read_rows, stream_rows
 from trap.errors import ConfigError
 from trap.report.calibration import relative_calibrations
 from trap.results.access import Access
-from trap.results.positions import Angle, Frequencies, Letters, Place, as_degrees, as_position, whole_number
+from trap.results.positions import Angle, Filter, Frequencies, Letters, Place, as_degrees, as_position, whole_number
 from trap.results.tables import Results, as_results
 from trap.selection import SHORT_NAMES, Cone, Selection
 
@@ -46,7 +46,7 @@ class Queries(Access):
         columns: Sequence[str] | None = None,
         order: str | Sequence[str] = (),
         limit: int | None = None,
-        **limits: Any,  # noqa: ANN401 (numbers, quantities and times)
+        **limits: Filter,
     ) -> Results:
         """Return the sources: entries of the running catalogue, with the variability in their brightest band.
 
@@ -94,7 +94,9 @@ class Queries(Access):
         )
         return self._rows("sources", selection, columns, order, limit)
 
-    def variables(self, *, max_p: float = VARIABLE_P, order: str | Sequence[str] = "-eta", **filters: Any) -> Results:  # noqa: ANN401
+    def variables(
+        self, *, max_p: float = VARIABLE_P, order: str | Sequence[str] = "-eta", **filters: Filter
+    ) -> Results:
         """Return the variable sources, highest η first: sources that are hardly constant.
 
         Parameters
@@ -118,7 +120,7 @@ class Queries(Access):
         columns: Sequence[str] | None = None,
         order: str | Sequence[str] = (),
         limit: int | None = None,
-        **filters: Any,  # noqa: ANN401 (filters of all kinds)
+        **filters: Filter,
     ) -> Results:
         """Return the transient candidates, highest score first.
 
@@ -144,7 +146,7 @@ class Queries(Access):
         columns: Sequence[str] | None = None,
         order: str | Sequence[str] = (),
         limit: int | None = None,
-        **filters: Any,  # noqa: ANN401 (filters of all kinds)
+        **filters: Filter,
     ) -> Results:
         """Return the images, with their noise, calibration and the reasons of rejections.
 
@@ -163,28 +165,12 @@ class Queries(Access):
 
     @overload
     def measurements(
-        self,
-        near: Place | None = ...,
-        radius: Angle | None = ...,
-        *,
-        chunks: int,
-        columns: Sequence[str] | None = ...,
-        order: str | Sequence[str] = ...,
-        limit: int | None = ...,
-        **filters: Any,  # noqa: ANN401 (filters of all kinds)
+        self, near: Place | None = ..., radius: Angle | None = ..., *, chunks: int, **filters: Filter
     ) -> Iterator[Results]: ...
 
     @overload
     def measurements(
-        self,
-        near: Place | None = ...,
-        radius: Angle | None = ...,
-        *,
-        chunks: None = ...,
-        columns: Sequence[str] | None = ...,
-        order: str | Sequence[str] = ...,
-        limit: int | None = ...,
-        **filters: Any,  # noqa: ANN401 (filters of all kinds)
+        self, near: Place | None = ..., radius: Angle | None = ..., *, chunks: None = ..., **filters: Filter
     ) -> Results: ...
 
     def measurements(
@@ -196,7 +182,7 @@ class Queries(Access):
         columns: Sequence[str] | None = None,
         order: str | Sequence[str] = (),
         limit: int | None = None,
-        **filters: Any,
+        **filters: Filter,
     ) -> Results | Iterator[Results]:
         """Return the measurements of all images, blind and forced, at once or in chunks.
 
@@ -224,12 +210,44 @@ class Queries(Access):
         if order or limit is not None:
             msg = "chunks come in the order of the images: leave out order and limit, or chunks"
             raise ConfigError(msg)
-        size = whole_number(chunks, "chunks", 1, MAX_CHUNK)
-        # An impossible filter is refused here, and not by the first step of the loop.
-        self._rows("measurements", selection, columns, (), 0)
-        return self._streamed(self._chunks("measurements", selection, columns, size))
+        return self._streamed("measurements", selection, columns, chunks)
 
-    def coverage(self, **filters: Any) -> Results:  # noqa: ANN401 (filters of all kinds)
+    @overload
+    def light_curves(self, *, chunks: int, **filters: Filter) -> Iterator[Results]: ...
+
+    @overload
+    def light_curves(self, *, chunks: None = ..., **filters: Filter) -> Results: ...
+
+    def light_curves(
+        self,
+        *,
+        chunks: int | None = None,
+        columns: Sequence[str] | None = None,
+        **filters: Filter,
+    ) -> Results | Iterator[Results]:
+        """Return the points of many light curves, source by source and each in order of time, at once or in chunks.
+
+        Parameters
+        ----------
+        chunks, columns
+            As for :meth:`measurements`. A source whose points do not fit into a chunk goes on in the next one.
+        **filters
+            As for :meth:`measurements`; ``near`` and ``radius`` are compared with the mean position of the source, and
+            ``entries`` has the numbers of sources.
+
+        Examples
+        --------
+        >>> points = dataset.light_curves(entries=dataset.variables()["runcat"])  # doctest: +SKIP
+        >>> for curve in points.group_by("runcat").groups:  # doctest: +SKIP
+        ...     print(curve["runcat"][0], curve["f_int"].max())
+        """
+        near, radius = filters.pop("near", None), filters.pop("radius", None)
+        selection = self._selection("lightcurves", near, radius, filters)
+        if chunks is None:
+            return self._rows("lightcurves", selection, columns, (), None)
+        return self._streamed("lightcurves", selection, columns, chunks)
+
+    def coverage(self, **filters: Filter) -> Results:
         """Return the coverage: how often, and how deeply, each part of the sky was searched in each band.
 
         Parameters
@@ -269,7 +287,7 @@ class Queries(Access):
         near: Place | Cone | None,
         radius: Angle | None,
         limits: Mapping[str, Any],
-        **filters: Any,  # noqa: ANN401 (filters of all kinds)
+        **filters: Filter,
     ) -> Selection:
         """Make the selection of rows of a table; positions and quantities may have any unit."""
         if near is not None and not isinstance(near, Cone):
@@ -295,6 +313,17 @@ class Queries(Access):
                 limit=limit,
             )  # fmt: skip
         return self._described(table, rows)
+
+    def _streamed(
+        self, table: str, selection: Selection, columns: Sequence[str] | None, chunk: int
+    ) -> Iterator[Results]:
+        """Check the filters of a stream of chunks, and register it, so that closing the dataset ends it."""
+        size = whole_number(chunk, "chunks", 1, MAX_CHUNK)
+        # An impossible filter is refused here, and not by the first step of the loop.
+        self._rows(table, selection, columns, (), 0)
+        stream = self._chunks(table, selection, columns, size)
+        self._streams.add(stream)
+        return stream
 
     def _chunks(
         self, table: str, selection: Selection, columns: Sequence[str] | None, chunk: int
