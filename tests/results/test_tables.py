@@ -11,8 +11,9 @@ from astropy.table import QTable, Table
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
+from trap.codes import stokes_letter
 from trap.errors import ConfigError
-from trap.results.tables import LightCurve, as_results, as_series
+from trap.results.tables import LightCurve, as_results, as_series, stokes_codes
 from trap.tables import Column
 
 TIMES = np.array(["2026-01-01T00:00:00", "2026-01-01T00:00:01.000250"], "M8[us]")
@@ -139,6 +140,13 @@ def test_table_is_written_as_fits(columns, tmp_path):
     read = Table.read(tmp_path / "table.fits", astropy_native=True)
     assert (read["f_int"].unit, read.meta["DATASET"]) == (units.Jy, 7)
     assert read["when"].isot.tolist() == ["2026-01-01T00:00:00.000", "2026-01-01T00:00:01.000"]
+
+
+def test_stokes_parameters_keep_their_codes():
+    codes = [1, 4, -5, 9, 0]
+    letters = np.array([stokes_letter(code) for code in codes], object)
+    assert stokes_codes(letters).tolist() == stokes_codes(letters.astype(str)).tolist() == codes
+    assert stokes_codes(letters[:0]).tolist() == []
 
 
 def test_missing_pandas_is_named(columns, monkeypatch):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from trap.codes import STOKES
 from trap.db.datasets import stored_config
 from trap.db.kept_pixels import find_pixels
 from trap.db.meanings import describe_limits
@@ -29,7 +28,7 @@ from trap.results.positions import (
     row_number,
     whole_number,
 )
-from trap.results.tables import LightCurve, Series, as_series, plain
+from trap.results.tables import LightCurve, Series, as_series, plain, stokes_codes
 from trap.selection import Selection
 from trap.tables import Column
 
@@ -274,7 +273,7 @@ def _listed(value: Any) -> Any:  # noqa: ANN401 (a value of a filter)
 
 def _kinds(points: Columns) -> dict[str, tuple[Column, NDArray[Any]]]:
     """Make the columns of a light curve that distinguish detections, forced fits and limits."""
-    curve = DrawnCurve.of_points("", {**points, "stokes": np.array([STOKES[one] for one in points["stokes"]], int)})
+    curve = DrawnCurve.of_points("", {**points, "stokes": stokes_codes(points["stokes"])})
     limited = is_limit(curve)
     limits = np.where(limited, upper_limit(curve), np.nan)
     made = {

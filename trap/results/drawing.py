@@ -8,7 +8,6 @@ import numpy as np
 from astropy.timeseries import TimeSeries
 
 from trap.catalogues import VARIABLE_P
-from trap.codes import STOKES
 from trap.errors import ConfigError
 from trap.report.figures import write_title
 from trap.report.plots import LightCurve as DrawnCurve
@@ -17,7 +16,7 @@ from trap.report.text import count, sky_position
 from trap.results.curves import LightCurves
 from trap.results.positions import Angle, Choice, Filter, Source
 from trap.results.queries import Queries
-from trap.results.tables import plain
+from trap.results.tables import plain, stokes_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +165,7 @@ def _drawn(curve: TimeSeries, title: str) -> DrawnCurve:
         flux=plain(curve["f_int"]),
         error=plain(curve["f_int_err"]),
         extract_type=plain(curve["extract_type"]),
-        stokes=np.array([STOKES[letter] for letter in plain(curve["stokes"]).tolist()], int),
+        stokes=stokes_codes(plain(curve["stokes"])),
     )
 
 

@@ -12,6 +12,7 @@ from astropy.table import MaskedColumn, QTable
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 
+from trap.codes import STOKES
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from trap.tables import Column
 
-__all__ = ["LightCurve", "Results", "Series", "as_results", "as_series", "plain"]
+__all__ = ["LightCurve", "Results", "Series", "as_results", "as_series", "plain", "stokes_codes"]
 
 POSITIONS = (("ra", "dec"), ("ra", "decl"), ("wm_ra", "wm_decl"))
 """Names of the columns of a position."""
@@ -193,6 +194,12 @@ def plain(column: Any) -> NDArray[Any]:  # noqa: ANN401 (a column of any of astr
     if hasattr(column, "unit") and column.unit is not None and hasattr(column, "value"):
         return np.asarray(column.value)
     return column.data if isinstance(column, MaskedColumn) else np.asarray(column)
+
+
+def stokes_codes(letters: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the codes of Stokes parameters that :func:`trap.codes.stokes_letter` has written, (n,)."""
+    codes = {letter: STOKES[letter] if letter in STOKES else int(letter) for letter in map(str, np.unique(letters))}
+    return np.array([codes[str(letter)] for letter in letters], np.int64)
 
 
 def _column(column: Column, values: NDArray[Any]) -> Any:  # noqa: ANN401 (a column of any of astropy's kinds)
