@@ -1,0 +1,59 @@
+"""Statistics of light curves in several parts."""
+
+import numpy as np
+import pytest
+
+from trap.flux_statistics import FLUX_STATISTICS
+from trap.variability.combining import combine_statistics, rescale_statistics
+from trap.variability.metrics import add_points, light_curve_metrics
+
+
+def _statistics(curves) -> np.ndarray:
+    """Stream light curves of (flux, error) point by point."""
+    statistics = np.zeros(len(curves), FLUX_STATISTICS)
+    for row, points in enumerate(curves):
+        for flux, error in points:
+            values = ([flux], [error])
+            add_points(statistics, np.array([row]), {"f_peak": values, "f_int": values})
+    return statistics
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parts_combine_to_the_statistics_of_the_whole(seed):
+    rng = np.random.default_rng(seed)
+    curves = [
+        [
+            list(zip(rng.normal(flux, 0.1 * flux, n), rng.uniform(0.01, 0.1, n), strict=True))
+            for n in rng.integers(1, 30, 3)
+        ]
+        for flux in (0.1, 1.0, 1000.0)
+    ]
+    parts = _statistics([part for parts in curves for part in parts])
+    whole = _statistics([[point for part in parts for point in part] for parts in curves])
+    combined = combine_statistics(parts, np.repeat(np.arange(3), 3), np.zeros(9))
+    for name in FLUX_STATISTICS.names:
+        if name not in ("vs_f_int", "m_f_int"):
+            assert combined[name] == pytest.approx(whole[name], rel=1e-9), name
+    steps = np.abs(parts["vs_f_int"]).reshape(3, 3)
+    assert np.abs(combined["vs_f_int"]).tolist() == steps.max(axis=1).tolist()
+
+
+def test_the_error_of_the_scale_of_a_part_weakens_the_difference_between_parts():
+    parts = _statistics([[(1.00, 0.01)] * 10, [(1.05, 0.01)] * 10])
+    known = combine_statistics(parts, np.zeros(2, int), np.zeros(2))
+    unknown = combine_statistics(parts, np.zeros(2, int), np.array([0.0, 0.05]))
+    assert known["wm2_f_int"][0] == pytest.approx(20 * 0.025**2 / 0.01**2)
+    # The variance of the difference is 2 · 0.01² / 10 + (0.05 · 1.05)².
+    assert unknown["wm2_f_int"][0] == pytest.approx(0.05**2 / (2e-5 + 0.0525**2))
+    assert unknown["wmean_f_int"] == known["wmean_f_int"]
+
+
+def test_rescaled_statistics_are_those_of_the_rescaled_points():
+    points = [(1.0, 0.1), (1.3, 0.2), (0.4, 0.1)]
+    expected = _statistics([[(flux / 1.1, error / 1.1) for flux, error in points]])
+    rescaled = rescale_statistics(_statistics([points]), np.array([1.1]))
+    for name in FLUX_STATISTICS.names:
+        assert rescaled[name] == pytest.approx(expected[name]), name
+    metrics, before = light_curve_metrics(rescaled), light_curve_metrics(_statistics([points]))
+    for name in ("v_int", "eta_int", "eta_p_value", "modulation"):
+        assert metrics[name] == pytest.approx(before[name])

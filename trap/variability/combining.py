@@ -1,0 +1,91 @@
+"""Statistics of light curves that are made of several parts, such as the seasons of a source.
+
+The moments of the whole follow exactly from the moments of its parts (Chan, Golub & LeVeque 1983, eq. 2.1):
+
+    M2 = Σ M2ᵢ + Σ nᵢ (Īᵢ − Ī)²
+
+The same holds with weights. Only the largest step is not a moment: of a combined light curve it is the largest step
+within a part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trap.flux_statistics import FLUX_STATISTICS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trap.typing import Array, Indices
+
+__all__ = ["combine_statistics", "rescale_statistics"]
+
+QUANTITIES = ("f_peak", "f_int")
+
+
+def combine_statistics(statistics: NDArray[Any], curve: Indices, scale_err: Array) -> NDArray[Any]:
+    """Combine the statistics of the parts of light curves.
+
+    Parameters
+    ----------
+    statistics
+        (n,) of :data:`~trap.flux_statistics.FLUX_STATISTICS` — parts, with at least one point each.
+    curve
+        (n,) — number of the light curve of each part, 0 … n_curves - 1, each used.
+    scale_err
+        (n,) — relative error of the flux scale of each part against the other parts. It is common to the points of a
+        part, so that it only weakens the differences between parts.
+
+    Returns
+    -------
+    (n_curves,) of :data:`~trap.flux_statistics.FLUX_STATISTICS`
+    """
+    n = statistics["n"]
+    combined = np.zeros(int(curve.max(initial=-1)) + 1, FLUX_STATISTICS)
+    combined["n"] = total = np.bincount(curve, n)
+    for name in QUANTITIES:
+        means, wmeans, weights = (statistics[f"{kind}_{name}"] for kind in ("mean", "wmean", "wsum"))
+        combined[f"mean_{name}"] = mean = np.bincount(curve, n * means) / total
+        combined[f"m2_{name}"] = np.bincount(curve, statistics[f"m2_{name}"] + n * (means - mean[curve]) ** 2)
+        combined[f"wsum_{name}"] = wsum = np.bincount(curve, weights)
+        combined[f"wmean_{name}"] = np.bincount(curve, weights * wmeans) / wsum
+        between = 1 / (1 / weights + (scale_err * wmeans) ** 2)
+        centre = np.bincount(curve, between * wmeans) / np.bincount(curve, between)
+        combined[f"wm2_{name}"] = np.bincount(
+            curve, statistics[f"wm2_{name}"] + between * (wmeans - centre[curve]) ** 2
+        )
+    combined["max_f_int"] = -np.inf
+    np.maximum.at(combined["max_f_int"], curve, statistics["max_f_int"])
+    combined["err2_f_int"] = np.bincount(curve, statistics["err2_f_int"])
+    largest = np.lexsort((np.abs(statistics["vs_f_int"]), curve))
+    largest = largest[np.diff(curve[largest], append=-1) != 0]
+    for name in ("vs_f_int", "m_f_int"):
+        combined[name] = statistics[name][largest]
+    return combined
+
+
+def rescale_statistics(statistics: NDArray[Any], gain: Array) -> NDArray[Any]:
+    """Divide the flux densities of light curves by gains.
+
+    Parameters
+    ----------
+    statistics
+        (n,) of :data:`~trap.flux_statistics.FLUX_STATISTICS`.
+    gain
+        (n,) — positive factors.
+
+    Returns
+    -------
+    (n,) — statistics of the divided flux densities and errors. Ratios such as V and η are the same.
+    """
+    powers = {"mean": 1, "m2": 2, "wsum": -2, "wmean": 1}
+    scaled = statistics.copy()
+    for name in QUANTITIES:
+        for kind, power in powers.items():
+            scaled[f"{kind}_{name}"] = statistics[f"{kind}_{name}"] / gain**power
+    scaled["max_f_int"] = statistics["max_f_int"] / gain
+    scaled["err2_f_int"] = statistics["err2_f_int"] / gain**2
+    return scaled
