@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from trap.flux_statistics import FLUX_STATISTICS
-from trap.variability.combining import combine_statistics, rescale_statistics
+from trap.variability.combining import combine_freedom, combine_statistics, rescale_statistics
 from trap.variability.metrics import add_points, light_curve_metrics
+from trap.variability.shared_errors import INDEPENDENT
 
 
 def _statistics(curves) -> np.ndarray:
@@ -57,3 +59,29 @@ def test_rescaled_statistics_are_those_of_the_rescaled_points():
     metrics, before = light_curve_metrics(rescaled), light_curve_metrics(_statistics([points]))
     for name in ("v_int", "eta_int", "eta_p_value", "modulation"):
         assert metrics[name] == pytest.approx(before[name])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_probability_of_constant_sources_in_parts_is_uniform(seed):
+    rng = np.random.default_rng(seed)
+    n_curves, lengths = 3000, (1, 4, 7)
+    errors = [rng.uniform(0.05, 0.2, (n_curves, n)) for n in lengths]
+    parts = np.zeros(3 * n_curves, FLUX_STATISTICS)
+    for number, error in enumerate(errors):
+        values = rng.normal(1.0, error)
+        rows = number * n_curves + np.arange(n_curves)
+        for point in range(error.shape[1]):
+            flux = (values[:, point], error[:, point])
+            add_points(parts, rows, {"f_peak": flux, "f_int": flux})
+    curve = np.tile(np.arange(n_curves), 3)
+    freedom = combine_freedom(*INDEPENDENT.freedom(parts["n"]), curve)
+    assert freedom[0] == pytest.approx(np.full(n_curves, sum(lengths) - 1))
+    assert freedom[1] == pytest.approx(np.ones(n_curves))
+    p_value = light_curve_metrics(combine_statistics(parts, curve, np.zeros(3 * n_curves)), freedom)["eta_p_value"]
+    assert stats.kstest(p_value, "uniform").pvalue > 1e-3
+
+
+def test_one_part_keeps_its_freedom_and_one_point_has_none():
+    freedom, scale = combine_freedom(np.array([3.4, np.nan]), np.array([1.7, np.nan]), np.array([0, 1]))
+    assert freedom == pytest.approx([3.4, np.nan], nan_ok=True)
+    assert scale == pytest.approx([1.7, np.nan], nan_ok=True)

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from trap.typing import Array, Indices
 
 
-__all__ = ["CandidatePairs", "Positions", "de_ruiter_radius", "find_pairs", "resolve"]
+__all__ = ["COINCIDENT", "CandidatePairs", "Positions", "de_ruiter_radius", "find_pairs", "resolve"]
+
+COINCIDENT = 0.65
+"""Distance, in widths of the beam's shorter axis, below which a measurement and an entry are one source: closer ones
+blend. Errors of position have long tails, at low S/N and around bright sources."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

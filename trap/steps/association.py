@@ -10,11 +10,12 @@ import structlog
 from trap.association.entries import LightCurveKey
 from trap.association.hypotheses import ImageLimits
 from trap.association.noise_peaks import NoiseChance
+from trap.association.pairs import COINCIDENT
 from trap.catalogues import Associations, AssociationType, FitRequests, Measurements, NewSources
 from trap.dataset.dropped import count_dropped
 from trap.dataset.records import ImageRecord
 from trap.dataset.state import as_utc64
-from trap.steps.joint_photometry import COINCIDENT, group_limits
+from trap.steps.joint_photometry import group_limits
 from trap.steps.quality import compare_calibration, reject_against_catalogue, reject_against_history
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from trap import angles
 from trap.association.groups import NO_ROW, GroupLimits
+from trap.association.pairs import COINCIDENT
 from trap.association.sky_index import chord_of
 from trap.catalogues import AssociationType, ExtractType, FitRequests, Measurements
 from trap.dataset.state import as_utc64
@@ -42,9 +43,6 @@ __all__ = [
     "without_members",
 ]
 
-COINCIDENT = 0.65
-"""Distance, in widths of the beam's shorter axis, below which a measurement and an entry are one source: closer ones
-blend. Errors of position have long tails, at low S/N and around bright sources."""
 INSEPARABLE = 0.5
 """Distance, in widths of the beam, below which forced fits do not solve two positions together."""
 HIDDEN = 0.6

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Array, Indices
 
-__all__ = ["combine_statistics", "rescale_statistics"]
+__all__ = ["combine_freedom", "combine_statistics", "rescale_statistics"]
 
 QUANTITIES = ("f_peak", "f_int")
 
@@ -89,3 +89,35 @@ def rescale_statistics(statistics: NDArray[Any], gain: Array) -> NDArray[Any]:
     scaled["max_f_int"] = statistics["max_f_int"] / gain
     scaled["err2_f_int"] = statistics["err2_f_int"] / gain**2
     return scaled
+
+
+def combine_freedom(freedom: Array, scale: Array, curve: Indices) -> tuple[Array, Array]:
+    """Combine the distributions of (n − 1) η of the parts of constant light curves.
+
+    The parts and the differences between them add their means and variances, as
+    :mod:`trap.variability.shared_errors` describes; k parts differ with k − 1 degrees of freedom.
+
+    Parameters
+    ----------
+    freedom, scale
+        (n,) each — (n − 1) η of a part over the scale follows χ² with these degrees of freedom; NaN for one point.
+    curve
+        (n,) — number of the light curve of each part, 0 … n_curves - 1, each used.
+
+    Returns
+    -------
+    freedom, scale
+        (n_curves,) each — the same for the whole light curves.
+    """
+    mean = np.where(np.isfinite(freedom), freedom * scale, 0.0)
+    half_variance = np.where(np.isfinite(freedom), freedom * scale**2, 0.0)
+    n_differences = np.bincount(curve) - 1
+    total = np.bincount(curve, mean) + n_differences
+    spread = np.bincount(curve, half_variance) + n_differences
+    is_defined = total > 0
+    divisor = np.where(is_defined, spread, 1.0), np.where(is_defined, total, 1.0)
+    combined: tuple[Array, Array] = (
+        np.where(is_defined, total**2 / divisor[0], np.nan),
+        np.where(is_defined, spread / divisor[1], np.nan),
+    )
+    return combined
