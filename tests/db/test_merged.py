@@ -6,7 +6,7 @@ from made_up_survey import START, Field, sources
 
 from trap.angles import separation
 from trap.db.engine import reading
-from trap.db.merged import merge_datasets
+from trap.db.merging import merge_datasets
 from trap.errors import DatasetNotFoundError, TrapError
 from trap.variability.metrics import light_curve_metrics
 
