@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from trap.flux_statistics import FLUX_STATISTICS
-from trap.variability.combining import combine_freedom, combine_statistics, rescale_statistics
-from trap.variability.metrics import add_points, light_curve_metrics
+from trap.variability.combining import combine_freedom, combine_statistics, metrics_so_far, rescale_statistics
+from trap.variability.metrics import add_points, light_curve_metrics, modulation_v, weighted_eta
 from trap.variability.shared_errors import INDEPENDENT
 
 
@@ -85,3 +85,32 @@ def test_one_part_keeps_its_freedom_and_one_point_has_none():
     freedom, scale = combine_freedom(np.array([3.4, np.nan]), np.array([1.7, np.nan]), np.array([0, 1]))
     assert freedom == pytest.approx([3.4, np.nan], nan_ok=True)
     assert scale == pytest.approx([1.7, np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_metrics_up_to_each_point_are_the_streamed_ones(seed):
+    rng = np.random.default_rng(seed)
+    curve = rng.integers(0, 8, 400)
+    level = 10.0 ** rng.uniform(-4, 4, 8)  # a bright light curve does not spoil the sums of a faint one
+    errors = 0.05 * level[curve]
+    values = rng.normal(level[curve], 2 * errors)
+    values[rng.random(400) < 0.1] = np.nan
+    n, v, eta = metrics_so_far(curve, values, errors)
+    statistics = np.zeros(8, FLUX_STATISTICS)
+    for i in range(400):
+        row = curve[i : i + 1]
+        if np.isfinite(values[i]):
+            fluxes = (values[i : i + 1], errors[i : i + 1])
+            add_points(statistics, row, {"f_peak": fluxes, "f_int": fluxes})
+        so_far = statistics[row]
+        assert n[i] == so_far["n"][0]
+        if n[i]:
+            assert v[i] == pytest.approx(modulation_v(so_far)[0], rel=1e-7, abs=1e-12)
+            assert eta[i] == pytest.approx(weighted_eta(so_far)[0], rel=1e-7, abs=1e-9)
+        else:
+            assert np.isnan(v[i])
+            assert np.isnan(eta[i])
+
+
+def test_no_points_have_no_metrics():
+    assert [len(one) for one in metrics_so_far(np.empty(0, int), np.empty(0), np.empty(0))] == [0, 0, 0]

@@ -23,8 +23,8 @@ from trap.db.result_tables import read_rows
 from trap.db.shared_errors import load_shared_errors
 from trap.flux_statistics import FLUX_COLUMNS, FLUX_STATISTICS
 from trap.selection import Selection
-from trap.variability.combining import combine_freedom, combine_statistics, rescale_statistics
-from trap.variability.metrics import add_points, light_curve_metrics, modulation_v, weighted_eta
+from trap.variability.combining import combine_freedom, combine_statistics, metrics_so_far, rescale_statistics
+from trap.variability.metrics import light_curve_metrics
 from trap.variability.shared_errors import degrees_of_freedom
 from trap.variability.summary import total_errors
 
@@ -124,8 +124,8 @@ class MergedDatasets:
         Returns
         -------
         columns
-            ``source``, ``wm_ra`` and ``wm_decl`` [deg], ``n_datasets``, ``freq_central`` [Hz], ``stokes`` and the
-            metrics of :func:`~trap.variability.metrics.light_curve_metrics`, (n_curves,) each.
+            ``source``, ``wm_ra`` and ``wm_decl`` [deg], ``n_datasets``, ``merged_band``, ``freq_central`` [Hz],
+            ``stokes`` and the metrics of :func:`~trap.variability.metrics.light_curve_metrics`, (n_curves,) each.
         statistics
             (n_curves,) of :data:`~trap.flux_statistics.FLUX_STATISTICS`, on the scale of the first dataset.
         """
@@ -148,27 +148,28 @@ class MergedDatasets:
             "wm_ra": entries.ra[columns["row"][first]],
             "wm_decl": entries.dec[columns["row"][first]],
             "n_datasets": np.bincount(curve, minlength=len(first)),
+            "merged_band": curves[1],
             "freq_central": np.array(self.frequencies)[curves[1]],
             "stokes": curves[2],
         }
         metrics = light_curve_metrics(combined, combine_freedom(freedom[0], freedom[1], curve))
         return {**described, **metrics}, combined
 
-    def light_curve(self, connection: Connection, entries: MergedEntries) -> Columns:
-        """Read the light curve of one source over all datasets.
+    def light_curves(self, connection: Connection, entries: MergedEntries) -> Columns:
+        """Read the light curves of sources over all datasets.
 
         Parameters
         ----------
         connection
             Connection in a transaction of the caller.
         entries
-            Entries of the source.
+            All entries of the sources.
 
         Returns
         -------
-        Columns of the result table ``lightcurves`` in order of time and frequency, and ``dataset_gain``, the factor
-        that the flux densities of the dataset were divided by. ``v_int``, ``eta_int`` and ``f_datapoints`` are of the
-        whole light curve up to the point.
+        ``source``, the columns of the result table ``lightcurves``, ``merged_band``, and ``dataset_gain``, the factor
+        that the flux densities of the dataset were divided by; in order of source, time and frequency. ``v_int``,
+        ``eta_int`` and ``f_datapoints`` are of the whole light curve up to the point.
         """
         points = read_rows(connection, "lightcurves", self.datasets, Selection(entries=tuple(entries.entry.tolist())))
         stokes = np.array([STOKES[letter] for letter in points["stokes"].tolist()], np.int64)
@@ -177,11 +178,14 @@ class MergedDatasets:
             rows = np.flatnonzero(points["dataset"] == dataset)
             gain[rows], _ = self.gain(dataset, points["band"][rows], stokes[rows])
         scaled = {name: points[name] / gain for name in SCALED}
-        points = {**points, **scaled, "dataset_gain": gain}
-        order = np.lexsort((points["xtrsrc"], stokes, points["freq_eff"], points["taustart_ts"]))
+        known = np.argsort(entries.entry)
+        source = entries.source[known][np.searchsorted(entries.entry[known], points["runcat"])]
+        points = {"source": source, **points, **scaled, "dataset_gain": gain}
+        order = np.lexsort((points["xtrsrc"], stokes, points["freq_eff"], points["taustart_ts"], source))
         points = {name: values[order] for name, values in points.items()}
         band = np.array([self.bands[one] for one in points["band"].tolist()], np.int64)
-        return {**points, **_metrics_so_far(points, np.stack([band, stokes[order]]))}
+        so_far = _metrics_so_far(points, np.stack([points["source"], band, stokes[order]]))
+        return {**points, **so_far, "merged_band": band}
 
     def gain_table(self) -> Columns:
         """Return the gains of the datasets, one row for each dataset, band and Stokes parameter.
@@ -205,23 +209,10 @@ class MergedDatasets:
 
 
 def _metrics_so_far(points: Columns, keys: NDArray[np.int64]) -> Columns:
-    """Compute V and η up to each point, of its band and Stokes parameter, (2, n)."""
-    gain_err = np.nan_to_num(points["gain_err"])
-    errors = {name: total_errors(points[f"{name}_err"], gain_err, points[name]) for name in ("f_int", "f_peak")}
-    is_flux = np.isfinite(points["f_int"]) & (errors["f_int"] > 0) & (errors["f_peak"] > 0)
-    _, curve = np.unique(keys, axis=1, return_inverse=True)
-    statistics = np.zeros(int(curve.max(initial=-1)) + 1, FLUX_STATISTICS)
-    n_points = keys.shape[1]
-    n, v, eta = np.zeros(n_points, np.int64), np.full(n_points, np.nan), np.full(n_points, np.nan)
-    for i in range(n_points):
-        one = curve[i : i + 1]
-        if is_flux[i]:
-            fluxes = {name: (points[name][i : i + 1], errors[name][i : i + 1]) for name in ("f_peak", "f_int")}
-            add_points(statistics, one, fluxes)
-        so_far = statistics[one]
-        n[i] = so_far["n"][0]
-        if n[i]:
-            v[i], eta[i] = modulation_v(so_far)[0], weighted_eta(so_far)[0]
+    """Compute V and η up to each point, of its source, band and Stokes parameter, (3, n)."""
+    errors = total_errors(points["f_int_err"], np.nan_to_num(points["gain_err"]), points["f_int"])
+    curve = np.unique(keys, axis=1, return_inverse=True)[1].ravel()
+    n, v, eta = metrics_so_far(curve, points["f_int"], errors)
     return {"v_int": v, "eta_int": eta, "f_datapoints": n}
 
 

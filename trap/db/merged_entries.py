@@ -38,7 +38,7 @@ POSITION_COLUMNS = (
 class MergedEntries(ColumnTable):
     """Entries of several datasets, and the source that each of them is."""
 
-    source: NDArray[np.int64] = column("i8", "", "Number of the source among the merged sources.")
+    source: NDArray[np.int64] = column("i8", "", "Row of the entry that the source has in the first dataset with it.")
     dataset: NDArray[np.int64] = column("i8", "", "Dataset of the entry.")
     entry: NDArray[np.int64] = column("i8", "", "Row of the running catalogue.")
     ra: NDArray[np.float64] = column("f8", "deg", "Right ascension of the source, ICRS, mean weighted by 1/σ².")
@@ -102,8 +102,10 @@ def merge_entries(found: Columns, datasets: Sequence[int], limits: MergeLimits) 
     )
     sources, means = merge_catalogues([positions.take(one) for one in rows], limits)
     order, source = np.concatenate(rows), np.concatenate(sources)
+    # The number of an entry does not depend on the other sources that are read, such as those of a cone.
+    _, first = np.unique(source, return_index=True)
     return MergedEntries.of(
-        source=source,
+        source=found["id"][order[first[source]]] if len(source) else source,
         dataset=found["dataset"][order],
         entry=found["id"][order],
         ra=means.ra[source],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Array, Indices
 
-__all__ = ["combine_freedom", "combine_statistics", "rescale_statistics"]
+__all__ = ["combine_freedom", "combine_statistics", "metrics_so_far", "rescale_statistics"]
 
 QUANTITIES = ("f_peak", "f_int")
 
@@ -121,3 +121,58 @@ def combine_freedom(freedom: Array, scale: Array, curve: Indices) -> tuple[Array
         np.where(is_defined, spread / divisor[1], np.nan),
     )
     return combined
+
+
+def metrics_so_far(curve: Indices, values: Array, errors: Array) -> tuple[NDArray[np.int64], Array, Array]:
+    """Compute V and η of light curves up to each of their points.
+
+    The sums of :mod:`trap.variability.metrics` are taken around the mean of the whole light curve, where nothing
+    cancels.
+
+    Parameters
+    ----------
+    curve
+        (n,) — number of the light curve of each point, 0 … n_curves - 1; the points of a light curve are in order of
+        time, and may lie between others.
+    values, errors
+        (n,) Jy — flux densities and their errors; a point without both is no flux point.
+
+    Returns
+    -------
+    n_points, v, eta
+        (n,) each — number of flux points so far, V and η; NaN before the first one, and V if the mean is zero.
+    """
+    order = np.argsort(curve, kind="stable")
+    sorted_curve = curve[order]
+    is_flux = (np.isfinite(values) & np.isfinite(errors) & (errors > 0))[order]
+    flux = np.where(is_flux, values[order], 0.0)
+    weight = np.where(is_flux, np.where(is_flux, errors[order], 1.0) ** -2.0, 0.0)
+    total = np.bincount(sorted_curve, weight)
+    centre = np.bincount(sorted_curve, weight * flux) / np.where(total > 0, total, 1.0)
+    offset = np.where(is_flux, flux - centre[sorted_curve], 0.0)
+    # In units of the light curve, sums over many light curves lose no digits of a faint one next to a bright one.
+    n_fluxes = np.maximum(np.bincount(sorted_curve, is_flux), 1)
+    spread = np.sqrt(np.bincount(sorted_curve, offset**2) / n_fluxes)
+    spread = np.where(spread > 0, spread, 1.0)[sorted_curve]
+    typical = np.where(total > 0, total, 1.0)[sorted_curve] / n_fluxes[sorted_curve]
+    offset, weight = offset / spread, weight / typical
+    starts = np.flatnonzero(np.diff(sorted_curve, prepend=-1))
+    first = np.repeat(starts, np.diff(starts, append=len(curve)))
+
+    def so_far(terms: Array) -> Array:
+        sums = np.concatenate([[0.0], np.cumsum(terms)])
+        return np.asarray(sums[1:] - sums[first], float)
+
+    n = so_far(is_flux.astype(float))
+    some, freedom = np.maximum(n, 1.0), np.maximum(n - 1, 1.0)
+    sum_weights = so_far(weight)
+    divisor = np.where(sum_weights > 0, sum_weights, 1.0)
+    mean = centre[sorted_curve] + spread * so_far(offset) / some
+    scatter = spread * np.sqrt(np.maximum(so_far(offset**2) - so_far(offset) ** 2 / some, 0.0) / freedom)
+    chisq = np.maximum(so_far(weight * offset**2) - so_far(weight * offset) ** 2 / divisor, 0.0)
+    v = np.divide(scatter, mean, out=np.where(scatter > 0, np.nan, 0.0), where=mean != 0)
+    is_one = n == 1
+    eta, v = np.where(is_one, 0.0, typical * spread**2 * chisq / freedom), np.where(is_one, 0.0, v)
+    result = np.empty((3, len(curve)))
+    result[:, order] = n, np.where(n > 0, v, np.nan), np.where(n > 0, eta, np.nan)
+    return result[0].astype(np.int64), result[1], result[2]
