@@ -8,6 +8,7 @@
 """
 
 from trap.results.dataset import Dataset, open_dataset
+from trap.results.seasons import Seasons, open_datasets
 from trap.results.tables import LightCurve, Results, Series
 
-__all__ = ["Dataset", "LightCurve", "Results", "Series", "open_dataset"]
+__all__ = ["Dataset", "LightCurve", "Results", "Seasons", "Series", "open_dataset", "open_datasets"]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from trap.results.pixels import Cutouts, SourceCutout
     from trap.typing import Columns
 
-__all__ = ["LightCurves"]
+__all__ = ["LightCurves", "described_kinds"]
 
 MAX_CUTOUTS = 100_000
 """Largest number of cut-outs that a call may ask for."""
@@ -111,7 +111,7 @@ class LightCurves(Access):
         about = self._about(entry=int(entry["id"]), ra=float(entry["wm_ra"]), dec=float(entry["wm_decl"]))
         described = RESULT_TABLES["lightcurves"].columns
         columns = {name: (described[name], values) for name, values in points.items()}
-        return as_series(LightCurve, points["taustart_ts"], points["tau_time"], {**columns, **_kinds(points)}, about)
+        return as_series(LightCurve, points["taustart_ts"], points["tau_time"], {**columns, **described_kinds(points)}, about)
 
     def upper_limits(
         self,
@@ -271,8 +271,18 @@ def _listed(value: Any) -> Any:  # noqa: ANN401 (a value of a filter)
     return () if value is None else value
 
 
-def _kinds(points: Columns) -> dict[str, tuple[Column, NDArray[Any]]]:
-    """Make the columns of a light curve that distinguish detections, forced fits and limits."""
+def described_kinds(points: Columns) -> dict[str, tuple[Column, NDArray[Any]]]:
+    """Make the columns of a light curve that distinguish detections, forced fits and limits.
+
+    Parameters
+    ----------
+    points
+        (n,) rows of the result table ``lightcurves``.
+
+    Returns
+    -------
+    ``kind``, ``is_limit`` and ``upper_limit`` with their units and meanings.
+    """
     curve = DrawnCurve.of_points("", {**points, "stokes": stokes_codes(points["stokes"])})
     limited = is_limit(curve)
     limits = np.where(limited, upper_limit(curve), np.nan)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["Drawing"]
+__all__ = ["Drawing", "draw_curve"]
 
 MAX_PANELS = 12
 """Largest number of cut-outs in a new figure, unless the caller gives axes."""
@@ -64,11 +64,7 @@ class Drawing(LightCurves, Queries):
         >>> ax.figure.savefig("curve.png")  # doctest: +SKIP
         """
         curve = source if isinstance(source, TimeSeries) else self.light_curve(source, dec, **choice)
-        ax = _axes(1, (6.4, 3.6))[0] if ax is None else ax
-        title = f"entry {curve.meta['entry']}, {sky_position(curve.meta['ra'], curve.meta['dec'])}"
-        draw_light_curve(ax, _drawn(curve, title))
-        write_title(ax, title, 10)
-        return ax
+        return draw_curve(curve, ax)
 
     def plot_eta_v(self, *, ax: Axes | None = None, max_p: float = VARIABLE_P, **selection: Filter) -> Axes:
         """Draw η against V of the sources, on logarithmic axes. Variables stand out towards high values of both.
@@ -154,6 +150,28 @@ class Drawing(LightCurves, Queries):
             bar = places[0].figure.colorbar(pictures[0], ax=places.tolist(), shrink=0.8)
             bar.set_label("mJy/beam")
         return places[: len(cutouts)]
+
+
+def draw_curve(curve: TimeSeries, ax: Axes | None = None) -> Axes:
+    """Draw a light curve.
+
+    Parameters
+    ----------
+    curve
+        The light curve, with its position and the number of its entry, or of its merged source, in ``meta``.
+    ax
+        Axes to draw on; None makes a figure.
+
+    Returns
+    -------
+    The axes.
+    """
+    ax = _axes(1, (6.4, 3.6))[0] if ax is None else ax
+    name = next(f"{kind} {curve.meta[kind]}" for kind in ("entry", "source") if kind in curve.meta)
+    title = f"{name}, {sky_position(curve.meta['ra'], curve.meta['dec'])}"
+    draw_light_curve(ax, _drawn(curve, title))
+    write_title(ax, title, 10)
+    return ax
 
 
 def _drawn(curve: TimeSeries, title: str) -> DrawnCurve:
