@@ -10,9 +10,9 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
-from processed_survey import process_survey
+from processed_survey import process_seasons, process_survey
 
-from trap.results import Dataset
+from trap.results import Dataset, Seasons
 
 mpl.use("agg")
 
@@ -24,9 +24,10 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Return a folder with the survey and its database trap.db."""
+    """Return a folder with the survey, its database trap.db, and seasons.db with two datasets."""
     path = tmp_path_factory.mktemp("notebook")
     process_survey(path)
+    process_seasons(path)
     return path
 
 
@@ -50,6 +51,8 @@ def test_examples_of_the_page_run(folder, monkeypatch, capsys):
     assert variables["cutout"].data.shape == (51, 51)
     assert len(variables["cutouts"]) == 4
     assert (folder / "figure.png").exists()
+    assert variables["season_curve"]["dataset"].tolist() == [1, 1, 2, 2]
+    assert len(variables["both"]) > 5
     assert "the nearest is entry" in capsys.readouterr().out
 
 
@@ -69,6 +72,8 @@ def test_every_method_has_a_place_on_the_page_and_an_example():
     # These two have their examples where the dataset is opened.
     shown = {name: inspect.getdoc(member) for name, member in methods.items() if name not in ("close", "database")}
     assert [name for name, doc in shown.items() if ">>>" not in doc and "``dataset." not in doc] == []
+    several = [name for name, member in vars(Seasons).items() if not name.startswith("_") and callable(member)]
+    assert [name for name in several if f"seasons.{name}(" not in PAGE] == []
 
 
 def vars_of(kind):
