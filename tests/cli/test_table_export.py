@@ -254,11 +254,11 @@ def test_other_commands_have_the_same_filters(dataset, database_url, capsys):
 def test_several_datasets_are_one_table(dataset, database_url, export, tmp_path, capsys):
     second = observed(dataset.engine)
     capsys.readouterr()
-    words = ["export", str(dataset.id), str(second.id), "--what", "sources", "--format", "json"]
+    words = ["export", str(dataset.id), "--dataset", str(second.id), "--what", "measurements", "--format", "json"]
     assert main([*words, "--database", database_url]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["dataset"] for row in rows} == {dataset.id, second.id}
-    assert len(rows) == 2 * len(stored(dataset, "sources")["runcat"])
+    assert len(rows) == 2 * len(stored(dataset, "measurements")["xtrsrc"])
 
 
 @pytest.fixture(scope="module")

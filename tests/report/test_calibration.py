@@ -32,7 +32,7 @@ class Stored:
     def __init__(self, result, band=0):
         self.result, self.key = result, LightCurveKey(band, result.metadata.stokes)
         self.measurements, self.new_sources = result.measurements, NewSources.empty()
-        self.n_dropped, self.n_fitted, self.dropped = 0, 0, {}
+        self.n_blind, self.n_dropped, self.n_fitted, self.dropped = len(result.measurements), 0, 0, {}
 
 
 def calibration(gain=np.nan, east=np.nan, *, gain_err=0.06, shift_err=0.1, applied=True, note="", **changes):

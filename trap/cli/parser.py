@@ -12,7 +12,14 @@ from trap.cli.dataset_options import add_dataset_commands, add_inspect_options
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
-from trap.cli.result_options import add_export, add_export_options, add_filters, add_selection, add_variables_options
+from trap.cli.result_options import (
+    add_datasets,
+    add_export,
+    add_export_options,
+    add_filters,
+    add_selection,
+    add_variables_options,
+)
 from trap.cli.spelling import SpellingParser
 from trap.cli.survey_options import add_survey_options, add_survey_size, natural_number
 from trap.cli.terminal import RESUME_HINT
@@ -272,7 +279,7 @@ def _add_variables(commands: Commands) -> None:
     parser = _add_command(
         commands, "variables", "trap.cli.variables:show_variables", "list the variable sources of a dataset"
     )
-    parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
+    add_datasets(parser)
     add_variables_options(parser)
     _add_database(parser)
     add_export(parser)
@@ -293,7 +300,7 @@ def _add_lightcurve(commands: Commands) -> None:
     parser = _add_command(
         commands, "lightcurve", "trap.cli.results:show_light_curve", "show the light curve of a source"
     )
-    parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
+    add_datasets(parser)
     add_selection(parser)
     _add_database(parser)
     add_export(parser)

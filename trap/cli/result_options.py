@@ -12,7 +12,7 @@ from trap.selection import POSITION_EXAMPLES
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_export", "add_export_options", "add_filters", "add_selection", "add_variables_options"]
+__all__ = ["add_datasets", "add_export", "add_export_options", "add_filters", "add_selection", "add_variables_options"]
 
 
 TABLES = ("sources", "measurements", "lightcurves", "images", "transients", "coverage")
@@ -95,9 +95,18 @@ def add_export(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_datasets(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a dataset, and others that are read together with it."""
+    parser.add_argument("dataset", type=int, metavar="DATASET", help="number of the dataset")
+    parser.add_argument(
+        "--dataset", type=int, action="append", dest="others", metavar="N",
+        help="another dataset of the database, whose sources are merged by position; repeatable",
+    )  # fmt: skip
+
+
 def add_export_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``transients export`` to a parser."""
-    parser.add_argument("dataset", type=int, nargs="+", metavar="DATASET", help="number of a dataset, or several")
+    add_datasets(parser)
     parser.add_argument("--what", required=True, choices=TABLES, help="table to export")
     parser.add_argument("--format", required=True, choices=list(FORMATS), help="format of the file")
     parser.add_argument(

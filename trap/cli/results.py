@@ -131,6 +131,13 @@ def show_light_curve(arguments: Namespace) -> int:
         If the dataset has no such source.
     """
     check_export(arguments)
+    if arguments.others:
+        from trap.cli.merged import show_merged_light_curve  # association, which one light curve does not need
+
+        with reading_database(arguments.database) as connection:
+            lines = show_merged_light_curve(connection, arguments)
+        print("".join(f"{line}\n" for line in lines), end="")
+        return 0
     if arguments.limits:
         return _show_limits(arguments)
     with reading_database(arguments.database) as connection:

@@ -11,7 +11,7 @@ from trap.db import lightcurves
 from trap.db.result_tables import read_rows
 from trap.errors import ConfigError, TrapError
 from trap.report.text import sky_position
-from trap.selection import SHORT_NAMES, Selection, parse_position
+from trap.selection import SHORT_NAMES, Cone, Selection, parse_position
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trap.db.engine import Connection
     from trap.typing import Columns
 
-__all__ = ["given_selection", "selected_entry", "selected_position", "selected_rows"]
+__all__ = ["given_selection", "named_cone", "selected_entry", "selected_position", "selected_rows"]
 
 ARCSEC = 1 / 3600
 MAX_RADIUS_ARCSEC = 90 * 3600.0
@@ -126,16 +126,12 @@ def selected_entry(connection: Connection, arguments: Namespace) -> dict[str, An
     TrapError
         If the dataset has no such entry.
     """
-    _check_selection(arguments)
-    dataset = arguments.dataset
-    if arguments.position:
-        ra, dec = parse_position(arguments.position)
-        if not 0 < arguments.radius <= MAX_RADIUS_ARCSEC:
-            msg = f"--radius must be above 0 and at most {MAX_RADIUS_ARCSEC:g} arcsec, got {arguments.radius:g}"
-            raise ConfigError(msg)
-        near = lightcurves.entries_near(connection, dataset, ra, dec, radius=arguments.radius * ARCSEC)
+    cone, dataset = named_cone(arguments), arguments.dataset
+    if cone is not None:
+        near = lightcurves.entries_near(connection, dataset, cone.ra, cone.dec, radius=cone.radius)
         if not len(near["id"]):
-            msg = f"dataset {dataset} has no source within {arguments.radius:g} arcsec of {sky_position(ra, dec)}"
+            place = sky_position(cone.ra, cone.dec)
+            msg = f"dataset {dataset} has no source within {arguments.radius:g} arcsec of {place}"
             raise TrapError(msg)
         return {**{name: values[0] for name, values in near.items()}, "n_near": len(near["id"])}
     which = "candidate" if arguments.candidate is not None else "entry" if arguments.entry is not None else "name"
@@ -146,6 +142,29 @@ def selected_entry(connection: Connection, arguments: Namespace) -> dict[str, An
         msg = f"dataset {dataset} has no {which} {value!r}; 'transients {listed} {dataset}' lists them"
         raise TrapError(msg)
     return {**{name: values[0] for name, values in found.items()}, "distance_deg": math.nan, "n_near": 1}
+
+
+def named_cone(arguments: Namespace) -> Cone | None:
+    """Return the circle around the position that the arguments name; None if they name a source in another way.
+
+    Parameters
+    ----------
+    arguments
+        As for :func:`selected_entry`.
+
+    Raises
+    ------
+    ConfigError
+        If the arguments name no source, or two, or the position is none.
+    """
+    _check_selection(arguments)
+    if not arguments.position:
+        return None
+    ra, dec = parse_position(arguments.position)
+    if not 0 < arguments.radius <= MAX_RADIUS_ARCSEC:
+        msg = f"--radius must be above 0 and at most {MAX_RADIUS_ARCSEC:g} arcsec, got {arguments.radius:g}"
+        raise ConfigError(msg)
+    return Cone(ra=ra, dec=dec, radius=arguments.radius * ARCSEC)
 
 
 def selected_position(connection: Connection, arguments: Namespace) -> tuple[float, float]:

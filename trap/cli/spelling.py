@@ -26,6 +26,8 @@ _QUOTED_URL = re.compile(r"(?P<mark>['\"]).*(://|[@=]|pass).*(?P=mark)", re.IGNO
 class SpellingParser(argparse.ArgumentParser):
     """A parser whose errors name the nearest command, choice or option. Its sub-parsers are of the same class."""
 
+    _is_intermixed = False
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 (argparse's overloads)
         """Parse arguments; values of unknown options are not shown, since they may be URLs with passwords.
 
@@ -38,6 +40,24 @@ class SpellingParser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(_without_values(unknown))}")
         return arguments
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+        """Parse arguments that the parser knows; options may stand between the words of a list.
+
+        argparse would otherwise end the list at the first option: ``lightcurve 1 --csv 173.1 27.7`` had no position.
+
+        Parameters
+        ----------
+        args, namespace
+            As for argparse.
+        """
+        if self._is_intermixed or not any(action.nargs == "*" for action in self._get_positional_actions()):
+            return super().parse_known_args(args, namespace)
+        self._is_intermixed = True  # the passes over options and over words come back here
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_intermixed = False
 
     def error(self, message: str) -> NoReturn:
         """Print the error with the nearest word, and exit with 2. Quoted words that may be URLs are left out.

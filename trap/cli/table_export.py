@@ -12,18 +12,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from trap.cli.database import reading_database
+from trap.cli.merged import all_datasets
+from trap.cli.merged_export import counted, merged_hats_rows, merged_stream, text_columns, text_widths
 from trap.cli.progress import progress_bar
 from trap.cli.selection import given_selection
 from trap.cli.terminal import reported_errors
 from trap.codes import stokes_letter
 from trap.db.coverage import SKY_DEG2, band_coverages
 from trap.db.datasets import find_dataset
+from trap.db.merged_tables import MERGED_TABLES
 from trap.db.result_tables import RESULT_TABLES, open_stream, stream_rows
 from trap.errors import ConfigError
 from trap.escapes import plain_lines
-from trap.report.columns import text_width
 from trap.report.formats import FORMATS
-from trap.report.table_stream import TableStream, is_text
+from trap.report.table_stream import TableStream
 from trap.report.text import count, megahertz
 from trap.selection import Selection
 
@@ -36,12 +38,10 @@ if TYPE_CHECKING:
     from trap.db.engine import Connection
     from trap.report.formats import TableFormat
     from trap.report.hats_files import HatsRows
-    from trap.typing import Columns, Progress
+    from trap.typing import Progress
 
 __all__ = ["export_tables"]
 
-STOKES_WIDTH = 4
-"""Characters of a Stokes parameter: the letters of FITS have two at most, its numbers three."""
 POSITIONS = {
     "sources": ("wm_ra", "wm_decl"),
     "lightcurves": ("wm_ra", "wm_decl"),
@@ -64,6 +64,7 @@ def export_tables(arguments: argparse.Namespace) -> int:
     """
     table_format = FORMATS[arguments.format]
     _check(arguments, table_format)
+    arguments.dataset = all_datasets(arguments)
     selection = given_selection(arguments)
     with reading_database(arguments.database) as connection, progress_bar("rows") as advance:
         for number in arguments.dataset:
@@ -136,6 +137,8 @@ def _hats_rows(
     """Return the rows of a HATS catalogue, which are read from the database when they are written."""
     from trap.report.hats_files import HatsRows
 
+    if len(arguments.dataset) > 1 and arguments.what in MERGED_TABLES:
+        return merged_hats_rows(connection, arguments.dataset, arguments.what, selection, advance)
     ra, dec = POSITIONS[arguments.what]
     if arguments.what != "lightcurves":
         return HatsRows(
@@ -201,37 +204,26 @@ def _stream(
 ) -> TableStream:
     """Return a table whose rows are read from the database while they are written."""
     name = what or arguments.what
+    if len(arguments.dataset) > 1 and name in MERGED_TABLES:
+        return merged_stream(connection, arguments.dataset, name, selection, advance)
     described = {one: column for one, column in RESULT_TABLES[name].columns.items() if one not in without}
     n_rows, chunks = open_stream(connection, name, arguments.dataset, selection, columns=list(described))
     return TableStream(
         name=name,
         columns=described,
-        chunks=_counted(chunks, n_rows, advance),
+        chunks=counted(chunks, n_rows, advance),
         n_rows=n_rows,
         about={"dataset": ", ".join(map(str, arguments.dataset))},
         widths=_widths(connection, name, arguments.dataset, selection) if needs_widths else {},
     )
 
 
-def _counted(chunks: Iterator[Columns], n_rows: int, advance: Progress | None) -> Iterator[Columns]:
-    """Yield chunks, and report how many rows have been written."""
-    n_done = 0
-    for chunk in chunks:
-        yield chunk
-        n_done += len(next(iter(chunk.values())))
-        if advance is not None:
-            advance(n_done, n_rows)
-
-
 def _widths(connection: Connection, name: str, datasets: Sequence[int], selection: Selection) -> dict[str, int]:
     """Return the largest number of characters of each column of text; few columns are read for it."""
-    texts = [one for one, column in RESULT_TABLES[name].columns.items() if is_text(column)]
-    widths = {one: STOKES_WIDTH if one.endswith("stokes") else 1 for one in texts}
-    measured = [one for one in texts if not one.endswith("stokes")]
-    if measured:
-        for chunk in stream_rows(connection, name, datasets, selection, columns=measured):
-            widths |= {one: max(widths[one], text_width(chunk[one])) for one in measured}
-    return widths
+    columns = RESULT_TABLES[name].columns
+    measured = [one for one in text_columns(columns) if not one.endswith("stokes")]
+    chunks = stream_rows(connection, name, datasets, selection, columns=measured) if measured else ()
+    return text_widths(columns, chunks)
 
 
 @contextmanager

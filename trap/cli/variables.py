@@ -47,6 +47,8 @@ def show_variables(arguments: argparse.Namespace) -> int:
     """
     check_export(arguments)
     dataset, selection = arguments.dataset, given_selection(arguments)
+    if arguments.others:
+        return _show_merged(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, dataset)
         columns = _filtered(connection, dataset, selection, _light_curves(connection, arguments, selection))
@@ -56,6 +58,22 @@ def show_variables(arguments: argparse.Namespace) -> int:
         export(ExportTable(name="variables", columns=describe_variables(shown), about={"dataset": dataset}), arguments)
         return 0
     print("\n".join([*([variables_table(shown)] if len(order) else []), *_footer(len(order), arguments)]))
+    return 0
+
+
+def _show_merged(arguments: argparse.Namespace) -> int:
+    """Print the most variable sources of several datasets, and the flux scales of these."""
+    from trap.cli.merged import all_datasets, described_rows, merged_variables  # association, which one needs not
+
+    with reading_database(arguments.database) as connection:
+        columns, lines = merged_variables(connection, arguments)
+    order = _selected(columns, arguments)
+    shown = {name: values[order[: arguments.limit]] for name, values in columns.items()}
+    if arguments.format is not None:
+        about: dict[str, str | float] = {"datasets": ", ".join(map(str, all_datasets(arguments)))}
+        export(ExportTable(name="variables", columns=described_rows("sources", shown), about=about), arguments)
+        return 0
+    print("\n".join([*([variables_table(shown)] if len(order) else []), *_footer(len(order), arguments), *lines]))
     return 0
 
 
@@ -128,6 +146,8 @@ def _footer(n_found: int, arguments: argparse.Namespace) -> list[str]:
     if n_found > arguments.limit:
         lines.append(f"the first {arguments.limit} are listed; --limit lists more")
     if n_found:
-        where = () if arguments.database is None else ("--database", arguments.database)
-        lines.append(f"light curve: {command('lightcurve', arguments.dataset, '--entry', 'ENTRY', *where)}")
+        others = [word for number in arguments.others or [] for word in ("--dataset", number)]
+        where = [*others, *([] if arguments.database is None else ["--database", arguments.database])]
+        name = "SOURCE" if others else "ENTRY"
+        lines.append(f"light curve: {command('lightcurve', arguments.dataset, '--entry', name, *where)}")
     return lines

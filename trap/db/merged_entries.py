@@ -44,6 +44,21 @@ class MergedEntries(ColumnTable):
     ra: NDArray[np.float64] = column("f8", "deg", "Right ascension of the source, ICRS, mean weighted by 1/σ².")
     dec: NDArray[np.float64] = column("f8", "deg", "Declination of the source.")
 
+    def distance_from(self, ra: float, dec: float) -> NDArray[np.float64]:
+        """Return the distances of the sources from a position.
+
+        Parameters
+        ----------
+        ra, dec
+            deg, ICRS
+
+        Returns
+        -------
+        (n,) deg
+        """
+        distance: NDArray[np.float64] = separation(self.ra, self.dec, ra, dec)
+        return distance
+
 
 def read_entries(
     connection: Connection,
@@ -76,7 +91,7 @@ def read_entries(
     columns = read_columns(connection, rows)
     is_near = separation(columns["wm_ra"], columns["wm_decl"], ra, dec) <= reach
     merged = merge_entries({name: values[is_near] for name, values in columns.items()}, datasets, limits)
-    distance = separation(merged.ra, merged.dec, ra, dec)
+    distance = merged.distance_from(ra, dec)
     order = np.lexsort((merged.source, distance))
     return merged.take(order[distance[order] <= radius])
 

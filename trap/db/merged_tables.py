@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from trap.selection import Selection
     from trap.typing import Columns
 
-__all__ = ["MERGED_TABLES", "find_merged_table", "read_merged_rows", "stream_merged_rows"]
+__all__ = [
+    "MERGED_TABLES",
+    "PLACE_COLUMNS",
+    "find_merged_table",
+    "read_merged_places",
+    "read_merged_rows",
+    "stream_merged_rows",
+]
 
 ENTRIES_PER_CHUNK = 2000
 """Number of entries whose light curves are read at once."""
@@ -71,6 +78,8 @@ MERGED_TABLES = {
     ),
 }
 """Tables of merged datasets, by name."""
+PLACE_COLUMNS = {name: MERGED_TABLES["sources"].columns[name] for name in ("source", "wm_ra", "wm_decl", "n_datasets")}
+"""Columns of merged sources without their metrics."""
 
 
 def find_merged_table(name: str) -> ResultTable:
@@ -165,6 +174,27 @@ def stream_merged_rows(
         selected = _take(rows, _passes(rows, selection, bands))
         if len(selected["source"]):
             yield {key: selected[key] for key in table.columns}
+
+
+def read_merged_places(connection: Connection, merged: MergedDatasets, selection: Selection) -> Columns:
+    """Read the positions of merged sources.
+
+    Parameters
+    ----------
+    connection, merged
+        As for :func:`read_merged_rows`.
+    selection
+        Filters of sources: the cone, entries, and whether they are candidates.
+
+    Returns
+    -------
+    Columns :data:`PLACE_COLUMNS`, one row for each source, in order of their numbers.
+    """
+    cone = selection.near
+    entries = merged.entries(connection, None if cone is None else (cone.ra, cone.dec, cone.radius))
+    entries = _of_selected_sources(connection, entries, selection)
+    source, first, n_datasets = np.unique(entries.source, return_index=True, return_counts=True)
+    return {"source": source, "wm_ra": entries.ra[first], "wm_decl": entries.dec[first], "n_datasets": n_datasets}
 
 
 def _of_selected_sources(connection: Connection, entries: MergedEntries, selection: Selection) -> MergedEntries:

@@ -37,6 +37,7 @@ __all__ = [
     "dataset_page",
     "dataset_text",
     "datasets_table",
+    "gains_lines",
     "light_curve_text",
     "limits_table",
     "transients_table",
@@ -258,11 +259,12 @@ def variables_table(variables: Columns) -> str:
     Parameters
     ----------
     variables
-        Columns of :func:`trap.db.lightcurves.variables`.
+        Columns of :func:`trap.db.lightcurves.variables`, or of the table ``sources`` of several datasets.
     """
+    is_merged = "source" in variables
     rows = (
         {
-            "entry": str(variables["runcat"][i]),
+            **({"source": str(variables["source"][i])} if is_merged else {"entry": str(variables["runcat"][i])}),
             "ra, dec (deg)": sky_position(variables["wm_ra"][i], variables["wm_decl"][i]),
             "η": number(variables["eta_int"][i], 3),
             "p of η": number(variables["eta_p_value"][i], 2),
@@ -272,13 +274,37 @@ def variables_table(variables: Columns) -> str:
             "mean mJy": number(1e3 * variables["lightcurve_avg"][i]),
             "points": str(variables["f_datapoints"][i]),
             "MHz": megahertz(variables["freq_central"][i]),
-            "Stokes": stokes_letter(variables["stokes"][i]),
-            "candidate": MISSING if variables["newsource"][i] is None else str(variables["newsource"][i]),
+            **(_of_merged(variables, i) if is_merged else _of_entry(variables, i)),
         }
-        for i in range(len(variables["runcat"]))
+        for i in range(len(variables["eta_int"]))
     )
-    numbers = ("entry", "η", "p of η", "V", "modulation", "largest step σ", "mean mJy", "points", "MHz", "candidate")
+    numbers = (
+        "entry",
+        "source",
+        "η",
+        "p of η",
+        "V",
+        "modulation",
+        "largest step σ",
+        "mean mJy",
+        "points",
+        "MHz",
+        "candidate",
+        "datasets",
+    )
     return text_table(rows, right=numbers)
+
+
+def _of_entry(variables: Columns, i: int) -> dict[str, str]:
+    """Return the last cells of the row of an entry of one dataset."""
+    candidate = variables["newsource"][i]
+    stokes = stokes_letter(variables["stokes"][i])
+    return {"Stokes": stokes, "candidate": MISSING if candidate is None else str(candidate)}
+
+
+def _of_merged(variables: Columns, i: int) -> dict[str, str]:
+    """Return the last cells of the row of a source of several datasets."""
+    return {"Stokes": str(variables["stokes"][i]), "datasets": str(variables["n_datasets"][i])}
 
 
 def limits_table(limits: Columns) -> str:
@@ -299,7 +325,7 @@ def limits_table(limits: Columns) -> str:
     )
 
 
-def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int = 1) -> str:
+def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int = 1, kind: str = "entry") -> str:
     """Write the light curve of a source, with its position as heading.
 
     Parameters
@@ -310,11 +336,14 @@ def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int =
         Columns of :func:`trap.db.lightcurves.light_curve`.
     n_near
         Number of entries within the search radius. This entry is the nearest.
+    kind
+        Name of the source: an entry of one dataset, or a source of several, whose points have the column ``dataset``.
     """
     others = "" if n_near == 1 else f"; the nearest of {n_near}"
     rows = (
         {
             "time (UTC)": moment(points["taustart_ts"][i]),
+            **({"dataset": str(points["dataset"][i])} if kind == "source" else {}),
             "MHz": megahertz(points["freq_eff"][i]),
             "Stokes": stokes_letter(points["stokes"][i]),
             **dict(zip(("mJy", "±"), flux_text(points["f_int"][i], points["f_int_err"][i]), strict=True)),
@@ -329,5 +358,29 @@ def light_curve_text(entry: Mapping[str, Any], points: Columns, *, n_near: int =
     position = sky_position(entry["wm_ra"], entry["wm_decl"])
     is_near = np.isfinite(entry["distance_deg"])
     distance = f", {number(3600 * entry['distance_deg'], 2)} arcsec away" if is_near else ""
-    heading = f"entry {entry['id']} at {position}{distance}{others}"
-    return f"{heading}\n{text_table(rows, right=('MHz', 'mJy', '±', 'S/N', 'V', 'η'))}"
+    heading = f"{kind} {entry['id']} at {position}{distance}{others}"
+    return f"{heading}\n{text_table(rows, right=('dataset', 'MHz', 'mJy', '±', 'S/N', 'V', 'η'))}"
+
+
+def gains_lines(gains: Columns) -> list[str]:
+    """Write the flux scales of merged datasets, one line each.
+
+    Parameters
+    ----------
+    gains
+        Columns of :meth:`trap.db.merged.MergedDatasets.gain_table`.
+    """
+    lines = []
+    for i in range(len(gains["dataset"])):
+        measured = (
+            "not measured"
+            if not np.isfinite(gains["gain"][i])
+            else " ± ".join((number(gains["gain"][i]), number(gains["gain_err"][i], 2)))
+        )
+        what = f"flux densities of dataset {gains['dataset'][i]} at {megahertz(gains['freq_central'][i])} MHz"
+        if gains["applied"][i]:
+            sources = count(int(gains["n_matches"][i]), "source")
+            lines.append(f"{what} are divided by {measured}, by {sources} of the datasets before it")
+        else:
+            lines.append(f"{what} are as stored: gain {measured}; {gains['note'][i]}")
+    return lines

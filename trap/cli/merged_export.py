@@ -1,0 +1,151 @@
+"""Rows of exports: counted, with the widths of their texts, and merged from several datasets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trap.db.merged_tables import (
+    PLACE_COLUMNS,
+    find_merged_table,
+    read_merged_places,
+    stream_merged_rows,
+)
+from trap.db.merging import merge_datasets
+from trap.report.columns import text_width
+from trap.report.table_stream import TableStream, is_text
+from trap.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from trap.db.engine import Connection
+    from trap.report.hats_files import HatsRows
+    from trap.tables import Column
+    from trap.typing import Columns, Progress
+
+__all__ = ["counted", "merged_hats_rows", "merged_stream", "text_columns", "text_widths"]
+
+STOKES_WIDTH = 4
+"""Characters of a Stokes parameter: the letters of FITS have two at most, its numbers three."""
+
+
+def counted(chunks: Iterable[Columns], n_rows: int, advance: Progress | None) -> Iterator[Columns]:
+    """Yield chunks, and report how many rows have been written.
+
+    Parameters
+    ----------
+    chunks
+        Chunks of rows.
+    n_rows
+        Number of all rows.
+    advance
+        Called with the number of rows so far and of all; None reports nothing.
+    """
+    n_done = 0
+    for chunk in chunks:
+        yield chunk
+        n_done += len(next(iter(chunk.values())))
+        if advance is not None:
+            advance(n_done, n_rows)
+
+
+def text_columns(columns: Mapping[str, Column]) -> list[str]:
+    """Return the names of the columns of text."""
+    return [name for name, column in columns.items() if is_text(column)]
+
+
+def text_widths(columns: Mapping[str, Column], chunks: Iterable[Columns]) -> dict[str, int]:
+    """Return the largest number of characters of each column of text.
+
+    Parameters
+    ----------
+    columns
+        Columns of a table.
+    chunks
+        Chunks of its rows; the columns of Stokes parameters may be missing.
+    """
+    widths = {name: STOKES_WIDTH if name.endswith("stokes") else 1 for name in text_columns(columns)}
+    for chunk in chunks:
+        widths |= {name: max(width, text_width(chunk[name])) for name, width in widths.items() if name in chunk}
+    return widths
+
+
+def merged_stream(
+    connection: Connection, datasets: Sequence[int], name: str, selection: Selection, advance: Progress | None
+) -> TableStream:
+    """Return a table of merged datasets whose rows are computed while they are written.
+
+    The rows are computed twice, since some formats begin with their number.
+
+    Parameters
+    ----------
+    connection
+        Connection in a transaction of the caller, which must stay open.
+    datasets
+        Numbers of the datasets, in the order of merging.
+    name
+        Name of the table.
+    selection
+        Filters.
+    advance
+        As for :func:`counted`.
+
+    Raises
+    ------
+    ConfigError
+        If a filter has no meaning.
+    TrapError
+        If a dataset is named twice.
+    """
+    merged, table = merge_datasets(connection, datasets), find_merged_table(name)
+    n_rows, widths = 0, text_widths(table.columns, ())
+    for chunk in stream_merged_rows(connection, merged, name, selection):
+        n_rows += len(chunk["source"])
+        widths = {key: max(width, text_width(chunk[key])) for key, width in widths.items()}
+    return TableStream(
+        name=name,
+        columns=table.columns,
+        chunks=counted(stream_merged_rows(connection, merged, name, selection), n_rows, advance),
+        n_rows=n_rows,
+        about={"datasets": ", ".join(map(str, datasets))},
+        widths=widths,
+    )
+
+
+def merged_hats_rows(
+    connection: Connection, datasets: Sequence[int], name: str, selection: Selection, advance: Progress | None
+) -> HatsRows:
+    """Return the rows of a HATS catalogue of merged sources.
+
+    Parameters
+    ----------
+    connection, datasets, name, selection, advance
+        As for :func:`merged_stream`. Light curves are nested into their sources.
+    """
+    from trap.report.hats_files import HatsRows
+
+    table = merged_stream(connection, datasets, name, selection, advance)
+    if name == "sources":
+        merged = merge_datasets(connection, datasets)
+        return HatsRows(
+            places=lambda: stream_merged_rows(connection, merged, name, selection),
+            ra="wm_ra",
+            dec="wm_decl",
+            rows=table,
+        )
+    of_sources = Selection(near=selection.near, entries=selection.entries, candidates_only=selection.candidates_only)
+    rows = read_merged_places(connection, merge_datasets(connection, datasets), of_sources)
+    return HatsRows(
+        places=lambda: [rows],
+        ra="wm_ra",
+        dec="wm_decl",
+        rows=TableStream(
+            name="sources",
+            columns=PLACE_COLUMNS,
+            chunks=[rows],
+            n_rows=len(rows["source"]),
+            about={"datasets": ", ".join(map(str, datasets))},
+        ),
+        points=table,
+        key="source",
+    )
