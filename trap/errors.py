@@ -5,6 +5,7 @@
     TrapError
     ├── ConfigError(ValueError)            a setting with an impossible value
     ├── ImageError(ValueError)             an image that cannot be used
+    │   ├── SourceListError                … because its source list cannot be used
     │   └── UnreadableImageError(OSError)  … because its file cannot be read
     ├── DatabaseError(RuntimeError)        a database that cannot be used
     │   ├── SchemaVersionError             … because of its schema version
@@ -28,6 +29,7 @@ __all__ = [
     "DatasetNotFoundError",
     "ImageError",
     "SchemaVersionError",
+    "SourceListError",
     "TransientError",
     "TrapError",
     "UnreadableImageError",
@@ -73,6 +75,10 @@ class ImageError(TrapError, ValueError):
         # Explicit, since Dask's way of pickling calls ValueError's __new__ for an UnreadableImageError, which fails.
         # Other attributes are pickled too: the events of the step that the error ended (trap.workers.worker_log).
         return type(self), (self.message, self.url), self.__dict__
+
+
+class SourceListError(ImageError):
+    """The source list of an image cannot be used. Its message names the column, the row, the value and the limit."""
 
 
 class UnreadableImageError(ImageError, OSError):

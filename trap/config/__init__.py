@@ -13,10 +13,13 @@ from trap.config.sections import (
     SourceExtractionConfig,
     TransientSearchConfig,
 )
+from trap.config.source_lists import DEFAULT_SOURCE_LISTS, QUANTITIES, SourceListConfig
 from trap.config.toml import load_config, write_config
 
 __all__ = [
     "DEFAULT_READING",
+    "DEFAULT_SOURCE_LISTS",
+    "QUANTITIES",
     "STOKES",
     "AssociationConfig",
     "CalibrationConfig",
@@ -29,6 +32,7 @@ __all__ = [
     "QualityLofarConfig",
     "ReadingConfig",
     "SourceExtractionConfig",
+    "SourceListConfig",
     "TransientSearchConfig",
     "load_config",
     "stokes_letter",
