@@ -139,10 +139,10 @@ def _item(value: Any) -> Item:  # noqa: ANN401 (values of settings, of any type)
         array = tomlkit.array()
         array.extend(_item(entry) for entry in value)
         return array
-    if isinstance(value, BaseModel):
+    if isinstance(value, BaseModel | dict):
         table = tomlkit.inline_table()
         # In JSON's types, among which a date is text: as text it is read back with its time zone.
-        table.update(value.model_dump(mode="json", exclude_none=True))
+        table.update(value if isinstance(value, dict) else value.model_dump(mode="json", exclude_none=True))
         return table
     item: Item = tomlkit.item(value)
     return item

@@ -112,7 +112,7 @@ def _fits_table(table: fits.BinTableHDU) -> ListTable:
         units={column.name: column.unit for column in columns if column.unit},
         n_rows=n_rows,
         cells=ArrayCells(arrays.__getitem__, {}),
-        notes={key.lower(): str(table.header.get(key, "")) for key in ("EQUINOX", "COMMENT")},
+        notes={"equinox": str(table.header.get("EQUINOX", "")), "comments": str(table.header.get("COMMENT", ""))},
     )
 
 
@@ -130,7 +130,9 @@ def open_votable(content: bytes) -> Iterator[ListTable]:
         If the file is damaged, or has no table.
     """
     with _damage():
-        tables = [table for table in parse(io.BytesIO(content)).iter_tables() if table.fields]
+        votable = parse(io.BytesIO(content))
+        tables = [table for table in votable.iter_tables() if table.fields]
+        frames = " ".join(str(frame.system) for frame in votable.iter_coosys())
     if not tables:
         raise SourceListError("a VOTable without a table")
     for table in tables:
@@ -144,6 +146,7 @@ def open_votable(content: bytes) -> Iterator[ListTable]:
                 lambda name, array=array, names=names: array[names[name]],  # type: ignore[misc]
                 {field.name: int(field.precision) for field in table.fields if str(field.precision or "").isdigit()},
             ),
+            notes={"frame": frames},
         )
 
 

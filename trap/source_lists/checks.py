@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,26 @@ if TYPE_CHECKING:
 
     from trap.images.metadata import ImageMetadata
     from trap.source_lists.columns import ListedSources
+    from trap.source_lists.tables import ListTable
     from trap.typing import Array
 
-__all__ = ["check_identities", "check_number", "check_positions", "find_outside", "refuse_rows"]
+__all__ = [
+    "check_frame",
+    "check_identities",
+    "check_image",
+    "check_number",
+    "check_positions",
+    "find_outside",
+    "refuse_rows",
+]
 
 MAX_SHARE_OUTSIDE = 0.5
 """Largest share of sources off the image; a list with more is the list of another image."""
 MAX_DEC, MAX_RA = 90.0, 360.0
+OTHER_EQUINOX = re.compile(r"\s*B?(18|19)\d\d", re.IGNORECASE)
+"""An equinox of the 19th or 20th century, such as B1950."""
+OTHER_FRAMES = ("fk4", "galactic", "ecl")
+"""Parts of the names of frames in VOTables, in lower case."""
 
 
 def refuse_rows(
@@ -104,8 +118,28 @@ def check_positions(listed: ListedSources) -> None:
     refuse_rows(listed, "ra", np.abs(ra) > MAX_RA, f"deg is beyond the limit of ±{MAX_RA:g} deg")
 
 
-def check_identities(listed: ListedSources) -> None:
-    """Refuse two rows with one name, or with equal numbers.
+def check_frame(table: ListTable) -> None:
+    """Refuse positions of another frame than ICRS or J2000, which differ by less than 0.03 arcsec.
+
+    Parameters
+    ----------
+    table
+        The table, whose notes may name an equinox or a frame.
+
+    Raises
+    ------
+    SourceListError
+        If the frame is another one.
+    """
+    equinox, frame = table.notes.get("equinox", ""), table.notes.get("frame", "")
+    is_other = OTHER_EQUINOX.match(equinox) is not None or any(name in frame.lower() for name in OTHER_FRAMES)
+    if is_other:
+        named = f"the equinox {shown(equinox)}" if equinox else f"the frame {shown(frame)}"
+        raise SourceListError(f"the positions have {named}; they must be in ICRS, or FK5 of J2000")
+
+
+def check_image(listed: ListedSources) -> None:
+    """Refuse measurements of several images in one list.
 
     Parameters
     ----------
@@ -115,15 +149,39 @@ def check_identities(listed: ListedSources) -> None:
     Raises
     ------
     SourceListError
+        If the list has measurements of two images, with both rows.
+    """
+    images = listed.extra.get("image")
+    if images is None or not len(images):
+        return
+    others = np.flatnonzero((images != images[0]) & np.isfinite(images))
+    if others.size and np.isfinite(images[0]):
+        msg = f"{listed.place(0)} is of image {images[0]:.0f}, and {listed.place(int(others[0]))} of image "
+        raise SourceListError(f"{msg}{images[others[0]]:.0f}; a list has the sources of one image")
+
+
+def check_identities(listed: ListedSources, is_failed: NDArray[np.bool_]) -> None:
+    """Refuse two rows with one name, or with equal numbers.
+
+    Parameters
+    ----------
+    listed
+        The sources of the list.
+    is_failed
+        (n,) — sources without a fit, to which finders give no names of their own.
+
+    Raises
+    ------
+    SourceListError
         With both rows.
     """
     seen: dict[str, int] = {}
     for row, identity in enumerate(listed.identities):
-        if seen.setdefault(identity, row) != row:
+        if not is_failed[row] and seen.setdefault(identity, row) != row:
             first, second = (listed.place(number) for number in (seen[identity], row))
-            name = " and ".join(listed.form.identity)
+            name = " and ".join(map(shown, listed.identity))
             raise SourceListError(f"{first} and {second} have the same {name}: '{shown(identity)}'")
-    _check_rows(listed)
+    _check_rows(listed.take(~is_failed) if is_failed.any() else listed)
 
 
 def _check_rows(listed: ListedSources) -> None:

@@ -64,6 +64,8 @@ class ListedSources:
         (n,) — names of the islands; empty if the list has none.
     identities
         (n,) — names of the sources; empty if the list has none.
+    identity
+        Columns of these names.
     extra
         (n,) each, by name — further columns of the finder, NaN if the list lacks them.
     carried
@@ -79,6 +81,7 @@ class ListedSources:
     names: dict[str, str]
     islands: Sequence[str] = ()
     identities: Sequence[str] = ()
+    identity: tuple[str, ...] = ()
     extra: dict[str, Array] = field(default_factory=dict)
     carried: dict[str, Array] = field(default_factory=dict)
     rows: Indices
@@ -153,9 +156,8 @@ def read_columns(table: ListTable, form: ListFormat, settings: SourceListConfig)
         for quantity, name in names.items()
         if quantity not in LABELS
     }
-    identity = [settings.columns["id"]] if "id" in settings.columns else list(form.identity)
-    identity = [found for name in identity if (found := table.find(name)) is not None and name != "id"]
-    is_named = len(identity) == len(form.identity) or "id" in settings.columns
+    identity = [names["id"]] if "id" in names else next((set_ for set_ in form.identities if table.has(set_)), ())
+    identity = [found for name in identity if (found := table.find(name)) is not None]
     extra, carried = _further(table, form.extra), _further(table, form.carried)
     numbers, labels = table.cells.read(
         list(dict.fromkeys([*(names[quantity] for quantity in factors), *extra.values(), *carried.values()])),
@@ -168,7 +170,8 @@ def read_columns(table: ListTable, form: ListFormat, settings: SourceListConfig)
         steps=_steps(names, factors, numbers),
         names=names,
         islands=labels[names["island"]] if "island" in names else (),
-        identities=_joined([labels[name] for name in identity]) if is_named else (),
+        identities=_joined([labels[name] for name in identity]) if identity else (),
+        identity=tuple(identity),
         extra={
             name: numbers[extra[name]].values if name in extra else np.full(table.n_rows, np.nan) for name in form.extra
         },
@@ -202,7 +205,8 @@ def _found_names(table: ListTable, form: ListFormat, settings: SourceListConfig)
             raise SourceListError(msg)
         names[quantity] = found
     for quantity, column in form.columns.items():
-        if quantity not in names and (found := table.find(column.name)) is not None:
+        found = table.find(column.name) or (table.find(column.other) if column.other else None)
+        if quantity not in names and found is not None:
             names[quantity] = found
     for quantity in ("ra", "dec"):
         if quantity not in names:
@@ -240,7 +244,8 @@ def _unit_text(table: ListTable, form: ListFormat, settings: SourceListConfig, q
     if in_file.lower() not in NO_UNIT:
         return in_file
     column: ListColumn | None = form.columns.get(quantity)
-    return column.unit if column is not None and table.find(column.name) == name else ""
+    is_known = column is not None and name in {table.find(column.name), table.find(column.other)}
+    return column.unit if column is not None and is_known else ""
 
 
 def _factor(name: str, text: str, quantity: str) -> float:

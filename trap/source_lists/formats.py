@@ -7,24 +7,36 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trap.source_lists.tables import ListTable
 from trap.typing import Array
 
 __all__ = ["FlagsOf", "ListColumn", "ListFormat", "no_flags"]
 
-FlagsOf = Callable[[Mapping[str, Array]], Array]
+FlagsOf = Callable[[Mapping[str, Array]], NDArray[np.int_]]
 """Function that returns (n,) sums of :class:`trap.catalogues.Flag` for the (n,) columns of a list."""
 
 
 class ListColumn(NamedTuple):
-    """A column of a format, and its unit where the file has none; an empty unit for a number without unit."""
+    """A column of a format.
+
+    Parameters
+    ----------
+    name
+        Name of the column.
+    unit
+        Its unit where the file has none; empty for a number without unit.
+    other
+        Its name in files of another version of the finder; may be empty.
+    """
 
     name: str
     unit: str = ""
+    other: str = ""
 
 
-def no_flags(columns: Mapping[str, Array]) -> Array:
+def no_flags(columns: Mapping[str, Array]) -> NDArray[np.int_]:
     """Return no flags, for a finder that marks no sources.
 
     Parameters
@@ -32,7 +44,7 @@ def no_flags(columns: Mapping[str, Array]) -> Array:
     columns
         (n,) each — columns of the list.
     """
-    return np.zeros(len(next(iter(columns.values()), ())), np.int32)
+    return np.zeros(len(next(iter(columns.values()))), int)
 
 
 def always_has_columns(table: ListTable) -> bool:  # noqa: ARG001 (a function of the same kind as those of finders)
@@ -59,9 +71,9 @@ class ListFormat:
     columns
         Columns by the quantities of :data:`trap.config.QUANTITIES`. Columns that a list lacks are left out.
     marks
-        Names of columns that no other finder uses together: a list with all of them is in this format.
-    identity
-        Columns that together name a source within its list. They are used if the list has all of them.
+        Sets of names of columns that no other finder uses together: a list with all of one set is in this format.
+    identities
+        Sets of columns that together name a source within its list. The first set is used that the list has.
     extra
         Further columns of numbers, for ``flags``. Those that the list lacks are NaN.
     flags
@@ -77,8 +89,8 @@ class ListFormat:
     name: str
     description: str
     columns: Mapping[str, ListColumn]
-    marks: tuple[str, ...] = ()
-    identity: tuple[str, ...] = ()
+    marks: tuple[tuple[str, ...], ...] = ()
+    identities: tuple[tuple[str, ...], ...] = ()
     extra: tuple[str, ...] = ()
     flags: FlagsOf = no_flags
     carried: tuple[str, ...] = ()
@@ -93,5 +105,4 @@ class ListFormat:
         table
             The table.
         """
-        has_marks = bool(self.marks) and all(table.find(name) is not None for name in self.marks)
-        return has_marks or self.is_empty(table)
+        return any(table.has(marks) for marks in self.marks) or self.is_empty(table)

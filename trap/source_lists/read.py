@@ -12,7 +12,15 @@ from trap.catalogues import ExtractType, FitType, Flag, Measurements
 from trap.errors import SourceListError
 from trap.images.formats.files import reading
 from trap.images.patterns import path_of
-from trap.source_lists.checks import check_identities, check_number, check_positions, find_outside, refuse_rows
+from trap.source_lists.checks import (
+    check_frame,
+    check_identities,
+    check_image,
+    check_number,
+    check_positions,
+    find_outside,
+    refuse_rows,
+)
 from trap.source_lists.columns import has_columns, read_columns
 from trap.source_lists.content import open_tables, read_content
 from trap.source_lists.errors import complete_errors
@@ -108,17 +116,20 @@ def _read(content: bytes, settings: SourceListConfig, metadata: ImageMetadata, n
     empty = SourceList(measurements=Measurements.empty(), finder=form.name, content_hash="")
     if not table.n_rows and form.is_empty(table):
         return empty
-    listed, left_out = _blind(read_columns(table, form, settings))
+    check_frame(table)
+    listed = read_columns(table, form, settings)
+    check_image(listed)
+    listed, left_out = _blind(listed)
     if not len(listed):
         return replace(empty, left_out=left_out)
     check_positions(listed)
-    check_identities(listed)
-    flags = np.asarray(form.flags(listed.extra), np.int32)
+    flags = np.asarray(form.flags({"ra": listed.values["ra"], **listed.extra}), np.int32)
     profiles = find_profiles(listed, flags, metadata.beam, noise)
     for quantity in ("f_peak", "f_int"):
         if quantity in listed.values:
             is_bad = ~np.isfinite(listed.values[quantity]) & ~profiles.is_failed
             refuse_rows(listed, quantity, is_bad, "is no flux density")
+    check_identities(listed, profiles.is_failed)
     errors, notices = complete_errors(listed, profiles, settings, metadata.beam)
     rms, unknown = fill_noise(profiles, errors)
     ra, dec = wrap_ra(listed.values["ra"]), listed.values["dec"]
@@ -132,8 +143,8 @@ def _read(content: bytes, settings: SourceListConfig, metadata: ImageMetadata, n
         "x": listed.values.get("x", np.nan),
         "y": listed.values.get("y", np.nan),
         "significance": _significance(listed, profiles.f_peak, rms),
-        "fit_type": int(FitType.GAUSSIAN),
         **listed.carried,
+        "fit_type": np.nan_to_num(listed.carried.get("fit_type", np.nan), nan=int(FitType.GAUSSIAN)),
     }
     measurements = Measurements.of(
         ra=ra,

@@ -134,6 +134,16 @@ class ListTable:
             return name
         return next((own for own in self.names if own.casefold() == name.casefold()), None)
 
+    def has(self, names: Sequence[str]) -> bool:
+        """Return whether the table has all of some columns.
+
+        Parameters
+        ----------
+        names
+            Names of the columns; their letters may differ in case.
+        """
+        return all(self.find(name) is not None for name in names)
+
 
 def numbers_of(texts: Sequence[str], name: str, place: Place, *, first_row: int = 0) -> Array:
     """Convert the cells of a column of text.

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trap.source_lists.finders.aegean import AEGEAN
+from trap.source_lists.finders.own import TRANSIENTS
+from trap.source_lists.finders.pybdsf import PYBDSF
+from trap.source_lists.finders.pyse import PYSE
 from trap.source_lists.finders.selavy import SELAVY
 from trap.source_lists.finders.table import TABLE
 
@@ -13,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LIST_FORMATS", "recognise"]
 
-LIST_FORMATS: dict[str, ListFormat] = {record.name: record for record in (SELAVY, TABLE)}
+LIST_FORMATS: dict[str, ListFormat] = {
+    record.name: record for record in (SELAVY, PYBDSF, AEGEAN, PYSE, TRANSIENTS, TABLE)
+}
 """All formats by name, in the order of their recognition."""
 
 

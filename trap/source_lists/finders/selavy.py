@@ -23,12 +23,14 @@ from trap.source_lists.formats import ListColumn, ListFormat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from trap.typing import Array
 
 __all__ = ["SELAVY"]
 
 
-def _flags(columns: Mapping[str, Array]) -> Array:
+def _flags(columns: Mapping[str, Array]) -> NDArray[np.int_]:
     """Flag components whose fit failed."""
     return np.where(columns["fit_is_estimate"] > 0, int(Flag.FIT_FAILED), 0)
 
@@ -51,8 +53,8 @@ SELAVY = ListFormat(
         "pa": ListColumn("pos_ang", "deg"),
         "island": ListColumn("island_id"),
     },
-    marks=("component_id", "ra_deg_cont", "dec_deg_cont", "flux_peak", "flux_int", "maj_axis"),
-    identity=("component_id",),
+    marks=(("component_id", "ra_deg_cont", "dec_deg_cont", "flux_peak", "flux_int", "maj_axis"),),
+    identities=(("component_id",),),
     extra=("fit_is_estimate",),
     flags=_flags,
 )

@@ -39,5 +39,5 @@ TABLE = ListFormat(
     name="table",
     description="any table with named columns: CSV, ECSV, VOTable, FITS or Parquet",
     columns=dict(_own_names()),
-    identity=("id",),
+    identities=(("id",),),
 )
