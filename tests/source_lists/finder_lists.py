@@ -166,13 +166,12 @@ def selavy_cells(sky: Sky) -> list[dict[str, str]]:
 
 def selavy_text(sky: Sky) -> bytes:
     """Print Selavy's text: columns of fixed width below two lines of comments."""
-    widths = {
-        name: max(width, len(name) + 1) + 6 * (name in ("island_id", "component_id")) for name, width, _, _ in SELAVY
-    }
+    rows = selavy_cells(sky)
+    widths = {name: max(width, len(name), *(len(row[name]) for row in rows)) + 1 for name, width, _, _ in SELAVY}
     names = "".join(f"{name:>{widths[name]}}" for name in widths)
     units_line = "".join(f"{unit:>{widths[name]}}" for name, _, unit, _ in SELAVY)
     lines = [f"#{names[1:]}", f"#{units_line[1:]}"]
-    lines += ["".join(f"{row[name]:>{widths[name]}}" for name in widths) for row in selavy_cells(sky)]
+    lines += ["".join(f"{row[name]:>{widths[name]}}" for name in widths) for row in rows]
     return ("\n".join(lines) + "\n").encode()
 
 

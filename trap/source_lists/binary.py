@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ from astropy.io.votable import parse
 from astropy.table.meta import get_header_from_yaml
 
 from trap.errors import SourceListError
-from trap.source_lists.tables import ListTable, Numbers, Place, decimals_of, numbers_of, shown
+from trap.source_lists.tables import ListTable, Numbers, Place, damage, decimals_of, numbers_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,7 +45,7 @@ class ArrayCells:
         numbers, labels
             As for :meth:`trap.source_lists.tables.Cells.read`.
         """
-        with _damage():
+        with damage():
             values = {name: self._checked(name) for name in (*numbers, *labels)}
         return {name: self._numbers(name, values[name]) for name in numbers}, {
             name: _texts(values[name]) for name in labels
@@ -86,7 +84,7 @@ def open_fits(content: bytes) -> Iterator[ListTable]:
     SourceListError
         If the file is damaged, or has no table.
     """
-    with _damage(), fits.open(io.BytesIO(content)) as units:
+    with damage(), fits.open(io.BytesIO(content)) as units:
         tables = [unit for unit in units if isinstance(unit, fits.BinTableHDU | fits.TableHDU)]
         tables = [table for table in tables if not isinstance(table, fits.CompImageHDU)]
         opened = [_fits_table(table) for table in tables]
@@ -129,7 +127,7 @@ def open_votable(content: bytes) -> Iterator[ListTable]:
     SourceListError
         If the file is damaged, or has no table.
     """
-    with _damage():
+    with damage():
         votable = parse(io.BytesIO(content))
         tables = [table for table in votable.iter_tables() if table.fields]
         frames = " ".join(str(frame.system) for frame in votable.iter_coosys())
@@ -167,7 +165,7 @@ def open_parquet(content: bytes) -> ListTable:
         from pyarrow import BufferReader, parquet
     except ModuleNotFoundError as error:
         raise SourceListError("Parquet files require pyarrow: pip install '.[parquet]'") from error
-    with _damage():
+    with damage():
         file = parquet.ParquetFile(BufferReader(content))
         schema = file.schema_arrow
         # astropy writes units here; other programs write none.
@@ -183,21 +181,6 @@ def open_parquet(content: bytes) -> ListTable:
             {},
         ),
     )
-
-
-@contextmanager
-def _damage() -> Iterator[None]:
-    """Convert the errors that libraries raise for damaged files, and suppress their warnings."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (SourceListError, MemoryError):
-        raise
-    except Exception as error:
-        # Libraries raise any exception for a file that violates its format.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SourceListError(f"the file is damaged: {shown(reason)}") from error
 
 
 def _texts(values: NDArray[Any]) -> list[str]:

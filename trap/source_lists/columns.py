@@ -288,7 +288,9 @@ def _steps(names: Mapping[str, str], factors: Mapping[str, float], numbers: Mapp
     return {
         quantity: abs(factor) * 0.5 * 10.0**-decimals
         for quantity, factor in factors.items()
+        # A column of nothing but 0.0 is not rounded: programs print missing numbers so.
         if (decimals := numbers[names[quantity]].decimals) is not None
+        and (decimals > 1 or numbers[names[quantity]].values.any())
     }
 
 

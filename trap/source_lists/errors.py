@@ -79,6 +79,9 @@ def complete_errors(
     if n_missing:
         computed = _condon_errors(listed, profiles, np.any(list(missing.values()), axis=0), beam)
         errors = {name: np.where(missing[name], computed[name], errors[name]) for name in ERRORS}
+        for name in ERRORS:
+            is_bad = missing[name] & ~(np.isfinite(errors[name]) & (errors[name] > 0))
+            refuse_rows(listed, "f_int" if "f_int" in listed.values else "f_peak", is_bad, f"gives no {name}")
         notices.append(f"errors of {n_missing} sources are computed by Condon's formulas")
     return errors, notices
 
@@ -94,8 +97,7 @@ def _given(listed: ListedSources, profiles: Profiles, name: str) -> tuple[str, A
         return "ra_err", np.where(values["ra_err"] < 0, np.nan, error * np.cos(np.radians(values["dec"])))
     flux, other = ("f_peak", "f_int") if name == "f_peak_err" else ("f_int", "f_peak")
     if name.startswith(flux) and profiles.derived == flux and f"{other}_err" in values:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = getattr(profiles, flux) / getattr(profiles, other)
+        ratio = getattr(profiles, flux) / getattr(profiles, other)
         return f"{other}_err", values[f"{other}_err"] * ratio
     return "", np.full(len(listed), np.nan)
 
@@ -141,8 +143,7 @@ def _condon_errors(
         np.where(profiles.semimajor > 0, profiles.semimajor, beam_axes[0]),
         np.where(profiles.semiminor > 0, profiles.semiminor, beam_axes[1]),
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = gaussian_fit_errors(profiles.f_peak, profiles.f_int, rms=profiles.rms, axes=axes, beam_axes=beam_axes)
+    found = gaussian_fit_errors(profiles.f_peak, profiles.f_int, rms=profiles.rms, axes=axes, beam_axes=beam_axes)
     angle = np.radians(np.where(np.isfinite(profiles.pa), profiles.pa, beam.bpa))
     major, minor = found.major * ARCSEC, found.minor * ARCSEC
     return {

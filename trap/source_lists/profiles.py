@@ -133,7 +133,8 @@ def _shapes(listed: ListedSources, beam: Beam | None) -> tuple[Array, Array, Arr
     n = len(listed)
     if axes[0] is not None and axes[1] is not None:
         pa = wrap_position_angle(values["pa"]) if "pa" in values else np.full(n, np.nan)
-        return axes[0], axes[1], pa, True
+        semimajor, semiminor = (np.where(np.isfinite(axis), axis, np.nan) for axis in (axes[0], axes[1]))
+        return semimajor, semiminor, np.where(np.isfinite(pa), pa, np.nan), True
     if beam is None:
         return np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan), False
     shape = (beam.bmaj / 2 * ARCSEC, beam.bmin / 2 * ARCSEC, beam.bpa % 180)
@@ -160,6 +161,5 @@ def _local_noise(listed: ListedSources, f_peak: Array, noise: NoiseAt | None) ->
     if noise is not None:
         rms = np.where(rms > 0, rms, noise(values["ra"], values["dec"]))
     if "significance" in values:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            rms = np.where(rms > 0, rms, np.abs(f_peak / values["significance"]))
+        rms = np.where(rms > 0, rms, np.abs(f_peak / values["significance"]))
     return np.where((rms > 0) & np.isfinite(rms), rms, np.nan)

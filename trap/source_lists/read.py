@@ -100,10 +100,12 @@ def read_source_list(
         If the file system failed, and a retry may succeed.
     """
     file = path_of(path)
-    with reading(file):
-        content, content_hash = read_content(file)
     try:
-        found = _read(content, settings, metadata, noise)
+        with reading(file):
+            content, content_hash = read_content(file)
+        # A damaged number may be too large for the formulas; it is refused by its value.
+        with np.errstate(all="ignore"):
+            found = _read(content, settings, metadata, noise)
     except SourceListError as error:
         raise SourceListError(error.message, str(path)) from error.__cause__
     return replace(found, content_hash=content_hash)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -12,11 +14,11 @@ from trap.errors import SourceListError
 from trap.escapes import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from trap.typing import Array
 
-__all__ = ["Cells", "ListTable", "Numbers", "Place", "decimals_of", "numbers_of", "shown"]
+__all__ = ["Cells", "ListTable", "Numbers", "Place", "damage", "decimals_of", "numbers_of", "shown"]
 
 MISSING = frozenset({"", "-", "--", "---", "n/a", "na", "nan", "none", "null", "masked"})
 """Texts of cells without a value, in lower case."""
@@ -192,6 +194,27 @@ def shown(text: object) -> str:
     """
     plain = plain_text(text)
     return plain if len(plain) <= MAX_SHOWN else f"{plain[:MAX_SHOWN]}…"
+
+
+@contextmanager
+def damage() -> Iterator[None]:
+    """Convert the errors that libraries raise for damaged files, and suppress their warnings.
+
+    Raises
+    ------
+    SourceListError
+        If the library raised any error but one of memory.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (SourceListError, MemoryError):
+        raise
+    except Exception as error:
+        # Libraries raise any exception for a file that violates its format.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SourceListError(f"the file is damaged: {shown(reason)}") from error
 
 
 def _number(text: str, name: str, place: Place, row: int) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 from astropy.table import Table
 
 from trap.errors import SourceListError
-from trap.source_lists.tables import ListTable, Numbers, Place, decimals_of, numbers_of, shown
+from trap.source_lists.tables import ListTable, Numbers, Place, damage, decimals_of, numbers_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +35,8 @@ class Heading(NamedTuple):
     names: tuple[str, ...]
     units: dict[str, str]
     delimiter: str
+    is_quoted: bool = True
+    """Whether cells may stand in quotation marks; columns of fixed width have none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,14 +90,12 @@ class TextCells:
         """
         lines, n_columns = self.lines[first : first + CHUNK], len(self.heading.names)
         delimiter = self.heading.delimiter
-        if delimiter == " ":
+        if self.heading.is_quoted and any('"' in line for line in lines):
+            rows = _quoted(lines, delimiter)
+        elif delimiter == " ":
             # The last column of a selavy list is a comment, which is empty or has blanks.
             rows = [line.split(None, n_columns - 1) for line in lines]
             rows = [[*row, ""] if len(row) == n_columns - 1 else row for row in rows]
-        elif any('"' in line for line in lines):
-            rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
-            if len(rows) != len(lines):
-                raise SourceListError("a cell in quotation marks goes over several lines")
         else:
             rows = [line.split(delimiter) for line in lines]
         for i, row in enumerate(rows):
@@ -161,13 +160,24 @@ def _decoded(content: bytes) -> str:
 def _own_heading(line: str) -> Heading | None:
     """Return the heading in the first line that is no comment; None if the line has numbers, as rows do."""
     delimiter = next((mark for mark in DELIMITERS if mark in line), " ")
-    cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True)) if delimiter != " " else line.split()
+    cells = _quoted([line], delimiter)[0]
     if any(map(_is_number, cells)):
         return None
     found = [BRACKETS.fullmatch(cell) for cell in cells]
     names = tuple(match[1] if match is not None else "" for match in found)
     units = {match[1]: match[2].strip() for match in found if match is not None and match[2]}
     return Heading(_distinct(names), units, delimiter)
+
+
+def _quoted(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """Split lines whose cells may stand in quotation marks."""
+    try:
+        rows = list(csv.reader(map(str.strip, lines), delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise SourceListError(f"the file is damaged: {shown(error)}") from error
+    if len(rows) != len(lines):
+        raise SourceListError("a cell in quotation marks goes over several lines")
+    return rows
 
 
 def _comment_heading(comments: Sequence[str], row: str) -> Heading:
@@ -181,7 +191,8 @@ def _comment_heading(comments: Sequence[str], row: str) -> Heading:
             if not row and len(names) < MIN_COLUMNS:
                 continue
             below = comments[i + 1] if i + 1 < len(comments) else ""
-            return Heading(_distinct(tuple(names)), _aligned_units(comments[i], below), delimiter)
+            units = _aligned_units(comments[i], below)
+            return Heading(_distinct(tuple(names)), units, delimiter, is_quoted=delimiter != " ")
     if row:
         raise SourceListError(f"the first row has {n_fields} fields, and no line above has as many names of columns")
     return Heading((), {}, " ")
@@ -209,8 +220,7 @@ def _aligned_units(names: str, units: str) -> dict[str, str]:
 
 def _ecsv_heading(lines: Sequence[str]) -> Heading:
     """Return the heading of an ECSV file, whose comments describe the columns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with damage():
         table = Table.read(list(lines), format="ascii.ecsv")
     units = {name: str(table[name].unit) for name in table.colnames if table[name].unit}
     delimiter = "," if any(line.startswith("# delimiter:") and "," in line for line in lines) else " "
