@@ -176,7 +176,8 @@ def check_identities(listed: ListedSources, is_failed: NDArray[np.bool_]) -> Non
         With both rows.
     """
     seen: dict[str, int] = {}
-    for row, identity in enumerate(listed.identities):
+    is_unique = len(set(listed.identities)) == len(listed.identities)
+    for row, identity in enumerate(() if is_unique else listed.identities):
         if not is_failed[row] and seen.setdefault(identity, row) != row:
             first, second = (listed.place(number) for number in (seen[identity], row))
             name = " and ".join(map(shown, listed.identity))

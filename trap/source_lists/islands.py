@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["number_islands"]
 
-NUMBER = re.compile(r"(\d{1,9})(?:\.0*)?\s*$")
-"""The number at the end of the name of an island, such as ``SB9602_island_12`` or ``12.0``."""
+MAX_DIGITS = 9
+"""Largest number of digits of the number of an island, as the database stores it."""
 
 
 def number_islands(listed: ListedSources) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -51,9 +50,14 @@ def number_islands(listed: ListedSources) -> tuple[NDArray[np.int32], NDArray[np
 
 def _numbers(names: Sequence[str]) -> NDArray[np.int32]:
     """Return the numbers in the names of islands, or their places in the order of the list."""
-    found = [NUMBER.search(name) for name in names]
     places = {name: place for place, name in enumerate(dict.fromkeys(names), start=1)}
-    by_name = {name: int(match[1]) for name, match in zip(names, found, strict=True) if match is not None}
-    if len(by_name) == len(places) == len(set(by_name.values())):
-        return np.array([by_name[name] for name in names], np.int32)
-    return np.array([places[name] for name in names], np.int32)
+    by_name = {name: int(number) for name in places if 0 < len(number := _last_digits(name)) <= MAX_DIGITS}
+    is_numbered = len(by_name) == len(places) == len(set(by_name.values()))
+    numbers = by_name if is_numbered else places
+    return np.array([numbers[name] for name in names], np.int32)
+
+
+def _last_digits(name: str) -> str:
+    """Return the number at the end of the name of an island, such as ``SB9602_island_12`` or ``12.0``."""
+    name = name.removesuffix(".0")
+    return name[len(name.rstrip("0123456789")) :]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Array
 
-__all__ = ["Cells", "ListTable", "Numbers", "Place", "damage", "decimals_of", "numbers_of", "shown"]
+__all__ = ["MISSING", "Cells", "ListTable", "Numbers", "Place", "damage", "decimals_of", "numbers_of", "shown"]
 
 MISSING = frozenset({"", "-", "--", "---", "n/a", "na", "nan", "none", "null", "masked"})
 """Texts of cells without a value, in lower case."""

@@ -11,7 +11,8 @@ import numpy as np
 from astropy.table import Table
 
 from trap.errors import SourceListError
-from trap.source_lists.tables import ListTable, Numbers, Place, damage, decimals_of, numbers_of, shown
+from trap.source_lists.fixed_width import FixedCells, fixed_columns
+from trap.source_lists.tables import MISSING, ListTable, Numbers, Place, damage, decimals_of, numbers_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +119,9 @@ def open_text(content: bytes) -> ListTable:
     SourceListError
         If the content is no text in UTF-8, or has no heading.
     """
+    fixed = _open_fixed(content)
+    if fixed is not None:
+        return fixed
     lines = [line.removesuffix("\r") for line in _decoded(content).split("\n")]
     data = [i for i, line in enumerate(lines) if line and line[0] != "#" and not line.isspace()]
     comments = [line for line in lines[: data[0] if data else None] if line.startswith("#")]
@@ -143,6 +147,36 @@ def open_text(content: bytes) -> ListTable:
     )
 
 
+def _open_fixed(content: bytes) -> ListTable | None:
+    """Open a table with columns of fixed width below comments; None if it is of another kind."""
+    start, n_comments = 0, 0
+    while content[start : start + 1] == b"#":
+        start, n_comments = content.find(b"\n", start) + 1, n_comments + 1
+        if not start:
+            return None
+    found = fixed_columns(content, start) if n_comments and not content.startswith(ECSV.encode()) else None
+    if found is None:
+        return None
+    rows, spans = found
+    comments, first_row = content[:start].decode(errors="replace").split("\n")[:-1], rows[0].tobytes().decode()
+    if _own_heading(first_row) is not None or "," in first_row:
+        return None
+    heading = _comment_heading(comments, first_row)
+    # The last column of a selavy list is a comment, which may be empty in all rows.
+    spans += [(0, 0)] * (len(heading.names) - len(spans))
+    if len(spans) != len(heading.names):
+        return None
+    place = Place(n_comments + 1)
+    return ListTable(
+        names=heading.names,
+        units=heading.units,
+        n_rows=len(rows),
+        cells=FixedCells(rows, dict(zip(heading.names, spans, strict=True)), place),
+        place=place,
+        notes=_notes(comments),
+    )
+
+
 def _decoded(content: bytes) -> str:
     """Decode a text in UTF-8, with or without a byte order mark."""
     if content.startswith(UTF_16) or b"\0" in content[:4]:
@@ -161,7 +195,7 @@ def _own_heading(line: str) -> Heading | None:
     """Return the heading in the first line that is no comment; None if the line has numbers, as rows do."""
     delimiter = next((mark for mark in DELIMITERS if mark in line), " ")
     cells = _quoted([line], delimiter)[0]
-    if any(map(_is_number, cells)):
+    if any(map(_is_number, cells)) or any(cell and cell.lower() in MISSING for cell in cells):
         return None
     found = [BRACKETS.fullmatch(cell) for cell in cells]
     names = tuple(match[1] if match is not None else "" for match in found)
