@@ -68,16 +68,17 @@ def test_error_that_is_printed_as_zero_is_half_a_unit_of_the_last_digit(tmp_path
 
 
 def test_zero_that_the_noise_forbids_is_a_missing_error(tmp_path):
-    # At a signal-to-noise ratio of some 10, the position is known to some 0.5 arcsec, which is not printed as 0.00.
-    sky = make_sky()
-    zero = sky.__class__(**{**sky.__dict__, "ew_err": np.where(np.arange(12) == 3, 0.0, sky.ew_err)})
+    # At a signal-to-noise ratio of 10, the position is known to some 0.5 arcsec, which is not printed as 0.00.
+    row = int(np.argmin(SKY.f_peak / SKY.rms))
+    zero = SKY.__class__(**{**SKY.__dict__, "ew_err": np.where(np.arange(12) == row, 0.0, SKY.ew_err)})
 
     with pytest.raises(SourceListError) as raised:
         read(tmp_path, selavy_text(zero))
 
+    assert SKY.f_peak[row] / SKY.rms[row] < 12
     assert str(raised.value) == (
-        f"{tmp_path}/list.txt: column ra_err, row 4 (line 6): 0 is no error; correct the list, or let [source_lists] "
-        'errors = "condon" compute these errors'
+        f"{tmp_path}/list.txt: column ra_err, row {row + 1} (line {row + 3}): 0 is no error; correct the list, or let "
+        '[source_lists] errors = "condon" compute these errors'
     )
 
 

@@ -99,17 +99,18 @@ def _fits_table(table: fits.BinTableHDU) -> ListTable:
     n_rows = 0 if data is None else len(data)
     if n_rows != table.header["NAXIS2"]:
         raise SourceListError(f"{n_rows} rows, and the header has {table.header['NAXIS2']}; the file is cut short")
-    arrays = {}
-    for column in columns:
-        values = np.asarray(data[column.name]) if n_rows else np.empty(0)
-        null = column.null
-        has_null = null not in {None, ""} and values.dtype.kind in "iu"
-        arrays[column.name] = np.ma.masked_equal(values, null) if has_null else values
+    nulls = {column.name: column.null for column in columns}
+
+    def read(name: str) -> NDArray[Any]:
+        values = np.asarray(data[name]) if n_rows else np.empty(0)
+        has_null = nulls[name] not in {None, ""} and values.dtype.kind in "iu"
+        return np.ma.masked_equal(values, nulls[name]) if has_null else values
+
     return ListTable(
-        names=tuple(arrays),
+        names=tuple(nulls),
         units={column.name: column.unit for column in columns if column.unit},
         n_rows=n_rows,
-        cells=ArrayCells(arrays.__getitem__, {}),
+        cells=ArrayCells(read, {}),
         notes={"equinox": str(table.header.get("EQUINOX", "")), "comments": str(table.header.get("COMMENT", ""))},
     )
 

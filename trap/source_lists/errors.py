@@ -28,8 +28,11 @@ __all__ = ["ERRORS", "complete_errors"]
 
 ERRORS = ("ew_fit_err", "ns_fit_err", "f_peak_err", "f_int_err")
 """Errors that each source needs."""
-LEAST_SHARE = 0.1
-"""Least share of the error that the noise gives, which an error printed as zero may have; less is no rounded error."""
+LEAST_SHARE = 0.02
+"""Least share of the error that the noise gives, which an error printed as zero may have; less is no rounded error.
+
+Finders that take the noise of neighbouring pixels as independent print errors that are several times too small.
+"""
 ARCSEC = 1 / 3600
 TURN = 360.0
 REMEDY = 'correct the list, or let [source_lists] errors = "condon" compute these errors'

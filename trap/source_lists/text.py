@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -264,7 +265,7 @@ def _ecsv_heading(lines: Sequence[str]) -> Heading:
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of columns; refuse a name that two columns have."""
     if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        twice = next(name for name, count in Counter(names).items() if count > 1)
         raise SourceListError(f"two columns have the name '{shown(twice)}'")
     return names
 
