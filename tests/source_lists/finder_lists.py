@@ -224,7 +224,9 @@ def pybdsf_columns(sky: Sky, kind: str) -> dict[str, tuple[str, np.ndarray]]:
     if kind == "srl":
         columns |= {"RA_max": ("deg", sky.ra + 1e-4), "E_RA_max": ("deg", sky.ew_err)}
         columns |= {"DEC_max": ("deg", sky.dec + 1e-4), "E_DEC_max": ("deg", sky.ns_err)}
-    columns |= {"Xposn": ("pix", sky.x), "E_Xposn": ("pix", small), "Yposn": ("pix", sky.y), "E_Yposn": ("pix", small)}
+    if kind == "gaul":
+        columns |= {"Xposn": ("pix", sky.x), "E_Xposn": ("pix", small), "Yposn": ("pix", sky.y)}
+        columns |= {"E_Yposn": ("pix", small)}
     shape = (("Maj", sky.semimajor * 2 / 3600), ("Min", sky.semiminor * 2 / 3600), ("PA", sky.pa))
     for prefix, suffix, factor in (("", "", 1), ("", "_img_plane", 1.1), ("DC_", "", 0.2), ("DC_", "_img_plane", 0.3)):
         for name, values in shape:
@@ -325,7 +327,9 @@ def pyse_csv(sky: Sky, *, former: bool = False) -> bytes:
         "sig": sky.f_peak / sky.rms,
         "reduced_chisq": np.full(len(sky), 0.9),
     }
-    heading = list(names)
+    first = ("peak", "peak_err", "flux", "flux_err", "x", "y")
+    heading = [*first, *(name for name in names if name not in first)]
+    names = names if former else {name: names[name] for name in heading}
     if former:
         heading = ["ra", "ra_err", "dec", "dec_err", "smaj", "smaj_err", "smin", "smin_err", "pa", "pa_err"]
         heading += ["int_flux", "int_flux_err", "pk_flux", "pk_flux_err", "x", "y", "snr", "reduced_chisq"]

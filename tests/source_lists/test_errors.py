@@ -211,7 +211,7 @@ def test_error_of_a_source_at_ra_zero_goes_around_the_circle(tmp_path):
     # PySE subtracts right ascensions: across RA 0 an error of 0.0001 deg becomes 359.9999 deg.
     lines = pyse_csv(SKY).decode().splitlines()
     cells = lines[4].split(", ")
-    cells[1] = "359.999900"
+    cells[lines[0].split(", ").index("ra_err")] = "359.999900"
     lines[4] = ", ".join(cells)
 
     found = read(tmp_path, "\n".join(lines).encode()).measurements

@@ -109,7 +109,7 @@ def test_islands_are_kept_and_their_members_are_blended(tmp_path, name):
         assert (found.flags == np.where(SKY.island == 1, int(Flag.BLENDED), 0)).all()
 
 
-@pytest.mark.parametrize("name", ["pybdsf gaul fits", "pyse csv", "pybdsf srl csv"])
+@pytest.mark.parametrize("name", ["pybdsf gaul fits", "pyse csv", "pybdsf gaul csv"])
 def test_pixel_positions_of_a_list_are_kept(tmp_path, name):
     found = read(tmp_path, LISTS[name][1]).measurements
 
