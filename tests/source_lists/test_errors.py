@@ -175,6 +175,7 @@ def test_only_missing_errors_are_computed(tmp_path):
 
 def test_condon_errors_need_a_beam_and_noise(tmp_path):
     content = pyse_csv(SKY).replace(b"ra_err", b"no_err", 1).replace(b", sig,", b", other,")
+    content = content.replace(b" peak_err,", b" no_peak_err,")
     own = {"format": "pyse", **CONDON}
 
     with pytest.raises(SourceListError, match="need the restoring beam, and the image has none"):
@@ -185,6 +186,17 @@ def test_condon_errors_need_a_beam_and_noise(tmp_path):
 
     assert (found.measurements.rms == 1e-4).all()
     assert found.measurements.is_sound.all()
+
+
+def test_condon_errors_of_positions_take_the_error_of_the_peak_as_noise(tmp_path):
+    content = pyse_csv(SKY).replace(b"ra_err", b"no_err", 1).replace(b", sig,", b", other,")
+
+    found = read(tmp_path, content, format="pyse", **CONDON).measurements
+
+    assert found.is_sound.all()
+    np.testing.assert_array_equal(found.rms, found.f_peak_err)
+    ratio = found.ew_fit_err / SKY.ew_err
+    assert 0.2 < ratio.min() < ratio.max() < 3
 
 
 def test_missing_noise_is_the_error_of_the_peak(tmp_path):

@@ -80,7 +80,9 @@ def complete_errors(
             _refuse(listed, name, source, missing[name])
     n_missing = int(np.any(list(missing.values()), axis=0).sum())
     if n_missing:
-        computed = _condon_errors(listed, profiles, np.any(list(missing.values()), axis=0), beam)
+        # The error of the peak is close to the noise, which the list may lack.
+        rms = np.where(np.isfinite(profiles.rms), profiles.rms, errors["f_peak_err"])
+        computed = _condon_errors(listed, profiles, rms, np.any(list(missing.values()), axis=0), beam)
         errors = {name: np.where(missing[name], computed[name], errors[name]) for name in ERRORS}
         for name in ERRORS:
             is_bad = missing[name] & ~(np.isfinite(errors[name]) & (errors[name] > 0))
@@ -131,12 +133,12 @@ def _refuse(listed: ListedSources, name: str, source: str, is_missing: NDArray[n
 
 
 def _condon_errors(
-    listed: ListedSources, profiles: Profiles, is_needed: NDArray[np.bool_], beam: Beam | None
+    listed: ListedSources, profiles: Profiles, rms: Array, is_needed: NDArray[np.bool_], beam: Beam | None
 ) -> dict[str, Array]:
     """Compute errors by Condon (1997), as for our own fits."""
     if beam is None:
         raise SourceListError("Condon's formulas need the restoring beam, and the image has none; give bmaj and bmin")
-    rows = np.flatnonzero(is_needed & ~np.isfinite(profiles.rms))
+    rows = np.flatnonzero(is_needed & ~np.isfinite(rms))
     if rows.size:
         msg = f"Condon's formulas need the local noise, and {listed.place(int(rows[0]))} has none"
         msg += f" ({rows.size} such rows)"
@@ -146,7 +148,7 @@ def _condon_errors(
         np.where(profiles.semimajor > 0, profiles.semimajor, beam_axes[0]),
         np.where(profiles.semiminor > 0, profiles.semiminor, beam_axes[1]),
     )
-    found = gaussian_fit_errors(profiles.f_peak, profiles.f_int, rms=profiles.rms, axes=axes, beam_axes=beam_axes)
+    found = gaussian_fit_errors(profiles.f_peak, profiles.f_int, rms=rms, axes=axes, beam_axes=beam_axes)
     angle = np.radians(np.where(np.isfinite(profiles.pa), profiles.pa, beam.bpa))
     major, minor = found.major * ARCSEC, found.minor * ARCSEC
     return {

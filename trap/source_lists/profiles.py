@@ -138,7 +138,8 @@ def _shapes(listed: ListedSources, beam: Beam | None) -> tuple[Array, Array, Arr
     if beam is None:
         return np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan), False
     shape = (beam.bmaj / 2 * ARCSEC, beam.bmin / 2 * ARCSEC, beam.bpa % 180)
-    return *(np.full(n, value) for value in shape), False  # type: ignore[return-value]
+    semimajor, semiminor, pa = (np.full(n, value) for value in shape)
+    return semimajor, semiminor, pa, False
 
 
 def _flux_densities(listed: ListedSources, area: Array, beam: Beam | None) -> tuple[Array, Array, str]:
