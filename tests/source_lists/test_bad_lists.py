@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import warnings
 
 import numpy as np
@@ -27,7 +28,7 @@ from tests.source_lists.finder_lists import (
 )
 from trap.catalogues import Flag
 from trap.config import SourceListConfig
-from trap.errors import ImageError, SourceListError, UnreadableImageError
+from trap.errors import SourceListError, UnreadableImageError
 from trap.source_lists.read import read_source_list
 
 SKY = make_sky()
@@ -224,8 +225,24 @@ def test_first_table_with_the_columns_of_a_list_is_read(tmp_path):
 def test_missing_file_is_unreadable(tmp_path):
     with pytest.raises(UnreadableImageError, match="No such file"):
         read_source_list(str(tmp_path / "none.txt"), SourceListConfig(), make_metadata())
-    with pytest.raises(ImageError):
+    with pytest.raises(UnreadableImageError, match="a folder is no source list"):
         read_source_list(str(tmp_path), SourceListConfig(), make_metadata())
+
+
+def test_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(UnreadableImageError, match="neither a file nor a folder"):
+        read_source_list(str(tmp_path / "pipe"), SourceListConfig(), make_metadata())
+
+
+def test_list_that_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr("trap.source_lists.read.read_columns", fail)
+
+    assert refusal(tmp_path, pyse_csv(SKY)) == "not enough memory (Unable to allocate 9 GiB)"
 
 
 def test_two_rows_with_one_name_are_refused(tmp_path):

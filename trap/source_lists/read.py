@@ -9,8 +9,8 @@ import numpy as np
 
 from trap.angles import wrap_ra
 from trap.catalogues import ExtractType, FitType, Flag, Measurements
-from trap.errors import SourceListError
-from trap.images.formats.files import reading
+from trap.errors import SourceListError, UnreadableImageError, out_of_memory
+from trap.images.formats.files import is_folder, reading
 from trap.images.patterns import path_of
 from trap.source_lists.checks import (
     check_frame,
@@ -100,6 +100,8 @@ def read_source_list(
         If the file system failed, and a retry may succeed.
     """
     file = path_of(path)
+    if is_folder(file):
+        raise UnreadableImageError("a folder is no source list", str(path))
     try:
         with reading(file):
             content, content_hash = read_content(file)
@@ -108,6 +110,8 @@ def read_source_list(
             found = _read(content, settings, metadata, noise)
     except SourceListError as error:
         raise SourceListError(error.message, str(path)) from error.__cause__
+    except MemoryError as error:
+        raise SourceListError(out_of_memory(error), str(path)) from error
     return replace(found, content_hash=content_hash)
 
 
