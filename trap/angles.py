@@ -7,11 +7,15 @@ here. Arguments and results are in degrees.
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
     from trap.typing import Array
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "delta_ra",
     "displacement",
+    "enclosing_circle",
     "move",
     "offsets",
     "ra_inflation",
@@ -27,6 +32,9 @@ __all__ = [
     "unit_vectors",
     "wrap_ra",
 ]
+
+MAX_STEPS = 1000
+"""Largest number of steps in the search for a circle, which needs some ten."""
 
 
 def wrap_ra(ra: ArrayLike) -> Array:
@@ -237,3 +245,57 @@ def ra_inflation(angle: ArrayLike, dec: ArrayLike) -> Array:
     low, high = np.radians(np.where(polar, 0.0, delta - theta)), np.radians(np.where(polar, 0.0, delta + theta))
     sine = np.sin(np.radians(theta)) / np.sqrt(np.abs(np.cos(low) * np.cos(high)))
     return np.where(polar, 180.0, np.abs(np.degrees(np.arctan(sine))))
+
+
+def enclosing_circle(ra: ArrayLike, dec: ArrayLike) -> tuple[float, float, float]:
+    """Find the smallest circle on the sky that encloses positions, which lie within less than half of the sky.
+
+    Parameters
+    ----------
+    ra, dec
+        (n,) deg — positions, at least one.
+
+    Returns
+    -------
+    ra, dec
+        deg — centre of the circle; the right ascension in [0, 360).
+    radius
+        deg — its radius; 0 for a single position.
+    """
+    vectors = unit_vectors(ra, dec)
+    held = [int(np.argmax(_cosine_distance(vectors, vectors[0])))]
+    centre, reach = vectors[held[0]], 0.0
+    # Each step adds the farthest position and keeps the at most three that fix the circle, so that it grows every time.
+    for _ in range(MAX_STEPS):
+        distances = _cosine_distance(vectors, centre)
+        farthest = int(np.argmax(distances))
+        if distances[farthest] <= reach * (1 + 1e-12) + 1e-18:
+            break
+        held, centre, reach = _smallest_of([*dict.fromkeys((*held, farthest))], vectors)
+    longitude = math.degrees(math.atan2(centre[1], centre[0])) % 360.0
+    latitude = math.degrees(math.atan2(centre[2], math.hypot(centre[0], centre[1])))
+    return longitude, latitude, float(separation(longitude, latitude, ra, dec).max())
+
+
+def _smallest_of(rows: Sequence[int], vectors: Array) -> tuple[list[int], Array, float]:
+    """Return the smallest circle around a few positions, as one through two or three of them: rows, centre, reach."""
+    best: tuple[list[int], Array, float] = ([], vectors[rows[0]], math.inf)
+    for size in (2, 3):
+        for chosen in combinations(rows, size):
+            points = vectors[list(chosen)]
+            middle = points.sum(axis=0)
+            normal = middle if size == 2 else np.cross(points[1] - points[0], points[2] - points[0])
+            length = float(np.linalg.norm(normal))
+            if length == 0:
+                continue
+            centre = math.copysign(1 / length, float(normal @ middle)) * normal
+            reach = float(_cosine_distance(points, centre).max())
+            if reach < best[2] and _cosine_distance(vectors[rows], centre).max() <= reach * (1 + 1e-9) + 1e-18:
+                best = list(chosen), centre, reach
+    return best
+
+
+def _cosine_distance(vectors: Array, centre: Array) -> Array:
+    """Return half the squared chords, (n,), from unit vectors to one; exact for small angles, unlike a cosine."""
+    distances: Array = ((vectors - centre) ** 2).sum(axis=1) / 2
+    return distances

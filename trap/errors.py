@@ -71,6 +71,16 @@ class ImageError(TrapError, ValueError):
     def __str__(self) -> str:
         return f"{self.url}: {self.message}" if self.url else self.message
 
+    def message_for(self, url: str) -> str:
+        """Return the message, with the path of the file unless it is that of the image.
+
+        Parameters
+        ----------
+        url
+            Path of the image, which a report names anyway.
+        """
+        return self.message if self.url == _printable(url) else str(self)
+
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str], dict[str, object]]:
         # Explicit, since Dask's way of pickling calls ValueError's __new__ for an UnreadableImageError, which fails.
         # Other attributes are pickled too: the events of the step that the error ended (trap.workers.worker_log).

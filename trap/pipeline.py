@@ -17,14 +17,14 @@ from structlog.contextvars import bound_contextvars
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import TimestepRecord
 from trap.db.opening import open_dataset
-from trap.images.patterns import expand_patterns
 from trap.retry import IMAGE_DELAYS, call_with_retries
 from trap.run import fits, vetting
 from trap.run.attempts import attempt_timestep
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.run.observers import FieldNotice, Meters, log_outcome, serving_meters
-from trap.run.planning import in_plan, make_plan
+from trap.run.pairing import pair_images
+from trap.run.planning import in_plan, make_plan, without_duplicates
 from trap.run.scanning import Preview
 from trap.steps import association, calibration, kept_pixels, late_images, monitor_filling, varmetric
 from trap.workers.pools import open_workers
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from trap.catalogues import MonitorPositions
     from trap.config import PipelineConfig
     from trap.dataset.outcomes import MonitorFilling
-    from trap.dataset.records import ImageResult
     from trap.dataset.state import DatasetState
     from trap.db.store import Store
     from trap.run.look_ahead import ImageMeasurements
@@ -100,7 +99,7 @@ class DatasetRun:
         self.filling: MonitorFilling | None = None
         self._state: DatasetState | None = None
         self.contents: set[str] = store.known_contents()
-        self._preview = Preview([timestep.urls for timestep in plan.timesteps], config)
+        self._preview = Preview([timestep.urls for timestep in plan.timesteps], config, plan.lists)
         self._numbers = {timestep: number for number, timestep in enumerate(plan.timesteps)}
 
     @property
@@ -145,7 +144,7 @@ class DatasetRun:
         largest = max((len(timestep.urls) for timestep in timesteps), default=0)
         urls = (url for timestep in timesteps for url in timestep.urls)
         return LookAhead(
-            lambda url: workers.submit(measure_image, url, self.config),
+            lambda url: workers.submit(measure_image, url, self.config, self.plan.lists.get(url)),
             urls,
             depth=2 * (largest + n_workers),
             retry_delays=retry_delays,
@@ -259,7 +258,7 @@ class DatasetRun:
             self._state = executor.call(self.store.load_state, self.config)
         state = self._state
         planned, unreadable = in_plan(timestep, map(ahead.result, timestep.urls), self.config)
-        measured, duplicates = self._without_duplicates(planned)
+        measured, duplicates = without_duplicates(planned, self.contents)
         if timestep.is_late:
             record = late_images.record_late_images(state, timestep.taustart_ts, measured, unreadable)
         else:
@@ -292,17 +291,6 @@ class DatasetRun:
             duplicates=duplicates,
             is_late=timestep.is_late,
         )
-
-    def _without_duplicates(self, results: Sequence[ImageResult]) -> tuple[list[ImageResult], tuple[str, ...]]:
-        """Separate images whose content is in the dataset already, or twice in this timestep."""
-        new: dict[str, ImageResult] = {}
-        duplicates: list[str] = []
-        for result in results:
-            if result.content_hash in self.contents or result.content_hash in new:
-                duplicates.append(result.metadata.url)
-            else:
-                new[result.content_hash] = result
-        return list(new.values()), tuple(duplicates)
 
     def summary(self) -> RunSummary:
         """Refresh the metrics of all light curves, and summarise the run so far."""
@@ -360,15 +348,23 @@ def open_run(
     DatabaseError
         If the database cannot be used, or another run is writing the dataset.
     """
-    urls = expand_patterns(config.execution.images) if images is None else images
+    lists = pair_images(config, images)
     with (
-        open_dataset(config, monitors, urls, origin) as store,
+        open_dataset(config, monitors, lists.urls, origin) as store,
         bound_contextvars(dataset=store.dataset_id),
         serving_meters(config.execution.metrics) as meters,
     ):
         config = store.settings(config)
         known, latest = store.known_contents(), store.latest_timestep()
-        plan = make_plan(urls, known_hashes=known, latest=latest, config=config, isolated=isolated, progress=progress)
+        plan = make_plan(
+            lists.urls,
+            known_hashes=known,
+            latest=latest,
+            config=config,
+            isolated=isolated,
+            progress=progress,
+            lists=lists,
+        )
         store.store_unreadable(plan.unreadable)
         log.info("run_planned", timesteps=len(plan.timesteps), known=len(plan.known))
         dataset = DatasetRun(store, config, plan, progress=progress, meters=meters)

@@ -85,26 +85,26 @@ def test_file_that_ends_its_worker_costs_itself_alone(images, monkeypatch, culpr
     assert ("hanging was ended after 3 s" if culprit == "hangs" else "died") in problems["0002_b00.fits"[-13:]]
 
 
-def hanging(urls, settings, *, with_hash):
+def hanging(urls, settings, *, with_hash, lists):
     if any("t0002" in url for url in urls):
         time.sleep(600)
-    return [scanning._describe(url, settings, with_hash=with_hash) for url in urls]
+    return [scanning._describe(url, settings, None, with_hash=with_hash) for url in urls]
 
 
-def dying(urls, settings, *, with_hash):
+def dying(urls, settings, *, with_hash, lists):
     if any("t0002" in url for url in urls):
         os._exit(1)
-    return [scanning._describe(url, settings, with_hash=with_hash) for url in urls]
+    return [scanning._describe(url, settings, None, with_hash=with_hash) for url in urls]
 
 
 def test_header_that_cannot_be_read_for_a_moment_is_read_again(images, monkeypatch):
     monkeypatch.setattr(retry, "HEADER_DELAYS", (0.0, 0.0))
     failures = iter([TransientError("stale file handle")] * 2)
 
-    def failing(url, settings, *, with_hash):
+    def failing(url, settings, listed, *, with_hash):
         for failure in failures:
             raise failure
-        return read_header(url, settings, with_hash=with_hash)
+        return read_header(url, settings, listed, with_hash=with_hash)
 
     monkeypatch.setattr(scanning, "_read_header", failing)
     assert not isinstance(scan(images[:1])[0], UnreadableImage)
@@ -113,10 +113,10 @@ def test_header_that_cannot_be_read_for_a_moment_is_read_again(images, monkeypat
 def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
     monkeypatch.setattr(retry, "HEADER_DELAYS", ())
 
-    def failing(url, settings, *, with_hash):
+    def failing(url, settings, listed, *, with_hash):
         if url == images[0]:
             raise TransientError("stale file handle")
-        return read_header(url, settings, with_hash=with_hash)
+        return read_header(url, settings, listed, with_hash=with_hash)
 
     monkeypatch.setattr(scanning, "_read_header", failing)
     assert [getattr(image, "reason", "") for image in scan(images[:3])] == ["stale file handle", "", ""]
@@ -124,10 +124,10 @@ def test_header_that_stays_unreadable_costs_its_image(images, monkeypatch):
 
 @pytest.mark.parametrize("detail", ["", "Unable to allocate 119. GiB"])
 def test_header_that_takes_too_much_memory_costs_its_image(images, monkeypatch, detail):
-    def failing(url, settings, *, with_hash):
+    def failing(url, settings, listed, *, with_hash):
         if url == images[0]:
             raise MemoryError(detail)
-        return read_header(url, settings, with_hash=with_hash)
+        return read_header(url, settings, listed, with_hash=with_hash)
 
     monkeypatch.setattr(scanning, "_read_header", failing)
     reasons = [getattr(image, "reason", "") for image in scan(images[:3])]

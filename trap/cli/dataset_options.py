@@ -19,6 +19,7 @@ def add_inspect_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``transients inspect``."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="images, or quoted glob patterns of images")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings whose limits apply")
+    parser.add_argument("--catalogues", metavar="PATTERN", help="source lists of the images, as for 'transients run'")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show every check of every image, with its figures"
     )

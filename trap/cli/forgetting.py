@@ -17,10 +17,12 @@ import numpy as np
 from trap.cli.database import open_database
 from trap.cli.datasets import is_confirmed
 from trap.cli.progress import progress_bar
+from trap.config.toml import parse_toml
 from trap.db.datasets import replace_dataset, stored_config
 from trap.db.deletion import delete_dataset
 from trap.db.engine import reading, transaction
 from trap.db.overview import dataset_summary, image_table
+from trap.db.runs import latest_configs
 from trap.db.store import Store
 from trap.errors import ConfigError, DatabaseError
 from trap.escapes import plain_text
@@ -52,6 +54,7 @@ def forget(arguments: Namespace) -> int:
         with reading(engine) as connection:
             summary = dataset_summary(connection, number)
             images, config = image_table(connection, number), stored_config(connection, number)
+            catalogues = _source_lists(latest_configs(connection).get(number))
         starts = [start.astype("datetime64[us]") for start in images["taustart_ts"].astype("datetime64[us]")]
         forgotten = _matching(arguments.timesteps, sorted(set(starts)))
         kept = [url for url, start in zip(images["url"].tolist(), starts, strict=True) if start not in forgotten]
@@ -62,6 +65,7 @@ def forget(arguments: Namespace) -> int:
             print("nothing changed")
             return 0
         config = config.with_options(
+            reading={"catalogues": catalogues},
             execution={"database": arguments.database, "images": tuple(kept)},
             persistence={"dataset_id": -1, "dataset_key": "", "description": summary["description"]},
         )
@@ -78,6 +82,12 @@ def forget(arguments: Namespace) -> int:
             delete_dataset(engine, number, progress=progress)
     print(plain_text(f"dataset {done.dataset_id} replaces {label}: {len(done.outcomes)} timesteps, {len(kept)} images"))
     return 0
+
+
+def _source_lists(settings: str | None) -> str:
+    """Return the source lists of the latest run over a dataset, from its settings as TOML; empty without any."""
+    reading = parse_toml(settings or "", "settings of the latest run").get("reading", {})
+    return str(reading.get("catalogues", ""))
 
 
 def _matching(texts: Iterable[str], starts: Sequence[np.datetime64]) -> set[np.datetime64]:

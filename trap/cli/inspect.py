@@ -9,6 +9,7 @@ from trap.cli.isolation import open_image_workers, results_of_images
 from trap.config import PipelineConfig, load_config
 from trap.errors import ConfigError, WorkerLostError
 from trap.images.patterns import expand_patterns
+from trap.run.pairing import pair_images
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from trap.report.inspection import Inspection
+    from trap.run.pairing import Pairing
     from trap.workers.executors import Executor
 
 __all__ = ["inspect"]
@@ -42,14 +44,17 @@ def inspect(arguments: Namespace) -> int:
         msg = f"{arguments.plot}: the name of a figure must end with {', '.join(PLOT_SUFFIXES)}"
         raise ConfigError(msg)
     config = PipelineConfig() if arguments.config is None else load_config(arguments.config)
-    paths = expand_patterns(arguments.images)
+    if arguments.catalogues is not None:
+        config = config.with_options(reading={"catalogues": arguments.catalogues})
+    pairing = pair_images(config, expand_patterns(arguments.images))
+    paths = pairing.urls
     with open_image_workers(config.execution, len(paths), preload=PRELOAD) as workers:
         # Imported while the workers import their module.
         from trap.dataset.outcomes import ExitCode
         from trap.report.inspection import inspection_table
         from trap.run.inspection import compare_inspections
 
-        inspections = compare_inspections(_inspected(paths, config, workers), config)
+        inspections = compare_inspections(_inspected(pairing, config, workers), config)
         if arguments.json or arguments.verbose:
             _print_figures(inspections, config, as_list=arguments.json)
         else:
@@ -59,12 +64,13 @@ def inspect(arguments: Namespace) -> int:
     return int(ExitCode.COMPLETE if all(one.is_usable for one in inspections) else ExitCode.IMAGES_LEFT_OUT)
 
 
-def _inspected(paths: Sequence[str], config: PipelineConfig, workers: Executor) -> list[Inspection]:
+def _inspected(pairing: Pairing, config: PipelineConfig, workers: Executor) -> list[Inspection]:
     """Inspect each image by itself; an image that ends its worker is unreadable."""
     from trap.report.inspection import Inspection
     from trap.run.inspection import inspect_image
 
-    results = results_of_images(workers, partial(inspect_image, config=config), paths)
+    paths, lists = pairing.urls, {url: {"listed": listed} for url, listed in pairing.lists.items()}
+    results = results_of_images(workers, partial(inspect_image, config=config), paths, lists)
     return [
         Inspection(path=path, problem=str(result)) if isinstance(result, WorkerLostError) else result
         for path, result in zip(paths, results, strict=True)
@@ -84,7 +90,7 @@ def _print_figures(inspections: Sequence[Inspection], config: PipelineConfig, *,
 
 def _plot(inspections: Sequence[Inspection], path: Path, config: PipelineConfig, workers: Executor) -> None:
     """Draw each readable image; the files of several images are numbered: NAME-1.png, NAME-2.png."""
-    readable = [one for one in inspections if one.result is not None]
+    readable = [one for one in inspections if one.result is not None and one.result.metadata.has_pixels]
     width = len(str(len(readable)))
     for number, inspection in enumerate(readable, start=1):
         file = path if len(readable) == 1 else path.with_stem(f"{path.stem}-{number:0{width}d}")

@@ -13,7 +13,7 @@ from trap.errors import WorkerLostError
 from trap.workers.executors import ProcessExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from trap.config import ExecutionConfig
     from trap.workers.executors import Executor, Result
@@ -47,7 +47,10 @@ def open_image_workers(settings: ExecutionConfig, n_images: int, *, preload: Seq
 
 
 def results_of_images(
-    workers: Executor, step: Callable[[str], T], paths: Sequence[str]
+    workers: Executor,
+    step: Callable[..., T],
+    paths: Sequence[str],
+    more: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Iterator[T | WorkerLostError]:
     """Run a step for each image, and yield the results in the order of the images.
 
@@ -56,17 +59,20 @@ def results_of_images(
     workers
         Executor of the steps.
     step
-        Function of the path of an image.
+        Function of the path of an image, and of further arguments by name.
     paths
         Paths of the images.
+    more
+        Further arguments of some images by path; None if there are none.
 
     Yields
     ------
     The value of the step; the error if the step ended its worker.
     """
-    results = [workers.submit(step, path) for path in paths]
-    for path, result in zip(paths, results, strict=True):
-        yield _awaited(result, partial(workers.submit, step, path))
+    calls = [partial(workers.submit, step, path, **(more or {}).get(path, {})) for path in paths]
+    results = [call() for call in calls]
+    for call, result in zip(calls, results, strict=True):
+        yield _awaited(result, call)
 
 
 def _awaited(result: Result[T], again: Callable[[], Result[T]]) -> T | WorkerLostError:

@@ -127,6 +127,10 @@ def _add_dataset_options(parser: argparse.ArgumentParser, *, held: str = "any of
     parser.add_argument(
         "--monitor", type=Path, metavar="FILE", help="positions to measure in every image: JSON, CSV or VOTable"
     )
+    parser.add_argument(
+        "--catalogues", metavar="PATTERN",
+        help="source lists of another finder in place of the search: '{stem}*.txt' next to each image, or a table",
+    )  # fmt: skip
     _add_which_dataset(parser, held)
     _add_around(parser)
     _add_running(parser)

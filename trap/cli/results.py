@@ -86,7 +86,7 @@ def show_dataset(arguments: Namespace) -> int:
 
 def _unsearched(images: Columns, config: PipelineConfig) -> Unsearched | None:
     """Return the largest part of an image that the settings of a dataset exclude from the search."""
-    shapes = {(int(ny), int(nx)) for ny, nx in zip(images["ny"], images["nx"], strict=True) if ny is not None}
+    shapes = {(int(ny), int(nx)) for ny, nx in zip(images["ny"], images["nx"], strict=True) if ny}
     parts = (unsearched_area(shape, config.source_extraction) for shape in shapes)
     return max((part for part in parts if part is not None), key=lambda part: part.share, default=None)
 

@@ -14,10 +14,11 @@ from trap.cli.terminal import RESUME_HINT, command, interrupts_end_at_once, prog
 from trap.config import PipelineConfig, load_config
 from trap.config.monitors import load_monitors
 from trap.errors import ConfigError
-from trap.images.patterns import path_text
+from trap.images.patterns import path_of, path_text
 from trap.kernels.compiled import is_compiled
 from trap.report.run_summary import run_text
 from trap.retry import interrupt_behind
+from trap.run.pairing_table import is_table
 from trap.steps.misc import dump_configs_to_logdir, setup_logging
 
 if TYPE_CHECKING:
@@ -141,7 +142,13 @@ def effective_config(arguments: Namespace) -> PipelineConfig:
     for name in ("dask", "metrics"):
         if getattr(arguments, name) is not None:
             execution[name] = getattr(arguments, name)
-    return config.with_options(execution=execution, persistence=persistence)
+    named = getattr(arguments, "catalogues", None)
+    catalogues = config.reading.catalogues if named is None else path_text(named)
+    if is_table(catalogues):
+        # A dataset keeps the path, and may be made again from another folder.
+        catalogues = path_text(path_of(catalogues).absolute())
+    reading = {"catalogues": catalogues}
+    return config.with_options(execution=execution, persistence=persistence, reading=reading)
 
 
 def _named(arguments: Namespace) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from trap.config.sections import (
     SourceExtractionConfig,
     TransientSearchConfig,
 )
+from trap.config.source_lists import SourceListConfig
 from trap.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class PipelineConfig(Settings):
 
     persistence: PersistenceConfig = PersistenceConfig()
     reading: ReadingConfig = ReadingConfig()
+    source_lists: SourceListConfig = SourceListConfig()
     quality: QualityConfig = QualityConfig()
     quality_lofar: QualityLofarConfig = QualityLofarConfig()
     source_extraction: SourceExtractionConfig = SourceExtractionConfig()
@@ -92,7 +94,13 @@ class PipelineConfig(Settings):
         """List section, name and value of every setting that affects the results."""
         # A literal in the call, since mypy widens a variable to a type that pydantic does not accept.
         shaping = self.model_dump(
-            mode="json", exclude={"execution": True, "persistence": {"dataset_id", "dataset_key", "description"}}
+            mode="json",
+            exclude={
+                "execution": True,
+                "persistence": {"dataset_id", "dataset_key", "description"},
+                # Paths may change; the settings of source lists shape results.
+                "reading": {"catalogues"},
+            },
         )
         return [(section, key, value) for section, items in shaping.items() for key, value in items.items()]
 

@@ -79,6 +79,10 @@ class ReadingConfig(Settings):
     parameter is refused."""
     channel: Count = 0
     """Number of the plane to read along the frequency axis of a cube; 0 is the first."""
+    catalogues: str = ""
+    """Source lists of another finder, which take the place of the search: a pattern such as `{stem}*.components.txt`,
+    relative to the folder of each image, or the path of a table with the columns `image` and `catalogue`. Empty: the
+    pipeline searches the images."""
     given: tuple[Given, ...] = ()
     """Tables [[reading.given]] of values for the images that match a pattern. If several match, the values of
     later tables override earlier ones."""

@@ -144,5 +144,10 @@ def _item(value: Any) -> Item:  # noqa: ANN401 (values of settings, of any type)
         # In JSON's types, among which a date is text: as text it is read back with its time zone.
         table.update(value if isinstance(value, dict) else value.model_dump(mode="json", exclude_none=True))
         return table
+    if isinstance(value, dict):
+        # On one line: the settings behind a table of its own would belong to it.
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table
     item: Item = tomlkit.item(value)
     return item

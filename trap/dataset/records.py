@@ -93,6 +93,10 @@ class ImageResult:
         Searched area, with the number of its negative peaks; empty for a rejected image.
     negative
         Negative peaks.
+    source_list
+        Path of the list of sources that another finder made; empty if the pipeline searched the image.
+    finder
+        Name of the format of this list, such as ``selavy``; empty without a list.
     """
 
     metadata: ImageMetadata
@@ -111,6 +115,8 @@ class ImageResult:
     calibration: ImageCalibration = UNCALIBRATED
     searched: SearchedArea = field(default_factory=SearchedArea)
     negative: NegativePeaks = field(default_factory=NegativePeaks.empty)
+    source_list: str = ""
+    finder: str = ""
 
     @classmethod
     def unmeasured(
@@ -231,6 +237,8 @@ class ImageRecord:
         running catalogue.
     chance
         Chance of noise in this image.
+    n_unfitted
+        Number of missed sources without a forced fit, since the image is a source list without pixels.
     """
 
     result: ImageResult
@@ -243,6 +251,7 @@ class ImageRecord:
     dropped: Mapping[str, int] = field(default_factory=dict)
     members: GroupMembers = field(default_factory=GroupMembers.empty)
     chance: NoiseChance = field(default_factory=NoiseChance)
+    n_unfitted: int = 0
 
     @property
     def n_dropped(self) -> int:

@@ -205,7 +205,7 @@ def _load_earlier_images(connection: Connection, dataset_id: int, state: Dataset
 
 
 def accepted_images(connection: Connection, dataset_id: int) -> Sequence[Row[Any]]:
-    """List the images in light curves, in order of their addition.
+    """List the images in light curves, in order of their addition, without source lists that have no image.
 
     Parameters
     ----------
@@ -221,7 +221,8 @@ def accepted_images(connection: Connection, dataset_id: int) -> Sequence[Row[Any
         .add_columns(Image.rms_qc, Timestep.taustart_ts.label("timestep"))
         .join(RmsMap, RmsMap.image == Image.id)
         .join(Timestep, Timestep.id == Image.timestep)
-        .where(Image.dataset == dataset_id, ~Image.late)
+        # A source list without an image has no pixels to be fitted.
+        .where(Image.dataset == dataset_id, ~Image.late, RmsMap.nx > 0)
     )
     return connection.execute(rows.order_by(Timestep.taustart_ts, Image.id)).all()
 

@@ -41,13 +41,21 @@ CALIBRATION_MODES = ("positions", "flux_scale")
 """Settings that switch the calibration off."""
 FORMER_VALUES = {("association", "method"): "trap"}
 """Values of settings for datasets of versions without them, if the default is another one."""
-_WRITERS: dict[type, Callable[[Any], str]] = {bool: str, int: str, float: repr, str: str, list: json.dumps}
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    bool: str,
+    int: str,
+    float: repr,
+    str: str,
+    list: json.dumps,
+    dict: json.dumps,
+}
 _READERS: dict[str, Callable[[str], Any]] = {
     "bool": "True".__eq__,
     "int": int,
     "float": float,
     "str": str,
     "list": json.loads,
+    "dict": json.loads,
 }
 
 
@@ -66,7 +74,7 @@ def insert_dataset(connection: Connection, config: PipelineConfig) -> int:
     Raises
     ------
     TypeError
-        If a setting is not text, a number, a truth value or a list.
+        If a setting is not text, a number, a truth value, a list or a dict.
     """
     extraction = config.source_extraction
     row = insert(Dataset).values(
@@ -335,6 +343,6 @@ def _typed_text(value: Any) -> tuple[str, str]:  # noqa: ANN401 (other types are
     """Write a setting as text, with the name of its type."""
     write = _WRITERS.get(type(value))
     if write is None:
-        msg = f"a stored setting must be text, a number, a truth value or a list, not {value!r}"
+        msg = f"a stored setting must be text, a number, a truth value, a list or a dict, not {value!r}"
         raise TypeError(msg)
     return type(value).__name__, write(value)

@@ -37,6 +37,10 @@ __all__ = [
 ]
 
 LITTLE_ENDIAN = np.dtype("<f4")
+MESH_NUMBERS = (
+    *("nx", "ny", "origin_x", "origin_y", "extent_x", "extent_y", "cell_x", "cell_y", "mesh_nx", "mesh_ny"),
+)
+"""Columns of a mesh that are numbers of pixels or of cells."""
 
 
 class ImageIds(NamedTuple):
@@ -124,7 +128,7 @@ def image_urls(connection: Connection, image_ids: Sequence[int] | NDArray[np.int
 
 
 def load_background(connection: Connection, image_id: int) -> Background | None:
-    """Load the mesh of background and noise of an image; None if the image was not searched.
+    """Load the mesh of background and noise of an image; None if the image was not searched, or is a mere list.
 
     Parameters
     ----------
@@ -132,7 +136,7 @@ def load_background(connection: Connection, image_id: int) -> Background | None:
         Connection in a transaction of the caller, and row number of the image.
     """
     row = connection.execute(select(RmsMap.__table__).where(RmsMap.image == image_id)).first()
-    if row is None:
+    if row is None or not row.nx:
         return None
     mean, rms = (
         np.frombuffer(mesh, LITTLE_ENDIAN).reshape(row.mesh_ny, row.mesh_nx).astype(np.float32)
@@ -207,8 +211,8 @@ def _image_row(image: ImageRecord, state: DatasetState) -> dict[str, Any]:
         "rb_smaj": beam.bmaj / 2 if beam else None,
         "rb_smin": beam.bmin / 2 if beam else None,
         "rb_pa": beam.bpa if beam else None,
-        "deltax": metadata.deltax,
-        "deltay": metadata.deltay,
+        "deltax": metadata.deltax if metadata.has_pixels else None,
+        "deltay": metadata.deltay if metadata.has_pixels else None,
         "fwhm_arcsec": beam.bmaj * 3600.0 if beam else None,
         "fov_degrees": 2 * metadata.sky_region(extraction.extraction_radius_pix).xtr_radius,
         "rms_qc": result.rms_qc,
@@ -220,6 +224,8 @@ def _image_row(image: ImageRecord, state: DatasetState) -> dict[str, Any]:
         "content_hash": result.content_hash,
         "pixel_hash": result.pixel_hash or None,
         "telescope": metadata.telescope or None,
+        "source_list": result.source_list or None,
+        "finder": result.finder or None,
         **area_row(result.searched if is_searched else None),
     }
 
@@ -244,14 +250,17 @@ def _insert_meshes(connection: Connection, ids: Sequence[int], images: Sequence[
             **peak_row(image.result.negative),
         }
         for number, image in zip(ids, images, strict=True)
-        if image.result.background is not None
+        if image.result.background is not None or image.result.noise_tiles is not None
     ]
     if rows:
         insert_columns(connection, RmsMap, {name: [row[name] for row in rows] for name in rows[0]})
 
 
-def _mesh_row(background: Background) -> dict[str, Any]:
+def _mesh_row(background: Background | None) -> dict[str, Any]:
     """Return the columns of a mesh: its place in the image, and its values as little-endian bytes."""
+    if background is None:
+        # A source list without an image has noise on the sky, and no pixels.
+        return {**dict.fromkeys(MESH_NUMBERS, 0), "mesh_mean": b"", "mesh_rms": b"", "correlation": None}
     return {
         "nx": background.shape[1],
         "ny": background.shape[0],

@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 
     from trap.config import SourceExtractionConfig
     from trap.extraction.field import ThresholdMap
+    from trap.extraction.given_maps import GivenMaps
     from trap.images.image import Image
     from trap.typing import Array
 
 
-__all__ = ["Extraction", "extract_holes", "extract_sources", "searched_field"]
+__all__ = ["Extraction", "describe_background", "extract_holes", "extract_sources", "flag_outside", "searched_field"]
 
 PART_ISLANDS = 2000
 """Number of islands that one thread measures at a time. Fewer islands are measured without threads."""
@@ -107,6 +108,39 @@ def extract_sources(image: Image, config: SourceExtractionConfig) -> Extraction:
     return Extraction(
         measurements=measurements,
         background=background,
+        rms_min=thresholds.rms_min,
+        rms_max=thresholds.rms_max,
+        unsearched=unsearched_part(data, mask, config),
+    )
+
+
+def describe_background(image: Image, config: SourceExtractionConfig, maps: GivenMaps | None = None) -> Extraction:
+    """Measure level and noise of an image whose sources are known; no sources are found.
+
+    Parameters
+    ----------
+    image
+        The image; its pixels are read.
+    config
+        Settings of the mesh and the searched area.
+    maps
+        Level and noise that are known; None measures them.
+
+    Raises
+    ------
+    ImageError
+        If the image has no restoring beam, or cannot be read.
+    """
+    beams, data = _beams_of(image), image.data
+    mask = measured_mask(data, config)
+    background = (
+        estimate_background(data, mask, config, beam=beams["beam"]) if maps is None else maps.mesh(mask, config)
+    )
+    field = Field(data=data, mask=mask, background=background, **beams)
+    thresholds = field.threshold_map(analysis=config.analysis_threshold, detection=config.detection_threshold)
+    return Extraction(
+        measurements=Measurements.empty(),
+        background=replace(background, correlation=measure_correlation(field)),
         rms_min=thresholds.rms_min,
         rms_max=thresholds.rms_max,
         unsearched=unsearched_part(data, mask, config),
@@ -197,7 +231,7 @@ def _measure(
         which = np.arange(len(islands))[part]
         some = islands.take(which)
         fits = fit_sources(some, deblend(some, config), empty_field, config=config)
-        measurements = _with_outside(_describe(some, fits, field, wcs, config, systematics), mask)
+        measurements = flag_outside(_describe(some, fits, field, wcs, config, systematics), mask)
         # Islands are numbered from 1 in the table.
         return measurements.with_columns(island=which[measurements.island] + 1)
 
@@ -250,8 +284,16 @@ def _describe(
     )
 
 
-def _with_outside(sources: Measurements, mask: NDArray[np.bool_]) -> Measurements:
-    """Flag sources whose centre is not on a searched pixel, although a part of the source is."""
+def flag_outside(sources: Measurements, mask: NDArray[np.bool_]) -> Measurements:
+    """Flag sources whose centre is not on a searched pixel.
+
+    Parameters
+    ----------
+    sources
+        Sources, with their pixels.
+    mask
+        (ny, nx) — True where the image is not searched.
+    """
     ny, nx = mask.shape
     columns, rows = np.rint(sources.x).astype(int), np.rint(sources.y).astype(int)
     is_off_image = (columns < 0) | (columns >= nx) | (rows < 0) | (rows >= ny)

@@ -68,8 +68,9 @@ class ImageMetadata:
     deltax, deltay
         deg/pixel — increments along x and y. See :func:`trap.images.headers.scale.pixel_increments` for their place
         in the image and their signs.
+        0 for a source list without an image.
     nx, ny
-        Number of columns and of rows.
+        Number of columns and of rows; 0 for a source list without an image.
     unit
         Unit of the pixels in the file; may be empty.
     jansky_per_unit
@@ -107,15 +108,22 @@ class ImageMetadata:
             msg = f"taustart_ts {self.taustart_ts} must have a time zone"
             raise ValueError(msg)
 
+    @property
+    def has_pixels(self) -> bool:
+        """Whether there is an image, not only a list of its sources."""
+        return self.nx > 0
+
     def sky_region(self, extraction_radius_pix: float) -> SkyRegion:
         """Return the region of the sky where the image is searched.
 
         Parameters
         ----------
         extraction_radius_pix
-            pixel — radius around the middle, measured along x; 0 uses the distance to the corners.
+            pixel — radius around the middle, measured along x; 0 uses the distance to the corners. A source list
+            without an image has its own radius.
         """
-        radius = extraction_radius_pix * abs(self.deltax) if extraction_radius_pix else self._corner_distance()
+        is_circle = extraction_radius_pix and self.has_pixels
+        radius = extraction_radius_pix * abs(self.deltax) if is_circle else self._corner_distance()
         return SkyRegion(centre_ra=self.centre_ra, centre_dec=self.centre_dec, xtr_radius=radius)
 
     def _corner_distance(self) -> float:

@@ -267,7 +267,7 @@ class LiveRun:
     def _described(self, url: str, *, with_hash: bool = False) -> ScannedImage:
         """Describe an image by its header; an image that ends the process of its reader is unreadable."""
         try:
-            reading = self._readers.submit(describe_images, [url], self.dataset.config.reading, with_hash=with_hash)
+            reading = self._readers.submit(describe_images, [url], self.dataset.config, with_hash=with_hash)
             (description,) = reading.result()
         except WorkerLostError as error:
             return UnreadableImage(url=url, reason=str(error))
@@ -354,11 +354,11 @@ def open_live(
     """
     config = config.with_options(execution={"images": ()})
     with (
-        closing(open_source(live)) as source,
+        closing(open_source(live, config.reading)) as source,
         open_run(config, images=(), origin=source.origin, monitors=monitors) as dataset,
         open_reader(config.execution) as reader,
     ):
-        reader.submit(describe_images, (), config.reading, with_hash=False).result()  # starts the process
+        reader.submit(describe_images, (), config, with_hash=False).result()  # starts the process
         for warming_up in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
             warming_up.result()
 

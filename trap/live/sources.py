@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from trap.config import DEFAULT_READING
 from trap.dataset.records import UnreadableImage
 from trap.errors import ConfigError, ImageError, TrapError
 from trap.images.incoming import IncomingFolder
@@ -26,7 +27,7 @@ from trap.retry import STREAM_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trap.config import LiveConfig
+    from trap.config import LiveConfig, ReadingConfig
 
 __all__ = ["FolderSource", "Source", "StreamSource", "open_source"]
 
@@ -71,14 +72,27 @@ class Source(Protocol):
         """Stop receiving images."""
 
 
-def open_source(live: LiveConfig) -> Source:
+def open_source(live: LiveConfig, reading: ReadingConfig = DEFAULT_READING) -> Source:
     """Open the source that the settings name.
+
+    Parameters
+    ----------
+    live
+        Settings of live mode.
+    reading
+        Settings of reading.
 
     Raises
     ------
     ConfigError
-        If the folder does not exist, or the spool folder cannot be made.
+        If the folder does not exist, the spool folder cannot be made, or the settings name source lists.
     """
+    if reading.catalogues:
+        msg = (
+            "reading.catalogues: live mode searches the images itself; `transients run` processes images with source "
+            "lists, and adds the new ones to its dataset every time"
+        )
+        raise ConfigError(msg)
     return StreamSource(live) if live.streams else FolderSource(live)
 
 

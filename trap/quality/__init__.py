@@ -7,6 +7,7 @@ from trap.quality.checks import (
     check_against_small_catalogue,
     check_calibration,
     check_image,
+    check_list,
     check_sources,
 )
 from trap.quality.history import SAMPLE, may_be_too_many
@@ -32,6 +33,7 @@ __all__ = [
     "check_against_small_catalogue",
     "check_calibration",
     "check_image",
+    "check_list",
     "check_sources",
     "find_negative",
     "first_rejection",

@@ -30,6 +30,7 @@ __all__ = [
     "check_against_small_catalogue",
     "check_calibration",
     "check_image",
+    "check_list",
     "check_sources",
     "checks_table",
 ]
@@ -56,6 +57,8 @@ OTHER_CHECKS: tuple[Check[ImageInput], ...] = (
     *_LAST,
 )
 """Checks of all other images."""
+LIST_CHECKS: tuple[Check[ImageInput], ...] = (bright.BRIGHT_SOURCE_ELSEWHERE, dates.DATE, dates.STALE)
+"""Checks of source lists without an image: those that need no pixels."""
 SOURCE_CHECKS: tuple[Check[SourceInput], ...] = (negative.NEGATIVE, crowding.CROWDING)
 EARLIER_CHECKS: tuple[Check[EarlierInput], ...] = (
     history.RMS_HISTORY,
@@ -77,6 +80,11 @@ def check_image(image: ImageInput) -> tuple[Finding, ...]:
     """Check an image by itself, before its sources are extracted."""
     checks = OTHER_CHECKS if image.metadata.lofar is None else LOFAR_CHECKS
     return _run(checks, image)
+
+
+def check_list(image: ImageInput) -> tuple[Finding, ...]:
+    """Check a source list without an image, before its sources: its pointing and its date."""
+    return _run(LIST_CHECKS, image)
 
 
 def check_sources(image: SourceInput) -> tuple[Finding, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trap.quality.reasons import RejectReason, Verdict
-from trap.quality.records import Check, has_beam
+from trap.quality.records import Check, has_beam, has_noise
 
 if TYPE_CHECKING:
     from trap.config import QualityConfig
@@ -99,6 +99,7 @@ RMS_HISTORY = Check(
     reason=RejectReason.RMS,
     fails_if="the noise differs from its median by more than `rms_rej_sigma` and the factor `rms_rej_factor`",
     function=check_rms_history,
+    needs=(has_noise,),
 )
 
 

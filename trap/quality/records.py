@@ -38,6 +38,7 @@ __all__ = [
     "SourceInput",
     "has_beam",
     "has_duration",
+    "has_noise",
     "has_values",
     "is_stokes_i",
 ]
@@ -243,6 +244,11 @@ def has_values(image: ImageInput) -> bool:
 def has_beam(image: CheckInput) -> bool:
     """Return whether the header has a restoring beam."""
     return image.metadata.beam is not None
+
+
+def has_noise(image: EarlierInput) -> bool:
+    """Return whether the noise is known; that of a source list without an image may not be."""
+    return image.metadata.has_pixels or not np.isnan(image.rms)
 
 
 def has_duration(image: CheckInput) -> bool:

@@ -117,7 +117,9 @@ def _header_values(metadata: ImageMetadata, config: PipelineConfig) -> dict[str,
     region = metadata.sky_region(config.source_extraction.extraction_radius_pix)
     beam = metadata.beam
     semimajor, semiminor = (
-        (math.nan, math.nan) if beam is None else beam.semi_axes_pixels(metadata.deltax, metadata.deltay)[:2]
+        (math.nan, math.nan)
+        if beam is None or not metadata.has_pixels
+        else beam.semi_axes_pixels(metadata.deltax, metadata.deltay)[:2]
     )
     return {
         "taustart_ts": metadata.taustart_ts,
@@ -212,8 +214,13 @@ def _row(name: str, inspection: Inspection) -> dict[str, str]:
         "noise mJy/beam": number(1e3 * inspection.result.rms_qc, 3),
     }
     if inspection.is_usable:
-        row |= {"sources": str(len(inspection.result.measurements)), "searched": f"{inspection.searched_fraction:.0%}"}
+        row |= {"sources": str(len(inspection.result.measurements)), "searched": _share(inspection)}
     return row
+
+
+def _share(inspection: Inspection) -> str:
+    share = inspection.searched_fraction
+    return MISSING if math.isnan(share) else f"{share:.0%}"
 
 
 def inspection_text(inspection: Inspection, config: PipelineConfig) -> str:
@@ -249,6 +256,20 @@ def _metadata_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[
         f"  frequency  {number(values['freq_eff'] / 1e6, 7)} MHz, {number(values['freq_bw'] / 1e6)} MHz wide; "
         f"Stokes {values['stokes']}"
     )
+    if not values["nx"]:
+        yield "  pixels     none: a source list without an image"
+    else:
+        yield from _pixel_lines(values, inspection)
+    share = "" if math.isnan(inspection.searched_fraction) else f", {inspection.searched_fraction:.1%} of the pixels"
+    centre = sky_position(values["centre_ra"], values["centre_dec"])
+    yield f"  searched   {number(values['xtr_radius'])}° around {centre}{share}"
+    if inspection.result is not None and inspection.result.unsearched is not None:
+        yield f"             {inspection.result.unsearched.text()}"
+    yield f"  beam       {_beam_text(values)}"
+
+
+def _pixel_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[str]:
+    """Yield the lines about the pixels and their unit."""
     yield (
         f"  pixels     {values['nx']} × {values['ny']} of {number(abs(values['deltax']) * 3600)}″ × "
         f"{number(abs(values['deltay']) * 3600)}″, {inspection.finite_fraction:.1%} with a value; "
@@ -256,12 +277,6 @@ def _metadata_lines(values: dict[str, Any], inspection: Inspection) -> Iterator[
     )
     if values["unit_conversion"]:
         yield f"             unit {values['unit_conversion']}"
-    share = "" if math.isnan(inspection.searched_fraction) else f", {inspection.searched_fraction:.1%} of the pixels"
-    centre = sky_position(values["centre_ra"], values["centre_dec"])
-    yield f"  searched   {number(values['xtr_radius'])}° around {centre}{share}"
-    if inspection.result is not None and inspection.result.unsearched is not None:
-        yield f"             {inspection.result.unsearched.text()}"
-    yield f"  beam       {_beam_text(values)}"
 
 
 def _check_lines(findings: Sequence[Finding]) -> list[str]:
@@ -279,9 +294,12 @@ def _check_lines(findings: Sequence[Finding]) -> list[str]:
 
 
 def _beam_text(values: dict[str, Any]) -> str:
+    """Write the widths of the beam, and its semi-axes in pixels if there are any."""
     beam = values["beam"]
     if beam is None:
         return "none"
+    if not values["nx"]:
+        return f"{number(beam['bmaj'] * 3600)}″ × {number(beam['bmin'] * 3600)}″ at {number(beam['bpa'])}°"
     return (
         f"{number(beam['bmaj'] * 3600)}″ × {number(beam['bmin'] * 3600)}″ at {number(beam['bpa'])}°; semi-axes "
         f"{number(values['beam_semimajor_pix'])} and {number(values['beam_semiminor_pix'])} pixels"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from trap.dataset.outcomes import MonitorFilling, RunSummary
+    from trap.dataset.records import ImageRecord
 
 __all__ = ["run_text", "same_field_text"]
 
@@ -76,6 +77,7 @@ def _done(summary: RunSummary) -> Iterator[str]:
         dropped = dropped_text(sum_dropped(image.dropped for image in accepted))
         if dropped:
             yield dropped
+        yield from _list_lines(accepted)
         yield from noise_lines(areas_of_images(images))
         yield from calibration_lines(calibration_columns(images))
     if summary.constancy is not None:
@@ -91,6 +93,20 @@ def _done(summary: RunSummary) -> Iterator[str]:
         was = "was" if number_known == 1 else "were"
         ending = "" if images else ": nothing added"
         yield f"{count(number_known, 'image')} {was} already in dataset {summary.dataset_id}{ending}"
+
+
+def _list_lines(images: Sequence[ImageRecord]) -> Iterator[str]:
+    """Yield the lines about source lists without an image: missed sources without a fit, and lists without noise."""
+    lists = [image for image in images if not image.result.metadata.has_pixels]
+    n_unfitted = sum(image.n_unfitted for image in lists)
+    if n_unfitted:
+        yield (
+            f"{count(n_unfitted, 'null detection')} without a forced fit, in "
+            f"{count(len(lists), 'source list')} without an image"
+        )
+    n_silent = sum(image.result.noise_tiles is None for image in lists)
+    if n_silent:
+        yield f"{count(n_silent, 'source list')} without a noise (column rms): later sources there are no candidates"
 
 
 def _filling_lines(filling: MonitorFilling) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,7 @@ def fit_sources(
     backward
         The fits of new sources in each earlier image.
     """
+    images = [replace(image, n_unfitted=forced_fitting.count_unfitted(image, state)) for image in images]
     requests = [forced_fitting.get_forced_fit_requests(image, state) for image in images]
     fits = _fit(state, images, requests, executor, config)
     images, requests, fits = _confirm(state, images, requests, fits, executor, config)

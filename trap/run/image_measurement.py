@@ -19,17 +19,20 @@ from trap.extraction.measure import extract_sources
 from trap.extraction.tiles import sample_noise
 from trap.images.image import Image, read_image
 from trap.quality import rms_qc
+from trap.run.listed_images import content_hash_of, extract_listed, measure_list, require_list
 from trap.steps import quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from trap.run.pairing_table import ListedImage
 
 __all__ = ["measure_image", "warm_up"]
 
 log = structlog.get_logger(__name__)
 
 
-def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableImage:
+def measure_image(url: str, config: PipelineConfig, listed: ListedImage | None = None) -> ImageResult | UnreadableImage:
     """Measure one image: read and check it, find and fit its sources.
 
     A pure function of the file and the settings, for worker processes. The pixels are not returned.
@@ -40,6 +43,9 @@ def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableI
         Path of the image.
     config
         All settings.
+    listed
+        List of the sources of the image, which takes the place of the search; the path of a list without an image is
+        that of the list. None searches the image.
 
     Returns
     -------
@@ -52,24 +58,34 @@ def measure_image(url: str, config: PipelineConfig) -> ImageResult | UnreadableI
     """
     with bound_contextvars(image=url):
         try:
-            image = read_image(url, config.reading)
-            version = image.file_version()
-            result = _measure(image, config)
-            if image.file_version() != version and read_image(url).content_hash != result.content_hash:
-                return UnreadableImage(url=url, reason="the file changed while it was measured")
+            result = _measure_file(url, config, listed)
         except ImageError as error:
-            return UnreadableImage(url=url, reason=error.message)
+            return UnreadableImage(url=url, reason=error.message_for(url))
         except MemoryError as error:
             return UnreadableImage(url=url, reason=out_of_memory(error))
         log.debug("image_measured", sources=len(result.measurements), rms=result.rms_qc, seconds=result.seconds)
         return result
 
 
-def _measure(image: Image, config: PipelineConfig) -> ImageResult:
+def _measure_file(url: str, config: PipelineConfig, listed: ListedImage | None) -> ImageResult:
+    """Measure an image, or read a list without an image."""
+    if listed is not None:
+        require_list(listed, url)
+        if not listed.has_image:
+            return measure_list(url, listed, config)
+    image = read_image(url, config.reading)
+    version = image.file_version()
+    result = _measure(image, config, listed)
+    if image.file_version() != version and read_image(url).content_hash != image.content_hash:
+        raise ImageError("the file changed while it was measured", url)
+    return result
+
+
+def _measure(image: Image, config: PipelineConfig, listed: ListedImage | None = None) -> ImageResult:
     """Take an image through its stages, timing each; a rejected image is not searched for sources."""
     seconds: dict[str, float] = {}
     with _timed(seconds, "read"):
-        content_hash = image.content_hash
+        content_hash = image.content_hash if listed is None else content_hash_of(listed, image.content_hash, config)
         metadata = image.metadata
         settings = config.persistence
         noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
@@ -79,10 +95,16 @@ def _measure(image: Image, config: PipelineConfig) -> ImageResult:
     result = ImageResult.unmeasured(
         metadata, content_hash=content_hash, rms_qc=noise, pixel_hash=pixel_hash, seconds=seconds
     ).found(findings)
+    if listed is not None:
+        result = replace(result, source_list=listed.catalogue)
     if result.rejection is not None:
         return result
     with _timed(seconds, "extraction"):
-        extraction = extract_sources(image, config.source_extraction)
+        if listed is None:
+            extraction = extract_sources(image, config.source_extraction)
+        else:
+            extraction, finder = extract_listed(image, listed, config)
+            result = replace(result, finder=finder)
         tiles = sample_noise(image, extraction.background, config.source_extraction)
         searched, negative = quality.measure_area(image, extraction.background, config)
         about_sources = quality.examine_sources(image, searched, config, n_sources=len(extraction.measurements))

@@ -17,6 +17,7 @@ from trap.images.image import read_image
 from trap.quality import first_rejection, rms_qc
 from trap.report.inspection import Inspection
 from trap.report.text import count
+from trap.run.listed_images import extract_listed, measure_list, require_list
 from trap.steps.quality import compare_with_others, examine, examine_sources, measure_area
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
     from trap.images.image import Image
     from trap.images.metadata import ImageMetadata
+    from trap.run.pairing_table import ListedImage
 
 __all__ = ["compare_inspections", "inspect_image"]
 
@@ -32,7 +34,7 @@ MAX_FOLLOWING = 100
 """Number of following images among which the images of the same band are sought."""
 
 
-def inspect_image(path: str, config: PipelineConfig) -> Inspection:
+def inspect_image(path: str, config: PipelineConfig, listed: ListedImage | None = None) -> Inspection:
     """Inspect one image by itself: its header, its noise, its sources and its checks.
 
     Parameters
@@ -41,11 +43,18 @@ def inspect_image(path: str, config: PipelineConfig) -> Inspection:
         Path of the image.
     config
         All settings: of reading, region, noise and limits.
+    listed
+        List of its sources by another finder; None searches the image.
     """
     try:
-        return _inspect(read_image(path, config.reading), config)
+        if listed is not None:
+            require_list(listed, path)
+            if not listed.has_image:
+                result = measure_list(path, listed, config)
+                return Inspection(path=path, result=result, findings=result.findings)
+        return _inspect(read_image(path, config.reading), config, listed)
     except ImageError as error:
-        return Inspection(path=path, problem=error.message)
+        return Inspection(path=path, problem=error.message_for(path))
     except TransientError as error:
         return Inspection(path=path, problem=str(error))
     except MemoryError as error:
@@ -87,14 +96,17 @@ def compare_inspections(inspections: Sequence[Inspection], config: PipelineConfi
     return compared
 
 
-def _inspect(image: Image, config: PipelineConfig) -> Inspection:
+def _inspect(image: Image, config: PipelineConfig, listed: ListedImage | None) -> Inspection:
     """Measure an image as a run would, and keep the findings of all checks, passed or failed."""
     settings = config.persistence
     noise = rms_qc(image.data, sigma=settings.rms_est_sigma, fraction=settings.rms_est_fraction)
     findings = examine(image, noise, config)
     result = ImageResult.unmeasured(image.metadata, rms_qc=noise, pixel_hash=image.pixel_hash)
     if first_rejection(findings) is None:
-        extraction = extract_sources(image, config.source_extraction)
+        if listed is None:
+            extraction = extract_sources(image, config.source_extraction)
+        else:
+            extraction, _ = extract_listed(image, listed, config)
         area, _ = measure_area(image, extraction.background, config)
         findings += examine_sources(image, area, config, n_sources=len(extraction.measurements))
         result = replace(result, measurements=extraction.measurements, unsearched=extraction.unsearched)

@@ -13,12 +13,14 @@ from trap.run.scanning import scan_images
 from trap.steps.misc import ImageMetadataForSort, split_into_timesteps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from trap.run.pairing import Pairing
+    from trap.run.pairing_table import ListedImage
     from trap.typing import Progress
 
-__all__ = ["Plan", "Timestep", "TimestepGroup", "group_images", "in_plan", "is_late", "make_plan"]
+__all__ = ["Plan", "Timestep", "TimestepGroup", "group_images", "in_plan", "is_late", "make_plan", "without_duplicates"]
 
 MIN_GROUP = 10
 """Minimum number of timesteps of a group."""
@@ -63,12 +65,15 @@ class Plan:
     late
         Images no later than the newest timestep of the dataset, if the settings refuse them: later timesteps have been
         associated already.
+    lists
+        Source lists of the images by path; empty if the pipeline searches the images.
     """
 
     groups: tuple[TimestepGroup, ...]
     unreadable: tuple[UnreadableImage, ...] = ()
     known: tuple[str, ...] = ()
     late: tuple[str, ...] = field(default=())
+    lists: Mapping[str, ListedImage] = field(default_factory=dict)
 
     @property
     def timesteps(self) -> tuple[Timestep, ...]:
@@ -84,6 +89,7 @@ def make_plan(
     config: PipelineConfig | None = None,
     isolated: bool = False,
     progress: Progress | None = None,
+    lists: Pairing | None = None,
 ) -> Plan:
     """Read the headers of all images and put the new images in order. No pixels are read.
 
@@ -103,6 +109,8 @@ def make_plan(
         Whether worker processes read all headers, so that no file can harm this process.
     progress
         Called with the number of headers read, the number of all, and ``"headers"``, if there are many.
+    lists
+        Source lists of the images; None if there are none.
 
     Returns
     -------
@@ -115,7 +123,9 @@ def make_plan(
     unreadable: list[UnreadableImage] = []
     known: list[str] = []
     late: list[str] = []
-    scan = scan_images(list(urls), config, with_hash=bool(known_hashes), isolated=isolated, progress=progress)
+    scan = scan_images(
+        list(urls), config, with_hash=bool(known_hashes), isolated=isolated, progress=progress, lists=lists
+    )
     for image in scan:
         if isinstance(image, UnreadableImage):
             unreadable.append(image)
@@ -130,6 +140,7 @@ def make_plan(
         unreadable=tuple(unreadable),
         known=tuple(known),
         late=tuple(late),
+        lists={} if lists is None else lists.lists,
     )
 
 
@@ -211,6 +222,32 @@ def in_plan(
         )
         unreadable.append(UnreadableImage(url=result.metadata.url, reason=reason))
     return measured, tuple(unreadable)
+
+
+def without_duplicates(
+    results: Iterable[ImageResult], contents: Collection[str]
+) -> tuple[list[ImageResult], tuple[str, ...]]:
+    """Separate images whose content is in the dataset already, or twice in their timestep.
+
+    Parameters
+    ----------
+    results
+        Measured images of a timestep.
+    contents
+        Content hashes of the images of the dataset.
+
+    Returns
+    -------
+    The other images, and the paths of the duplicates.
+    """
+    new: dict[str, ImageResult] = {}
+    duplicates: list[str] = []
+    for result in results:
+        if result.content_hash in contents or result.content_hash in new:
+            duplicates.append(result.metadata.url)
+        else:
+            new[result.content_hash] = result
+    return list(new.values()), tuple(duplicates)
 
 
 def _grouped(timesteps: Sequence[Timestep], size: int) -> tuple[TimestepGroup, ...]:

@@ -12,6 +12,7 @@ import os
 from collections import deque
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from trap import retry
@@ -19,16 +20,19 @@ from trap.dataset.records import ImageResult, UnreadableImage
 from trap.errors import ImageError, TransientError, WorkerLostError, out_of_memory
 from trap.images.image import read_image
 from trap.quality import SAMPLE, rms_qc
+from trap.run.listed_images import content_hash_of, listed_metadata, measure_list, require_list
+from trap.run.pairing import Pairing
 from trap.steps.misc import ImageMetadataForSort
 from trap.workers.executors import ProcessExecutor
 from trap.workers.limits import HEADER_MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from trap.config import PipelineConfig, ReadingConfig
+    from trap.config import PipelineConfig
     from trap.dataset.state import DatasetState
     from trap.images.metadata import ImageMetadata
+    from trap.run.pairing_table import ListedImage
     from trap.typing import Progress
     from trap.workers.executors import Executor, Result
 
@@ -45,6 +49,7 @@ BATCHES_PER_WORKER = 2
 """Number of batches under way for each worker."""
 
 
+_NO_LISTS: Mapping[str, ListedImage] = MappingProxyType({})
 MAX_TIMESTEPS_AHEAD = 10
 """Number of timesteps whose images are read ahead for comparison."""
 
@@ -60,6 +65,7 @@ def scan_images(
     with_hash: bool,
     isolated: bool = False,
     progress: Progress | None = None,
+    lists: Pairing | None = None,
 ) -> Iterator[ScannedImage]:
     """Describe images by their headers, in the given order.
 
@@ -76,39 +82,48 @@ def scan_images(
     progress
         Called after every batch with the number of headers read, the number of all, and ``"headers"``; not called if
         the images are few.
+    lists
+        Source lists of the images; None if there are none.
 
     Yields
     ------
     The description of each image.
     """
+    lists = lists or Pairing()
     is_few = len(urls) <= MAX_WITHOUT_WORKERS
     if not urls or (is_few and not isolated):
-        yield from describe_images(urls, config.reading, with_hash=with_hash)
+        yield from describe_images(urls, config, with_hash=with_hash, lists=lists.of(urls))
         return
     done = 0
-    for descriptions in _scan_in_parallel(urls, config, with_hash=with_hash):
+    for descriptions in _scan_in_parallel(urls, config, lists, with_hash=with_hash):
         done += len(descriptions)
         if progress is not None and not is_few:
             progress(done, len(urls), "headers")
         yield from descriptions
 
 
-def describe_images(urls: Sequence[str], settings: ReadingConfig, *, with_hash: bool) -> list[ScannedImage]:
+def describe_images(
+    urls: Sequence[str], config: PipelineConfig, *, with_hash: bool, lists: Mapping[str, ListedImage] = _NO_LISTS
+) -> list[ScannedImage]:
     """Describe images one after the other; a step for worker processes.
 
     Parameters
     ----------
     urls
         Paths of images.
-    settings
-        How images are read.
+    config
+        All settings, among them how images are read.
     with_hash
         Whether to hash the content too.
+    lists
+        Source lists of these images by path.
     """
-    return [_describe(url, settings, with_hash=with_hash) for url in urls]
+    return [_describe(url, config, lists.get(url), with_hash=with_hash) for url in urls]
 
 
-def _scan_in_parallel(urls: Sequence[str], config: PipelineConfig, *, with_hash: bool) -> Iterator[list[ScannedImage]]:
+def _scan_in_parallel(
+    urls: Sequence[str], config: PipelineConfig, lists: Pairing, *, with_hash: bool
+) -> Iterator[list[ScannedImage]]:
     """Yield the descriptions of batches in order, while workers read the next ones."""
     settings = config.execution
     n_workers = min(settings.n_workers or len(os.sched_getaffinity(0)), math.ceil(len(urls) / BATCH))
@@ -116,7 +131,7 @@ def _scan_in_parallel(urls: Sequence[str], config: PipelineConfig, *, with_hash:
     with ProcessExecutor(n_workers, timeout_seconds=timeout, memory=HEADER_MEMORY) as workers:
 
         def submit(batch: list[str]) -> Result[list[ScannedImage]]:
-            return workers.submit(describe_images, batch, config.reading, with_hash=with_hash)
+            return workers.submit(describe_images, batch, config, with_hash=with_hash, lists=lists.of(batch))
 
         waiting = (list(batch) for batch in _batches(urls))
         pending = deque((batch, submit(batch)) for batch in islice(waiting, BATCHES_PER_WORKER * workers.n_workers))
@@ -147,12 +162,14 @@ def _collected(
     return descriptions
 
 
-def _describe(url: str, settings: ReadingConfig, *, with_hash: bool) -> ScannedImage:
+def _describe(url: str, config: PipelineConfig, listed: ListedImage | None, *, with_hash: bool) -> ScannedImage:
     """Describe an image by its header, with retries; a failure becomes the reason why it has none."""
     try:
-        return retry.call_with_retries(partial(_read_header, url, settings, with_hash=with_hash), retry.HEADER_DELAYS)
+        return retry.call_with_retries(
+            partial(_read_header, url, config, listed, with_hash=with_hash), retry.HEADER_DELAYS
+        )
     except ImageError as error:
-        return UnreadableImage(url=url, reason=error.message)
+        return UnreadableImage(url=url, reason=error.message_for(url))
     except TransientError as error:
         return UnreadableImage(url=url, reason=str(error))
     except MemoryError as error:
@@ -171,11 +188,16 @@ class Preview:
         Images of each timestep of the run, in order.
     config
         All settings.
+    lists
+        Source lists of the images; None if there are none.
     """
 
-    def __init__(self, timesteps: Sequence[Sequence[str]], config: PipelineConfig) -> None:
+    def __init__(
+        self, timesteps: Sequence[Sequence[str]], config: PipelineConfig, lists: Mapping[str, ListedImage] = _NO_LISTS
+    ) -> None:
         self._timesteps = timesteps
         self._config = config
+        self._lists = lists
         self._headers: dict[str, ImageMetadata | None] = {}
         self._noise: dict[str, ImageResult | None] = {}
 
@@ -224,17 +246,17 @@ class Preview:
     def _header(self, url: str, executor: Executor) -> ImageMetadata | None:
         """Return the header of an image; None if it cannot be read."""
         if url not in self._headers:
-            self._headers[url] = _awaited(executor.submit(preview_header, url, self._config))
+            self._headers[url] = _awaited(executor.submit(preview_header, url, self._config, self._lists.get(url)))
         return self._headers[url]
 
     def _measured(self, url: str, executor: Executor) -> ImageResult | None:
         """Return an image with the noise of its central region; None if it cannot be read."""
         if url not in self._noise:
-            self._noise[url] = _awaited(executor.submit(preview_noise, url, self._config))
+            self._noise[url] = _awaited(executor.submit(preview_noise, url, self._config, self._lists.get(url)))
         return self._noise[url]
 
 
-def preview_header(url: str, config: PipelineConfig) -> ImageMetadata | None:
+def preview_header(url: str, config: PipelineConfig, listed: ListedImage | None = None) -> ImageMetadata | None:
     """Read the header of an image of a later timestep, with retries; a step for worker processes.
 
     Parameters
@@ -243,26 +265,32 @@ def preview_header(url: str, config: PipelineConfig) -> ImageMetadata | None:
         Path of the image.
     config
         All settings.
+    listed
+        List of its sources; a list without an image has the metadata of its row.
 
     Returns
     -------
     None if the header cannot be read.
     """
+    if listed is not None and not listed.has_image:
+        return _tried(lambda: listed_metadata(url, listed, config))
     return _tried(lambda: read_image(url, config.reading).metadata)
 
 
-def preview_noise(url: str, config: PipelineConfig) -> ImageResult | None:
+def preview_noise(url: str, config: PipelineConfig, listed: ListedImage | None = None) -> ImageResult | None:
     """Measure the noise of the central region of an image of a later timestep; a step for worker processes.
 
     Parameters
     ----------
-    url, config
+    url, config, listed
         As for :func:`preview_header`.
 
     Returns
     -------
     The image without its sources; None if it cannot be read.
     """
+    if listed is not None and not listed.has_image:
+        return _tried(lambda: measure_list(url, listed, config))
 
     def measure() -> ImageResult:
         image, settings = read_image(url, config.reading), config.persistence
@@ -295,14 +323,24 @@ def _is_compared(config: PipelineConfig) -> bool:
     return has_checks and min(settings.min_history, settings.rms_est_history) <= SAMPLE
 
 
-def _read_header(url: str, settings: ReadingConfig, *, with_hash: bool) -> ImageMetadataForSort:
+def _read_header(
+    url: str, config: PipelineConfig, listed: ListedImage | None, *, with_hash: bool
+) -> ImageMetadataForSort:
     """Read the header of an image, and its content too if a hash is needed."""
-    image = read_image(url, settings)
-    metadata = image.metadata
+    if listed is not None and not listed.has_image:
+        metadata = listed_metadata(url, listed, config)
+        content_hash = content_hash_of(listed, "", config) if with_hash else ""
+    else:
+        image = read_image(url, config.reading)
+        metadata = image.metadata
+        content_hash = image.content_hash if with_hash else ""
+        if listed is not None:
+            require_list(listed, url)
+            content_hash = content_hash_of(listed, content_hash, config) if with_hash else ""
     return ImageMetadataForSort(
         url,
         timestamp=metadata.taustart_ts,
         frequency=metadata.freq_eff,
         stokes=metadata.stokes,
-        content_hash=image.content_hash if with_hash else "",
+        content_hash=content_hash,
     )

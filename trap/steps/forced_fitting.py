@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from trap.dataset.records import ImageRecord
     from trap.dataset.state import DatasetState
     from trap.extraction.mesh import Background
+    from trap.typing import Indices
 
 __all__ = [
     "associate_monitored",
+    "count_unfitted",
     "get_forced_fit_requests",
     "insert_and_associate_forced_fits",
     "perform_forced_fits",
@@ -59,19 +61,12 @@ def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitReque
 
     Returns
     -------
-    Requests; empty for a rejected image.
+    Requests; empty for a rejected image, and for a source list without an image.
     """
-    if image.result.rejection is not None:
+    if image.result.rejection is not None or not image.result.metadata.has_pixels:
         return FitRequests.empty()
     catalogue, metadata = state.catalogue, image.result.metadata
-    members = image.members.entry
-    missed = catalogue.null_detections(
-        # The image's own circle, since its sky region may be the circle of a slightly different pointing.
-        metadata.sky_region(state.config.source_extraction.extraction_radius_pix),
-        taustart=as_utc64(metadata.taustart_ts),
-        associated=np.concatenate([image.associations.entry, members[members != NO_ROW]]),
-        expiration=state.config.source_extraction.expiration,
-    )
+    missed = _missed(image, state)
     monitors = state.monitors
     watched = np.flatnonzero(metadata.sky_region(0).covers(monitors.ra, monitors.dec))
     entries = catalogue.entries[missed]
@@ -82,6 +77,34 @@ def get_forced_fit_requests(image: ImageRecord, state: DatasetState) -> FitReque
         target=np.concatenate([missed, watched]),
     )
     return FitRequests.concatenate([joint_requests(image, state), others])
+
+
+def count_unfitted(image: ImageRecord, state: DatasetState) -> int:
+    """Count the null detections of a source list without an image, which has no pixels for forced fits.
+
+    Parameters
+    ----------
+    image, state
+        As for :func:`get_forced_fit_requests`.
+
+    Returns
+    -------
+    Their number; 0 for an image.
+    """
+    is_list = image.result.rejection is None and not image.result.metadata.has_pixels
+    return len(_missed(image, state)) if is_list else 0
+
+
+def _missed(image: ImageRecord, state: DatasetState) -> Indices:
+    """Return the rows of the entries that an image covers and does not show."""
+    metadata, members = image.result.metadata, image.members.entry
+    return state.catalogue.null_detections(
+        # The image's own circle, since its sky region may be the circle of a slightly different pointing.
+        metadata.sky_region(state.config.source_extraction.extraction_radius_pix),
+        taustart=as_utc64(metadata.taustart_ts),
+        associated=np.concatenate([image.associations.entry, members[members != NO_ROW]]),
+        expiration=state.config.source_extraction.expiration,
+    )
 
 
 def perform_forced_fits(

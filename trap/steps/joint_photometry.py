@@ -56,7 +56,7 @@ members are closer to each other than 1.5 widths, so that the blend of two lies 
 
 
 def group_limits(metadata: ImageMetadata, config: PipelineConfig) -> GroupLimits | None:
-    """Return the limits of groups in an image; None if the settings make no groups.
+    """Return the limits of groups in an image; None if the settings make no groups, or there are no pixels.
 
     Parameters
     ----------
@@ -66,7 +66,8 @@ def group_limits(metadata: ImageMetadata, config: PipelineConfig) -> GroupLimits
         All settings.
     """
     settings = config.association
-    if settings.method == "trap" or metadata.beam is None or not settings.joint_beams:
+    # Groups are measured by joint fits, which need pixels.
+    if settings.method == "trap" or metadata.beam is None or not settings.joint_beams or not metadata.has_pixels:
         return None
     return GroupLimits(
         distance=settings.joint_beams * metadata.beam.bmaj,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trap.dataset.state import DatasetState
     from trap.db.engine import Connection
     from trap.extraction.mesh import Background
-    from trap.images.image import Image
+    from trap.images.image import Image, ImageMetadata
     from trap.quality import Finding, Rejection, RejectReason
     from trap.typing import Array
 
@@ -35,6 +35,7 @@ __all__ = [
     "compare_calibration",
     "compare_with_others",
     "examine",
+    "examine_list",
     "examine_sources",
     "measure_area",
     "reject_against_catalogue",
@@ -80,6 +81,37 @@ def examine(image: Image, rms_qc: float, config: PipelineConfig, *, now: datetim
         off_sky=image.off_sky_share,
     )
     return quality.check_image(inputs)
+
+
+def examine_list(
+    metadata: ImageMetadata, rms: float, searched: SearchedArea, config: PipelineConfig, *, n_sources: int
+) -> tuple[Finding, ...]:
+    """Check a source list without an image, as far as no pixels are needed.
+
+    Parameters
+    ----------
+    metadata
+        Its metadata.
+    rms
+        Jy/beam — its noise.
+    searched
+        Its searched area.
+    config
+        All settings.
+    n_sources
+        Number of its sources.
+
+    Returns
+    -------
+    tuple of Finding
+        A finding for each check that is made.
+    """
+    inputs = quality.ImageInput(data=np.empty((0, 0)), rms=rms, metadata=metadata, config=config, now=datetime.now(UTC))
+    sources = quality.SourceInput(
+        metadata=metadata, config=config, n_negative=0, n_sources=n_sources, n_beams=float(searched.n_beams)
+    )
+    # The density of sources means nothing without an area.
+    return (*quality.check_list(inputs), *(quality.check_sources(sources) if searched.n_beams else ()))
 
 
 def examine_sources(

@@ -115,6 +115,11 @@ class Image(Base):
     n_negative: Mapped[int | None] = described(
         "Number of negative peaks at the detection threshold; NULL as for n_pixels."
     )
+    source_list: Mapped[str | None] = described(
+        "Path of the list of its sources by another finder; NULL if this pipeline searched the image. Without an image "
+        "it is the url too, and deltax and deltay are NULL."
+    )
+    finder: Mapped[str | None] = described("Finder that made this list; NULL without a list.")
 
 
 class ImageData(Base):
@@ -135,8 +140,8 @@ class RmsMap(Base):
     __tablename__ = "rmsmap"
     id: Mapped[int] = identifier()
     image: Mapped[int] = reference("image", "Image of the mesh.", unique=True)
-    nx: Mapped[int] = described("Width of the image.", "pix")
-    ny: Mapped[int] = described("Height of the image.", "pix")
+    nx: Mapped[int] = described("Width of the image; 0 for a source list without an image, which has no mesh.", "pix")
+    ny: Mapped[int] = described("Height of the image; 0 as for nx.", "pix")
     origin_x: Mapped[int] = described("First column of the first cell.", "pix")
     origin_y: Mapped[int] = described("First row of the first cell.", "pix")
     extent_x: Mapped[int] = described(
