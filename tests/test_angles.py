@@ -5,7 +5,17 @@ from astropy.coordinates import SkyCoord
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trap.angles import delta_ra, displacement, move, offsets, ra_inflation, separation, unit_vectors, wrap_ra
+from trap.angles import (
+    delta_ra,
+    displacement,
+    enclosing_circle,
+    move,
+    offsets,
+    ra_inflation,
+    separation,
+    unit_vectors,
+    wrap_ra,
+)
 
 ARCSEC = 1 / 3600
 
@@ -238,3 +248,26 @@ def test_no_point_of_the_circle_lies_beyond_the_inflated_half_width(angle, dec, 
 
 def test_inflation_works_on_arrays():
     assert ra_inflation([1.0, 1.0], [60.0, 89.5]) == pytest.approx([2.000304779914531, 180.0])
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "width"), [(0.0, 0.0, 3.0), (359.9, 60.0, 0.01), (120.0, -89.0, 4.0), (50.0, 30.0, 60.0)]
+)
+def test_the_enclosing_circle_holds_all_positions_and_no_other_centre_is_nearer_to_the_farthest(ra, dec, width):
+    rng = np.random.default_rng(7)
+    for n in (1, 2, 3, 40):
+        east, north = rng.uniform(-width / 2, width / 2, (2, n))
+        places = move(ra, dec, east, north)
+        middle_ra, middle_dec, radius = enclosing_circle(*places)
+        assert separation(middle_ra, middle_dec, *places).max() == pytest.approx(radius, abs=1e-12)
+        # The largest distance is a convex function of the centre: it rises in all directions from its minimum.
+        for angle in np.linspace(0, 2 * np.pi, 12, endpoint=False):
+            step = 1e-4 * width
+            other = move(middle_ra, middle_dec, step * np.cos(angle), step * np.sin(angle))
+            assert separation(*other, *places).max() >= radius
+
+
+def test_the_enclosing_circle_of_a_pole_has_the_pole_as_its_middle():
+    _, dec, radius = enclosing_circle([0.0, 120.0, 240.0, 17.0], [88.0, 88.0, 88.0, 89.5])
+    assert dec == pytest.approx(90.0)
+    assert radius == pytest.approx(2.0)

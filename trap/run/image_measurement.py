@@ -103,8 +103,9 @@ def _measure(image: Image, config: PipelineConfig, listed: ListedImage | None = 
         if listed is None:
             extraction = extract_sources(image, config.source_extraction)
         else:
-            extraction, finder = extract_listed(image, listed, config)
-            result = replace(result, finder=finder)
+            extraction, read = extract_listed(image, listed, config)
+            content_hash = content_hash_of(listed, image.content_hash, config, list_hash=read.content_hash)
+            result = replace(result, finder=read.finder, content_hash=content_hash)
         tiles = sample_noise(image, extraction.background, config.source_extraction)
         searched, negative = quality.measure_area(image, extraction.background, config)
         about_sources = quality.examine_sources(image, searched, config, n_sources=len(extraction.measurements))

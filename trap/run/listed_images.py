@@ -21,7 +21,7 @@ from trap.extraction.listed_noise import sample_listed_noise
 from trap.extraction.measure import describe_background, flag_outside
 from trap.extraction.uncertainties import systematic_errors
 from trap.images.beam import Beam
-from trap.images.formats.files import reading
+from trap.images.formats.files import hash_file
 from trap.images.metadata import ImageMetadata
 from trap.images.patterns import path_of
 from trap.source_lists.read import read_source_list
@@ -66,7 +66,7 @@ def require_list(listed: ListedImage, url: str) -> None:
         raise ImageError(listed.problem, url)
 
 
-def content_hash_of(listed: ListedImage, image_hash: str, config: PipelineConfig) -> str:
+def content_hash_of(listed: ListedImage, image_hash: str, config: PipelineConfig, *, list_hash: str = "") -> str:
     """Hash an image together with the files of its source list; the same image with another list is other content.
 
     Parameters
@@ -77,6 +77,8 @@ def content_hash_of(listed: ListedImage, image_hash: str, config: PipelineConfig
         Hash of the image; empty for a list without an image, whose metadata are hashed instead.
     config
         All settings, among them metadata of lists.
+    list_hash
+        Hash of the list as it was read; empty hashes the file.
 
     Returns
     -------
@@ -87,20 +89,15 @@ def content_hash_of(listed: ListedImage, image_hash: str, config: PipelineConfig
     UnreadableImageError
         If a file cannot be read.
     """
-    digest = hashlib.blake2b(image_hash.encode(), digest_size=16)
-    for kind, path in (("list", listed.catalogue), ("noise", listed.noise), ("background", listed.background)):
-        if path:
-            with reading(path_of(path)):
-                content = path_of(path).read_bytes()
-            digest.update(f"\0{kind}\0{len(content)}\0".encode())
-            digest.update(content)
+    maps = [path and hash_file(path_of(path)) for path in (listed.noise, listed.background)]
+    parts = [image_hash, list_hash or hash_file(path_of(listed.catalogue)), *maps]
     if not listed.has_image:
         # Lists of two times may be the same, as empty ones are.
-        digest.update(repr((_given_values(listed, config), listed.circle, listed.rms)).encode())
-    return digest.hexdigest()
+        parts.append(repr((_given_values(listed, config), listed.circle, listed.rms)))
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def extract_listed(image: Image, listed: ListedImage, config: PipelineConfig) -> tuple[Extraction, str]:
+def extract_listed(image: Image, listed: ListedImage, config: PipelineConfig) -> tuple[Extraction, SourceList]:
     """Take the sources of an image from a list; level and noise of the empty sky are measured, or come from maps.
 
     Parameters
@@ -114,7 +111,7 @@ def extract_listed(image: Image, listed: ListedImage, config: PipelineConfig) ->
 
     Returns
     -------
-    The sources with the background, and the name of the finder.
+    The sources with the background, and the list as it was read.
 
     Raises
     ------
@@ -134,7 +131,7 @@ def extract_listed(image: Image, listed: ListedImage, config: PipelineConfig) ->
     if len(sources):
         x, y = _pixels_of(image, sources.ra, sources.dec)
         sources = flag_outside(sources.with_columns(x=x, y=y), measured_mask(image.data, settings))
-    return replace(extraction, measurements=sources), read.finder
+    return replace(extraction, measurements=sources), read
 
 
 def _pixels_of(image: Image, ra: Array, dec: Array) -> tuple[Array, Array]:
@@ -231,10 +228,10 @@ def measure_list(url: str, listed: ListedImage, config: PipelineConfig) -> Image
         If the list cannot be used.
     """
     metadata = listed_metadata(url, listed, config)
-    content_hash = content_hash_of(listed, "", config)
     constant = listed.rms
     noise = (lambda ra, _: np.full(len(ra), constant)) if constant > 0 else None
     read = _read(listed, config, metadata, noise)
+    content_hash = content_hash_of(listed, "", config, list_hash=read.content_hash)
     sources = read.measurements
     metadata = _in_its_field(metadata, sources)
     tiles = None
