@@ -72,7 +72,7 @@ class ImageError(TrapError, ValueError):
         return f"{self.url}: {self.message}" if self.url else self.message
 
     def message_for(self, url: str) -> str:
-        """Return the message, with the path of the file unless it is that of the image.
+        """Return the message, with the path of the file if it is not the image itself.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ N_FINER = 2
 TILE_REACH = 0.9
 """Distance of the corners of a tile from its centre, in sides of a tile of mean size."""
 N_NEAREST = 5
-"""Number of the nearest sources whose median noise is that of a tile: sidelobes raise the noise next to bright ones."""
+"""Number of the nearest sources whose median noise a tile has: sidelobes raise the noise next to bright ones."""
 MAX_GAP = 3.0
 """Largest distance of a tile from the nearest source, in mean distances of sources. A wider gap is no sky of the list:
 the circle of a field is wider than a square image or a mosaic. Chance makes such a gap in one of 10¹² places."""
@@ -77,14 +77,14 @@ def sample_listed_noise(
 
 
 class _ListedNoise:
-    """The noise of a list at any position: that of the nearest sources, or a constant.
+    """The noise of a list at any position: the noise of the nearest sources, or a constant.
 
     Parameters
     ----------
     sources
         The sources.
     constant
-        Jy/beam — noise of the field; NaN takes that of the sources.
+        Jy/beam — noise of the field; NaN takes the noise of the sources.
     radius
         deg — radius of the field.
     """

@@ -58,7 +58,7 @@ OTHER_CHECKS: tuple[Check[ImageInput], ...] = (
 )
 """Checks of all other images."""
 LIST_CHECKS: tuple[Check[ImageInput], ...] = (bright.BRIGHT_SOURCE_ELSEWHERE, dates.DATE, dates.STALE)
-"""Checks of source lists without an image: those that need no pixels."""
+"""Checks of source lists without an image, which need no pixels."""
 SOURCE_CHECKS: tuple[Check[SourceInput], ...] = (negative.NEGATIVE, crowding.CROWDING)
 EARLIER_CHECKS: tuple[Check[EarlierInput], ...] = (
     history.RMS_HISTORY,

@@ -247,7 +247,7 @@ def has_beam(image: CheckInput) -> bool:
 
 
 def has_noise(image: EarlierInput) -> bool:
-    """Return whether the noise is known; that of a source list without an image may not be."""
+    """Return whether the noise is known, which a source list without an image may lack."""
     return image.metadata.has_pixels or not np.isnan(image.rms)
 
 

@@ -44,8 +44,8 @@ def measure_image(url: str, config: PipelineConfig, listed: ListedImage | None =
     config
         All settings.
     listed
-        List of the sources of the image, which takes the place of the search; the path of a list without an image is
-        that of the list. None searches the image.
+        List of the sources of the image, which takes the place of the search. A list without an image has its own path
+        as ``url``. None searches the image.
 
     Returns
     -------

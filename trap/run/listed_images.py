@@ -135,7 +135,7 @@ def extract_listed(image: Image, listed: ListedImage, config: PipelineConfig) ->
 
 
 def _pixels_of(image: Image, ra: Array, dec: Array) -> tuple[Array, Array]:
-    """Compute the pixels of positions; those of positions that the projection cannot show are far off the image."""
+    """Compute the pixels of positions; a position that the projection cannot show is far off the image."""
     # Quiet, since a distortion need not be invertible far outside the image.
     x, y = image.wcs.all_world2pix(ra, dec, 0, quiet=True)
     is_shown = np.isfinite(x + y)
@@ -164,7 +164,7 @@ def listed_metadata(url: str, listed: ListedImage, config: PipelineConfig) -> Im
     listed
         The list with the values of its row.
     config
-        All settings; values of ``[[reading.given]]`` for this path come before those of the row.
+        All settings; values of ``[[reading.given]]`` for this path override the row.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def listed_metadata(url: str, listed: ListedImage, config: PipelineConfig) -> Im
 
 
 def _given_values(listed: ListedImage, config: PipelineConfig) -> dict[str, Any]:
-    """Return the metadata of a list: those of its row, and those of the settings before them."""
+    """Return the metadata of a list: the values of its row, overridden by the settings."""
     given = config.reading.given_for(listed.catalogue)
     return {
         **listed.given.model_dump(exclude_none=True, exclude={"match"}),
@@ -277,7 +277,7 @@ def _in_its_field(metadata: ImageMetadata, sources: Measurements) -> ImageMetada
 
 
 def _searched(metadata: ImageMetadata, tiles: NoiseTiles | None, config: PipelineConfig) -> SearchedArea:
-    """Return the searched area of a list: that of its tiles. Noise is taken as correlated like the beam."""
+    """Return the searched area of a list, the area of its tiles. Noise is taken as correlated like the beam."""
     beam = metadata.beam
     if tiles is None or beam is None:
         return SearchedArea()
