@@ -43,9 +43,10 @@ from trap.config import PipelineConfig
 from trap.db.arrivals import open_ledger
 from trap.db.engine import is_transient
 from trap.errors import ConfigError, DatabaseError, DatasetLockedError
-from trap.images.patterns import expand_patterns, path_text
+from trap.images.patterns import path_text
 from trap.pipeline import PRELOAD, DatasetRun, open_run
 from trap.retry import OPENING_DELAYS, call_with_retries, is_retryable
+from trap.run.pairing import pair_images
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def run_with_prefect(
     KeyboardInterrupt
         If the run is interrupted from the keyboard; the flow run is cancelled then.
     """
-    expand_patterns(config.execution.images)  # An error in a pattern is raised before the wait for a server.
+    pair_images(config)  # An error in a pattern is raised before the wait for a server.
     caller = _Caller(config, progress)
     with calling_flow(_caller, caller) as server:
         _recover_runs()

@@ -175,7 +175,9 @@ def test_commands_take_datasets_of_lists_without_images(images, tmp_path, capsys
     for url in images:
         (tmp_path / Path(url).with_suffix(".csv").name).write_bytes(Path(url).with_suffix(".csv").read_bytes())
     table = write_table(images, tmp_path / "lists.csv")
-    process(settings(tmp_path / "lists.db", (), table))
+    config = settings(tmp_path / "lists.db", (), table)
+    process(config.with_options(execution={"keep_pixels": "images", "pixel_directory": str(tmp_path / "pixels")}))
+    assert not list(tmp_path.glob("pixels/**/*.fits"))
     database = ["--database", f"sqlite:///{tmp_path / 'lists.db'}"]
     for words in (
         ["dataset", "show", "1", "--all"], ["dataset", "list"], ["dataset", "calibration", "1"], ["candidates", "1"],

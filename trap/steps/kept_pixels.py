@@ -36,7 +36,8 @@ def keep_pixels(images: Sequence[ImageRecord], config: PipelineConfig) -> tuple[
 
     Returns
     -------
-    The written files. Rejected images have none; with 'cutouts', neither have images without a position of interest.
+    The written files. Rejected images and source lists without an image have none; with 'cutouts', neither have images
+    without a position of interest.
 
     Raises
     ------
@@ -52,7 +53,8 @@ def keep_pixels(images: Sequence[ImageRecord], config: PipelineConfig) -> tuple[
     kept = []
     for number, image in enumerate(images):
         ra, dec = _positions_of_interest(image)
-        if image.result.rejection is not None or (settings.keep_pixels == "cutouts" and not len(ra)):
+        has_pixels = image.result.rejection is None and image.result.metadata.has_pixels
+        if not has_pixels or (settings.keep_pixels == "cutouts" and not len(ra)):
             continue
         content = image.result.content_hash
         path = directory / content[:2] / f"{content}.{settings.keep_pixels}.fits"
