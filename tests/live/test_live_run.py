@@ -15,17 +15,22 @@ from sqlalchemy import text
 from stream_emulator import sender
 from structlog.testing import capture_logs
 
+from trap.catalogues import ExtractType
 from trap.cli.live import live_text
 from trap.config import LiveConfig, PipelineConfig
 from trap.dataset.outcomes import ExitCode, TimestepOutcome
 from trap.db.engine import make_engine, reading
 from trap.errors import TrapError, WorkerLostError
+from trap.extraction.measure import extract_sources
+from trap.images.image import read_image
 from trap.images.stream import write_frame
 from trap.live import live_run as live
 from trap.live import sources
 from trap.live.live_run import LiveRun, run_live_locally
 from trap.live.tally import LiveTally
 from trap.pipeline import open_run
+from trap.report.columns import ExportTable, source_columns
+from trap.report.formats import FORMATS
 from trap.run.image_measurement import measure_image
 from trap.run.look_ahead import LookAhead
 from trap.simulation.survey import SurveyConfig, simulate_survey
@@ -118,6 +123,23 @@ def test_images_that_come_one_by_one_give_what_they_give_together(images, config
             dataset.process_group(group, SerialExecutor())
     assert len(measured(config)) > 10
     assert measured(config) == measured(together)
+
+
+def test_images_are_processed_when_their_lists_have_come(images, config, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in images[:N_BANDS]:
+        found = extract_sources(read_image(path), config.source_extraction).measurements
+        columns = source_columns([found.take(np.flatnonzero(found.is_sound)[:2])])
+        content = FORMATS["csv"].encode(ExportTable(name="sources", columns=columns, about={}))
+        (folder / f"{path.stem}.csv").write_bytes(content)
+    for path in images[: N_BANDS + 1]:
+        shutil.copy(path, folder)
+    listed = config.with_options(reading={"catalogues": "{stem}.csv"})
+    tally = run_live_locally(listed, from_folder(folder, timestep_timeout_seconds=0.9, idle_seconds=2.0))
+    assert (tally.stored, tally.accepted, tally.left_out) == (1, N_BANDS, 1)
+    assert "it has no source list" in live_text(tally, "")
+    assert len([row for row in measured(listed) if row[-1] == ExtractType.BLIND]) == 2 * N_BANDS
 
 
 def test_the_same_images_through_sockets_give_the_same(images, config, tmp_path):

@@ -14,7 +14,7 @@ from astropy.io import fits
 from stream_emulator import sender
 from structlog.testing import capture_logs
 
-from trap.config import LiveConfig
+from trap.config import LiveConfig, PipelineConfig
 from trap.errors import ConfigError, TrapError
 from trap.images.stream import write_frame
 from trap.live import sources
@@ -192,6 +192,48 @@ def test_looking_at_a_large_folder_leaves_time_for_the_rest(tmp_path, monkeypatc
     source.receive()
     (tmp_path / "a.fits").touch()
     assert source.receive() == []
+
+
+def with_lists(pattern):
+    return PipelineConfig().with_options(reading={"catalogues": pattern})
+
+
+def test_an_image_waits_for_its_list_until_the_time_of_a_timestep_is_over(tmp_path):
+    live = LiveConfig(folder=str(tmp_path), settle_seconds=0.0, timestep_timeout_seconds=0.5)
+    source = open_source(live, with_lists("lists/{stem}*.txt"))
+    (tmp_path / "lists").mkdir()
+    for name in ("a.fits", "b.fits"):
+        (tmp_path / name).touch()
+    assert source.receive() == []
+    (tmp_path / "lists" / "a.components.txt").touch()
+    assert received(source, 1) == [str(tmp_path / "a.fits")]
+    (late,) = received(source, 1)
+    assert late.url == str(tmp_path / "b.fits")
+    assert "it has no source list" in late.reason
+    assert late.reason.endswith("after 0.5 s")
+    # The list came before its image.
+    (tmp_path / "lists" / "c.txt").touch()
+    (tmp_path / "c.fits").touch()
+    assert received(source, 1) == [str(tmp_path / "c.fits")]
+
+
+def test_a_list_that_is_still_written_is_not_complete(tmp_path):
+    live = LiveConfig(folder=str(tmp_path), settle_seconds=0.3, timestep_timeout_seconds=1e6)
+    source = open_source(live, with_lists("{stem}.txt"))
+    (tmp_path / "a.fits").touch()
+    found, path = [], tmp_path / "a.txt"
+    for number in range(8):
+        path.write_text("x" * (number + 1))
+        found += source.receive()
+        time.sleep(0.1)
+    assert found == []
+    assert received(source, 1) == [str(tmp_path / "a.fits")]
+
+
+@pytest.mark.parametrize("pattern", ["lists/*.txt", "lists.csv", "{folder}/a.txt"])
+def test_lists_of_a_live_run_are_named_by_a_pattern_for_each_image(tmp_path, pattern):
+    with pytest.raises(ConfigError, match="a pattern with {stem} or {name} names the list of each"):
+        open_source(LiveConfig(folder=str(tmp_path)), with_lists(pattern))
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):

@@ -27,6 +27,7 @@ from trap.pipeline import PRELOAD, open_run
 from trap.retry import IMAGE_DELAYS
 from trap.run.image_measurement import measure_image, warm_up
 from trap.run.look_ahead import LookAhead
+from trap.run.pairing import lists_of
 from trap.run.scanning import describe_images
 from trap.workers.executors import SerialExecutor
 from trap.workers.pools import Workers, open_reader, open_workers
@@ -103,10 +104,11 @@ class LiveRun:
         self._source = source
         self._is_stopped = is_stopped
         quality = dataset.config.quality
+        self._tolerance = timedelta(seconds=dataset.config.persistence.timestep_tolerance)
         self._assembler = Assembler(
             n_images=live.images_per_timestep,
             timeout_seconds=live.timestep_timeout_seconds,
-            tolerance_seconds=dataset.config.persistence.timestep_tolerance,
+            tolerance_seconds=self._tolerance.total_seconds(),
             latest=dataset.store.latest_timestep(),
             max_future_days=quality.max_future_days if quality.check_date == "reject" else math.inf,
         )
@@ -202,9 +204,8 @@ class LiveRun:
             raise self._error
 
     def _is_idle(self) -> bool:
-        idle = self._live.idle_seconds
         has_work = self._assembler.n_open or self._seen_again or self._is_reading
-        return bool(idle) and time.monotonic() - self._last_arrival > idle and not has_work
+        return 0 < self._live.idle_seconds < time.monotonic() - self._last_arrival and not has_work
 
     def _receive_all(self) -> None:
         """Receive images and close timesteps until the run ends; an error is raised by :meth:`timesteps`."""
@@ -267,7 +268,8 @@ class LiveRun:
     def _described(self, url: str, *, with_hash: bool = False) -> ScannedImage:
         """Describe an image by its header; an image that ends the process of its reader is unreadable."""
         try:
-            reading = self._readers.submit(describe_images, [url], self.dataset.config, with_hash=with_hash)
+            lists, config = lists_of([url], self.dataset.config), self.dataset.config
+            reading = self._readers.submit(describe_images, [url], config, with_hash=with_hash, lists=lists)
             (description,) = reading.result()
         except WorkerLostError as error:
             return UnreadableImage(url=url, reason=str(error))
@@ -295,17 +297,15 @@ class LiveRun:
 
     def _is_in_progress(self, start: datetime) -> bool:
         """Return whether a closed timestep that is not stored yet has images of about this time."""
-        tolerance = timedelta(seconds=self.dataset.config.persistence.timestep_tolerance)
         starts = (closed.timestep.taustart_ts for closed in tuple(self._unfinished))
-        return any(first <= start <= first + tolerance for first in starts)
+        return any(first <= start <= first + self._tolerance for first in starts)
 
     def _is_behind(self, taustart: datetime) -> bool:
         """Return whether an image belongs to a timestep that is left out to keep up.
 
         The first image of a timestep decides for the whole timestep, and the decision is recorded in the database.
         """
-        tolerance = timedelta(seconds=self.dataset.config.persistence.timestep_tolerance)
-        if any(abs(taustart - start) <= tolerance for start in self._behind):
+        if any(abs(taustart - start) <= self._tolerance for start in self._behind):
             return True
         if not self._assembler.is_new(taustart) or not self._seconds:
             return False
@@ -354,17 +354,17 @@ def open_live(
     """
     config = config.with_options(execution={"images": ()})
     with (
-        closing(open_source(live, config.reading)) as source,
+        closing(open_source(live, config)) as source,
         open_run(config, images=(), origin=source.origin, monitors=monitors) as dataset,
         open_reader(config.execution) as reader,
     ):
         reader.submit(describe_images, (), config, with_hash=False).result()  # starts the process
         for warming_up in [workers.submit(warm_up) for _ in range(workers.n_workers)]:
             warming_up.result()
-
-        depth = 2 * ((live.images_per_timestep or DEFAULT_IMAGES) + workers.n_workers)
         ahead = LookAhead(
-            lambda url: workers.submit(measure_image, url, dataset.config), depth=depth, retry_delays=IMAGE_DELAYS
+            lambda url: workers.submit(measure_image, url, dataset.config, lists_of([url], dataset.config).get(url)),
+            depth=2 * ((live.images_per_timestep or DEFAULT_IMAGES) + workers.n_workers),
+            retry_delays=IMAGE_DELAYS,
         )
         run = LiveRun(dataset, live, source, ahead, readers=reader, is_stopped=is_stopped)
         with run.receiving():

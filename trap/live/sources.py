@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import socket
 import threading
 import time
@@ -16,20 +17,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from trap.config import DEFAULT_READING
+from trap.config import PipelineConfig
 from trap.dataset.records import UnreadableImage
 from trap.errors import ConfigError, ImageError, TrapError
 from trap.images.incoming import IncomingFolder
 from trap.images.patterns import path_of, path_text
 from trap.images.stream import fits_file, read_frame
 from trap.retry import STREAM_SECONDS
+from trap.run.pairing import check_pattern, lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from trap.config import LiveConfig, ReadingConfig
+    from trap.config import LiveConfig
 
-__all__ = ["FolderSource", "Source", "StreamSource", "open_source"]
+__all__ = ["FolderSource", "ListedSource", "Source", "StreamSource", "open_source"]
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,8 @@ CONNECT_SECONDS = 5.0
 """Time limit of a connection attempt."""
 STALL_SECONDS = 30.0
 """Maximum pause within an image. Between two images there is no limit: only the sender knows the cadence."""
+MAX_SETTLE_SECONDS = 5.0
+"""Maximum time without a change after which a source list is complete: it is written at once."""
 TICK_SECONDS = 0.5
 """Time after which a receiving thread checks whether the run ends."""
 
@@ -72,28 +76,33 @@ class Source(Protocol):
         """Stop receiving images."""
 
 
-def open_source(live: LiveConfig, reading: ReadingConfig = DEFAULT_READING) -> Source:
+def open_source(live: LiveConfig, config: PipelineConfig | None = None) -> Source:
     """Open the source that the settings name.
 
     Parameters
     ----------
     live
         Settings of live mode.
-    reading
-        Settings of reading.
+    config
+        All settings; None means the defaults. With source lists, each image of a folder waits for its list.
 
     Raises
     ------
     ConfigError
-        If the folder does not exist, the spool folder cannot be made, or the settings name source lists.
+        If the folder does not exist, the spool folder cannot be made, or source lists are not named by a pattern.
     """
-    if reading.catalogues:
+    config = PipelineConfig() if config is None else config
+    pattern = config.reading.catalogues
+    if not pattern:
+        return StreamSource(live) if live.streams else FolderSource(live)
+    check_pattern(pattern)
+    if live.streams or not {"{stem}", "{name}"} & set(re.findall(r"{\w+}", pattern)):
         msg = (
-            "reading.catalogues: live mode searches the images itself; `transients run` processes images with source "
-            "lists, and adds the new ones to its dataset every time"
+            f"reading.catalogues = {pattern!r}: in live mode images come from a folder (--folder), and a pattern with "
+            "{stem} or {name} names the list of each; `transients run` takes all patterns and tables"
         )
         raise ConfigError(msg)
-    return StreamSource(live) if live.streams else FolderSource(live)
+    return ListedSource(live, config)
 
 
 class FolderSource:
@@ -120,6 +129,60 @@ class FolderSource:
 
     def close(self) -> None:
         """Do nothing: a folder needs no closing."""
+
+
+class ListedSource(FolderSource):
+    """A folder into which other programs write images and the lists of their sources, in any order.
+
+    Parameters
+    ----------
+    live
+        Settings of live mode. An image waits for its list as long as a timestep waits for its images.
+    config
+        All settings, among them the pattern of the lists.
+    """
+
+    def __init__(self, live: LiveConfig, config: PipelineConfig) -> None:
+        super().__init__(live)
+        self._config = config
+        # Marker files complete images alone.
+        self._settle = min(live.settle_seconds, MAX_SETTLE_SECONDS)
+        self._timeout = live.timestep_timeout_seconds
+        self._waiting: dict[str, float] = {}
+        self._lists: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def receive(self) -> list[str | UnreadableImage]:
+        """Return the paths of images that are complete with their lists, and the images whose lists did not come."""
+        now = time.monotonic()
+        ready: list[str | UnreadableImage] = []
+        for image in super().receive():
+            # A file that is written again waits again.
+            ready += [] if isinstance(image, str) else [image]
+            self._waiting |= {image: now} if isinstance(image, str) else {}
+        for url, listed in lists_of(list(self._waiting), self._config).items():
+            if not listed.problem and self._is_settled(listed.catalogue, now):
+                ready.append(url)
+            elif now - self._waiting[url] > self._timeout:
+                reason = listed.problem or f"its source list {listed.catalogue} is still being written"
+                ready.append(UnreadableImage(url=url, reason=f"{reason}, after {self._timeout:g} s"))
+            else:
+                continue
+            del self._waiting[url]
+        return ready
+
+    def _is_settled(self, path: str, now: float) -> bool:
+        """Return whether a list has not changed for the time after which an image is complete."""
+        try:
+            status = path_of(path).stat()
+        except OSError:
+            return False
+        state = status.st_size, status.st_mtime_ns
+        before, since = self._lists.get(path, (state, now))
+        self._lists[path] = state, since if before == state else now
+        is_settled = now - self._lists[path][1] >= self._settle
+        if is_settled:
+            del self._lists[path]
+        return is_settled
 
 
 class StreamSource:

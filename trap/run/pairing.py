@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from trap.config import PipelineConfig
 
-__all__ = ["Pairing", "check_pattern", "image_stem", "pair_images"]
+__all__ = ["Pairing", "check_pattern", "image_stem", "lists_of", "pair_images"]
 
 SUFFIXES = (".gz", ".fz", ".fits", ".fit", ".h5", ".image", ".img")
 """Endings of the names of images that the names of their lists do not have."""
@@ -88,6 +88,23 @@ def pair_images(config: PipelineConfig, images: Sequence[str] | None = None) -> 
         msg = f"reading.catalogues = {pattern!r}: no image has a source list; {url}: {first.problem}"
         raise ConfigError(msg)
     return Pairing(urls=tuple(lists), lists=lists)
+
+
+def lists_of(urls: Sequence[str], config: PipelineConfig) -> dict[str, ListedImage]:
+    """Pair images of a live run with their lists, each by itself.
+
+    Parameters
+    ----------
+    urls
+        Paths of the images.
+    config
+        All settings; ``reading.catalogues`` is empty, or a pattern with placeholders.
+
+    Returns
+    -------
+    The list of each image by path; empty without lists.
+    """
+    return _by_pattern(config.reading.catalogues, urls) if config.reading.catalogues else {}
 
 
 def check_pattern(pattern: str) -> None:
