@@ -151,6 +151,12 @@ def test_wrong_tables_are_refused_by_row_and_column(tmp_path, table, message):
         paired(tmp_path / "pairs.csv", None)
 
 
+@pytest.mark.parametrize("pattern", ["{stem}\0*", "\0.csv", "a\0b", "{folder}" * 200 + "{stem}", "[", "{stem}/"])
+def test_impossible_patterns_end_the_run_with_a_message(tmp_path, pattern):
+    with pytest.raises(ConfigError, match=r"reading\.catalogues"):
+        paired(pattern, made(tmp_path, "a.fits"))
+
+
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read the table: .*nothing\.csv"):
         paired(tmp_path / "nothing.csv", None)

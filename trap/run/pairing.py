@@ -189,6 +189,8 @@ def _has_stem(name: str, stem: str) -> bool:
 
 def _files(folder: str, pattern: str) -> list[str]:
     """List the files of a pattern, relative to a folder unless it is absolute."""
+    if "\0" in pattern:
+        return []  # no file has such a name
     whole = pattern if Path(pattern).is_absolute() else f"{glob.escape(folder)}/{pattern}"
     return sorted(name for name in glob.glob(whole, recursive=True) if Path(name).is_file())  # noqa: PTH207
 
