@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from trap.dataset.condensed import condense_outcome
 from trap.dataset.outcomes import RunSummary, TimestepOutcome
 from trap.dataset.records import TimestepRecord
 from trap.db.opening import open_dataset
@@ -70,7 +71,7 @@ class DatasetRun:
     Attributes
     ----------
     outcomes
-        Outcomes of the timesteps so far, in order.
+        Outcomes of the timesteps so far, in order, condensed.
     contents
         Content hashes of the stored images.
     observers
@@ -227,7 +228,7 @@ class DatasetRun:
         place = f"{len(self.outcomes) + 1}/{n_planned}" if n_planned else str(len(self.outcomes) + 1)
         with bound_contextvars(timestep=timestep.taustart_ts.isoformat(), place=place):
             outcome = attempt_timestep(timestep, work, self.store.record_failure, self.config.execution)
-            self.outcomes.append(outcome)
+            self.outcomes.append(condense_outcome(outcome))
             for observe in self.observers:
                 observe(outcome)
         return outcome

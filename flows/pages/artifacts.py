@@ -97,7 +97,7 @@ def _rows(outcome: TimestepOutcome) -> Iterator[dict[str, Cell]]:
             "rejected" if result.rejection else "accepted",
             reason=result.rejection.text if result.rejection else "",
             stokes=stokes_letter(result.metadata.stokes),
-            blind=len(result.measurements),
+            blind=image.n_blind,
             forced=image.n_fitted,
             new=len(image.new_sources),
             rms=_rounded(1e3 * result.rms_qc),

@@ -9,6 +9,7 @@ from astropy_healpix import HEALPix
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trap.association import noise_history
 from trap.association.entries import LightCurveKey
 from trap.association.noise_history import NoiseHistory, NoiseTiles, tile_order, tiles_at, tiles_within
 
@@ -109,3 +110,17 @@ def test_all_tiles_that_healpix_finds_around_a_circle_are_listed(ra, dec, order,
     assert tiles_at(order, tile_ra, tile_dec).tolist() == tiles.tolist()
     # The other tiles are neighbours.
     assert len(tiles) <= 2 * len(expected) + 30
+
+
+def test_noise_does_not_depend_on_the_parts_of_the_sky_that_it_is_kept_by(monkeypatch):
+    rng = np.random.default_rng(3)
+    at = rng.uniform(340, 380, 200) % 360, rng.uniform(-20, 20, 200)
+    best = []
+    for order in (0, 3, 9):
+        monkeypatch.setattr(noise_history, "AREA_ORDER", order)
+        history = NoiseHistory()
+        for number in range(1, 8):
+            history.add(KEY, image=number, tiles=image(355.0 + 2 * number, -7.0 + number, 1e-3 * (number * 3 % 7 + 1)))
+        best.append(history.best(KEY, *at))
+    assert len(np.unique(best[0]["image"])) > 5
+    assert [one.tobytes() for one in best] == [best[0].tobytes()] * 3

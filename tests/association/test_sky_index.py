@@ -27,11 +27,11 @@ def found(index, entries, ra, dec, radius):
     return set(zip(positions[distance <= radius], rows[distance <= radius], strict=True))
 
 
-@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("ratio", [0, 4])
 @pytest.mark.parametrize("n_positions", [1, 40])
 @pytest.mark.parametrize("radius", [0.5, 20.0, 180.0])
-def test_index_that_grows_and_moves_misses_nothing(monkeypatch, few, n_positions, radius):
-    monkeypatch.setattr(sky_index, "MIN_ASIDE", few)
+def test_index_that_grows_and_moves_misses_nothing(monkeypatch, ratio, n_positions, radius):
+    monkeypatch.setattr(sky_index, "MERGE_RATIO", ratio)
     rng = np.random.default_rng(1)
     index, ra, dec = SkyIndex(), np.empty(0), np.empty(0)
     for step in (1.0, 1e-3, 1e-6, 0.0):

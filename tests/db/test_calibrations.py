@@ -106,7 +106,9 @@ def whole_state(state):
     """The state with its calibrations, the noise on the sky, and the images that new sources are fitted in."""
     noise = {
         key: {
-            order: (layer.tile.tobytes(), layer.looked[["rms", "n", "depth"]].tolist()) for order, layer in of.items()
+            (order, number): (area.tile.tobytes(), area.looked[["rms", "n", "depth"]].tolist())
+            for order, layer in of.items()
+            for number, area in layer.areas.items()
         }
         for key, of in state.looks._noise._layers.items()
     }

@@ -10,7 +10,7 @@ treatment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from astropy_healpix import HEALPix
 from trap.angles import separation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike, NDArray
 
     from trap.association.entries import LightCurveKey
@@ -62,6 +64,8 @@ UNIQUE = 4
 """Summand of the unique number of a tile, 4 · 4^order + tile, which has the order in it (NUNIQ of the IVOA)."""
 MAX_FINER = 4
 """Largest difference between the orders of the tiles of an image."""
+AREA_ORDER = 3
+"""Order of the parts of the sky that noise is kept by: they are 7 deg wide."""
 N_CIRCLES = 16
 """Number of circles whose tiles are kept: images of a pointing share one circle."""
 
@@ -254,37 +258,73 @@ def _grid(order: int) -> HEALPix:
 
 
 @dataclass(slots=True)
-class _Layer:
-    """Noise on the tiles of one order: numbers of tiles, ascending, and a record :data:`LOOKED` of each."""
+class _Area:
+    """Noise on the tiles of one order in one part of the sky: their numbers, ascending, and records :data:`LOOKED`."""
 
     tile: NDArray[np.int64]
     looked: NDArray[Any]
 
-    def add(self, image: int, tiles: NoiseTiles) -> None:
-        """Add an image, by its database id; tiles that are new in the layer are merged in order."""
-        fresh = np.setdiff1d(tiles.tile, self.tile, assume_unique=True)
+    def add(self, image: int, tile: NDArray[np.int64], rms: NDArray[np.float32]) -> None:
+        """Add an image, by its database id; tiles that are new in the area are merged in order."""
+        fresh = tile[~self._find(tile)[1]]
         if fresh.size:
             unseen = np.zeros(len(fresh), LOOKED)
             unseen["rms"] = np.inf
             all_tiles = np.concatenate([self.tile, fresh])
             order = np.argsort(all_tiles)
             self.tile, self.looked = all_tiles[order], np.concatenate([self.looked, unseen])[order]
-        rows = np.searchsorted(self.tile, tiles.tile)
+        rows = np.searchsorted(self.tile, tile)
         self.looked["n"][rows] += 1
-        self.looked["depth"][rows] += tiles.rms.astype(float) ** -DEPTH_POWER
-        better = tiles.rms < self.looked["rms"][rows]
-        self.looked["rms"][rows[better]] = tiles.rms[better]
+        self.looked["depth"][rows] += rms.astype(float) ** -DEPTH_POWER
+        better = rms < self.looked["rms"][rows]
+        self.looked["rms"][rows[better]] = rms[better]
         self.looked["image"][rows[better]] = image
 
-    def at(self, tiles: NDArray[np.int64]) -> NDArray[Any]:
+    def at(self, tile: NDArray[np.int64]) -> NDArray[Any]:
         """Return the records of tiles; a tile without an image has infinite noise and no looks."""
-        looked = np.zeros(len(tiles), LOOKED)
+        looked = np.zeros(len(tile), LOOKED)
         looked["rms"] = np.inf
-        rows = np.searchsorted(self.tile, tiles)
-        is_covered = rows < len(self.tile)
-        is_covered[is_covered] = self.tile[rows[is_covered]] == tiles[is_covered]
+        rows, is_covered = self._find(tile)
         looked[is_covered] = self.looked[rows[is_covered]]
         return looked
+
+    def _find(self, tile: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Return the places of tiles among those of the area, and whether they are among them."""
+        rows = np.searchsorted(self.tile, tile)
+        is_held = rows < len(self.tile)
+        is_held[is_held] = self.tile[rows[is_held]] == tile[is_held]
+        return rows, is_held
+
+
+@dataclass(slots=True)
+class _Layer:
+    """Noise on the tiles of one order, by parts of the sky, so that an image costs no more as the survey grows."""
+
+    order: int
+    areas: dict[int, _Area] = field(default_factory=dict)
+
+    def add(self, image: int, tiles: NoiseTiles) -> None:
+        """Add an image, by its database id."""
+        for number, rows in self._parts(tiles.tile):
+            area = self.areas.setdefault(number, _Area(np.empty(0, np.int64), np.empty(0, LOOKED)))
+            area.add(image, tiles.tile[rows], tiles.rms[rows])
+
+    def at(self, tile: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the records of tiles; a tile without an image has infinite noise and no looks."""
+        looked = np.zeros(len(tile), LOOKED)
+        looked["rms"] = np.inf
+        for number, rows in self._parts(tile):
+            if number in self.areas:
+                looked[rows] = self.areas[number].at(tile[rows])
+        return looked
+
+    def _parts(self, tile: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """Yield the number of each part of the sky that tiles lie in, and the rows of its tiles."""
+        part = tile >> 2 * max(self.order - AREA_ORDER, 0)
+        order = np.argsort(part, kind="stable")
+        starts = np.flatnonzero(np.diff(part[order], prepend=-1))
+        for rows in np.split(order, starts[1:]) if len(tile) else ():
+            yield int(part[rows[0]]), rows
 
 
 class NoiseHistory:
@@ -307,9 +347,7 @@ class NoiseHistory:
         """
         layers = self._layers.setdefault(key, {})
         for part in tiles.layers:
-            if part.order not in layers:
-                layers[part.order] = _Layer(np.empty(0, np.int64), np.empty(0, LOOKED))
-            layers[part.order].add(image, part)
+            layers.setdefault(part.order, _Layer(part.order)).add(image, part)
 
     def best(self, key: LightCurveKey, ra: ArrayLike, dec: ArrayLike) -> NDArray[Any]:
         """Find the best earlier noise at positions.

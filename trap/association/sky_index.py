@@ -1,13 +1,16 @@
 """Search for catalogue entries near a position, at a cost that hardly depends on their number.
 
 A k-d tree on unit vectors finds them anywhere on the sphere, but takes a second to build for a
-million entries, which move a little with every measurement. So the tree is built rarely. Entries
-that are new, or have moved too far since, go into a small second tree (they are set *aside*) until
-they are many. The result equals a search in a tree that contains all current positions.
+million entries, which move a little with every measurement. So there are several trees, each much
+smaller than the one before it. Entries that are new, or have moved too far since their tree was built,
+go into a new small tree, and trees are merged when their sizes become alike: an entry is put
+into a tree some ten times while the catalogue grows a thousandfold. The result equals a search in one tree
+that contains all current positions.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +19,7 @@ from scipy.spatial import cKDTree
 from trap.angles import unit_vectors
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from trap.typing import Indices
 
@@ -24,13 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["SkyIndex", "chord_of"]
 
 MAX_DRIFT = 1e-6
-"""Distance on the unit sphere (0.2 arcsec) that an entry may move before it is set aside; it widens searches."""
-REBUILD_RATIO = 8
-"""Number of entries per entry aside at which the tree is rebuilt; its cost is proportional to their number."""
-MIN_ASIDE = 1000
-"""Number of entries aside up to which the tree is not rebuilt."""
+"""Distance on the unit sphere (0.2 arcsec) that an entry may move within a tree. It widens searches."""
+MERGE_RATIO = 4
+"""Ratio of the sizes of a tree and the next one up to which the two are merged."""
 ROUNDING = 1e-12
 """Largest rounding error of a distance on the unit sphere."""
+NO_LAYER = -1
 
 
 def chord_of(angle: float) -> float:
@@ -38,17 +40,30 @@ def chord_of(angle: float) -> float:
     return float(2 * np.sin(np.radians(min(angle, 180.0)) / 2))
 
 
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A tree of some entries, with its number and their rows. Entries that a later layer holds are left in it."""
+
+    number: int
+    tree: cKDTree
+    rows: Indices
+
+    def is_near(self, low: NDArray[np.float64], high: NDArray[np.float64], chord: float) -> bool:
+        """Return whether the box around the tree comes closer than a chord to another box."""
+        return bool((self.tree.mins <= high + chord).all() and (self.tree.maxes >= low - chord).all())
+
+
 class SkyIndex:
     """Positions of entries by row; rows are added in order and may move."""
 
     def __init__(self) -> None:
-        self._vectors = np.empty((0, 3))
         self._n = 0
-        self._tree: cKDTree | None = None
-        self._is_aside = np.empty(0, bool)
-        self._aside: list[Indices] = []
-        self._n_aside = 0
-        self._small_tree: tuple[cKDTree, Indices] | None = None
+        self._vectors = np.empty((0, 3))
+        self._in_tree = np.empty((0, 3))
+        self._layer = np.empty(0, np.int64)
+        self._layers: list[_Layer] = []
+        self._n_layers = 0
+        self._waiting: list[Indices] = []
 
     def add(self, ra: ArrayLike, dec: ArrayLike) -> None:
         """Add entries at the next rows.
@@ -62,10 +77,12 @@ class SkyIndex:
         rows = np.arange(self._n, self._n + len(vectors))
         self._n += len(vectors)
         if self._n > len(self._vectors):
-            self._vectors = np.concatenate([self._vectors, np.empty((2 * self._n - len(self._vectors), 3))])
-            self._is_aside = np.concatenate([self._is_aside, np.zeros(2 * self._n - len(self._is_aside), bool)])
+            more = 2 * self._n - len(self._vectors)
+            self._vectors = np.concatenate([self._vectors, np.empty((more, 3))])
+            self._in_tree = np.concatenate([self._in_tree, np.empty((more, 3))])
+            self._layer = np.concatenate([self._layer, np.full(more, NO_LAYER)])
         self._vectors[rows] = vectors
-        self._set_aside(rows)
+        self._waiting.append(rows)
 
     def move(self, rows: Indices, ra: ArrayLike, dec: ArrayLike) -> None:
         """Move entries.
@@ -78,11 +95,11 @@ class SkyIndex:
             (n,) deg — new positions.
         """
         self._vectors[rows] = unit_vectors(ra, dec)
-        settled = rows[~self._is_aside[rows]]
-        if self._tree is not None:
-            drift = np.linalg.norm(self._vectors[settled] - self._tree.data[settled], axis=1)
-            self._set_aside(settled[drift > MAX_DRIFT])
-        self._small_tree = None
+        settled = rows[self._layer[rows] != NO_LAYER]
+        drift = np.linalg.norm(self._vectors[settled] - self._in_tree[settled], axis=1)
+        moved = settled[drift > MAX_DRIFT]
+        self._layer[moved] = NO_LAYER
+        self._waiting.append(moved)
 
     def near(self, ra: ArrayLike, dec: ArrayLike, radius: float) -> tuple[Indices, Indices]:
         """Find all entries within an angle of each position, and perhaps a few beyond.
@@ -102,46 +119,33 @@ class SkyIndex:
         """
         self._settle()
         vectors = unit_vectors(ra, dec)
-        targets = cKDTree(vectors)
-        chord = chord_of(radius)
-        parts = []
-        if self._tree is not None:
-            positions, rows = _pairs(targets, self._tree, chord + MAX_DRIFT + ROUNDING)
-            # The large tree still holds the old positions of the entries aside.
-            is_current = ~self._is_aside[rows]
-            parts.append((positions[is_current], rows[is_current]))
-        if self._n_aside:
-            small_tree, rows_aside = self._small()
-            positions, numbers = _pairs(targets, small_tree, chord + ROUNDING)
-            parts.append((positions, rows_aside[numbers]))
-        positions = np.concatenate([np.empty(0, np.intp), *(part for part, _ in parts)])
-        rows = np.concatenate([np.empty(0, np.intp), *(part for _, part in parts)])
+        if not len(vectors):
+            return np.empty(0, np.intp), np.empty(0, np.intp)
+        targets, chord = cKDTree(vectors), chord_of(radius) + MAX_DRIFT + ROUNDING
+        parts = [(np.empty(0, np.intp), np.empty(0, np.intp))]
+        for layer in self._layers:
+            if layer.is_near(targets.mins, targets.maxes, chord):
+                positions, numbers = _pairs(targets, layer.tree, chord)
+                rows = layer.rows[numbers]
+                is_current = self._layer[rows] == layer.number
+                parts.append((positions[is_current], rows[is_current]))
+        positions, rows = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         order = np.lexsort((rows, positions))
         return positions[order], rows[order]
 
-    def _set_aside(self, rows: Indices) -> None:
-        """Move entries to the small tree."""
-        if rows.size:
-            self._is_aside[rows] = True
-            self._aside.append(rows)
-            self._n_aside += rows.size
-            self._small_tree = None
-
     def _settle(self) -> None:
-        """Rebuild the tree if too many entries are aside."""
-        if self._n_aside <= max(MIN_ASIDE, self._n // REBUILD_RATIO):
+        """Put the entries that wait into a tree, merged with trees that are not much larger."""
+        rows = np.concatenate([np.empty(0, np.intp), *self._waiting])
+        self._waiting = []
+        if not rows.size:
             return
-        self._tree = cKDTree(self._vectors[: self._n].copy())
-        self._is_aside[:] = False
-        self._aside, self._n_aside, self._small_tree = [], 0, None
-
-    def _small(self) -> tuple[cKDTree, Indices]:
-        """Return the tree of the entries aside, built if they changed, and the rows of these entries."""
-        if self._small_tree is None:
-            rows = np.concatenate(self._aside)
-            self._aside = [rows]
-            self._small_tree = cKDTree(self._vectors[rows]), rows
-        return self._small_tree
+        while self._layers and len(self._layers[-1].rows) <= MERGE_RATIO * len(rows):
+            layer = self._layers.pop()
+            rows = np.concatenate([layer.rows[self._layer[layer.rows] == layer.number], rows])
+        self._in_tree[rows] = self._vectors[rows]
+        self._layer[rows] = self._n_layers
+        self._layers.append(_Layer(self._n_layers, cKDTree(self._vectors[rows]), rows))
+        self._n_layers += 1
 
 
 def _pairs(targets: cKDTree, tree: cKDTree, chord: float) -> tuple[Indices, Indices]:

@@ -259,6 +259,11 @@ class ImageRecord:
         return sum(self.dropped.values())
 
     @property
+    def n_blind(self) -> int:
+        """Number of sources that the blind search found, including ones that are left out."""
+        return len(self.result.measurements)
+
+    @property
     def n_requested(self) -> int:
         """Number of requested forced fits."""
         return len(self.forced)

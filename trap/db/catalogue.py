@@ -79,14 +79,12 @@ def insert_entries(
     ids: Ids = entries["id"].copy()
     new = slice(changes.n_before, None)
     ids[new] = reserve_ids(connection, RunningCatalog, len(entries) - changes.n_before)
-    parents = np.zeros(len(entries), np.int64)
-    for fork in changes.forks:
-        parents[fork.clone] = ids[fork.parent]
+    parents = {fork.clone - changes.n_before: int(ids[fork.parent]) for fork in changes.forks}
     columns = {
         "id": ids[new],
         "xtrsrc": references,
         "dataset": dataset_id,
-        "parent": [parent or None for parent in parents[new].tolist()],
+        "parent": [parents.get(row) for row in range(len(entries) - changes.n_before)],
         "first_seen": entries["first_seen"][new],
         "mon_src": entries["mon_src"][new],
         **_entry_columns(entries[new], ids),

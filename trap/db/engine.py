@@ -40,6 +40,12 @@ __all__ = [
 BUSY_TIMEOUT_SECONDS = 30
 """Longest wait of a writer on SQLite for another writer; storing a timestep takes well under a second."""
 
+CACHE_KIB = 65_536
+"""Largest cache of an SQLite connection; it grows with the pages that are used."""
+CHECKPOINT_PAGES = 4_000
+"""Number of pages in the write-ahead log (16 MB) from which a commit moves them to the file: an image of a large survey
+changes a thousand, some of them the same as the image before."""
+
 TRANSIENT_SQLITE_ERRORS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR")
 TRANSIENT_SQLSTATES = ("08", "40", "53", "57", "55P03")
 """First characters of PostgreSQL's error codes (Appendix A of its manual) for lost connections, deadlocks, exhausted
@@ -217,7 +223,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own late BEGIN is switched off; _begin_sqlite begins the transaction instead.
     connection.isolation_level = None
     # NORMAL survives a killed process; a power cut may lose the last timesteps, which the next run processes again.
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    pragmas = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
+    # The pages of a large timestep exceed SQLite's own cache of 2 MB, and would be written several times.
+    for pragma in (*pragmas, f"cache_size = -{CACHE_KIB}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -63,7 +63,7 @@ def _done(summary: RunSummary) -> Iterator[str]:
     images = summary.images
     accepted = [image for image in images if image.result.rejection is None]
     stored = len(summary.outcomes) - len(summary.failures)
-    blind = sum(len(image.result.measurements) - image.n_dropped for image in accepted)
+    blind = sum(image.n_blind - image.n_dropped for image in accepted)
     yield (
         f"dataset {summary.dataset_id}: {count(stored, 'timestep')} stored, "
         f"{count(len(images), 'image')}, {len(accepted)} accepted"
