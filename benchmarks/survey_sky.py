@@ -41,8 +41,9 @@ GAIN_ERROR, SHIFT_ARCSEC, FLUX_ERROR, POSITION_ERROR_ARCSEC = 0.03, 0.3, 0.02, 0
 EPOCH_DAYS, MINUTES, SECONDS = 60.0, 20.0, 720.0
 ARTEFACTS = 3.0
 """Mean number of artefacts in an image."""
-EDGE, MISSED_AT_EDGE, MISSED = 0.95, 0.3, 0.005
-"""Share of the radius beyond which more sources are missed; shares of missed sources there, and elsewhere."""
+EDGE, MISSED_AT_EDGE, MISSED, FAINT = 0.97, 0.3, 0.01, 8.0
+"""Share of the radius beyond which more sources are missed; shares of missed sources there, and elsewhere; and S/N from
+which no source is missed."""
 NOISE_PEAK = -1
 """Row of the source of an artefact."""
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -183,7 +184,7 @@ class Survey:
         measured = flux + np.where(np.arange(len(flux)) < len(rows), error * rng.normal(size=len(flux)), 0.0)
         away = angles.separation(ra, dec, *centre) / RADIUS
         is_listed = (measured >= THRESHOLD * rms) & (away < 1)
-        is_listed &= rng.random(len(flux)) >= np.where(away > EDGE, MISSED_AT_EDGE, MISSED)
+        is_listed &= (measured > FAINT * rms) | (rng.random(len(flux)) >= np.where(away > EDGE, MISSED_AT_EDGE, MISSED))
         chosen = np.flatnonzero(is_listed)
         origin = np.concatenate([rows, np.full(n_noise, NOISE_PEAK, np.int32)])[chosen]
         measured, rms, error = measured[chosen], rms[chosen], error[chosen]

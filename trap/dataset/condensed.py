@@ -12,6 +12,7 @@ import numpy as np
 
 from trap.association.groups import GroupMembers
 from trap.association.negative_peaks import NegativePeaks
+from trap.association.noise_history import NoiseTiles
 from trap.association.noise_peaks import NoiseChance
 from trap.catalogues import Associations, FitRequests, Measurements
 from trap.dataset.records import ImageRecord
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from trap.dataset.outcomes import TimestepOutcome
 
 __all__ = ["CondensedImage", "condense_outcome"]
+
+NO_TILES = NoiseTiles(order=0, tile=np.empty(0, np.int64), rms=np.empty(0, np.float32))
+"""Noise of an image that had noise."""
 
 
 class _Counts(NamedTuple):
@@ -77,7 +81,7 @@ def _condense_image(image: ImageRecord) -> CondensedImage:
         image.result,
         measurements=Measurements.empty(),
         background=None,
-        noise_tiles=None,
+        noise_tiles=None if image.result.noise_tiles is None else NO_TILES,
         negative=NegativePeaks.empty(),
     )
     kept |= {
