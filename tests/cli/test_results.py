@@ -13,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from scipy.stats import chi2
 
-from trap.cli import main
+from trap.cli import main, variables
 from trap.report.cutouts import plot_cutouts
 from trap.simulation.survey import load_truth
 
@@ -72,7 +72,7 @@ def test_dataset_is_shown_for_programs(database, capsys):
     assert dataset["settings"]["association.deruiter_radius"] == 5.68
 
 
-def test_errors_that_epochs_share_are_shown_and_used(database, capsys):
+def test_errors_that_epochs_share_are_shown_and_used(database, capsys, monkeypatch):
     with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("INSERT INTO epochcorrelation (band, stokes, lag, correlation) VALUES (1, 1, 1, 0.5)")
     # Worked out by hand in docs/association.md: E[Q] = 2.25, Var[Q]/2 = 2.3125.
@@ -84,6 +84,8 @@ def test_errors_that_epochs_share_are_shown_and_used(database, capsys):
     (epochs,) = json.loads(output_of(capsys, "dataset", "show", 1, "--json", "--database", database))["epochs"]
     assert epochs == {"freq_central": 1.28e9, "stokes": "I", "n_epochs": 4, "n_effective": pytest.approx(freedom + 1)}
 
+    # With further bands the metrics of a light curve are computed, and not taken from the end of the run.
+    monkeypatch.setattr(variables, "only_light_curves", lambda *_: None)
     words = ("variables", 1, "--max-p", 1, "--json", "--stokes", "I", "--database", database)
     rows = [row for row in json.loads(output_of(capsys, *words)) if row["f_datapoints"] == 4]
     expected = chi2.sf([3 * row["eta_int"] / scale for row in rows], freedom)
@@ -132,14 +134,16 @@ def test_variables_are_listed_by_their_probability(database, capsys):
     assert by_v[0]["v_int"] == max(row["v_int"] for row in listed)
 
 
-def test_variables_of_a_band_have_the_metrics_of_that_band(database, capsys):
+def test_variables_of_a_band_have_the_metrics_of_that_band(database, capsys, monkeypatch):
     every = json.loads(output_of(capsys, "variables", 1, "--max-p", 1, "--json", "--database", database))
     mhz = every[0]["freq_central"] / 1e6
-    of_band = json.loads(
-        output_of(
-            capsys, "variables", 1, "--max-p", 1, "--json", "--band", mhz, "--stokes", "I", "--database", database
-        )
-    )
+    words = ("variables", 1, "--max-p", 1, "--json", "--band", mhz, "--stokes", "I", "--database", database)
+    of_only_band = json.loads(output_of(capsys, *words))
+    monkeypatch.setattr(variables, "only_light_curves", lambda *_: None)
+    of_band = json.loads(output_of(capsys, *words))
+    assert [row["runcat"] for row in of_only_band] == [row["runcat"] for row in of_band]
+    for name in ("eta_int", "v_int", "eta_p_value", "f_datapoints", "freq_central", "wm_ra"):
+        assert [row[name] for row in of_only_band] == pytest.approx([row[name] for row in of_band])
     metrics = {row["runcat"]: row["eta_int"] for row in of_band}
     same = [row for row in every if row["freq_central"] / 1e6 == mhz]
     assert same

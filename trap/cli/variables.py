@@ -15,18 +15,18 @@ from trap.db import lightcurves
 from trap.db.datasets import find_dataset
 from trap.db.meanings import describe_variables
 from trap.db.result_conditions import check_range, selected_bands
-from trap.db.result_tables import RESULT_TABLES
+from trap.db.result_tables import RESULT_TABLES, read_rows
 from trap.db.shared_errors import load_shared_errors
+from trap.db.variable_sources import MetricCuts, most_variable, only_light_curves
 from trap.report.columns import ExportTable
 from trap.report.summary import variables_table
 from trap.report.text import count
-from trap.selection import SHORT_NAMES
+from trap.selection import SHORT_NAMES, Selection
 
 if TYPE_CHECKING:
     import argparse
 
     from trap.db.engine import Connection
-    from trap.selection import Selection
     from trap.typing import Columns, Indices
 
 __all__ = ["show_variables"]
@@ -51,13 +51,11 @@ def show_variables(arguments: argparse.Namespace) -> int:
         return _show_merged(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, dataset)
-        columns = _filtered(connection, dataset, selection, _light_curves(connection, arguments, selection))
-    order = _selected(columns, arguments)
-    shown = {name: values[order[: arguments.limit]] for name, values in columns.items()}
+        shown, n_found = _most_variable(connection, arguments, selection)
     if arguments.format is not None:
         export(ExportTable(name="variables", columns=describe_variables(shown), about={"dataset": dataset}), arguments)
         return 0
-    print("\n".join([*([variables_table(shown)] if len(order) else []), *_footer(len(order), arguments)]))
+    print("\n".join([*([variables_table(shown)] if n_found else []), *_footer(n_found, arguments)]))
     return 0
 
 
@@ -77,17 +75,40 @@ def _show_merged(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _light_curves(connection: Connection, arguments: argparse.Namespace, selection: Selection) -> Columns:
-    """Read the light curves of the brightest bands, or of the chosen bands and Stokes parameters."""
+def _most_variable(connection: Connection, arguments: argparse.Namespace, selection: Selection) -> tuple[Columns, int]:
+    """Return the light curves to be listed, and the number of all that meet the cuts."""
+    dataset = arguments.dataset
+    if not _is_of_brightest_bands(connection, dataset, selection):
+        columns = _filtered(connection, dataset, selection, _light_curves(connection, arguments, selection))
+        order = _selected(columns, arguments)
+        return {name: values[order[: arguments.limit]] for name, values in columns.items()}, len(order)
+    others, entries = replace(selection, bands=(), stokes=()), None
+    if others != Selection():
+        entries = read_rows(connection, "sources", [dataset], others, columns=["runcat"])["runcat"]
+    cuts = MetricCuts(
+        max_p=arguments.max_p,
+        min_eta=arguments.min_eta,
+        min_v=arguments.min_v,
+        min_modulation=arguments.min_modulation,
+    )
+    sort = SORT_COLUMNS[arguments.sort]
+    return most_variable(connection, dataset, cuts, sort=sort, limit=arguments.limit, entries=entries)
+
+
+def _is_of_brightest_bands(connection: Connection, dataset: int, selection: Selection) -> bool:
+    """Return whether the chosen light curves are the ones in the brightest bands, whose metrics are stored.
+
+    So they are without a choice, and if there is no other band and Stokes parameter.
+    """
     if not selection.bands and not selection.stokes:
-        return lightcurves.variables(
-            connection,
-            arguments.dataset,
-            min_eta=arguments.min_eta,
-            min_v=arguments.min_v,
-            max_p=arguments.max_p,
-            limit=None,
-        )
+        return True
+    bands = selected_bands(connection, [dataset], selection.bands)
+    key = only_light_curves(connection, dataset)
+    return key is not None and (not bands or key[0] in bands) and (not selection.stokes or key[1] in selection.stokes)
+
+
+def _light_curves(connection: Connection, arguments: argparse.Namespace, selection: Selection) -> Columns:
+    """Read the light curves of the chosen bands and Stokes parameters."""
     from trap.variability.metrics import light_curve_metrics
     from trap.variability.shared_errors import degrees_of_freedom
 
