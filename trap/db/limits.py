@@ -7,23 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import exists, select
 
-from trap import angles
 from trap.association.noise_history import codes_at
-from trap.db.bulk import is_among, read_columns
+from trap.db.bulk import is_among
 from trap.db.calibrations import applied_gain
-from trap.db.models import Calibration, FrequencyBand, Image, Rejection, RmsMap, SkyRegion
+from trap.db.images import images_near
+from trap.db.models import Calibration, FrequencyBand, Image, Rejection, RmsMap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sqlalchemy import Connection
 
-    from trap.typing import Ids
-
 __all__ = ["upper_limits"]
-
-REACH = 3.0
-"""Distance from the centre of a sky region, in its radii, within which its images lie: centres and radii of pointings
-that share a region differ by less than the radius."""
 
 
 def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float) -> dict[str, NDArray[Any]]:
@@ -54,7 +48,7 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
         .where(Image.dataset == dataset_id, RmsMap.tile_order.is_not(None))
         .where(~exists().where(Rejection.image == Image.id))
         # Of the tiles of a survey, few lie at the position.
-        .where(is_among(connection, Image.skyrgn, _regions_near(connection, dataset_id, ra, dec)))
+        .where(is_among(connection, Image.id, images_near(connection, [dataset_id], ra, dec)))
         .order_by(Image.taustart_ts, FrequencyBand.freq_central, Image.id)
     )
     codes_of_order: dict[int, NDArray[Any]] = {}
@@ -73,13 +67,3 @@ def upper_limits(connection: Connection, dataset_id: int, ra: float, dec: float)
     kinds: tuple[Any, ...] = ("M8[us]", "i8", "i8", "f8", "f8", "f8", "i8", object)
     columns = zip(*limits, strict=True) if limits else [()] * len(names)
     return {name: np.array(values, kind) for name, values, kind in zip(names, columns, kinds, strict=True)}
-
-
-def _regions_near(connection: Connection, dataset_id: int, ra: float, dec: float) -> Ids:
-    """Return the row numbers of the sky regions whose images may cover a position."""
-    region = SkyRegion
-    rows = select(region.id, region.centre_ra, region.centre_decl, region.xtr_radius)
-    found = read_columns(connection, rows.where(region.dataset == dataset_id))
-    apart = angles.separation(found["centre_ra"], found["centre_decl"], ra, dec)
-    near: Ids = found["id"][apart <= REACH * found["xtr_radius"]]
-    return near

@@ -10,6 +10,7 @@ from sqlalchemy import Double, Float, case, func, literal, select
 
 from trap import angles
 from trap.db.bulk import is_among, read_columns
+from trap.db.images import images_near
 from trap.db.models import AssocXtrSource, ExtractedSource, FrequencyBand, NewSource, SkyRegion
 from trap.errors import ConfigError
 from trap.selection import SHORT_NAMES, nearest_names
@@ -199,6 +200,10 @@ def _in_cone(
     if cone.radius >= 180:
         return
     place: Any = query.place
+    if query.place is ExtractedSource:
+        # The index of measurements is one of declinations within each image.
+        images = images_near(connection, datasets, cone.ra, cone.dec, radius=cone.radius)
+        yield is_among(connection, ExtractedSource.image, images)
     declination = place.decl if query.place is ExtractedSource else place.wm_decl
     yield declination.between(cone.dec - cone.radius - SLACK_DEG, cone.dec + cone.radius + SLACK_DEG)
     centre = [float(axis) for axis in angles.unit_vectors(cone.ra, cone.dec)]
