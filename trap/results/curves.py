@@ -110,8 +110,8 @@ class LightCurves(Access):
             points = read_rows(connection, "lightcurves", self._numbers, selection, order=("taustart_ts", "freq_eff"))
         about = self._about(entry=int(entry["id"]), ra=float(entry["wm_ra"]), dec=float(entry["wm_decl"]))
         described = RESULT_TABLES["lightcurves"].columns
-        columns = {name: (described[name], values) for name, values in points.items()}
-        return as_series(LightCurve, points["taustart_ts"], points["tau_time"], {**columns, **described_kinds(points)}, about)
+        columns = {name: (described[name], values) for name, values in points.items()} | described_kinds(points)
+        return as_series(LightCurve, points["taustart_ts"], points["tau_time"], columns, about)
 
     def upper_limits(
         self,
