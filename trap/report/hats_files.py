@@ -97,12 +97,12 @@ def write_hats(folder: Path, catalogue: HatsRows, name: str, *, max_points: int 
     schema = pa.schema(arrow_fields(catalogue.rows.columns))
     waiting = folder / "waiting"
     waiting.mkdir()
-    _sort_rows(waiting, catalogue, tiles, schema)
+    partitions = _sort_rows(waiting, catalogue, tiles, schema)
     points = None
     if catalogue.points is not None:
         inner = {one: column for one, column in catalogue.points.columns.items() if one != catalogue.key}
         points = pa.schema([schema.field(catalogue.key), *arrow_fields(inner)])
-        _sort_points(waiting, catalogue, tiles, points)
+        _sort_points(waiting, catalogue.points, points, catalogue.key, partitions)
     n_rows, written = 0, []
     for number, (order, pixel) in enumerate(tiles.pixels):
         table = _partition(waiting, number, catalogue, schema, points)
@@ -184,26 +184,35 @@ class _Sorter:
             self._open[one][0].write_table(table.slice(start, end - start))
 
 
-def _sort_rows(waiting: Path, catalogue: HatsRows, tiles: _Partitions, schema: pa.Schema) -> None:
+def _sort_rows(
+    waiting: Path, catalogue: HatsRows, tiles: _Partitions, schema: pa.Schema
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Sort rows by their partition; return the keys of all rows, ascending, and their partitions, if points follow."""
+    keys, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
     with _Sorter(waiting, "rows", schema) as sorter:
         for chunk in catalogue.rows.chunks:
-            sorter.add(chunk, tiles.at(chunk[catalogue.ra], chunk[catalogue.dec]))
-
-
-def _sort_points(waiting: Path, catalogue: HatsRows, tiles: _Partitions, schema: pa.Schema) -> None:
-    """Sort points by the partition of their row, which is found by the key."""
-    if catalogue.points is None:
-        return
-    keys, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
-    for chunk in catalogue.places():
-        keys.append(np.asarray(chunk[catalogue.key], np.int64))
-        numbers.append(tiles.at(chunk[catalogue.ra], chunk[catalogue.dec]))
+            number = tiles.at(chunk[catalogue.ra], chunk[catalogue.dec])
+            sorter.add(chunk, number)
+            if catalogue.points is not None:
+                keys.append(np.asarray(chunk[catalogue.key], np.int64))
+                numbers.append(number)
     every = np.concatenate(keys)
     order = np.argsort(every)
-    every, number = every[order], np.concatenate(numbers)[order]
+    return every[order], np.concatenate(numbers)[order]
+
+
+def _sort_points(
+    waiting: Path,
+    points: TableStream,
+    schema: pa.Schema,
+    key: str,
+    partitions: tuple[NDArray[np.int64], NDArray[np.int32]],
+) -> None:
+    """Sort points by the partition of their row, which is found by the key."""
+    keys, number = partitions
     with _Sorter(waiting, "points", schema) as sorter:
-        for chunk in catalogue.points.chunks:
-            sorter.add(chunk, number[np.searchsorted(every, chunk[catalogue.key])])
+        for chunk in points.chunks:
+            sorter.add(chunk, number[np.searchsorted(keys, chunk[key])])
 
 
 def _partition(
