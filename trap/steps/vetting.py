@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trap import angles
 from trap.association.noise_peaks import noise_peaks
 from trap.catalogues import AssociationType, ExtractType, FitRequests, Measurements
 from trap.config import DEFAULT_READING
@@ -21,7 +22,7 @@ from trap.signs import Signs
 from trap.variability.summary import total_errors
 from trap.vetting.consistency import BandFluxes, absence, local_gains, shape_significance
 from trap.vetting.cutouts import Surroundings, Targets, look_around
-from trap.vetting.neighbours import BrightNeighbours, find_bright
+from trap.vetting.neighbours import BrightNeighbours, edge_distance, find_bright
 from trap.vetting.score import score_candidates
 from trap.vetting.surroundings import reach_of_source
 
@@ -94,7 +95,10 @@ def get_vetting_requests(state: DatasetState, images: Sequence[ImageRecord]) -> 
 
 def _request(state: DatasetState, image: ImageRecord, images: Sequence[ImageRecord]) -> VettingRequest | None:
     """Return the places to examine in one image."""
-    if image.result.background is None or image.result.metadata.beam is None:
+    metadata = image.result.metadata
+    # A source list without an image has the signs that need no pixels.
+    is_searched = image.result.background is not None or (image.result.rejection is None and not metadata.has_pixels)
+    if not is_searched or metadata.beam is None:
         return None
     positions = _elsewhere(state, image, images)
     if not len(image.new_sources) and not len(positions):
@@ -113,7 +117,7 @@ def _request(state: DatasetState, image: ImageRecord, images: Sequence[ImageReco
         bright_y=np.where(is_dangerous, everything.y[source], np.nan) if len(rows) else np.empty(0),
     )
     steady = blind.take(_known_sources(state, image))
-    beam = image.result.metadata.beam
+    beam = metadata.beam
     size = np.maximum(steady.semimajor / beam.bmaj, steady.semiminor / beam.bmin) * 2 / 3600
     known = np.array([steady.x, steady.y, reach_of_source(steady.significance, size)])
     return VettingRequest(targets=targets, bright=bright, known=known, positions=positions)
@@ -217,7 +221,7 @@ def _vet_image(
     areas, shape = shape_significance(measured.f_peak, measured.f_int, measured.rms)
     gain, gain_sigma = _local_gains(state, image)
     bands = [_in_band(other, fluxes, new.entry, np.sign(measured.f_peak)) for other, fluxes in others]
-    edge = _edge_distance(image, state.config.source_extraction)
+    edge = edge_distance(measured, image.result.metadata, state.config.source_extraction)
     if seen is not None:
         edge = np.minimum(edge, seen.gap_distance)
     columns = {
@@ -319,30 +323,16 @@ def _local_gains(state: DatasetState, image: ImageRecord) -> tuple[Array, Array]
     usable = (np.abs(steady.significance) >= MIN_CALIBRATOR) & (mean / error >= MIN_CALIBRATOR) & (steady.f_int > 0)
     steady, mean, error = steady.take(usable), mean[usable], error[usable]
     variances = (steady.f_int_err / steady.f_int) ** 2 + (error / mean) ** 2
-    return local_gains(new.x, new.y, (steady.x, steady.y), np.log(steady.f_int / mean), variances)
+    (x, y), places = _places(image, new), _places(image, steady)
+    return local_gains(x, y, places, np.log(steady.f_int / mean), variances)
 
 
-def _edge_distance(image: ImageRecord, config: SourceExtractionConfig) -> Array:
-    """Return the distances of candidates from the edge of the searched area, in beams."""
-    new, metadata = image.measurements.take(image.new_sources.measurement), image.result.metadata
-    beam = metadata.beam
-    if beam is None:
-        return np.full(len(new), np.nan)
-    # The narrowest way to a side in beams is the one along the width of the beam's shadow on it.
-    widths = [
-        width / abs(delta)
-        for width, delta in zip(beam.projected_widths(), (metadata.deltax, metadata.deltay), strict=True)
-    ]
-    sides = [
-        (np.minimum(place + 0.5, n - 0.5 - place) - config.margin) / width
-        for place, n, width in zip((new.x, new.y), (metadata.nx, metadata.ny), widths, strict=True)
-    ]
-    edge = np.minimum(*sides)
-    if config.extraction_radius_pix > 0:
-        radius = np.hypot(new.x - (metadata.nx - 1) / 2, new.y - (metadata.ny - 1) / 2)
-        edge = np.minimum(edge, (config.extraction_radius_pix - radius) / max(widths))
-    distance: Array = np.maximum(edge, 0.0)
-    return distance
+def _places(image: ImageRecord, sources: Measurements) -> tuple[Array, Array]:
+    """Return the places of sources in an image: pixels, or in a list without an image offsets from its middle."""
+    metadata = image.result.metadata
+    if metadata.has_pixels:
+        return sources.x, sources.y
+    return angles.offsets(sources.ra, sources.dec, metadata.centre_ra, metadata.centre_dec)
 
 
 def _elsewhere(state: DatasetState, image: ImageRecord, images: Sequence[ImageRecord]) -> FitRequests:

@@ -18,10 +18,13 @@ from trap.tables import ColumnTable, column
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from trap.catalogues import Measurements
+    from trap.config import SourceExtractionConfig
     from trap.images.beam import Beam
+    from trap.images.metadata import ImageMetadata
     from trap.typing import Array, Indices
 
-__all__ = ["SIDELOBE_LEVEL", "BrightNeighbours", "find_bright", "sidelobe_danger"]
+__all__ = ["SIDELOBE_LEVEL", "BrightNeighbours", "edge_distance", "find_bright", "sidelobe_danger"]
 
 SIDELOBE_LEVEL = 0.03
 """Sidelobe of a deconvolved source one beam away, as a share of its peak; it falls with the inverse of the distance.
@@ -133,3 +136,44 @@ def _taken(ratio: Array, distance: Array, columns: Indices) -> tuple[Array, Arra
     rows = np.arange(len(columns))
     exists = ratio[rows, columns] >= 0
     return tuple(np.where(exists, values[rows, columns], np.nan) for values in (ratio, distance))  # type: ignore[return-value]
+
+
+def edge_distance(new: Measurements, metadata: ImageMetadata, config: SourceExtractionConfig) -> Array:
+    """Return the distances of candidates from the edge of the searched area.
+
+    Parameters
+    ----------
+    new
+        (n,) — candidates.
+    metadata
+        Metadata of their image. The area of a source list without an image is its circle.
+    config
+        Margin and radius of the searched area.
+
+    Returns
+    -------
+    (n,) beams
+        0 beyond the edge; NaN without a beam.
+    """
+    beam = metadata.beam
+    if beam is None:
+        return np.full(len(new), np.nan)
+    if not metadata.has_pixels:
+        region = metadata.sky_region(0)
+        inside = region.xtr_radius - angles.separation(region.centre_ra, region.centre_dec, new.ra, new.dec)
+        return np.maximum(inside / beam.bmaj, 0.0)
+    # The narrowest way to a side in beams is the one along the width of the beam's shadow on it.
+    widths = [
+        width / abs(delta)
+        for width, delta in zip(beam.projected_widths(), (metadata.deltax, metadata.deltay), strict=True)
+    ]
+    sides = [
+        (np.minimum(place + 0.5, n - 0.5 - place) - config.margin) / width
+        for place, n, width in zip((new.x, new.y), (metadata.nx, metadata.ny), widths, strict=True)
+    ]
+    edge = np.minimum(*sides)
+    if config.extraction_radius_pix > 0:
+        radius = np.hypot(new.x - (metadata.nx - 1) / 2, new.y - (metadata.ny - 1) / 2)
+        edge = np.minimum(edge, (config.extraction_radius_pix - radius) / max(widths))
+    distance: Array = np.maximum(edge, 0.0)
+    return distance
