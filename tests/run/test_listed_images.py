@@ -175,6 +175,23 @@ def test_lists_without_images_give_the_detections_of_the_images_and_no_fits(imag
     assert len(process(config).already_known) == 4
 
 
+def test_lists_without_images_are_loaded_again_from_either_database(copies, database_url):
+    table = write_table(copies[:2], Path(copies[0]).with_name("t.csv"))
+    config = PipelineConfig().with_options(execution={"database": database_url}, reading={"catalogues": str(table)})
+    summary = process(config)
+    later = write_table(copies[2:], Path(copies[0]).with_name("later.csv"))
+    continued = config.with_options(reading={"catalogues": str(later)}, persistence={"dataset_id": 1})
+    with open_run(continued) as dataset:
+        position = summary.images[0].measurements.ra, summary.images[0].measurements.dec
+        looks = dataset.state.looks._noise.best(summary.images[0].key, *position)
+        # Both earlier lists cover the sources, and neither has pixels for fits.
+        assert (looks["n"] == 2).all()
+        assert dataset.state.earlier_images == []
+        for group in dataset.plan.groups:
+            dataset.process_group(group, SerialExecutor())
+        assert len(dataset.summary().images) == 2
+
+
 def test_commands_take_datasets_of_lists_without_images(images, tmp_path, capsys):
     for url in images:
         (tmp_path / Path(url).with_suffix(".csv").name).write_bytes(Path(url).with_suffix(".csv").read_bytes())
