@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
 import sqlite3
@@ -304,6 +305,17 @@ def test_another_list_or_map_is_other_content_and_the_same_list_is_not(copies, t
     again = process(config)
     assert again.known == ()
     assert again.late == (copies[0],)
+
+
+def test_pipes_and_folders_are_refused_and_block_nothing(copies, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    config = settings(tmp_path / "a.db", ())
+    good = str(Path(copies[0]).with_suffix(".csv"))
+    for name, reason in (("pipe.csv", "neither a file nor a folder"), ("folder.csv", "a folder")):
+        bad = str(tmp_path / name)
+        for listed in (ListedImage(catalogue=bad), ListedImage(catalogue=good, noise=bad)):
+            assert reason in measure_image(copies[0], config, listed).reason
 
 
 def test_equal_lists_of_two_times_are_two_images(copies, tmp_path):

@@ -14,14 +14,14 @@ from trap import angles
 from trap.association.noise_peaks import SearchedArea
 from trap.config import STOKES
 from trap.dataset.records import ImageResult
-from trap.errors import ImageError
+from trap.errors import ImageError, UnreadableImageError
 from trap.extraction.field import measured_mask
 from trap.extraction.given_maps import read_maps
 from trap.extraction.listed_noise import sample_listed_noise
 from trap.extraction.measure import describe_background, flag_outside
 from trap.extraction.uncertainties import systematic_errors
 from trap.images.beam import Beam
-from trap.images.formats.files import hash_file
+from trap.images.formats.files import hash_file, is_folder
 from trap.images.metadata import ImageMetadata
 from trap.images.patterns import path_of
 from trap.source_lists.read import read_source_list
@@ -89,12 +89,20 @@ def content_hash_of(listed: ListedImage, image_hash: str, config: PipelineConfig
     UnreadableImageError
         If a file cannot be read.
     """
-    maps = [path and hash_file(path_of(path)) for path in (listed.noise, listed.background)]
-    parts = [image_hash, list_hash or hash_file(path_of(listed.catalogue)), *maps]
+    maps = [path and _hash(path) for path in (listed.noise, listed.background)]
+    parts = [image_hash, list_hash or _hash(listed.catalogue), *maps]
     if not listed.has_image:
         # Lists of two times may be the same, as empty ones are.
         parts.append(repr((_given_values(listed, config), listed.circle, listed.rms)))
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _hash(path: str) -> str:
+    """Hash a file; a folder or a pipe, which would block, is refused."""
+    file = path_of(path)
+    if is_folder(file):
+        raise UnreadableImageError("a folder, not a file", path)
+    return hash_file(file)
 
 
 def extract_listed(image: Image, listed: ListedImage, config: PipelineConfig) -> tuple[Extraction, SourceList]:
