@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from trap.angles import separation
 from trap.errors import ConfigError
 from trap.report.hats_files import HatsRows, write_hats
 from trap.report.table_stream import TableStream
@@ -79,6 +80,12 @@ def test_lsdb_reads_sources_with_their_light_curves(folder):
         assert ra == SOURCES["wm_ra"][SOURCES["runcat"] == runcat][0]
     assert set(frame["name"]) == {"é, '=cmd'"}
     assert lazy.hc_structure.catalog_info.total_rows == len(with_points)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        near = lazy.cone_search(ra=10.0, dec=0.0, radius_arcsec=60 * 3600)[["runcat", "lightcurve.f_int"]].compute()
+    inside = separation(SOURCES["wm_ra"], SOURCES["wm_decl"], 10.0, 0.0) <= 60
+    assert sorted(near["runcat"].tolist()) == sorted(set(SOURCES["runcat"][inside]) & set(frame["runcat"]))
+    assert list(near["lightcurve"].iloc[0].columns) == ["f_int"]
 
 
 def test_partitions_have_few_points_and_their_own_part_of_the_sky(folder):
@@ -93,7 +100,7 @@ def test_partitions_have_few_points_and_their_own_part_of_the_sky(folder):
         index = table["_healpix_29"].to_numpy()
         assert (np.diff(index) >= 0).all()
         assert set((index >> 2 * (29 - order)).tolist()) == {pixel}
-        assert sum(map(len, table["lightcurve"].to_pylist())) <= 100
+        assert sum(len(curve["f_int"]) for curve in table["lightcurve"].to_pylist()) <= 100
         grid = HEALPix(nside=2**order, order="nested")
         assert grid.healpix_to_lonlat(pixel) is not None
     assert pq.read_metadata(folder / "dataset" / "_metadata").num_rows == (COUNT > 0).sum()

@@ -243,12 +243,18 @@ def _nested(catalogue: HatsRows, rows: pa.Table, points: pa.Table | None) -> pa.
     offsets = np.concatenate([[0], np.cumsum(last - first)]).astype(np.int32)
     # Row numbers of the points of the first row, of the second, …
     places = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], last - first)
-    inner = points.drop_columns([catalogue.key]).take(pa.array(places)).combine_chunks()
-    columns = [one.combine_chunks() for one in inner.columns]
-    structs = pa.StructArray.from_arrays(
-        [one.chunk(0) if isinstance(one, pa.ChunkedArray) else one for one in columns], fields=list(inner.schema)
-    )
-    return rows.append_column(NESTED, pa.ListArray.from_arrays(pa.array(offsets), structs))
+    inner = points.drop_columns([catalogue.key]).take(pa.array(places))
+    # A structure of lists, and no list of structures: readers can then load some of the nested columns only.
+    lists = [pa.ListArray.from_arrays(pa.array(offsets), _whole(one)) for one in inner.columns]
+    fields = [pa.field(one.name, pa.list_(one.type), metadata=one.metadata) for one in inner.schema]
+    return rows.append_column(NESTED, pa.StructArray.from_arrays(lists, fields=fields))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    combined = column.combine_chunks()
+    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
