@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from busy_dataset import FIELD, MESH
-from made_up_survey import PIXEL, START, Field
-from sqlalchemy import text
+from made_up_survey import PIXEL, START
 
 from trap.dataset.records import UnreadableImage
 from trap.db import images
@@ -99,22 +98,3 @@ def test_images_of_a_dataset_come_in_order_of_time_and_frequency(busy, ask):
     assert (np.diff(table["taustart_ts"]) >= np.timedelta64(0)).all()
     assert table["freq_eff"].tolist() == [140e6, 180e6, 140e6, 140e6, 180e6, 140e6, 180e6]
     assert table["reason"].tolist() == [None] * 5 + ["RMS invalid", None]
-
-
-def test_images_near_a_position_are_found_by_their_region_or_their_size(make_dataset, ask, engine):
-    dataset = make_dataset()
-    here, there = Field(radius=2.0), Field(centre=(300.0, -60.0), radius=2.0)
-    dataset.process(here.image(0))
-    dataset.process(replace(there.image(1), background=MESH))
-    first, second = dataset.column("SELECT id FROM image ORDER BY id")
-
-    def near(ra, dec, radius=0.0):
-        return ask(images.images_near, [dataset.id], ra, dec, radius=radius).tolist()
-
-    assert (near(124.0, 10.5), near(301.0, -60.5), near(180.0, 0.0)) == ([first], [second], [])
-    assert (near(123.0, 19.0), near(123.0, 19.0, 4.0), near(0.0, 0.0, 180.0)) == ([], [first], [first, second])
-    assert near(300.0, -53.0) == []
-    with transaction(engine) as connection:
-        # Now the corners of the image are 8 deg from its middle.
-        connection.execute(text("UPDATE rmsmap SET nx = 5000, ny = 5000"))
-    assert near(300.0, -53.0) == [second]

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from busy_dataset import FIELD
+from busy_dataset import FIELD, MESH
 from made_up_survey import Field, sources
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from trap.dataset.dropped import DROP_REASONS
 from trap.db.engine import transaction
 from trap.db.models import Dataset
-from trap.db.overview import dataset_summary, frequency_bands, list_datasets, same_field
+from trap.db.overview import dataset_summary, frequency_bands, images_near, list_datasets, same_field
 from trap.errors import DatasetNotFoundError
 
 
@@ -66,3 +68,22 @@ def test_same_field_needs_a_common_region_band_and_settings(make_dataset, ask, e
     with transaction(engine) as connection:
         connection.execute(update(Dataset).where(Dataset.id == first.id).values(config_hash="other"))
     assert ask(same_field, later.id) == []
+
+
+def test_images_near_a_position_are_found_by_their_region_or_their_size(make_dataset, ask, engine):
+    dataset = make_dataset()
+    here, there = Field(radius=2.0), Field(centre=(300.0, -60.0), radius=2.0)
+    dataset.process(here.image(0))
+    dataset.process(replace(there.image(1), background=MESH))
+    first, second = dataset.column("SELECT id FROM image ORDER BY id")
+
+    def near(ra, dec, radius=0.0):
+        return ask(images_near, [dataset.id], ra, dec, radius=radius).tolist()
+
+    assert (near(124.0, 10.5), near(301.0, -60.5), near(180.0, 0.0)) == ([first], [second], [])
+    assert (near(123.0, 19.0), near(123.0, 19.0, 4.0), near(0.0, 0.0, 180.0)) == ([], [first], [first, second])
+    assert near(300.0, -53.0) == []
+    with transaction(engine) as connection:
+        # Now the corners of the image are 8 deg from its middle.
+        connection.execute(text("UPDATE rmsmap SET nx = 5000, ny = 5000"))
+    assert near(300.0, -53.0) == [second]

@@ -16,6 +16,7 @@ from trap.db.meanings import describe_light_curve, describe_limits, describe_tra
 from trap.db.runs import run_table
 from trap.db.searched_areas import searched_areas
 from trap.db.shared_errors import effective_epochs
+from trap.db.variable_sources import MetricCuts, most_variable
 from trap.escapes import plain_text
 from trap.extraction.unsearched import Unsearched, unsearched_area
 from trap.report.columns import ExportTable
@@ -66,7 +67,8 @@ def show_dataset(arguments: Namespace) -> int:
         }
         config = stored_config(connection, number)
         epochs = effective_epochs(connection, number)
-        variables = lightcurves.variables(connection, number, max_p=VARIABLE_P, limit=None)
+        is_page = not (arguments.json or arguments.all)
+        variables = most_variable(connection, number, MetricCuts(max_p=VARIABLE_P), limit=None)[0] if is_page else {}
     settings = config.science_items()
     if arguments.json:
         listed = {**tables, "epochs": epochs}

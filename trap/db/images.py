@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import delete, insert, select
 
 from trap import angles
-from trap.db.bulk import insert_columns, is_among, read_columns, reserve_ids
+from trap.db.bulk import insert_columns, is_among, reserve_ids
 from trap.db.calibrations import insert_calibrations
 from trap.db.models import FrequencyBand, Image, Rejection, RejectReason, RmsMap, SkyRegion, UnreadableImage
 from trap.db.searched_areas import area_row, peak_row
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ImageIds",
     "image_urls",
-    "images_near",
     "insert_images",
     "load_background",
     "reject",
@@ -38,11 +37,6 @@ __all__ = [
 ]
 
 LITTLE_ENDIAN = np.dtype("<f4")
-REGION_REACH = 3.0
-"""Distance from the centre of a sky region, in its radii, within which its images are searched: centres and radii of
-pointings that share a region differ by less than its radius."""
-IMAGE_REACH = math.pi / 2
-"""Largest distance of a corner from the middle of an image, in half diagonals: that of half the sky, seen from afar."""
 MESH_NUMBERS = (
     *("nx", "ny", "origin_x", "origin_y", "extent_x", "extent_y", "cell_x", "cell_y", "mesh_nx", "mesh_ny"),
 )
@@ -131,42 +125,6 @@ def image_urls(connection: Connection, image_ids: Sequence[int] | NDArray[np.int
     """
     rows = select(Image.id, Image.url).where(is_among(connection, Image.id, image_ids))
     return {row.id: row.url for row in connection.execute(rows)}
-
-
-def images_near(
-    connection: Connection, datasets: Sequence[int], ra: float, dec: float, *, radius: float = 0.0
-) -> NDArray[np.int64]:
-    """Find the images that may have measurements around a position, for queries of their rows.
-
-    Parameters
-    ----------
-    connection, datasets
-        Connection in a transaction of the caller, and numbers of the datasets.
-    ra, dec
-        deg, ICRS — the position.
-    radius
-        deg — radius around it.
-
-    Returns
-    -------
-    (n,) — row numbers of these images, and of some others next to them.
-    """
-    region = SkyRegion
-    rows = (
-        select(Image.id, Image.deltax, Image.deltay, RmsMap.nx, RmsMap.ny)
-        .add_columns(region.centre_ra, region.centre_decl, region.xtr_radius)
-        .join(region, region.id == Image.skyrgn)
-        .outerjoin(RmsMap, RmsMap.image == Image.id)
-        .where(Image.dataset.in_([int(number) for number in datasets]))
-        .order_by(Image.id)
-    )
-    found = read_columns(connection, rows)
-    # Monitored positions are measured beyond the searched region too.
-    width, height = (np.nan_to_num(found[n].astype(float) * found[d]) for n, d in (("nx", "deltax"), ("ny", "deltay")))
-    reach = np.maximum(REGION_REACH * found["xtr_radius"], IMAGE_REACH * np.hypot(width, height) / 2)
-    apart = angles.separation(found["centre_ra"], found["centre_decl"], ra, dec)
-    near: NDArray[np.int64] = found["id"][apart <= reach + radius]
-    return near
 
 
 def load_background(connection: Connection, image_id: int) -> Background | None:

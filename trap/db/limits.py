@@ -10,8 +10,8 @@ from sqlalchemy import exists, select
 from trap.association.noise_history import codes_at
 from trap.db.bulk import is_among
 from trap.db.calibrations import applied_gain
-from trap.db.images import images_near
 from trap.db.models import Calibration, FrequencyBand, Image, Rejection, RmsMap
+from trap.db.overview import images_near
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from trap.db.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -38,12 +40,19 @@ __all__ = [
     "dataset_summary",
     "frequency_bands",
     "image_table",
+    "images_near",
     "list_datasets",
     "same_field",
     "time_range",
     "timestep_table",
     "unreadable_table",
 ]
+
+REGION_REACH = 3.0
+"""Distance from the centre of a sky region, in its radii, within which its images are searched: centres and radii of
+pointings that share a region differ by less than its radius."""
+IMAGE_REACH = math.pi / 2
+"""Largest distance of a corner from the middle of an image, in half diagonals: that of half the sky, seen from afar."""
 
 
 def list_datasets(connection: Connection) -> list[dict[str, Any]]:
@@ -115,6 +124,42 @@ def image_table(connection: Connection, dataset_id: int) -> Columns:
         .order_by(Image.taustart_ts, Image.freq_eff, Image.id)
     )
     return read_columns(connection, rows)
+
+
+def images_near(
+    connection: Connection, datasets: Sequence[int], ra: float, dec: float, *, radius: float = 0.0
+) -> NDArray[np.int64]:
+    """Find the images that may have measurements around a position, for queries of their rows.
+
+    Parameters
+    ----------
+    connection, datasets
+        Connection in a transaction of the caller, and numbers of the datasets.
+    ra, dec
+        deg, ICRS — the position.
+    radius
+        deg — radius around it.
+
+    Returns
+    -------
+    (n,) — row numbers of these images, and of some others next to them.
+    """
+    region = SkyRegion
+    rows = (
+        select(Image.id, Image.deltax, Image.deltay, RmsMap.nx, RmsMap.ny)
+        .add_columns(region.centre_ra, region.centre_decl, region.xtr_radius)
+        .join(region, region.id == Image.skyrgn)
+        .outerjoin(RmsMap, RmsMap.image == Image.id)
+        .where(Image.dataset.in_([int(number) for number in datasets]))
+        .order_by(Image.id)
+    )
+    found = read_columns(connection, rows)
+    # Monitored positions are measured beyond the searched region too.
+    width, height = (np.nan_to_num(found[n].astype(float) * found[d]) for n, d in (("nx", "deltax"), ("ny", "deltay")))
+    reach = np.maximum(REGION_REACH * found["xtr_radius"], IMAGE_REACH * np.hypot(width, height) / 2)
+    apart = angles.separation(found["centre_ra"], found["centre_decl"], ra, dec)
+    near: NDArray[np.int64] = found["id"][apart <= reach + radius]
+    return near
 
 
 def same_field(connection: Connection, dataset_id: int) -> list[tuple[int, str]]:
@@ -213,7 +258,8 @@ def _summaries() -> Select[Any]:
     counts["n_newsources"] = (
         select(func.count(NewSource.id))
         .join(RunningCatalog, RunningCatalog.id == NewSource.runcat)
-        .where(RunningCatalog.dataset == Dataset.id)
+        # The candidates are the way in: they are few, while an index of the dataset would read all its entries.
+        .where(RunningCatalog.dataset + 0 == Dataset.id)
     )
     counts["n_likely"] = counts["n_newsources"].where(NewSource.grade == int(Grade.LIKELY))
     return select(

@@ -10,8 +10,8 @@ from sqlalchemy import Double, Float, case, func, literal, select
 
 from trap import angles
 from trap.db.bulk import is_among, read_columns
-from trap.db.images import images_near
 from trap.db.models import AssocXtrSource, ExtractedSource, FrequencyBand, NewSource, SkyRegion
+from trap.db.overview import images_near
 from trap.errors import ConfigError
 from trap.selection import SHORT_NAMES, nearest_names
 
