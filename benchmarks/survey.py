@@ -201,12 +201,16 @@ def print_queries(database: str, survey: Survey) -> None:
     slowest = 0.0
     for command in queries(database, survey):
         for _ in range(2):
-            output, start = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), time.perf_counter()
+            output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+            start, before = time.perf_counter(), time.process_time()
             with redirect_stdout(output):
                 code = transients([*command, "--database", database])
-            seconds = time.perf_counter() - start
+            seconds, computing = time.perf_counter() - start, time.process_time() - before
         slowest = max(slowest, seconds)
-        print(f"  {seconds:6.3f} s  {' '.join(command)}" + (f"  exit {code}" if code else ""))
+        print(
+            f"  {seconds:6.3f} s, {computing:.3f} s of computing  {' '.join(command)}"
+            + (f"  exit {code}" if code else "")
+        )
     print(f"slowest query: {slowest:.3f} s")
 
 
@@ -217,7 +221,7 @@ def print_export(database: str, folder: Path) -> None:
         sys.executable, "-m", "trap", "export", "1", "--what", "lightcurves", "--format", "hats", "--output",
         str(folder / "hats"), "--database", database,
     ]  # fmt: skip
-    start = time.perf_counter()
+    start, before = time.perf_counter(), _children_seconds()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (
         (folder / "export.log").open("w") as log,
@@ -228,7 +232,11 @@ def print_export(database: str, folder: Path) -> None:
     if code:
         print(f"export: exit code {code}: {(folder / 'export.log').read_text()[-200:]}")
     else:
-        print(f"export of all light curves as HATS: {time.perf_counter() - start:.0f} s, {memory.peak / 1e9:.2f} GB")
+        seconds, computing = time.perf_counter() - start, _children_seconds() - before
+        print(
+            f"export of all light curves as HATS: {seconds:.0f} s, {computing:.0f} s of computing, "
+            f"{memory.peak / 1e9:.2f} GB at most"
+        )
 
 
 @contextmanager
