@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from busy_dataset import FIELD, MESH, REJECTION
-from made_up_survey import START, sources
+from busy_dataset import MESH, REJECTION
+from made_up_survey import START, Field, sources
 from mocpy import MOC
 
 from trap.association.noise_history import NoiseTiles
@@ -19,11 +19,15 @@ TILE_DEG2 = 129_600 / np.pi / (12 * 4**6)
 """Area of a tile of order 6."""
 
 
+FIELD = Field(centre=(49.0, 10.0))
+"""Field of the tiles."""
+
+
 def image(day, tiles, rms, finer=(), **options):
     """Make an image that was searched on tiles of order 6, and on finer tiles of order 7."""
     layers = (NoiseTiles(order=7, tile=np.array(finer, np.int64), rms=np.full(len(finer), rms, np.float32)),)
     noise = NoiseTiles(order=6, tile=np.array(tiles), rms=np.full(len(tiles), rms, np.float32), finer=layers)
-    return replace(FIELD.image(day, sources(122.0, 10.0), **options), background=MESH, noise_tiles=noise)
+    return replace(FIELD.image(day, sources(*FIELD.centre), **options), background=MESH, noise_tiles=noise)
 
 
 @pytest.fixture

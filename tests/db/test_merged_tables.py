@@ -108,7 +108,7 @@ def test_selections_without_a_meaning_are_refused(merged):
         ("images", {}, "images of several datasets"),
         ("sources", {"since": "2012-01-01"}, "flags or times"),
         ("sources", {"min_eta_itn": 1}, "did you mean eta_int"),
-        ("lightcurves", {"band": 999}, "no dataset has such a band"),
+        ("lightcurves", {"band": 999}, "have no such band; their bands are 140 MHz"),
         ("lightcurves", {"min_stokes": 1}, "has no numbers"),
     ):
         with pytest.raises(ConfigError, match=message):
