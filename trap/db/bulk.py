@@ -174,8 +174,12 @@ def read_columns(connection: Connection, rows: Select[Any]) -> dict[str, NDArray
         copied = Rows()
         connection.execute(rows, execution_options={"trap_copy_to": copied, "yield_per": None, "stream_results": False})
         return copied.columns(types)
-    result = connection.execute(rows).all()
-    values = list(zip(*result, strict=True)) or [()] * len(types)
+    result = connection.execute(rows, execution_options={"yield_per": None, "stream_results": False})
+    # SQLAlchemy would make an object of each row, which takes longer than reading it from SQLite.
+    is_sqlite = connection.dialect.name == "sqlite"
+    listed: Sequence[Any] = result.cursor.fetchall() if is_sqlite and result.cursor is not None else result.all()
+    result.close()
+    values = list(zip(*listed, strict=True)) or [()] * len(types)
     return {name: _as_array(column, types[name].python_type) for name, column in zip(types, values, strict=True)}
 
 
@@ -270,6 +274,8 @@ def _python_values(values: Any) -> list[Any]:  # noqa: ANN401 (an array or a seq
 def _as_array(values: Sequence[Any], kind: type) -> NDArray[Any]:
     """Convert the values of a result column to an array."""
     if kind is datetime:
+        if isinstance(next(filter(None, values), None), str):  # as SQLite stores it
+            return np.array(["NaT" if value is None else value for value in values], "M8[us]")
         return np.array([_microseconds(value) for value in values], np.int64).view("M8[us]")
     dtype: Any = {float: np.float64, bool: np.bool_, int: np.int64}.get(kind, object)
     if dtype is np.int64 and None in values:
