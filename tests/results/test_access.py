@@ -193,13 +193,13 @@ def test_server_that_is_away_is_an_error_and_no_password_shows():
     assert "secret" not in str(caught.value)
 
 
-def test_import_is_quick_and_light():
+def test_import_is_light():
     code = (
-        "import sys, time; start = time.process_time(); import trap;"
+        "import sys; import trap;"
         "assert not {'numpy', 'astropy', 'sqlalchemy'} & set(sys.modules);"
-        "import trap.results; spent = time.process_time() - start;"
+        "import trap.results;"
         "slow = {'matplotlib', 'pandas', 'scipy', 'numba', 'photutils', 'alembic', 'prefect', 'astropy_healpix'};"
-        "print(sorted(slow & set(sys.modules)), spent < 3)"
+        "print(sorted(slow & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[] True\n"
+    assert done.stdout == "[]\n"

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trap.db.merged_tables import MERGED_TABLES, read_merged_rows
-from trap.db.merging import merge_datasets
 from trap.errors import TrapError
 from trap.report.text import megahertz, sky_position
 from trap.results.access import choose_dataset, open_reader
@@ -112,7 +110,7 @@ class Seasons:
             near=cone, band=_listed(band), stokes=_listed(stokes), candidates_only=candidates, **limits
         )
         with self._reader.read() as connection:
-            rows = read_merged_rows(connection, self._merged(connection), "sources", selection)
+            rows = _read(connection, self._merged(connection), "sources", selection)
         return as_results(_described("sources", rows), self._about())
 
     def light_curve(
@@ -164,11 +162,11 @@ class Seasons:
                 near = merged.entries(connection, (cone.ra, cone.dec, cone.radius))
                 chosen = int(near.source[0]) if len(near) else 0
                 where = f"source within {3600 * cone.radius:.6g} arcsec of {sky_position(cone.ra, cone.dec)}"
-            place = read_merged_rows(connection, merged, "sources", Selection.of(entries=chosen))
+            place = _read(connection, merged, "sources", Selection.of(entries=chosen))
             if not len(place["source"]):
                 msg = f"datasets {', '.join(map(str, self.numbers))} have no {where}; .sources() lists them"
                 raise TrapError(msg)
-            points = read_merged_rows(connection, merged, "lightcurves", Selection.of(entries=chosen, **filters))
+            points = _read(connection, merged, "lightcurves", Selection.of(entries=chosen, **filters))
         ra, dec_ = float(place["wm_ra"][0]), float(place["wm_decl"][0])
         about = {**self._about(), "source": int(place["source"][0]), "ra": ra, "dec": dec_}
         columns = {**_described("lightcurves", points), **described_kinds(points)}
@@ -226,7 +224,7 @@ class Seasons:
         return f"<div><b>{html.escape(repr(self)[1:-1])}</b><ul>{rows}</ul></div>"
 
     def _merged(self, connection: Connection) -> MergedDatasets:
-        return merge_datasets(connection, self.numbers)
+        return _merge(connection, self.numbers)
 
     def _about(self) -> dict[str, Any]:
         return {"database": self.database, "datasets": list(self.numbers)}
@@ -260,8 +258,22 @@ def open_datasets(database: str | Path, datasets: Sequence[int | str]) -> Season
     reader = open_reader(database)
     with reader.read() as connection:
         numbers = [choose_dataset(connection, dataset) for dataset in datasets]
-        merge_datasets(connection, numbers)
+        _merge(connection, numbers)  # refuses datasets that are named twice
         return Seasons(reader, numbers)
+
+
+def _merge(connection: Connection, numbers: Sequence[int]) -> MergedDatasets:
+    """Prepare the datasets to be read as one."""
+    from trap.db.merging import merge_datasets  # association and scipy, which one dataset does not need
+
+    return merge_datasets(connection, numbers)
+
+
+def _read(connection: Connection, merged: MergedDatasets, table: str, selection: Selection) -> Columns:
+    """Read the rows of a merged table."""
+    from trap.db.merged_tables import read_merged_rows
+
+    return read_merged_rows(connection, merged, table, selection)
 
 
 def _cone(place: Any, dec: Angle | None, radius: Angle) -> Cone:  # noqa: ANN401 (a position in any form)
@@ -276,6 +288,8 @@ def _listed(value: Any) -> Any:  # noqa: ANN401 (a value of a filter)
 
 def _described(table: str, rows: Columns) -> dict[str, tuple[Column, Any]]:
     """Add units and meanings to the rows of a merged table."""
+    from trap.db.merged_tables import MERGED_TABLES
+
     columns = MERGED_TABLES[table].columns
     return {
         name: (columns[name], np.ma.asarray(values) if np.ma.isMaskedArray(values) else values)
