@@ -118,6 +118,13 @@ def test_bands_stokes_flags_and_entries_have_the_forms_of_users():
         ({"without_flags": "egde"}, "unknown flag 'egde'; did you mean edge"),
         ({"without_flags": 128}, "flags 128 is no sum of flags"),
         ({"entries": "three"}, "entries must be row numbers"),
+        ({"entries": True}, "entries must be row numbers"),
+        ({"entries": 1.5}, "entries must be row numbers"),
+        ({"band": []}, "band is empty"),
+        ({"stokes": ""}, "stokes is empty"),
+        ({"candidates_only": "x"}, "candidates_only must be True or False"),
+        ({"since": True}, "is no time"),
+        ({"since": "2026-01-02", "until": "2026-01-01"}, "no time is since 2026-01-02"),
         ({"since": "yesterday"}, "since 'yesterday' is no time; examples: 2026-05-01"),
         ({"until": 1e12}, "until 1000000000000.0 is no time"),
     ],
@@ -131,3 +138,8 @@ def test_values_without_a_meaning_are_refused(given, message):
 def test_importing_the_filters_imports_nothing_slow():
     code = "import sys, trap.selection; print(*{'astropy', 'numpy', 'pydantic', 'sqlalchemy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_no_entries_are_another_choice_than_all_entries():
+    assert Selection.of(entries=[]).entries == ()
+    assert Selection.of().entries is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -115,7 +116,7 @@ class Selection:
     candidates_only
         Whether only sources that are transient candidates are selected.
     entries
-        Row numbers of the running catalogue; empty selects all.
+        Row numbers of the running catalogue; None selects all, and an empty tuple nothing.
     since, until
         First and last time, in UTC: of the first detection of sources, of the start of the image of all others.
     """
@@ -126,9 +127,14 @@ class Selection:
     stokes: tuple[int, ...] = ()
     without_flags: int = 0
     candidates_only: bool = False
-    entries: tuple[int, ...] = ()
+    entries: tuple[int, ...] | None = None
     since: datetime | None = field(default=None)
     until: datetime | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.since is not None and self.until is not None and self.since > self.until:
+            msg = f"no time is since {self.since.isoformat()} and until {self.until.isoformat()}"
+            raise ConfigError(msg)
 
     @classmethod
     def of(  # noqa: PLR0913 (one keyword for each filter)
@@ -136,11 +142,11 @@ class Selection:
         *,
         near: Any = None,  # noqa: ANN401 (a position in any form)
         radius: Any = None,  # noqa: ANN401 (a number or a quantity)
-        band: Any = (),  # noqa: ANN401
-        stokes: str | Sequence[str] = (),
+        band: Any = None,  # noqa: ANN401
+        stokes: str | Sequence[str] | None = None,
         without_flags: str | int | Sequence[str] = (),
         candidates_only: bool = False,
-        entries: int | Iterable[int] = (),
+        entries: int | Iterable[int] | None = None,
         since: Any = None,  # noqa: ANN401 (a time in any form)
         until: Any = None,  # noqa: ANN401
         **limits: float | None,
@@ -155,15 +161,15 @@ class Selection:
         radius
             Radius around the position: a number in arcsec, or a quantity; 30 arcsec by default.
         band
-            Frequency in MHz, a quantity, or several of them; each selects the band that contains it.
+            Frequency in MHz, a quantity, or several of them; each selects the band that contains it. None selects all.
         stokes
-            Letters of Stokes parameters, such as "I" or ["Q", "U"].
+            Letters of Stokes parameters, such as "I" or ["Q", "U"]; None selects all.
         without_flags
             Names of :class:`~trap.codes.Flag` in any case, such as "edge,blended", or their sum.
         candidates_only
             Whether to leave out sources that are no transient candidates.
         entries
-            Row numbers of the running catalogue.
+            Row numbers of the running catalogue; None selects all, and an empty list nothing.
         since, until
             First and last time: ISO 8601 text, a number (MJD), a ``datetime`` or a ``Time``; UTC unless it has a zone.
         limits
@@ -177,11 +183,11 @@ class Selection:
         return cls(
             near=_cone(near, radius),
             ranges=_ranges(limits),
-            bands=tuple(_in_hz(one) for one in _listed(band)),
-            stokes=tuple(_stokes_code(one) for one in _listed(stokes)),
+            bands=tuple(_in_hz(one) for one in _choices("band", band)),
+            stokes=tuple(_stokes_code(one) for one in _choices("stokes", stokes)),
             without_flags=_flags(without_flags),
-            candidates_only=candidates_only,
-            entries=tuple(_row_number(one) for one in _listed(entries)),
+            candidates_only=_yes_or_no("candidates_only", candidates_only),
+            entries=None if entries is None else tuple(_row_number(one) for one in _listed(entries)),
             since=_moment("since", since),
             until=_moment("until", until),
         )
@@ -299,6 +305,22 @@ def _listed(values: Any) -> list[Any]:  # noqa: ANN401
         return [values]
 
 
+def _choices(name: str, values: Any) -> list[Any]:  # noqa: ANN401
+    """Return the chosen values of a filter; None chooses all, which has none."""
+    chosen = [] if values is None else _listed(values)
+    if values is not None and not chosen:
+        msg = f"{name} is empty, so that nothing is selected; None selects all"
+        raise ConfigError(msg)
+    return chosen
+
+
+def _yes_or_no(name: str, value: Any) -> bool:  # noqa: ANN401
+    if value not in (True, False):
+        msg = f"{name} must be True or False, got {value!r}"
+        raise ConfigError(msg)
+    return bool(value)
+
+
 def _number(name: str, value: Any) -> float:  # noqa: ANN401
     try:
         return float(value)
@@ -309,10 +331,18 @@ def _number(name: str, value: Any) -> float:  # noqa: ANN401
 
 def _row_number(value: Any) -> int:  # noqa: ANN401
     try:
-        return int(value)
+        return operator.index(int(value) if isinstance(value, str) else _no_flag(value))
     except (TypeError, ValueError) as error:
         msg = f"entries must be row numbers of the running catalogue, got {value!r}"
         raise ConfigError(msg) from error
+
+
+def _no_flag(value: Any) -> Any:  # noqa: ANN401
+    """Return a value; True and False are whole numbers to Python, and never meant as such here."""
+    if isinstance(value, bool):
+        msg = f"{value} is no number"
+        raise TypeError(msg)
+    return value
 
 
 def _in_hz(value: Any) -> float:  # noqa: ANN401
@@ -351,7 +381,7 @@ def _moment(name: str, value: Any) -> datetime | None:  # noqa: ANN401
     try:
         if hasattr(value, "to_datetime"):  # astropy's Time
             value = value.utc.to_datetime()
-        if isinstance(value, int | float) or re.fullmatch(r"\d{1,6}(\.\d*)?", str(value).strip()):
+        if isinstance(_no_flag(value), int | float) or re.fullmatch(r"\d{1,6}(\.\d*)?", str(value).strip()):
             return MJD_ZERO + timedelta(days=float(value))
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
     except (ValueError, TypeError, OverflowError) as error:

@@ -135,3 +135,18 @@ def test_light_curves_of_all_seasons_are_nested_into_their_sources(transients, t
 )
 def test_datasets_and_sources_that_do_not_exist_are_refused(transients, words, message):
     assert message in transients(*words, code=1)
+
+
+def test_no_table_or_figure_is_written_over_a_database(transients, database, tmp_path):
+    shutil.copy(database, tmp_path / "other.db")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "other.db")
+    before = (tmp_path / "other.db").read_bytes()
+    for name in ("other.db", "link.csv", "other.db-wal"):
+        for words in (
+            ("variables", 1, "--csv", "--output"), ("lightcurve", 1, "--entry", 1, "--csv", "--output"),
+            ("lightcurve", 1, "--entry", 1, "--plot"),
+            ("export", 1, "--what", "sources", "--format", "fits", "--force", "-o"),
+        ):  # fmt: skip
+            assert "which is never written over" in transients(*words, tmp_path / name, code=1)
+    assert (tmp_path / "other.db").read_bytes() == before
+    assert not (tmp_path / "other.db-wal").exists()

@@ -70,7 +70,7 @@ def test_dataset_that_is_deleted_is_an_error_and_not_an_empty_table(own, make_da
 
 def test_missing_file_is_not_created(tmp_path):
     for given in (tmp_path / "no.db", f"sqlite:///{tmp_path}/no.db", tmp_path):
-        with pytest.raises(DatabaseError, match="does not exist"):
+        with pytest.raises(DatabaseError, match="does not exist|is a folder"):
             open_dataset(given)
     assert list(tmp_path.iterdir()) == []
 
@@ -203,3 +203,10 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_is_no_database_is_refused(tmp_path):
+    with pytest.raises(DatabaseError, match="got None"):
+        open_dataset(None)
+    with pytest.raises(DatabaseError, match="is a folder"):
+        open_dataset(tmp_path)

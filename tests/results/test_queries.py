@@ -143,3 +143,27 @@ def test_settings_are_those_of_the_run(opened, survey):
 def test_impossible_filters_are_refused(pictures, call, message):
     with pytest.raises(ConfigError, match=message):
         call(pictures)
+
+
+def test_an_empty_choice_of_entries_selects_nothing(opened):
+    assert len(opened.sources(entries=[])) == 0
+    assert list(opened.measurements(chunks=10, entries=[])) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": []}, "columns is empty"),
+        ({"columns": 3}, "columns must be the name of a column"),
+        ({"order": 3}, "order must be the name of a column"),
+        ({"limit": "x"}, "limit must be a whole number"),
+        ({"limit": -1}, "limit must be a whole number"),
+        ({"limit": 1.5}, "limit must be a whole number"),
+        ({"limit": True}, "limit must be a whole number"),
+        ({"band": []}, "band is empty"),
+        ({"candidates": "x"}, "candidates_only must be True or False"),
+    ],
+)
+def test_arguments_without_a_meaning_are_refused(opened, options, message):
+    with pytest.raises(ConfigError, match=message):
+        opened.sources(**options)

@@ -93,5 +93,8 @@ def test_sources_and_datasets_that_do_not_exist_are_refused(seasons, engine):
         opened.sources(min_eta_itn=3)
     with pytest.raises(DatasetNotFoundError):
         open_datasets(url_of(engine), [numbers[0], 999999])
+    with pytest.raises(ConfigError, match="must be a list"):
+        open_datasets(url_of(engine), numbers[0])
+    assert len(opened.sources(candidates=True)) == 0
     with pytest.raises(TrapError, match="different datasets"):
         open_datasets(url_of(engine), [numbers[0], numbers[0]])

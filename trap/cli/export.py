@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
     from trap.report.columns import ExportTable
 
-__all__ = ["check_export", "export", "save_plot"]
+__all__ = ["check_export", "export", "refuse_database", "save_plot"]
+
+SQLITE_MARK = b"SQLite format 3\0"
+"""First bytes of every SQLite database."""
+SIDE_FILES = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite puts next to a database."""
 
 
 def check_export(arguments: argparse.Namespace) -> None:
@@ -37,6 +42,8 @@ def check_export(arguments: argparse.Namespace) -> None:
         tables = " or ".join(FORMATS[arguments.format].tables)
         msg = f"--format {arguments.format} needs more than this table; 'transients export' writes {tables} in it"
         raise ConfigError(msg)
+    if arguments.output is not None:
+        refuse_database(arguments.output)
     if arguments.format is not None and arguments.output is None and not FORMATS[arguments.format].is_text:
         msg = f"a {arguments.format} table is not text; write it to a file with --output"
         raise ConfigError(msg)
@@ -65,6 +72,29 @@ def export(table: ExportTable, arguments: argparse.Namespace) -> None:
             arguments.output.write_bytes(content)
 
 
+def refuse_database(path: Path) -> None:
+    """Refuse to write over an SQLite database, or a file next to it that belongs to it.
+
+    Parameters
+    ----------
+    path
+        File to be written.
+
+    Raises
+    ------
+    ConfigError
+        If it is part of a database.
+    """
+    bases = [path, *(path.with_name(path.name.removesuffix(end)) for end in SIDE_FILES if path.name.endswith(end))]
+    for base in bases:
+        if base.is_file():
+            with base.open("rb") as file:
+                is_database = file.read(len(SQLITE_MARK)) == SQLITE_MARK
+            if is_database:
+                msg = f"{path} belongs to the database {base}, which is never written over; name another file"
+                raise ConfigError(msg)
+
+
 def save_plot(draw: Callable[[], Figure], path: Path) -> None:
     """Draw a figure and write it to a file.
 
@@ -80,6 +110,7 @@ def save_plot(draw: Callable[[], Figure], path: Path) -> None:
     ConfigError
         If the file cannot be written, or its ending belongs to no format; with the name of the file.
     """
+    refuse_database(path)
     try:
         with reported_errors(path):
             save_figure(draw(), path)

@@ -53,17 +53,17 @@ def given_selection(arguments: Namespace, *, entry: int | None = None) -> Select
                 msg = f"--{end} {text}: {problem}"
                 raise ConfigError(msg)
             limits[name] = value.strip()
-    own: dict[str, Any] = {"entries": () if entry is None else entry}
+    own: dict[str, Any] = {"entries": entry}
     if entry is None:
         own = {
             "near": None if arguments.near is None else " ".join(arguments.near),
             "radius": arguments.radius,
-            "entries": arguments.entry or (),
+            "entries": arguments.entry,
             "candidates_only": arguments.candidates_only,
         }
     return Selection.of(
-        band=arguments.band or (),
-        stokes=arguments.stokes or (),
+        band=arguments.band,
+        stokes=arguments.stokes,
         without_flags=arguments.without_flags or "",
         since=arguments.since,
         until=arguments.until,

@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from trap.cli.database import reading_database
+from trap.cli.export import refuse_database
 from trap.cli.merged import all_datasets
 from trap.cli.merged_export import counted, merged_hats_rows, merged_stream, text_columns, text_widths
 from trap.cli.progress import progress_bar
@@ -246,6 +247,7 @@ def completed(path: Path, *, force: bool, mark: str = "") -> Iterator[Path]:
     ConfigError
         If the path exists and is not to be replaced, or cannot be written.
     """
+    refuse_database(path)
     if path.exists() and not force:
         msg = f"{path} exists; replace it with --force"
         raise ConfigError(msg)

@@ -199,7 +199,7 @@ def read_merged_places(connection: Connection, merged: MergedDatasets, selection
 
 def _of_selected_sources(connection: Connection, entries: MergedEntries, selection: Selection) -> MergedEntries:
     """Select the sources with one of the selected entries, and the candidates."""
-    if selection.entries:
+    if selection.entries is not None:
         chosen = entries.source[np.isin(entries.entry, selection.entries)]
         entries = entries.take(np.isin(entries.source, chosen))
     if selection.candidates_only:

@@ -84,7 +84,8 @@ class Reader:
             return ()
         path = Path(str(self._url.database))
         if not path.is_file():
-            msg = f"database {path} does not exist; give the path of the file that a run wrote with --database"
+            what = "is a folder" if path.is_dir() else "does not exist"
+            msg = f"database {path} {what}; give the path of the file that a run wrote with --database"
             raise DatabaseError(msg)
         number = path.stat().st_ino
         if obstacle(path) is None:

@@ -236,13 +236,13 @@ def _of_sources(connection: Connection, table: ResultTable, selection: Selection
             raise ConfigError(msg)
         yield query.flags.bitwise_and(selection.without_flags) == 0
     is_of_sources = query.entry is not None or query.root is ExtractedSource
-    if not is_of_sources and (selection.entries or selection.candidates_only):
-        kind = "entries" if selection.entries else "candidates"
+    if not is_of_sources and (selection.entries is not None or selection.candidates_only):
+        kind = "entries" if selection.entries is not None else "candidates"
         msg = f"table {table.name} has no {kind} to select by"
         raise ConfigError(msg)
     entry: Any = AssocXtrSource.runcat if query.entry is None else query.entry
     of_entries = []
-    if selection.entries:
+    if selection.entries is not None:
         of_entries.append(is_among(connection, entry, selection.entries))
     if selection.candidates_only:
         of_entries.append(entry.in_(select(NewSource.runcat)))

@@ -99,7 +99,11 @@ def open_reader(database: str | Path) -> Reader:
     DatabaseError
         If the database does not exist, cannot be reached, or has another schema version.
     """
-    return Reader(path_text(os.path.expanduser(os.fspath(database))))  # noqa: PTH111 (a URL is no path)
+    given: Any = database
+    if not isinstance(given, str | os.PathLike):
+        msg = f"a database is a URL or the path of an SQLite file, got {given!r}"
+        raise DatabaseError(msg)
+    return Reader(path_text(os.path.expanduser(os.fspath(given))))  # noqa: PTH111 (a URL is no path)
 
 
 def choose_dataset(connection: Connection, dataset: int | str | None) -> int:

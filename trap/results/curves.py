@@ -106,7 +106,7 @@ class LightCurves(Access):
             entry = find_entry(
                 connection, self.number, source, dec, name=name, candidate=candidate, radius=radius
             )  # fmt: skip
-            selection = Selection.of(entries=int(entry["id"]), band=_listed(band), stokes=_listed(stokes))
+            selection = Selection.of(entries=int(entry["id"]), band=band, stokes=stokes)
             points = read_rows(connection, "lightcurves", self._numbers, selection, order=("taustart_ts", "freq_eff"))
         about = self._about(entry=int(entry["id"]), ra=float(entry["wm_ra"]), dec=float(entry["wm_decl"]))
         described = RESULT_TABLES["lightcurves"].columns
@@ -150,7 +150,7 @@ class LightCurves(Access):
             limits = upper_limits(connection, self.number, *place)
             images = image_table(connection, self.number)
             bands = frequency_bands(connection, self.number)
-        selection = Selection.of(band=_listed(band), stokes=_listed(stokes))
+        selection = Selection.of(band=band, stokes=stokes)
         keep = _selected(limits, bands, selection)
         limits = {name: values[keep] for name, values in limits.items()}
         duration = images["tau_time"][_rows_of(images["id"], limits["image"])]
@@ -264,11 +264,6 @@ class LightCurves(Access):
             return as_position(source, dec)
         entry = find_entry(connection, self.number, source)
         return float(entry["wm_ra"]), float(entry["wm_decl"])
-
-
-def _listed(value: Any) -> Any:  # noqa: ANN401 (a value of a filter)
-    """Return a filter, or no values for None."""
-    return () if value is None else value
 
 
 def described_kinds(points: Columns) -> dict[str, tuple[Column, NDArray[Any]]]:

@@ -210,7 +210,7 @@ def row_number(value: int | Row, names: tuple[str, ...], what: str) -> int:
     columns = getattr(value, "colnames", ())
     name = next((name for name in names if name in columns), None)
     try:
-        chosen: Any = value
+        chosen: Any = None if isinstance(value, bool) else value
         return operator.index(chosen if name is None else chosen[name])
     except TypeError as error:
         msg = f"{what} must be a number, or a row with a column {' or '.join(names)}, got {value!r}"
@@ -234,6 +234,8 @@ def whole_number(value: object, what: str, low: int, high: int) -> int:
     ConfigError
         If it is none, or outside the limits.
     """
+    if isinstance(value, bool):
+        value = None
     number = operator.index(value) if isinstance(value, numbers.Integral) else low - 1
     if not low <= number <= high:
         msg = f"{what} must be a whole number from {low} to {high}, got {value!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, overload
 
 from trap.catalogues import VARIABLE_P
@@ -307,6 +308,7 @@ class Queries(Access):
         limit: int | None,
     ) -> Results:
         """Read rows of a result table."""
+        limit = None if limit is None else whole_number(limit, "limit", 0, MAX_CHUNK)
         with self._read() as connection:
             rows = read_rows(
                 connection, table, self._numbers, selection, columns=_names(columns), order=_sorting(order),
@@ -343,15 +345,31 @@ class Queries(Access):
 
 def _names(names: str | Sequence[str] | None) -> list[str] | None:
     """Return one name or several as a list; None stays None."""
-    return [names] if isinstance(names, str) else None if names is None else list(names)
+    if names is None:
+        return None
+    chosen = _words("columns", names)
+    if not chosen:
+        msg = "columns is empty; None chooses all columns"
+        raise ConfigError(msg)
+    return chosen
 
 
 def _sorting(order: str | Sequence[str]) -> list[str]:
     """Return the columns that sort rows by their full names, each with its minus."""
-    words = [word.strip() for word in ([order] if isinstance(order, str) else order)]
+    words = [word.strip() for word in _words("order", order)]
     signs = ["-" if word.startswith("-") else "" for word in words]
     columns = [word.removeprefix("-") for word in words]
     return [sign + SHORT_NAMES.get(column, column) for sign, column in zip(signs, columns, strict=True)]
+
+
+def _words(what: str, names: str | Sequence[str]) -> list[str]:
+    """Return one name or several as a list."""
+    given: Any = names
+    words = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if not all(isinstance(word, str) for word in words):
+        msg = f"{what} must be the name of a column, or a list of names, got {names!r}"
+        raise ConfigError(msg)
+    return words
 
 
 def _in_unit(name: str, value: Any, described: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a number or a quantity)

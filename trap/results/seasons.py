@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trap.errors import TrapError
+from trap.errors import ConfigError, TrapError
 from trap.report.text import megahertz, sky_position
 from trap.results.access import choose_dataset, open_reader
 from trap.results.curves import described_kinds
@@ -106,9 +107,7 @@ class Seasons:
         >>> seasons.sources(min_eta=5, min_n_datasets=2)["source", "eta_int", "v_int"]  # doctest: +SKIP
         """
         cone = None if near is None else _cone(near, None, radius)
-        selection = Selection.of(
-            near=cone, band=_listed(band), stokes=_listed(stokes), candidates_only=candidates, **limits
-        )
+        selection = Selection.of(near=cone, band=band, stokes=stokes, candidates_only=candidates, **limits)
         with self._reader.read() as connection:
             rows = _read(connection, self._merged(connection), "sources", selection)
         return as_results(_described("sources", rows), self._about())
@@ -151,7 +150,6 @@ class Seasons:
         >>> curve = seasons.light_curve(173.1367, 27.6989)  # doctest: +SKIP
         >>> curve["time", "dataset", "f_int", "f_int_err"].pprint()  # doctest: +SKIP
         """
-        filters = {"band": _listed(band), "stokes": _listed(stokes)}
         with self._reader.read() as connection:
             merged = self._merged(connection)
             if dec is None and is_number(source):
@@ -166,7 +164,7 @@ class Seasons:
             if not len(place["source"]):
                 msg = f"datasets {', '.join(map(str, self.numbers))} have no {where}; .sources() lists them"
                 raise TrapError(msg)
-            points = _read(connection, merged, "lightcurves", Selection.of(entries=chosen, **filters))
+            points = _read(connection, merged, "lightcurves", Selection.of(entries=chosen, band=band, stokes=stokes))
         ra, dec_ = float(place["wm_ra"][0]), float(place["wm_decl"][0])
         about = {**self._about(), "source": int(place["source"][0]), "ra": ra, "dec": dec_}
         columns = {**_described("lightcurves", points), **described_kinds(points)}
@@ -257,9 +255,18 @@ def open_datasets(database: str | Path, datasets: Sequence[int | str]) -> Season
     """
     reader = open_reader(database)
     with reader.read() as connection:
-        numbers = [choose_dataset(connection, dataset) for dataset in datasets]
+        numbers = [choose_dataset(connection, dataset) for dataset in _several(datasets)]
         _merge(connection, numbers)  # refuses datasets that are named twice
         return Seasons(reader, numbers)
+
+
+def _several(datasets: Sequence[int | str]) -> list[int | str]:
+    """Return the datasets that a call names; one number or name is no list of datasets."""
+    given: Any = datasets
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        msg = f"datasets must be a list of numbers or names, got {datasets!r}; open_dataset opens one"
+        raise ConfigError(msg)
+    return list(given)
 
 
 def _merge(connection: Connection, numbers: Sequence[int]) -> MergedDatasets:
@@ -279,11 +286,6 @@ def _read(connection: Connection, merged: MergedDatasets, table: str, selection:
 def _cone(place: Any, dec: Angle | None, radius: Angle) -> Cone:  # noqa: ANN401 (a position in any form)
     ra, declination = as_position(place, dec)
     return Cone(ra=ra % 360, dec=declination, radius=as_degrees(radius, "radius"))
-
-
-def _listed(value: Any) -> Any:  # noqa: ANN401 (a value of a filter)
-    """Return a filter, or no values for None."""
-    return () if value is None else value
 
 
 def _described(table: str, rows: Columns) -> dict[str, tuple[Column, Any]]:
