@@ -14,6 +14,7 @@ import numpy as np
 from trap.errors import SourceListError
 from trap.extraction.uncertainties import gaussian_fit_errors
 from trap.source_lists.checks import refuse_rows
+from trap.source_lists.limits import ERROR_LIMITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,11 +74,16 @@ def complete_errors(
         if n_rounded:
             msg = f"{n_rounded} errors of column {listed.names[source]} are printed as zero: half a unit of the last"
             notices.append(f"{msg} digit is used")
-        is_valid = np.isfinite(given) & (given > 0)
+        is_error = np.isfinite(given) & (given > 0)
+        least, largest, unit = ERROR_LIMITS[name]
+        is_valid = is_error & (given >= least) & (given <= largest)
         missing[name] = ~is_valid & ~profiles.is_failed
         errors[name] = np.where(is_valid, given, np.nan)
         if settings.errors == "refuse" and missing[name].any():
-            _refuse(listed, name, source, missing[name])
+            if (missing[name] & ~is_error).any():
+                _refuse(listed, name, source, missing[name] & ~is_error)
+            limits = f"{unit} is an error outside the limits of {least:g} to {largest:g} {unit}"
+            refuse_rows(listed, source, missing[name], limits, REMEDY)
     n_missing = int(np.any(list(missing.values()), axis=0).sum())
     if n_missing:
         # The error of the peak is close to the noise, which the list may lack.

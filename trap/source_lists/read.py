@@ -26,6 +26,7 @@ from trap.source_lists.content import open_tables, read_content
 from trap.source_lists.errors import complete_errors
 from trap.source_lists.finders import LIST_FORMATS, recognise
 from trap.source_lists.islands import number_islands
+from trap.source_lists.limits import check_codes, check_values
 from trap.source_lists.profiles import fill_noise, find_profiles
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _read(content: bytes, settings: SourceListConfig, metadata: ImageMetadata, n
     check_frame(table)
     listed = read_columns(table, form, settings)
     check_image(listed)
+    check_codes(listed)
     listed, left_out = _blind(listed)
     if not len(listed):
         return replace(empty, left_out=left_out)
@@ -135,6 +137,7 @@ def _read(content: bytes, settings: SourceListConfig, metadata: ImageMetadata, n
         if quantity in listed.values:
             is_bad = ~np.isfinite(listed.values[quantity]) & ~profiles.is_failed
             refuse_rows(listed, quantity, is_bad, "is no flux density")
+    check_values(listed, profiles)
     check_identities(listed, profiles.is_failed)
     errors, notices = complete_errors(listed, profiles, settings, metadata.beam)
     rms, unknown = fill_noise(profiles, errors)

@@ -164,10 +164,14 @@ def numbers_of(texts: Sequence[str], name: str, place: Place, *, first_row: int 
     SourceListError
         If a cell is neither a number nor a mark of a missing value.
     """
+    joined = "".join(texts)
     try:
-        return np.fromiter(map(float, texts), float, len(texts))
+        if _is_plain(joined):
+            return np.fromiter(map(float, texts), float, len(texts))
     except ValueError:
-        return np.array([_number(text, name, place, first_row + i) for i, text in enumerate(texts)], float)
+        # A cell without a value, or a damaged one: the slower way names it.
+        pass
+    return np.array([_number(text, name, place, first_row + i) for i, text in enumerate(texts)], float)
 
 
 def decimals_of(texts: Sequence[str]) -> int | None:
@@ -218,9 +222,17 @@ def damage() -> Iterator[None]:
 
 
 def _number(text: str, name: str, place: Place, row: int) -> float:
+    """Convert a cell; NaN if it has no value."""
     if text.strip().lower() in MISSING:
         return np.nan
     try:
-        return float(text)
+        if _is_plain(text):
+            return float(text)
     except ValueError:
-        raise SourceListError(f"column {shown(name)}, {place.of(row)}: '{shown(text)}' is no number") from None
+        pass
+    raise SourceListError(f"column {shown(name)}, {place.of(row)}: '{shown(text)}' is no number")
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether a text has neither the underscores nor the digits of other scripts that Python takes."""
+    return text.isascii() and "_" not in text
