@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from made_up_survey import Field, sources
+from db_servers import module_engine
+from made_up_survey import Field, dataset_maker, sources
 
 from trap.codes import Flag
 from trap.db.engine import reading
@@ -15,19 +16,20 @@ FIELD = Field()
 PLACES = ((122.0, 10.0), (123.0, 10.0), (124.0, 11.0))
 
 
-@pytest.fixture
-def merged(engine, make_dataset):
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def merged(request, tmp_path_factory):
     """Merge two seasons of three sources: the second one doubles, the third one appears in the second season."""
-    first, second = make_dataset(), make_dataset()
-    looks = [(first, day, 2, (1.0, 1.0)) for day in range(3)]
-    looks += [(second, day, shown, (1.0, 2.0, 1.0)) for day, shown in ((9, 2), (10, 3), (11, 3))]
-    for dataset, day, shown, fluxes in looks:
-        ra, dec = np.array(PLACES[:shown]).T
-        found = sources(ra, dec, flux=np.array(fluxes[:shown]), flux_err=np.full(shown, 0.01))
-        flags = int(Flag.BLENDED) * (np.arange(shown) == 1)
-        dataset.process(FIELD.image(day, found.with_columns(flags=flags)))
-    with reading(engine) as connection:
-        yield connection, merge_datasets(connection, [first.id, second.id])
+    with module_engine(request.param, request, tmp_path_factory) as engine:
+        first, second = dataset_maker(engine)(), dataset_maker(engine)()
+        looks = [(first, day, 2, (1.0, 1.0)) for day in range(3)]
+        looks += [(second, day, shown, (1.0, 2.0, 1.0)) for day, shown in ((9, 2), (10, 3), (11, 3))]
+        for dataset, day, shown, fluxes in looks:
+            ra, dec = np.array(PLACES[:shown]).T
+            found = sources(ra, dec, flux=np.array(fluxes[:shown]), flux_err=np.full(shown, 0.01))
+            flags = int(Flag.BLENDED) * (np.arange(shown) == 1)
+            dataset.process(FIELD.image(day, found.with_columns(flags=flags)))
+        with reading(engine) as connection:
+            yield connection, merge_datasets(connection, [first.id, second.id])
 
 
 def _read(merged, name, **filters):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from astropy import units
 from busy_dataset import FIELD
-from made_up_survey import sources
+from db_servers import module_engine
+from made_up_survey import dataset_maker, sources
 from results_survey import url_of
 
 from trap.errors import ConfigError, DatasetNotFoundError, TrapError
@@ -13,14 +14,21 @@ from trap.results import open_dataset, open_datasets
 N_SOURCES = 12
 
 
-@pytest.fixture
-def seasons(engine, make_dataset):
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def engine(request, tmp_path_factory):
+    """Open a database for all tests of this module, which change nothing."""
+    with module_engine(request.param, request, tmp_path_factory) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def seasons(engine):
     """Process two seasons of twelve sources; the second one is 20 % too bright, and its sources have other numbers."""
     rng = np.random.default_rng(8)
     ra, dec = 122 + 0.2 * np.arange(N_SOURCES), 10 + rng.uniform(-1, 1, N_SOURCES)
     numbers = []
     for gain, first_day, order in ((1.0, 0, slice(None)), (1.2, 300, slice(None, None, -1))):
-        dataset = make_dataset(persistence={"description": f"season <{first_day}>"})
+        dataset = dataset_maker(engine)(persistence={"description": f"season <{first_day}>"})
         for day in range(first_day, first_day + 3):
             flux = gain * rng.normal(1.0, 0.01, N_SOURCES)
             found = sources(ra[order], dec[order], flux=flux, flux_err=np.full(N_SOURCES, 0.01 * gain))
