@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -160,3 +161,45 @@ def test_impossible_patterns_end_the_run_with_a_message(tmp_path, pattern):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot read the table: .*nothing\.csv"):
         paired(tmp_path / "nothing.csv", None)
+
+
+def table_of(tmp_path, **values):
+    row = {"catalogue": "a.csv", "taustart_ts": "2026-01-01T00:00:00", "freq_eff": "1.28e9", "bmaj": "0.01"}
+    row |= {"bmin": "0.01"} | values
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (
+            {"freq_eff": "1280", "freq_bw": "60e6"},
+            "freq_eff 1280 Hz with freq_bw 6e.07 Hz is beyond the limit of 1e.06",
+        ),
+        ({"freq_eff": "1e14"}, "freq_eff 1e.14 Hz is beyond the limit"),
+        ({"freq_eff": "1e7", "freq_bw": "60e6"}, "freq_bw 6e.07 Hz is more than twice freq_eff 1e.07 Hz"),
+        ({"bmaj": "27", "bmin": "20", "radius": "2"}, "bmaj 27 deg is more than 4 deg, the width of the field"),
+        ({"bmaj": "nan"}, "bmaj is 'nan', allowed is a number"),
+        ({"bmin": "0.02"}, "row 1: bmin 0.02 deg is larger than bmaj 0.01 deg"),
+    ],
+)
+def test_impossible_metadata_of_a_list_are_refused_with_their_columns(tmp_path, values, problem):
+    with pytest.raises(ConfigError, match=f"row 1: .*{problem}" if "row 1" not in problem else problem):
+        paired(table_of(tmp_path, **values), None)
+
+
+def test_path_that_is_no_file_is_named_with_its_kind(tmp_path):
+    images = made(tmp_path, "a.fits", "b.fits", "c.fits", "d.fits")
+    made(tmp_path, "d.csv")
+    (tmp_path / "a.csv").symlink_to(tmp_path / "missing")
+    (tmp_path / "b.csv").mkdir()
+    os.mkfifo(tmp_path / "c.csv")
+
+    problems = [one.problem for one in paired("{stem}.csv", images).lists.values()]
+
+    assert f"{tmp_path}/a.csv is a symbolic link to a missing file" in problems[0]
+    assert f"{tmp_path}/b.csv is a folder" in problems[1]
+    assert f"{tmp_path}/c.csv is neither a file nor a folder, such as a pipe" in problems[2]
+    assert not problems[3]

@@ -108,3 +108,18 @@ def test_digits_that_only_python_takes_are_no_numbers(tmp_path, text):
 
     with pytest.raises(SourceListError, match=rf"column rms, row 3 \(line 4\): '{text}' is no number"):
         read(tmp_path, "\n".join(lines).encode())
+
+
+def test_unclosed_quotation_mark_is_named_by_row_and_column(tmp_path):
+    lines = own().decode().split("\n")
+    cells = lines[3].split(",")
+    cells[1] = f'"{cells[1]}'
+    lines[3] = ",".join(cells)
+
+    with pytest.raises(SourceListError, match=r"row 3 \(line 4\), column 2: a quotation mark is not closed"):
+        read(tmp_path, "\n".join(lines).encode())
+
+
+def test_line_ends_of_old_macintosh_files_are_refused_with_the_cure(tmp_path):
+    with pytest.raises(SourceListError, match=r"line 1 has a carriage return .*convert the line ends.*tr"):
+        read(tmp_path, own().replace(b"\n", b"\r"))

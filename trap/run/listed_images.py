@@ -24,6 +24,7 @@ from trap.images.beam import Beam
 from trap.images.formats.files import hash_file, is_folder
 from trap.images.metadata import ImageMetadata
 from trap.images.patterns import path_of
+from trap.run.pairing_table import impossible_values
 from trap.source_lists.read import read_source_list
 from trap.steps import quality
 
@@ -45,6 +46,8 @@ log = structlog.get_logger(__name__)
 STOKES_I = 1
 BEAM_PIXELS = 16
 """Number of pixels per product of the two widths of the beam that the searched area of a list counts."""
+MIN_CROWD = 10
+"""Number of sources that cannot all lie within one beam."""
 FAR_OFF = -1e6
 """Column and row of positions without a pixel."""
 
@@ -189,6 +192,8 @@ def listed_metadata(url: str, listed: ListedImage, config: PipelineConfig) -> Im
         )
         raise ImageError(msg, url)
     circle = listed.circle
+    if problem := impossible_values(values, circle.radius):
+        raise ImageError(problem, url)
     return ImageMetadata(
         url=url,
         taustart_ts=values["taustart_ts"],
@@ -280,6 +285,9 @@ def _in_its_field(metadata: ImageMetadata, sources: Measurements) -> ImageMetada
         ra, dec = metadata.centre_ra, metadata.centre_dec
         radius = float(angles.separation(ra, dec, sources.ra, sources.dec).max())
     width = 0.0 if metadata.beam is None else metadata.beam.bmaj
+    if len(sources) >= MIN_CROWD and metadata.reach <= 0 and width > 2 * radius:
+        msg = f"bmaj {width:g} deg is more than {2 * radius:.3g} deg, the width of the circle around its sources"
+        raise ImageError(f"{msg} ({len(sources)}); its unit is deg", metadata.url)
     reach = metadata.reach if metadata.reach > 0 else radius + width
     return replace(metadata, centre_ra=ra, centre_dec=dec, reach=reach)
 

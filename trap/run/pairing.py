@@ -152,7 +152,9 @@ def _by_pattern(pattern: str, images: Sequence[str]) -> dict[str, ListedImage]:
         path = path_of(url).absolute()
         values = {"folder": str(path.parent), "name": path.name, "stem": image_stem(path.name)}
         filled = pattern.format(**{name: glob.escape(value) for name, value in values.items()})
-        lists[url] = _only(_files(str(path.parent), filled), filled)
+        folder = str(path.parent)
+        files = _files(folder, filled)
+        lists[url] = _only(files, filled, () if files else _other_paths(folder, filled))
     return lists
 
 
@@ -195,12 +197,25 @@ def _files(folder: str, pattern: str) -> list[str]:
     return sorted(name for name in glob.glob(whole, recursive=True) if Path(name).is_file())  # noqa: PTH207
 
 
-def _only(files: Sequence[str], pattern: str) -> ListedImage:
-    """Return the single list of an image, or the problem of none or several."""
+def _other_paths(folder: str, pattern: str) -> list[str]:
+    """Describe the paths of a pattern that are no files: folders, pipes and links to nothing."""
+    whole = pattern if Path(pattern).is_absolute() else f"{glob.escape(folder)}/{pattern}"
+    names = [] if "\0" in pattern else sorted(glob.glob(whole, recursive=True))  # noqa: PTH207
+    kinds = []
+    for name in names:
+        path = Path(name)
+        kind = "a folder" if path.is_dir() else "neither a file nor a folder, such as a pipe"
+        kinds.append(f"{path_text(name)} is {kind if path.exists() else 'a symbolic link to a missing file'}")
+    return kinds
+
+
+def _only(files: Sequence[str], pattern: str, others: Sequence[str] = ()) -> ListedImage:
+    """Return the single list of an image, or the problem of none or several, with the paths that are no files."""
     if len(files) == 1:
         return ListedImage(catalogue=path_text(files[0]))
     if not files:
-        return ListedImage(problem=f"it has no source list (reading.catalogues: {pattern!r} matches none for it)")
+        found = f"no file for it: {'; '.join(others[:MAX_NAMED])}" if others else "none for it"
+        return ListedImage(problem=f"it has no source list (reading.catalogues: {pattern!r} matches {found})")
     names = ", ".join(map(path_text, files[:MAX_NAMED]))
     more = f" and {len(files) - MAX_NAMED} more" if len(files) > MAX_NAMED else ""
     return ListedImage(

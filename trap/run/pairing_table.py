@@ -16,11 +16,11 @@ from trap.errors import ConfigError
 from trap.images.patterns import path_of, path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from astropy.table import Table
 
-__all__ = ["Circle", "ListedImage", "is_table", "read_pairs"]
+__all__ = ["Circle", "ListedImage", "impossible_values", "is_table", "read_pairs"]
 
 FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".vot": "votable", ".votable": "votable", ".xml": "votable"}
 """Formats of tables by the ending of their names."""
@@ -30,6 +30,8 @@ VALUES = ("taustart_ts", "tau_time", "freq_eff", "freq_bw", "bmaj", "bmin", "bpa
 NUMBERS = ("ra", "dec", "radius", "rms")
 TEXTS = ("taustart_ts", "stokes", "telescope")
 MAX_RADIUS = 90.0
+MIN_FREQUENCY, MAX_FREQUENCY = 1e6, 1e13
+"""Hz — limits of radio frequencies: a number beyond them has another unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ def read_pairs(path: str, images: Sequence[str] | None) -> dict[str, ListedImage
     folder = path_of(path).absolute().parent
     lists: dict[str, ListedImage] = {}
     for number, row in enumerate(table, start=1):
-        values = {name: _cell(row[column]) for name, column in names.items()}
+        values = {name: _cell(row[column], name) for name, column in names.items()}
         place = f"{path}, row {number}"
         url, one = _listed(values, folder, place)
         if url in lists:
@@ -171,16 +173,19 @@ def _columns(table: Table, path: str) -> dict[str, str]:
     return {name: column for name, column in names.items() if name in known}
 
 
-def _cell(value: object) -> str:
-    """Return the value of a cell as text; empty if it is missing."""
+def _cell(value: object, name: str) -> str:
+    """Return the value of a cell as text; empty if it is missing. Metadata that are not a number are none."""
     text = str(value).strip()
-    return "" if text in {"--", "nan", "masked"} else text
+    is_metadata = name in VALUES and name not in TEXTS
+    return "" if text in {"--", "masked"} or (text == "nan" and not is_metadata) else text
 
 
 def _listed(values: dict[str, str], folder: Path, place: str) -> tuple[str, ListedImage]:
     """Read a row: the path of its image or of its list, and the list."""
     files = {name: _path(values.get(name, ""), folder) for name in PATHS}
-    given = {name: values[name] for name in VALUES if values.get(name)}
+    given = {
+        name: values[name] for name in VALUES if values.get(name) and not (files["image"] and values[name] == "nan")
+    }
     numbers = {name: _number(values[name], name, place) for name in NUMBERS if values.get(name)}
     if files["image"]:
         if given or numbers:
@@ -202,10 +207,14 @@ def _listed(values: dict[str, str], folder: Path, place: str) -> tuple[str, List
     if files["noise"] or files["background"]:
         msg = f"{place}: maps of the noise or the background need an image, whose pixels they share"
         raise ConfigError(msg)
+    metadata = _given(given, place)
+    if problem := impossible_values(metadata.model_dump(exclude_none=True), numbers.get("radius", math.nan)):
+        msg = f"{place}: {problem}"
+        raise ConfigError(msg)
     return files["catalogue"], ListedImage(
         catalogue=files["catalogue"],
         has_image=False,
-        given=_given(given, place),
+        given=metadata,
         circle=Circle(**{name: numbers[name] for name in ("ra", "dec", "radius") if name in numbers}),
         rms=numbers.get("rms", math.nan),
     )
@@ -225,8 +234,32 @@ def _given(values: dict[str, Any], place: str) -> Given:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        msg = f"{place}: {name} {values.get(name, '')!r}: {first['msg']}"
+        # The two widths of the beam are compared with each other, and the message names both.
+        msg = f"{place}: {name} {values[name]!r}: {first['msg']}" if name else f"{place}: {first['ctx']['error']}"
         raise ConfigError(msg) from error
+
+
+def impossible_values(values: Mapping[str, Any], radius: float) -> str:
+    """Return the problem of metadata that no observation has; empty without one.
+
+    Parameters
+    ----------
+    values
+        Metadata with the names of the settings in ``[[reading.given]]``.
+    radius
+        deg — radius of the field; NaN or zero is unknown.
+    """
+    frequency, bandwidth, bmaj = (values.get(name) for name in ("freq_eff", "freq_bw", "bmaj"))
+    for name, value in (("freq_eff", frequency), ("freq_bw", bandwidth)):
+        if value and (value > MAX_FREQUENCY or (name == "freq_eff" and value < MIN_FREQUENCY)):
+            allowed = f"{MIN_FREQUENCY:g} to {MAX_FREQUENCY:g} Hz" if name == "freq_eff" else f"{MAX_FREQUENCY:g} Hz"
+            with_it = f" with freq_bw {bandwidth:g} Hz" if name == "freq_eff" and bandwidth else ""
+            return f"{name} {value:g} Hz{with_it} is beyond the limit of {allowed}; its unit is Hz"
+    if frequency and bandwidth and bandwidth > 2 * frequency:
+        return f"freq_bw {bandwidth:g} Hz is more than twice freq_eff {frequency:g} Hz; both have the unit Hz"
+    if bmaj and radius > 0 and bmaj > 2 * radius:
+        return f"bmaj {bmaj:g} deg is more than {2 * radius:g} deg, the width of the field; its unit is deg"
+    return ""
 
 
 LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {

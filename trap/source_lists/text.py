@@ -16,7 +16,7 @@ from trap.source_lists.fixed_width import FixedCells, fixed_columns
 from trap.source_lists.tables import MISSING, ListTable, Numbers, Place, damage, decimals_of, numbers_of, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["open_text"]
 
@@ -28,6 +28,7 @@ NOTE = re.compile(r"#\s*([A-Za-z][A-Za-z ]*?)\s*:\s*(.*?)\s*")
 CHUNK = 50_000
 """Number of lines that are split at once: their fields take ten times the memory of the numbers."""
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+BARE_RETURN = re.compile(r"\r(?!\n)")
 ECSV = "# %ECSV"
 
 
@@ -93,7 +94,7 @@ class TextCells:
         lines, n_columns = self.lines[first : first + CHUNK], len(self.heading.names)
         delimiter = self.heading.delimiter
         if self.heading.is_quoted and any('"' in line for line in lines):
-            rows = _quoted(lines, delimiter)
+            rows = _quoted(lines, delimiter, lambda row: self.place.of(first + row))
         elif delimiter == " ":
             # The last column of a selavy list is a comment, which is empty or has blanks.
             rows = [line.split(None, n_columns - 1) for line in lines]
@@ -123,7 +124,9 @@ def open_text(content: bytes) -> ListTable:
     fixed = _open_fixed(content)
     if fixed is not None:
         return fixed
-    lines = [line.removesuffix("\r") for line in _decoded(content).split("\n")]
+    text = _decoded(content)
+    _refuse_bare_returns(text)
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
     data = [i for i, line in enumerate(lines) if line and line[0] != "#" and not line.isspace()]
     comments = [line for line in lines[: data[0] if data else None] if line.startswith("#")]
     if comments and comments[0].startswith(ECSV):
@@ -195,7 +198,7 @@ def _decoded(content: bytes) -> str:
 def _own_heading(line: str) -> Heading | None:
     """Return the heading in the first line that is no comment; None if the line has numbers, as rows do."""
     delimiter = next((mark for mark in DELIMITERS if mark in line), " ")
-    cells = _quoted([line], delimiter)[0]
+    cells = _quoted([line], delimiter, lambda _: "the line of headings")[0]
     if any(map(_is_number, cells)) or any(cell and cell.lower() in MISSING for cell in cells):
         return None
     found = [BRACKETS.fullmatch(cell) for cell in cells]
@@ -204,15 +207,31 @@ def _own_heading(line: str) -> Heading | None:
     return Heading(_distinct(names), units, delimiter)
 
 
-def _quoted(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """Split lines whose cells may stand in quotation marks."""
+def _quoted(lines: Sequence[str], delimiter: str, where: Callable[[int], str]) -> list[list[str]]:
+    """Split lines whose cells may stand in quotation marks; a function names a line for messages."""
+    rows: list[list[str]] = []
+    reader = csv.reader(map(str.strip, lines), delimiter=delimiter, skipinitialspace=True)
     try:
-        rows = list(csv.reader(map(str.strip, lines), delimiter=delimiter, skipinitialspace=True))
+        for row in reader:
+            if reader.line_num != len(rows) + 1:
+                column = (
+                    f"column {len(next(csv.reader([lines[len(rows)]], delimiter=delimiter, skipinitialspace=True)))}"
+                )
+                msg = f"{where(len(rows))}, {column}: a quotation mark is not closed in its line"
+                raise SourceListError(f"{msg}; a cell in quotation marks goes over several lines")
+            rows.append(row)
     except csv.Error as error:
-        raise SourceListError(f"the file is damaged: {shown(error)}") from error
-    if len(rows) != len(lines):
-        raise SourceListError("a cell in quotation marks goes over several lines")
+        raise SourceListError(f"{where(len(rows))}: the file is damaged: {shown(error)}") from error
     return rows
+
+
+def _refuse_bare_returns(text: str) -> None:
+    """Refuse lines that end by a carriage return alone, which would be one line."""
+    found = BARE_RETURN.search(text) if "\r" in text and '"' not in text else None
+    if found is not None:
+        line = text.count("\n", 0, found.start()) + 1
+        msg = f"line {line} has a carriage return without a line feed, as old Macintosh files have"
+        raise SourceListError(f"{msg}; convert the line ends, such as by: tr '\\r' '\\n' < old > new")
 
 
 def _comment_heading(comments: Sequence[str], row: str) -> Heading:
