@@ -351,12 +351,21 @@ def many(text):
     return "\n".join([lines[0], *lines[1:2] * 100_000]).encode()
 
 
+def opposite(text):
+    """Move all sources to the other side of the sky."""
+    header, *rows = (line.split(",") for line in text.splitlines())
+    place = header.index("ra")
+    for row in rows:
+        row[place] = str((float(row[place]) + 180) % 360)
+    return "\n".join(",".join(row) for row in [header, *rows]).encode()
+
+
 BAD = {
     "missing column": (without_column, "f_int_err"),
     "NaN error": (changed("f_int_err", 2, "nan"), "f_int_err"),
     "no number": (changed("ra", 2, "12h"), "ra"),
     "duplicate": (repeated, "row"),
-    "off the image": (lambda text: text.replace(",359.", ",179.").replace(",0.", ",180.").encode(), "off the image"),
+    "off the image": (opposite, "off the image"),
     "too many rows": (many, "100000 rows"),
     "wrong encoding": (lambda text: text.encode("utf-16"), "UTF"),
     "empty": (lambda _: b"", "empty"),
@@ -455,3 +464,15 @@ def test_the_simulated_askap_field_gives_its_seven_sources_from_its_lists_and_fr
         error = 1e3 * np.hypot(own[:, 3], listed[:, 3])
         assert (np.abs(1e3 * listed[:, 2] - fluxes) < 6 + 3 * error).all(), (ra, dec)
         assert (np.abs(1e3 * (listed[:, 2] - own[:, 2])) < 3 * error).all(), (ra, dec)
+
+
+def test_copy_of_a_list_for_another_time_is_doubtful(copies, tmp_path):
+    table = write_table(copies[:2], Path(copies[0]).with_name("copied.csv"))
+    first, second = (Path(url).with_suffix(".csv") for url in copies[:2])
+    shutil.copyfile(first, second)
+
+    summary = process(settings(tmp_path / "a.db", (), table))
+
+    (doubtful,) = summary.doubtful
+    assert doubtful[0] == str(second)
+    assert "the same source list, byte for byte, as" in doubtful[1]

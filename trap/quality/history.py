@@ -157,11 +157,12 @@ FREQUENCY_JUMP = Check(
 
 
 def check_repeated(image: EarlierInput) -> Verdict:
-    """Check that no earlier image, under another header, has the same pixels."""
+    """Check that no earlier image, under another header, has the same pixels, or the same list if it has no pixels."""
     holder = image.earlier.holder_of(image.pixel_hash)
     if holder is None:
         return Verdict(True, "no earlier image has the same pixels")
-    return Verdict(False, f"the same pixels as {holder}")
+    is_list = image.metadata.nx == 0
+    return Verdict(False, f"the same {'source list, byte for byte,' if is_list else 'pixels'} as {holder}")
 
 
 REPEATED = Check(

@@ -256,8 +256,10 @@ def measure_list(url: str, listed: ListedImage, config: PipelineConfig) -> Image
     noises = np.concatenate([layer.rms for layer in tiles.layers]) if tiles is not None else np.empty(0)
     rms = listed.rms if listed.rms > 0 else float(np.median(noises)) if noises.size else math.nan
     searched = _searched(metadata, tiles, config)
+    # The list stands for the pixels. Empty lists of two times may be equal.
+    pixel_hash = read.content_hash if len(sources) and config.quality.check_repeated != "off" else ""
     result = replace(
-        ImageResult.unmeasured(metadata, rms_qc=rms, pixel_hash="", content_hash=content_hash),
+        ImageResult.unmeasured(metadata, rms_qc=rms, pixel_hash=pixel_hash, content_hash=content_hash),
         measurements=sources,
         noise_tiles=tiles,
         rms_min=float(noises.min()) if noises.size else math.nan,
