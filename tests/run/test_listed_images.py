@@ -476,3 +476,12 @@ def test_copy_of_a_list_for_another_time_is_doubtful(copies, tmp_path):
     (doubtful,) = summary.doubtful
     assert doubtful[0] == str(second)
     assert "the same source list, byte for byte, as" in doubtful[1]
+
+
+def test_beam_wider_than_the_circle_of_many_sources_is_refused(copies, tmp_path, monkeypatch):
+    monkeypatch.setattr("trap.run.listed_images.MIN_CROWD", 3)
+    table = write_table(copies[:1], Path(copies[0]).with_name("wide.csv"), radius="", bmaj=5, bmin=5)
+    config = settings(tmp_path / "a.db", (), table)
+    (url, listed), *_ = pair_images(config).lists.items()
+
+    assert "bmaj 5 deg is more than" in measure_image(url, config, listed).reason
