@@ -49,6 +49,7 @@ def candidates(**times):
         "dec": np.zeros(len(times)),
         "taustart_ts": TIMES[list(times.values())],
         "significance": np.full(len(times), 25.0),
+        "grade": np.ones(len(times), int),
     }
 
 
@@ -82,6 +83,12 @@ def test_candidate_that_is_no_transient_is_false(where):
 
 def test_variable_that_rises_is_no_false_transient():
     assert compared(entries(S1=1.0, V1=50.0), candidates(T1=1, V1=1)).false_candidates == ()
+
+
+def test_candidate_that_may_be_noise_is_no_false_transient():
+    possible = {**candidates(T1=1, S1=1), "grade": np.array([1, 0])}
+    assert compared(entries(S1=1.0), possible).false_candidates == ()
+    assert len(compared(entries(S1=1.0), candidates(T1=1, S1=1)).false_candidates) == 1
 
 
 @pytest.mark.parametrize("other", ["S1", "nowhere"])

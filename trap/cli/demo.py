@@ -122,6 +122,7 @@ def _compare(
             "dec": transients["wm_decl"],
             "taustart_ts": transients["taustart_ts"],
             "significance": transients["det_sigma"],
+            "grade": transients["grade"],
         },
         timesteps=_timesteps(sky),
         radius=sky.beam.bmaj,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trap.angles import separation
+from trap.codes import Grade
 from trap.variability.constancy import compare_with_constant
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Comparison:
     transients, variables
         Injected sources, in the order of the truth.
     false_candidates
-        (ra, dec, significance) of candidates without an injected transient or variable.
+        (ra, dec, significance) of likely candidates without an injected transient or variable.
     n_entries
         Number of entries in the running catalogue.
     highest_steady_eta
@@ -162,8 +163,8 @@ def compare(
         (n_entries,) each — ``ra``, ``dec`` (deg), ``v_int``, ``eta_int`` and ``eta_p_value`` of the
         entries of the running catalogue.
     candidates
-        (n_candidates,) each — ``ra``, ``dec`` (deg), ``taustart_ts`` (datetime64) and
-        ``significance`` of the transient candidates.
+        (n_candidates,) each — ``ra``, ``dec`` (deg), ``taustart_ts`` (datetime64), ``significance`` and ``grade``
+        (:class:`~trap.codes.Grade`) of the transient candidates. A possible one, which may be noise, is never false.
     timesteps
         (n_timesteps,) — start of each timestep of the survey.
     radius
@@ -183,6 +184,7 @@ def compare(
     steady = eta[is_steady]
     snr = np.asarray(truth.lightcurves["snr"], float).reshape(len(sources), len(timesteps), -1)
     is_false = (source_of_candidate < 0) | (kinds[source_of_candidate] == "steady")
+    is_false &= np.asarray(candidates["grade"]) == int(Grade.LIKELY)
 
     def candidates_of(row: int) -> Columns:
         return {name: np.asarray(values)[source_of_candidate == row] for name, values in candidates.items()}
