@@ -332,6 +332,19 @@ def test_interrupt_at_any_moment_ends_with_one_line(survey, tmp_path, seconds):
         assert errors.splitlines()[-1] == f"transients: stopped; {hint}"
 
 
+def test_interrupt_after_the_run_leaves_its_exit_code():
+    # The interpreter gives the signal back to the operating system before it frees its memory, which takes a while.
+    script = (
+        "import atexit, os, signal, sys\n"
+        "from trap.cli import main\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['transients', 'config', 'show']\n"
+        "sys.exit(main())\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_interrupt_of_what_stores_nothing_promises_nothing(tmp_path, monkeypatch, capsys):
     def simulate(*_):
         raise KeyboardInterrupt

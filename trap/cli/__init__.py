@@ -7,6 +7,7 @@ sub-command runs, so ``transients --help`` starts quickly.
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
@@ -61,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             handler = resolve_name(arguments.handler)
         with interrupts_raised_again():
             code = int(handler(arguments))
+            if argv is None:
+                # This process is about to end, and its exit code is known. An interrupt from here on would replace it.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
     except (Exception, KeyboardInterrupt) as error:
         reported = _reported(error, arguments.kept)
         if reported is None:
