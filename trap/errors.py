@@ -7,6 +7,7 @@
     ├── ImageError(ValueError)             an image that cannot be used
     │   ├── SourceListError                … because its source list cannot be used
     │   └── UnreadableImageError(OSError)  … because its file cannot be read
+    ├── NotFoundError(LookupError)         results that a database does not hold
     ├── DatabaseError(RuntimeError)        a database that cannot be used
     │   ├── SchemaVersionError             … because of its schema version
     │   ├── DatasetNotFoundError(LookupError)  … because it does not hold the dataset
@@ -28,6 +29,7 @@ __all__ = [
     "DatasetLockedError",
     "DatasetNotFoundError",
     "ImageError",
+    "NotFoundError",
     "SchemaVersionError",
     "SourceListError",
     "TransientError",
@@ -93,6 +95,10 @@ class SourceListError(ImageError):
 
 class UnreadableImageError(ImageError, OSError):
     """The file of an image is missing, truncated or not an image at all."""
+
+
+class NotFoundError(TrapError, LookupError):
+    """A database does not hold the results that are asked for, such as a source of a given number."""
 
 
 class DatabaseError(TrapError, RuntimeError):

@@ -12,6 +12,7 @@ from trap.cli.dataset_options import add_dataset_commands, add_inspect_options
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
 from trap.cli.orchestration_options import add_orchestration_commands
+from trap.cli.page_options import add_page_commands
 from trap.cli.result_options import (
     add_datasets,
     add_export,
@@ -68,6 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         add(commands)
     for add in (_add_dataset, _add_candidates, _add_variables, _add_lightcurve, _add_export, _add_db):
         add(commands)
+    add_page_commands(partial(_add_command, commands))
     add_orchestration_commands(partial(_add_command, commands))
     return parser
 
