@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from browser import browsing
+from browser import browsing, shoot
 
 if TYPE_CHECKING:
-    from browser import Page
+    from playwright.sync_api import Page
 
 IMAGES = Path(__file__).with_name("images")
 TRAP = Path(sys.executable).with_name("transients")
@@ -92,10 +92,9 @@ def _take_screenshots(page: Page, server: str) -> None:
 
 
 def _shoot(page: Page, name: str, url: str, wanted: str, *, height: int, top: int = 0) -> None:
-    page.open(url, wanted, height=height)
-    path = IMAGES / f"{name}.png"
-    page.shoot(path, left=255, top=top)
-    print(f"{path} written, {path.stat().st_size / 1000:.0f} kB")
+    page.goto(url)
+    page.get_by_text(wanted).first.wait_for()
+    shoot(page, IMAGES / f"{name}.png", height=height, left=255, top=top)
 
 
 def _find(server: str, what: str, **filters: Any) -> list[dict[str, Any]]:  # noqa: ANN401
