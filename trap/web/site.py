@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Request
 
 from trap.db.datasets import find_dataset
 from trap.db.reader import Reader
 from trap.results import Dataset
 
-__all__ = ["CurrentDataset", "CurrentSite", "Editing", "SameOrigin", "Site"]
+__all__ = ["CurrentDataset", "CurrentSite", "Editing", "RowNumber", "SameOrigin", "Site"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,11 @@ CurrentSite = Annotated[Site, Depends(_site)]
 """The site, as an argument of a page."""
 
 
-def _dataset(site: CurrentSite, number: int) -> Dataset:
+RowNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
+"""The number of a row of the database, as a part of an address."""
+
+
+def _dataset(site: CurrentSite, number: RowNumber) -> Dataset:
     return site.dataset(number)
 
 
