@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["add_datasets", "add_export", "add_export_options", "add_filters", "add_selection", "add_variables_options"]
 
 
-TABLES = ("sources", "measurements", "lightcurves", "images", "transients", "coverage")
+TABLES = ("sources", "measurements", "lightcurves", "images", "transients", "ratings", "coverage")
 """Names of the result tables, which :mod:`trap.db.result_tables` describes."""
 
 

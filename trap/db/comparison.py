@@ -30,6 +30,7 @@ from trap.db.models import (
     VarMetric,
 )
 from trap.db.overview import dataset_summary
+from trap.db.ratings import differing_ratings
 from trap.db.shared_errors import read_correlations
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def compare_datasets(first: Side, second: Side, tolerances: Tolerances | None = 
         *_limited(_differing_calibrations(sides, allowed.relative)),
         *_catalogues(sides, allowed),
         *_shared_errors(sides, allowed.relative),
+        *_limited(differing_ratings(*((side.connection, side.dataset_id) for side in sides))),
     ]
 
 
@@ -163,10 +165,7 @@ def compare_contents(first: Side, second: Side, *, radius_arcsec: float = 2.0) -
         If one of the datasets does not exist.
     """
     sides = (first, second)
-    summaries = (
-        dataset_summary(first.connection, first.dataset_id),
-        dataset_summary(second.connection, second.dataset_id),
-    )
+    first_summary, second_summary = (dataset_summary(side.connection, side.dataset_id) for side in sides)
     hashes = [processed_hashes(side.connection, side.dataset_id) for side in sides]
     ours, theirs = (_entries(side) for side in sides)
     rows, partners = _match(ours, theirs, radius_arcsec)
@@ -174,7 +173,7 @@ def compare_contents(first: Side, second: Side, *, radius_arcsec: float = 2.0) -
     is_positive = (fluxes[0] > 0) & (fluxes[1] > 0)
     in_both = (ours["candidate"][rows] >= 0) & (theirs["candidate"][partners] >= 0)
     return Contents(
-        summaries=summaries,
+        summaries=(first_summary, second_summary),
         n_common_images=len(hashes[0] & hashes[1]),
         radius_arcsec=radius_arcsec,
         n_matched=len(rows),

@@ -12,6 +12,7 @@ import trap
 from trap.config import PipelineConfig
 from trap.db.bulk import insert_columns, upsert_columns
 from trap.db.models import Config, Dataset, Image, Timestep, UnreadableImage
+from trap.db.ratings import carry_ratings
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError
 
 if TYPE_CHECKING:
@@ -183,7 +184,9 @@ def rename_dataset(connection: Connection, dataset_id: int, description: str) ->
 
 
 def replace_dataset(connection: Connection, old: int, new: int) -> None:
-    """Give the key of a dataset to another one, so that later images are added to the latter.
+    """Give the key and the ratings of a dataset to another one, so that later images are added to the latter.
+
+    The old dataset is about to be deleted: nothing can be added to it any more.
 
     Parameters
     ----------
@@ -197,8 +200,9 @@ def replace_dataset(connection: Connection, old: int, new: int) -> None:
     """
     find_dataset(connection, old)
     key = connection.execute(select(Dataset.key).where(Dataset.id == old)).scalar_one()
-    for number, value in ((old, None), (new, key)):
-        connection.execute(update(Dataset).where(Dataset.id == number).values(key=value))
+    connection.execute(update(Dataset).where(Dataset.id == old).values(key=None, state="deleting"))
+    connection.execute(update(Dataset).where(Dataset.id == new).values(key=key))
+    carry_ratings(connection, old, new)
 
 
 def reopen_dataset(connection: Connection, dataset_id: int) -> int:

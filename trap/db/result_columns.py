@@ -89,6 +89,8 @@ class Query:
         Table whose position the cone compares: with ``x``, ``y``, ``z`` and a declination; or the sky regions.
     entry, flags
         Columns of the entry and of the flags; None if the table has none.
+    where
+        Conditions that all rows meet.
     """
 
     root: type[Base]
@@ -103,6 +105,7 @@ class Query:
     place: type[Base]
     entry: Attribute | None = None
     flags: Attribute | None = None
+    where: tuple[ColumnElement[bool], ...] = ()
 
     @property
     def natural_order(self) -> list[Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Double, Float, case, func, literal, select
 
 from trap import angles
 from trap.db.bulk import is_among, read_columns
-from trap.db.models import AssocXtrSource, ExtractedSource, FrequencyBand, NewSource, SkyRegion
+from trap.db.models import AssocXtrSource, ExtractedSource, FrequencyBand, NewSource, RunningCatalog, SkyRegion
 from trap.db.overview import images_near
 from trap.errors import ConfigError
 from trap.selection import SHORT_NAMES, nearest_names
@@ -56,7 +56,7 @@ def conditions(
         rows that the filter could apply to.
     """
     query = _query(table)
-    found: list[ColumnElement[bool]] = [query.dataset.in_([int(number) for number in datasets])]
+    found: list[ColumnElement[bool]] = [query.dataset.in_([int(number) for number in datasets]), *query.where]
     if selection.near is not None:
         found += _in_cone(connection, query, datasets, selection.near)
     found += [condition for one in selection.ranges for condition in _in_range(connection, table, one)]
@@ -204,7 +204,7 @@ def _in_cone(
         # The index of measurements is one of declinations within each image.
         images = images_near(connection, datasets, cone.ra, cone.dec, radius=cone.radius)
         yield is_among(connection, ExtractedSource.image, images)
-    declination = place.decl if query.place is ExtractedSource else place.wm_decl
+    declination = place.wm_decl if query.place is RunningCatalog else place.decl
     yield declination.between(cone.dec - cone.radius - SLACK_DEG, cone.dec + cone.radius + SLACK_DEG)
     centre = [float(axis) for axis in angles.unit_vectors(cone.ra, cone.dec)]
     dx, dy, dz = (axis - value for axis, value in zip((place.x, place.y, place.z), centre, strict=True))

@@ -13,6 +13,7 @@ from sqlalchemy import func
 
 from trap.association.noise_peaks import rank_candidates
 from trap.db.coverage import COVERAGE, coverage_rows
+from trap.db.rated_columns import RATINGS
 from trap.db.result_columns import QUERIED, ResultTable
 from trap.db.result_conditions import check_columns, conditions
 from trap.db.result_rows import ImageLookup, joined, rows_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RESULT_TABLES", "ResultTable", "count_rows", "find_table", "open_stream", "read_rows", "stream_rows"]
 
-RESULT_TABLES: Mapping[str, ResultTable] = {**QUERIED, COVERAGE.name: COVERAGE}
+RESULT_TABLES: Mapping[str, ResultTable] = {**QUERIED, RATINGS.name: RATINGS, COVERAGE.name: COVERAGE}
 """All tables of results, by name."""
 CHUNK = 20_000
 

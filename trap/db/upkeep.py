@@ -73,6 +73,10 @@ _RULES = {
         WHERE a.id IS NULL""",
     "varmetrics name the candidate of another entry": """
         SELECT count(*) FROM varmetric v JOIN newsource n ON n.id = v.newsource WHERE n.runcat <> v.runcat""",
+    "ratings are none of true, false and unsure, or by nobody": """
+        SELECT count(*) FROM rating WHERE rating NOT IN ('true', 'false', 'unsure') OR rater = ''""",
+    "rated candidates have no rating": """
+        SELECT count(*) FROM ratedcandidate c LEFT JOIN rating r ON r.candidate = c.id WHERE r.id IS NULL""",
 }
 """Violations of the rules of every sound database, each with a query for their number."""
 

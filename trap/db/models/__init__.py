@@ -18,6 +18,7 @@ from trap.db.models.images import (
     RmsMap,
     SkyRegion,
 )
+from trap.db.models.ratings import RatedCandidate, Rating
 from trap.db.models.sources import (
     AssocSkyRegion,
     AssocXtrSource,
@@ -46,6 +47,8 @@ __all__ = [
     "Lineage",
     "Monitor",
     "NewSource",
+    "RatedCandidate",
+    "Rating",
     "RejectReason",
     "Rejection",
     "RmsMap",
