@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 from busy_dataset import FIELD, MESH, forced
-from made_up_survey import Dataset, sources
+from made_up_survey import START, Dataset, sources
 from mocpy import MOC
 from regions import Regions
 
@@ -23,14 +23,15 @@ from trap.association.noise_history import NoiseTiles, tiles_within
 from trap.catalogues import MonitorPositions
 from trap.cli import main
 from trap.config import PipelineConfig
-from trap.db.engine import make_engine, reading
+from trap.db.engine import make_engine, reading, transaction
+from trap.db.ratings import rate_candidate
 from trap.db.result_tables import RESULT_TABLES, read_rows
 from trap.db.store import Store
 from trap.report.formats import FORMATS
 from trap.steps import persistence
 
 HOSTILE = "=cmd|' /C calc'!A0, \"q\" é σ ]} {# ;\x1b[31m\n"
-QUERIED = ("sources", "measurements", "lightcurves", "images", "transients")
+QUERIED = ("sources", "measurements", "lightcurves", "images", "transients", "ratings")
 
 
 def observed(engine):
@@ -53,6 +54,9 @@ def observed(engine):
             FIELD.image(day, sources(121.0, 10.0), freq=180e6),
             forced=forced,
         )
+    with transaction(engine) as connection:
+        (candidate,) = read_rows(connection, "transients", [number])["newsource"].tolist()
+        rate_candidate(connection, number, candidate, "false", rater=HOSTILE, now=START, tags=["a;b"], note=HOSTILE)
     return dataset
 
 

@@ -15,6 +15,7 @@ from trap import angles
 from trap.catalogues import Measurements, VarMetrics
 from trap.codes import Flag
 from trap.db.engine import make_engine, reading, transaction
+from trap.db.ratings import rate_candidate
 from trap.db.result_tables import RESULT_TABLES, count_rows, read_rows, stream_rows
 from trap.errors import ConfigError
 from trap.selection import Cone, Range, Selection
@@ -23,12 +24,16 @@ QUERIED = [name for name, table in RESULT_TABLES.items() if table.query is not N
 
 
 def _observed(dataset):
-    """Three days in two bands: a steady source, one that brightens, a transient, and forced fits."""
+    """Three days in two bands: a steady source, one that brightens, a transient with ratings, and forced fits."""
     for day in range(3):
         flux = [1.0, 1.0 + day, 0.9] if day else [1.0, 1.0]
         ra = [121.0, 125.0, 123.0][: len(flux)]
         low = sources(ra, [10.0, 11.0, 12.5][: len(flux)], flux=flux).with_columns(flags=[0, 2, 32][: len(flux)])
         dataset.process(FIELD.image(day, low), FIELD.image(day, sources(121.0, 10.0), freq=180e6), forced=forced)
+    with transaction(dataset.engine) as connection:
+        (candidate,) = read_rows(connection, "transients", [dataset.id])["newsource"].tolist()
+        for rater in ("Ada", "Bo"):
+            rate_candidate(connection, dataset.id, candidate, "true", rater=rater, now=START)
     return dataset
 
 
