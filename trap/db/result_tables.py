@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from trap.db.result_columns import Query
     from trap.typing import Columns
 
-__all__ = ["RESULT_TABLES", "ResultTable", "count_rows", "find_table", "open_stream", "read_rows", "stream_rows"]
+__all__ = [
+    "RESULT_TABLES",
+    "ResultTable",
+    "count_rows",
+    "find_table",
+    "open_stream",
+    "read_rows",
+    "sorted_by",
+    "stream_rows",
+]
 
 RESULT_TABLES: Mapping[str, ResultTable] = {**QUERIED, RATINGS.name: RATINGS, COVERAGE.name: COVERAGE}
 """All tables of results, by name."""
@@ -118,7 +127,7 @@ def read_rows(
     check_columns(table, [one.removeprefix("-") for one in order])
     if table.query is not None and (order or name != "transients"):
         where = conditions(connection, table, datasets, selection)
-        sorting = [_sorted_by(table, one) for one in order] or table.query.natural_order
+        sorting = [sorted_by(table, one) for one in order] or table.query.natural_order
         return rows_of(connection, table, names, where, sorting, limit=limit, offset=offset)
     if order:
         msg = f"table {name} has one order only, and cannot be sorted by {', '.join(order)}"
@@ -252,7 +261,21 @@ def _names(table: ResultTable, columns: Sequence[str] | None) -> tuple[str, ...]
     return tuple(name for name in table.columns if name in set(columns))
 
 
-def _sorted_by(table: ResultTable, name: str) -> Any:  # noqa: ANN401 (a clause of SQLAlchemy)
+def sorted_by(table: ResultTable, name: str) -> Any:  # noqa: ANN401 (a clause of SQLAlchemy)
+    """Return the element that sorts by a column, missing values last.
+
+    Parameters
+    ----------
+    table
+        Table of results.
+    name
+        Name of the column; a minus sign before it sorts from high to low.
+
+    Raises
+    ------
+    ConfigError
+        If the column is computed.
+    """
     field = None if table.query is None else table.query.fields.get(name.removeprefix("-"))
     if field is None:
         msg = f"table {table.name} cannot be sorted by {name.removeprefix('-')}, which is computed"

@@ -1,0 +1,236 @@
+"""Pages of the tables of results: a few rows of many, sorted and counted within the time of a reader.
+
+The database sorts narrow rows, and reads the columns of one page only: a tenth of the time of sorting whole rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sqlalchemy import Double, Float, and_, case, false, func, literal, or_, select, true
+
+from trap.db.bulk import is_among
+from trap.db.models import Image
+from trap.db.patience import TooSlowError, limited_time
+from trap.db.result_columns import QUERIED
+from trap.db.result_conditions import check_columns, check_range, conditions
+from trap.db.result_rows import joined, rows_of
+from trap.db.result_tables import find_table, read_rows, sorted_by
+from trap.errors import ConfigError
+from trap.selection import SHORT_NAMES, Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from trap.db.result_columns import Query, ResultTable
+    from trap.typing import Columns
+
+__all__ = ["MAX_COUNTED", "MAX_REACH", "MAX_SORTED", "ResultPage", "read_page"]
+
+MAX_COUNTED = 1_000_000
+"""Largest number of rows that are counted."""
+MAX_SORTED = 700_000
+"""Largest number of rows that are sorted: the sources of a large survey, but not its measurements."""
+MAX_REACH = 100_000
+"""Number of rows up to which any page can be reached; of more rows, pages reach a tenth of it."""
+COUNT_SECONDS = 0.4
+"""s — time for a count, which a page shows but does not need."""
+READ_SECONDS = 20.0
+"""s — time for the rows of a page."""
+KEYS = {"sources": "runcat", "measurements": "xtrsrc", "images": "image", "transients": "newsource"}
+"""Columns that are different in all rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResultPage:
+    """Rows of a page, and their place among all selected ones.
+
+    Parameters
+    ----------
+    rows
+        Columns, as :func:`trap.db.result_tables.read_rows` returns them.
+    n_rows
+        Number of all selected rows; None if they are more than :data:`MAX_COUNTED`, or a count takes too long.
+    reach
+        Number of rows that pages can reach.
+    is_sortable
+        Whether the rows can be sorted by any column.
+    without_value
+        Number of rows that have no value in a column of a range, and pass all other filters, by name of the column;
+        None if it is not counted. Ranges leave such rows out.
+    """
+
+    rows: Columns
+    n_rows: int | None
+    reach: int
+    is_sortable: bool
+    without_value: Mapping[str, int | None] = field(default_factory=dict)
+
+
+def read_page(
+    connection: Connection,
+    name: str,
+    datasets: Sequence[int],
+    selection: Selection,
+    *,
+    columns: Sequence[str] | None = None,
+    order: Sequence[str] = (),
+    offset: int = 0,
+    limit: int = 50,
+) -> ResultPage:
+    """Return a page of the rows of a table that pass a selection.
+
+    Parameters
+    ----------
+    connection, name, datasets, selection, columns, order, offset, limit
+        As for :func:`trap.db.result_tables.read_rows`; the table has a query.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such table or column, the selection does not fit the table, the page is beyond the reach, or
+        there are too many rows to sort.
+    TooSlowError
+        If the rows were not found in time.
+    """
+    table = find_table(name)
+    names = table.columns if columns is None else columns
+    check_columns(table, [*names, *(one.removeprefix("-") for one in order)])
+    where = _where(connection, table, datasets, selection)
+    n_rows, without_value = _counts(connection, table, datasets, selection, where)
+    is_sortable = _is_sortable(connection, table, where, n_rows)
+    if order and not is_sortable:
+        msg = (
+            f"more than {MAX_SORTED:,} rows are too many to sort by {order[0].removeprefix('-')}; narrow the selection"
+        )
+        raise ConfigError(msg)
+    reach = MAX_REACH if n_rows is not None and n_rows <= MAX_REACH else MAX_REACH // 10
+    if offset and offset + limit > max(reach, limit):
+        msg = f"pages reach the first {reach:,} rows; reverse the order, narrow the selection, or download all rows"
+        raise ConfigError(msg)
+    with limited_time(connection, READ_SECONDS):
+        if name == "transients" and not order:  # their score ranks them, which SQL does not
+            rows = read_rows(connection, name, datasets, selection, columns=columns, limit=limit, offset=offset)
+        else:
+            rows = _rows(connection, table, where, columns=list(names), order=order, part=(offset, limit))
+    return ResultPage(rows=rows, n_rows=n_rows, reach=reach, is_sortable=is_sortable, without_value=without_value)
+
+
+def _where(
+    connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection
+) -> list[ColumnElement[bool]]:
+    """Return the conditions of a page; without a cone, rows are found by their numbers, which are in order already."""
+    query = _query(table)
+    where = conditions(connection, table, datasets, selection)
+    if selection.near is not None:
+        return where
+    # The sum keeps the database from the index of the dataset, whose order is another one.
+    found = [(query.dataset + 0).in_([int(number) for number in datasets]), *where[1:]]
+    if query.parent != "image":
+        return found
+    of_images = Selection(bands=selection.bands, stokes=selection.stokes, since=selection.since, until=selection.until)
+    own = conditions(connection, QUERIED["images"], datasets, of_images)
+    first, last = connection.execute(select(func.min(Image.id), func.max(Image.id)).where(*own)).one()
+    return [false()] if first is None else [*found, query.fields["image"].between(first, last)]
+
+
+def _counts(
+    connection: Connection,
+    table: ResultTable,
+    datasets: Sequence[int],
+    selection: Selection,
+    where: Sequence[ColumnElement[bool]],
+) -> tuple[int | None, dict[str, int | None]]:
+    """Return the number of rows, and for each range the number of rows without a value; None if they take too long."""
+    query = _query(table)
+    names = list(dict.fromkeys(check_range(table, one)[0] for one in selection.ranges))
+    try:
+        with limited_time(connection, COUNT_SECONDS):
+            if not names:
+                if selection == Selection():  # an index of the dataset has all that is counted
+                    where = conditions(connection, table, datasets, selection)
+                inside = joined(query, [literal(1)], where).limit(MAX_COUNTED + 1).subquery()
+                n_rows = int(connection.execute(select(func.count()).select_from(inside)).scalar_one())
+                return (n_rows if n_rows <= MAX_COUNTED else None), {}
+            return _counts_of_ranges(connection, table, datasets, selection, names)
+    except TooSlowError:
+        return None, dict.fromkeys(names)
+
+
+def _counts_of_ranges(
+    connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection, names: Sequence[str]
+) -> tuple[int, dict[str, int | None]]:
+    """Count the rows in ranges, and those without a value, in one look at the rows that pass all other filters."""
+    query = _query(table)
+    others = _where(connection, table, datasets, replace(selection, ranges=()))
+    passed = {one: _in(connection, table, datasets, selection, one) for one in names}
+    counted = [func.sum(case((and_(*passed.values()), 1), else_=0))]
+    for name in names:
+        others_passed = [condition for one, condition in passed.items() if one != name]
+        counted.append(func.sum(case((and_(_has_no_value(connection, query, name), *others_passed), 1), else_=0)))
+    n_rows, *without = connection.execute(joined(query, counted, others)).one()
+    return int(n_rows or 0), {name: int(n or 0) for name, n in zip(names, without, strict=True)}
+
+
+def _in(
+    connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection, name: str
+) -> ColumnElement[bool]:
+    """Return the condition of all ranges of a column."""
+    ranges = tuple(one for one in selection.ranges if SHORT_NAMES.get(one.column, one.column) == name)
+    return and_(true(), *conditions(connection, table, datasets, Selection(ranges=ranges))[1:])
+
+
+def _has_no_value(connection: Connection, query: Query, name: str) -> ColumnElement[bool]:
+    """Return the condition of a missing value: NULL, and on PostgreSQL also NaN."""
+    element = query.fields[name]
+    missing: ColumnElement[bool] = element.is_(None)
+    if connection.dialect.name == "postgresql" and isinstance(element.type, Float | Double):
+        missing = or_(missing, element == literal(math.nan))
+    return missing
+
+
+def _is_sortable(
+    connection: Connection, table: ResultTable, where: Sequence[ColumnElement[bool]], n_rows: int | None
+) -> bool:
+    """Return whether few enough rows pass; a selection that is slow to count is slow to sort only if it is long."""
+    if n_rows is not None:
+        return n_rows <= MAX_SORTED
+    if table.name not in ("measurements", "lightcurves"):
+        return True
+    of_rows = joined(_query(table), [literal(1)], where[:1]).limit(MAX_SORTED + 1).subquery()
+    return int(connection.execute(select(func.count()).select_from(of_rows)).scalar_one()) <= MAX_SORTED
+
+
+def _rows(
+    connection: Connection,
+    table: ResultTable,
+    where: Sequence[ColumnElement[bool]],
+    *,
+    columns: Sequence[str],
+    order: Sequence[str],
+    part: tuple[int, int],
+) -> Columns:
+    """Return the rows of a page: first their keys are sorted, then the columns of a few rows are read."""
+    query, (offset, limit) = _query(table), part
+    sorting = [*(sorted_by(table, one) for one in order), *query.natural_order]
+    key = KEYS.get(table.name)
+    if key is None:
+        return rows_of(connection, table, columns, where, sorting, limit=limit, offset=offset)
+    keys = rows_of(connection, table, [key], where, sorting, limit=limit, offset=offset)[key]
+    chosen = is_among(connection, query.fields[key], keys)
+    rows = rows_of(connection, table, [*columns, key], [chosen], [])
+    places = {number: place for place, number in enumerate(keys.tolist())}
+    order_of_page = np.argsort([places[number] for number in rows[key].tolist()])
+    return {name: values[order_of_page] for name, values in rows.items() if name in columns}
+
+
+def _query(table: ResultTable) -> Query:
+    if table.query is None:
+        msg = f"table {table.name} is computed from the searched areas, and has no pages; 'transients export' writes it"
+        raise ConfigError(msg)
+    return table.query
