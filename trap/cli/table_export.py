@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from trap.cli.database import reading_database
 from trap.cli.export import refuse_database
 from trap.cli.merged import all_datasets
-from trap.cli.merged_export import counted, merged_hats_rows, merged_stream, text_columns, text_widths
 from trap.cli.progress import progress_bar
 from trap.cli.selection import given_selection
 from trap.cli.terminal import reported_errors
@@ -22,17 +21,17 @@ from trap.codes import stokes_letter
 from trap.db.coverage import SKY_DEG2, band_coverages
 from trap.db.datasets import find_dataset
 from trap.db.merged_tables import MERGED_TABLES
-from trap.db.result_tables import RESULT_TABLES, open_stream, stream_rows
+from trap.db.result_tables import stream_rows
 from trap.errors import ConfigError
 from trap.escapes import plain_lines
 from trap.report.formats import FORMATS
-from trap.report.table_stream import TableStream
 from trap.report.text import count, megahertz
+from trap.results.exports import export_stream, fitting_formats, merged_hats_rows
 from trap.selection import Selection
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from trap.db.coverage import BandCoverage
@@ -86,9 +85,11 @@ def export_tables(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace, table_format: TableFormat) -> None:
     """Refuse a format that does not fit the table, a binary format without a file, and a file that exists."""
     what, name = arguments.what, table_format.name
-    if table_format.tables and what not in table_format.tables:
-        fitting = ", ".join(one.name for one in FORMATS.values() if not one.tables or what in one.tables)
-        msg = f"--format {name} is for {' and '.join(table_format.tables)}; {what} can be written as {fitting}"
+    fitting = fitting_formats(what)
+    if name not in fitting:
+        msg = (
+            f"--format {name} is for {' and '.join(table_format.tables)}; {what} can be written as {', '.join(fitting)}"
+        )
         raise ConfigError(msg)
     if arguments.depth is not None and name != "moc":
         msg = f"--depth is for --format moc, not for {name}; --max depth_best=… selects rows of the table"
@@ -109,7 +110,14 @@ def _write_table(
     if table_format.write is None:
         msg = f"{table_format.name} is no format of a table"
         raise ValueError(msg)
-    table = _stream(connection, arguments, selection, advance, needs_widths=table_format.needs_widths)
+    table = export_stream(
+        connection,
+        arguments.what,
+        arguments.dataset,
+        selection,
+        advance=advance,
+        needs_widths=table_format.needs_widths,
+    )
     if arguments.output is None:
         sys.stdout.flush()
         table_format.write(table, sys.stdout.buffer)
@@ -148,7 +156,7 @@ def _hats_rows(
             places=lambda: stream_rows(connection, arguments.what, arguments.dataset, selection, columns=[ra, dec]),
             ra=ra,
             dec=dec,
-            rows=_stream(connection, arguments, selection, advance),
+            rows=export_stream(connection, arguments.what, arguments.dataset, selection, advance=advance),
         )
     # Times, bands and ranges select points. Sources without a selected point are left out when points are nested.
     of_sources = Selection(near=selection.near, entries=selection.entries, candidates_only=selection.candidates_only)
@@ -158,8 +166,10 @@ def _hats_rows(
         ra=ra,
         dec=dec,
         weight="datapoints",
-        rows=_stream(connection, arguments, of_sources, None, what="sources"),
-        points=_stream(connection, arguments, selection, advance, without=("dataset",)),
+        rows=export_stream(connection, "sources", arguments.dataset, of_sources),
+        points=export_stream(
+            connection, "lightcurves", arguments.dataset, selection, advance=advance, without=("dataset",)
+        ),
         key="runcat",
     )
 
@@ -193,40 +203,6 @@ def _map_paths(path: Path, bands: Sequence[BandCoverage]) -> list[Path]:
     if len(datasets) > 1:
         marks = [f"{band.dataset}.{mark}" for band, mark in zip(bands, marks, strict=True)]
     return [path.with_name(f"{path.name.partition('.')[0]}.{mark}{''.join(path.suffixes)}") for mark in marks]
-
-
-def _stream(
-    connection: Connection,
-    arguments: argparse.Namespace,
-    selection: Selection,
-    advance: Progress | None,
-    *,
-    what: str | None = None,
-    without: Iterable[str] = (),
-    needs_widths: bool = False,
-) -> TableStream:
-    """Return a table whose rows are read from the database while they are written."""
-    name = what or arguments.what
-    if len(arguments.dataset) > 1 and name in MERGED_TABLES:
-        return merged_stream(connection, arguments.dataset, name, selection, advance)
-    described = {one: column for one, column in RESULT_TABLES[name].columns.items() if one not in without}
-    n_rows, chunks = open_stream(connection, name, arguments.dataset, selection, columns=list(described))
-    return TableStream(
-        name=name,
-        columns=described,
-        chunks=counted(chunks, n_rows, advance),
-        n_rows=n_rows,
-        about={"dataset": ", ".join(map(str, arguments.dataset))},
-        widths=_widths(connection, name, arguments.dataset, selection) if needs_widths else {},
-    )
-
-
-def _widths(connection: Connection, name: str, datasets: Sequence[int], selection: Selection) -> dict[str, int]:
-    """Return the largest number of characters of each column of text; few columns are read for it."""
-    columns = RESULT_TABLES[name].columns
-    measured = [one for one in text_columns(columns) if not one.endswith("stokes")]
-    chunks = stream_rows(connection, name, datasets, selection, columns=measured) if measured else ()
-    return text_widths(columns, chunks)
 
 
 @contextmanager
