@@ -6,6 +6,7 @@ The database sorts narrow rows, and reads the columns of one page only: a tenth 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ import numpy as np
 from sqlalchemy import Double, Float, and_, case, false, func, literal, or_, select, true
 
 from trap.db.bulk import is_among
-from trap.db.models import Image
+from trap.db.models import Image, RunningCatalog, VarMetric
 from trap.db.patience import TooSlowError, limited_time
-from trap.db.result_columns import QUERIED
+from trap.db.result_columns import QUERIED, Join
 from trap.db.result_conditions import check_columns, check_range, conditions
 from trap.db.result_rows import joined, rows_of
 from trap.db.result_tables import find_table, read_rows, sorted_by
@@ -117,7 +118,7 @@ def read_page(
         if name == "transients" and not order:  # their score ranks them, which SQL does not
             rows = read_rows(connection, name, datasets, selection, columns=columns, limit=limit, offset=offset)
         else:
-            rows = _rows(connection, table, where, columns=list(names), order=order, part=(offset, limit))
+            rows = _rows(connection, table, selection, where, columns=list(names), order=order, part=(offset, limit))
     return ResultPage(rows=rows, n_rows=n_rows, reach=reach, is_sortable=is_sortable, without_value=without_value)
 
 
@@ -147,34 +148,56 @@ def _counts(
     where: Sequence[ColumnElement[bool]],
 ) -> tuple[int | None, dict[str, int | None]]:
     """Return the number of rows, and for each range the number of rows without a value; None if they take too long."""
-    query = _query(table)
     names = list(dict.fromkeys(check_range(table, one)[0] for one in selection.ranges))
-    try:
-        with limited_time(connection, COUNT_SECONDS):
-            if not names:
-                if selection == Selection():  # an index of the dataset has all that is counted
-                    where = conditions(connection, table, datasets, selection)
-                inside = joined(query, [literal(1)], where).limit(MAX_COUNTED + 1).subquery()
-                n_rows = int(connection.execute(select(func.count()).select_from(inside)).scalar_one())
-                return (n_rows if n_rows <= MAX_COUNTED else None), {}
-            return _counts_of_ranges(connection, table, datasets, selection, names)
-    except TooSlowError:
-        return None, dict.fromkeys(names)
+    if selection == Selection():  # an index of the dataset has all that is counted
+        where = conditions(connection, table, datasets, selection)
+    source = _metrics_first(table) if _is_of_metrics(table, selection, names) else table
+    inside = joined(_query(source), [literal(1)], where).limit(MAX_COUNTED + 1).subquery()
+    n_rows, without = None, dict[str, int | None](dict.fromkeys(names))
+    with suppress(TooSlowError), limited_time(connection, COUNT_SECONDS):
+        n_rows = int(connection.execute(select(func.count()).select_from(inside)).scalar_one())
+    if names:
+        with suppress(TooSlowError), limited_time(connection, COUNT_SECONDS):
+            without |= _without_value(connection, table, datasets, selection, names)
+    return (n_rows if n_rows is not None and n_rows <= MAX_COUNTED else None), without
 
 
-def _counts_of_ranges(
+def _without_value(
     connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection, names: Sequence[str]
-) -> tuple[int, dict[str, int | None]]:
-    """Count the rows in ranges, and those without a value, in one look at the rows that pass all other filters."""
+) -> dict[str, int]:
+    """Count the rows without a value of a range, in one look at the rows that pass the filters without a range."""
     query = _query(table)
     others = _where(connection, table, datasets, replace(selection, ranges=()))
     passed = {one: _in(connection, table, datasets, selection, one) for one in names}
-    counted = [func.sum(case((and_(*passed.values()), 1), else_=0))]
+    counted = []
     for name in names:
         others_passed = [condition for one, condition in passed.items() if one != name]
         counted.append(func.sum(case((and_(_has_no_value(connection, query, name), *others_passed), 1), else_=0)))
-    n_rows, *without = connection.execute(joined(query, counted, others)).one()
-    return int(n_rows or 0), {name: int(n or 0) for name, n in zip(names, without, strict=True)}
+    numbers = connection.execute(joined(query, counted, others)).one()
+    return {name: int(n or 0) for name, n in zip(names, numbers, strict=True)}
+
+
+def _is_of_metrics(table: ResultTable, selection: Selection, names: Sequence[str]) -> bool:
+    """Return whether the rows of sources are found fastest by their metrics."""
+    query = _query(table)
+    is_whole_sky = selection.near is None and selection.entries is None and not selection.candidates_only
+    return (
+        table.name == "sources"
+        and is_whole_sky
+        and any(getattr(query.fields.get(name), "class_", None) is VarMetric for name in names)
+    )
+
+
+def _metrics_first(table: ResultTable) -> ResultTable:
+    """Return the table of sources with metrics, which leads from a metric to its entry.
+
+    The sum keeps SQLite from the way back, which looks up the metrics of each entry in turn and takes five times as
+    long.
+    """
+    query = _query(table)
+    others = [join for join in query.joins if join.model is not VarMetric]
+    entry = Join(model=RunningCatalog, on=RunningCatalog.id == VarMetric.runcat + 0)
+    return replace(table, query=replace(query, root=VarMetric, joins=(entry, *others)))
 
 
 def _in(
@@ -209,6 +232,7 @@ def _is_sortable(
 def _rows(
     connection: Connection,
     table: ResultTable,
+    selection: Selection,
     where: Sequence[ColumnElement[bool]],
     *,
     columns: Sequence[str],
@@ -221,7 +245,12 @@ def _rows(
     key = KEYS.get(table.name)
     if key is None:
         return rows_of(connection, table, columns, where, sorting, limit=limit, offset=offset)
-    keys = rows_of(connection, table, [key], where, sorting, limit=limit, offset=offset)[key]
+    ranges = [check_range(table, one)[0] for one in selection.ranges]
+    keys = np.empty(0, np.int64)
+    if _is_of_metrics(table, selection, [*ranges, *(one.removeprefix("-") for one in order[:1])]):
+        keys = rows_of(connection, _metrics_first(table), [key], where, sorting, limit=limit, offset=offset)[key]
+    if len(keys) < limit and not _is_of_metrics(table, selection, ranges):  # rows without metrics are the last ones
+        keys = rows_of(connection, table, [key], where, sorting, limit=limit, offset=offset)[key]
     chosen = is_among(connection, query.fields[key], keys)
     rows = rows_of(connection, table, [*columns, key], [chosen], [])
     places = {number: place for place, number in enumerate(keys.tolist())}
