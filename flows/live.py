@@ -16,7 +16,6 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import CancelledRun, FailedRun
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Failed
-from prefect.utilities.urls import url_for
 
 from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
@@ -29,7 +28,7 @@ from flows.service.calling import (
     final_state_of,
     result_or_raise,
 )
-from flows.service.identity import dataset_label, dataset_name, flow_run_id, label_process, resumable
+from flows.service.identity import dataset_label, dataset_name, flow_run_page, label_process, resumable
 from flows.service.log import events_in_run_log, shorten_tracebacks
 from flows.service.outage import publish, watching_server
 from flows.service.stopping import StopRequests
@@ -117,7 +116,10 @@ def live_dataset(
                 is_stopped=lambda: caller.is_stopped() or stops.is_stopped(),
             )
         )  # fmt: skip
-        log.info("flow_run_started", run=dataset_name(config, live_run.tally.dataset_id), ui=_page())
+        page = flow_run_page()
+        if page:
+            live_run.dataset.store.record_page(page)
+        log.info("flow_run_started", run=dataset_name(config, live_run.tally.dataset_id), ui=page)
         pages = publish_timesteps(live_run.dataset, workers)
         begun: list[ClosedTimestep] = []
         subflow = _group_flow(live_run, workers, pages, begun)
@@ -208,12 +210,6 @@ def _final_state(tally: LiveTally) -> State[Any]:
     if tally.left_out:
         return Completed(name="Partial", message=f"{tally.left_out} images left out; {counts}")
     return Completed(message=counts)
-
-
-def _page() -> str | None:
-    """Return the address of the run's page; None outside of a flow run."""
-    run_id = flow_run_id()
-    return None if run_id is None else url_for("flow-run", obj_id=run_id)
 
 
 def run_live_with_prefect(

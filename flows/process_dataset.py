@@ -18,7 +18,6 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Cancelled
-from prefect.utilities.urls import url_for
 
 from flows.pages.artifacts import store_summary, top_variables
 from flows.pages.states import final_state
@@ -31,7 +30,14 @@ from flows.service.calling import (
     final_state_of,
     result_or_raise,
 )
-from flows.service.identity import dataset_label, dataset_name, dataset_tags, label_process, resumable
+from flows.service.identity import (
+    dataset_label,
+    dataset_name,
+    dataset_tags,
+    flow_run_page,
+    label_process,
+    resumable,
+)
 from flows.service.log import events_in_run_log, shorten_tracebacks
 from flows.service.outage import watching_server
 from flows.service.server import Server, stop_command
@@ -188,7 +194,10 @@ def _name_run(dataset: DatasetRun) -> None:
     tags = sorted({*context.flow_run.tags, *dataset_tags(dataset.dataset_id, dataset.plan)})
     with get_client(sync_client=True) as client:
         client.update_flow_run(context.flow_run.id, name=name, tags=tags)
-    log.info("flow_run_started", run=name, ui=url_for("flow-run", obj_id=context.flow_run.id))
+    page = flow_run_page()
+    if page:
+        dataset.store.record_page(page)
+    log.info("flow_run_started", run=name, ui=page)
 
 
 def _shorten_images(config: PipelineConfig) -> PipelineConfig:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
+from prefect.utilities.urls import url_for
 
 from trap.cli.passwords import without_password
 from trap.db.engine import absolute_url
@@ -36,6 +37,7 @@ __all__ = [
     "dataset_name",
     "dataset_tags",
     "flow_run_id",
+    "flow_run_page",
     "has_died",
     "label_process",
     "process_labels",
@@ -109,6 +111,12 @@ def flow_run_id() -> UUID | None:
     """Return the id of the current flow run; None outside of a flow run."""
     context = FlowRunContext.get()
     return None if context is None or context.flow_run is None else context.flow_run.id
+
+
+def flow_run_page() -> str | None:
+    """Return the address of the page of the current flow run; None outside of a flow run, and without a server."""
+    run_id = flow_run_id()
+    return None if run_id is None else url_for("flow-run", obj_id=run_id)
 
 
 def label_process() -> None:

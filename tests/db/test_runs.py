@@ -27,6 +27,16 @@ def test_run_records_its_machine_software_and_settings(make_dataset, engine, ask
     assert ask(runs.latest_configs) == {dataset.id: run["config"]}
 
 
+def test_page_of_a_run_is_recorded_without_its_password(make_dataset, engine, ask, config):
+    dataset, other = make_dataset(), make_dataset()
+    with transaction(engine) as connection:
+        for number in (dataset.id, dataset.id, other.id):
+            runs.start_run(connection, number, config)
+        runs.record_page(connection, dataset.id, "https://me:secret@sky:4200/runs/flow-run/6?tab=logs")
+    assert ask(runs.run_table, dataset.id)["page"].tolist() == [None, "https://sky:4200/runs/flow-run/6?tab=logs"]
+    assert ask(runs.run_table, other.id)["page"].tolist() == [None]
+
+
 def test_run_without_an_end_is_recorded_as_killed(make_dataset, engine, ask, config):
     dataset, other = make_dataset(), make_dataset()
     with transaction(engine) as connection:

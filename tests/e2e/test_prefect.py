@@ -135,6 +135,9 @@ def test_a_run_tells_its_progress_and_leaves_its_events_and_tables_with_prefect(
     tables = [page for page in api.artifacts(*groups) if page["key"] == f"{key}-images"]
     assert len(tables) == len(groups)
     assert sum("run_planned" in line for line in api.logs(whole, "run_planned")) == 1
+    with sqlite3.connect(config.execution.database.removeprefix("sqlite:///")) as connection:
+        ((page,),) = connection.execute("SELECT page FROM run").fetchall()
+    assert page.endswith(f"/runs/flow-run/{whole['id']}")
 
 
 @pytest.mark.parametrize("granularity", ["image", "timestep"])

@@ -9,6 +9,7 @@ import socket
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import func, insert, select, update
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from trap.config import PipelineConfig
 
-__all__ = ["end_run", "latest_configs", "run_table", "start_run"]
+__all__ = ["end_run", "latest_configs", "record_page", "run_table", "start_run"]
 
 LIBRARIES = ("numpy", "scipy", "numba", "astropy", "photutils", "sqlalchemy", "psycopg2-binary", "prefect")
 """Libraries whose versions may affect a result, or its storage."""
@@ -75,6 +76,22 @@ def end_run(connection: Connection, run_id: int, state: str) -> None:
     connection.execute(update(Run).where(Run.id == run_id).values(state=state, end_ts=datetime.now(UTC)))
 
 
+def record_page(connection: Connection, dataset_id: int, page: str) -> None:
+    """Record the page of the latest run over a dataset.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset that the run writes.
+    page
+        Address of the page in Prefect; a name and a password in it are left out.
+    """
+    latest = select(func.max(Run.id)).where(Run.dataset == dataset_id).scalar_subquery()
+    parts = urlsplit(page)
+    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    connection.execute(update(Run).where(Run.id == latest).values(page=plain))
+
+
 def latest_configs(connection: Connection) -> dict[int, str]:
     """Return the settings of the latest run over each dataset, as TOML, by number of the dataset.
 
@@ -99,10 +116,11 @@ def run_table(connection: Connection, dataset_id: int) -> dict[str, NDArray[Any]
     Returns
     -------
     ``id``, ``start_ts``, ``end_ts``, ``state``, ``host``, ``pid``, ``software`` (JSON), ``config_hash``,
-    ``config`` (TOML).
+    ``config`` (TOML), ``page`` (address in Prefect, None without one).
     """
     rows = select(
-        *(Run.id, Run.start_ts, Run.end_ts, Run.state, Run.host, Run.pid, Run.software, Run.config_hash, Run.config)
+        *(Run.id, Run.start_ts, Run.end_ts, Run.state, Run.host, Run.pid, Run.software, Run.config_hash, Run.config),
+        Run.page,
     )
     return read_columns(connection, rows.where(Run.dataset == dataset_id).order_by(Run.id))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trap.db import dataset_state, datasets, metrics, monitors, overview, storing, timesteps
+from trap.db import dataset_state, datasets, metrics, monitors, overview, runs, storing, timesteps
 from trap.db.engine import reading, transaction
 from trap.db.locks import confirm_writer
 from trap.retry import STORE_DELAYS, call_with_retries
@@ -201,6 +201,21 @@ class Store:
         """
         with transaction(self.engine) as connection:
             timesteps.record_failure(connection, self.dataset_id, taustart_ts, reason)
+
+    def record_page(self, page: str) -> None:
+        """Record the address of the run's page in Prefect.
+
+        Parameters
+        ----------
+        page
+            The address.
+        """
+
+        def attempt() -> None:
+            with transaction(self.engine) as connection:
+                runs.record_page(connection, self.dataset_id, page)
+
+        retried(attempt)
 
     def store_unreadable(self, files: Sequence[UnreadableImage]) -> None:
         """Record files whose headers or pixels could not be read.

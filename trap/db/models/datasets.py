@@ -69,6 +69,7 @@ class Run(Base):
     software: Mapped[str] = described("Versions of this software, of Python and of the libraries, as a JSON object.")
     config_hash: Mapped[str] = described("Hash of all settings that affect the results.")
     config: Mapped[str] = described("All effective settings as TOML, without the password of the database.")
+    page: Mapped[str | None] = described("Address of the page of the run in Prefect; NULL for a run without one.")
 
 
 class Timestep(Base):
