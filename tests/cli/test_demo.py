@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 import trap.cli.run as cli_run
 from trap.cli import main
+from trap.cli.terminal import program
 
 SMALL = (
     *("--timesteps", "8", "--bands", "1", "--size", "192"),
@@ -36,6 +39,13 @@ def test_demo_can_be_repeated_in_its_folder(folder, run_in_process, capsys):
     for dataset in (1, 2):
         assert main(["demo", str(folder), *SMALL]) == 0
         assert f"dataset {dataset}: 8 timesteps stored" in capsys.readouterr().out
+
+
+def test_demo_ends_with_a_command_that_a_shell_understands(tmp_path, run_in_process, capsys):
+    folder = tmp_path / "sky's demo"
+    assert main(["demo", str(folder), *SMALL]) == 0
+    last = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert last == ["now:", program(), "serve", str(folder / "trap.db"), "--open"]
 
 
 def test_demo_leaves_other_files_alone(folder, run_in_process):

@@ -50,6 +50,7 @@ def test_failed_timesteps_have_their_reason_and_a_next_step():
 def test_text_names_the_database_and_the_pages():
     text = run_text(summary(watch=("Prefect UI: http://127.0.0.1:4200",)), DATABASE, program=PROGRAM)
     assert ".venv/bin/transients candidates 3 --database sqlite:///trap.db\n" in text
+    assert "     .venv/bin/transients serve sqlite:///trap.db\n" in text
     assert "Prefect UI: http://127.0.0.1:4200" in text
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from trap.cli.database import reading_database
 from trap.cli.run import process
 from trap.cli.simulate import survey_config
-from trap.cli.terminal import program, reported_errors
+from trap.cli.terminal import command, program, reported_errors
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import ExitCode
 from trap.db import lightcurves
-from trap.escapes import plain_lines
+from trap.escapes import plain_lines, plain_text
 from trap.kernels.compiled import is_compiled
 from trap.report.comparison import comparison_text
 from trap.report.plots import LightCurve, plot_eta_v, plot_light_curves, save_figure
@@ -94,6 +94,7 @@ def demonstrate(arguments: Namespace, settings: PipelineConfig) -> list[str]:
     print(plain_lines([f"light curves: {directory / 'lightcurves.png'}", f"η against V: {directory / 'eta_v.png'}"]))
     problems = [*_left_out(summary.exit_code), *comparison.problems]
     print("\n".join(f"PROBLEM: {problem}" for problem in problems) or "no problems")
+    print(plain_text(f"now: {command('serve', directory / 'trap.db', '--open')}"))
     return problems
 
 

@@ -148,4 +148,5 @@ def live_text(tally: LiveTally, database: str) -> str:
         if tally.left_out > len(tally.examples):
             lines.append(f"  … and {tally.left_out - len(tally.examples)} more, which the log names")
     lines.append(f"now: {command('candidates', tally.dataset_id, '--database', database)}")
+    lines.append(f"     {command('serve', database)}")
     return plain_lines(lines)

@@ -6,9 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from trap.catalogues import VARIABLE_P, with_stokes_letters
-from trap.cli.database import reading_database
+from trap.cli.database import database_url, reading_database
 from trap.cli.export import check_export, export, save_plot
 from trap.cli.selection import given_selection, selected_entry, selected_position, selected_rows
+from trap.cli.terminal import command
 from trap.db import lightcurves, overview
 from trap.db.datasets import find_dataset, stored_config
 from trap.db.kept_pixels import find_pixels
@@ -83,6 +84,8 @@ def show_dataset(arguments: Namespace) -> int:
         if unsearched is not None:
             print(unsearched.text())
     print("".join(f"{line}\n" for line in shared_errors_lines(epochs)), end="")
+    if is_page:
+        print(plain_text(f"now: {command('serve', database_url(arguments.database))}"))
     return 0
 
 

@@ -152,6 +152,7 @@ def _where_to_look(summary: RunSummary, database: str, program: str) -> Iterator
     yield f"now: {shlex.join((program, 'candidates', *where))}"
     yield f"     {shlex.join((program, 'variables', *where))}"
     yield f"     {shlex.join((program, 'dataset', 'show', *where))}"
+    yield f"     {shlex.join((program, 'serve', database))}"
     yield from summary.watch
     if summary.failures:
         yield "failed timesteps can be stored in two ways:"
