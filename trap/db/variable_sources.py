@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy.orm import InstrumentedAttribute
 
     from trap.typing import Columns, Ids
 
-__all__ = ["MetricCuts", "most_variable", "only_light_curves"]
+__all__ = ["MetricCuts", "most_variable", "n_points", "of_dataset", "only_light_curves"]
 
 MIN_POINTS = 2
 """Smallest number of flux points of a variable source."""
@@ -93,7 +94,7 @@ def most_variable(
         Number of all sources that meet the cuts.
     """
     metric, entry = VarMetric, RunningCatalog
-    where = [*_of_dataset(connection, dataset_id), *_conditions(cuts)]
+    where = [*of_dataset(connection, dataset_id), *_conditions(cuts)]
     if entries is not None:
         where.append(is_among(connection, metric.runcat, entries))
     order = [*_sorted_by(sort), metric.eta_int.desc().nulls_last(), metric.runcat]
@@ -102,7 +103,7 @@ def most_variable(
         select(
             *(metric.runcat, entry.wm_ra, entry.wm_decl, metric.band),
             *(getattr(metric, name) for name in VarMetrics.columns() if name not in ("entry", "band", "f_datapoints")),
-            *(FrequencyBand.freq_central, _n_points().label("f_datapoints")),
+            *(FrequencyBand.freq_central, n_points().label("f_datapoints")),
             *(metric.lightcurve_median, metric.newsource, entry.mon_src),
         )
         .join(chosen, chosen.c.id == metric.id)
@@ -117,15 +118,24 @@ def most_variable(
     return sources, n_found
 
 
-def _of_dataset(connection: Connection, dataset_id: int) -> Sequence[ColumnElement[bool]]:
-    """Return the condition that metrics belong to a dataset.
+def of_dataset(
+    connection: Connection, dataset_id: int, runcat: InstrumentedAttribute[int] = VarMetric.runcat
+) -> Sequence[ColumnElement[bool]]:
+    """Return the condition that metrics belong to a dataset; none if there is only one dataset.
 
     It is evaluated after the cuts, row by row: an index of all entries of the dataset would be the slower way.
+
+    Parameters
+    ----------
+    connection, dataset_id
+        Connection in a transaction of the caller, and number of the dataset.
+    runcat
+        Column with the row numbers of the entries.
     """
     if connection.execute(select(func.count()).select_from(Dataset)).scalar_one() == 1:
         return []
     entry = RunningCatalog
-    return [exists().where(entry.id == VarMetric.runcat, (entry.dataset + 0) == dataset_id)]
+    return [exists().where(entry.id == runcat, (entry.dataset + 0) == dataset_id)]
 
 
 def _conditions(cuts: MetricCuts) -> list[ColumnElement[bool]]:
@@ -134,7 +144,7 @@ def _conditions(cuts: MetricCuts) -> list[ColumnElement[bool]]:
     found = [
         metric.eta_int >= cuts.min_eta,
         (metric.v_int >= cuts.min_v) | ((metric.stokes != 1) & (metric.v_int <= -cuts.min_v)),
-        _n_points() >= MIN_POINTS,
+        n_points() >= MIN_POINTS,
     ]
     if cuts.max_p < 1:
         found.insert(0, metric.eta_p_value <= cuts.max_p)
@@ -143,8 +153,8 @@ def _conditions(cuts: MetricCuts) -> list[ColumnElement[bool]]:
     return found
 
 
-def _n_points() -> ColumnElement[Any]:
-    """Return the number of points of the light curve; metrics of early versions do not count them."""
+def n_points() -> ColumnElement[Any]:
+    """Return the number of points of the light curve of a metric. Metrics of early versions do not count them."""
     metric, flux = VarMetric, RunningCatalogFlux
     n_stored = select(func.max(flux.f_datapoints)).where(flux.runcat == metric.runcat, flux.band == metric.band)
     return func.coalesce(metric.f_datapoints, n_stored.correlate(metric).scalar_subquery())

@@ -198,15 +198,31 @@ def draw_eta_v(ax: Axes, v_int: Array, eta_int: Array, labels: NDArray[np.str_] 
     return int(len(v_int) - shown.sum())
 
 
-def is_limit(curve: LightCurve) -> NDArray[np.bool_]:
-    """Return whether points, (n,), are forced fits without a detection."""
+def is_limit(curve: LightCurve, sigma: float = LIMIT_SIGMA) -> NDArray[np.bool_]:
+    """Return whether points, (n,), are forced fits without a detection.
+
+    Parameters
+    ----------
+    curve
+        Light curve.
+    sigma
+        Number of errors that a detection has at least.
+    """
     is_forced: NDArray[np.bool_] = curve.extract_type != ExtractType.BLIND
-    return is_forced & (_brightness(curve) < LIMIT_SIGMA * curve.error)
+    return is_forced & (_brightness(curve) < sigma * curve.error)
 
 
-def upper_limit(curve: LightCurve) -> Array:
-    """Return the upper limits of points, (n,) Jy: three errors above zero, and above a positive fit."""
-    return np.maximum(_brightness(curve), 0.0) + LIMIT_SIGMA * curve.error
+def upper_limit(curve: LightCurve, sigma: float = LIMIT_SIGMA) -> Array:
+    """Return the upper limits of points, (n,) Jy: some errors above zero, and above a positive fit.
+
+    Parameters
+    ----------
+    curve
+        Light curve.
+    sigma
+        Number of errors.
+    """
+    return np.maximum(_brightness(curve), 0.0) + sigma * curve.error
 
 
 @own_style()
