@@ -331,10 +331,12 @@ def _number(name: str, value: Any) -> float:  # noqa: ANN401
 
 def _row_number(value: Any) -> int:  # noqa: ANN401
     try:
-        return operator.index(int(value) if isinstance(value, str) else _no_flag(value))
-    except (TypeError, ValueError) as error:
+        number = operator.index(int(value) if isinstance(value, str) else _no_flag(value))
+        number.to_bytes(8, signed=True)  # the numbers that databases have
+    except (TypeError, ValueError, OverflowError) as error:
         msg = f"entries must be row numbers of the running catalogue, got {value!r}"
         raise ConfigError(msg) from error
+    return number
 
 
 def _no_flag(value: Any) -> Any:  # noqa: ANN401
@@ -384,10 +386,10 @@ def _moment(name: str, value: Any) -> datetime | None:  # noqa: ANN401
         if isinstance(_no_flag(value), int | float) or re.fullmatch(r"\d{1,6}(\.\d*)?", str(value).strip()):
             return MJD_ZERO + timedelta(days=float(value))
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, OverflowError) as error:
         msg = f"{name} {value!r} is no time; examples: 2026-05-01, 2026-05-01T12:00:00, 61161.5 (MJD)"
         raise ConfigError(msg) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 _FLAG_NAMES = {str(flag.name).lower(): flag for flag in Flag}

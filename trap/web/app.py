@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from trap import __version__
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, NotFoundError, TransientError, TrapError
-from trap.web import chart_routes, eta_v
+from trap.web import chart_routes, downloads, eta_v, tables
 from trap.web.guard import guarded
 from trap.web.rendering import render
 
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["make_app"]
 
-ROUTERS: tuple[APIRouter, ...] = (chart_routes.router, eta_v.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    chart_routes.router,
+    eta_v.router,
+    tables.router,
+    downloads.router,
+)
 STATIC = Path(__file__).with_name("static")
 BOKEH = Path(bokeh.__file__).parent / "server" / "static" / "js"
 STATUS = {
