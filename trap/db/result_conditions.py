@@ -56,7 +56,9 @@ def conditions(
         rows that the filter could apply to.
     """
     query = _query(table)
-    found: list[ColumnElement[bool]] = [query.dataset.in_([int(number) for number in datasets]), *query.where]
+    # Few entries are the way into the tables: the index on datasets would read all entries for each of them.
+    dataset = query.dataset if selection.entries is None else query.dataset + 0
+    found: list[ColumnElement[bool]] = [dataset.in_([int(number) for number in datasets]), *query.where]
     if selection.near is not None:
         found += _in_cone(connection, query, datasets, selection.near)
     found += [condition for one in selection.ranges for condition in _in_range(connection, table, one)]
