@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trap.config import ExecutionConfig
     from trap.dataset.records import KeptPixels
 
-__all__ = ["find_pixels", "find_unshared_pixels", "insert_kept_pixels", "pixel_directory"]
+__all__ = ["find_images", "find_pixels", "find_unshared_pixels", "insert_kept_pixels", "pixel_directory"]
 
 
 def pixel_directory(settings: ExecutionConfig) -> Path | None:
@@ -83,6 +83,20 @@ def find_pixels(connection: Connection, images: Sequence[int]) -> dict[int, Path
     )
     folder = _folder(connection)
     return {image: path_of((folder or Path()) / path) for image, path in connection.execute(rows)}
+
+
+def find_images(connection: Connection, images: Sequence[int]) -> dict[int, Path]:
+    """Find the files with all pixels of images, as :func:`find_pixels` finds files with any of them.
+
+    Parameters
+    ----------
+    connection, images
+        Connection in a transaction of the caller, and row numbers of the images.
+    """
+    whole = select(ImageData.image).where(
+        is_among(connection, ImageData.image, list(images)), ImageData.kind == "images"
+    )
+    return find_pixels(connection, list(connection.execute(whole).scalars()))
 
 
 def find_unshared_pixels(connection: Connection, images: Sequence[int]) -> set[Path]:

@@ -10,8 +10,6 @@ import numpy as np
 
 from trap.config import stokes_letter
 from trap.errors import ImageError, TransientError
-from trap.images.cutouts import read_cutout
-from trap.images.image import read_image
 from trap.report.cutouts import plot_cutouts
 from trap.report.figures import as_png
 from trap.report.noise import chance_text, grade_text
@@ -152,6 +150,10 @@ def draw_candidate(candidate: Candidate, reading: ReadingConfig) -> Pictures:
     reading
         Settings for reading its images.
     """
+    # Readers of images import compiled code, which the lines of text do not need.
+    from trap.images.cutouts import read_cutout  # noqa: PLC0415
+    from trap.images.image import read_image  # noqa: PLC0415
+
     facts, cutouts, missing = candidate.facts, [], []
     first, second = candidate.titles
     looks = [(str(facts["url"]), f"{first}, {moment(facts['taustart_ts'])}")]

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from trap.config import ReadingConfig
     from trap.images.cutouts import CutOut
+    from trap.images.metadata import ImageMetadata
     from trap.typing import Columns
 
-__all__ = ["read_epoch", "read_epochs", "select_epochs"]
+__all__ = ["is_same_look", "read_epoch", "read_epochs", "select_epochs"]
 
 FREQUENCY_TOLERANCE = 1e-6
 """Largest relative difference between the frequencies of a file and of its image in the database."""
@@ -129,10 +130,7 @@ def read_epoch(
         return cutout
     url = str(look["url"])
     image = read_image(url, settings)
-    metadata = image.metadata
-    # A hash would read the whole file. The header shows whether another image has taken the name.
-    same_time = moment(metadata.taustart_ts) == moment(look["taustart_ts"])
-    if not (same_time and np.isclose(metadata.freq_eff, look["freq_eff"], rtol=FREQUENCY_TOLERANCE, atol=0)):
+    if not is_same_look(image.metadata, look):
         msg = f"not the image of {moment(look['taustart_ts'])} any more, by its time and frequency"
         raise ImageError(msg, url=url)
     cutout = read_cutout(image, ra, dec, title=title, size=size)
@@ -140,6 +138,20 @@ def read_epoch(
         msg = "does not cover the position"
         raise ImageError(msg, url=url)
     return cutout
+
+
+def is_same_look(metadata: ImageMetadata, look: Mapping[str, Any]) -> bool:
+    """Return whether a file still holds the image of the database, by its header: a hash would read the whole file.
+
+    Parameters
+    ----------
+    metadata
+        Metadata of the file.
+    look
+        ``taustart_ts`` and ``freq_eff`` of the image.
+    """
+    same_time = moment(metadata.taustart_ts) == moment(look["taustart_ts"])
+    return same_time and bool(np.isclose(metadata.freq_eff, look["freq_eff"], rtol=FREQUENCY_TOLERANCE, atol=0))
 
 
 def _title(look: Mapping[str, Any]) -> str:
