@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
+import multiprocessing.forkserver
 import os
 import shutil
 import signal
@@ -54,8 +54,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not add this folder
 
 
-# All worker processes of a test process are forked from one server, which imports the pipeline once.
-multiprocessing.get_context("forkserver").set_forkserver_preload(["trap.pipeline"])
+# All worker processes of a test process are forked from one server, which imports the pipeline once. The first command
+# would decide what it holds: after one that only searches images, every worker of later tests imported the pipeline.
+multiprocessing.forkserver.set_forkserver_preload(["trap.pipeline", "trap.report.extracted", "trap.run.inspection"])
+multiprocessing.forkserver.set_forkserver_preload = lambda _modules: None
 
 
 @pytest.fixture(autouse=True)
