@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["make_app"]
 
 ROUTERS: tuple[APIRouter, ...] = (
+    downloads.router,
     chart_routes.router,
     eta_v.router,
     source.router,
     image.router,
     tables.router,
-    downloads.router,
 )
 STATIC = Path(__file__).with_name("static")
 BOKEH = Path(bokeh.__file__).parent / "server" / "static" / "js"
