@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 
 from trap.db.models import Dataset, NewSource, RunningCatalog, RunningCatalogFlux, Timestep, VarMetric
 from trap.db.models.base import stored_names
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["candidate_positions", "dataset_state", "entry_positions", "metric_points"]
 
 CHUNK = 20_000
-_STORED = np.dtype([("runcat", "i8"), ("eta", "f8"), ("v", "f8"), ("n", "i4"), ("stokes", "i2")])
-_POINT = np.dtype([*((name, _STORED[name]) for name in _STORED.names or ()), ("candidate", "?")])
-_POSITION = np.dtype([("runcat", "i8"), ("ra", "f8"), ("dec", "f8")])
+CACHE_KIB = 2_048
+_POINT = np.dtype([("runcat", "i4"), ("eta", "f8"), ("v", "f8"), ("n", "i4"), ("stokes", "i2")])
+_POSITION = np.dtype([("runcat", "i4"), ("ra", "f8"), ("dec", "f8")])
 
 
 def dataset_state(connection: Connection, dataset_id: int) -> tuple[Any, ...]:
@@ -46,7 +46,7 @@ def metric_points(
     flux: str = "int",
     band: int | None = None,
     stokes: int | None = None,
-) -> NDArray[Any]:
+) -> dict[str, NDArray[Any]]:
     """Return η and V of every source of a dataset.
 
     Parameters
@@ -62,16 +62,17 @@ def metric_points(
 
     Returns
     -------
-    (n,) with fields ``runcat``, ``eta``, ``v`` (absolute for Stokes parameters other than I, whose mean may be
-    negative; 0 where the mean is zero), ``n`` (points), ``stokes`` and ``candidate``; in order of row numbers.
+    ``runcat``, ``eta``, ``v`` (absolute for Stokes parameters other than I, whose mean may be negative; 0 where the
+    mean is zero), ``n`` (number of points) and ``candidate``, whether it is one; (n,) each.
     """
     if band is None:
         points = _stored_points(connection, dataset_id, flux, stokes)
     else:
         points = _points_of_band(connection, dataset_id, flux, band, 1 if stokes is None else stokes)
-    points["v"] = np.where(points["stokes"] == 1, points["v"], np.abs(points["v"]))
-    points["candidate"] = np.isin(points["runcat"], candidate_positions(connection, dataset_id)["runcat"])
-    return points[np.argsort(points["runcat"], kind="stable")]
+    columns = {name: np.ascontiguousarray(points[name]) for name in ("runcat", "eta", "v", "n")}
+    np.copyto(columns["v"], np.abs(columns["v"]), where=points["stokes"] != 1)
+    columns["candidate"] = np.isin(columns["runcat"], candidate_positions(connection, dataset_id)["runcat"])
+    return columns
 
 
 def entry_positions(connection: Connection, dataset_id: int) -> NDArray[Any]:
@@ -110,17 +111,12 @@ def _stored_points(connection: Connection, dataset_id: int, flux: str, stokes: i
     """Read the metrics of the brightest bands."""
     metric = VarMetric
     eta, v = (getattr(metric, f"{name}_{flux}") for name in ("eta", "v"))
-    columns = [metric.runcat, func.coalesce(eta, 0.0), func.coalesce(v, 0.0), func.coalesce(n_points(), 1)]
-    key = only_light_curves(connection, dataset_id)
-    if key is None:
-        columns.append(func.coalesce(metric.stokes, 1))
-    rows = select(*columns).where(*of_dataset(connection, dataset_id))
-    found = _read(connection, rows, np.dtype(_STORED.descr[: len(columns)]))
-    points = np.zeros(len(found), _POINT)
-    for name in found.dtype.names or ():
-        points[name] = found[name]
-    if key is not None:
-        points["stokes"] = key[1]
+    only = only_light_curves(connection, dataset_id)
+    of_stokes = func.coalesce(metric.stokes, 1) if only is None else literal(only[1])
+    rows = select(
+        *(metric.runcat, func.coalesce(eta, 0.0), func.coalesce(v, 0.0), func.coalesce(n_points(), 1), of_stokes)
+    ).where(*of_dataset(connection, dataset_id))
+    points = _read(connection, rows, _POINT)
     return points if stokes is None else points[points["stokes"] == stokes]
 
 
@@ -132,7 +128,7 @@ def _points_of_band(connection: Connection, dataset_id: int, flux: str, band: in
     rows = select(table.c.runcat, *(table.c[stored[name]] for name in names)).where(
         table.c.band == band, table.c.stokes == stokes, *of_dataset(connection, dataset_id, RunningCatalogFlux.runcat)
     )
-    kinds = [("runcat", "i8"), ("n", "i4"), *((name, "f8") for name in names[1:])]
+    kinds = [("runcat", "i4"), ("n", "i4"), *((name, "f8") for name in names[1:])]
     statistics = _read(connection, rows, np.dtype(kinds))
     points = np.zeros(len(statistics), _POINT)
     points["runcat"], points["n"] = statistics["runcat"], statistics["n"]
@@ -145,6 +141,8 @@ def _points_of_band(connection: Connection, dataset_id: int, flux: str, band: in
 def _read(connection: Connection, rows: Select[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Read rows of numbers, none of them NULL, into an array of records."""
     if connection.dialect.name == "sqlite":
+        # A table that is read once, from its start to its end, needs no cache of 64 MB.
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{CACHE_KIB}")
         # SQLAlchemy would make an object of each row, which takes longer than reading it from SQLite.
         result = connection.execute(rows, execution_options={"yield_per": None, "stream_results": False})
         found = np.fromiter(iter(result.cursor.fetchone, None), dtype)

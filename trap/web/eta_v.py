@@ -131,7 +131,7 @@ def _panel(
 def _values(request: Request, site: Site, number: int, plane: Plane, frame: Frame) -> dict[str, Any]:
     """Return the values that the table of the page needs."""
     found = frame.rows(plane)
-    points = plane.points[found[:MOST_ROWS]]
+    points = {name: values[found[:MOST_ROWS]] for name, values in plane.points.items()}
     with site.reader.read() as connection:
         selection = Selection(entries=tuple(points["runcat"].tolist()))
         columns = ["runcat", "wm_ra", "wm_decl"]
@@ -167,11 +167,8 @@ def _source(site: Site, number: int, runcat: int, plane: Plane) -> dict[str, Any
         msg = f"dataset {number} has no source {runcat}"
         raise NotFoundError(msg)
     values = {name: None if np.ma.is_masked(column[0]) else column[0] for name, column in found.items()}
-    point = plane.points[plane.points["runcat"] == runcat]
-    return values | {
-        "eta": float(point["eta"][0]) if len(point) else None,
-        "v": float(point["v"][0]) if len(point) else None,
-    }
+    row = np.flatnonzero(plane.points["runcat"] == runcat)
+    return values | {name: float(plane.points[name][row[0]]) if row.size else None for name in ("eta", "v")}
 
 
 def _number(name: str, text: str) -> float:

@@ -19,7 +19,7 @@ def plane():
     points["eta"][1000:1002], points["v"][1000:1002] = 50.0, 1.5
     points["candidate"][1001] = True
     points["n"][1002] = 1
-    return Plane(points=points)
+    return Plane(points={name: points[name] for name in points.dtype.names})
 
 
 def test_sources_beyond_both_cuts_and_candidates_have_marks_of_their_own(plane, sources):
@@ -52,7 +52,7 @@ def test_axes_contain_all_sources_and_the_cuts(plane):
 
 @pytest.mark.parametrize("n", [0, 3])
 def test_few_sources_have_no_cuts(plane, n):
-    chart = eta_v_chart(Plane(points=plane.points[:n]))
+    chart = eta_v_chart(Plane(points={name: values[:n] for name, values in plane.points.items()}))
     assert (chart.facts["eta"], chart.facts["beyond"]) == (None, 0)
     assert "too few" in chart.notes[0]
     assert chart.as_json()["item"]

@@ -9,7 +9,7 @@ FIELDS = [("runcat", "i8"), ("eta", "f8"), ("v", "f8"), ("n", "i4"), ("stokes", 
 def plane(eta, v, n=5):
     points = np.zeros(len(eta), FIELDS)
     points["runcat"], points["eta"], points["v"], points["n"], points["stokes"] = np.arange(len(eta)) + 1, eta, v, n, 1
-    return Plane(points=points)
+    return Plane(points={name: points[name] for name in points.dtype.names})
 
 
 def test_cuts_are_at_sigma_above_the_mean_of_the_logarithms():
@@ -21,7 +21,7 @@ def test_cuts_are_at_sigma_above_the_mean_of_the_logarithms():
 
 def test_sources_without_a_place_are_counted_by_reason():
     found = plane([1.0, 0.0, -1e-13, 2.0, 3.0], [0.1, 0.0, 0.2, -0.3, 0.2], n=[5, 1, 4, 4, 2])
-    assert found.shown.tolist() == [0, 4]
+    assert np.flatnonzero(found.shown).tolist() == [0, 4]
     single, others = found.left_out()
     assert single.startswith("1 source with a single point")
     assert others.startswith("2 sources with η or V at or below zero")

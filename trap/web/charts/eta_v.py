@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.layouts import column, row
-from bokeh.models import BoxAnnotation, ColumnDataSource, LegendItem, Range1d, Spacer, Span, TapTool
+from bokeh.models import (
+    BoxAnnotation,
+    ColumnDataSource,
+    LegendItem,
+    NumeralTickFormatter,
+    Range1d,
+    Spacer,
+    Span,
+)
 
 from trap.report.plots import COLOURS
 from trap.report.text import count, number
 from trap.web.charts.plane import DEFAULT_SIGMA
-from trap.web.charts.style import INK, QUIET, Chart, add_hover, add_legend, new_figure, padded
+from trap.web.charts.style import INK, QUIET, Chart, add_hover, add_legend, add_taps, new_figure, padded
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
 
-    from trap.typing import Array, Indices
-    from trap.variability.outliers import Normal
-    from trap.web.charts.plane import Cuts, Plane
+    from trap.typing import Indices
+    from trap.web.charts.plane import Cuts, Distribution, Plane
 
 __all__ = ["eta_v_chart"]
 
@@ -30,9 +37,6 @@ MANY = 20_000
 """Number of points above which the density is drawn."""
 MOST_BEYOND = 5_000
 """Largest number of points beyond the cuts that are drawn over a density."""
-CELLS = 90
-"""Number of cells of a density along each axis."""
-MOST_BINS = 60
 FEW = 30
 """Number of sources below which a sentence doubts the fit."""
 SIDE = 90
@@ -59,41 +63,36 @@ def eta_v_chart(plane: Plane, *, sigma_eta: float = DEFAULT_SIGMA, sigma_v: floa
     cuts = plane.cuts(sigma_eta, sigma_v)
     beyond = plane.beyond(cuts)
     main = new_figure(
-        V_LABEL, ETA_LABEL, height=420, toolbar_location="below", tools="tap,box_select", active_drag="box_select",
+        V_LABEL, ETA_LABEL, height=420, toolbar_location="below", tools="box_select", active_drag="box_select",
         x_axis_type="log", y_axis_type="log", min_border_left=MARGIN,
-        x_range=padded(plane.points["v"][plane.shown], np.array([cuts.v or np.nan]), is_log=True),
-        y_range=padded(plane.points["eta"][plane.shown], np.array([cuts.eta or np.nan]), is_log=True),
+        x_range=padded(10 ** plane.v.edges, np.array([cuts.v or np.nan]), is_log=True),
+        y_range=padded(10 ** plane.eta.edges, np.array([cuts.eta or np.nan]), is_log=True),
     )  # fmt: skip
     _draw_sources(main, plane, beyond)
     _draw_cuts(main, cuts)
-    fit_eta, fit_v = plane.fits
     top = new_figure("", "sources", height=SIDE, x_axis_type="log", x_range=main.x_range, min_border_left=MARGIN)
     right = new_figure(
         "sources", "", height=420, width=SIDE, min_width=SIDE, sizing_mode="fixed", y_axis_type="log",
         y_range=main.y_range,
     )  # fmt: skip
-    _draw_distribution(top, plane.logarithms("v"), fit_v, is_vertical=True)
-    _draw_distribution(right, plane.logarithms("eta"), fit_eta, is_vertical=False)
+    _draw_distribution(top, plane.v, is_vertical=True)
+    _draw_distribution(right, plane.eta, is_vertical=False)
     wide = {"sizing_mode": "stretch_width"}
     layout = column(row(top, Spacer(width=SIDE, height=SIDE), **wide), row(main, right, **wide), **wide)
-    facts = {
-        "eta": cuts.eta, "v": cuts.v, "sources": len(plane.points), "shown": len(plane.shown), "beyond": len(beyond),
-    }  # fmt: skip
+    facts = {"eta": cuts.eta, "v": cuts.v, "sources": len(plane), "shown": plane.n_shown, "beyond": len(beyond)}
     return Chart(model=layout, notes=tuple(_notes(plane, cuts, beyond, (sigma_eta, sigma_v))), facts=facts)
 
 
 def _draw_sources(plot: figure, plane: Plane, beyond: Indices) -> None:
     """Draw the sources in three kinds: below a cut, beyond both cuts, and transient candidates."""
-    points, shown = plane.points, plane.shown
-    is_dense = len(shown) > MANY
-    is_beyond, is_candidate = np.zeros(len(points), bool), points["candidate"]
-    is_beyond[beyond] = True
-    others = shown[~is_beyond[shown] & ~is_candidate[shown]]
+    is_dense, is_candidate = plane.n_shown > MANY, plane.points["candidate"]
+    is_other = plane.shown & ~is_candidate
+    is_other[beyond] = False
     marked = beyond[~is_candidate[beyond]]
     kinds = {
-        "below a cut": (others, QUIET, "circle", 5, 0.7),
+        "below a cut": (np.flatnonzero(is_other), QUIET, "circle", 5, 0.7),
         "beyond both cuts": (marked[:MOST_BEYOND] if is_dense else marked, COLOURS[1], "diamond", 9, 0.85),
-        "transient candidate": (shown[is_candidate[shown]], COLOURS[4], "triangle", 10, 0.85),
+        "transient candidate": (np.flatnonzero(plane.shown & is_candidate), COLOURS[2], "triangle", 10, 0.85),
     }
     if is_dense:
         _draw_density(plot, plane)
@@ -109,7 +108,7 @@ def _draw_sources(plot: figure, plane: Plane, beyond: Indices) -> None:
         )  # fmt: skip
         marks.append(mark)
         items.append(LegendItem(label={"value": label}, renderers=[mark]))
-    plot.select_one(TapTool).renderers = marks
+    add_taps(plot, marks)
     formats = {"@v": "printf", "@eta": "printf"}
     add_hover(plot, marks, [("source", "@runcat"), ("η", "@eta{%.4g}"), ("V", "@v{%.4g}"), ("points", "@n")], formats)
     add_legend(plot, items)
@@ -117,14 +116,13 @@ def _draw_sources(plot: figure, plane: Plane, beyond: Indices) -> None:
 
 def _rows(plane: Plane, rows: Indices) -> dict[str, Any]:
     """Return the columns of a data source in half the precision, which is more than a screen has."""
-    points = plane.points[rows]
     kinds = {"v": np.float32, "eta": np.float32, "runcat": np.int32, "n": np.int32}
-    return {name: points[name].astype(kind) for name, kind in kinds.items()}
+    return {name: plane.points[name][rows].astype(kind) for name, kind in kinds.items()}
 
 
 def _draw_density(plot: figure, plane: Plane) -> None:
     """Draw the cells that have sources; their opacity is the logarithm of the number."""
-    counts, v, eta = np.histogram2d(plane.logarithms("v"), plane.logarithms("eta"), bins=CELLS)
+    counts, v, eta = plane.density
     i, j = np.nonzero(counts)
     opacity = 0.12 + 0.8 * np.log1p(counts[i, j]) / np.log1p(counts.max())
     cells = {"left": 10 ** v[i], "right": 10 ** v[i + 1], "bottom": 10 ** eta[j], "top": 10 ** eta[j + 1]}
@@ -146,16 +144,15 @@ def _draw_cuts(plot: figure, cuts: Cuts) -> None:
     )
 
 
-def _draw_distribution(plot: figure, logarithms: Array, fit: Normal | None, *, is_vertical: bool) -> None:
+def _draw_distribution(plot: figure, distribution: Distribution, *, is_vertical: bool) -> None:
     """Draw the distribution of a metric, and the normal distribution of the constant sources."""
     plot.toolbar_location = None
     plot.grid.grid_line_color = None
     labelled, counted = (plot.xaxis, plot.yaxis) if is_vertical else (plot.yaxis, plot.xaxis)
     labelled.visible = False
     counted.ticker.desired_num_ticks = 2
-    if not logarithms.size:
-        return
-    numbers, edges = np.histogram(logarithms, bins=int(np.clip(2 * np.sqrt(logarithms.size), 8, MOST_BINS)))
+    counted.formatter = NumeralTickFormatter(format="0a")
+    numbers, edges, fit = distribution.numbers, distribution.edges, distribution.fit
     low, high = 10 ** edges[:-1], 10 ** edges[1:]
     zero = np.zeros(len(numbers))
     bars = (low, high, zero, numbers) if is_vertical else (zero, numbers, low, high)
@@ -168,26 +165,24 @@ def _draw_distribution(plot: figure, logarithms: Array, fit: Normal | None, *, i
         highest = max(highest, float(expected.max()))
         line = (10**x, expected) if is_vertical else (expected, 10**x)
         plot.line(*line, color=COLOURS[0], line_width=2)
-    setattr(plot, "y_range" if is_vertical else "x_range", Range1d(0, 1.08 * highest))
+    setattr(plot, "y_range" if is_vertical else "x_range", Range1d(0, 1.08 * highest or 1.0))
 
 
 def _notes(plane: Plane, cuts: Cuts, beyond: Indices, sigmas: tuple[float, float]) -> list[str]:
     """Return the meaning of the cuts, and the numbers of sources that the chart does not show."""
     notes = list(plane.left_out())
     if cuts.eta is None or cuts.v is None:
-        return [
-            f"{count(len(plane.shown), 'source')}: too few, or too similar, for a fit of their distribution.",
-            *notes,
-        ]
+        few = f"{count(plane.n_shown, 'source')}: too few, or too similar, for a fit of their distribution."
+        return [few, *notes]
     fits = " and ".join(
         f"{name} > {number(cut, 3)} ({sigma:g} σ above the mean of log10 {name}, {fit.mean:.2f} ± {fit.sigma:.2f})"
-        for name, cut, sigma, fit in zip("ηV", (cuts.eta, cuts.v), sigmas, plane.fits, strict=True)
+        for name, cut, sigma, fit in zip("ηV", (cuts.eta, cuts.v), sigmas, (plane.eta.fit, plane.v.fit), strict=True)
         if fit is not None
     )
-    notes.insert(0, f"{count(len(beyond), 'source')} of {len(plane.shown)} beyond both cuts: {fits}.")
-    if len(plane.shown) < FEW:
-        notes.append(f"A fit of {len(plane.shown)} sources is uncertain.")
-    if len(plane.shown) > MANY:
+    notes.insert(0, f"{count(len(beyond), 'source')} of {plane.n_shown} beyond both cuts: {fits}.")
+    if plane.n_shown < FEW:
+        notes.append(f"A fit of {plane.n_shown} sources is uncertain.")
+    if plane.n_shown > MANY:
         notes.append(
             f"Shades: number of sources in each cell; points: candidates, and sources beyond both cuts"
             f"{f' (the {MOST_BEYOND} with the highest η)' if len(beyond) > MOST_BEYOND else ''}."

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, LegendItem, Span, TapTool
+from bokeh.models import ColumnDataSource, LegendItem, Span
 
 from trap.codes import ExtractType, stokes_letter
 from trap.report.plots import COLOURS
 from trap.report.text import MISSING, count, flag_names, megahertz, moment, number, with_error
 from trap.web.charts.curve_points import CurveOptions, ShownPoints, shown_points
-from trap.web.charts.style import GRID, SHAPES, Chart, add_hover, add_legend, new_figure, padded
+from trap.web.charts.style import GRID, SHAPES, Chart, add_hover, add_legend, add_taps, new_figure, padded
 
 if TYPE_CHECKING:
     from bokeh.models import GlyphRenderer
@@ -57,7 +57,9 @@ def light_curve_chart(points: Columns, options: CurveOptions | None = None) -> C
     options = options or CurveOptions()
     shown = shown_points(points, options)
     unit = "mJy" if options.flux == "int" else "mJy/beam"
-    plot = new_figure(_time_label(shown), f"{_flux_word(options)} ({unit})", tools="tap", **_axes(shown, options))
+    plot = new_figure(_time_label(shown), f"{_flux_word(options)} ({unit})", **_axes(shown, options))
+    if options.axis == "log":
+        plot.yaxis.ticker.desired_num_ticks = 3
     plot.add_layout(Span(location=0, dimension="width", line_color=GRID, line_width=2, level="underlay"))
     marks, items = [], []
     for i, (label, members) in enumerate(_series(points, shown.rows)):
@@ -69,8 +71,7 @@ def light_curve_chart(points: Columns, options: CurveOptions | None = None) -> C
         best = int(np.argmax(source.data["fill"] - shown.is_limit[members]))
         items.append(LegendItem(label={"value": label}, renderers=[scatter, bars], index=best))
     add_legend(plot, items)
-    tap = plot.select_one(TapTool)
-    tap.renderers = marks
+    add_taps(plot, marks)
     add_hover(plot, marks, [line for line in TOOLTIPS if line[0] != "warnings" or points["flags"][shown.rows].any()])
     return Chart(model=plot, notes=tuple(_notes(points, shown, options)), facts={"points": len(shown.rows)})
 

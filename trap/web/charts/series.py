@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, LegendItem, Span, TapTool
+from bokeh.models import ColumnDataSource, LegendItem, Span
 
 from trap.codes import stokes_letter
 from trap.escapes import plain_text
 from trap.report.calibration import find_bands, relative_calibrations
 from trap.report.plots import COLOURS
 from trap.report.text import count, megahertz, moment, number, with_error
-from trap.web.charts.style import GRID, SHAPES, Chart, add_hover, add_legend, milliseconds, new_figure, padded
+from trap.web.charts.style import GRID, SHAPES, Chart, add_hover, add_legend, add_taps, milliseconds, new_figure, padded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -197,7 +197,7 @@ def _by_frequency(images: Columns, shown: NDArray[np.bool_]) -> Iterable[tuple[s
 
 def _time_figure(label: str, time: NDArray[np.datetime64], *values: Array, is_log: bool = False) -> figure:
     return new_figure(
-        TIME, label, height=260, tools="tap", x_axis_type="datetime", x_range=padded(milliseconds(time)),
+        TIME, label, height=260, x_axis_type="datetime", x_range=padded(milliseconds(time)),
         y_axis_type="log" if is_log else "linear", y_range=padded(*values, is_log=is_log),
     )  # fmt: skip
 
@@ -229,7 +229,7 @@ def _draw(
         )
         marks.append(mark)
         items.append(LegendItem(label={"value": one.label}, renderers=[mark, *drawn]))
-    plot.select_one(TapTool).renderers = marks
+    add_taps(plot, marks)
     add_hover(plot, marks, [("time", "@time"), ("value", "@value"), ("image", "@image"), ("note", "@state")])
     add_legend(plot, items)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, DataRange1d, LegendItem, TapTool
+from bokeh.models import ColumnDataSource, DataRange1d, LegendItem
 
 from trap import angles
 from trap.report.plots import COLOURS
 from trap.report.text import count, sky_position
-from trap.web.charts.style import GRID, INK, QUIET, Chart, add_hover, add_legend, new_figure
+from trap.web.charts.style import GRID, INK, QUIET, Chart, add_hover, add_legend, add_taps, new_figure
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -33,6 +33,7 @@ MANY = 5_000
 """Number of sources above which their density is drawn."""
 MOST_OUTLINES = 1_000
 CELLS = (140, 90)
+PART = 50_000
 N_BEARINGS = 73
 STEP = 30
 
@@ -91,7 +92,7 @@ def sky_chart(entries: NDArray[Any], candidates: NDArray[Any], images: Columns) 
     is_dense = len(entries) > MANY
     kinds = [("candidate", candidates, COLOURS[1], "triangle", 10)]
     if is_dense:
-        _draw_density(plot, *projection(entries["ra"], entries["dec"]))
+        _draw_density(plot, *_projected(entries, projection))
     else:
         kinds.insert(0, ("source", entries, QUIET, "circle", 4))
     marks = []
@@ -101,7 +102,9 @@ def sky_chart(entries: NDArray[Any], candidates: NDArray[Any], images: Columns) 
             mark = plot.scatter("x", "y", source=source, color=colour, marker=shape, size=size, fill_alpha=0.7)
             marks.append(mark)
             items.append(LegendItem(label={"value": label}, renderers=[mark]))
-    plot.select_one(TapTool).renderers = marks
+    if not projection.is_field:
+        _draw_labels(plot, projection)
+    add_taps(plot, marks)
     formats = {"@ra": "printf", "@dec": "printf"}
     add_hover(plot, marks, [("source", "@runcat"), ("RA, Dec (deg)", "@ra{%.4f} @dec{%+.4f}")], formats)
     add_legend(plot, items)
@@ -142,7 +145,8 @@ def _move(ra: float, dec: float, distance: Array, bearing: Array) -> tuple[Array
 
 def _projection(entries: NDArray[Any], outlines: list[tuple[Array, Array]]) -> Projection:
     """Return the projection that shows all sources and outlines."""
-    # An outline ends where it starts; that place would count twice.
+    # Some thousand of a million sources are as far apart as all. An outline ends where it starts, which counts once.
+    entries = entries[:: max(1, len(entries) // MANY)]
     ra = np.concatenate([entries["ra"], *(outline[0][:-1] for outline in outlines)])
     dec = np.concatenate([entries["dec"], *(outline[1][:-1] for outline in outlines)])
     if not len(ra):
@@ -150,9 +154,8 @@ def _projection(entries: NDArray[Any], outlines: list[tuple[Array, Array]]) -> P
     x, y, z = (float(values.mean()) for values in _vectors(ra, dec))
     centre = np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
     is_field = float(angles.separation(ra, dec, *centre).max()) <= FIELD_RADIUS
-    return (
-        Projection(ra=centre[0], dec=centre[1], is_field=True) if is_field else Projection(ra=0, dec=0, is_field=False)
-    )
+    ra_0, dec_0 = map(float, centre if is_field else (0, 0))
+    return Projection(ra=ra_0, dec=dec_0, is_field=is_field)
 
 
 def _vectors(ra: Array, dec: Array) -> tuple[Array, Array, Array]:
@@ -164,11 +167,11 @@ def _figure(projection: Projection) -> figure:
     """Make the figure; right ascension rises to the left on both maps."""
     if projection.is_field:
         return new_figure(
-            "offset to the east (°)", "offset to the north (°)", height=420, tools="tap", match_aspect=True,
+            "offset to the east (°)", "offset to the north (°)", height=420, match_aspect=True,
             max_width=800, x_range=DataRange1d(flipped=True), y_range=DataRange1d(),
         )  # fmt: skip
     plot = new_figure(
-        "", "", height=420, tools="tap", match_aspect=True, max_width=800, x_range=DataRange1d(), y_range=DataRange1d()
+        "", "", height=420, match_aspect=True, max_width=800, x_range=DataRange1d(), y_range=DataRange1d()
     )
     plot.axis.visible = False
     plot.grid.grid_line_color = None
@@ -176,16 +179,20 @@ def _figure(projection: Projection) -> figure:
 
 
 def _draw_grid(plot: figure, projection: Projection) -> None:
-    """Draw right ascensions and declinations at every 30 degrees, with labels."""
+    """Draw right ascensions and declinations at every 30 degrees."""
     line = np.linspace(-90, 90, 61)
     # The last right ascension on either side is just inside the edge, where the map wraps around.
     meridians = [projection(np.full(61, ra), line) for ra in [*range(-150, 180, STEP), -179.999, 179.999]]
     parallels = [projection(np.linspace(-179.999, 179.999, 121), np.full(121, dec)) for dec in range(-60, 90, STEP)]
     lines = [*meridians, *parallels]
     plot.multi_line([x for x, _ in lines], [y for _, y in lines], color=GRID, level="underlay")
+
+
+def _draw_labels(plot: figure, projection: Projection) -> None:
+    """Write right ascensions along the equator, and declinations at the left edge, on top of everything else."""
     hours = np.arange(0, 24, 4)
     x, y = projection(15.0 * hours.astype(float), np.zeros(len(hours)))
-    style = {"text_color": INK, "text_font_size": "11px", "text_alpha": 0.8}
+    style = {"text_color": INK, "text_font_size": "12px"}
     plot.text(x, y, text=[f"{hour}h" for hour in hours], text_align="center", **style)
     decs = np.array([-60, -30, 30, 60])
     x, y = projection(np.full(len(decs), 179.999), decs)
@@ -203,6 +210,15 @@ def _broken(x: Array, y: Array) -> tuple[Array, Array]:
 def _rows(records: NDArray[Any], projection: Projection) -> dict[str, Any]:
     x, y = projection(records["ra"], records["dec"])
     return {"x": x, "y": y, "ra": records["ra"], "dec": records["dec"], "runcat": records["runcat"].astype(np.int32)}
+
+
+def _projected(entries: NDArray[Any], projection: Projection) -> tuple[Array, Array]:
+    """Return the places of many positions, which are computed in parts: the steps need ten times their memory."""
+    x, y = np.empty((2, len(entries)))
+    for start in range(0, len(entries), PART):
+        part = slice(start, start + PART)
+        x[part], y[part] = projection(entries["ra"][part], entries["dec"][part])
+    return x, y
 
 
 def _draw_density(plot: figure, x: Array, y: Array) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bokeh.embed import json_item
-from bokeh.models import DatetimeTickFormatter, HoverTool, Legend, LegendItem, Range1d
+from bokeh.models import DatetimeTickFormatter, HoverTool, Legend, LegendItem, Range1d, TapTool
 from bokeh.plotting import figure
 from bokeh.themes import Theme
 
@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 
     from trap.typing import Array
 
-__all__ = ["GRID", "INK", "QUIET", "SHAPES", "Chart", "add_hover", "add_legend", "milliseconds", "new_figure", "padded"]
+__all__ = [
+    "GRID",
+    "INK",
+    "QUIET",
+    "SHAPES",
+    "Chart",
+    "add_hover",
+    "add_legend",
+    "add_taps",
+    "milliseconds",
+    "new_figure",
+    "padded",
+]
 
 INK = "#24292f"
 """Colour of texts and lines, which a dark page exchanges."""
@@ -36,8 +48,8 @@ SHAPES = ("circle", "square", "diamond", "triangle", "hex", "star")
 """Markers of the bands and Stokes parameters, in their order. Each has a form with a dot."""
 PADDING = 0.06
 """Share of the extent of the values that a range adds at either end."""
-LEGEND_COLUMNS = 3
-"""Number of columns of a legend: that many labels fit on the screen of a telephone."""
+LEGEND_LETTERS = 48
+"""Number of letters in a row of a legend that fit on the screen of a telephone."""
 _TEXT = {"text_color": INK, "text_font_size": "13px"}
 _THEME = Theme(
     json={
@@ -153,6 +165,19 @@ def add_hover(
     )
 
 
+def add_taps(plot: figure, renderers: Sequence[GlyphRenderer]) -> None:
+    """Let a tap choose one of the marks, whatever was chosen before.
+
+    Parameters
+    ----------
+    plot
+        Figure.
+    renderers
+        Marks that can be chosen.
+    """
+    plot.add_tools(TapTool(renderers=list(renderers), mode="replace"))
+
+
 def add_legend(plot: figure, items: Sequence[LegendItem]) -> None:
     """Add a legend above a figure, whose labels hide their marks and show them again.
 
@@ -164,7 +189,8 @@ def add_legend(plot: figure, items: Sequence[LegendItem]) -> None:
         Labels, each with the marks that it hides together.
     """
     if items:
-        columns = min(LEGEND_COLUMNS, len(items))
+        longest = max(len(item.label.value) for item in items)
+        columns = max(1, min(LEGEND_LETTERS // (longest + 4), len(items)))
         plot.add_layout(
             Legend(items=list(items), click_policy="hide", orientation="horizontal", ncols=columns), "above"
         )
