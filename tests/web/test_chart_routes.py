@@ -37,6 +37,10 @@ def test_bands_are_chosen_by_frequency(survey, query):
     assert answer(survey, f"sources/1/light-curve.json?{query}")["facts"] == {"points": 3}
 
 
+def test_empty_choice_of_bands_shows_none(survey):
+    assert answer(survey, "sources/1/light-curve.json?bands=")["facts"] == {"points": 0}
+
+
 def test_all_choices_have_a_place_in_the_address(survey):
     query = "flux=peak&calibrated=raw&limits=0&forced=0&snr=5&time=days&axis=log"
     # Of the transient at 0.7 Jy, whose forced fits are limits, one point remains.

@@ -33,6 +33,8 @@ __all__ = ["router"]
 router = APIRouter(include_in_schema=False)
 Choices = Annotated[list[str] | None, Query()]
 """Values of a parameter that an address may repeat, or separate with commas."""
+NO_BAND = -1
+"""Row number of no band: an address with an empty choice of bands shows none of them."""
 SignalToNoise = Annotated[float, Query(ge=0, le=1e6, allow_inf_nan=False)]
 
 
@@ -68,6 +70,8 @@ def _light_curve(  # noqa: PLR0913 (one argument for each choice)
             raise NotFoundError(msg)
         points = lightcurves.light_curve(connection, runcat)
         numbers = selected_bands(connection, [dataset.number], chosen.bands) if chosen.bands else []
+    if bands is not None and not chosen.bands:
+        numbers = [NO_BAND]
     options = CurveOptions(
         flux=flux, calibrated=calibrated, limits=limits, forced=forced, bands=tuple(numbers), stokes=chosen.stokes,
         snr=snr, time=time, axis=axis,

@@ -24,6 +24,10 @@
       else if ((field.type === "checkbox" || field.type === "radio") && !field.checked) continue;
       else if (field.value !== "") values.append(field.name, field.value);
     }
+    // Of choices that may be several, none is a choice too: an empty value, in place of no value at all.
+    for (const field of form.elements) {
+      if (field.type === "checkbox" && field.value !== "1" && !values.has(field.name)) values.append(field.name, "");
+    }
     return values;
   }
 
