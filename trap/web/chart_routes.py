@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Query
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Query, Response
 
 from trap.db import lightcurves
 from trap.db.calibrations import calibrations
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
     from trap.db.engine import Connection
     from trap.web.charts.style import Chart
 
-__all__ = ["router"]
+__all__ = ["JSON", "router"]
+
+JSON = "application/json"
 
 router = APIRouter(include_in_schema=False)
 Choices = Annotated[list[str] | None, Query()]
@@ -53,7 +54,7 @@ def _light_curve(  # noqa: PLR0913 (one argument for each choice)
     snr: SignalToNoise = LIMIT_SIGMA,
     time: Literal["date", "days"] = "date",
     axis: Literal["linear", "log"] = "linear",
-) -> JSONResponse:
+) -> Response:
     """Return the light curve of a source.
 
     Raises
@@ -76,17 +77,18 @@ def _light_curve(  # noqa: PLR0913 (one argument for each choice)
         flux=flux, calibrated=calibrated, limits=limits, forced=forced, bands=tuple(numbers), stokes=chosen.stokes,
         snr=snr, time=time, axis=axis,
     )  # fmt: skip
-    return JSONResponse(light_curve_chart(points, options).as_json())
+    return Response(light_curve_chart(points, options).as_json(), media_type=JSON)
 
 
 @router.get("/datasets/{number}/charts/{name}.json")
 def _dataset_chart(
     site: CurrentSite, dataset: CurrentDataset, name: Literal["sky", "noise", "gain", "shift", "counts"]
-) -> JSONResponse:
+) -> Response:
     """Return a chart of a dataset."""
     with site.reader.read() as connection:
         key = (site.url, dataset.number, name, *dataset_state(connection, dataset.number))
-        return JSONResponse(_kept.find(key, lambda: _CHARTS[name](connection, dataset.number).as_json()))
+        chart = _kept.find(key, lambda: _CHARTS[name](connection, dataset.number).as_json())
+    return Response(chart, media_type=JSON)
 
 
 def _sky(connection: Connection, dataset: int) -> Chart:
@@ -101,7 +103,7 @@ _CHARTS: dict[str, Callable[[Connection, int], Chart]] = {
     "shift": lambda connection, dataset: shift_chart(calibrations(connection, dataset)),
     "counts": lambda connection, dataset: counts_chart(timestep_table(connection, dataset)),
 }
-_kept: Kept[dict[str, Any]] = Kept(20)
+_kept: Kept[bytes] = Kept(20)
 
 
 def _listed(values: list[str] | None) -> list[str] | None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
 
 from trap.db.result_tables import read_rows
 from trap.errors import ConfigError, NotFoundError
 from trap.selection import Selection
+from trap.web.chart_routes import JSON
 from trap.web.charts.eta_v import eta_v_chart
 from trap.web.charts.plane import DEFAULT_SIGMA, Plane
+from trap.web.kept import Kept
 from trap.web.planes import CurrentPlane, band_choices
 from trap.web.rendering import render
 from trap.web.site import CurrentDataset, CurrentSite
@@ -28,6 +30,7 @@ __all__ = ["router"]
 MOST_ROWS = 100
 """Number of sources that the page lists; the table of sources has all."""
 router = APIRouter(include_in_schema=False)
+_kept: Kept[bytes] = Kept(20)
 Sigma = Annotated[float, Query(ge=-10, le=50, allow_inf_nan=False)]
 Runcat = Annotated[int, Query(ge=0, le=2**31 - 1)]
 End = Annotated[str, Query(max_length=40)]
@@ -85,9 +88,11 @@ CurrentFrame = Annotated[Frame, Depends(_frame)]
 
 
 @router.get("/datasets/{number}/eta-v.json")
-def _chart(plane: CurrentPlane, sigma_eta: Sigma = DEFAULT_SIGMA, sigma_v: Sigma = DEFAULT_SIGMA) -> JSONResponse:
+def _chart(plane: CurrentPlane, sigma_eta: Sigma = DEFAULT_SIGMA, sigma_v: Sigma = DEFAULT_SIGMA) -> Response:
     """Return the chart."""
-    return JSONResponse(eta_v_chart(plane, sigma_eta=sigma_eta, sigma_v=sigma_v).as_json())
+    key = (plane.key, sigma_eta, sigma_v)
+    chart = _kept.find(key, lambda: eta_v_chart(plane, sigma_eta=sigma_eta, sigma_v=sigma_v).as_json())
+    return Response(chart, media_type=JSON)
 
 
 @router.get("/datasets/{number}/eta-v", response_class=HTMLResponse)

@@ -57,14 +57,18 @@ def _plane(
     with site.reader.read() as connection:
         key = _light_curve(connection, dataset.number, chosen)
         state = dataset_state(connection, dataset.number)
-        return _kept.find(
-            (site.url, dataset.number, flux, *key, *state),
-            lambda: Plane(points=metric_points(connection, dataset.number, flux=flux, band=key[0], stokes=key[1])),
-        )
+        place = (site.url, dataset.number, flux, *key, *state)
+        return _kept.find(place, lambda: _read(connection, dataset.number, flux, *key, place=place))
 
 
 CurrentPlane = Annotated[Plane, Depends(_plane)]
 """η and V of the choices ``flux``, ``band`` and ``stokes`` in an address, as an argument of a page."""
+
+
+def _read(
+    connection: Connection, dataset: int, flux: str, band: int | None, stokes: int | None, *, place: tuple[Any, ...]
+) -> Plane:
+    return Plane(points=metric_points(connection, dataset, flux=flux, band=band, stokes=stokes), key=place)
 
 
 def _light_curve(connection: Connection, dataset: int, chosen: Selection) -> tuple[Any, Any]:

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -80,5 +78,5 @@ def test_axes_name_units(points):
 
 
 def test_chart_is_json_without_scripts(points):
-    text = json.dumps(light_curve_chart(points([0.01, np.nan], [0.001] * 2)).as_json(), allow_nan=False)
+    text = light_curve_chart(points([0.01, np.nan], [0.001] * 2)).as_json().decode()
     assert "CustomJS" not in text

@@ -15,7 +15,7 @@ from trap.report.text import count
 from trap.variability.outliers import Normal, fit_bulk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from numpy.typing import NDArray
 
@@ -72,9 +72,12 @@ class Plane:
     ----------
     points
         Columns of :func:`trap.db.source_numbers.metric_points`.
+    key
+        Everything that they depend on, for results that are kept.
     """
 
     points: Columns
+    key: tuple[Hashable, ...] = ()
 
     def __len__(self) -> int:
         return len(self.points["runcat"])

@@ -7,6 +7,7 @@ sign. Backgrounds are transparent. A dark page has light colours in place of :da
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -98,10 +99,11 @@ class Chart:
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the chart as values for JSON: ``item`` for Bokeh's script, ``notes`` and ``facts``."""
+    def as_json(self) -> bytes:
+        """Return the chart as JSON: ``item`` for Bokeh's script, ``notes`` and ``facts``."""
         item = json_item(self.model, theme=_THEME)
-        return {"item": item, "notes": list(self.notes), "facts": dict(self.facts)}
+        answer = {"item": item, "notes": list(self.notes), "facts": dict(self.facts)}
+        return json.dumps(answer, allow_nan=False).encode()
 
 
 def new_figure(x: str, y: str, *, height: int = 320, tools: str = "", **options: Any) -> figure:  # noqa: ANN401
