@@ -287,6 +287,41 @@ def test_a_worker_process_can_read_a_cutout(candidate):
     assert Scale(low=0, high=1).shares(part.pixels).shape == part.pixels.shape
 
 
+PLACE_OF_A_POINT = """image => {
+  for (const view of Bokeh.index.roots) for (const renderer of view.model.renderers ?? []) {
+    const source = renderer.data_source;
+    const row = [...(source?.data?.image ?? [])].map(Number).indexOf(image);
+    if (row < 0 || !renderer.glyph.x) continue;
+    const value = name => source.get_column(renderer.glyph[name].field)[row];
+    const box = view.el.getBoundingClientRect();
+    return [box.left + view.frame.x_scale.compute(value("x")), box.top + view.frame.y_scale.compute(value("y"))];
+  }
+}"""
+"""Script that returns the place of a point of the chart on the screen."""
+
+
+def test_click_on_a_point_shows_its_cutout_and_leads_to_its_image(browser_page, server, page, points):
+    from playwright.sync_api import expect  # noqa: PLC0415 (slow)
+
+    browser_page.goto(f"{server}{page}")
+    shown = browser_page.locator("#epoch figure")
+    assert shown.get_attribute("id") == f"image-{points['image'][np.argmax(points['f_peak'])]}"
+    browser_page.wait_for_selector("figure.chart .chart-plot > *")
+    browser_page.locator("figure.chart").scroll_into_view_if_needed()
+    browser_page.wait_for_selector("figure.chart:not([aria-busy])")
+    last = int(points["image"][-1])
+    browser_page.mouse.click(*browser_page.evaluate(PLACE_OF_A_POINT, last))
+    browser_page.wait_for_selector(f"#epoch #image-{last}")
+    expect(browser_page.locator("#epoch img").first).to_have_js_property("naturalWidth", 67)
+    browser_page.get_by_label("marks:").uncheck()
+    assert not browser_page.locator("#epoch .marks").is_visible()
+    browser_page.locator(f"a[data-epoch='{points['image'][0]}']").press("Enter")
+    browser_page.wait_for_selector(f"#epoch #image-{points['image'][0]}")
+    browser_page.locator("#epoch figcaption a").click()
+    browser_page.wait_for_url(f"**/images/{points['image'][0]}")
+    expect(browser_page.locator(".picture img")).to_have_js_property("naturalWidth", 128)
+
+
 def copied(database, folder):
     """Return a visitor of a copy of the database, and an engine that may change it."""
     copy = folder / "copy.db"

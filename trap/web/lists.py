@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from trap.db.result_tables import read_rows
+from trap.db.result_pages import read_page
 from trap.db.source_records import next_entry
 from trap.errors import ConfigError
 from trap.selection import SHORT_NAMES, Selection
+from trap.web.pixels import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,10 @@ __all__ = ["Adjacent", "adjacent_sources", "list_query"]
 TABLES = ("sources", "transients")
 FILTERS = ("near", "radius", "band", "stokes", "without_flags", "candidates_only", "since", "until", "entries")
 MAX_LIST = 5000
-"""Number of rows of a sorted list among which the source is sought: sorting takes half a second for half a million."""
+"""Number of rows of a sorted list among which the source is sought."""
+LIFE_SECONDS = 60.0
+"""Time that a list is remembered: sorting it again for the next source would take a second."""
+_lists: Memory[list[int]] = Memory(8 << 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +96,12 @@ def adjacent_sources(connection: Connection, dataset: int, runcat: int, query: S
     if table == "sources" and not order and selection == Selection():
         before, after = (next_entry(connection, dataset, runcat, back=back) for back in (True, False))
         return Adjacent(before=before, after=after, place="", query=address, table=table)
-    rows = read_rows(connection, table, [dataset], selection, columns=["runcat"], order=order, limit=MAX_LIST)
-    listed = rows["runcat"].tolist()
+    key = (str(connection.engine.url), dataset, table, selection, tuple(order))
+    listed = _lists.get(key)
+    if listed is None:
+        found = read_page(connection, table, [dataset], selection, columns=["runcat"], order=order, limit=MAX_LIST)
+        listed = found.rows["runcat"].tolist()
+        _lists.put(key, listed, 64 * len(listed), LIFE_SECONDS)
     if runcat not in listed:
         return Adjacent(before=None, after=None, place="", query=address, table=table)
     i = listed.index(runcat)

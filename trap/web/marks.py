@@ -61,7 +61,8 @@ def draw_marks(part: Part) -> str:
         # A dark line under each light one: both ends of every map of colours are far from one of them.
         f'<path d="{path}" stroke="#000" stroke-opacity="0.55" stroke-width="3" {LINE}/>'
         f'<path d="{path}" stroke="#fff" stroke-width="1.2" {LINE}/>'
-        f'<g fill="#fff" stroke="#000" stroke-opacity="0.55" stroke-width="2" paint-order="stroke">{letters}</g></svg>'
+        f'<g fill="#fff" stroke="#000" stroke-opacity="0.55" stroke-width="{0.03 * half:.2f}" paint-order="stroke">'
+        f"{letters}</g></svg>"
     )
 
 
