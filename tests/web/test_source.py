@@ -2,6 +2,7 @@ import io
 import pickle
 import re
 import shutil
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ from starlette.testclient import TestClient
 
 from trap.config import DEFAULT_READING
 from trap.db.lightcurves import light_curve, transients
+from trap.db.ratings import rate_candidate
 from trap.db.reader import Reader
 from trap.web.app import make_app
 from trap.web.cutting import read_part
@@ -285,6 +287,17 @@ def test_a_worker_process_can_read_a_cutout(candidate):
     part = pickle.loads(pickle.dumps(step()))
     np.testing.assert_allclose(part.neighbours[0], part.position)
     assert Scale(low=0, high=1).shares(part.pixels).shape == part.pixels.shape
+
+
+def test_ratings_are_listed_with_their_tags_and_notes(database, tmp_path, candidate, page):
+    client, engine = copied(database, tmp_path)
+    with engine.begin() as connection:
+        rate_candidate(
+            connection, 1, int(candidate["newsource"]), "true", rater="Ada", now=datetime(2026, 1, 2, tzinfo=UTC),
+            tags=["flaring star"], note="<b>look</b>",
+        )  # fmt: skip
+    html = client.get(page).text
+    assert "<strong>true</strong> by Ada, 2026-01-02T00:00:00 UTC: flaring star – &lt;b&gt;look&lt;/b&gt;" in html
 
 
 PLACE_OF_A_POINT = """image => {

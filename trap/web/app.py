@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from trap import __version__
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, NotFoundError, TransientError, TrapError
-from trap.web import chart_routes, downloads, eta_v, image, source, tables
+from trap.web import chart_routes, downloads, eta_v, image, matches, source, tables
 from trap.web.guard import guarded
 from trap.web.rendering import render
 
@@ -31,6 +31,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     chart_routes.router,
     eta_v.router,
     source.router,
+    matches.router,
     image.router,
     tables.router,
 )

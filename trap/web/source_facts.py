@@ -73,6 +73,8 @@ class SourceFacts:
         Columns of the result table ``sources``, and ``distance_arcsec``, nearest first.
     types
         Codes of :class:`~trap.codes.AssociationType` of its points.
+    ratings
+        Rows of the result table ``ratings``: the latest rating by each person.
     """
 
     entry: Mapping[str, Any]
@@ -83,6 +85,7 @@ class SourceFacts:
     calibrations: Mapping[int, Mapping[str, Any]]
     neighbours: Columns
     types: set[int]
+    ratings: Columns
 
     @property
     def position(self) -> tuple[float, float]:
@@ -135,6 +138,13 @@ class SourceFacts:
         """Return names, values, units and meanings of the variability, under the names of the columns of exports."""
         columns = RESULT_TABLES["sources"].columns
         return [(name, number(_plain(self.entry[name]), 5), columns[name].unit, columns[name].doc) for name in METRICS]
+
+    def rated(self) -> list[dict[str, str]]:
+        """Return the ratings as texts."""
+        return [
+            {name: str(row[name]) for name in ("rating", "rater", "tags", "note")} | {"time": moment(row["rated_ts"])}
+            for row in _rows(self.ratings)
+        ]
 
     def lineage(self) -> Iterator[tuple[str, int | None, str]]:
         """Yield sentences about other entries, the number of the other one if it still exists, and the time."""
@@ -190,6 +200,7 @@ def read_source(connection: Connection, dataset: int, runcat: int) -> SourceFact
         calibrations=calibrations_of(connection, images),
         neighbours=_neighbours(connection, dataset, runcat, (entry["wm_ra"], entry["wm_decl"])),
         types=association_types(connection, runcat),
+        ratings=_ratings(connection, dataset, runcat, is_candidate=candidate is not None),
     )
 
 
@@ -254,6 +265,14 @@ def _neighbours(connection: Connection, dataset: int, runcat: int, position: tup
     order = np.argsort(distance, kind="stable")
     order = order[found["runcat"][order] != runcat][:MAX_NEIGHBOURS]
     return {**{name: values[order] for name, values in found.items()}, "distance_arcsec": distance[order]}
+
+
+def _ratings(connection: Connection, dataset: int, runcat: int, *, is_candidate: bool) -> Columns:
+    """Return the ratings of a source; nothing is read for one that is no candidate."""
+    columns = ("rating", "rater", "rated_ts", "tags", "note")
+    if not is_candidate:
+        return {name: np.empty(0) for name in columns}
+    return read_rows(connection, "ratings", [dataset], Selection.of(entries=runcat), columns=columns)
 
 
 def _rows(columns: Columns) -> Iterator[dict[str, Any]]:
