@@ -168,6 +168,14 @@ def test_previous_and_next_are_those_of_the_list(client, site):
         assert f'rel="{kind}" class="button" href="/datasets/1/sources/{other}?min_eta=1&amp;order=-eta"' in html
 
 
+@pytest.mark.parametrize(("table", "query"), [("sources", "min_eta=1&order=-eta"), ("transients", "")])
+def test_link_of_a_table_leads_to_a_source_with_its_list(client, table, query):
+    html = client.get(f"/datasets/1/{table}?{query}").text
+    address = re.search(r'href="(/datasets/1/sources/\d+\?[^"]*)"', html)[1].replace("&amp;", "&")
+    assert parse_qs(urlsplit(address).query)["from"] == [table]
+    assert re.search(r"1 of \d+ (sources|candidates)", client.get(address).text)
+
+
 def test_source_of_no_list_has_the_entries_before_and_after_it(client):
     html = client.get("/datasets/1/sources/2").text
     assert 'rel="prev" class="button" href="/datasets/1/sources/1"' in html

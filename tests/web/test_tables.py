@@ -112,7 +112,7 @@ def test_a_cone_in_sexagesimal_selects_the_source_at_its_place(client, read):
     place = f"{int(hours)}h{hours % 1 * 60:.7f}m {'-' if dec < 0 else '+'}{int(degrees)}d{degrees % 1 * 60:.6f}m"
     for near in (place, f"{ra} {dec}"):
         text = client.get("/datasets/1/sources", params={"near": near, "radius": 5}).text
-        assert f'<a href="/datasets/1/sources/{first["runcat"][0]}">' in text
+        assert f'<a href="/datasets/1/sources/{first["runcat"][0]}?from=sources&amp;near=' in text
         assert "rows 1 to 1 of 1" in text
 
 

@@ -92,7 +92,7 @@ def needed_columns(shown: Sequence[str], known: Mapping[str, Column]) -> list[st
     return [name for name in known if name in wanted]
 
 
-def table_cells(rows: Columns, shown: Sequence[str], *, home: str) -> Iterator[list[Cell]]:
+def table_cells(rows: Columns, shown: Sequence[str], *, home: str, listed: str = "") -> Iterator[list[Cell]]:
     """Yield the cells of each row.
 
     Parameters
@@ -103,8 +103,10 @@ def table_cells(rows: Columns, shown: Sequence[str], *, home: str) -> Iterator[l
         Names of the columns on show.
     home
         Address of the dataset, without a slash at its end.
+    listed
+        Query of the links to sources, by which their pages know the list; empty for none.
     """
-    columns = [_cells(name, rows, home) for name in shown]
+    columns = [_cells(name, rows, home, listed) for name in shown]
     return map(list, zip(*columns, strict=True))
 
 
@@ -125,13 +127,14 @@ def plain_values(values: Any) -> list[Any]:  # noqa: ANN401 (a column of any typ
     return listed
 
 
-def _cells(name: str, rows: Columns, home: str) -> list[Cell]:
+def _cells(name: str, rows: Columns, home: str, listed: str) -> list[Cell]:
     """Return the cells of a column."""
     values = rows[name]
     if name in ("runcat", "image", "blend", "ff_runcat", "previous_limits_image"):
-        place = "images" if "image" in name else "sources"
+        place, query = ("images", "") if "image" in name else ("sources", listed)
         return [
-            Cell(MISSING) if value is None else Cell(str(value), f"{home}/{place}/{value}") for value in values.tolist()
+            Cell(MISSING) if value is None else Cell(str(value), f"{home}/{place}/{value}{query}")
+            for value in values.tolist()
         ]
     if name in ERRORS and ERRORS[name] in rows:
         errors = rows[ERRORS[name]]

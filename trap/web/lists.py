@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from trap.db.result_pages import read_page
+from trap.db.result_tables import find_table
 from trap.db.source_records import next_entry
 from trap.errors import ConfigError
-from trap.selection import SHORT_NAMES, Selection
+from trap.selection import FILTERS, Selection
 from trap.web.pixels import Memory
+from trap.web.queries import parse_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
-__all__ = ["Adjacent", "adjacent_sources", "list_query"]
+__all__ = ["Adjacent", "adjacent_sources", "list_address", "list_query"]
 
 TABLES = ("sources", "transients")
-FILTERS = ("near", "radius", "band", "stokes", "without_flags", "candidates_only", "since", "until", "entries")
+OWN = ("from", "tag")
+"""Keys of an address that name the list, and select no rows of its table."""
 MAX_LIST = 5000
 """Number of rows of a sorted list among which the source is sought."""
 LIFE_SECONDS = 60.0
@@ -59,8 +62,28 @@ def list_query(query: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     query
         Names and values of an address.
     """
-    kept = (*FILTERS, "order", "from", "tag", "columns", "page")
+    kept = (*FILTERS, "order", *OWN)
     return [(name, value) for name, value in query if value and (name in kept or name.startswith(("min_", "max_")))]
+
+
+def list_address(table: str, filters: Sequence[tuple[str, str]], order: Sequence[str]) -> str:
+    """Return the query of the address of a source that was chosen from a list, with its question mark.
+
+    Parameters
+    ----------
+    table
+        Name of the table.
+    filters, order
+        Filters of the list as names and texts, and the columns that sort it.
+
+    Returns
+    -------
+    Empty for a table without a list of sources, and for the list of all sources.
+    """
+    items = [*filters, *([("order", ",".join(order))] if order else [])]
+    if table not in TABLES or (table == "sources" and not items):
+        return ""
+    return f"?{urlencode([('from', table), *items])}"
 
 
 def adjacent_sources(connection: Connection, dataset: int, runcat: int, query: Sequence[tuple[str, str]]) -> Adjacent:
@@ -81,22 +104,16 @@ def adjacent_sources(connection: Connection, dataset: int, runcat: int, query: S
         If the query is no selection of sources.
     """
     kept = list_query(query)
-    given = dict(kept)
-    table = given.get("from", "sources")
+    table = dict(kept).get("from", "sources")
     if table not in TABLES:
         msg = f"from must be one of {', '.join(TABLES)}, got {table!r}"
         raise ConfigError(msg)
-    address = urlencode(kept)
-    order = [
-        word[: word.startswith("-")] + SHORT_NAMES.get(word.removeprefix("-"), word.removeprefix("-"))
-        for word in given.get("order", "").split(",")
-        if word
-    ]
-    selection = _selection(kept)
+    query_of_list = parse_query([each for each in kept if each[0] not in OWN], find_table(table))
+    selection, order, address = query_of_list.selection, query_of_list.order, urlencode(kept)
     if table == "sources" and not order and selection == Selection():
         before, after = (next_entry(connection, dataset, runcat, back=back) for back in (True, False))
         return Adjacent(before=before, after=after, place="", query=address, table=table)
-    key = (str(connection.engine.url), dataset, table, selection, tuple(order))
+    key = (str(connection.engine.url), dataset, table, selection, order)
     listed = _lists.get(key)
     if listed is None:
         found = read_page(connection, table, [dataset], selection, columns=["runcat"], order=order, limit=MAX_LIST)
@@ -114,25 +131,3 @@ def adjacent_sources(connection: Connection, dataset: int, runcat: int, query: S
         query=address,
         table=table,
     )
-
-
-def _selection(query: Sequence[tuple[str, str]]) -> Selection:
-    """Return the selection of a list."""
-    filters: dict[str, Any] = {}
-    for name, value in query:
-        if name in ("band", "stokes"):
-            filters.setdefault(name, []).append(value)
-        elif name == "candidates_only":
-            filters[name] = value.lower() in ("1", "true", "yes", "on")
-        elif name == "entries":
-            numbers = filters.setdefault(name, [])
-            try:
-                numbers += [int(each) for each in value.split(",") if each]
-            except ValueError as error:
-                msg = f"entries must be numbers of sources, got {value!r}"
-                raise ConfigError(msg) from error
-        elif name in FILTERS or name.startswith(("min_", "max_")):
-            end, _, column = name.partition("_")
-            full = f"{end}_{SHORT_NAMES.get(column, column)}" if end in ("min", "max") else name
-            filters[full] = value
-    return Selection.of(**filters)

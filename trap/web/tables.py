@@ -19,6 +19,7 @@ from trap.report.text import megahertz
 from trap.results import Dataset
 from trap.results.exports import fitting_formats
 from trap.web.cells import USUAL, needed_columns, table_cells
+from trap.web.lists import list_address
 from trap.web.queries import MAX_SIZE, TableQuery, parse_query
 from trap.web.rendering import render
 from trap.web.site import CurrentDataset, CurrentSite, Site
@@ -87,7 +88,7 @@ def _show_table(request: Request, site: Site, number: int, name: str) -> Respons
         here=request.url.path,
         section=NAVIGATION.get(name, ""),
         headers=list(_headers(query, table, shown, is_sortable=page.is_sortable)),
-        rows=list(table_cells(page.rows, shown, home=home)),
+        rows=list(table_cells(page.rows, shown, home=home, listed=list_address(name, query.filters, query.order))),
         range_text=_range_text(query, page),
         missing_text=_missing_text(page),
         links=_pages(query, page),
