@@ -63,7 +63,7 @@ def read(site):
 def test_each_table_has_a_page_with_meanings_and_units(client, name):
     text, rows, sorts = _table(client, f"/datasets/1/{name}")
     assert RESULT_TABLES[name].description in unescape(text)
-    assert len(rows) > 0
+    assert len(rows) > 0 or name == "ratings"  # which nobody has given
     assert set(sorts.values()) == {"none"}
     doc = RESULT_TABLES[name].columns[next(iter(sorts))].doc
     assert f'title="{doc}"' in unescape(text)

@@ -19,9 +19,9 @@ from trap.db.searched_areas import searched_areas
 from trap.db.shared_errors import effective_epochs
 from trap.db.variable_sources import MetricCuts, most_variable
 from trap.escapes import plain_text
-from trap.extraction.unsearched import Unsearched, unsearched_area
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
+from trap.report.dataset_facts import largest_unsearched
 from trap.report.export import as_json, as_rows
 from trap.report.noise import noise_lines
 from trap.report.plots import LightCurve, plot_light_curves
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from trap.config import PipelineConfig, ReadingConfig
+    from trap.config import ReadingConfig
     from trap.typing import Columns
 
 __all__ = ["list_datasets", "show_candidates", "show_dataset", "show_light_curve"]
@@ -76,7 +76,7 @@ def show_dataset(arguments: Namespace) -> int:
         rows = {name: list(as_rows(with_stokes_letters(columns))) for name, columns in listed.items()}
         print(as_json({**summary, "settings": {f"{section}.{key}": value for section, key, value in settings}, **rows}))
         return 0
-    unsearched = _unsearched(tables["images"], config)
+    unsearched = largest_unsearched(tables["images"], config)
     if arguments.all:
         print(dataset_text(summary, settings, unsearched=unsearched, **tables))
     else:
@@ -87,13 +87,6 @@ def show_dataset(arguments: Namespace) -> int:
     if is_page:
         print(plain_text(f"now: {command('serve', database_url(arguments.database))}"))
     return 0
-
-
-def _unsearched(images: Columns, config: PipelineConfig) -> Unsearched | None:
-    """Return the largest part of an image that the settings of a dataset exclude from the search."""
-    shapes = {(int(ny), int(nx)) for ny, nx in zip(images["ny"], images["nx"], strict=True) if ny}
-    parts = (unsearched_area(shape, config.source_extraction) for shape in shapes)
-    return max((part for part in parts if part is not None), key=lambda part: part.share, default=None)
 
 
 def show_candidates(arguments: Namespace) -> int:

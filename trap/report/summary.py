@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trap.catalogues import VARIABLE_P, ExtractType, with_stokes_letters
-from trap.config import STOKES, PipelineConfig, stokes_letter
+from trap.config import STOKES, stokes_letter
 from trap.dataset.dropped import dropped_text
 from trap.escapes import plain_lines
+from trap.report.dataset_facts import changed_settings, left_out_reasons
 from trap.report.noise import chance_text, grade_text
 from trap.report.text import (
     MISSING,
@@ -137,15 +137,11 @@ def dataset_page(
     variables
         Columns of :func:`trap.db.lightcurves.variables`, with the default cut of the probability.
     """
-    defaults = {(section, key): value for section, key, value in PipelineConfig().science_items()}
-    changed = [item for item in settings if defaults.get(item[:2]) != item[2]]
-    reasons = Counter(str(reason) for reason in images["reason"] if reason is not None)
-    if len(unreadable["url"]):
-        reasons["unreadable"] = len(unreadable["url"])
+    changed, reasons = changed_settings(settings), left_out_reasons(images, unreadable)
     lines = [*_dataset_lines(summary, bands, timesteps, images), *_variable_lines(variables)]
     if reasons:
-        lines.append(f"{count(reasons.total(), 'image')} left out:")
-        lines += [f"  {n} {reason}" for reason, n in reasons.most_common()]
+        lines.append(f"{count(sum(reasons.values()), 'image')} left out:")
+        lines += [f"  {n} {reason}" for reason, n in reasons.items()]
     if summary["n_failed"]:
         lines.append(f"{count(summary['n_failed'], 'timestep')} failed")
     lines.append(f"{count(len(runs['id']), 'run')}, the latest {runs['state'][-1]}" if len(runs["id"]) else "no runs")

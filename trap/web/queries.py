@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from trap.db.result_tables import ResultTable
 
-__all__ = ["DEFAULT_SIZE", "MAX_ENTRIES", "MAX_SIZE", "VIEW", "TableQuery", "parse_query", "selection_items"]
+__all__ = [
+    "DEFAULT_SIZE",
+    "LISTS",
+    "MAX_ENTRIES",
+    "MAX_PAGE",
+    "MAX_SIZE",
+    "VIEW",
+    "TableQuery",
+    "parse_query",
+    "selection_items",
+]
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
