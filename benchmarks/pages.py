@@ -1,0 +1,336 @@
+"""Measure the pages: the time of every address, the memory of the server, and a run next to many readers.
+
+The default database has a million measurements of 20,000 sources, made by the pipeline from source lists (see
+:mod:`survey_sky`), and a second dataset of images with pixels. A server in its own process gets requests for each of
+its pages, charts and pictures, with varied parameters. With ``--run``, the pipeline writes a further dataset into the
+same database, alternately alone and while readers open pages. Nothing is asserted:
+
+    python benchmarks/pages.py --keep /data/pages
+    python benchmarks/pages.py --keep /data/pages --readers 20 --run
+    python benchmarks/pages.py --database survey.db
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from argparse import ArgumentParser, Namespace
+from collections import Counter, defaultdict
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+import psutil
+import survey_sky
+from survey import MemoryWatch, run, write_survey
+from survey_sky import Survey
+
+from trap.cli import main as transients
+from trap.db.overview import list_datasets
+from trap.db.reader import Reader
+from trap.db.result_tables import read_rows
+from trap.web.app import make_app
+from trap.web.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+N_ROUNDS = 40
+EPOCH_DAYS = 12.0
+"""Time between epochs, so that fifty of them lie in the past: images of the future are rejected."""
+PAUSE_SECONDS = 2.0
+"""Mean time for which a reader looks at a page."""
+TABLES = ("sources", "transients", "images", "measurements")
+QUERIES = {
+    "sources": ("", "page=2", "page=200", "order=-eta_int", "order=-v_int&page=3", "min_eta_int=2&min_v_int=0.1",
+                "max_p=0.0001&order=-eta_int", "candidates_only=1", "near={position}&radius=1800", "order=wm_decl"),
+    "transients": ("", "order=-det_sigma", "min_score=0.5", "near={position}&radius=36000"),
+    "images": ("", "page=2", "order=-rms_qc", "order=taustart_ts"),
+    "measurements": ("", "page=50", "order=-det_sigma", "near={position}&radius=600", "entries={runcat}"),
+}  # fmt: skip
+"""Filters and orders of the tables that readers ask for; a refused one is counted, and shows in the output."""
+PLACES = re.compile(r"\{(\w+)(?::\w+)?\}")
+NOT_PAGES = ("/static", "/api/openapi.json")
+
+
+@dataclass
+class Values:
+    """Values that take the place of the parameters in the addresses of a dataset."""
+
+    number: int
+    runcats: Sequence[int]
+    images: Sequence[int]
+    positions: Sequence[tuple[float, float]]
+    newsources: Sequence[int]
+    charts: Sequence[str] = ()
+
+    def choose(self, name: str, generator: random.Random) -> str:
+        """Return a value of a parameter."""
+        if name in ("d", "number", "dataset"):
+            return str(self.number)
+        if name == "table":
+            return generator.choice(TABLES)
+        if name == "position":
+            return quote("{:.5f} {:+.5f}".format(*generator.choice(self.positions)))
+        several = {"runcat": self.runcats, "image": self.images, "newsource": self.newsources, "name": self.charts}
+        chosen = several.get(name) or self.runcats
+        return str(generator.choice(chosen))
+
+
+@dataclass
+class Measured:
+    """The answers to one kind of request."""
+
+    seconds: list[float] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, seconds: float, size: int, status: int) -> None:
+        """Add an answer."""
+        with self.lock:
+            self.seconds.append(seconds)
+            self.sizes.append(size)
+            self.statuses[status] += 1
+
+    def line(self, name: str) -> str:
+        """Return a line of the output."""
+        ms = 1e3 * np.array(self.seconds)
+        others = {status: n for status, n in self.statuses.items() if status != 200}
+        return (
+            f"{np.median(ms):8.0f} {np.percentile(ms, 95):8.0f} {ms.max():8.0f} {max(self.sizes) / 1e3:9.0f}  {name}"
+            + (f"  {others}" if others else "")
+        )
+
+
+def make_database(folder: Path, given: Namespace) -> str:
+    """Make the database by the pipeline, or take the one that is there; return its URL."""
+    database = f"sqlite:///{folder / 'survey.db'}"
+    if not (folder / "survey.db").exists():
+        survey_sky.EPOCH_DAYS = EPOCH_DAYS
+        survey = Survey(n_images=given.images, n_fields=given.fields, n_sources=given.sources, seed=given.seed)
+        seconds, _, _ = run(write_survey(survey, folder / "lists"), database, folder)
+        print(f"database of lists in {seconds:.0f} s", flush=True)
+        process_images(folder, database, 8)
+    return database
+
+
+def process_images(folder: Path, database: str, n_timesteps: int) -> float:
+    """Process simulated images into a new dataset; return the seconds."""
+    images = folder / f"images_{n_timesteps}"
+    if not images.exists():
+        transients(["simulate", str(images), "--timesteps", str(n_timesteps), "--bands", "2", "--size", "512"])
+    command = [sys.executable, "-m", "trap", "run", "--images", f"{images}/t*.fits", "--database", database]
+    start = time.perf_counter()
+    done = subprocess.run(  # noqa: S603
+        [*command, "--no-prefect", "--quiet", "--new-dataset"], cwd=folder, env=_environment(), capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    if done.returncode not in (0, 3):
+        raise SystemExit(done.stdout + done.stderr)
+    return time.perf_counter() - start
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def serving(database: str) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve a database in a process of its own; yield host and port, and the process."""
+    command = [sys.executable, "-m", "trap", "serve", database, "--port", "0"]
+    with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            assert process.stdout is not None  # noqa: S101
+            address = process.stdout.readline().rstrip().rpartition(" ")[2]
+            yield urlsplit(address).netloc, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def values_of(database: str) -> list[Values]:
+    """Return values of the parameters for each dataset."""
+    reader, found = Reader(database), []
+    with reader.read() as connection:
+        for dataset in list_datasets(connection):
+            number = int(dataset["id"])
+            sources = read_rows(connection, "sources", [number], columns=["runcat", "wm_ra", "wm_decl"], limit=5000)
+            images = read_rows(connection, "images", [number], columns=["image"], limit=5000)
+            candidates = read_rows(connection, "transients", [number])
+            if not len(sources["runcat"]):
+                continue
+            found.append(
+                Values(
+                    number=number,
+                    runcats=[*sources["runcat"].tolist()[::7], *candidates["runcat"].tolist()],
+                    images=images["image"].tolist(),
+                    positions=list(zip(sources["wm_ra"].tolist(), sources["wm_decl"].tolist(), strict=True))[::13],
+                    newsources=candidates["newsource"].tolist(),
+                )
+            )
+    return found
+
+
+def templates(database: str) -> list[str]:
+    """Return the addresses of all pages, with names in place of their parameters, from the application itself."""
+    site = Site(url=database, reader=Reader(database))
+    paths = {route.path for route in make_app(site).routes if "GET" in (getattr(route, "methods", None) or ())}
+    return sorted(path for path in paths if not path.startswith(NOT_PAGES))
+
+
+def requests_of(template: str, values: Values, generator: random.Random) -> Iterator[tuple[str, str]]:
+    """Yield endless requests of a page: the name of a kind, and the address with varied parameters."""
+    names = PLACES.findall(template)
+    tables = TABLES if "table" in names else ("",)
+    for table in cycle(tables):
+        path = template.replace("{table}", table)
+        kind = path
+        for match in PLACES.finditer(path):
+            path = path.replace(match[0], values.choose(match[1], generator), 1)
+        query = generator.choice(QUERIES[table]) if table else ""
+        if path.endswith("/download"):
+            query = "&".join(filter(None, ["format=csv", "near={position}&radius=600"]))
+        if path.endswith("/position"):
+            query = "at={position}"
+        for match in PLACES.finditer(query):
+            query = query.replace(match[0], values.choose(match[1], generator), 1)
+        yield kind, f"{path}?{query}" if query else path
+
+
+def get(netloc: str, address: str) -> tuple[float, int, int]:
+    """Return the seconds until the end of an answer, its size, and its status; 0 for no answer."""
+    start = time.perf_counter()
+    try:
+        with closing(HTTPConnection(netloc, timeout=60)) as connection:
+            connection.request("GET", address)
+            response = connection.getresponse()
+            body, status = response.read(), response.status
+    except (OSError, HTTPException):
+        body, status = b"", 0
+    return time.perf_counter() - start, len(body), status
+
+
+def measure_pages(netloc: str, database: str, rounds: int) -> None:
+    """Print the times of all pages of all datasets."""
+    generator = random.Random(1)  # noqa: S311 (a benchmark)
+    for values in values_of(database):
+        values.charts = chart_names(netloc, values.number)
+        measured: dict[str, Measured] = defaultdict(Measured)
+        for template in templates(database):
+            n = rounds * (len(TABLES) if "{table}" in template else 1)
+            for kind, address in islice(requests_of(template, values, generator), n):
+                measured[kind].add(*get(netloc, address))
+        print(f"dataset {values.number}\n  median      95%  slowest     kB  page (ms; other statuses than 200: number)")
+        for kind, answers in sorted(measured.items()):
+            print(answers.line(kind))
+        slowest = max(measured.items(), key=lambda item: np.percentile(item[1].seconds, 95))
+        print(f"slowest at 95 %: {1e3 * np.percentile(slowest[1].seconds, 95):.0f} ms, {slowest[0]}\n", flush=True)
+
+
+def chart_names(netloc: str, number: int) -> list[str]:
+    """Return the names of the charts on the page of a dataset."""
+    with closing(HTTPConnection(netloc, timeout=60)) as connection:
+        connection.request("GET", f"/datasets/{number}")
+        page = connection.getresponse().read().decode()
+    return sorted(set(re.findall(r"/charts/([\w-]+)\.json", page))) or ["none"]
+
+
+class Readers:
+    """People who open one page after the other while the block runs."""
+
+    def __init__(self, netloc: str, database: str, n_readers: int, pause: float) -> None:
+        self.netloc, self.pause, self.answers = netloc, pause, Measured()
+        self._ends = threading.Event()
+        self._values, self._templates = values_of(database), templates(database)
+        self._threads = [threading.Thread(target=self._read, args=(seed,)) for seed in range(n_readers)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _read(self, seed: int) -> None:
+        generator = random.Random(seed)  # noqa: S311 (a benchmark)
+        while not self._ends.wait(generator.uniform(0, 2 * self.pause)):
+            values, template = generator.choice(self._values), generator.choice(self._templates)
+            _, address = next(requests_of(template, values, generator))
+            self.answers.add(*get(self.netloc, address))
+
+
+def measure_run(netloc: str, database: str, folder: Path, given: Namespace) -> None:
+    """Print the time of a run alone and next to readers, and the answers that readers got."""
+    process_images(folder, database, given.timesteps)  # reads the images into memory
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    answers = Measured()
+    for i in range(2 * given.repeats):
+        has_readers = bool(i % 2)
+        readers = Readers(netloc, database, given.readers, given.pause) if has_readers else nullcontext()
+        with readers:
+            seconds[has_readers].append(process_images(folder, database, given.timesteps))
+        if isinstance(readers, Readers):
+            for answer in zip(readers.answers.seconds, readers.answers.sizes, strict=True):
+                answers.add(*answer, 200)
+            answers.statuses = answers.statuses - Counter({200: len(readers.answers.seconds)})
+            answers.statuses += readers.answers.statuses
+    for has_readers, times in seconds.items():
+        name = f"next to {given.readers} readers" if has_readers else "alone"
+        print(f"run {name}: {median(times):.2f} s ({', '.join(f'{one:.2f}' for one in times)})")
+    print("  median      95%  slowest     kB  (ms)")
+    print(answers.line(f"{len(answers.seconds)} pages during the runs: {dict(answers.statuses)}"))
+    failed = sum(n for status, n in answers.statuses.items() if status == 0 or status >= 500)
+    print(f"answers that were errors of the server: {failed}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make or take the database, serve it, and print the figures."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=460, help="number of lists (%(default)s)")
+    parser.add_argument("--fields", type=int, default=9, help="number of fields (%(default)s)")
+    parser.add_argument("--sources", type=int, default=2200, help="sources in a list (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="folder that keeps the database for later calls")
+    parser.add_argument("--database", metavar="URL", help="an existing database, which is only read without --run")
+    parser.add_argument("--rounds", type=int, default=N_ROUNDS, help="requests of each kind (%(default)s)")
+    parser.add_argument("--run", action="store_true", help="measure a run next to readers, in a copy of the database")
+    parser.add_argument("--readers", type=int, default=20, help="number of readers (%(default)s)")
+    parser.add_argument("--pause", type=float, default=PAUSE_SECONDS, help="s, mean time of a look (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each kind (%(default)s)")
+    parser.add_argument("--timesteps", type=int, default=24, help="timesteps of a run (%(default)s)")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = given.keep.absolute() if given.keep else Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        database = given.database or make_database(folder, given)
+        if given.run:
+            shutil.copy(database.removeprefix("sqlite:///"), folder / "written.db")
+            database = f"sqlite:///{folder / 'written.db'}"
+        with serving(database) as (netloc, process), MemoryWatch(process.pid) as memory:
+            if given.run:
+                measure_run(netloc, database, folder, given)
+            else:
+                measure_pages(netloc, database, given.rounds)
+            print(f"memory of the server: {process.memory_info().rss / 1e6:.0f} MB at the end, ", end="")
+        print(f"{memory.peak / 1e6:.0f} MB at most, with its workers")
+
+
+if __name__ == "__main__":
+    main()
