@@ -80,6 +80,8 @@ def test_help_of_every_command_is_shown(words, capsys):
         ["variables", "1"],
         ["lightcurve", "1", "150.0", "-30.0"],
         ["export", "1", "--what", "sources", "--format", "csv"],
+        ["report", "1"],
+        ["serve"],
         ["deploy"],
         ["ui"],
         ["worker"],
