@@ -19,6 +19,7 @@ from prefect.states import Completed, Failed
 
 from flows.pages.artifacts import store_group_table
 from flows.pages.progress import publish_timesteps
+from flows.pages.report import store_report
 from flows.pages.states import group_state
 from flows.service.calling import (
     MonitoredPosition,
@@ -133,6 +134,8 @@ def live_dataset(
         pages.store_again()
         caller.stopped = stops.final_state(f"after {live_run.tally.stored} timesteps")
     caller.tally = live_run.tally
+    if live_run.tally.stored:
+        store_report(config, live_run.tally.dataset_id, is_published=not server.is_lost)
     return caller.stopped or _final_state(live_run.tally)
 
 

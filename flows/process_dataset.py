@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.states import Cancelled
 
 from flows.pages.artifacts import store_summary, top_variables
+from flows.pages.report import store_report
 from flows.pages.states import final_state
 from flows.recovery import recover
 from flows.service.calling import (
@@ -56,6 +57,8 @@ from trap.run.pairing import pair_images
 from trap.workers.pools import open_workers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trap.dataset.outcomes import RunSummary
     from trap.typing import Progress
 
@@ -157,7 +160,8 @@ def _process(caller: _Caller, config: PipelineConfig, monitors: list[MonitoredPo
         store_summary(label, summary, catalogue, pages.text, pages.links)
         n_done, n_planned = len(summary.outcomes), len(dataset.plan.timesteps)
         stopped = stops.final_state(f"after {n_done} of {n_planned} timesteps") if n_done < n_planned else None
-    caller.summary, caller.stopped = summary, stopped
+    report = store_report(config, summary.dataset_id, is_published=not server.is_lost) if summary.outcomes else None
+    caller.summary, caller.stopped = replace(summary, watch=_report_lines(report)), stopped
     return stopped or final_state(summary)
 
 
@@ -239,13 +243,18 @@ def run_with_prefect(
         if caller.summary is None and state is not None and state.is_cancelled():
             raise KeyboardInterrupt
     summary = result_or_raise(caller.stopped or state, caller.summary)
-    return replace(summary, watch=_watch_lines(server, is_lost=state is None))
+    return replace(summary, watch=(*summary.watch, *_watch_lines(server, is_lost=state is None)))
 
 
 def _recover_runs() -> None:
     """Mark the runs whose process has died; without a worker, no other process does."""
     with get_client(sync_client=True) as client:
         recover(client, now=datetime.now(UTC))
+
+
+def _report_lines(report: Path | None) -> tuple[str, ...]:
+    """Return the line that names a report."""
+    return () if report is None else (f"report: {report}",)
 
 
 def _watch_lines(server: Server, *, is_lost: bool) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ def make_config(survey: Path, tmp_path: Path) -> Callable[..., PipelineConfig]:
             "database": f"sqlite:///{tmp_path / name}.db",
             "n_workers": 2,
             "group_size": 2,
+            "report": False,
         }
         return PipelineConfig().with_options(execution=options | execution, persistence={"description": name})
 

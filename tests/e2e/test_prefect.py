@@ -123,7 +123,7 @@ def test_a_whole_timestep_is_a_task_in_the_api(api, make_config):
 
 def test_a_run_tells_its_progress_and_leaves_its_events_and_tables_with_prefect(api, make_config):
     told = []
-    config = make_config("to be read", granularity="timestep")
+    config = make_config("to be read", granularity="timestep", report=True)
     summary = run(config, progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     whole = api.run_of("to be read")
@@ -132,6 +132,10 @@ def test_a_run_tells_its_progress_and_leaves_its_events_and_tables_with_prefect(
     key = f"dataset-{dataset_label(config, summary.dataset_id)}"
     assert "| images accepted | 8 |" in pages[key]
     assert float(pages[f"{key}-progress"]) == 100.0
+    report = Path(f"{config.execution.database.removeprefix('sqlite:///')}.dataset-{summary.dataset_id}.html")
+    assert f"    {report}" in pages[f"{key}-report"].splitlines()
+    assert "<h1>to be read, dataset 1</h1>" in report.read_text("utf-8")
+    assert f"report: {report}" in summary.watch
     tables = [page for page in api.artifacts(*groups) if page["key"] == f"{key}-images"]
     assert len(tables) == len(groups)
     assert sum("run_planned" in line for line in api.logs(whole, "run_planned")) == 1

@@ -301,3 +301,6 @@ class ExecutionConfig(Settings):
     """Address (HOST:PORT) at which counters of the run are served to Prometheus. Empty serves none."""
     pictures: str = "trap-pictures"
     """Folder for the pictures of new sources without a page in Prefect; the number of pages per run is limited."""
+    report: bool = True
+    """Whether a run with Prefect writes a report of its dataset at its end: an HTML file next to an SQLite database,
+    or else in the folder of pictures. It takes a few seconds."""
