@@ -22,11 +22,10 @@ import tempfile
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
-from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Self
@@ -39,11 +38,11 @@ from survey import MemoryWatch, run, write_survey
 from survey_sky import Survey
 
 from trap.cli import main as transients
+from trap.db.lightcurves import light_curve
 from trap.db.overview import list_datasets
 from trap.db.reader import Reader
 from trap.db.result_tables import read_rows
-from trap.web.app import make_app
-from trap.web.site import Site
+from trap.web.app import ROUTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,50 +53,68 @@ EPOCH_DAYS = 12.0
 """Time between epochs, so that fifty of them lie in the past: images of the future are rejected."""
 PAUSE_SECONDS = 2.0
 """Mean time for which a reader looks at a page."""
-TABLES = ("sources", "transients", "images", "measurements")
 QUERIES = {
-    "sources": ("", "page=2", "page=200", "order=-eta_int", "order=-v_int&page=3", "min_eta_int=2&min_v_int=0.1",
-                "max_p=0.0001&order=-eta_int", "candidates_only=1", "near={position}&radius=1800", "order=wm_decl"),
-    "transients": ("", "order=-det_sigma", "min_score=0.5", "near={position}&radius=36000"),
-    "images": ("", "page=2", "order=-rms_qc", "order=taustart_ts"),
-    "measurements": ("", "page=50", "order=-det_sigma", "near={position}&radius=600", "entries={runcat}"),
+    "sources": (
+        "", "page=2", "page=200", "order=-eta", "order=-v,runcat&page=3", "min_eta=2&min_v=0.1", "order=-f_datapoints",
+        "max_p=0.0001&order=-eta", "candidates_only=1", "near={position}&radius=1800", "order=wm_decl", "size=100",
+    ),
+    "transients": ("", "order=-det_sigma", "min_newness=10", "near={position}&radius=36000"),
+    "images": ("", "page=2", "order=-rms_qc", "order=taustart_ts", "min_rms_qc=0.0001"),
+    "measurements": ("", "page=50", "order=-det_sigma", "near={position}&radius=600", "min_det_sigma=20"),
+    "lightcurves": ("entries={runcat}", "near={position}&radius=30"),
+    "download": ("format=csv&near={position}&radius=600", "format=ecsv&near={position}&radius=60"),
+    "position": ("at={position}",),
+    "source": ("runcat={runcat}",),
+    "eta-v": ("", "sigma_eta=2&sigma_v=2"),
+    "eta-v.json": ("", "sigma_eta=2&sigma_v=2"),
+    "light-curve.json": ("", "flux=peak", "time=days&axis=log", "limits=0"),
+    "picture.png": ("", "side=500"),
 }  # fmt: skip
-"""Filters and orders of the tables that readers ask for; a refused one is counted, and shows in the output."""
+"""Choices of pages by the end of their address. A page that refuses one is counted, and shows in the output."""
+CHARTS = ("sky", "noise", "gain", "shift", "counts")
+HEADING = "  median      95%  slowest computing       kB  page (ms; numbers of other statuses than 200)"
 PLACES = re.compile(r"\{(\w+)(?::\w+)?\}")
-NOT_PAGES = ("/static", "/api/openapi.json")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Values:
-    """Values that take the place of the parameters in the addresses of a dataset."""
+    """Values that take the place of the parameters in the addresses of a dataset.
+
+    Parameters
+    ----------
+    number
+        Number of the dataset.
+    points
+        Sources, each with an image that measured it.
+    positions
+        deg — positions of sources.
+    """
 
     number: int
-    runcats: Sequence[int]
-    images: Sequence[int]
+    points: Sequence[tuple[int, int]]
     positions: Sequence[tuple[float, float]]
-    newsources: Sequence[int]
-    charts: Sequence[str] = ()
 
-    def choose(self, name: str, generator: random.Random) -> str:
-        """Return a value of a parameter."""
-        if name in ("d", "number", "dataset"):
-            return str(self.number)
-        if name == "table":
-            return generator.choice(TABLES)
-        if name == "position":
-            return quote("{:.5f} {:+.5f}".format(*generator.choice(self.positions)))
-        several = {"runcat": self.runcats, "image": self.images, "newsource": self.newsources, "name": self.charts}
-        chosen = several.get(name) or self.runcats
-        return str(generator.choice(chosen))
+    def fill(self, text: str, generator: random.Random) -> str:
+        """Put values in the places of an address."""
+        runcat, image = generator.choice(self.points)
+        values = {
+            "number": str(self.number),
+            "runcat": str(runcat),
+            "image": str(image),
+            "name": generator.choice(CHARTS),
+            "position": quote("{:.5f} {:+.5f}".format(*generator.choice(self.positions))),
+        }
+        return PLACES.sub(lambda place: values.get(place[1], "1"), text)
 
 
 @dataclass
 class Measured:
-    """The answers to one kind of request."""
+    """The answers to one kind of request, and the mean time of computing [s] of the server, on any busy machine."""
 
     seconds: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    computing: float = np.nan
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, seconds: float, size: int, status: int) -> None:
@@ -112,8 +129,8 @@ class Measured:
         ms = 1e3 * np.array(self.seconds)
         others = {status: n for status, n in self.statuses.items() if status != 200}
         return (
-            f"{np.median(ms):8.0f} {np.percentile(ms, 95):8.0f} {ms.max():8.0f} {max(self.sizes) / 1e3:9.0f}  {name}"
-            + (f"  {others}" if others else "")
+            f"{np.median(ms):8.0f} {np.percentile(ms, 95):8.0f} {ms.max():8.0f} {1e3 * self.computing:9.0f} "
+            f"{max(self.sizes) / 1e3:8.0f}  {name}" + (f"  {others}" if others else "")
         )
 
 
@@ -163,52 +180,34 @@ def serving(database: str) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def values_of(database: str) -> list[Values]:
-    """Return values of the parameters for each dataset."""
+    """Return values of the parameters for each dataset: candidates and other sources, with their images."""
     reader, found = Reader(database), []
     with reader.read() as connection:
         for dataset in list_datasets(connection):
             number = int(dataset["id"])
             sources = read_rows(connection, "sources", [number], columns=["runcat", "wm_ra", "wm_decl"], limit=5000)
-            images = read_rows(connection, "images", [number], columns=["image"], limit=5000)
-            candidates = read_rows(connection, "transients", [number])
-            if not len(sources["runcat"]):
-                continue
-            found.append(
-                Values(
-                    number=number,
-                    runcats=[*sources["runcat"].tolist()[::7], *candidates["runcat"].tolist()],
-                    images=images["image"].tolist(),
-                    positions=list(zip(sources["wm_ra"].tolist(), sources["wm_decl"].tolist(), strict=True))[::13],
-                    newsources=candidates["newsource"].tolist(),
-                )
-            )
+            candidates = read_rows(connection, "transients", [number])["runcat"].tolist()
+            chosen = [*sources["runcat"].tolist()[:: max(len(sources["runcat"]) // 100, 1)], *candidates[:100]]
+            images = {entry: light_curve(connection, entry)["image"].tolist() for entry in chosen}
+            positions = list(zip(sources["wm_ra"].tolist(), sources["wm_decl"].tolist(), strict=True))[::13]
+            if positions:
+                points = [(entry, image) for entry, several in images.items() for image in several[::5]]
+                found.append(Values(number=number, points=points, positions=positions))
     return found
 
 
-def templates(database: str) -> list[str]:
+def templates() -> list[str]:
     """Return the addresses of all pages, with names in place of their parameters, from the application itself."""
-    site = Site(url=database, reader=Reader(database))
-    paths = {route.path for route in make_app(site).routes if "GET" in (getattr(route, "methods", None) or ())}
-    return sorted(path for path in paths if not path.startswith(NOT_PAGES))
+    paths = {
+        route.path for router in ROUTERS for route in router.routes if "GET" in (getattr(route, "methods", None) or ())
+    }
+    return sorted(path for path in paths if path.count("{number}") == 1)
 
 
-def requests_of(template: str, values: Values, generator: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield endless requests of a page: the name of a kind, and the address with varied parameters."""
-    names = PLACES.findall(template)
-    tables = TABLES if "table" in names else ("",)
-    for table in cycle(tables):
-        path = template.replace("{table}", table)
-        kind = path
-        for match in PLACES.finditer(path):
-            path = path.replace(match[0], values.choose(match[1], generator), 1)
-        query = generator.choice(QUERIES[table]) if table else ""
-        if path.endswith("/download"):
-            query = "&".join(filter(None, ["format=csv", "near={position}&radius=600"]))
-        if path.endswith("/position"):
-            query = "at={position}"
-        for match in PLACES.finditer(query):
-            query = query.replace(match[0], values.choose(match[1], generator), 1)
-        yield kind, f"{path}?{query}" if query else path
+def request_of(template: str, values: Values, generator: random.Random) -> str:
+    """Return the address of a page, with varied parameters."""
+    query = generator.choice(QUERIES.get(template.rpartition("/")[2], ("",)))
+    return values.fill(f"{template}?{query}" if query else template, generator)
 
 
 def get(netloc: str, address: str) -> tuple[float, int, int]:
@@ -224,29 +223,21 @@ def get(netloc: str, address: str) -> tuple[float, int, int]:
     return time.perf_counter() - start, len(body), status
 
 
-def measure_pages(netloc: str, database: str, rounds: int) -> None:
+def measure_pages(netloc: str, process: psutil.Process, database: str, rounds: int) -> None:
     """Print the times of all pages of all datasets."""
     generator = random.Random(1)  # noqa: S311 (a benchmark)
     for values in values_of(database):
-        values.charts = chart_names(netloc, values.number)
-        measured: dict[str, Measured] = defaultdict(Measured)
-        for template in templates(database):
-            n = rounds * (len(TABLES) if "{table}" in template else 1)
-            for kind, address in islice(requests_of(template, values, generator), n):
-                measured[kind].add(*get(netloc, address))
-        print(f"dataset {values.number}\n  median      95%  slowest     kB  page (ms; other statuses than 200: number)")
-        for kind, answers in sorted(measured.items()):
-            print(answers.line(kind))
-        slowest = max(measured.items(), key=lambda item: np.percentile(item[1].seconds, 95))
-        print(f"slowest at 95 %: {1e3 * np.percentile(slowest[1].seconds, 95):.0f} ms, {slowest[0]}\n", flush=True)
-
-
-def chart_names(netloc: str, number: int) -> list[str]:
-    """Return the names of the charts on the page of a dataset."""
-    with closing(HTTPConnection(netloc, timeout=60)) as connection:
-        connection.request("GET", f"/datasets/{number}")
-        page = connection.getresponse().read().decode()
-    return sorted(set(re.findall(r"/charts/([\w-]+)\.json", page))) or ["none"]
+        measured: dict[str, Measured] = {}
+        for template in templates():
+            measured[template], before = Measured(), sum(process.cpu_times()[:2])
+            for _ in range(rounds):
+                measured[template].add(*get(netloc, request_of(template, values, generator)))
+            measured[template].computing = (sum(process.cpu_times()[:2]) - before) / rounds
+        print(f"dataset {values.number}\n{HEADING}")
+        for template, answers in measured.items():
+            print(answers.line(template))
+        slowest = max(measured, key=lambda one: float(np.percentile(measured[one].seconds, 95)))
+        print(f"slowest at 95 %: {1e3 * np.percentile(measured[slowest].seconds, 95):.0f} ms, {slowest}\n", flush=True)
 
 
 class Readers:
@@ -255,7 +246,7 @@ class Readers:
     def __init__(self, netloc: str, database: str, n_readers: int, pause: float) -> None:
         self.netloc, self.pause, self.answers = netloc, pause, Measured()
         self._ends = threading.Event()
-        self._values, self._templates = values_of(database), templates(database)
+        self._values, self._templates = values_of(database), templates()
         self._threads = [threading.Thread(target=self._read, args=(seed,)) for seed in range(n_readers)]
 
     def __enter__(self) -> Self:
@@ -272,8 +263,7 @@ class Readers:
         generator = random.Random(seed)  # noqa: S311 (a benchmark)
         while not self._ends.wait(generator.uniform(0, 2 * self.pause)):
             values, template = generator.choice(self._values), generator.choice(self._templates)
-            _, address = next(requests_of(template, values, generator))
-            self.answers.add(*get(self.netloc, address))
+            self.answers.add(*get(self.netloc, request_of(template, values, generator)))
 
 
 def measure_run(netloc: str, database: str, folder: Path, given: Namespace) -> None:
@@ -294,7 +284,7 @@ def measure_run(netloc: str, database: str, folder: Path, given: Namespace) -> N
     for has_readers, times in seconds.items():
         name = f"next to {given.readers} readers" if has_readers else "alone"
         print(f"run {name}: {median(times):.2f} s ({', '.join(f'{one:.2f}' for one in times)})")
-    print("  median      95%  slowest     kB  (ms)")
+    print(HEADING)
     print(answers.line(f"{len(answers.seconds)} pages during the runs: {dict(answers.statuses)}"))
     failed = sum(n for status, n in answers.statuses.items() if status == 0 or status >= 500)
     print(f"answers that were errors of the server: {failed}")
@@ -327,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if given.run:
                 measure_run(netloc, database, folder, given)
             else:
-                measure_pages(netloc, database, given.rounds)
+                measure_pages(netloc, process, database, given.rounds)
             print(f"memory of the server: {process.memory_info().rss / 1e6:.0f} MB at the end, ", end="")
         print(f"{memory.peak / 1e6:.0f} MB at most, with its workers")
 
