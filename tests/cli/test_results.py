@@ -258,6 +258,24 @@ def test_upper_limits_are_written_with_units(database, transient, tmp_path, caps
     assert Table.read(file, format="votable")["upper_limit"].unit == "Jy / beam"
 
 
+def test_any_position_is_measured_and_kept_on_request(database, transient, tmp_path, capsys):
+    place = (transient["ra"], transient["dec"] + 0.01)
+    words = ("lightcurve", 1, *place, "--database", database)
+    plotted = ("--forced", "--band", 1280, "--plot", tmp_path / "curve.png")
+    heading, _, *rows = output_of(capsys, *words, *plotted).splitlines()
+    assert heading.endswith("4 images measured")
+    assert [row.split()[1] for row in rows] == ["1280"] * 4
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+    (latest,) = json.loads(output_of(capsys, *words, "--forced", "--keep", "--json", "--since", "2026-01-01T03:00:00"))
+    assert (latest["taustart_ts"], latest["reason"]) == ("2026-01-01T03:00:00Z", "")
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("SELECT count(*) FROM positionpoint").fetchone() == (4,)
+    far = output_of(capsys, "lightcurve", 1, 180, 0, "--forced", "--database", database)
+    assert "0 images measured" in far
+    assert "--keep needs --forced" in error_of(capsys, *words, "--keep")
+    assert "--forced has no --cutouts" in error_of(capsys, *words, "--forced", "--max", "f_int=1")
+
+
 def test_binary_table_needs_a_file_and_a_file_needs_a_format(database, tmp_path, capsys):
     words = ("candidates", 1, "--database", database)
     assert "write it to a file with --output" in error_of(capsys, *words, "--format", "fits")

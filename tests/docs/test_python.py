@@ -48,6 +48,7 @@ def test_examples_of_the_page_run(folder, monkeypatch, capsys):
     assert variables["histogram"].sum() > 10
     assert len(variables["curve"]) == len(variables["limits"]) == 4
     assert len(variables["monitored"].limits) > 0
+    assert variables["blank"]["reason"].tolist() == [""] * 4
     assert variables["cutout"].data.shape == (51, 51)
     assert len(variables["cutouts"]) == 4
     assert (folder / "figure.png").exists()

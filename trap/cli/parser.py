@@ -18,6 +18,7 @@ from trap.cli.result_options import (
     add_export,
     add_export_options,
     add_filters,
+    add_photometry,
     add_selection,
     add_variables_options,
 )
@@ -311,9 +312,7 @@ def _add_lightcurve(commands: Commands) -> None:
     _add_database(parser)
     add_export(parser)
     add_filters(parser, of_one_source=True)
-    parser.add_argument(
-        "--limits", action="store_true", help="show the upper limit of each image at the position instead"
-    )
+    add_photometry(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="plot the light curve into a .png, .pdf or .svg file")
     parser.add_argument(
         "--cutouts",

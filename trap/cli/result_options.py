@@ -12,7 +12,15 @@ from trap.selection import POSITION_EXAMPLES
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_datasets", "add_export", "add_export_options", "add_filters", "add_selection", "add_variables_options"]
+__all__ = [
+    "add_datasets",
+    "add_export",
+    "add_export_options",
+    "add_filters",
+    "add_photometry",
+    "add_selection",
+    "add_variables_options",
+]
 
 
 TABLES = ("sources", "measurements", "lightcurves", "images", "transients", "ratings", "coverage")
@@ -80,6 +88,21 @@ def add_filters(parser: argparse.ArgumentParser, *, of_one_source: bool = False)
     group.add_argument("--since", metavar="TIME", help="first time, ISO 8601 in UTC or MJD")
     group.add_argument("--until", metavar="TIME", help="last time")
     group.add_argument("--without-flags", metavar="NAMES", help="leave out measurements with any of these flags")
+
+
+def add_photometry(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``transients lightcurve`` for positions without a source."""
+    parser.add_argument(
+        "--limits", action="store_true", help="show the upper limit of each image at the position instead"
+    )
+    parser.add_argument(
+        "--forced",
+        action="store_true",
+        help="measure the position in each image instead, by forced fits, with or without a source there",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="with --forced: keep the points in the database for the next time"
+    )
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:

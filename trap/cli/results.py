@@ -18,6 +18,7 @@ from trap.db.runs import run_table
 from trap.db.searched_areas import searched_areas
 from trap.db.shared_errors import effective_epochs
 from trap.db.variable_sources import MetricCuts, most_variable
+from trap.errors import ConfigError
 from trap.escapes import plain_text
 from trap.report.columns import ExportTable
 from trap.report.cutouts import plot_cutouts
@@ -138,6 +139,13 @@ def show_light_curve(arguments: Namespace) -> int:
         return 0
     if arguments.limits:
         return _show_limits(arguments)
+    if arguments.keep and not arguments.forced:
+        msg = "--keep needs --forced: light curves of sources are kept already"
+        raise ConfigError(msg)
+    if arguments.forced:
+        from trap.cli.photometry import show_photometry
+
+        return show_photometry(arguments)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         entry = selected_entry(connection, arguments)

@@ -15,6 +15,8 @@ from trap.db.models import (
     FrequencyBand,
     Image,
     NewSource,
+    PositionFit,
+    PositionPoint,
     RmsMap,
     RunningCatalog,
     VarMetric,
@@ -37,6 +39,8 @@ __all__ = [
     "describe_calibrations",
     "describe_light_curve",
     "describe_limits",
+    "describe_position_points",
+    "describe_positions",
     "describe_transients",
     "describe_variables",
 ]
@@ -79,6 +83,22 @@ def describe_limits(columns: Columns) -> DescribedColumns:
     """Add units and meanings to the columns of :func:`trap.db.limits.upper_limits`."""
     models = (RmsMap, Image, FrequencyBand)
     return _described(columns, models, {"rms": ExtractedSource.rms, "upper_limit": NewSource.upper_limit})
+
+
+def describe_position_points(columns: Columns) -> DescribedColumns:
+    """Add units and meanings to the columns of :func:`trap.db.position_fits.join_points`."""
+    return _described(columns, (PositionPoint, Image, FrequencyBand, ExtractedSource), {})
+
+
+def describe_positions(columns: Columns) -> DescribedColumns:
+    """Add units and meanings to the columns of :func:`trap.db.position_fits.kept_positions`."""
+    numbers = {
+        "n_points": "Number of images that were measured, or gave a reason.",
+        "n_measured": "Number of images with a flux density.",
+        "n_unread": "Number of images whose files could not be read.",
+    }
+    described = _described({name: columns[name] for name in columns if name not in numbers}, (PositionFit,), {})
+    return described | {name: (Column(columns[name].dtype, "", doc), columns[name]) for name, doc in numbers.items()}
 
 
 def describe_calibrations(columns: Columns) -> DescribedColumns:

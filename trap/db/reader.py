@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from trap.db.engine import absolute_url, make_engine, reading
+from trap.db.engine import absolute_url, make_engine, reading, transaction
 from trap.db.sqlite_files import obstacle
 from trap.db.urls import parse_url, show_url
 from trap.db.version import check_version
@@ -66,6 +66,20 @@ class Reader:
             If a retry may help.
         """
         with reading(self._current_engine()) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction that writes: values that no result depends on. Its connection is closed at the end.
+
+        Raises
+        ------
+        DatabaseError
+            If the database has gone, cannot be reached, or cannot be written.
+        TransientError
+            If a retry may help.
+        """
+        with transaction(self._current_engine()) as connection:
             yield connection
 
     def _current_engine(self) -> Engine:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from trap.results.pixels import Cutouts, SourceCutout
     from trap.typing import Columns
 
-__all__ = ["LightCurves", "described_kinds"]
+__all__ = ["LightCurves", "described_kinds", "of_selection"]
 
 MAX_CUTOUTS = 100_000
 """Largest number of cut-outs that a call may ask for."""
@@ -151,7 +151,7 @@ class LightCurves(Access):
             images = image_table(connection, self.number)
             bands = frequency_bands(connection, self.number)
         selection = Selection.of(band=band, stokes=stokes)
-        keep = _selected(limits, bands, selection)
+        keep = of_selection(limits, bands, selection)
         limits = {name: values[keep] for name, values in limits.items()}
         duration = images["tau_time"][_rows_of(images["id"], limits["image"])]
         about = self._about(ra=place[0], dec=place[1])
@@ -289,14 +289,28 @@ def described_kinds(points: Columns) -> dict[str, tuple[Column, NDArray[Any]]]:
     return {name: (Column(values.dtype, unit, doc), values) for name, (unit, doc, values) in made.items()}
 
 
-def _selected(limits: Columns, bands: Columns, selection: Selection) -> NDArray[np.bool_]:
-    """Return which upper limits are of the selected bands and Stokes parameters."""
-    keep = np.ones(len(limits["image"]), bool)
+def of_selection(points: Columns, bands: Columns, selection: Selection) -> NDArray[np.bool_]:
+    """Return which points are of the selected bands and Stokes parameters.
+
+    Parameters
+    ----------
+    points
+        (n,) values by name, with ``image``, ``band`` and ``stokes`` as a number.
+    bands
+        Columns of :func:`trap.db.overview.frequency_bands`.
+    selection
+        Bands and Stokes parameters.
+
+    Returns
+    -------
+    (n,)
+    """
+    keep = np.ones(len(points["image"]), bool)
     if selection.stokes:
-        keep &= np.isin(limits["stokes"], selection.stokes)
+        keep &= np.isin(points["stokes"], selection.stokes)
     if selection.bands:
         within = [(bands["freq_low"] <= frequency) & (frequency <= bands["freq_high"]) for frequency in selection.bands]
-        keep &= np.isin(limits["band"], bands["id"][np.any(within, axis=0)])
+        keep &= np.isin(points["band"], bands["id"][np.any(within, axis=0)])
     return keep
 
 

@@ -11,6 +11,7 @@ from trap.escapes import plain_text
 from trap.report.text import count, megahertz, moment
 from trap.results.access import choose_dataset, open_reader
 from trap.results.drawing import Drawing
+from trap.results.photometry import Photometry
 from trap.results.ratings import RatingTables
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["Dataset", "open_dataset"]
 
 
-class Dataset(Drawing, RatingTables):
+class Dataset(Drawing, Photometry, RatingTables):
     """A dataset in a database of results, opened by :func:`open_dataset`. It is read-only.
 
     Tables: :meth:`sources`, :meth:`transients`, :meth:`variables`, :meth:`measurements`, :meth:`light_curves`,
     :meth:`images`, :meth:`coverage`, :meth:`calibration`, and the :attr:`settings`. What people think of the
     candidates: :meth:`ratings`, :meth:`rating_agreement`, :meth:`rating_consensus`. Of one source:
-    :meth:`light_curve`, :meth:`upper_limits`, :meth:`cutout`, :meth:`cutouts`. Figures: :meth:`plot_light_curve`,
+    :meth:`light_curve`, :meth:`upper_limits`, :meth:`cutout`, :meth:`cutouts`. Of any position: :meth:`photometry`,
+    :meth:`kept_photometry`. Figures: :meth:`plot_light_curve`,
     :meth:`plot_eta_v`, :meth:`plot_cutouts`. Every call reads the newest state of the database.
     """
 

@@ -18,6 +18,7 @@ from trap.db.models.images import (
     RmsMap,
     SkyRegion,
 )
+from trap.db.models.positions import PositionFit, PositionPoint
 from trap.db.models.ratings import RatedCandidate, Rating
 from trap.db.models.sources import (
     AssocSkyRegion,
@@ -47,6 +48,8 @@ __all__ = [
     "Lineage",
     "Monitor",
     "NewSource",
+    "PositionFit",
+    "PositionPoint",
     "RatedCandidate",
     "Rating",
     "RejectReason",
