@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from trap import __version__
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, NotFoundError, TransientError, TrapError
-from trap.web import api, chart_routes, dataset, datasets, downloads, eta_v, image, matches, source, tables
+from trap.web import api, chart_routes, dataset, datasets, downloads, eta_v, image, matches, position, source, tables
 from trap.web.guard import guarded
 from trap.web.rendering import render
 
@@ -27,16 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["make_app"]
 
 ROUTERS: tuple[APIRouter, ...] = (
-    downloads.router,  # before sources and images, which have a number where a download has its name
+    downloads.router,
     datasets.router,
     dataset.router,
-    tables.router,
     chart_routes.router,
     eta_v.router,
     source.router,
     matches.router,
     image.router,
     api.router,
+    position.router,
+    tables.router,
 )
 STATIC = Path(__file__).with_name("static")
 BOKEH = Path(bokeh.__file__).parent / "server" / "static" / "js"

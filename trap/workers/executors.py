@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import forkserver, resource_tracker
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
+from weakref import WeakSet
 
 import psutil
 from pebble import ProcessExpired, ProcessPool
@@ -126,6 +127,7 @@ class ProcessExecutor(DirectCalls):
         self._preload = list(preload)
         self._memory = memory or machine_memory()
         self._is_broken = False
+        self._futures: WeakSet[Future[Any]] = WeakSet()
         self._pool = call_with_retries(self._new_pool, START_DELAYS)
         self._renewing = threading.Lock()
 
@@ -145,7 +147,18 @@ class ProcessExecutor(DirectCalls):
         work = partial(self._submit_once, log_context(), step, *args, **kwargs)
         with self._renewing:
             future = call_with_retries(work, START_DELAYS)
+            self._futures.add(future)
         return _WorkerResult(future, getattr(step, "__name__", repr(step)), self._timeout)
+
+    def cancel(self) -> None:
+        """End the steps that run or wait; each of them raises a :class:`~trap.errors.WorkerLostError`.
+
+        It may be called in any thread. Later steps run as usual.
+        """
+        with self._renewing:
+            futures = list(self._futures)
+        for future in futures:
+            future.cancel()
 
     def __enter__(self) -> Self:
         return self
