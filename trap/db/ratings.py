@@ -31,6 +31,7 @@ __all__ = [
     "known_tags",
     "rate_candidate",
     "rated_measurements",
+    "rater_name",
     "rating_history",
 ]
 
@@ -108,7 +109,7 @@ def rate_candidate(
         raise ConfigError(msg)
     values = {
         "candidate": _identified(connection, dataset_id, candidate),
-        "rater": _name("the name of the rater", rater),
+        "rater": rater_name(rater),
         "rating": rating,
         "rated_ts": now,
         "tags": ", ".join(_tags(tags)),
@@ -116,6 +117,22 @@ def rate_candidate(
     }
     number: int = connection.execute(insert(Rating).values(values).returning(Rating.id)).scalar_one()
     return number
+
+
+def rater_name(text: str) -> str:
+    """Return the name of a person as it is stored: on one line, without control characters.
+
+    Parameters
+    ----------
+    text
+        Name as the person wrote it.
+
+    Raises
+    ------
+    ConfigError
+        If it is empty, or longer than 100 characters.
+    """
+    return _name("the name of the rater", text)
 
 
 def rated_measurements(connection: Connection, dataset_id: int, rater: str | None = None) -> Ids:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from trap import __version__
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, NotFoundError, TransientError, TrapError
-from trap.web import api, chart_routes, dataset, datasets, downloads, eta_v, image, matches, position, source, tables
+from trap.web import api, chart_routes, dataset, datasets, downloads, eta_v, image, matches, position, source, tables, vetting
 from trap.web.guard import guarded
 from trap.web.rendering import render
 
@@ -38,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     api.router,
     position.router,
     tables.router,
+    vetting.router,
 )
 STATIC = Path(__file__).with_name("static")
 BOKEH = Path(bokeh.__file__).parent / "server" / "static" / "js"
