@@ -18,7 +18,7 @@ demo: $(INSTALLED) ## simulate a survey, run the pipeline on it, compare injecte
 	$(BIN)/transients demo demo
 
 test: $(KERNELS) ## run the tests, two files at a time; ARGS='-k wcs' is passed to pytest
-	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
+	env -u PREFECT_API_URL -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
 
 check: format-check lint types imports structure shape docstrings prose ## run all checks except the tests; with -k, continue after a failed check
 
