@@ -2,24 +2,36 @@ from __future__ import annotations
 
 import pytest
 from busy_dataset import FIELD, forced, process_busy_days
-from made_up_survey import sources
+from db_servers import module_engine
+from made_up_survey import dataset_maker, sources
 from sqlalchemy import text
 
 from trap.db.comparison import MAX_SHOWN, Side, Tolerances, compare_contents, compare_datasets
-from trap.db.engine import reading, transaction
+from trap.db.engine import reading
 from trap.errors import DatasetNotFoundError
 
 
-@pytest.fixture
-def twins(make_dataset):
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def engine(request, tmp_path_factory):
+    """Open a database for all tests of this module, which add datasets and undo other changes."""
+    with module_engine(request.param, request, tmp_path_factory) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def twins(engine):
     """Two datasets of the same images; with entries on top of each other, which a fork has left."""
-    return [process_busy_days(make_dataset((123.5, 10.5), (120.1, 9.9))) for _ in range(2)]
+    options = {"monitors": [(123.5, 10.5), (120.1, 9.9)], "association": {"method": "trap", "beamwidths_limit": 1.0}}
+    return [process_busy_days(dataset_maker(engine)(**options)) for _ in range(2)]
 
 
 @pytest.fixture
 def compare(twins, engine):
-    def run(tolerances=None):
-        with reading(engine) as connection:
+    """Compare the twins, after a change that is undone."""
+
+    def run(tolerances=None, *, change="SELECT 1"):
+        with engine.connect() as connection:
+            connection.execute(text(change))
             return compare_datasets(*(Side(connection, twin.id) for twin in twins), tolerances)
 
     return run
@@ -41,25 +53,21 @@ def test_datasets_of_the_same_images_hold_the_same(compare):
         ("UPDATE image SET content_hash = 'another' WHERE id = {image}", "image another is in the second only"),
     ],
 )
-def test_every_difference_is_listed(compare, twins, engine, change, difference):
+def test_every_difference_is_listed(compare, twins, change, difference):
     (row,) = twins[1].rows(
         "SELECT r.dataset, r.id AS entry, a.xtrsrc AS point, e.image FROM runningcatalog r"
         " JOIN assocxtrsource a ON a.runcat = r.id JOIN extractedsource e ON e.id = a.xtrsrc"
         " WHERE r.dataset = :dataset AND NOT r.mon_src ORDER BY r.id DESC, a.xtrsrc LIMIT 1"
     )
-    with transaction(engine) as connection:
-        connection.execute(text(change.format(**row)))
-    assert any(difference in line for line in compare())
+    assert any(difference in line for line in compare(change=change.format(**row)))
+    assert compare() == []
 
 
-def test_differences_within_the_tolerances_are_ignored(compare, twins, engine):
-    with transaction(engine) as connection:
-        connection.execute(
-            text(f"UPDATE varmetric SET v_int = v_int * 1.001 WHERE runcat IN (SELECT id FROM runningcatalog"
-                 f" WHERE dataset = {twins[1].id})")
-        )  # fmt: skip
-    assert compare() != []
-    assert compare(Tolerances(relative=0.01)) == []
+def test_differences_within_the_tolerances_are_ignored(compare, twins):
+    entries = f"SELECT id FROM runningcatalog WHERE dataset = {twins[1].id}"
+    change = f"UPDATE varmetric SET v_int = v_int * 1.001 WHERE runcat IN ({entries})"
+    assert compare(change=change) != []
+    assert compare(Tolerances(relative=0.01), change=change) == []
 
 
 def test_many_differences_are_counted_and_not_all_listed(make_dataset, engine):
