@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -39,6 +40,10 @@ def allocate(n_bytes):
     return int(np.ones(n_bytes, np.uint8).sum())
 
 
+def has_imported(module):
+    return module in sys.modules
+
+
 def pids():
     return os.getppid(), os.getpid()
 
@@ -61,6 +66,11 @@ def test_serial_executor_raises_the_error_with_the_result():
 
 def test_steps_run_in_other_processes(workers):
     assert workers.submit(pids).result()[1] != os.getpid()
+
+
+def test_workers_of_all_tests_begin_with_the_pipeline_whatever_the_first_command_wants():
+    with ProcessExecutor(1, preload=["json"]) as executor:
+        assert executor.submit(has_imported, "trap.pipeline").result()
 
 
 def test_results_are_returned_in_the_order_of_the_requests(workers):
