@@ -191,12 +191,12 @@ def _about(connection: Connection, dataset: int, candidate: int, rater: str) -> 
 def _numbers(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the numbers of a candidate: a label, and the value with its unit."""
     yield "grade, score", f"{grade_text(facts['grade'])}, {number(facts['score'], 3)}"
-    yield "noise peaks as high, expected", chance_text(facts["noise_peaks"])
+    yield "noise peaks expected", chance_text(facts["noise_peaks"])
     yield "newness", f"{number(facts['newness'], 3)} σ"
     yield "significance", f"{number(facts['det_sigma'], 3)} σ"
     yield "flux density", f"{' ± '.join(flux_text(facts['f_int'], facts['f_int_err']))} mJy"
     yield "peak", f"{' ± '.join(flux_text(facts['f_peak'], facts['f_peak_err']))} mJy/beam"
-    yield "over the best earlier noise here", f"{number(facts['sigma_local'], 3)} σ"
+    yield "over the earlier noise", f"{number(facts['sigma_local'], 3)} σ"
     yield "earlier looks, measured", f"{facts['n_looks']}, {facts['n_measured']}"
     yield "first seen", f"{moment(facts['taustart_ts'])} UTC"
     yield "frequency, Stokes", f"{megahertz(facts['freq_central'] or facts['freq_eff'])} MHz, {facts['stokes']}"
