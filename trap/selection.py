@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from trap.codes import STOKES, Flag
 from trap.errors import ConfigError
+from trap.written_positions import POSITION_EXAMPLES, parse_position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "POSITION_EXAMPLES",
     "SHORT_NAMES",
+    "VERDICTS",
     "Cone",
     "Range",
     "Selection",
@@ -31,9 +33,10 @@ __all__ = [
     "parse_position",
 ]
 
-POSITION_EXAMPLES = "173.1367 27.6989, '11h32m32.8s +27d41m56s', 11:32:32.8 +27:41:56 or J113232.8+274156"
 SHORT_NAMES = {"eta": "eta_int", "v": "v_int", "p": "eta_p_value"}
 """Columns by their short names in ranges."""
+VERDICTS = ("true", "false", "unsure")
+"""Ratings: whether a candidate is a transient."""
 DEFAULT_RADIUS_ARCSEC = 30.0
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 
@@ -119,6 +122,8 @@ class Selection:
         Row numbers of the running catalogue; None selects all, and an empty tuple nothing.
     since, until
         First and last time, in UTC: of the first detection of sources, of the start of the image of all others.
+    ratings, tags
+        Words of ratings, and tags: candidates that a person has rated with any of each, and their sources.
     """
 
     near: Cone | None = None
@@ -130,6 +135,8 @@ class Selection:
     entries: tuple[int, ...] | None = None
     since: datetime | None = field(default=None)
     until: datetime | None = field(default=None)
+    ratings: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.since is not None and self.until is not None and self.since > self.until:
@@ -149,6 +156,8 @@ class Selection:
         entries: int | Iterable[int] | None = None,
         since: Any = None,  # noqa: ANN401 (a time in any form)
         until: Any = None,  # noqa: ANN401
+        rating: str | Sequence[str] | None = None,
+        tag: str | Sequence[str] | None = None,
         **limits: float | None,
     ) -> Self:
         """Make a selection of values as users write them.
@@ -172,6 +181,10 @@ class Selection:
             Row numbers of the running catalogue; None selects all, and an empty list nothing.
         since, until
             First and last time: ISO 8601 text, a number (MJD), a ``datetime`` or a ``Time``; UTC unless it has a zone.
+        rating
+            "true", "false" or "unsure", or several: the candidates that a person has rated so, with their sources.
+        tag
+            Tags of ratings, with commas between them, or a list: candidates whose rating has any of them.
         limits
             ``min_COLUMN`` and ``max_COLUMN`` for any column of numbers; None sets no limit.
 
@@ -190,37 +203,9 @@ class Selection:
             entries=None if entries is None else tuple(_row_number(one) for one in _listed(entries)),
             since=_moment("since", since),
             until=_moment("until", until),
+            ratings=tuple(_verdict(one) for one in _choices("rating", rating)),
+            tags=tuple(_tags(tag)),
         )
-
-
-def parse_position(text: str | Sequence[str]) -> tuple[float, float]:
-    """Read a position: two numbers in degrees, or any text that astropy reads as coordinates.
-
-    Parameters
-    ----------
-    text
-        Text, or the words of a command line.
-
-    Returns
-    -------
-    ra, dec
-        deg, ICRS
-
-    Raises
-    ------
-    ConfigError
-        If the text is no position.
-    """
-    words = [text] if isinstance(text, str) else text
-    joined = " ".join(words).replace(",", " ").strip()
-    try:
-        ra, dec = map(float, joined.split())
-    except ValueError:
-        return _sky_coordinates(joined)
-    if not (-360 <= ra <= 360 and -90 <= dec <= 90):
-        msg = f"not a position: ra {ra:g}, dec {dec:g} degrees"
-        raise ConfigError(msg)
-    return ra, dec
 
 
 def nearest_names(word: str, known: Iterable[str]) -> str:
@@ -240,24 +225,6 @@ def nearest_names(word: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(word, names, n=3)
     return f"; did you mean {' or '.join(near)}?" if near else f"; choose from {', '.join(names)}"
-
-
-def _sky_coordinates(text: str) -> tuple[float, float]:
-    """Read coordinates that are not two numbers. astropy is slow to import, so numbers do without it."""
-    from astropy.coordinates import SkyCoord
-    from astropy.coordinates.jparser import to_skycoord
-
-    try:
-        if re.match(r"\D*J\d", text):
-            place = to_skycoord(text)
-        elif re.search("[hd°]", text):
-            place = SkyCoord(text)
-        else:
-            place = SkyCoord(text, unit=("hourangle", "deg"))
-        return float(place.icrs.ra.deg), float(place.icrs.dec.deg)
-    except (ValueError, TypeError, IndexError) as error:
-        msg = f"{text!r} is no position; examples: {POSITION_EXAMPLES}"
-        raise ConfigError(msg) from error
 
 
 def _cone(near: Any, radius: Any) -> Cone | None:  # noqa: ANN401
@@ -359,6 +326,22 @@ def _stokes_code(letter: Any) -> int:  # noqa: ANN401
     return code
 
 
+def _verdict(word: Any) -> str:  # noqa: ANN401
+    if word not in VERDICTS:
+        msg = f"rating {word}: no rating; choose from {', '.join(VERDICTS)}"
+        raise ConfigError(msg)
+    return str(word)
+
+
+def _tags(tags: Any) -> list[str]:  # noqa: ANN401
+    """Return tags, which may have blanks within them."""
+    chosen = [tags] if isinstance(tags, str) else tags or []
+    if any("\0" in str(text) for text in chosen):
+        msg = "a tag has a character without a meaning"
+        raise ConfigError(msg)
+    return [word.strip() for text in chosen for word in str(text).split(",") if word.strip()]
+
+
 def _flags(names: Any) -> int:  # noqa: ANN401
     """Return the sum of flags that are named, or given as a number."""
     if isinstance(names, int):
@@ -395,6 +378,6 @@ def _moment(name: str, value: Any) -> datetime | None:  # noqa: ANN401
 _FLAG_NAMES = {str(flag.name).lower(): flag for flag in Flag}
 FILTERS = (
     "near", "radius", "band", "stokes", "without_flags", "candidates_only", "entries", "since", "until",
-    "min_COLUMN", "max_COLUMN",
+    "rating", "tag", "min_COLUMN", "max_COLUMN",
 )  # fmt: skip
 """Keywords of :meth:`Selection.of`."""

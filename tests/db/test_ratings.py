@@ -124,13 +124,51 @@ def test_ratings_are_selected_like_candidates(made, candidates, rate, ask):
         assert ask(count_rows, "ratings", [made.id], selection) == len(expected)
 
 
+RATED = [
+    ({"rating": "true"}, ["first"]),
+    ({"rating": ["true", "unsure"]}, ["first", "second"]),
+    # The rating of Ada that a later one replaces does not count.
+    ({"rating": "false"}, []),
+    ({"tag": "noise"}, ["second"]),
+    ({"tag": "NOISE, pulsar"}, ["first", "second"]),
+    ({"tag": "ΣTAR"}, ["second"]),
+    ({"tag": "pul"}, []),
+    ({"tag": "%"}, []),
+    ({"tag": "noise", "rating": "true"}, []),
+]
+
+
+def test_candidates_and_sources_are_selected_by_ratings_and_tags(made, candidates, rate, ask):
+    rate(made, candidates[0], "false", tags=["noise"])
+    rate(made, candidates[0], "true", tags=["pulsar"])
+    rate(made, candidates[1], "unsure", rater="Bo", tags=["noise", "Σtar"])
+    names = dict(zip(candidates, ("first", "second"), strict=True))
+    entries = dict(zip(*(ask(read_rows, "transients", [made.id])[one].tolist() for one in ("newsource", "runcat")),
+                       strict=True))  # fmt: skip
+    for keywords, expected in RATED:
+        selection = Selection.of(**keywords)
+        found = ask(read_rows, "transients", [made.id], selection, order=["taustart_ts"])["newsource"].tolist()
+        assert [names[number] for number in found] == expected, keywords
+        for table in ("sources", "lightcurves"):
+            rows = ask(read_rows, table, [made.id], selection)
+            assert set(rows["runcat"].tolist()) == {entries[number] for number in found}, keywords
+        assert len(ask(read_rows, "ratings", [made.id], selection)["rater"]) == len(expected)
+        assert ask(count_rows, "measurements", [made.id], selection) == len(rows["runcat"])
+    with pytest.raises(ConfigError, match="table images has no ratings to select by"):
+        ask(read_rows, "images", [made.id], Selection.of(rating="true"))
+    with pytest.raises(ConfigError, match="rating maybe: no rating; choose from true, false, unsure"):
+        Selection.of(rating="maybe")
+    with pytest.raises(ConfigError, match="without a meaning"):
+        Selection.of(tag="a\0")
+
+
 def test_candidate_without_a_rating_of_a_person_is_found(made, candidates, rate, ask):
     triggers = ask(read_rows, "transients", [made.id], order=["taustart_ts"])["xtrsrc"].tolist()
-    assert ask(rated_measurements, made.id).tolist() == []
+    assert ask(rated_measurements, [made.id]).tolist() == []
     rate(made, candidates[0], "false")
     rate(made, candidates[1], "false", rater="Bo")
-    assert ask(rated_measurements, made.id, "Ada").tolist() == triggers[:1]
-    assert ask(rated_measurements, made.id).tolist() == sorted(triggers)
+    assert ask(rated_measurements, [made.id], rater="Ada").tolist() == triggers[:1]
+    assert ask(rated_measurements, [made.id]).tolist() == sorted(triggers)
 
 
 def test_ratings_outlive_a_timestep_that_is_left_out_and_put_back(made, candidates, rate, engine, ask):

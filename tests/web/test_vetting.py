@@ -212,7 +212,11 @@ def test_list_of_ratings_has_people_agreement_and_tags(visitor, candidates):
     assert re.search(
         r"Ada, Bo</th><td class=\"number\">3</td><td class=\"number\">66.7 %</td><td class=\"number\">0.5<", page
     )
-    assert "noise 3" in page
+    assert f'<a href="/datasets/1/transients?tag=noise">noise 3</a>' in page
+    assert visitor.get("/datasets/1/transients?tag=noise").text.count("/datasets/1/sources/") >= 3
+    # Ada has rated all three, and with the tag; the selection of the address is the one of the queue.
+    visitor.cookies.clear()
+    assert "0 of 2 rated" in visitor.get(f"{PAGE}?tag=noise&rating=false").text
     assert "<script>alert" not in page
     assert "min_score=0.5&amp;page" not in page
     assert "download?format=csv&amp;min_score=0.5" in visitor.get(f"{PAGE}/ratings?min_score=0.5").text

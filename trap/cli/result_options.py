@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap.report.formats import FORMATS
-from trap.selection import POSITION_EXAMPLES
+from trap.selection import POSITION_EXAMPLES, VERDICTS
 
 if TYPE_CHECKING:
     import argparse
@@ -87,6 +87,8 @@ def add_filters(parser: argparse.ArgumentParser, *, of_one_source: bool = False)
     )
     group.add_argument("--since", metavar="TIME", help="first time, ISO 8601 in UTC or MJD")
     group.add_argument("--until", metavar="TIME", help="last time")
+    group.add_argument("--rating", action="append", choices=VERDICTS, help="candidates that a person has rated so")
+    group.add_argument("--tag", action="append", metavar="TAG", help="candidates whose rating has a tag; repeatable")
     group.add_argument("--without-flags", metavar="NAMES", help="leave out measurements with any of these flags")
 
 

@@ -67,6 +67,8 @@ def given_selection(arguments: Namespace, *, entry: int | None = None) -> Select
         without_flags=arguments.without_flags or "",
         since=arguments.since,
         until=arguments.until,
+        rating=arguments.rating,
+        tag=arguments.tag,
         **own,
         **limits,
     )

@@ -13,8 +13,9 @@ import numpy as np
 from sqlalchemy import select
 
 from trap.codes import stokes_letter
-from trap.db.bulk import read_columns
+from trap.db.bulk import is_among, read_columns
 from trap.db.models import NewSource, RunningCatalog
+from trap.db.ratings import rated_measurements
 from trap.db.result_columns import ResultTable
 from trap.db.result_conditions import check_range, selected_bands
 from trap.db.result_tables import RESULT_TABLES
@@ -206,6 +207,12 @@ def _of_selected_sources(connection: Connection, entries: MergedEntries, selecti
         rows = select(NewSource.runcat).join(RunningCatalog, RunningCatalog.id == NewSource.runcat)
         candidates = read_columns(connection, rows.where(RunningCatalog.dataset.in_(set(entries.dataset.tolist()))))
         chosen = entries.source[np.isin(entries.entry, candidates["runcat"])]
+        entries = entries.take(np.isin(entries.source, chosen))
+    if selection.ratings or selection.tags:
+        of_datasets = np.unique(entries.dataset).tolist()
+        rated = rated_measurements(connection, of_datasets, ratings=selection.ratings, tags=selection.tags)
+        rows = select(NewSource.runcat).where(is_among(connection, NewSource.trigger_xtrsrc, rated))
+        chosen = entries.source[np.isin(entries.entry, read_columns(connection, rows)["runcat"])]
         entries = entries.take(np.isin(entries.source, chosen))
     return entries
 

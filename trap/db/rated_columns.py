@@ -11,16 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from trap.db.models import ExtractedSource, Image, NewSource, RatedCandidate, Rating
 from trap.db.result_columns import QUERIED, Join, Query, ResultTable, result_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import ColumnElement, ScalarSelect
 
-__all__ = ["RATINGS", "matching_candidate"]
+__all__ = ["RATINGS", "is_latest", "matching_candidate", "rating_conditions"]
 
 _FREQUENCY_SHARE = 1e-6
 """Largest relative difference of equal frequencies: rounding of headers that other software has written again."""
@@ -60,7 +62,7 @@ def matching_candidate() -> ScalarSelect[Any]:
     return nearest.correlate(rated).scalar_subquery()
 
 
-def _is_latest() -> ColumnElement[bool]:
+def is_latest() -> ColumnElement[bool]:
     """Return the condition of the latest rating of a person and a candidate."""
     later = aliased(Rating)
     return ~exists(
@@ -68,6 +70,22 @@ def _is_latest() -> ColumnElement[bool]:
             later.candidate == Rating.candidate, later.rater == Rating.rater, later.id > Rating.id
         )
     )  # fmt: skip
+
+
+def rating_conditions(ratings: Sequence[str], tags: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Return the conditions of ratings with any of some words, and any of some tags.
+
+    Parameters
+    ----------
+    ratings, tags
+        Words and tags, the latter in any case; an empty list makes no condition.
+    """
+    found: list[ColumnElement[bool]] = [Rating.rating.in_(ratings)] if ratings else []
+    # SQLite has lower-case letters in ASCII only.
+    listed = [literal(", ") + stored + ", " for stored in (Rating.tags, func.lower(Rating.tags))]
+    words = [word for tag in tags for word in (tag, tag.lower())]
+    either = [one.contains(f", {word}, ", autoescape=True) for one in listed for word in words]
+    return [*found, or_(*either)] if either else found
 
 
 def _ratings() -> ResultTable:
@@ -101,7 +119,7 @@ def _ratings() -> ResultTable:
         place=RatedCandidate,
         entry=NewSource.runcat,
         flags=ExtractedSource.flags,
-        where=(_is_latest(),),
+        where=(is_latest(),),
     )
     return result_table(
         "ratings",

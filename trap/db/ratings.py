@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from trap import angles
 from trap.db.bulk import read_columns
 from trap.db.models import Dataset, ExtractedSource, Image, NewSource, RatedCandidate, Rating, RunningCatalog
-from trap.db.rated_columns import matching_candidate
+from trap.db.rated_columns import is_latest, matching_candidate, rating_conditions
 from trap.errors import ConfigError, DatabaseError, NotFoundError
 from trap.escapes import plain_text
+from trap.selection import VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_TAGS",
-    "VERDICTS",
     "carry_ratings",
     "differing_ratings",
     "known_tags",
@@ -35,8 +35,6 @@ __all__ = [
     "rating_history",
 ]
 
-VERDICTS = ("true", "false", "unsure")
-"""Ratings: whether a candidate is a transient."""
 DEFAULT_TAGS = (
     "flaring star",
     "AGN",
@@ -81,7 +79,7 @@ def rate_candidate(
     dataset_id, candidate
         Numbers of the dataset, and of the candidate in table ``newsource``.
     rating
-        One of :data:`VERDICTS`.
+        One of :data:`trap.selection.VERDICTS`.
     rater
         Name of the person.
     now
@@ -135,24 +133,34 @@ def rater_name(text: str) -> str:
     return _name("the name of the rater", text)
 
 
-def rated_measurements(connection: Connection, dataset_id: int, rater: str | None = None) -> Ids:
+def rated_measurements(
+    connection: Connection,
+    datasets: Sequence[int],
+    *,
+    rater: str | None = None,
+    ratings: Sequence[str] = (),
+    tags: Sequence[str] = (),
+) -> Ids:
     """Return the measurements whose candidates have a rating: column ``xtrsrc`` of the candidates.
 
     Parameters
     ----------
-    connection, dataset_id
-        Open connection, and number of the dataset.
+    connection, datasets
+        Open connection, and numbers of the datasets.
     rater
         Name of the person; None for anybody.
+    ratings, tags
+        Words and tags, in any case: the latest rating of the person has any of each. Without words, any rating counts.
 
     Returns
     -------
     (n,) — row numbers of measurements, in order. Ratings of candidates that the dataset no longer has are left out.
     """
-    is_rated = exists().where(Rating.candidate == RatedCandidate.id)
+    rated = select(Rating.candidate).where(is_latest(), *rating_conditions(ratings, tags))
     if rater is not None:
-        is_rated = is_rated.where(Rating.rater == rater)
-    found = select(matching_candidate().label("id")).where(RatedCandidate.dataset == dataset_id, is_rated).subquery()
+        rated = rated.where(Rating.rater == rater)
+    of_datasets = RatedCandidate.dataset.in_([int(number) for number in datasets])
+    found = select(matching_candidate().label("id")).where(of_datasets, RatedCandidate.id.in_(rated)).subquery()
     measured = select(NewSource.trigger_xtrsrc).join(found, found.c.id == NewSource.id).distinct()
     return np.sort(np.array(connection.execute(measured).scalars().all(), np.int64))
 

@@ -10,8 +10,10 @@ from sqlalchemy import Double, Float, case, func, literal, select
 
 from trap import angles
 from trap.db.bulk import is_among, read_columns
-from trap.db.models import AssocXtrSource, ExtractedSource, FrequencyBand, NewSource, RunningCatalog, SkyRegion
+from trap.db.models import AssocXtrSource, ExtractedSource, FrequencyBand, NewSource, Rating, RunningCatalog, SkyRegion
 from trap.db.overview import images_near
+from trap.db.rated_columns import rating_conditions
+from trap.db.ratings import rated_measurements
 from trap.errors import ConfigError
 from trap.selection import SHORT_NAMES, nearest_names
 
@@ -70,7 +72,7 @@ def conditions(
         found.append(query.time >= selection.since)
     if selection.until is not None:
         found.append(query.time <= selection.until)
-    return [*found, *_of_sources(connection, table, selection)]
+    return [*found, *_of_sources(connection, table, datasets, selection)]
 
 
 def check_columns(table: ResultTable, names: Sequence[str]) -> None:
@@ -229,17 +231,22 @@ def _in_range(connection: Connection, table: ResultTable, one: Range) -> Iterato
         yield compared != literal(math.nan)
 
 
-def _of_sources(connection: Connection, table: ResultTable, selection: Selection) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions on entries, candidates and flags, which only some tables have."""
+def _of_sources(
+    connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions on entries, candidates, ratings and flags, which only some tables have."""
     query = _query(table)
     if selection.without_flags:
         if query.flags is None:
             msg = f"table {table.name} has no flags to select by"
             raise ConfigError(msg)
         yield query.flags.bitwise_and(selection.without_flags) == 0
+    if query.root is Rating:
+        yield from rating_conditions(selection.ratings, selection.tags)
     is_of_sources = query.entry is not None or query.root is ExtractedSource
-    if not is_of_sources and (selection.entries is not None or selection.candidates_only):
-        kind = "entries" if selection.entries is not None else "candidates"
+    is_rated = bool(selection.ratings or selection.tags) and query.root is not Rating
+    if not is_of_sources and (selection.entries is not None or selection.candidates_only or is_rated):
+        kind = "entries" if selection.entries is not None else "ratings" if is_rated else "candidates"
         msg = f"table {table.name} has no {kind} to select by"
         raise ConfigError(msg)
     entry: Any = AssocXtrSource.runcat if query.entry is None else query.entry
@@ -248,6 +255,12 @@ def _of_sources(connection: Connection, table: ResultTable, selection: Selection
         of_entries.append(is_among(connection, entry, selection.entries))
     if selection.candidates_only:
         of_entries.append(entry.in_(select(NewSource.runcat)))
+    if is_rated:
+        rated = rated_measurements(connection, datasets, ratings=selection.ratings, tags=selection.tags)
+        is_chosen = is_among(connection, NewSource.trigger_xtrsrc, rated)
+        of_entries.append(
+            is_chosen if query.root is NewSource else entry.in_(select(NewSource.runcat).where(is_chosen))
+        )
     if query.entry is None and of_entries:
         yield ExtractedSource.id.in_(select(AssocXtrSource.xtrsrc).where(*of_entries))
     else:

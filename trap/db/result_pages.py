@@ -181,6 +181,7 @@ def _is_of_metrics(table: ResultTable, selection: Selection, names: Sequence[str
     """Return whether the rows of sources are found fastest by their metrics."""
     query = _query(table)
     is_whole_sky = selection.near is None and selection.entries is None and not selection.candidates_only
+    is_whole_sky &= not (selection.ratings or selection.tags)
     return (
         table.name == "sources"
         and is_whole_sky

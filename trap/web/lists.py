@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Adjacent", "adjacent_sources", "list_address", "list_query"]
 
 TABLES = ("sources", "transients")
-OWN = ("from", "tag")
+OWN = ("from",)
 """Keys of an address that name the list, and select no rows of its table."""
 MAX_LIST = 5000
 """Number of rows of a sorted list among which the source is sought."""

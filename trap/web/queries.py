@@ -41,7 +41,7 @@ MAX_ENTRIES = 5000
 MAX_TEXT = 300
 """Longest value of a filter; a list of entries may be longer."""
 MAX_PAGE = 1_000_000
-LISTS = ("band", "stokes", "without_flags", "entries")
+LISTS = ("band", "stokes", "without_flags", "entries", "rating", "tag")
 """Filters that have several values, in one text or in repeated keys."""
 FIXED = tuple(name for name in FILTERS if not name.endswith("COLUMN"))
 VIEW = ("order", "page", "size", "columns", "fragment")
@@ -164,6 +164,7 @@ def selection_items(selection: Selection) -> list[tuple[str, str]]:
     if selection.entries is not None:
         items.append(("entries", ",".join(map(str, selection.entries))))
     items += [(name, moment.isoformat()) for name in ("since", "until") if (moment := getattr(selection, name))]
+    items += [(name, ",".join(words)) for name in ("rating", "tag") if (words := getattr(selection, f"{name}s"))]
     for one in selection.ranges:
         ends = (("min", one.low), ("max", one.high))
         items += [(f"{end}_{one.column}", repr(value)) for end, value in ends if value is not None]

@@ -112,7 +112,7 @@ def read_queue(
     # A fork leaves several candidates with one detection, which is rated once.
     _, first = np.unique(rows["xtrsrc"][order], return_index=True)
     kept = order[np.sort(first)]
-    rated = rated_measurements(connection, dataset, rater) if rater else np.empty(0, np.int64)
+    rated = rated_measurements(connection, [dataset], rater=rater) if rater else np.empty(0, np.int64)
     return Queue(candidates=rows["newsource"][kept], is_rated=np.isin(rows["xtrsrc"][kept], rated))
 
 
