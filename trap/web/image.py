@@ -212,7 +212,8 @@ def _problem(row: Mapping[str, Any], *, is_kept: bool) -> str:
 def _image_scale(row: Mapping[str, Any], brightest: Any, stretch: str) -> Scale | None:  # noqa: ANN401 (an array)
     """Return the scale of the picture from the noise and the brightest source; None if the noise is unknown."""
     noise = float(row["rms_qc"])
-    if not (math.isfinite(noise) and noise > 0):
+    # A rejected image has no known source: its pixels decide.
+    if row["reason"] or not (math.isfinite(noise) and noise > 0):
         return None
     peak = float(brightest[0]) if len(brightest) and np.isfinite(brightest[0]) else 0.0
     return statistics_scale(0.0, noise, max(peak, HIGH_SIGMA * noise), stretch)

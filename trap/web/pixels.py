@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 20.0
 MEMORY_BYTES = 3 << 30
 MAX_WAITING = 16
 """Number of requests that may wait for the worker: those of a page of cut-outs."""
-IDLE_SECONDS = 120.0
+IDLE_SECONDS = 60.0
 """Time without requests after which the worker is ended, and its memory is free."""
 MEMORY_SIZE = 24 << 20
 """bytes — size of all answers that are remembered."""
