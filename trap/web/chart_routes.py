@@ -77,7 +77,7 @@ def _light_curve(  # noqa: PLR0913 (one argument for each choice)
         flux=flux, calibrated=calibrated, limits=limits, forced=forced, bands=tuple(numbers), stokes=chosen.stokes,
         snr=snr, time=time, axis=axis,
     )  # fmt: skip
-    return Response(light_curve_chart(points, options).as_json(), media_type=JSON)
+    return Response(light_curve_chart(points, options).encoded(), media_type=JSON)
 
 
 @router.get("/datasets/{number}/charts/{name}.json")
@@ -87,7 +87,7 @@ def _dataset_chart(
     """Return a chart of a dataset."""
     with site.reader.read() as connection:
         key = (site.url, dataset.number, name, *dataset_state(connection, dataset.number))
-        chart = _kept.find(key, lambda: _CHARTS[name](connection, dataset.number).as_json())
+        chart = _kept.find(key, lambda: _CHARTS[name](connection, dataset.number).encoded())
     return Response(chart, media_type=JSON)
 
 

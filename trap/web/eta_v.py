@@ -91,7 +91,7 @@ CurrentFrame = Annotated[Frame, Depends(_frame)]
 def _chart(plane: CurrentPlane, sigma_eta: Sigma = DEFAULT_SIGMA, sigma_v: Sigma = DEFAULT_SIGMA) -> Response:
     """Return the chart."""
     key = (plane.key, sigma_eta, sigma_v)
-    chart = _kept.find(key, lambda: eta_v_chart(plane, sigma_eta=sigma_eta, sigma_v=sigma_v).as_json())
+    chart = _kept.find(key, lambda: eta_v_chart(plane, sigma_eta=sigma_eta, sigma_v=sigma_v).encoded())
     return Response(chart, media_type=JSON)
 
 

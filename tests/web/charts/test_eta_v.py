@@ -57,4 +57,4 @@ def test_few_sources_have_no_cuts(plane, n):
     chart = eta_v_chart(Plane(points={name: values[:n] for name, values in plane.points.items()}))
     assert (chart.facts["eta"], chart.facts["beyond"]) == (None, 0)
     assert "too few" in chart.notes[0]
-    assert json.loads(chart.as_json())["item"]
+    assert json.loads(chart.encoded())["item"]

@@ -78,5 +78,5 @@ def test_axes_name_units(points):
 
 
 def test_chart_is_json_without_scripts(points):
-    text = light_curve_chart(points([0.01, np.nan], [0.001] * 2)).as_json().decode()
+    text = light_curve_chart(points([0.01, np.nan], [0.001] * 2)).encoded().decode()
     assert "CustomJS" not in text

@@ -39,7 +39,7 @@ def test_bands_and_stokes_parameters_have_series_of_their_own(sources):
 
 
 def test_dataset_without_images_has_a_chart():
-    assert json.loads(noise_chart(images([])).as_json())["facts"] == {"points": 0}
+    assert json.loads(noise_chart(images([])).encoded())["facts"] == {"points": 0}
 
 
 def test_failed_timesteps_are_counted_and_not_drawn():

@@ -72,8 +72,8 @@ def test_many_sources_are_a_density(sources):
     chart = sky_chart(positions(rng.uniform(0, 360, 6000), rng.uniform(-80, 20, 6000)), NOWHERE, images([], [], 1.0))
     assert sources(chart) == []
     assert chart.facts == {"sources": 6000, "candidates": 0}
-    assert json.loads(chart.as_json())["item"]
+    assert json.loads(chart.encoded())["item"]
 
 
 def test_empty_dataset_has_a_map():
-    assert json.loads(sky_chart(NOWHERE, NOWHERE, images([], [], 1.0)).as_json())["item"]
+    assert json.loads(sky_chart(NOWHERE, NOWHERE, images([], [], 1.0)).encoded())["item"]

@@ -105,6 +105,10 @@ class Chart:
         answer = {"item": item, "notes": list(self.notes), "facts": dict(self.facts)}
         return json.dumps(answer, allow_nan=False).encode()
 
+    def encoded(self) -> bytes:
+        """Return the chart as a file of JSON."""
+        return json.dumps(self.as_json(), allow_nan=False).encode()
+
 
 def new_figure(x: str, y: str, *, height: int = 320, tools: str = "", **options: Any) -> figure:  # noqa: ANN401
     """Make an empty figure as wide as its page.
