@@ -136,6 +136,7 @@
           const column = source.get_column?.(name) ?? source.data[name];
           if (column) detail[name] = Number(column[rows[0]]);
         }
+        offer(figure, detail);
         emit(figure, "chart:point", detail);
         return;
       }
@@ -144,6 +145,19 @@
       const y = [geometry.y0, geometry.y1].sort((a, b) => a - b);
       emit(figure, "chart:range", { x, y, v: x, eta: y });
     }
+  }
+
+  // Below a chart of a dataset, write a link to the image or source of a point.
+  function offer(figure, detail) {
+    const home = /^(\/datasets\/\d+)\/charts\//.exec(new URL(figure.dataset.chart, window.location.href).pathname);
+    if (!home) return;
+    const [word, number] = "image" in detail ? ["image", detail.image] : ["source", detail.runcat];
+    const place = part(figure, "chart-chosen", "p");
+    const link = document.createElement("a");
+    link.href = `${home[1]}/${word}s/${number}`;
+    link.textContent = `Open ${word} ${number}`;
+    place.setAttribute("aria-live", "polite");
+    place.replaceChildren(link);
   }
 
   function follow(form) {
