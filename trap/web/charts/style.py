@@ -99,11 +99,10 @@ class Chart:
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_json(self) -> bytes:
-        """Return the chart as JSON: ``item`` for Bokeh's script, ``notes`` and ``facts``."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the chart as values for JSON: ``item`` for Bokeh's script, ``notes`` and ``facts``."""
         item = json_item(self.model, theme=_THEME)
-        answer = {"item": item, "notes": list(self.notes), "facts": dict(self.facts)}
-        return json.dumps(answer, allow_nan=False).encode()
+        return {"item": item, "notes": list(self.notes), "facts": dict(self.facts)}
 
     def encoded(self) -> bytes:
         """Return the chart as a file of JSON."""
