@@ -212,7 +212,7 @@ def test_list_of_ratings_has_people_agreement_and_tags(visitor, candidates):
     assert re.search(
         r"Ada, Bo</th><td class=\"number\">3</td><td class=\"number\">66.7 %</td><td class=\"number\">0.5<", page
     )
-    assert f'<a href="/datasets/1/transients?tag=noise">noise 3</a>' in page
+    assert '<a href="/datasets/1/transients?tag=noise">noise 3</a>' in page
     assert visitor.get("/datasets/1/transients?tag=noise").text.count("/datasets/1/sources/") >= 3
     # Ada has rated all three, and with the tag; the selection of the address is the one of the queue.
     visitor.cookies.clear()

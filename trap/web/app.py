@@ -15,7 +15,20 @@ from starlette.exceptions import HTTPException
 
 from trap import __version__
 from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, NotFoundError, TransientError, TrapError
-from trap.web import api, chart_routes, dataset, datasets, downloads, eta_v, image, matches, position, source, tables, vetting
+from trap.web import (
+    api,
+    chart_routes,
+    dataset,
+    datasets,
+    downloads,
+    eta_v,
+    image,
+    matches,
+    position,
+    source,
+    tables,
+    vetting,
+)
 from trap.web.guard import guarded
 from trap.web.rendering import render
 

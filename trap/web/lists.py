@@ -17,7 +17,7 @@ from trap.web.queries import parse_query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from trap.db.engine import Connection
 
 __all__ = ["Adjacent", "adjacent_sources", "list_address", "list_query"]
 

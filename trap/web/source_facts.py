@@ -20,8 +20,7 @@ from trap.selection import Cone, Selection
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
-
+    from trap.db.engine import Connection
     from trap.typing import Columns, Indices
 
 __all__ = ["KINDS", "SourceFacts", "point_rows", "read_source"]
