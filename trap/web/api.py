@@ -1,6 +1,6 @@
 """The JSON interface for programs: the tables, datasets, sources and images of the pages, described by OpenAPI.
 
-Keys, selections and names of columns are those of Python and of exports. Missing numbers are null.
+Keys, selections and names of columns are as in Python and in exports. Missing numbers are null.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _table(name: str) -> Callable[[Request, Site, Dataset], Response]:
             }
         )
 
-    show.__doc__ = f"""{TABLES[name].description} Rows come in pages; the order and the filters are those of Python."""
+    show.__doc__ = f"""{TABLES[name].description} Rows come in pages; the order and the filters are as in Python."""
     return show
 
 

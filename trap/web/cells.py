@@ -1,6 +1,6 @@
 """Cells of the tables on the pages: numbers with the digits of their errors, words for codes, and links.
 
-Names and units are those of the table in Python and in exports, so that the number on a page is the number of a filter.
+Names and units are as in Python and in exports, so that the number on a page is the number of a filter.
 """
 
 from __future__ import annotations

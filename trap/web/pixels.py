@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 20.0
 """Time limit of one reading: a compressed image of a gigabyte takes ten seconds."""
 MEMORY_BYTES = 3 << 30
 MAX_WAITING = 16
-"""Number of requests that may wait for the worker: those of a page of cut-outs."""
+"""Number of requests that may wait for the worker: enough for a page of cut-outs."""
 IDLE_SECONDS = 60.0
 """Time without requests after which the worker is ended, and its memory is free."""
 MEMORY_SIZE = 24 << 20

@@ -100,7 +100,7 @@ def read_queue(
         Whether the order is one of chance, which is always the same for a person and a dataset; without it, the
         highest score comes first. Two people who begin at different ends rate more candidates in the same time.
     """
-    # With a column of the metrics, the rows are those of the table with all columns: the latest candidate of an entry.
+    # With a column of the metrics, the rows are as in the table with all columns: the latest candidate of an entry.
     columns = ["newsource", "xtrsrc", "score", "grade", "noise_peaks", "newness", "eta_int"]
     rows = read_rows(connection, "transients", [dataset], selection, columns=columns, order=["newsource"])
     if is_random:

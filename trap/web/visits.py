@@ -127,7 +127,7 @@ def _written(states: Mapping[int, Seen]) -> str:
 
 
 def _parse(text: str) -> tuple[dict[int, Seen], datetime | None, dict[int, Seen], datetime | None]:
-    """Read a cookie: the states and the end of the visit before, and those of the latest view."""
+    """Read a cookie: the states and the end of the visit before, and the states of the latest view."""
     found = _COOKIE.fullmatch(text)
     if found is None:
         return {}, None, {}, None

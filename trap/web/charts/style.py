@@ -1,6 +1,6 @@
 """The looks that all charts share, and the form in which they are sent.
 
-Colours are those of the figures in files, which colour-blind readers can distinguish; the shape of a marker is a second
+Colours are as in the figures in files, which colour-blind readers can distinguish; the shape of a marker is a second
 sign. Backgrounds are transparent. A dark page has light colours in place of :data:`INK` and :data:`GRID`, which
 ``static/charts.js`` exchanges: the server does not know the colours of a browser.
 """
