@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trap.images.image import Image
     from trap.typing import Array
 
-__all__ = ["Overview", "Part", "read_overview", "read_part"]
+__all__ = ["Overview", "Part", "find_position", "read_overview", "read_part"]
 
 STRIP_PIXELS = 4_000_000
 """Number of pixels that are averaged at once: 16 MB."""
@@ -150,14 +150,8 @@ def read_overview(look: Mapping[str, Any], *, side: int, kept: Path | None, sett
     TransientError
         If the file system fails.
     """
-    from trap.images.image import read_image  # noqa: PLC0415 (as above)
-    from trap.report.epochs import is_same_look  # noqa: PLC0415 (as above)
-
-    image = read_image(str(look["url"]) if kept is None else kept, settings)
+    image = _open(look, kept, settings)
     metadata = image.metadata
-    if kept is None and not is_same_look(metadata, look):
-        msg = "the file holds another image now, by its time and frequency"
-        raise ImageError(msg, url=str(look["url"]))
     step = max(1, math.ceil(max(metadata.nx, metadata.ny) / side))
     pixels = _averaged(image, (metadata.ny, metadata.nx), step)
     values = pixels[np.isfinite(pixels)]
@@ -171,6 +165,49 @@ def read_overview(look: Mapping[str, Any], *, side: int, kept: Path | None, sett
         noise=noise,
         brightest=float(values.max()) if values.size else math.nan,
     )
+
+
+def find_position(
+    look: Mapping[str, Any], pixel: tuple[float, float], *, kept: Path | None, settings: ReadingConfig
+) -> tuple[float, float]:
+    """Return the position of a place in an image.
+
+    Parameters
+    ----------
+    look, kept, settings
+        As for :func:`read_overview`.
+    pixel
+        pix — x and y; 0 is the centre of the first column and row.
+
+    Returns
+    -------
+    ra, dec
+        deg, ICRS
+
+    Raises
+    ------
+    ImageError
+        If the file cannot be read, holds another image now, or shows no sky at this place.
+    TransientError
+        If the file system fails.
+    """
+    ra, dec = map(float, _open(look, kept, settings).wcs.all_pix2world(*pixel, 0))
+    if not (math.isfinite(ra) and math.isfinite(dec)):
+        msg = f"the pixel at {pixel[0]:g}, {pixel[1]:g} is not on the sky"
+        raise ImageError(msg, url=str(look["url"]))
+    return ra % 360.0, dec
+
+
+def _open(look: Mapping[str, Any], kept: Path | None, settings: ReadingConfig) -> Image:
+    """Open an image, or its kept pixels. A file that holds another image now is refused."""
+    from trap.images.image import read_image  # noqa: PLC0415 (compiled code, which only the worker needs)
+    from trap.report.epochs import is_same_look  # noqa: PLC0415 (as above)
+
+    image = read_image(str(look["url"]) if kept is None else kept, settings)
+    if kept is None and not is_same_look(image.metadata, look):
+        msg = "the file holds another image now, by its time and frequency"
+        raise ImageError(msg, url=str(look["url"]))
+    return image
 
 
 def _averaged(image: Image, shape: tuple[int, int], step: int) -> NDArray[np.float32]:

@@ -84,6 +84,15 @@
       insert(document.getElementById("matches"), link.href);
     }
   });
+  for (const marks of document.querySelectorAll("svg[data-place]")) {
+    marks.addEventListener("click", (event) => {
+      if (event.target.closest("a")) return;
+      // The drawing counts from its top left corner, the image from the centre of its bottom left pixel.
+      const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(marks.getScreenCTM().inverse());
+      const place = { x: (x - 0.5).toFixed(2), y: (marks.viewBox.baseVal.height - y - 0.5).toFixed(2) };
+      window.location = `${marks.dataset.place}?${new URLSearchParams(place)}`;
+    });
+  }
   for (const button of document.querySelectorAll("button[data-copy]")) {
     if (!navigator.clipboard) continue;
     button.hidden = false;
