@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from db_servers import module_engine
-from made_up_survey import Field, dataset_maker, sources
+from made_up_survey import START, Field, dataset_maker, sources
 
 from trap.codes import Flag
-from trap.db.engine import reading
+from trap.db.engine import reading, transaction
 from trap.db.merged_tables import MERGED_TABLES, read_merged_rows, stream_merged_rows
 from trap.db.merging import merge_datasets
+from trap.db.ratings import rate_candidate
+from trap.db.result_tables import read_rows
 from trap.errors import ConfigError
 from trap.selection import Selection
 
@@ -28,6 +30,9 @@ def merged(request, tmp_path_factory):
             found = sources(ra, dec, flux=np.array(fluxes[:shown]), flux_err=np.full(shown, 0.01))
             flags = int(Flag.BLENDED) * (np.arange(shown) == 1)
             dataset.process(FIELD.image(day, found.with_columns(flags=flags)))
+        with transaction(engine) as connection:
+            (candidate,) = read_rows(connection, "transients", [second.id])["newsource"].tolist()
+            rate_candidate(connection, second.id, candidate, "true", rater="Ada", now=START, tags=["pulsar"])
         with reading(engine) as connection:
             yield connection, merge_datasets(connection, [first.id, second.id])
 
@@ -58,6 +63,8 @@ def test_sources_are_selected(merged):
         ({"band": 140}, [0, 1, 2]),
         ({"stokes": "V"}, []),
         ({"candidates_only": True}, [2]),
+        ({"rating": "true"}, [2]),
+        ({"tag": "noise"}, []),
     ):
         places = [round(ra) for ra in _read(merged, "sources", **filters)["wm_ra"].tolist()]
         assert places == [PLACES[number][0] for number in expected], filters
