@@ -197,7 +197,7 @@ def _by_frequency(images: Columns, shown: NDArray[np.bool_]) -> Iterable[tuple[s
 
 def _time_figure(label: str, time: NDArray[np.datetime64], *values: Array, is_log: bool = False) -> figure:
     return new_figure(
-        TIME, label, height=260, x_axis_type="datetime", x_range=padded(milliseconds(time)),
+        TIME, label, height=280, x_axis_type="datetime", x_range=padded(milliseconds(time)),
         y_axis_type="log" if is_log else "linear", y_range=padded(*values, is_log=is_log),
     )  # fmt: skip
 

@@ -49,7 +49,7 @@ SHAPES = ("circle", "square", "diamond", "triangle", "hex", "star")
 """Markers of the bands and Stokes parameters, in their order. Each has a form with a dot."""
 PADDING = 0.06
 """Share of the extent of the values that a range adds at either end."""
-LEGEND_LETTERS = 48
+LEGEND_LETTERS = 51
 """Number of letters in a row of a legend that fit on the screen of a telephone."""
 _TEXT = {"text_color": INK, "text_font_size": "13px"}
 _THEME = Theme(
