@@ -23,9 +23,10 @@ def survey(engine):
 def shared(survey, engine, request):
     """Return the survey, alone or next to another dataset that has one of its sources."""
     if request.param:
+        moved = max(row["id"] for row in survey.entries())
         with transaction(engine) as connection:
             other = insert_dataset(connection, PipelineConfig())
-            connection.execute(text(f"UPDATE runningcatalog SET dataset = {other} WHERE id = 2"))
+            connection.execute(text(f"UPDATE runningcatalog SET dataset = {other} WHERE id = {moved}"))
     return survey
 
 
@@ -53,14 +54,15 @@ def test_metrics_of_a_band_follow_from_its_light_curves(shared, ask):
 
 
 def test_v_of_other_stokes_parameters_is_absolute(survey, engine, ask):
+    first, second, third = sorted(row["id"] for row in survey.entries())
     with transaction(engine) as connection:
-        connection.execute(text("UPDATE varmetric SET stokes = 4, v_int = -0.25 WHERE runcat = 1"))
-        connection.execute(text("UPDATE varmetric SET v_int = NULL WHERE runcat = 2"))
-        connection.execute(text("UPDATE varmetric SET v_int = -0.5 WHERE runcat = 3"))
+        connection.execute(text(f"UPDATE varmetric SET stokes = 4, v_int = -0.25 WHERE runcat = {first}"))
+        connection.execute(text(f"UPDATE varmetric SET v_int = NULL WHERE runcat = {second}"))
+        connection.execute(text(f"UPDATE varmetric SET v_int = -0.5 WHERE runcat = {third}"))
     found = ask(metric_points, survey.id)
     v = dict(zip(found["runcat"].tolist(), found["v"].tolist(), strict=True))
-    assert v == {1: 0.25, 2: 0.0, 3: -0.5}
-    assert ask(metric_points, survey.id, stokes=4)["runcat"].tolist() == [1]
+    assert v == {first: 0.25, second: 0.0, third: -0.5}
+    assert ask(metric_points, survey.id, stokes=4)["runcat"].tolist() == [first]
 
 
 def test_positions_are_those_of_entries_and_candidates(shared, ask):
