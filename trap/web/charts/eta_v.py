@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["eta_v_chart"]
 
-MANY = 20_000
+MANY = 10_000
 """Number of points above which the density is drawn."""
 MOST_BEYOND = 5_000
 """Largest number of points beyond the cuts that are drawn over a density."""
@@ -41,7 +41,7 @@ FEW = 30
 """Number of sources below which a sentence doubts the fit."""
 SIDE = 90
 """pix — height of the distribution of V, and width of that of η."""
-MARGIN = 64
+MARGIN = 72
 """pix — space of the labels on the left, so that the figures stand one below the other."""
 V_LABEL, ETA_LABEL = "V (scatter over mean)", "η (reduced χ² of a constant)"
 
