@@ -59,6 +59,16 @@ def test_reading_that_hangs_ends_at_its_limit_with_a_sentence(here, monkeypatch)
         here.read("slow", partial(hang, 1000), len, "/data/slow.fits")
 
 
+def test_folder_that_hung_is_not_tried_for_its_other_files(here, monkeypatch):
+    monkeypatch.setattr(pixels, "TIMEOUT_SECONDS", 0.01)
+    slow = partial(lambda: (hang(0.02), fail(WorkerLostError("ended"))))
+    with pytest.raises(NotFoundError, match="could not be read within"):
+        here.read("one", slow, len, "/net/data/1.fits")
+    with pytest.raises(NotFoundError, match="/net/data/2.fits was not read, since its folder did not answer"):
+        here.read("two", partial(hang, 1000), len, "/net/data/2.fits")
+    assert here.read("three", partial(bytes, 1), len, "/other/3.fits") == b"\0"
+
+
 def test_too_many_waiting_requests_are_turned_away(here, monkeypatch):
     monkeypatch.setattr(pixels, "MAX_WAITING", 1)
     is_reading, go_on = threading.Event(), threading.Event()

@@ -97,6 +97,7 @@ class Pixels:
         self._n_waiting = 0
         self._worker: ProcessExecutor | None = None
         self._last_use = 0.0
+        self._hung: Memory[bool] = Memory()
 
     def read(self, key: Hashable, step: partial[T], size: Callable[[T], int], name: str = "") -> T:
         """Return what a function reads, or the remembered answer.
@@ -121,7 +122,9 @@ class Pixels:
         """
         known = self._answers.get(key)
         if known is None:
+            self._refuse_hung(name)
             with self._turn():
+                self._refuse_hung(name)
                 # A request for the marks of a cut-out waits here for the request for its pixels.
                 known = self._answers.get(key)
                 if known is None:
@@ -137,14 +140,23 @@ class Pixels:
 
     def _read(self, key: Hashable, step: partial[T], size: Callable[[T], int], name: str) -> object:
         """Read in the worker process, and remember the answer or the failure."""
+        start = time.monotonic()
         try:
             value = self._process().submit(step.func, *step.args, **step.keywords).result()
         except (ImageError, TransientError, MemoryError) as error:
+            if time.monotonic() - start >= TIMEOUT_SECONDS:
+                self._hung.put(_folder(name), True, 1, FAILURE_SECONDS)
             failure = NotFoundError(_sentence(error, name))
             self._answers.put(key, failure, 1000, FAILURE_SECONDS)
             return failure
         self._answers.put(key, value, size(value))
         return value
+
+    def _refuse_hung(self, name: str) -> None:
+        """Refuse to read in a folder that has just hung: a page of cut-outs would wait for each of its files."""
+        if name and self._hung.get(_folder(name)):
+            msg = f"{name} was not read, since its folder did not answer. It is tried again in a minute."
+            raise NotFoundError(msg)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -209,6 +221,10 @@ def missing_files(paths: Sequence[str]) -> set[str]:
     looking.start()
     looking.join(STAT_SECONDS)
     return set(missing)
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _sentence(error: Exception, name: str) -> str:
