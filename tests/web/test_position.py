@@ -48,6 +48,9 @@ def test_position_is_measured_on_demand_and_its_light_curve_shown(visit, databas
     assert "Measure" not in page.split("<main", 1)[1].split("Points")[0].replace("Measured", "")
     assert page.count('href="/datasets/1/images/') == 6
     assert "monitored position" in page  # the survey monitors its centre
+    chart = visit.get(f"{ADDRESS}.json", params=AT).json()
+    assert chart["facts"] == {"points": 6}
+    assert visit.get(f"{ADDRESS}.json", params={**AT, "bands": ""}).json()["facts"] == {"points": 0}
     content = visit.get(f"{ADDRESS}/download", params=AT)
     assert content.headers["content-disposition"] == 'attachment; filename="dataset1_0.00000+45.00000.csv"'
     assert len(list(csv.DictReader(io.StringIO(content.text)))) == 6
@@ -71,6 +74,7 @@ def test_place_without_images_and_impossible_requests_are_answered_clearly(visit
         ("post", "/start", "nan nan"): 400,
         ("post", "/start", "0 91"): 400,
         ("get", "/download", "nowhere"): 400,
+        ("get", ".json", "nowhere"): 400,
         ("get", "/progress.json", "1e400 0"): 400,
         ("get", "/start", "0 45"): 405,
     }
@@ -138,5 +142,8 @@ def test_visitor_enters_a_position_watches_the_progress_and_sees_the_light_curve
     assert "of 6 images, starting" in browser_page.locator("#progress").inner_text()
     held.set()
     browser_page.get_by_text("6 of 6 images measured.").wait_for()
+    browser_page.locator("figure.chart canvas").first.wait_for()
+    browser_page.get_by_label("limits", exact=True).uncheck()
+    browser_page.wait_for_url("**/position?*limits=0*")
     assert browser_page.get_by_role("table").first.get_by_role("row").count() == 7
     browser_page.get_by_role("link", name="csv", exact=True).wait_for()

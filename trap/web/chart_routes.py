@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from trap.db import lightcurves
 from trap.db.calibrations import calibrations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trap.db.engine import Connection
     from trap.web.charts.style import Chart
 
-__all__ = ["JSON", "router"]
+__all__ = ["JSON", "CurveChoices", "router"]
 
 JSON = "application/json"
 
@@ -39,11 +39,9 @@ NO_BAND = -1
 SignalToNoise = Annotated[float, Query(ge=0, le=1e6, allow_inf_nan=False)]
 
 
-@router.get("/datasets/{number}/sources/{runcat}/light-curve.json")
-def _light_curve(  # noqa: PLR0913 (one argument for each choice)
+def _curve_options(  # noqa: PLR0913 (one argument for each choice)
     site: CurrentSite,
     dataset: CurrentDataset,
-    runcat: RowNumber,
     *,
     flux: Literal["int", "peak"] = "int",
     calibrated: Literal["corrected", "raw"] = "corrected",
@@ -54,29 +52,43 @@ def _light_curve(  # noqa: PLR0913 (one argument for each choice)
     snr: SignalToNoise = LIMIT_SIGMA,
     time: Literal["date", "days"] = "date",
     axis: Literal["linear", "log"] = "linear",
-) -> Response:
-    """Return the light curve of a source.
+) -> CurveOptions:
+    """Return the choices of a light curve in the query of an address.
 
     Raises
     ------
     ConfigError
         If the dataset has no such band, or there is no such Stokes parameter.
+    """
+    chosen = Selection.of(band=_listed(bands), stokes=_listed(stokes))
+    numbers = [NO_BAND] if bands is not None and not chosen.bands else []
+    if chosen.bands:
+        with site.reader.read() as connection:
+            numbers = selected_bands(connection, [dataset.number], chosen.bands)
+    return CurveOptions(
+        flux=flux, calibrated=calibrated, limits=limits, forced=forced, bands=tuple(numbers), stokes=chosen.stokes,
+        snr=snr, time=time, axis=axis,
+    )  # fmt: skip
+
+
+CurveChoices = Annotated[CurveOptions, Depends(_curve_options)]
+"""The choices of a light curve, as an argument of an address."""
+
+
+@router.get("/datasets/{number}/sources/{runcat}/light-curve.json")
+def _light_curve(site: CurrentSite, dataset: CurrentDataset, runcat: RowNumber, options: CurveChoices) -> Response:
+    """Return the light curve of a source.
+
+    Raises
+    ------
     NotFoundError
         If the dataset has no such source.
     """
-    chosen = Selection.of(band=_listed(bands), stokes=_listed(stokes))
     with site.reader.read() as connection:
         if not len(lightcurves.entries_named(connection, dataset.number, entry=runcat)["id"]):
             msg = f"dataset {dataset.number} has no source {runcat}"
             raise NotFoundError(msg)
         points = lightcurves.light_curve(connection, runcat)
-        numbers = selected_bands(connection, [dataset.number], chosen.bands) if chosen.bands else []
-    if bands is not None and not chosen.bands:
-        numbers = [NO_BAND]
-    options = CurveOptions(
-        flux=flux, calibrated=calibrated, limits=limits, forced=forced, bands=tuple(numbers), stokes=chosen.stokes,
-        snr=snr, time=time, axis=axis,
-    )  # fmt: skip
     return Response(light_curve_chart(points, options).encoded(), media_type=JSON)
 
 

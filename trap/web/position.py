@@ -23,6 +23,8 @@ from trap.report.formats import FORMATS
 from trap.report.plots import LightCurve, is_limit, upper_limit
 from trap.report.text import count, number
 from trap.selection import POSITION_EXAMPLES, parse_position
+from trap.web.chart_routes import JSON, CurveChoices
+from trap.web.charts.light_curve import light_curve_chart
 from trap.web.jobs import BusyError, Job, JobState, Place, PositionJobs
 from trap.web.rendering import render
 from trap.web.site import CurrentDataset, CurrentSite, SameOrigin
@@ -53,7 +55,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(app.state.position_jobs.close)
 
 
-router = APIRouter(prefix="/datasets/{number}/position", lifespan=_lifespan)
+router = APIRouter(prefix="/datasets/{number}/position", lifespan=_lifespan, include_in_schema=False)
 
 
 def _jobs(request: Request) -> PositionJobs:
@@ -189,6 +191,19 @@ def show_progress(jobs: Jobs, place: CurrentPlace) -> dict[str, Any]:
     return {"active": job.is_active, "state": job.state, "done": job.n_done, "all": job.n_all, "text": _progress(job)}
 
 
+@router.get(".json")
+def draw_position(site: CurrentSite, jobs: Jobs, place: CurrentPlace, options: CurveChoices) -> Response:
+    """Return the chart of the light curve of a position.
+
+    Parameters
+    ----------
+    site, jobs, place, options
+        The site, the background jobs, the position, and the choices of the chart.
+    """
+    curve = _measured(_curve(site, jobs, place)[0])
+    return Response(light_curve_chart(curve, options).encoded(), media_type=JSON)
+
+
 @router.get("/download")
 def download_position(site: CurrentSite, jobs: Jobs, place: CurrentPlace, format: str = "csv") -> Response:  # noqa: A002
     """Return the light curve of a position in a format of exports.
@@ -228,9 +243,24 @@ def _curve(site: Site, jobs: PositionJobs, place: Place) -> tuple[Columns, int]:
     return join_points(images, points), len(missing_images(images, points))
 
 
+def _measured(curve: Columns) -> Columns:
+    """Return the points with a flux density."""
+    rows = np.isfinite(curve["f_int"])
+    return {name: values[rows] for name, values in curve.items()}
+
+
 def _nothing() -> dict[str, Any]:
     """Return the values of a page without a position."""
-    return {"job": None, "progress": "", "rows": [], "sentences": [], "n_measured": 0, "n_missing": 0, "nearby": []}
+    return {
+        "n_measured": 0,
+        "job": None,
+        "progress": "",
+        "rows": [],
+        "sentences": [],
+        "n_missing": 0,
+        "nearby": [],
+        "bands": [],
+    }
 
 
 def _about(site: Site, jobs: PositionJobs, place: Place) -> dict[str, Any]:
@@ -240,13 +270,14 @@ def _about(site: Site, jobs: PositionJobs, place: Place) -> dict[str, Any]:
     with site.reader.read() as connection:
         near = entries_near(connection, *place, radius=NEARBY_ARCSEC / 3600)
         n_all = count_fitted_images(connection, place.dataset)
-    measured = np.flatnonzero(np.isfinite(curve["f_int"]))
+    measured = _measured(curve)
     return {
         "job": job,
         "progress": "" if job is None else _progress(job),
         "rows": _rows(curve)[-MAX_ROWS:],
         "sentences": _sentences(curve, n_missing, n_all),
-        "n_measured": len(measured),
+        "n_measured": len(measured["image"]),
+        "bands": np.unique(measured["freq_central"]).tolist(),
         "n_missing": n_missing,
         "nearby": [
             {
