@@ -36,7 +36,7 @@ def test_a_download_equals_the_export_byte_for_byte(client, database, tmp_path, 
         ("?format=csv&format=json", "got &#39;csv&#39; and &#39;json&#39;"),
         ("?format=csv&page=2", "page is for pages"),
         ("?format=csv&band=9", "band 9 MHz"),
-        ("?format=csv&min_eta=x", "min_eta must be a number"),
+        ("?format=csv&min_eta=x", "min_eta_int must be a number"),
     ],
 )
 def test_a_download_without_a_meaning_is_refused_before_it_begins(client, query, message):

@@ -56,13 +56,13 @@ def test_an_address_has_the_words_of_python():
              ("order", "-eta,runcat"), ("page", "3"), ("size", "20"), ("columns", "v_int,runcat")]  # fmt: skip
     query = parse_query(items, SOURCES)
     assert query.selection == Selection.of(
-        near="11h32m32.8s +27d41m56s", radius=60, min_eta=3, max_p=1e-4, band=150, stokes=["I", "V"],
+        near="11h32m32.8s +27d41m56s", radius=60, min_eta_int=3, max_eta_p_value=1e-4, band=150, stokes=["I", "V"],
         since=datetime(2026, 5, 1, tzinfo=UTC), candidates_only=True,
     )  # fmt: skip
     assert (query.order, query.offset, query.size) == (("-eta_int", "runcat"), 40, 20)
     assert query.columns == ("runcat", "v_int")  # in the order of the table
     assert "page" not in query.address(order="runcat")
-    assert "min_eta" not in query.address(without=["min_eta"])
+    assert "min_eta" not in query.address(without=["min_eta_int"])
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_an_address_has_the_words_of_python():
         ([("xyz", "red")], "unknown key 'xyz' in the address; choose from near, radius, band"),
         ([("x" * 5000, "1")], "unknown key 'xxxx"),
         ([("min_name", "3")], "column name of table sources has no numbers"),
-        ([("min_eta", "three")], "min_eta must be a number, got 'three'"),
-        ([("min_eta", "nan")], "no value of eta is from nan"),
-        ([("min_eta", "3"), ("max_eta", "2")], "no value of eta is from 3.0 to 2.0"),
-        ([("min_eta", "3"), ("min_eta", "4")], "min_eta is given twice, '3' and '4'"),
+        ([("min_eta", "three")], "min_eta_int must be a number, got 'three'"),
+        ([("min_eta", "nan")], "no value of eta_int is from nan"),
+        ([("min_eta", "3"), ("max_eta", "2")], "no value of eta_int is from 3.0 to 2.0"),
+        ([("min_eta", "3"), ("min_eta_int", "4")], "min_eta_int is given twice, '3' and '4'"),
         ([("near", "somewhere")], "'somewhere' is no position; examples"),
         ([("near", "1\0 2")], "near has a character without a meaning"),
         ([("near", "0 99")], "not a position"),

@@ -11,6 +11,7 @@ import pytest
 from trap.db.result_tables import RESULT_TABLES, read_rows
 from trap.report.text import number
 from trap.selection import Selection
+from trap.web.cells import USUAL
 from trap.web.tables import TABLES
 
 
@@ -87,8 +88,8 @@ def test_a_table_is_sorted_filtered_and_divided_into_pages(client, read):
 
 def test_a_header_turns_the_order_and_a_chip_removes_its_filter(client):
     text, _, _ = _table(client, "/datasets/1/sources?min_eta=0.5&order=-eta&page=1")
-    assert 'href="/datasets/1/sources?min_eta=0.5&order=eta_int"' in unescape(text)
-    assert "eta ≥ 0.5" in text
+    assert 'href="/datasets/1/sources?min_eta_int=0.5&order=eta_int"' in unescape(text)
+    assert "eta_int ≥ 0.5" in text
     assert 'href="/datasets/1/sources?order=-eta_int"' in unescape(text)
 
 
@@ -101,8 +102,10 @@ def test_rows_without_a_value_of_a_filter_are_named(client, read):
 
 
 def test_the_empty_fields_of_the_form_leave_the_address(client):
-    answer = client.get("/datasets/1/sources?near=&min_eta=0.5&max_eta=&order=&size=50", follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/datasets/1/sources?min_eta=0.5")
+    chosen = "".join(f"&columns={name}" for name in USUAL["sources"])
+    address = f"/datasets/1/sources?near=&min_eta=0.5&max_eta=&order=&size=50{chosen}"
+    answer = client.get(address, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/datasets/1/sources?min_eta_int=0.5")
 
 
 def test_a_cone_in_sexagesimal_selects_the_source_at_its_place(client, read):
@@ -129,3 +132,28 @@ def test_a_view_without_a_meaning_is_refused(client, name):
     answer = client.get(f"/datasets/1/{name}")
     expected = 200 if name == "images?order=reason" else 400
     assert answer.status_code == expected
+
+
+def test_a_reader_filters_sorts_turns_a_page_and_downloads(server, browser_page, client):
+    page = browser_page
+    page.goto(f"{server}/datasets/1/measurements?size=5")
+    page.get_by_text("Filters and columns").click()
+    page.get_by_text("Ranges of columns").click()
+    page.get_by_label("smallest det_sigma").fill("3")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("link", name="f_int", exact=True).click()
+    header = page.get_by_role("columnheader", name="f_int", exact=False).first
+    assert header.get_attribute("aria-sort") == "descending"
+    assert page.get_by_text("det_sigma ≥ 3").is_visible()
+    page.get_by_role("link", name="Next").press("Enter")  # by the keyboard
+    page.get_by_text("rows 6 to 10 of", exact=False).first.wait_for()
+    shown = [row.split("\t")[0] for row in page.locator("tbody").inner_text().splitlines()]
+    expected = client.get(
+        "/api/datasets/1/measurements?min_det_sigma=3&order=-f_int&size=5&page=2&columns=xtrsrc"
+    ).json()
+    assert shown == [str(row["xtrsrc"]) for row in expected["rows"]]
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download all rows").click()
+    whole = client.get("/datasets/1/measurements/download?format=csv&min_det_sigma=3").content
+    assert started.value.path().read_bytes() == whole
+    assert started.value.suggested_filename == "dataset-1-measurements.csv"

@@ -1,6 +1,7 @@
 """Cells of the tables on the pages: numbers with the digits of their errors, words for codes, and links.
 
-Names and units are as in Python and in exports, so that the number on a page is the number of a filter.
+Names and units are as in Python and in exports, so that the number on a page is the number of a filter; frequencies
+alone are in MHz, as the filter of bands has them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from trap.codes import AssociationType, ExtractType, FitType
 from trap.report.noise import grade_text
-from trap.report.text import MISSING, flag_names, moment, number, with_error
+from trap.report.text import MISSING, flag_names, megahertz, moment, number, with_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from trap.tables import Column
     from trap.typing import Columns
 
-__all__ = ["USUAL", "Cell", "needed_columns", "plain_values", "table_cells"]
+__all__ = ["SHOWN_UNITS", "USUAL", "Cell", "needed_columns", "plain_values", "table_cells"]
 
 USUAL = {
     "sources": (
@@ -48,11 +49,15 @@ USUAL = {
     ),
 }  # fmt: skip
 """Columns that a page shows unless others are chosen; of other tables, all."""
+SHOWN_UNITS = {"Hz": "MHz"}
+"""Units of cells that differ from those of their columns: bands have names in MHz everywhere."""
 ERRORS = {"modulation": "modulation_err", "spectral_index": "spectral_index_err", "f_int": "f_int_err",
           "f_peak": "f_peak_err", "gain": "gain_err"}  # fmt: skip
 """Columns of the errors of columns."""
 DECIMALS_OF_DEGREES = 5
 """Decimals of positions: 0.04 arcsec."""
+MAX_PATH = 36
+"""Largest number of characters of a path."""
 POSITIONS = ("ra", "decl", "wm_ra", "wm_decl", "centre_ra", "centre_decl", "ra_raw", "decl_raw")
 CODES: dict[str, Callable[[int], str]] = {
     "flags": flag_names,
@@ -74,10 +79,13 @@ class Cell:
         Text to show.
     address
         Address that the cell links to; empty for none.
+    title
+        Whole text, if the cell shows a part of it.
     """
 
     text: str
     address: str = ""
+    title: str = ""
 
 
 def needed_columns(shown: Sequence[str], known: Mapping[str, Column]) -> list[str]:
@@ -141,7 +149,10 @@ def _cells(name: str, rows: Columns, home: str, listed: str) -> list[Cell]:
         return [Cell(with_error(value, error)[0]) for value, error in zip(values, errors, strict=True)]
     of_error = {error: value for value, error in ERRORS.items()}
     if name in of_error and of_error[name] in rows:
-        return [Cell(number(value, 2)) for value in values]
+        pairs = zip(rows[of_error[name]], values, strict=True)
+        return [Cell(with_error(value, error)[1]) for value, error in pairs]
+    if name == "url":  # the end of a path has the name of the file
+        return [Cell(f"…{text[-MAX_PATH:]}" if len(text) > MAX_PATH else text, title=text) for text in values.tolist()]
     return [Cell(_text(name, value)) for value in (values if values.dtype.kind == "M" else values.tolist())]
 
 
@@ -153,9 +164,11 @@ def _text(name: str, value: Any) -> str:  # noqa: ANN401 (a value of any type)
         text = "yes" if value else "no"
     elif isinstance(value, np.datetime64):
         text = moment(value)
+    elif name.startswith("freq_"):
+        text = megahertz(value) if math.isfinite(value) else MISSING
     elif isinstance(value, float):
         is_position = name in POSITIONS and math.isfinite(value)
-        text = f"{value:.{DECIMALS_OF_DEGREES}f}" if is_position else number(value, 6 if "freq" in name else 4)
+        text = f"{value:.{DECIMALS_OF_DEGREES}f}" if is_position else number(value)
     elif name in CODES:
         text = CODES[name](value)
     else:

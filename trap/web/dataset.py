@@ -24,6 +24,7 @@ from trap.report.noise import grade_text
 from trap.report.text import MISSING, count, megahertz, moment, shared_errors_lines
 from trap.web.rendering import render
 from trap.web.site import CurrentDataset, CurrentSite
+from trap.web.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +64,7 @@ def _show_dataset(request: Request, site: CurrentSite, dataset: CurrentDataset) 
         home=f"/datasets/{number}",
         charts=CHARTS,
         max_p=VARIABLE_P,
-        n_listed=N_LISTED,
+        tables=list(TABLES),
         **values,
     )
 

@@ -117,11 +117,11 @@ def parse_query(items: Iterable[tuple[str, str]], table: ResultTable) -> TableQu
         If a key is unknown, a key that has one value is repeated, or a value has no meaning; with the key.
     """
     texts: dict[str, str] = {}
-    for key, raw in items:
+    for given, raw in items:
         text = raw.strip()
         if not text:
             continue
-        _check_key(key, table)
+        key = _full_key(given, table)
         if key in texts and key not in (*LISTS, "columns"):
             msg = f"{key} is given twice, {texts[key]!r} and {text!r}"
             raise ConfigError(msg)
@@ -178,13 +178,14 @@ def _divided(value: float, unit: float) -> float:
     return next((one for one in near if (one / 3600 if unit < 1 else one * unit) == value), first)
 
 
-def _check_key(key: str, table: ResultTable) -> None:
-    """Refuse a key that has no meaning for a table."""
+def _full_key(key: str, table: ResultTable) -> str:
+    """Return a key with the name of its column in full, and refuse a key that has no meaning for a table."""
     if key in FIXED or key in VIEW:
-        return
+        return key
     end, _, column = key.partition("_")
-    if end in ("min", "max") and SHORT_NAMES.get(column, column) in table.columns:
-        return
+    column = SHORT_NAMES.get(column, column)
+    if end in ("min", "max") and column in table.columns:
+        return f"{end}_{column}"
     numbers = [name for name, one in table.columns.items() if one.dtype.kind in "fi"]
     known = [*FIXED, *VIEW, *(f"{end}_{name}" for end in ("min", "max") for name in (*SHORT_NAMES, *numbers))]
     shown = key if len(key) <= 60 else f"{key[:60]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -18,7 +19,7 @@ from trap.report.formats import FORMATS
 from trap.report.text import megahertz
 from trap.results import Dataset
 from trap.results.exports import fitting_formats
-from trap.web.cells import USUAL, needed_columns, table_cells
+from trap.web.cells import SHOWN_UNITS, USUAL, needed_columns, table_cells
 from trap.web.lists import list_address
 from trap.web.queries import MAX_SIZE, TableQuery, parse_query
 from trap.web.rendering import render
@@ -58,10 +59,12 @@ def _page(name: str) -> Callable[[Request, Site, Dataset], Response]:
 def _show_table(request: Request, site: Site, number: int, name: str) -> Response:
     """Return a page of a table, or the table alone."""
     table, items = TABLES[name], request.query_params.multi_items()
-    query = parse_query(items, table)
+    query, usual = parse_query(items, table), USUAL.get(name, tuple(table.columns))
+    if query.columns is not None and set(query.columns) == set(usual):
+        query = replace(query, columns=None)
     if any(not text.strip() for _, text in items):  # an address without the empty fields of the form
         return RedirectResponse(f"{request.url.path}{query.address()}", 303)
-    shown = query.columns or USUAL.get(name) or tuple(table.columns)
+    shown = query.columns or usual
     with site.reader.read() as connection:
         page = read_page(
             connection,
@@ -119,7 +122,7 @@ def _headers(
         turned = name if is_descending or (first != name and starts_low) else f"-{name}"
         yield {
             "name": name,
-            "unit": column.unit,
+            "unit": SHOWN_UNITS.get(column.unit, column.unit),
             "doc": column.doc,
             "is_number": column.dtype.kind in "fi",
             "sort": "descending" if is_descending else "ascending" if first == name else "none",
