@@ -290,6 +290,12 @@ def measure_run(netloc: str, database: str, folder: Path, given: Namespace) -> N
     print(f"answers that were errors of the server: {failed}")
 
 
+def _peak(process: psutil.Process) -> float:
+    """Return the largest memory that a process has had, in bytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return 1024.0 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make or take the database, serve it, and print the figures."""
     parser = ArgumentParser(description=__doc__)
@@ -318,8 +324,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 measure_run(netloc, database, folder, given)
             else:
                 measure_pages(netloc, process, database, given.rounds)
-            print(f"memory of the server: {process.memory_info().rss / 1e6:.0f} MB at the end, ", end="")
-        print(f"{memory.peak / 1e6:.0f} MB at most, with its workers")
+            own, end = _peak(process), process.memory_info().rss
+        print(f"memory of the server: {end / 1e6:.0f} MB at the end, {own / 1e6:.0f} MB at most, ", end="")
+        print(f"{memory.peak / 1e6:.0f} MB with the process that reads images")
 
 
 if __name__ == "__main__":

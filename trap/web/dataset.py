@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from trap.db.engine import Connection
     from trap.typing import Columns
+    from trap.web.site import Site
 
 __all__ = ["router"]
 
@@ -56,7 +56,7 @@ def _show_dataset(request: Request, site: CurrentSite, dataset: CurrentDataset) 
     """Show a dataset."""
     number = dataset.number
     with site.reader.read() as connection:
-        values = _values(connection, number)
+        values = _values(site, connection, number)
     return render(
         request,
         "dataset.html",
@@ -69,7 +69,7 @@ def _show_dataset(request: Request, site: CurrentSite, dataset: CurrentDataset) 
     )
 
 
-def _values(connection: Connection, number: int) -> dict[str, Any]:
+def _values(site: Site, connection: Connection, number: int) -> dict[str, Any]:
     """Read everything that the page shows."""
     summary = overview.dataset_summary(connection, number)
     images, timesteps = overview.image_table(connection, number), overview.timestep_table(connection, number)
@@ -96,7 +96,7 @@ def _values(connection: Connection, number: int) -> dict[str, Any]:
             (moment(timesteps["taustart_ts"][i]), timesteps["message"][i])
             for i in np.flatnonzero(timesteps["state"] == "failed")
         ],
-        "runs": list(_runs(runs)),
+        "runs": list(_runs(site, runs)),
         "changed": changed_settings(settings),
         "settings": settings,
     }
@@ -139,10 +139,9 @@ def _left_out(images: Columns, unreadable: Columns) -> Iterator[tuple[str, int |
         yield url, None, f"unreadable: {reason}"
 
 
-def _runs(runs: Columns) -> Iterator[dict[str, Any]]:
+def _runs(site: Site, runs: Columns) -> Iterator[dict[str, Any]]:
     """Yield the runs, the latest first. Only addresses of the web become links."""
     for i in reversed(range(len(runs["id"]))):
-        page = runs["page"][i] or ""
         yield {
             "number": runs["id"][i],
             "start": moment(runs["start_ts"][i]),
@@ -150,5 +149,5 @@ def _runs(runs: Columns) -> Iterator[dict[str, Any]]:
             "state": runs["state"][i],
             "host": runs["host"][i],
             "software": json.loads(runs["software"][i]),
-            "page": page if urlsplit(page).scheme in ("http", "https") else "",
+            "page": site.run_page(runs["page"][i]),
         }

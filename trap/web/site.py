@@ -15,6 +15,10 @@ from trap.results import Dataset
 __all__ = ["CurrentDataset", "CurrentSite", "Editing", "RowNumber", "SameOrigin", "Site"]
 
 
+FLOW_RUN = "/runs/flow-run/"
+"""Path of the page of a run, below the address of a Prefect server."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """A database on show.
@@ -46,6 +50,23 @@ class Site:
     def database(self) -> str:
         """The database as a text to show."""
         return str(self.reader)
+
+    def run_page(self, page: str | None) -> str:
+        """Return the address of the page of a run in Prefect, on the server that is known now.
+
+        Parameters
+        ----------
+        page
+            Address that the run has recorded; None without one.
+
+        Returns
+        -------
+        Address for a link; empty if there is none, or if it is no address of the web.
+        """
+        recorded = page or ""
+        place = recorded.find(FLOW_RUN)
+        address = f"{self.prefect_ui}{recorded[place:]}" if self.prefect_ui and place >= 0 else recorded
+        return address if urlsplit(address).scheme in ("http", "https") else ""
 
     def dataset(self, number: int) -> Dataset:
         """Return the results of a dataset.
