@@ -18,6 +18,15 @@ pixel => {
 """Finds the place of a pixel on the screen."""
 
 
+def settled_box(place):
+    """Return the box of an element as soon as it stays where it is: Bokeh lays a chart out in several steps."""
+    before, box = None, place.bounding_box()
+    while box != before:
+        place.page.wait_for_timeout(200)
+        before, box = box, place.bounding_box()
+    return box
+
+
 @pytest.fixture
 def transient(database):
     """Return the entry of the candidate with the highest score."""
@@ -37,8 +46,8 @@ def test_from_eta_v_by_a_brush_to_a_source_its_cut_out_its_image_and_a_free_posi
     page.goto(f"{server}/datasets/1")
     page.get_by_role("link", name="η–V", exact=True).first.click()
     page.wait_for_selector("#plane .chart-notes p")
-    box = page.locator("#plane .chart-plot").bounding_box()
-    page.mouse.move(box["x"] + 70, box["y"] + box["height"] - 110)
+    box = settled_box(page.locator("#plane .chart-plot"))
+    page.mouse.move(box["x"] + 100, box["y"] + box["height"] - 110)
     page.mouse.down()
     page.mouse.move(box["x"] + 200, box["y"] + 200)
     page.mouse.move(box["x"] + box["width"] - 130, box["y"] + 140)
