@@ -20,8 +20,8 @@ def database(tmp_path_factory) -> str:
 
 
 @contextmanager
-def serving(*words, **variables):
-    """Start the command; yield the process and its first line, and end it as a user does."""
+def serving(*words, end=signal.SIGINT, **variables):
+    """Start the command; yield the process and its first line, and end it as a user or a system does."""
     process = subprocess.Popen(
         [sys.executable, "-m", "trap", "serve", *words, "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables},
@@ -29,7 +29,7 @@ def serving(*words, **variables):
     try:
         yield process, process.stdout.readline()
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
 
@@ -49,7 +49,7 @@ def test_pages_are_read_only_and_for_this_machine(database):
 
 
 def test_pages_for_other_machines_need_the_token_that_is_printed(database):
-    with serving(database, "--host", "0.0.0.0", TRANSIENTS_TOKEN="a-long-secret") as (_, line):  # noqa: S104, S106
+    with serving(database, "--host", "0.0.0.0", end=signal.SIGTERM, TRANSIENTS_TOKEN="a-long-secret") as (_, line):  # noqa: S104, S106
         address, _, secret = line.rsplit(": ", 1)[-1].strip().partition("?token=")
         assert secret == "a-long-secret"  # noqa: S105
         assert status(address.replace("0.0.0.0", "127.0.0.1")) == 401  # noqa: S104

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+import signal
 import socket
 import webbrowser
 from contextlib import suppress
@@ -92,6 +93,7 @@ def serve(site: Site, bound: socket.socket, *, opened: str | None = None, ready:
         timeout_graceful_shutdown=PATIENCE_SECONDS, proxy_headers=False,
     )  # fmt: skip
     server = uvicorn.Server(config)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # worker processes are ended too
     ready()
     if opened is not None:
         webbrowser.open(opened)
