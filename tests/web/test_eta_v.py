@@ -76,14 +76,13 @@ def test_hostile_choices_are_escaped(client):
 def test_box_lists_sources_and_a_point_fills_the_panel(server, browser_page):
     page = browser_page
     page.goto(f"{server}/datasets/1/eta-v")
-    page.wait_for_selector("#plane .chart-notes p")
+    page.wait_for_selector("#plane:not([aria-busy]) .chart-notes p")
     box = page.locator("#plane .chart-plot").bounding_box()
-    left, right = box["x"] + 70, box["x"] + box["width"] - 130
+    left, right = box["x"] + 80, box["x"] + box["width"] - 130
     low, high = box["y"] + box["height"] - 110, box["y"] + 140
     page.mouse.move(left, low)
     page.mouse.down()
-    page.mouse.move((left + right) / 2, (low + high) / 2)
-    page.mouse.move(right, high)
+    page.mouse.move(right, high, steps=5)
     page.mouse.up()
     page.wait_for_selector("#rows:has-text('in these ranges')")
     assert "min_eta=" in page.url

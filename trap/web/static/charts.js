@@ -14,6 +14,7 @@
   // Colours of trap/web/charts/style.py, and the ones that a dark page has in their place.
   const EXCHANGED = [["#24292f", "#d7dbe0"], ["#d8dee4", "#3a404a"], ["#0072b2", "#3d9be0"], ["#7d8590", "#8f98a3"]];
   const PATIENCE_MS = 200;
+  const LONGEST_MS = 3000;
   const states = new WeakMap();
 
   function query(form) {
@@ -111,11 +112,23 @@
     state.views = await window.Bokeh.embed.embed_item(answer.item, place);
     place.style.minHeight = "";
     figure.style.minHeight = "";
-    for (const view of state.views) listen(figure, view.model);
+    for (const view of state.views) {
+      listen(figure, view.model);
+      await idle(view.model.document);
+    }
     const notes = part(figure, "chart-notes");
     notes.setAttribute("aria-live", "polite");
     notes.replaceChildren(...answer.notes.map((note) => Object.assign(document.createElement("p"), { textContent: note })));
     emit(figure, "chart:drawn", { facts: answer.facts, notes: answer.notes });
+  }
+
+  // Wait until Bokeh has laid out and painted a chart, but not for ever: a chart out of sight is never painted.
+  function idle(drawn) {
+    if (!drawn || drawn.is_idle) return null;
+    return Promise.race([
+      new Promise((resolve) => drawn.idle.connect(resolve)),
+      new Promise((resolve) => window.setTimeout(resolve, LONGEST_MS)),
+    ]);
   }
 
   function listen(figure, root) {
