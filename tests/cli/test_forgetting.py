@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from trap.catalogues import MonitorPositions
@@ -11,8 +13,11 @@ from trap.cli import main
 from trap.config import PipelineConfig
 from trap.db.comparison import Side, Tolerances, compare_datasets
 from trap.db.datasets import number_of_key
-from trap.db.engine import make_engine, reading
+from trap.db.engine import make_engine, reading, transaction
+from trap.db.ratings import rate_candidate
+from trap.db.result_tables import read_rows
 from trap.pipeline import run_locally
+from trap.results import open_dataset
 from trap.simulation.survey import SurveyConfig, simulate_survey
 
 N_TIMES = 4
@@ -65,6 +70,18 @@ def differences(database, first, second):
     return found
 
 
+def rate_candidates(database, number):
+    """Rate all candidates of a dataset; return the starts of their images."""
+    engine = make_engine(database)
+    with transaction(engine) as connection:
+        rows = read_rows(connection, "transients", [number])
+        for candidate in rows["newsource"].tolist():
+            rate_candidate(connection, number, candidate, "true", rater="Ada", now=datetime.now(UTC))
+    engine.dispose()
+    assert len(rows["newsource"]) > 0
+    return np.datetime_as_string(rows["taustart_ts"], unit="s").tolist()
+
+
 @pytest.mark.parametrize(
     ("times", "kept"),
     [
@@ -74,6 +91,7 @@ def differences(database, first, second):
 )
 def test_result_is_that_of_a_dataset_that_never_had_the_timesteps(process, images, database_url, capsys, times, kept):
     number = process(images, dataset_key="field")
+    starts = rate_candidates(database_url, number)
     assert forget(number, *times, database=database_url) == 0
     assert f"replaces dataset {number}" in capsys.readouterr().out
     reference = process([images[place] for place in kept])
@@ -83,6 +101,10 @@ def test_result_is_that_of_a_dataset_that_never_had_the_timesteps(process, image
     engine.dispose()
     assert replacement not in {None, number}
     assert differences(database_url, replacement, reference) == []
+    # Ratings stay, also that of a candidate without earlier images, which is none any more.
+    rows, left = (getattr(open_dataset(database_url, replacement), name)() for name in ("ratings", "transients"))
+    assert rows["taustart_ts"].isot.tolist() == starts
+    assert [number for number in rows["newsource"].tolist() if number is not None] == left["newsource"].tolist()
 
 
 def test_later_images_are_added_after_a_wrong_date_was_forgotten(images, sqlite_url):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from starlette.testclient import TestClient
 
+from trap.cli import main
 from trap.db.engine import make_engine, transaction
 from trap.db.ratings import rate_candidate, rating_history
 from trap.db.result_tables import read_rows
@@ -220,6 +221,21 @@ def test_list_of_ratings_has_people_agreement_and_tags(visitor, candidates):
     assert "<script>alert" not in page
     assert "min_score=0.5&amp;page" not in page
     assert "download?format=csv&amp;min_score=0.5" in visitor.get(f"{PAGE}/ratings?min_score=0.5").text
+
+
+def test_download_is_what_the_command_exports(visitor, candidates, editable, tmp_path):
+    for candidate, rating in zip(candidates, ("true", "false", "unsure"), strict=False):
+        rate(visitor, candidate, rating, tag=["noise"], note="=1+1")
+    path = tmp_path / "ratings.csv"
+    command = ["export", "1", "--what", "ratings", "--format", "csv", "-o", str(path), "--database", editable.url]
+    for query, options in (
+        ("", []),
+        ("&rating=true", ["--rating", "true"]),
+        ("&tag=noise&min_score=0.1", ["--tag", "noise", "--min", "score=0.1"]),
+    ):
+        assert main([*command, "--force", *options]) == 0
+        assert visitor.get(f"/datasets/1/ratings/download?format=csv{query}").content == path.read_bytes()
+        assert len(path.read_text().splitlines()) > 1
 
 
 def test_name_of_the_user_is_offered_on_this_machine_only(visitor, editable, candidates, monkeypatch):

@@ -40,6 +40,8 @@ A_YEAR_SECONDS = 365 * 86400
 OWN = ("candidate", "queue")
 """Keys of addresses that the tables of results do not have."""
 ROWS_PER_PAGE = 100
+MAX_PAIRS = 30
+"""Number of pairs of people on the page, those with most common candidates."""
 MAX_LOOKS = 2**31 - 1
 Candidate = Annotated[int | None, Query(ge=0, le=MAX_LOOKS)]
 Name = Annotated[str, Form(max_length=1000)]
@@ -155,6 +157,7 @@ def show_ratings(request: Request, site: CurrentSite, dataset: CurrentDataset) -
             connection, "ratings", [dataset.number], query.selection, order=["-rating_id"], limit=ROWS_PER_PAGE,
             offset=(query.page - 1) * ROWS_PER_PAGE,
         )  # fmt: skip
+    pairs = list(_records(pairwise_agreement(every["candidate"], every["rater"], every["rating"])))
     agreed = consensus(every["candidate"], every["rating"])
     words = dict(zip(agreed["candidate"].tolist(), agreed["consensus"], strict=True))
     return render(
@@ -166,7 +169,8 @@ def show_ratings(request: Request, site: CurrentSite, dataset: CurrentDataset) -
         n_candidates=len(words),
         pages={"page": query.page, "last": max(1, -(-len(every["rater"]) // ROWS_PER_PAGE))},
         people=_people(every),
-        pairs=list(_records(pairwise_agreement(every["candidate"], every["rater"], every["rating"]))),
+        pairs=sorted(pairs, key=lambda one: -one["n_common"])[:MAX_PAIRS],
+        n_pairs=len(pairs),
         tags=_counted(word for tags in every["tags"] for word in tags.split(", ") if word),
         query=urlencode(query.filters),
     )
