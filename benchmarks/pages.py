@@ -34,7 +34,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 import psutil
 import survey_sky
-from survey import MemoryWatch, run, write_survey
+from survey import MemoryWatch, children_seconds, run, write_survey
 from survey_sky import Survey
 
 from trap.cli import main as transients
@@ -51,7 +51,7 @@ ROOT = Path(__file__).resolve().parents[1]
 N_ROUNDS = 40
 EPOCH_DAYS = 12.0
 """Time between epochs, so that fifty of them lie in the past: images of the future are rejected."""
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 5.0
 """Mean time for which a reader looks at a page."""
 QUERIES = {
     "sources": (
@@ -64,6 +64,8 @@ QUERIES = {
     "lightcurves": ("entries={runcat}", "near={position}&radius=30"),
     "download": ("format=csv&near={position}&radius=600", "format=ecsv&near={position}&radius=60"),
     "position": ("at={position}",),
+    "position/download": ("at={position}",),
+    "position/progress.json": ("at={position}",),
     "source": ("runcat={runcat}",),
     "eta-v": ("", "sigma_eta=2&sigma_v=2"),
     "eta-v.json": ("", "sigma_eta=2&sigma_v=2"),
@@ -146,20 +148,20 @@ def make_database(folder: Path, given: Namespace) -> str:
     return database
 
 
-def process_images(folder: Path, database: str, n_timesteps: int) -> float:
-    """Process simulated images into a new dataset; return the seconds."""
+def process_images(folder: Path, database: str, n_timesteps: int) -> tuple[float, float]:
+    """Process simulated images into a new dataset; return the seconds, and those of computing."""
     images = folder / f"images_{n_timesteps}"
     if not images.exists():
         transients(["simulate", str(images), "--timesteps", str(n_timesteps), "--bands", "2", "--size", "512"])
     command = [sys.executable, "-m", "trap", "run", "--images", f"{images}/t*.fits", "--database", database]
-    start = time.perf_counter()
+    start, before = time.perf_counter(), children_seconds()
     done = subprocess.run(  # noqa: S603
         [*command, "--no-prefect", "--quiet", "--new-dataset"], cwd=folder, env=_environment(), capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     if done.returncode not in (0, 3):
         raise SystemExit(done.stdout + done.stderr)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, children_seconds() - before
 
 
 def _environment() -> dict[str, str]:
@@ -206,7 +208,9 @@ def templates() -> list[str]:
 
 def request_of(template: str, values: Values, generator: random.Random) -> str:
     """Return the address of a page, with varied parameters."""
-    query = generator.choice(QUERIES.get(template.rpartition("/")[2], ("",)))
+    ends = ("/".join(template.rsplit("/", n)[1:]) for n in (2, 1))
+    queries = next((QUERIES[end] for end in ends if end in QUERIES), ("",))
+    query = generator.choice(queries)
     return values.fill(f"{template}?{query}" if query else template, generator)
 
 
@@ -269,7 +273,7 @@ class Readers:
 def measure_run(netloc: str, database: str, folder: Path, given: Namespace) -> None:
     """Print the time of a run alone and next to readers, and the answers that readers got."""
     process_images(folder, database, given.timesteps)  # reads the images into memory
-    seconds: dict[bool, list[float]] = {False: [], True: []}
+    seconds: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     answers = Measured()
     for i in range(2 * given.repeats):
         has_readers = bool(i % 2)
@@ -283,7 +287,9 @@ def measure_run(netloc: str, database: str, folder: Path, given: Namespace) -> N
             answers.statuses += readers.answers.statuses
     for has_readers, times in seconds.items():
         name = f"next to {given.readers} readers" if has_readers else "alone"
-        print(f"run {name}: {median(times):.2f} s ({', '.join(f'{one:.2f}' for one in times)})")
+        every = "; ".join(f"{one:.1f}, {computing:.1f}" for one, computing in times)
+        one, computing = (median(values) for values in zip(*times, strict=True))
+        print(f"run {name}: {one:.1f} s, {computing:.1f} s of computing ({every})")
     print(HEADING)
     print(answers.line(f"{len(answers.seconds)} pages during the runs: {dict(answers.statuses)}"))
     failed = sum(n for status, n in answers.statuses.items() if status == 0 or status >= 500)

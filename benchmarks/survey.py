@@ -133,7 +133,7 @@ def run(table: Path, database: str, folder: Path) -> tuple[float, float, float]:
         "--quiet",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    start, before = time.perf_counter(), _children_seconds()
+    start, before = time.perf_counter(), children_seconds()
     with (
         (folder / "run.log").open("w") as log,
         subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process,  # noqa: S603
@@ -143,10 +143,10 @@ def run(table: Path, database: str, folder: Path) -> tuple[float, float, float]:
     print((folder / "run.log").read_text()[-3000:])
     if code not in (0, 3):
         raise SystemExit(code)
-    return time.perf_counter() - start, _children_seconds() - before, memory.peak / 1e9
+    return time.perf_counter() - start, children_seconds() - before, memory.peak / 1e9
 
 
-def _children_seconds() -> float:
+def children_seconds() -> float:
     """Return the computing time [s] of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
@@ -221,7 +221,7 @@ def print_export(database: str, folder: Path) -> None:
         sys.executable, "-m", "trap", "export", "1", "--what", "lightcurves", "--format", "hats", "--output",
         str(folder / "hats"), "--database", database,
     ]  # fmt: skip
-    start, before = time.perf_counter(), _children_seconds()
+    start, before = time.perf_counter(), children_seconds()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with (
         (folder / "export.log").open("w") as log,
@@ -232,7 +232,7 @@ def print_export(database: str, folder: Path) -> None:
     if code:
         print(f"export: exit code {code}: {(folder / 'export.log').read_text()[-200:]}")
     else:
-        seconds, computing = time.perf_counter() - start, _children_seconds() - before
+        seconds, computing = time.perf_counter() - start, children_seconds() - before
         print(
             f"export of all light curves as HATS: {seconds:.0f} s, {computing:.0f} s of computing, "
             f"{memory.peak / 1e9:.2f} GB at most"

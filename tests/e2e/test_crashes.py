@@ -66,6 +66,7 @@ def make_config(images):
                 "database": database,
                 "n_workers": 1,
                 "group_size": 1,
+                "report": False,
                 # A server may need a moment to notice that the run before was killed, and has its lock until then.
                 "wait_for_dataset": True,
             },

@@ -184,7 +184,12 @@ def long_survey(tmp_path_factory):
 
 def settings_of(folder, database, pattern="*.fits", **sections):
     """Parameters of a run that takes a while: every step is a task."""
-    execution = {"images": [f"{folder}/{pattern}"], "database": f"sqlite:///{database}", "n_workers": 1}
+    execution = {
+        "images": [f"{folder}/{pattern}"],
+        "database": f"sqlite:///{database}",
+        "n_workers": 1,
+        "report": False,
+    }
     return {"execution": execution | {"granularity": "image", "group_size": 10}, **sections}
 
 
