@@ -151,3 +151,22 @@ def test_hostile_names_stay_text(database, tmp_path, from_disk):
 def copied(database, folder):
     """Copy a database into a folder; return its path."""
     return shutil.copy(database.removeprefix("sqlite:///"), folder / "trap.db")
+
+
+def test_dataset_without_a_timestep_has_a_report_without_charts(database, tmp_path):
+    with closing(sqlite3.connect(copied(database, tmp_path))) as connection, connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(dataset)") if row[1] not in ("id", "key")]
+        listed = ", ".join(names)
+        connection.execute(f"INSERT INTO dataset (id, {listed}) SELECT 2, {listed} FROM dataset WHERE id = 1")
+    page = report_page(Reader(f"sqlite:///{tmp_path / 'trap.db'}"), 2, n_candidates=30)
+    assert "<figure" not in page
+    assert "<p>No transient candidates.</p>" in page
+    assert "<p>No image was left out.</p>" in page
+
+
+def test_sources_with_one_point_have_no_chart_of_variability(database, tmp_path):
+    with closing(sqlite3.connect(copied(database, tmp_path))) as connection, connection:
+        connection.execute("UPDATE varmetric SET eta_int = 0, v_int = 0, f_datapoints = 1")
+    page = report_page(Reader(f"sqlite:///{tmp_path / 'trap.db'}"), 1, n_candidates=1)
+    assert 'data-item="values-eta-v"' not in page
+    assert 'data-item="values-sky"' in page

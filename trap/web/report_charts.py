@@ -51,7 +51,7 @@ def dataset_charts(
         The chart.
     """
     plane = Plane(points=metric_points(connection, number))
-    if len(plane.shown):
+    if plane.n_shown:
         yield FIRST_CHART, "η against V", eta_v_chart(plane)
     entries, candidates = entry_positions(connection, number), candidate_positions(connection, number)
     areas = read_rows(connection, "images", [number], columns=list(SKY_COLUMNS))
