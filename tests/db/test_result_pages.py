@@ -50,23 +50,26 @@ def test_rows_without_a_value_of_a_range_are_counted(busy, ask):
 
 def test_a_cone_or_times_select_the_rows_of_pages_as_of_exports(busy, ask):
     place = ask(read_rows, "measurements", [busy.id], columns=["ra", "decl"], limit=1)
-    times = ask(read_rows, "images", [busy.id], columns=["taustart_ts"])["taustart_ts"]
+    rows = ask(read_rows, "images", [busy.id], columns=["taustart_ts", "image"])
+    times, images = rows["taustart_ts"], rows["image"]
     for selection in (
         Selection.of(near=(place["ra"][0], place["decl"][0]), radius=30),
         Selection.of(since=str(times[1])),
         Selection.of(since="2199-01-01"),
+        Selection.of(min_image=int(images[1]), max_image=int(images[1]), min_freq_eff=1.0),
     ):
         found, page = _joined(ask, "measurements", busy.id, selection)
         assert page.n_rows == len(found["xtrsrc"]) == ask(count_rows, "measurements", [busy.id], selection)
 
 
 def test_long_tables_are_counted_and_sorted_up_to_limits(busy, ask, monkeypatch):
-    monkeypatch.setattr(result_pages, "MAX_COUNTED", 2)
+    monkeypatch.setattr(result_pages, "MAX_COUNTED", 20)
     monkeypatch.setattr(result_pages, "MAX_SORTED", 2)
     monkeypatch.setattr(result_pages, "MAX_REACH", 20)
     page = ask(read_page, "measurements", [busy.id], Selection(), limit=1)
-    assert (page.n_rows, page.reach, page.is_sortable) == (None, 2, False)
-    with pytest.raises(ConfigError, match="more than 2 rows are too many to sort by f_int; narrow the selection"):
+    assert (page.n_rows, page.reach) == (None, 2)
+    assert "f_int" in page.unsortable
+    with pytest.raises(ConfigError, match="these rows are too many to sort by f_int; narrow the selection"):
         ask(read_page, "measurements", [busy.id], Selection(), order=["-f_int"])
     with pytest.raises(ConfigError, match="pages reach the first 2 rows"):
         ask(read_page, "measurements", [busy.id], Selection(), offset=2, limit=1)
@@ -83,3 +86,13 @@ def test_a_count_that_takes_too_long_leaves_the_rows(busy, ask, monkeypatch):
 def test_a_table_without_a_query_has_no_pages(busy, ask):
     with pytest.raises(ConfigError, match="coverage is computed"):
         ask(read_page, "coverage", [busy.id], Selection())
+
+
+def test_images_are_sorted_by_their_sources_unless_these_are_too_many_to_count(busy, ask, monkeypatch):
+    page = ask(read_page, "images", [busy.id], Selection(), order=["-n_sources"], columns=["n_sources"])
+    assert page.unsortable == frozenset()
+    assert page.rows["n_sources"].tolist() == sorted(page.rows["n_sources"].tolist(), reverse=True)
+    monkeypatch.setattr(result_pages, "MAX_COUNTED_SOURCES", 2)
+    assert ask(read_page, "images", [busy.id], Selection()).unsortable == {"n_sources"}
+    with pytest.raises(ConfigError, match="too many to sort by n_sources"):
+        ask(read_page, "images", [busy.id], Selection(), order=["n_sources"])

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Double, Float, and_, case, false, func, literal, or_, select, true
 
 from trap.db.bulk import is_among
-from trap.db.models import Image, RunningCatalog, VarMetric
+from trap.db.models import Image, RunningCatalog, Timestep, VarMetric
 from trap.db.patience import TooSlowError, limited_time
 from trap.db.result_columns import QUERIED, Join
 from trap.db.result_conditions import check_columns, check_range, conditions
@@ -39,8 +39,12 @@ MAX_SORTED = 700_000
 """Largest number of rows that are sorted: the sources of a large survey, but not its measurements."""
 MAX_REACH = 100_000
 """Number of rows up to which any page can be reached; of more rows, pages reach a tenth of it."""
-COUNT_SECONDS = 0.4
+COUNT_SECONDS = 0.2
 """s — time for a count, which a page shows but does not need."""
+MAX_COUNTED_SOURCES = 300_000
+"""Largest number of measurements whose number in each image is counted to sort images by it."""
+OF_IMAGES = ("image", "tau_time", "freq_eff", "freq_central", "band")
+"""Columns of measurements that are columns of their images, whose ranges select images."""
 READ_SECONDS = 20.0
 """s — time for the rows of a page."""
 KEYS = {"sources": "runcat", "measurements": "xtrsrc", "images": "image", "transients": "newsource"}
@@ -56,11 +60,12 @@ class ResultPage:
     rows
         Columns, as :func:`trap.db.result_tables.read_rows` returns them.
     n_rows
-        Number of all selected rows; None if they are more than :data:`MAX_COUNTED`, or a count takes too long.
+        Number of all selected rows; None if they are more than :data:`MAX_COUNTED` sources or a tenth as many others,
+        or if their count takes too long.
     reach
         Number of rows that pages can reach.
-    is_sortable
-        Whether the rows can be sorted by any column.
+    unsortable
+        Columns by which so many rows cannot be sorted in the time of a page.
     without_value
         Number of rows that have no value in a column of a range, and pass all other filters, by name of the column;
         None if it is not counted. Ranges leave such rows out.
@@ -69,7 +74,7 @@ class ResultPage:
     rows: Columns
     n_rows: int | None
     reach: int
-    is_sortable: bool
+    unsortable: frozenset[str]
     without_value: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -95,7 +100,7 @@ def read_page(
     ------
     ConfigError
         If there is no such table or column, the selection does not fit the table, the page is beyond the reach, or
-        there are too many rows to sort.
+        there are too many rows to sort by a column.
     TooSlowError
         If the rows were not found in time.
     """
@@ -104,12 +109,11 @@ def read_page(
     check_columns(table, [*names, *(one.removeprefix("-") for one in order)])
     where = _where(connection, table, datasets, selection)
     n_rows, without_value = _counts(connection, table, datasets, selection, where)
-    is_sortable = _is_sortable(connection, table, where, n_rows)
-    if order and not is_sortable:
-        msg = (
-            f"more than {MAX_SORTED:,} rows are too many to sort by {order[0].removeprefix('-')}; narrow the selection"
-        )
-        raise ConfigError(msg)
+    unsortable = _unsortable(connection, table, datasets, n_rows)
+    for column in (one.removeprefix("-") for one in order):
+        if column in unsortable:
+            msg = f"these rows are too many to sort by {column}; narrow the selection"
+            raise ConfigError(msg)
     reach = MAX_REACH if n_rows is not None and n_rows <= MAX_REACH else MAX_REACH // 10
     if offset and offset + limit > max(reach, limit):
         msg = f"pages reach the first {reach:,} rows; reverse the order, narrow the selection, or download all rows"
@@ -119,7 +123,7 @@ def read_page(
             rows = read_rows(connection, name, datasets, selection, columns=columns, limit=limit, offset=offset)
         else:
             rows = _rows(connection, table, selection, where, columns=list(names), order=order, part=(offset, limit))
-    return ResultPage(rows=rows, n_rows=n_rows, reach=reach, is_sortable=is_sortable, without_value=without_value)
+    return ResultPage(rows=rows, n_rows=n_rows, reach=reach, unsortable=unsortable, without_value=without_value)
 
 
 def _where(
@@ -134,10 +138,22 @@ def _where(
     found = [(query.dataset + 0).in_([int(number) for number in datasets]), *where[1:]]
     if query.parent != "image":
         return found
-    of_images = Selection(bands=selection.bands, stokes=selection.stokes, since=selection.since, until=selection.until)
+    ranges = tuple(one for one in selection.ranges if one.column in OF_IMAGES)
+    of_images = Selection(
+        ranges=ranges,
+        bands=selection.bands,
+        stokes=selection.stokes,
+        since=selection.since,
+        until=selection.until,
+    )
     own = conditions(connection, QUERIED["images"], datasets, of_images)
     first, last = connection.execute(select(func.min(Image.id), func.max(Image.id)).where(*own)).one()
-    return [false()] if first is None else [*found, query.fields["image"].between(first, last)]
+    if first is None:
+        return [false()]
+    # The narrowest range of images is the way into their rows: it stands for the ranges of the column itself.
+    rest = replace(selection, ranges=tuple(one for one in selection.ranges if one.column != "image"))
+    others = conditions(connection, table, datasets, rest)[1:]
+    return [found[0], query.fields["image"].between(first, last), *others]
 
 
 def _counts(
@@ -152,22 +168,27 @@ def _counts(
     if selection == Selection():  # an index of the dataset has all that is counted
         where = conditions(connection, table, datasets, selection)
     source = _metrics_first(table) if _is_of_metrics(table, selection, names) else table
-    inside = joined(_query(source), [literal(1)], where).limit(MAX_COUNTED + 1).subquery()
-    n_rows, without = None, dict[str, int | None](dict.fromkeys(names))
-    with suppress(TooSlowError), limited_time(connection, COUNT_SECONDS):
-        n_rows = int(connection.execute(select(func.count()).select_from(inside)).scalar_one())
-    if names:
-        with suppress(TooSlowError), limited_time(connection, COUNT_SECONDS):
-            without |= _without_value(connection, table, datasets, selection, names)
-    return (n_rows if n_rows is not None and n_rows <= MAX_COUNTED else None), without
+    most = MAX_COUNTED if table.name == "sources" else MAX_COUNTED // 10
+    inside = joined(_query(source), [literal(1)], where).limit(most + 1).subquery()
+    # Columns of images have no missing values.
+    nullable = [name for name in names if name not in OF_IMAGES or table.name not in ("measurements", "lightcurves")]
+    n_rows, without = None, dict[str, int | None](dict.fromkeys(nullable))
+    with suppress(TooSlowError):
+        with limited_time(connection, COUNT_SECONDS):
+            n_rows = int(connection.execute(select(func.count()).select_from(inside)).scalar_one())
+        if nullable:
+            with limited_time(connection, COUNT_SECONDS):
+                without |= _without_value(connection, table, datasets, selection, nullable)
+    return (n_rows if n_rows is not None and n_rows <= most else None), without
 
 
 def _without_value(
     connection: Connection, table: ResultTable, datasets: Sequence[int], selection: Selection, names: Sequence[str]
 ) -> dict[str, int]:
-    """Count the rows without a value of a range, in one look at the rows that pass the filters without a range."""
+    """Count the rows without a value of a range, in one look at the rows that pass all other filters."""
     query = _query(table)
-    others = _where(connection, table, datasets, replace(selection, ranges=()))
+    kept = tuple(one for one in selection.ranges if SHORT_NAMES.get(one.column, one.column) not in names)
+    others = _where(connection, table, datasets, replace(selection, ranges=kept))
     passed = {one: _in(connection, table, datasets, selection, one) for one in names}
     counted = []
     for name in names:
@@ -218,16 +239,23 @@ def _has_no_value(connection: Connection, query: Query, name: str) -> ColumnElem
     return missing
 
 
-def _is_sortable(
-    connection: Connection, table: ResultTable, where: Sequence[ColumnElement[bool]], n_rows: int | None
-) -> bool:
-    """Return whether few enough rows pass; a selection that is slow to count is slow to sort only if it is long."""
-    if n_rows is not None:
-        return n_rows <= MAX_SORTED
-    if table.name not in ("measurements", "lightcurves"):
-        return True
-    of_rows = joined(_query(table), [literal(1)], where[:1]).limit(MAX_SORTED + 1).subquery()
-    return int(connection.execute(select(func.count()).select_from(of_rows)).scalar_one()) <= MAX_SORTED
+def _unsortable(
+    connection: Connection, table: ResultTable, datasets: Sequence[int], n_rows: int | None
+) -> frozenset[str]:
+    """Return the columns by which the rows cannot be sorted in time."""
+    if table.name == "images":
+        is_long = _n_measurements(connection, datasets) > MAX_COUNTED_SOURCES
+        return frozenset({"n_sources"} if is_long else ())
+    if n_rows is not None or table.name not in ("measurements", "lightcurves"):
+        return frozenset()
+    return frozenset(table.columns if _n_measurements(connection, datasets) > MAX_SORTED else ())
+
+
+def _n_measurements(connection: Connection, datasets: Sequence[int]) -> int:
+    """Return the number of measurements of datasets, as their timesteps have counted them."""
+    numbers = func.sum(Timestep.n_measured + Timestep.n_forced_measured)
+    rows = select(numbers).where(Timestep.dataset.in_([int(number) for number in datasets]))
+    return int(connection.execute(rows).scalar() or 0)
 
 
 def _rows(

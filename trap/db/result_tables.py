@@ -223,6 +223,9 @@ def _whole(connection: Connection, table: ResultTable, datasets: Sequence[int], 
     if table.query is None:
         return coverage_rows(connection, datasets, selection)
     where = conditions(connection, table, datasets, selection)
+    if selection.near is None:
+        # The few candidates are the way into the tables: the index on datasets would read all entries.
+        where = [(table.query.dataset + 0).in_([int(number) for number in datasets]), *where[1:]]
     return _ranked(rows_of(connection, table, tuple(table.columns), where, table.query.natural_order))
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from trap.codes import STOKES, Flag
 from trap.db.overview import frequency_bands
-from trap.db.result_pages import MAX_COUNTED, ResultPage, read_page
+from trap.db.result_pages import ResultPage, read_page
 from trap.db.result_tables import RESULT_TABLES
 from trap.report.formats import FORMATS
 from trap.report.text import megahertz
@@ -90,7 +90,7 @@ def _show_table(request: Request, site: Site, number: int, name: str) -> Respons
         home=home,
         here=request.url.path,
         section=NAVIGATION.get(name, ""),
-        headers=list(_headers(query, table, shown, is_sortable=page.is_sortable)),
+        headers=list(_headers(query, table, shown, page.unsortable)),
         rows=list(table_cells(page.rows, shown, home=home, listed=list_address(name, query.filters, query.order))),
         range_text=_range_text(query, page),
         missing_text=_missing_text(page),
@@ -110,7 +110,7 @@ def _show_table(request: Request, site: Site, number: int, name: str) -> Respons
 
 
 def _headers(
-    query: TableQuery, table: ResultTable, shown: tuple[str, ...], *, is_sortable: bool
+    query: TableQuery, table: ResultTable, shown: tuple[str, ...], unsortable: frozenset[str]
 ) -> Iterator[dict[str, Any]]:
     """Yield the headers of the columns, with the addresses that sort by them."""
     first = query.order[0] if query.order else ""
@@ -126,7 +126,7 @@ def _headers(
             "doc": column.doc,
             "is_number": column.dtype.kind in "fi",
             "sort": "descending" if is_descending else "ascending" if first == name else "none",
-            "address": "" if is_computed or not is_sortable else query.address(order=turned),
+            "address": "" if is_computed or name in unsortable else query.address(order=turned),
         }
 
 
@@ -138,8 +138,7 @@ def _range_text(query: TableQuery, page: ResultPage) -> str:
     first = query.offset + 1
     where = f"rows {first:,} to {query.offset + n_shown:,}"
     if page.n_rows is None:
-        what = "" if query.selection.ranges else f" of more than {MAX_COUNTED:,}"
-        return f"{where}{what or '; the rows of this selection take too long to count'}"
+        return f"{where} of many: they take too long to count"
     return f"{where} of {page.n_rows:,}"
 
 
