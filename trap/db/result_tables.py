@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trap.typing import Columns
 
 __all__ = [
+    "CHUNK",
     "RESULT_TABLES",
     "ResultTable",
     "count_rows",
@@ -42,6 +43,7 @@ __all__ = [
 RESULT_TABLES: Mapping[str, ResultTable] = {**QUERIED, RATINGS.name: RATINGS, COVERAGE.name: COVERAGE}
 """All tables of results, by name."""
 CHUNK = 20_000
+"""Largest number of rows of a chunk."""
 
 
 def find_table(name: str) -> ResultTable:

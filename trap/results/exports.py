@@ -15,7 +15,7 @@ from trap.db.merged_tables import (
     stream_merged_rows,
 )
 from trap.db.merging import merge_datasets
-from trap.db.result_tables import RESULT_TABLES, open_stream, stream_rows
+from trap.db.result_tables import CHUNK, RESULT_TABLES, open_stream, stream_rows
 from trap.report.columns import text_width
 from trap.report.formats import FORMATS
 from trap.report.table_stream import TableStream, is_text
@@ -55,6 +55,7 @@ def export_stream(
     advance: Progress | None = None,
     without: Iterable[str] = (),
     needs_widths: bool = False,
+    chunk: int = CHUNK,
 ) -> TableStream:
     """Return a table whose rows are read from the database while they are written.
 
@@ -70,6 +71,8 @@ def export_stream(
         Names of columns that are left out.
     needs_widths
         Whether the format needs the widths of columns of text.
+    chunk
+        Largest number of rows in memory. Files of Parquet have one row group for each chunk.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def export_stream(
     if len(datasets) > 1 and name in MERGED_TABLES:
         return merged_stream(connection, datasets, name, selection, advance)
     described = {one: column for one, column in RESULT_TABLES[name].columns.items() if one not in without}
-    n_rows, chunks = open_stream(connection, name, datasets, selection, columns=list(described))
+    n_rows, chunks = open_stream(connection, name, datasets, selection, columns=list(described), chunk=chunk)
     return TableStream(
         name=name,
         columns=described,

@@ -18,6 +18,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
+from trap.db.result_tables import CHUNK
 from trap.errors import ConfigError
 from trap.report.formats import FORMATS
 from trap.results import Dataset
@@ -40,6 +41,8 @@ PIECE = 1 << 18
 """Bytes of a piece of a response."""
 PIECES = 4
 """Pieces that wait to be sent."""
+SMALL_CHUNK = 4000
+"""Rows in memory, fewer than those of an export, whose process has the memory to itself."""
 POLL_SECONDS = 0.2
 """s — time after which a thread looks whether the other one is still there."""
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "votable": "application/x-votable+xml",
@@ -146,8 +149,11 @@ def _content(
             msg = f"{format_name} is no format of one file"
             raise ValueError(msg)
         with reader.read() as connection:
-            widths = table_format.needs_widths
-            table_format.write(export_stream(connection, name, [number], selection, needs_widths=widths), file)
+            chunk = CHUNK if table_format.name == "parquet" else SMALL_CHUNK
+            table = export_stream(
+                connection, name, [number], selection, needs_widths=table_format.needs_widths, chunk=chunk
+            )
+            table_format.write(table, file)
 
     return write
 
