@@ -56,7 +56,7 @@ def test_a_cone_or_times_select_the_rows_of_pages_as_of_exports(busy, ask):
         Selection.of(near=(place["ra"][0], place["decl"][0]), radius=30),
         Selection.of(since=str(times[1])),
         Selection.of(since="2199-01-01"),
-        Selection.of(min_image=int(images[1]), max_image=int(images[1]), min_freq_eff=1.0),
+        Selection.of(min_image=int(images[1]), max_image=int(images[1]), min_freq_central=1.0),
     ):
         found, page = _joined(ask, "measurements", busy.id, selection)
         assert page.n_rows == len(found["xtrsrc"]) == ask(count_rows, "measurements", [busy.id], selection)

@@ -147,7 +147,8 @@ def _where(
         until=selection.until,
     )
     own = conditions(connection, QUERIED["images"], datasets, of_images)
-    first, last = connection.execute(select(func.min(Image.id), func.max(Image.id)).where(*own)).one()
+    ends = joined(_query(QUERIED["images"]), [func.min(Image.id), func.max(Image.id)], own)
+    first, last = connection.execute(ends).one()
     if first is None:
         return [false()]
     # The narrowest range of images is the way into their rows: it stands for the ranges of the column itself.
