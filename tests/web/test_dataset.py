@@ -39,7 +39,7 @@ def test_candidates_come_first_with_their_positions_scores_and_pages(text, site)
     assert sexagesimal(first["wm_ra"][0], first["wm_decl"][0], 1) in text
     assert f'<a href="/datasets/1/sources/{first["runcat"][0]}">{first["newsource"][0]}</a>' in text
     assert number(first["score"][0], 3) in text
-    assert '"/datasets/1/vetting"' in text
+    assert f'"/datasets/1/vetting?candidate={first["newsource"][0]}"' in text
 
 
 def test_charts_are_named_for_those_who_cannot_see_them(text):

@@ -98,7 +98,7 @@ def test_rows_without_a_value_of_a_filter_are_named(client, read):
     text, rows, _ = _table(client, "/datasets/1/sources?min_newness=-1e9")
     n_without = sum(value != value for value in every)  # noqa: PLR0124 (NaN)
     assert len(rows) + n_without == len(every) > len(rows)
-    assert f"{n_without} have no newness" in text
+    assert f"{n_without} more rows have no newness" in text
 
 
 def test_the_empty_fields_of_the_form_leave_the_address(client):

@@ -144,12 +144,14 @@ def _range_text(query: TableQuery, page: ResultPage) -> str:
 
 def _missing_text(page: ResultPage) -> str:
     """Write how many rows the ranges leave out since they have no value."""
-    parts = [
-        f"{n:,} have no {name}" if n is not None else f"those without {name} take too long to count"
+    sentences = [
+        f"{n:,} more {'row has' if n == 1 else 'rows have'} no {name}, so that a range leaves them out."
+        if n is not None
+        else f"A range leaves out rows without {name}; they take too long to count."
         for name, n in page.without_value.items()
         if n != 0
     ]
-    return f"Rows that no range can select: {', '.join(parts)}." if parts else ""
+    return " ".join(sentences)
 
 
 def _pages(query: TableQuery, page: ResultPage) -> dict[str, str]:
