@@ -71,6 +71,15 @@ def test_reader_cannot_write_and_the_connection_can_afterwards(engine):
         connection.execute(insert(RejectReason).values(id=100, description="x"))
 
 
+@pytest.mark.parametrize(("keeps_connections", "limit_mb"), [(True, 70), (False, 5)])
+def test_connections_of_which_a_server_has_dozens_keep_little_of_the_file(tmp_path, keeps_connections, limit_mb):
+    engine = make_engine(f"sqlite:///{tmp_path / 'trap.db'}", keeps_connections=keeps_connections)
+    with engine.connect() as connection:
+        cached_kib = -connection.execute(text("PRAGMA cache_size")).scalar()
+    engine.dispose()
+    assert 0 < 1024 * cached_kib < limit_mb * 1e6
+
+
 def test_two_writers_take_turns(engine):
     def add():
         with transaction(engine) as connection:

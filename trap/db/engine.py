@@ -8,6 +8,7 @@ changes of tables outside. Errors of the driver become :class:`~trap.errors.Tran
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,9 @@ BUSY_TIMEOUT_SECONDS = 30
 
 CACHE_KIB = 65_536
 """Largest cache of an SQLite connection; it grows with the pages that are used."""
+READER_CACHE_KIB = 4_096
+"""The same for a connection that is closed after one read, of which a server may have dozens at once. The operating
+system caches the file for all of them."""
 CHECKPOINT_PAGES = 4_000
 """Number of pages in the write-ahead log (16 MB) from which a commit moves them to the file: an image of a large survey
 changes a thousand, some of them the same as the image before."""
@@ -195,7 +199,8 @@ def _sqlite_engine(url: URL, pool: type[Pool] | None) -> Engine:
     if reason is not None:
         return _read_only_engine(plain, pool, ReadOnlyFile(path), reason)
     engine = create_engine(plain, poolclass=pool, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
-    event.listen(engine, "connect", _prepare_sqlite)
+    cache_kib = CACHE_KIB if pool is None else READER_CACHE_KIB
+    event.listen(engine, "connect", partial(_prepare_sqlite, cache_kib=cache_kib))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -218,14 +223,14 @@ def _read_only_engine(url: URL, pool: type[Pool] | None, file: ReadOnlyFile, rea
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object, *, cache_kib: int) -> None:
     """Configure a new connection to SQLite."""
     # The driver's own late BEGIN is switched off; _begin_sqlite begins the transaction instead.
     connection.isolation_level = None
     # NORMAL survives a killed process; a power cut may lose the last timesteps, which the next run processes again.
     pragmas = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
     # The pages of a large timestep exceed SQLite's own cache of 2 MB, and would be written several times.
-    for pragma in (*pragmas, f"cache_size = -{CACHE_KIB}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
+    for pragma in (*pragmas, f"cache_size = -{cache_kib}", f"wal_autocheckpoint = {CHECKPOINT_PAGES}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
