@@ -91,10 +91,7 @@ def test_tricks_with_paths_find_nothing(client, path):
     assert "<script>alert" not in answer.text
 
 
-HOSTILE_VALUES = [
-    SCRIPT, "\0", "9" * 250, "x" * 50_000, "é" * 200, "1e999", "-inf", "nan", "' OR 1=1 --", "0x10",
-    "\N{ARABIC-INDIC DIGIT THREE}",
-]  # fmt: skip
+HOSTILE_VALUES = [SCRIPT, "\0", "9" * 250, "x" * 50_000, "-inf", "' OR 1=1 --", "\N{ARABIC-INDIC DIGIT THREE}"]
 KEYS = [
     "near", "radius", "band", "stokes", "without_flags", "candidates_only", "entries", "since", "until", "order",
     "page", "size", "columns", "min_eta", "max_runcat", SCRIPT, "__class__", "min_", "self", "limits",
