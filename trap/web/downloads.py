@@ -145,6 +145,7 @@ def _content(
     table_format = FORMATS[format_name]
 
     def write(file: BinaryIO) -> None:
+        """Write all rows."""
         if table_format.write is None:
             msg = f"{format_name} is no format of one file"
             raise ValueError(msg)
