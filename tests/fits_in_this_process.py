@@ -8,6 +8,7 @@ import pytest
 
 from trap.results import photometry
 from trap.web import jobs
+from trap.web.pixels import PIXELS
 from trap.workers.executors import SerialExecutor
 
 __all__ = ["held", "in_this_process"]
@@ -25,8 +26,9 @@ class InThisProcess(SerialExecutor):
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """Fit in the thread of the jobs."""
+    """Fit in the thread of the jobs, and read cut-outs in those of their requests."""
     monkeypatch.setattr(jobs, "ProcessExecutor", lambda *_, **__: InThisProcess())
+    monkeypatch.setattr(PIXELS, "_process", InThisProcess)
 
 
 @pytest.fixture

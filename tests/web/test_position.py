@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 import time
 from pathlib import Path
@@ -46,11 +47,15 @@ def test_position_is_measured_on_demand_and_its_light_curve_shown(visit, databas
     page = visit.get(ADDRESS, params={"at": "0 45"}).text
     assert "6 of 6 images measured." in page
     assert "Measure" not in page.split("<main", 1)[1].split("Points")[0].replace("Measured", "")
-    assert page.count('href="/datasets/1/images/') == 6
+    assert page.count('href="/datasets/1/images/') == 12  # a point and a cut-out of each
     assert "monitored position" in page  # the survey monitors its centre
     chart = visit.get(f"{ADDRESS}.json", params=AT).json()
     assert chart["facts"] == {"points": 6}
     assert visit.get(f"{ADDRESS}.json", params={**AT, "bands": ""}).json()["facts"] == {"points": 0}
+    pictures = [address.replace("&amp;", "&") for address in re.findall(r'src="([^"]*/cutouts/[^"]*)"', page)]
+    assert len(pictures) == 12  # a picture and its marks for each image
+    assert visit.get(pictures[0]).content.startswith(b"\x89PNG")
+    assert visit.get(pictures[1]).text.startswith("<svg")
     content = visit.get(f"{ADDRESS}/download", params=AT)
     assert content.headers["content-disposition"] == 'attachment; filename="dataset1_0.00000+45.00000.csv"'
     assert len(list(csv.DictReader(io.StringIO(content.text)))) == 6
@@ -77,6 +82,9 @@ def test_place_without_images_and_impossible_requests_are_answered_clearly(visit
         ("get", ".json", "nowhere"): 400,
         ("get", "/progress.json", "1e400 0"): 400,
         ("get", "/start", "0 45"): 405,
+        ("get", "/cutouts/1.svg", "nowhere"): 400,
+        ("get", "/cutouts/1.png", "0 45"): 422,
+        ("get", "/cutouts/99.svg", "0 45"): 404,
     }
     for (method, path, at), status in wrong.items():
         assert getattr(visit, method)(ADDRESS + path, params={"at": at}).status_code == status, (path, at)

@@ -209,7 +209,7 @@ def no_points() -> Columns:
 
 
 def missing_images(images: Columns, points: Columns) -> NDArray[np.int64]:
-    """Return the images that are to be measured: those without a point, and those that could not be read.
+    """Return the images to be measured: images without a point, and images whose files could not be read.
 
     Parameters
     ----------

@@ -59,9 +59,9 @@ class Photometry(LightCurves):
     ) -> LightCurve:
         """Return the light curve of a position by forced fits in all images that may show it.
 
-        Each fit is that of a monitored position: at the exact position, together with the detected sources around it,
-        with the calibration of the image. Points that the database keeps are read; images without one are measured
-        now, in this process. No result of the dataset changes.
+        Each fit equals the fit of a monitored position: at the exact position, together with the detected sources
+        around it, with the calibration of the image. Points that the database keeps are read; images without one are
+        measured now, in this process. No result of the dataset changes.
 
         An image without a flux density has NaN, and its ``reason``.
 

@@ -26,6 +26,7 @@ from trap.web import (
     matches,
     place,
     position,
+    position_cutouts,
     source,
     tables,
     vetting,
@@ -52,6 +53,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     place.router,
     api.router,
     position.router,
+    position_cutouts.router,
     tables.router,
     vetting.router,
 )

@@ -26,6 +26,8 @@ from trap.selection import POSITION_EXAMPLES, parse_position
 from trap.web.chart_routes import JSON, CurveChoices
 from trap.web.charts.light_curve import light_curve_chart
 from trap.web.jobs import BusyError, Job, JobState, Place, PositionJobs
+from trap.web.pictures import colour_stops
+from trap.web.position_cutouts import cutouts_of
 from trap.web.rendering import render
 from trap.web.site import CurrentDataset, CurrentSite, SameOrigin
 
@@ -132,6 +134,7 @@ def show_position(
         kept=[_kept_row(dataset.number, kept, i) for i in range(min(len(kept["ra"]), MAX_KEPT))],
         formats=[name for name, one in FORMATS.items() if one.write is not None and not one.tables],
         link=position_link,
+        stops=colour_stops("viridis"),
         nearby_arcsec=NEARBY_ARCSEC,
         max_rows=MAX_ROWS,
         **values,
@@ -251,16 +254,8 @@ def _measured(curve: Columns) -> Columns:
 
 def _nothing() -> dict[str, Any]:
     """Return the values of a page without a position."""
-    return {
-        "n_measured": 0,
-        "job": None,
-        "progress": "",
-        "rows": [],
-        "sentences": [],
-        "n_missing": 0,
-        "nearby": [],
-        "bands": [],
-    }
+    empty = dict.fromkeys(("rows", "sentences", "nearby", "bands", "cutouts"), ())
+    return {**empty, "job": None, "progress": "", "n_measured": 0, "n_missing": 0, "scale": None}
 
 
 def _about(site: Site, jobs: PositionJobs, place: Place) -> dict[str, Any]:
@@ -271,12 +266,15 @@ def _about(site: Site, jobs: PositionJobs, place: Place) -> dict[str, Any]:
         near = entries_near(connection, *place, radius=NEARBY_ARCSEC / 3600)
         n_all = count_fitted_images(connection, place.dataset)
     measured = _measured(curve)
+    scale, cutouts = cutouts_of(measured)
     return {
         "job": job,
         "progress": "" if job is None else _progress(job),
         "rows": _rows(curve)[-MAX_ROWS:],
         "sentences": _sentences(curve, n_missing, n_all),
         "n_measured": len(measured["image"]),
+        "scale": scale,
+        "cutouts": cutouts,
         "bands": np.unique(measured["freq_central"]).tolist(),
         "n_missing": n_missing,
         "nearby": [
