@@ -66,5 +66,6 @@ def test_agreement_and_consensus_are_tables(rated):
     assert np.isnan(pair["kappa"])
     (row,) = rated.rating_consensus()
     assert (row["n_true"], row["consensus"], row["share"]) == (2, "true", 1.0)
+    assert row["newsource"] == rated.transients()["newsource"][0]
     assert len(rated.rating_agreement(until="2000-01-01")) == 0
     assert rated.rating_consensus(near="124.1 9.4", radius=10).colnames == rated.rating_consensus().colnames

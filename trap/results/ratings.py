@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trap.db.result_tables import read_rows
 from trap.results.queries import Queries
 from trap.results.tables import as_results
+from trap.tables import Column
 from trap.vetting.agreement import AGREEMENT_COLUMNS, CONSENSUS_COLUMNS, consensus, pairwise_agreement
 
 if TYPE_CHECKING:
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
     from trap.typing import Columns
 
 __all__ = ["RatingTables"]
+
+_JUDGED = ("candidate", "newsource", "rater", "rating")
+_NEWSOURCE = Column(
+    np.dtype("i8"), "", "Number of the candidate on the pages and in the table of candidates.", ucd="meta.id"
+)
 
 
 class RatingTables(Queries):
@@ -71,6 +79,9 @@ class RatingTables(Queries):
     def rating_consensus(self, **filters: Filter) -> Results:
         """Return the most frequent rating of each rated candidate.
 
+        Column ``newsource`` is the number of the candidate on the pages and in :meth:`transients`, which is masked if
+        the dataset does not have the candidate any more; ``candidate`` numbers the rated candidates.
+
         Parameters
         ----------
         **filters
@@ -79,11 +90,14 @@ class RatingTables(Queries):
         Examples
         --------
         >>> clear = dataset.rating_consensus()  # doctest: +SKIP
-        >>> clear[clear["share"] == 1]["candidate", "consensus"]  # doctest: +SKIP
+        >>> clear[clear["share"] == 1]["newsource", "consensus"]  # doctest: +SKIP
         """
         rows = self._judgements(filters)
         found = consensus(rows["candidate"], rows["rating"])
         columns = {name: (CONSENSUS_COLUMNS[name], values) for name, values in found.items()}
+        # The rows of the consensus are in the order of the candidates, as those of unique are.
+        _, first = np.unique(rows["candidate"], return_index=True)
+        columns["newsource"] = (_NEWSOURCE, rows["newsource"][first])
         return as_results(columns, self._about(table="rating_consensus"))
 
     def _judgements(self, filters: dict[str, Filter]) -> Columns:
@@ -91,4 +105,4 @@ class RatingTables(Queries):
         near, radius = filters.pop("near", None), filters.pop("radius", None)
         selection = self._selection("ratings", near, radius, filters)
         with self._read() as connection:
-            return read_rows(connection, "ratings", self._numbers, selection, columns=["candidate", "rater", "rating"])
+            return read_rows(connection, "ratings", self._numbers, selection, columns=_JUDGED)
