@@ -285,3 +285,10 @@ def test_ten_candidates_are_rated_by_keyboard(editable, candidates, browser_page
     assert [row[:2] for row in stored(editable)] == [("Ada", words[key]) for key in keys]
     assert stored(editable)[0][2:] == ("flaring star", "tun")
     assert all(row[2:] == ("", "") for row in stored(editable)[1:])
+
+
+def test_the_number_of_detections_is_not_called_points(visitor, candidates):
+    # The light curve has forced fits too, which datapoints does not count.
+    html = visitor.get(f"{PAGE}?candidate={candidates[0]}").text
+    assert "<dt>detections</dt>" in html
+    assert "<dt>points</dt>" not in html

@@ -112,7 +112,7 @@ class SourceFacts:
             ("last detection", f"{last} UTC"),
             ("points", f"{len(kinds)}: {n_blind} blind, {len(kinds) - n_blind} forced"),
             (f"limits, forced fits below {LIMIT_SIGMA:g} σ", str(n_limits)),
-            ("V, η", f"{number(self.entry['v_int'], 3)}, {number(self.entry['eta_int'])}"),
+            ("V, η in the brightest band", f"{number(self.entry['v_int'], 3)}, {number(self.entry['eta_int'])}"),
             ("probability if constant", _probability(self.entry["eta_p_value"])),
         ]
 

@@ -204,7 +204,7 @@ def _numbers(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "earlier looks, measured", f"{facts['n_looks']}, {facts['n_measured']}"
     yield "first seen", f"{moment(facts['taustart_ts'])} UTC"
     yield "frequency, Stokes", f"{megahertz(facts['freq_central'] or facts['freq_eff'])} MHz, {facts['stokes']}"
-    yield "points", str(facts["datapoints"])
+    yield "detections", str(facts["datapoints"])
     yield "η, V", f"{number(facts['eta_int'])}, {number(facts['v_int'], 3)}"
     yield "flags", flag_names(facts["flags"]) or "none"
     yield "position", sexagesimal(facts["wm_ra"], facts["wm_decl"])
