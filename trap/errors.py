@@ -8,6 +8,8 @@
     │   ├── SourceListError                … because its source list cannot be used
     │   └── UnreadableImageError(OSError)  … because its file cannot be read
     ├── NotFoundError(LookupError)         results that a database does not hold
+    ├── TooSlowError(TimeoutError)         a query that took longer than its limit
+    ├── BusyError(RuntimeError)            more work is asked for than a server takes on
     ├── DatabaseError(RuntimeError)        a database that cannot be used
     │   ├── SchemaVersionError             … because of its schema version
     │   ├── DatasetNotFoundError(LookupError)  … because it does not hold the dataset
@@ -24,6 +26,7 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "BusyError",
     "ConfigError",
     "DatabaseError",
     "DatasetLockedError",
@@ -32,6 +35,7 @@ __all__ = [
     "NotFoundError",
     "SchemaVersionError",
     "SourceListError",
+    "TooSlowError",
     "TransientError",
     "TrapError",
     "UnreadableImageError",
@@ -99,6 +103,14 @@ class UnreadableImageError(ImageError, OSError):
 
 class NotFoundError(TrapError, LookupError):
     """A database does not hold the results that are asked for, such as a source of a given number."""
+
+
+class TooSlowError(TrapError, TimeoutError):
+    """A query took longer than its limit."""
+
+
+class BusyError(TrapError, RuntimeError):
+    """More work is asked for than a server takes on at once."""
 
 
 class DatabaseError(TrapError, RuntimeError):

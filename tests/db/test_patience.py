@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from trap.db.engine import reading
-from trap.db.patience import TooSlowError, limited_time
+from trap.db.patience import limited_time
+from trap.errors import TooSlowError
 
 ENDLESS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",

@@ -15,10 +15,10 @@ from fits_in_this_process import held, in_this_process  # noqa: F401 (fixtures)
 
 from trap.db.position_fits import find_position
 from trap.db.reader import Reader
-from trap.errors import DatabaseError
+from trap.errors import BusyError, DatabaseError
 from trap.results import photometry
 from trap.web import jobs as module
-from trap.web.jobs import BusyError, JobState, Place, PositionJobs
+from trap.web.jobs import JobState, Place, PositionJobs
 from trap.workers.executors import ProcessExecutor
 
 PLACE = Place.of(1, 0.0, 45.0)

@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 from trap.catalogues import VARIABLE_P
 from trap.db.bulk import read_columns
 from trap.db.models import Calibration, Image, NewSource, Rejection, RunningCatalog, VarMetric
-from trap.db.patience import TooSlowError, limited_time
+from trap.db.patience import limited_time
+from trap.errors import TooSlowError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

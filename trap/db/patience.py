@@ -13,23 +13,19 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from trap.errors import TrapError
+from trap.errors import TooSlowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
 
-__all__ = ["TooSlowError", "limited_time"]
+__all__ = ["limited_time"]
 
 STEPS = 20_000
 """Instructions of SQLite between two looks at the clock: about a millisecond."""
 QUERY_CANCELED = "57014"
 """Code of PostgreSQL for a statement that exceeded its time."""
-
-
-class TooSlowError(TrapError):
-    """A query took longer than its limit."""
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from sqlalchemy import Double, Float, and_, case, false, func, literal, or_, sel
 
 from trap.db.bulk import is_among
 from trap.db.models import Image, RunningCatalog, Timestep, VarMetric
-from trap.db.patience import TooSlowError, limited_time
+from trap.db.patience import limited_time
 from trap.db.result_columns import QUERIED, Join
 from trap.db.result_conditions import check_columns, check_range, conditions
 from trap.db.result_rows import joined, rows_of
 from trap.db.result_tables import find_table, read_rows, sorted_by
-from trap.errors import ConfigError
+from trap.errors import ConfigError, TooSlowError
 from trap.selection import SHORT_NAMES, Selection
 
 if TYPE_CHECKING:

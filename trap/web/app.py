@@ -14,7 +14,15 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from trap import __version__
-from trap.errors import ConfigError, DatabaseError, DatasetNotFoundError, NotFoundError, TransientError, TrapError
+from trap.errors import (
+    ConfigError,
+    DatabaseError,
+    DatasetNotFoundError,
+    NotFoundError,
+    TooSlowError,
+    TransientError,
+    TrapError,
+)
 from trap.web import (
     api,
     chart_routes,
@@ -42,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["make_app"]
 
 ROUTERS: tuple[APIRouter, ...] = (
-    downloads.router,
+    downloads.router,  # before sources and images, which have a number where a download has its name
     datasets.router,
     dataset.router,
     chart_routes.router,
@@ -63,6 +71,7 @@ STATUS = {
     DatasetNotFoundError: 404,
     NotFoundError: 404,
     ConfigError: 400,
+    TooSlowError: 400,
     TransientError: 503,
     DatabaseError: 503,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from itertools import chain
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, cast
@@ -48,10 +49,6 @@ POLL_SECONDS = 0.2
 TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json", "votable": "application/x-votable+xml",
          "fits": "application/fits", "parquet": "application/vnd.apache.parquet"}  # fmt: skip
 _logger = structlog.get_logger(__name__)
-
-
-class _GoneError(Exception):
-    """Nobody reads the response any more."""
 
 
 class _Pipe(io.RawIOBase):
@@ -117,7 +114,7 @@ class _Pipe(io.RawIOBase):
             if self._waiting:
                 self._send(bytes(self._waiting))
             self._send(None)
-        except _GoneError:
+        except CancelledError:
             _logger.info("download_left", n_bytes=self._n_bytes)
         except BaseException as error:  # noqa: BLE001 (the reader raises it)
             self._send_error(error)
@@ -129,12 +126,12 @@ class _Pipe(io.RawIOBase):
             except Full:
                 continue
             return
-        raise _GoneError
+        raise CancelledError
 
     def _send_error(self, error: BaseException) -> None:
         try:
             self._send(error)
-        except _GoneError:
+        except CancelledError:
             _logger.warning("download_failed", error=str(error))
 
 

@@ -24,7 +24,7 @@ from trap.db.position_fits import (
     points_of,
     read_position,
 )
-from trap.errors import TrapError
+from trap.errors import BusyError, TrapError
 from trap.results.photometry import fit_images, merge_points
 from trap.workers.executors import ProcessExecutor
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from trap.db.reader import Reader
     from trap.typing import Columns
 
-__all__ = ["BusyError", "Job", "JobState", "Place", "PositionJobs"]
+__all__ = ["Job", "JobState", "Place", "PositionJobs"]
 
 TIMEOUT_SECONDS = 60.0
 """Time after which the worker of an image is killed; a fit takes some milliseconds."""
@@ -50,10 +50,6 @@ CLOSING_SECONDS = 10.0
 PRELOADED = ("trap.pipeline", "trap.results.position_fitting")
 """Modules that the server of the workers imports, once."""
 _logger = structlog.get_logger(__name__)
-
-
-class BusyError(TrapError):
-    """More positions are asked for than a server measures."""
 
 
 class Place(NamedTuple):

@@ -17,7 +17,7 @@ from trap.codes import stokes_letter
 from trap.db.lightcurves import entries_near
 from trap.db.meanings import describe_position_points
 from trap.db.position_fits import count_fitted_images, images_at, join_points, kept_positions, missing_images
-from trap.errors import ConfigError
+from trap.errors import BusyError, ConfigError
 from trap.report.columns import ExportTable
 from trap.report.formats import FORMATS
 from trap.report.plots import LightCurve, is_limit, upper_limit
@@ -25,7 +25,7 @@ from trap.report.text import count, number
 from trap.selection import POSITION_EXAMPLES, parse_position
 from trap.web.chart_routes import JSON, CurveChoices
 from trap.web.charts.light_curve import light_curve_chart
-from trap.web.jobs import BusyError, Job, JobState, Place, PositionJobs
+from trap.web.jobs import Job, JobState, Place, PositionJobs
 from trap.web.pictures import colour_stops
 from trap.web.position_cutouts import cutouts_of
 from trap.web.rendering import render
