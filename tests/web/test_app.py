@@ -72,3 +72,27 @@ def test_names_of_other_hosts_are_refused(site):
     visitor = TestClient(make_app(replace(site, hosts=("127.0.0.1", "localhost"))))
     assert visitor.get("/", headers={"host": "evil.example:8765"}).status_code == 400
     assert visitor.get("/", headers={"host": "localhost:8765"}).status_code != 400
+
+
+@pytest.mark.parametrize("host", ["[::1", "", ":8765", "127.0.0.1.example.org"])
+def test_hosts_without_a_name_of_this_machine_are_refused(site, host):
+    visitor = TestClient(make_app(replace(site, hosts=("127.0.0.1", "::1"))), raise_server_exceptions=False)
+    assert visitor.get("/", headers={"host": host}).status_code == 400
+    assert visitor.get("/", headers={"host": "[::1]:8765"}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://[", "http://testserver:1", "testserver"])
+def test_forms_of_other_origins_are_refused(site, origin):
+    visitor = TestClient(make_app(replace(site, edits=True)), raise_server_exceptions=False)
+    assert visitor.post("/datasets/1/vetting", headers={"origin": origin}).status_code == 403
+
+
+def test_monitors_get_the_headers_of_a_page(client):
+    assert client.head("/datasets/1").status_code == 200
+    assert client.head("/datasets/99").status_code == 404
+
+
+def test_token_leads_to_no_other_host(site):
+    visitor = TestClient(make_app(replace(site, token=SECRET)), base_url="http://testserver")
+    answer = visitor.get(f"http://testserver//evil.example/?token={SECRET}", follow_redirects=False)
+    assert answer.headers["location"] == "/evil.example/"

@@ -39,7 +39,7 @@ from trap.web import (
     tables,
     vetting,
 )
-from trap.web.guard import guarded
+from trap.web.guard import HeadAsGet, guarded
 from trap.web.rendering import render
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def make_app(site: Site) -> FastAPI:
     )
     app.state.site = site
     app.middleware("http")(guarded(site))
+    app.add_middleware(HeadAsGet)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static/bokeh", StaticFiles(directory=BOKEH))
