@@ -58,3 +58,10 @@ def test_few_sources_have_no_cuts(plane, n):
     assert (chart.facts["eta"], chart.facts["beyond"]) == (None, 0)
     assert "too few" in chart.notes[0]
     assert json.loads(chart.encoded())["item"]
+
+
+def test_chart_of_sources_with_a_single_point_is_empty_and_no_cause_of_warnings(plane, caplog):
+    chart = eta_v_chart(Plane(points={name: values[1002:] for name, values in plane.points.items()}))
+    assert json.loads(chart.encoded())["item"]
+    assert chart.facts["shown"] == 0
+    assert caplog.records == []

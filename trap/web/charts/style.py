@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from bokeh.core.validation import silence
+from bokeh.core.validation.warnings import MISSING_RENDERERS
 from bokeh.embed import json_item
 from bokeh.models import DatetimeTickFormatter, HoverTool, Legend, LegendItem, Range1d, TapTool
 from bokeh.plotting import figure
@@ -38,6 +40,9 @@ __all__ = [
     "new_figure",
     "padded",
 ]
+
+# A chart without points is a result, for which its notes give the reason.
+silence(MISSING_RENDERERS)
 
 INK = "#24292f"
 """Colour of texts and lines, which a dark page exchanges."""
