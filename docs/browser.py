@@ -23,8 +23,8 @@ WIDTH = 1280
 PATIENCE_MS = 60_000
 SETTLING_MS = 6_000
 """Waiting time before a screenshot of Prefect, until graphs have moved into place and late content is loaded."""
-COLOURS = 128
-"""Number of colours of a PNG file: enough for a page, at a third of the size."""
+COLOURS = 256
+"""Number of colours of a PNG file: enough for a page, at half the size."""
 
 
 @contextmanager
