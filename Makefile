@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 KERNELS := .venv/kernels
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format-check lint types imports structure shape docstrings prose lock clean
+.PHONY: help demo test docs check format-check lint types imports structure shape docstrings prose lock clean
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ docstrings: $(INSTALLED)
 prose: $(INSTALLED)
 	$(BIN)/python checks/prose.py trap flows checks
 
+docs: $(INSTALLED) ## build the documentation into docs/_build/html; needs no network, and fails on a broken link
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+
 lock: $(UV) ## write both requirements.lock from pyproject.toml (UPGRADE=--upgrade for the newest versions)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE) \
@@ -55,7 +58,7 @@ lock: $(UV) ## write both requirements.lock from pyproject.toml (UPGRADE=--upgra
 	    --output-file deployments/requirements.lock pyproject.toml
 
 clean: ## remove all files that make created: the environment, the demo, the caches
-	rm -rf .venv .tools .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache demo dist
+	rm -rf .venv .tools .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache demo dist docs/_build
 	find trap flows tests checks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Exactly the packages of the lock are installed; others are removed. The project itself is installed as a link to this

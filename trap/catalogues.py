@@ -2,7 +2,7 @@
 
 Names, codes and meanings of the columns follow TraP's database where it has them, so that a column
 has the same name in memory, in the database and in an exported file. The sentences here are read in
-``docs/database.md`` and in VOTables.
+``docs/reference/database.md`` and in VOTables.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Events of the pipeline on the Prefect server, for automations and notifications.
 
-The names of events, resources and payload fields are public: automations match them, and docs/live.md describes them.
+The names of events, resources and payload fields are public: automations match them, and
+docs/how-to/live.md describes them.
 """
 
 from __future__ import annotations

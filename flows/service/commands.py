@@ -78,7 +78,7 @@ def deploy_all(config: PipelineConfig, arguments: Namespace) -> int:
     print(plain_text(f"start a worker: {command('worker', '--name', options.name)}"))
     print(plain_text(f"process new images at once: {command('watch', options.incoming)}"))
     if server.pid is not None and DATABASE_VARIABLE not in os.environ:
-        print("this server keeps its data in SQLite; unattended, PostgreSQL is better: see deployments/README.md")
+        print("this server keeps its data in SQLite; unattended, PostgreSQL is better: see docs/how-to/deployments.md")
     return 0
 
 

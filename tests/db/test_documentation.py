@@ -10,7 +10,9 @@ SHARDING = {"node", "nodes"}
 
 
 def test_page_in_docs_is_current():
-    assert (DOCS / "database.md").read_text() == database_page(), "run: .venv/bin/python docs/make_database.py"
+    assert (DOCS / "reference" / "database.md").read_text() == database_page(), (
+        "run: .venv/bin/python docs/generators/make_database.py"
+    )
 
 
 def test_every_column_is_on_the_page_with_its_meaning():

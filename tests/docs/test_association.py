@@ -1,4 +1,4 @@
-"""The example that docs/association.md goes through by hand, by the code; the numbers are those of the page."""
+"""The example that docs/method/association.md goes through by hand, by the code; the numbers are those of the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from trap.variability.metrics import (
     weighted_eta,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "association.md"
+PAGE = Path(__file__).parents[2] / "docs" / "method" / "association.md"
 KEY = LightCurveKey(0, 1)
 START = np.datetime64("2026-01-01T00:00:00", "us")
 ARCSEC = 1 / 3600

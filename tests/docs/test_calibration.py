@@ -1,4 +1,4 @@
-"""The example that docs/calibration.md goes through by hand, by the code; the numbers are those of the page."""
+"""The example that docs/method/calibration.md goes through by hand, by the code; the numbers are those of the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trap.calibration.positions import Field, solve_positions
 from trap.calibration.scatter import excess_variance
 from trap.config import CalibrationConfig
 
-PAGE = Path(__file__).parents[2] / "docs" / "calibration.md"
+PAGE = Path(__file__).parents[2] / "docs" / "method" / "calibration.md"
 ARCSEC = 1 / 3600
 SETTINGS = CalibrationConfig()
 

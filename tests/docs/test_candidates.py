@@ -1,4 +1,4 @@
-"""The example and the table of docs/candidates.md, by the code; the numbers are those of the page."""
+"""The example and the table of docs/method/candidates.md, by the code; the numbers are those of the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trap.vetting.neighbours import find_bright
 from trap.vetting.score import PENALTIES, penalties, score_candidates, sign_words
 from trap.vetting.surroundings import ring_significance
 
-PAGE = (Path(__file__).parents[2] / "docs" / "candidates.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "method" / "candidates.md").read_text(encoding="utf-8")
 
 BEAM = Beam(bmaj=2e-3, bmin=2e-3, bpa=0.0)
 

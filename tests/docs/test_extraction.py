@@ -1,4 +1,4 @@
-"""The claims of docs/extraction.md that code can check."""
+"""The claims of docs/method/extraction.md that code can check."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from trap.cli.parser import make_parser
 from trap.report.products import PRODUCTS
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "extraction.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "method" / "extraction.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def script(monkeypatch):
-    monkeypatch.syspath_prepend(DOCS)
-    import make_extraction  # noqa: PLC0415 (a script beside the page, not a package)
+    monkeypatch.syspath_prepend(DOCS / "generators")
+    import make_extraction  # noqa: PLC0415 (a script, not a package)
 
     return make_extraction
 
 
 def test_flags_agree_with_the_code(script):
-    assert script.flags_table() in PAGE, "run: .venv/bin/python docs/make_extraction.py"
+    assert script.flags_table() in PAGE, "run: .venv/bin/python docs/generators/make_extraction.py"
 
 
 def test_every_flag_has_its_sentence(script):
@@ -34,8 +34,8 @@ def test_every_flag_has_its_sentence(script):
 
 
 def test_figure_is_small_and_shown():
-    (figure,) = re.findall(r"!\[.*\]\((images/.*)\)", PAGE)
-    assert (DOCS / figure).stat().st_size < 120_000
+    (figure,) = re.findall(r"!\[.*\]\((\.\./images/.*)\)", PAGE)
+    assert (PAGE.parent / figure).stat().st_size < 120_000
 
 
 def test_figure_can_be_drawn(script, monkeypatch, tmp_path):

@@ -1,4 +1,4 @@
-"""The tables in docs/images.md are the tables that the code makes."""
+"""The tables in docs/reference/images.md are the tables that the code makes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import pytest
 from trap.images.headers.brightness import Kind, parse_brightness
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "images.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "reference" / "images.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def script(monkeypatch):
-    monkeypatch.syspath_prepend(DOCS)
-    import make_images  # noqa: PLC0415 (a script beside the page, not a package)
+    monkeypatch.syspath_prepend(DOCS / "generators")
+    import make_images  # noqa: PLC0415 (a script, not a package)
 
     return make_images
 
 
 def test_tables_are_those_of_the_code(script):
-    assert script.with_parts(PAGE) == PAGE, "run: .venv/bin/python docs/make_images.py"
+    assert script.with_parts(PAGE) == PAGE, "run: .venv/bin/python docs/generators/make_images.py"
 
 
 def test_spellings_of_units_in_the_table_are_read(script):

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md, and the five lines of the README, run as they are on a simulated survey."""
+"""The examples of docs/how-to/python.md, and the five lines of the README, run as they are on a simulated survey."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trap.results import Dataset, Seasons
 mpl.use("agg")
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "python.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

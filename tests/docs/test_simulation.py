@@ -1,4 +1,4 @@
-"""The commands and columns of docs/simulation.md are those of the code."""
+"""The commands and columns of docs/how-to/simulation.md are those of the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trap.cli.parser import make_parser
 from trap.cli.simulate import survey_config
 from trap.simulation.survey import SurveyConfig, simulate_survey
 
-PAGE = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "simulation.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ transients (.*)$", PAGE, flags=re.MULTILINE)
 
 

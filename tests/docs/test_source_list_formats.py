@@ -7,7 +7,7 @@ from pathlib import Path
 from trap.config import QUANTITIES, SourceListConfig
 from trap.source_lists.finders import LIST_FORMATS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "source-list-formats.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "source-list-formats.md").read_text()
 
 
 def test_every_format_has_a_row_with_its_columns_of_errors_and_noise():

@@ -14,7 +14,7 @@ from trap.config import PipelineConfig
 from trap.run import pairing, pairing_table
 from trap.run.pairing import check_pattern, pair_images
 
-PAGE = (Path(__file__).parents[2] / "docs" / "source-lists.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "source-lists.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^transients .*--catalogues.*$", PAGE, re.MULTILINE)
 
 

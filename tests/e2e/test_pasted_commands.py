@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-EXTRACTION = (ROOT / "docs/extraction.md").read_text()
+EXTRACTION = (ROOT / "docs/method/extraction.md").read_text()
 ENVIRONMENT = Path(sys.executable).parents[1]
 TIMEOUT_SECONDS = 240
 # The field of the README's example position.

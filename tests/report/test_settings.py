@@ -11,8 +11,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_page_in_docs_is_current():
-    assert (DOCS / "configuration.md").read_text() == settings_page(), (
-        "run: .venv/bin/python docs/make_configuration.py"
+    assert (DOCS / "reference" / "configuration.md").read_text() == settings_page(), (
+        "run: .venv/bin/python docs/generators/make_configuration.py"
     )
 
 

@@ -16,7 +16,7 @@ def test_candidate_without_signs_has_no_sentence():
 
 
 def test_sentence_has_the_numbers_of_the_sign():
-    # The example of docs/candidates.md: a mirrored pixel of 0.7 of the peak is the strongest sign, at its limit.
+    # The example of docs/method/candidates.md: a mirrored pixel of 0.7 of the peak is the strongest sign, at its limit.
     facts = HARMLESS | {"ring_sigma": 4.0, "mirror_ratio": 0.7, "negative_ratio": 0.6, "negative_distance": 2.0}
     sentences = sign_sentences(facts)
     assert {word for word, _ in sentences} == {"ring", "mirror", "negative"}

@@ -66,7 +66,7 @@ def add_filters(parser: argparse.ArgumentParser, *, of_one_source: bool = False)
     """
     # Declinations such as -30:01:02 are values, not options.
     parser._negative_number_matcher = re.compile(r"-\d")  # noqa: SLF001
-    group = parser.add_argument_group("selection", "rows that pass all filters; docs/exports.md describes them")
+    group = parser.add_argument_group("selection", "rows that pass all filters; docs/how-to/exports.md describes them")
     if not of_one_source:
         group.add_argument("--near", nargs="+", metavar="POSITION", help="position, as in 'transients lightcurve'")
         group.add_argument("--radius", type=float, metavar="ARCSEC", help="radius around it (30)")

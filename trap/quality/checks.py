@@ -126,7 +126,7 @@ def all_checks() -> tuple[Check[Any], ...]:
 
 
 def checks_table() -> str:
-    """Write the table of all checks as Markdown, for docs/images.md."""
+    """Write the table of all checks as Markdown, for docs/reference/images.md."""
     lines = ["| check | setting | default | reason | fails if |", "|---|---|---|---|---|"]
     lines += [
         f"| {check.name} | `{check.setting}` | {check.default} | {check.reason.value} | {check.fails_if} |"

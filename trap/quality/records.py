@@ -189,7 +189,7 @@ class Check(Generic[Input]):
     reason
         Reason that is recorded if the check rejects an image.
     fails_if
-        Condition that fails the check, as Markdown for the table in docs/images.md.
+        Condition that fails the check, as Markdown for the table in docs/reference/images.md.
     function
         Function that checks an image.
     needs

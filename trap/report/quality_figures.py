@@ -25,7 +25,7 @@ class QualityFigure(NamedTuple):
     Parameters
     ----------
     check
-        Name of the check, as in docs/images.md.
+        Name of the check, as in docs/reference/images.md.
     value
         Measured value, as text; a dash if it is unknown.
     limit

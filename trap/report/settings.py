@@ -16,7 +16,7 @@ __all__ = ["settings_page"]
 _HEAD = """\
 # Configuration
 
-<!-- made by docs/make_configuration.py from the settings in trap/config/; do not edit -->
+<!-- made by docs/generators/make_configuration.py from the settings in trap/config/; do not edit -->
 
 Settings are read from a TOML file with a table for each section below. `transients config init` writes a file with all
 of them and their descriptions; a file needs to name only the settings that differ from the defaults. An unknown name or

@@ -4,7 +4,7 @@
 >>> dataset = open_dataset("trap.db", 1)  # doctest: +SKIP
 >>> dataset.plot_light_curve("11h32m32.8s +27d41m56s")  # doctest: +SKIP
 
-``docs/python.md`` is a tour.
+``docs/how-to/python.md`` is a tour.
 """
 
 from trap.results.dataset import Dataset, open_dataset

@@ -1,4 +1,4 @@
-"""Make the parts of docs/extraction.md that follow from the code: the table of flags, and the figure.
+"""Make the parts of docs/method/extraction.md that follow from the code: the table of flags, and the figure.
 
 A test fails if the table is out of date. The figure must be checked by eye.
 """
@@ -18,9 +18,10 @@ from trap.extraction.field import measured_mask
 from trap.extraction.mesh import Background
 from trap.simulation.pixels import noise_transfer, render_noise, render_sources
 
-PAGE = Path(__file__).with_name("extraction.md")
-FIGURE = PAGE.parent / "images" / "background.png"
-BEGIN, END = "<!-- flags: made by docs/make_extraction.py -->\n", "<!-- end of flags -->\n"
+DOCS = Path(__file__).parents[1]
+PAGE = DOCS / "method" / "extraction.md"
+FIGURE = DOCS / "images" / "background.png"
+BEGIN, END = "<!-- flags: made by docs/generators/make_extraction.py -->\n", "<!-- end of flags -->\n"
 SIZE, RADIUS, RMS = 512, 240, 1e-3
 BEAM_FORM = (0.22, 0.03, 0.28)
 """A beam of 5.2 × 4.4 pixels, as coefficients of its exponent."""

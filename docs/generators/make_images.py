@@ -1,4 +1,4 @@
-"""Make the tables in docs/images.md from the code: formats, units, celestial systems, time scales and checks.
+"""Make the tables in docs/reference/images.md from the code: formats, units, celestial systems, time scales and checks.
 
 A test fails if the page is out of date.
 """
@@ -15,7 +15,7 @@ from trap.images.headers.brightness import units_table
 from trap.images.headers.frames import frames_table
 from trap.quality.checks import checks_table
 
-PAGE = Path(__file__).with_name("images.md")
+PAGE = Path(__file__).parents[1] / "reference" / "images.md"
 
 
 def formats_table() -> str:
@@ -54,7 +54,7 @@ PARTS: dict[str, Callable[[], str]] = {
 def with_parts(page: str) -> str:
     """Return the text of the page with all parts made again, each between its marks."""
     for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: made by docs/make_images.py -->\n", f"<!-- end of {name} -->\n"
+        begin, end = f"<!-- {name}: made by docs/generators/make_images.py -->\n", f"<!-- end of {name} -->\n"
         before, rest = page.split(begin)
         _, after = rest.split(end)
         page = f"{before}{begin}{make()}{end}{after}"
