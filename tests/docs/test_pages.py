@@ -1,0 +1,58 @@
+"""Every block of code in the documentation runs as a reader would paste it, and prints what its page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from blocks import read_blocks, read_commands
+from pages import run_page
+
+from trap.cli.parser import make_parser
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts]
+IDS = [str(page.relative_to(DOCS)) for page in PAGES]
+EXECUTED = {"console", "python"}
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """Folder of the prepared folders, which the processes of pytest share."""
+    return tmp_path_factory.getbasetemp().parent / "prepared"
+
+
+def runs(page):
+    return any(block.language in EXECUTED and "not run" not in block.directives for block in read_blocks(page))
+
+
+@pytest.mark.own_workers
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=name) for page, name in zip(PAGES, IDS, strict=True) if runs(page)]
+)
+def test_blocks_run_and_print_what_the_page_shows(page, prepared, tmp_path):
+    programs = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    run_page(page, prepared, environment, tmp_path / "page")
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=[*IDS, "README", "CONTRIBUTING"]
+)
+def test_every_command_is_understood(page):
+    commands = [
+        command
+        for block in read_blocks(page)
+        if block.language == "console"
+        for command in read_commands(block)
+        if command.text.startswith("transients ")
+    ]
+    for command in commands:
+        # The rest is for the shell: a pipe, another command, a file.
+        text, *_ = re.split(r" [|&;<>]", command.text.replace("\\\n", " "))
+        assert make_parser().parse_args(shlex.split(text, comments=True)[1:]).handler
