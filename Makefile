@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 KERNELS := .venv/kernels
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test docs check format-check lint types imports structure shape docstrings prose lock clean
+.PHONY: help demo test docs dist check format-check lint types imports structure shape docstrings prose lock clean
 
 help: ## list the targets (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ prose: $(INSTALLED)
 
 docs: $(INSTALLED) ## build the documentation into docs/_build/html; needs no network, and fails on a broken link
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+
+dist: $(INSTALLED) ## build and check the source distribution, and the wheel from it, in dist/
+	@rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist
 
 lock: $(UV) ## write both requirements.lock from pyproject.toml (UPGRADE=--upgrade for the newest versions)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \

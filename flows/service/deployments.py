@@ -349,8 +349,9 @@ def _read_yaml(name: str) -> dict[str, Any]:
 
 
 def _find_file(name: str) -> Path | None:
-    """Find a file in the checkout, or its copy in an installed package."""
-    paths = (folder / name for folder in (PACKAGE.parent, PACKAGE / "installed"))
+    """Find the copy of a file in an installed package, or the file in the checkout."""
+    # Beside an installed package are the files of all others.
+    paths = (folder / name for folder in (PACKAGE / "installed", PACKAGE.parent))
     return next((path for path in paths if path.is_file()), None)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import subprocess
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
 
+import numpy as np
 import pytest
 
 import trap
 from trap.cli import main
 from trap.cli.parser import make_parser
+from trap.software import software_versions
 
 HEAVY = (
     "astropy",
@@ -103,11 +106,17 @@ def test_version_is_shown(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"transients {trap.__version__}\n"
+    lines = dict(line.split(" ", 1) for line in capsys.readouterr().out.splitlines())
+    assert list(lines)[:3] == ["transients", "commit", "Python"]
+    recorded = software_versions()
+    assert list(lines.values()) == list(recorded.values())
+    assert (lines["transients"], lines["Python"]) == (trap.__version__, platform.python_version())
+    assert lines["numpy"] == np.__version__
 
 
-def test_help_waits_for_no_heavy_import():
-    code = "import sys, trap.cli, trap.cli.parser; trap.cli.parser.make_parser(); print(*sys.modules)"
+@pytest.mark.parametrize("called", ["parser.make_parser()", "version.version_text(software.software_versions())"])
+def test_help_and_version_wait_for_no_heavy_import(called):
+    code = f"import sys; from trap import software; from trap.cli import parser, version; {called}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {name.partition(".")[0] for name in done.stdout.split()} & set(HEAVY)
 

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trap import __version__
 from trap.cli.dataset_options import add_dataset_commands, add_inspect_options
 from trap.cli.extract.options import EPILOG, add_extract_options
 from trap.cli.live_options import add_live_options
@@ -25,6 +24,7 @@ from trap.cli.result_options import (
 from trap.cli.spelling import SpellingParser
 from trap.cli.survey_options import add_survey_options, add_survey_size, natural_number
 from trap.cli.terminal import RESUME_HINT
+from trap.cli.version import ShowVersions
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[SpellingParser]  # noqa: SLF001 (argparse has no other name for it)
@@ -55,7 +55,9 @@ def make_parser() -> argparse.ArgumentParser:
         description="Find transients and variables in series of radio images.",
         epilog="'transients COMMAND --help' describes each command.",
     )
-    parser.add_argument("--version", action="version", version=f"transients {__version__}")
+    parser.add_argument(
+        "--version", action=ShowVersions, help="show the version, the commit and the libraries behind results"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (
         _add_run,

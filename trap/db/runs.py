@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import socket
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import func, insert, select, update
 
-import trap
 from trap.config import write_config
 from trap.db.bulk import read_columns
 from trap.db.models import Run
 from trap.db.urls import parse_url, show_url
+from trap.software import software_versions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +24,6 @@ if TYPE_CHECKING:
     from trap.config import PipelineConfig
 
 __all__ = ["end_run", "latest_configs", "record_page", "run_table", "start_run"]
-
-LIBRARIES = ("numpy", "scipy", "numba", "astropy", "photutils", "sqlalchemy", "psycopg2-binary", "prefect")
-"""Libraries whose versions may affect a result, or its storage."""
 
 
 def start_run(connection: Connection, dataset_id: int, config: PipelineConfig) -> int:
@@ -55,7 +50,7 @@ def start_run(connection: Connection, dataset_id: int, config: PipelineConfig) -
         state="running",
         host=socket.gethostname(),
         pid=os.getpid(),
-        software=json.dumps(_versions()),
+        software=json.dumps(software_versions()),
         config_hash=config.science_hash,
         config=write_config(_without_password(config)),
     )
@@ -123,16 +118,6 @@ def run_table(connection: Connection, dataset_id: int) -> dict[str, NDArray[Any]
         Run.page,
     )
     return read_columns(connection, rows.where(Run.dataset == dataset_id).order_by(Run.id))
-
-
-def _versions() -> dict[str, str]:
-    versions = {"trap": trap.__version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def _without_password(config: PipelineConfig) -> PipelineConfig:
