@@ -44,7 +44,7 @@ __all__ = ["DeploymentOptions", "arrange_form", "deploy", "installation_of", "lo
 log = structlog.get_logger(__name__)
 
 PACKAGE = Path(__file__).parents[1]
-CONTAINER_FOLDER = Path("/app")
+CONTAINER_FOLDER = Path("/results")
 """Working folder in the container image of deployments/Dockerfile."""
 PREFECT_YAML = "prefect.yaml"
 AUTOMATIONS_YAML = "deployments/automations.yaml"

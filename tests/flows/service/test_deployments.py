@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import time
 from importlib import resources
@@ -23,7 +22,6 @@ from flows.sensor import IncomingImages
 from flows.service import deployments
 from flows.service.deployments import DeploymentOptions, load_deployments
 from flows.tasks.policies import RUN
-from trap.cli.parser import make_parser
 from trap.config import PipelineConfig
 from trap.errors import ConfigError
 
@@ -142,83 +140,6 @@ def test_merging_replaces_lists_and_joins_dicts():
     below = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
     assert deep_merge(below, {"a": {"c": [3]}, "e": 2}) == {"a": {"b": 1, "c": [3]}, "d": 1, "e": 2}
     assert below == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
-
-
-def test_the_parts_of_the_cluster_fit_together():
-    parts = list(yaml.safe_load_all((ROOT / "deployments/kubernetes/trap.yaml").read_text()))
-    names = {(part["kind"], part["metadata"]["name"]) for part in parts}
-    assert {part["metadata"].get("namespace", "trap") for part in parts} == {"trap"}
-    for part in (one for one in parts if one["kind"] == "Deployment"):
-        assert part["spec"]["selector"]["matchLabels"] == part["spec"]["template"]["metadata"]["labels"]
-        pod = part["spec"]["template"]["spec"]
-        assert ("ServiceAccount", pod.get("serviceAccountName", "trap-worker")) in names
-        for container in pod["containers"]:
-            assert all(("ConfigMap", source["configMapRef"]["name"]) in names for source in container["envFrom"])
-        for volume in (one for one in pod.get("volumes", []) if "emptyDir" not in one):
-            assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
-    pool = deployments._read_pool("kubernetes")
-    pod = pool["base_job_template"]["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
-    (volume,) = pod["volumes"]
-    assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names
-    assert pool["job_variables"]["namespace"] == "trap"
-
-
-def test_runs_in_containers_share_networks_and_volumes_with_the_other_containers():
-    compose = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())
-    services, variables = compose["services"], deployments._read_pool("docker")["job_variables"]
-    for service in services.values():
-        assert set(service.get("depends_on", {})) <= set(services)
-        assert set(service["networks"]) <= set(compose["networks"])
-    assert variables["networks"] == [network["name"] for network in compose["networks"].values()]
-    assert variables["volumes"] == [f"{compose['volumes']['images']['name']}:/data:ro"]
-    assert variables["image"] == services["worker"]["image"]
-
-
-def test_containers_have_no_more_rights_than_they_need():
-    text = (ROOT / "deployments/compose.yaml").read_text()
-    services = yaml.safe_load(text)["services"]
-    assert "docker.sock" not in text
-    assert "trust" not in text
-    for name, service in services.items():
-        assert "no-new-privileges:true" in service["security_opt"]
-        assert name == "database" or service["cap_drop"] == ["ALL"]
-        assert not service.get("privileged")
-    dockerfile = (ROOT / "deployments/Dockerfile").read_text().splitlines()
-    assert [line for line in dockerfile if line.startswith("USER")] == ["USER 1000:1000"]
-    assert all("--require-hashes" in line or "--no-deps" in line for line in dockerfile if "pip install" in line)
-
-
-def test_pods_have_no_more_rights_than_they_need():
-    parts = list(yaml.safe_load_all((ROOT / "deployments/kubernetes/trap.yaml").read_text()))
-    pods = [part["spec"]["template"]["spec"] for part in parts if part["kind"] == "Deployment"]
-    pool = deployments._read_pool("kubernetes")
-    pods.append(pool["base_job_template"]["job_configuration"]["job_manifest"]["spec"]["template"]["spec"])
-    for pod in pods:
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        for container in pod["containers"]:
-            assert container["securityContext"]["allowPrivilegeEscalation"] is False
-            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    (role,) = (part for part in parts if part["kind"] == "Role")
-    assert {resource for rule in role["rules"] for resource in rule["resources"]}.isdisjoint({"secrets", "*"})
-    assert all("*" not in rule["verbs"] for rule in role["rules"])
-
-
-def test_dependencies_of_the_image_are_those_of_the_tests():
-    def versions(path):
-        lines = (ROOT / path).read_text().splitlines()
-        return dict(line.partition(" ")[0].split("==") for line in lines if re.match(r"[a-z0-9._-]+==", line))
-
-    tested, image = versions("requirements.lock"), versions("deployments/requirements.lock")
-    assert {name: image[name] for name in image.keys() & tested.keys()} == {
-        name: tested[name] for name in image.keys() & tested.keys()
-    }
-    assert {"prefect", "prefect-docker", "prefect-kubernetes", "hatchling"} <= set(image)
-
-
-@pytest.mark.parametrize("service", ["deploy", "watcher"])
-def test_commands_of_the_containers_are_valid(service):
-    command = yaml.safe_load((ROOT / "deployments/compose.yaml").read_text())["services"][service]["command"]
-    assert make_parser().parse_args(command[1:]).handler
 
 
 def test_the_form_begins_with_images_database_and_description():
