@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from flows.service import deployments
@@ -19,16 +18,6 @@ from trap.cli.parser import make_parser
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "deployments/compose.yaml"
-
-
-@pytest.fixture(scope="module")
-def compose():
-    return yaml.safe_load(COMPOSE.read_text())
-
-
-@pytest.fixture(scope="module")
-def services(compose):
-    return compose["services"]
 
 
 def test_the_file_fits_the_schema_of_compose(compose):
@@ -91,6 +80,14 @@ def test_images_have_a_version(services):
     images = {service["image"] for service in services.values()}
     assert len(images) == 2
     assert all(re.search(r":(\$\{TRAP_VERSION:-)?\d+[.\d]*", image) for image in images)
+
+
+def test_the_image_of_all_services_is_built_once_and_not_looked_for_elsewhere(services):
+    ours = {name: one for name, one in services.items() if one["image"].startswith("trap-transients:")}
+    assert [name for name, one in ours.items() if "build" in one] == ["tables"]
+    assert all(one["pull_policy"] == "never" for one in ours.values())
+    build = services["tables"]["build"]
+    assert (COMPOSE.parent / build["context"] / build["dockerfile"]).resolve() == ROOT / "deployments/Dockerfile"
 
 
 def test_passwords_are_secrets_that_one_command_makes_once(tmp_path):

@@ -21,33 +21,19 @@ TOKEN = "TRANSIENTS_TOKEN"  # noqa: S105 (the name of a variable)
 HEALTH = ROOT / "deployments/health.py"
 
 
-def instructions():
-    """Return the instructions of the Dockerfile, with their continued lines joined."""
-    lines = (line for line in (ROOT / "deployments/Dockerfile").read_text().splitlines() if not line.startswith("#"))
-    joined = "\n".join(lines).replace("\\\n", " ")
-    return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line.strip()]
-
-
-def last_stage():
-    found = instructions()
-    begin = max(number for number, (name, _) in enumerate(found) if name == "FROM")
-    return found[begin:]
-
-
-def test_the_image_runs_as_an_ordinary_user():
-    found = last_stage()
-    assert [text for name, text in found if name == "USER"] == ["1000:1000"]
+def test_the_image_runs_as_an_ordinary_user(last_stage):
+    assert [text for name, text in last_stage if name == "USER"] == ["1000:1000"]
     # What group 0 may do is what the user may do: clusters that choose a user choose this group.
-    (made,) = (text for name, text in found if name == "RUN" and "useradd" in text)
+    (made,) = (text for name, text in last_stage if name == "RUN" and "useradd" in text)
     assert re.search(r"chown -R 1000:0 (.*) && chmod -R g=u \1$", made)
 
 
-def test_all_libraries_are_locked_with_their_hashes_and_none_is_kept_in_a_cache():
-    installs = [text for name, text in instructions() if name == "RUN" and "pip" in text and "install " in text]
+def test_all_libraries_are_locked_with_their_hashes_and_none_is_kept_in_a_cache(instructions):
+    installs = [text for name, text in instructions if name == "RUN" and "pip" in text and "install " in text]
     installs = [text for text in installs if "uninstall" not in text]
     assert len(installs) == 2
     assert all("--require-hashes" in text or "--no-deps" in text for text in installs)
-    caches = [text for name, text in instructions() if name == "ENV" and "PIP_NO_CACHE_DIR" in text]
+    caches = [text for name, text in instructions if name == "ENV" and "PIP_NO_CACHE_DIR" in text]
     assert caches or all("--no-cache-dir" in text for text in installs)
 
 
@@ -63,11 +49,11 @@ def test_dependencies_of_the_image_are_those_of_the_tests():
     assert {"prefect", "prefect-docker", "prefect-kubernetes", "hatchling"} <= set(image)
 
 
-def test_every_file_that_the_image_takes_is_in_the_context_of_its_build():
+def test_every_file_that_the_image_takes_is_in_the_context_of_its_build(instructions):
     rules = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in rules
     taken = {rule.removeprefix("!/") for rule in rules if rule.startswith("!/")}
-    sources = [text.split()[-2] for name, text in instructions() if name == "COPY" and "--from" not in text]
+    sources = [text.split()[-2] for name, text in instructions if name == "COPY" and "--from" not in text]
     assert all(source == "." or source.partition("/")[0] in taken for source in sources)
     assert not taken & {".git", "tests"}
     assert rules.index("deployments/.env") > rules.index("!/deployments")
@@ -106,7 +92,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def address():
     server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
