@@ -10,6 +10,8 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +59,21 @@ sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does n
 
 # All worker processes of a test process are forked from one server, which imports the pipeline once. The first command
 # would decide what it holds: after one that only searches images, every worker of later tests imported the pipeline.
-multiprocessing.forkserver.set_forkserver_preload(["trap.pipeline", "trap.report.extracted", "trap.run.inspection"])
+# It also loads the kernels, which takes half a second of each worker; it finds that module of the tests by a variable.
+multiprocessing.forkserver.set_forkserver_preload(
+    ["trap.pipeline", "trap.report.extracted", "trap.run.inspection", "loaded_kernels"]
+)
 multiprocessing.forkserver.set_forkserver_preload = lambda _modules: None
+_start_forkserver = multiprocessing.forkserver.ensure_running
+
+
+def _start_forkserver_beside_tests() -> None:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        _start_forkserver()
+
+
+multiprocessing.forkserver.ensure_running = _start_forkserver_beside_tests
 
 
 @pytest.hookimpl(wrapper=True)
@@ -101,6 +116,40 @@ def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     upgrade(engine)
     engine.dispose()  # folds the write-ahead log into the file
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _new_files_are_copies(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let runs create SQLite files as copies of a migrated one, which takes 1 ms instead of half a second.
+
+    The migrations are tested in tests/db, and runs that begin with them in tests/e2e.
+    """
+    opening = sys.modules.get("trap.db.opening")  # collected tests have imported it, if they need it
+    if opening is None:
+        yield
+        return
+    template, upgrade = request.getfixturevalue("_migrated_sqlite"), opening.upgrade
+
+    def copy_and_upgrade(engine: Engine) -> None:
+        if engine.dialect.name == "sqlite":
+            _copy_unless_it_exists(template, Path(engine.url.database))
+        upgrade(engine)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "upgrade", copy_and_upgrade)
+        yield
+
+
+def _copy_unless_it_exists(file: Path, target: Path) -> None:
+    """Copy a file, at once, since two runs may begin together. The run itself reports errors of the file."""
+    copy = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}.copy")
+    with suppress(OSError):
+        if not target.exists():
+            try:
+                shutil.copy(file, copy)
+                target.hardlink_to(copy)
+            finally:
+                copy.unlink(missing_ok=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
