@@ -76,7 +76,7 @@ def test_dataset_is_shown_for_programs(database, capsys):
 def test_errors_that_epochs_share_are_shown_and_used(database, capsys, monkeypatch):
     with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute("INSERT INTO epochcorrelation (band, stokes, lag, correlation) VALUES (1, 1, 1, 0.5)")
-    # Worked out by hand in docs/method/association.md: E[Q] = 2.25, Var[Q]/2 = 2.3125.
+    # Worked out by hand in docs/method/variability.md: E[Q] = 2.25, Var[Q]/2 = 2.3125.
     freedom, scale = 2.25**2 / 2.3125, 2.3125 / 2.25
     for option in ((), ("--all",)):
         output = output_of(capsys, "dataset", "show", 1, *option, "--database", database)
