@@ -18,7 +18,6 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",  # cards and tabs
     "sphinx-mathjax-offline",  # equations without a network
-    "sphinxarg.ext",  # the command line, from its parser
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "generators"]

@@ -1,7 +1,7 @@
 """Events of the pipeline on the Prefect server, for automations and notifications.
 
-The names of events, resources and payload fields are public: automations match them, and
-docs/how-to/live.md describes them.
+The names of events, resources and payload fields are public: automations match them. They are described in
+:mod:`flows.pages.event_fields`, and so in docs/reference/events.md.
 """
 
 from __future__ import annotations

@@ -79,32 +79,35 @@ class CalibrationConfig(Settings):
     flux_scale: CalibrationMode = "apply"
     """Correction of flux densities by the gain of an image: `"apply"`, `"measure"` or `"off"`, as for positions."""
     flux_offset: bool = False
-    """Whether an offset of the flux densities is fitted as well as the gain. An offset has seldom a physical cause, and
+    """Whether an offset of the flux densities is fitted as well as the gain. An offset seldom has a physical cause, and
     faint sources decide it."""
     position_model: Literal["shift", "affine", "field"] = "field"
-    """Most flexible model of the displacement that may be chosen: one shift for the image, an affine one (shift,
-    scale, rotation and shear), or a smooth field. The simplest model that explains the sources is taken."""
+    """Most flexible model of the displacement that may be chosen: `"shift"`, one shift for the image, `"affine"`, also
+    a scale, a rotation and a shear, or `"field"`, a smooth field. The simplest model that explains the sources is
+    taken."""
     min_matches: Annotated[int, Field(ge=MIN_MATCHES, le=1_000_000)] = 5
-    """Least number of matched calibrators; with fewer, nothing is measured. An affine model takes twice as many, a
-    field six times as many."""
+    """Least number of matched calibrators; with fewer, nothing is measured. An affine model takes twice as many
+    calibrators, a field six times as many."""
     min_signal_to_noise: Positive = 10.0
     """Least signal-to-noise ratio of a calibrator. A larger value uses fewer and brighter sources."""
     isolation_beams: NotNegative = 2.5
     """Least distance of a calibrator from all other sources, in beam widths. A larger value uses fewer sources."""
     significance: Positive = 4.0
-    """Least significance of a gain or a displacement that is applied, in σ, while the earlier images of the band do
-    not vary. Once they vary, every measured image is corrected."""
+    """Least significance of a gain or a displacement that is applied, in σ, while the earlier images of the band do not
+    vary. Once they vary, every measured image is corrected."""
     position_catalogue: str = ""
     """File of a reference catalogue of positions, ICRS: VOTable, FITS, CSV, ECSV or Parquet. Empty: the running
     catalogue of the dataset."""
     position_columns: Annotated[tuple[str, ...], AfterValidator(_position_columns)] = ()
-    """Columns of that file, if their names are not common ones, each with a unit where the file has none, such as
-    `["ra=RA_fit", "dec=DEC_fit", "ra_err=sigma_x [arcsec]", "dec_err=sigma_y [arcsec]"]`."""
+    """Columns of that file, if their names are not common ones, such as `["ra=RA_fit", "dec=DEC_fit", "ra_err=sigma_x
+    [arcsec]", "dec_err=sigma_y [arcsec]"]`. A column that has no unit in the file needs one here."""
     flux_catalogue: str = ""
     """File of a reference catalogue of flux densities; it may be the same file. Empty: the running catalogue."""
     flux_columns: Annotated[tuple[str, ...], AfterValidator(_flux_columns)] = ()
-    """Columns of that file, likewise, such as `["flux=S_tot [mJy]", "flux_err=dS [mJy]", "spectral_index=alpha"]`."""
+    """Columns of that file, if their names are not common ones, such as `["flux=S_tot [mJy]", "flux_err=dS [mJy]",
+    "spectral_index=alpha"]`."""
     flux_frequency: NotNegative = 0.0
-    """Frequency of its flux densities, in Hz. 0 takes them as they are at the frequency of each image."""
+    """Frequency of the flux densities of that catalogue, in Hz. 0 takes them as they are at the frequency of each
+    image."""
     flux_spectral_index: Annotated[float, Field(ge=-10, le=10)] = -0.8
-    """Spectral index α of its sources, with flux densities ∝ ν^α, unless a column has a value."""
+    """Spectral index α of the sources of that catalogue, with flux densities ∝ ν^α, unless a column has a value."""

@@ -84,7 +84,7 @@ class ReadingConfig(Settings):
     relative to the folder of each image, or the path of a table with the columns `image` and `catalogue`. Empty: the
     pipeline searches the images."""
     given: tuple[Given, ...] = ()
-    """Tables [[reading.given]] of values for the images that match a pattern. If several match, the values of
+    """Tables `[[reading.given]]` of values for the images that match a pattern. If several match, the values of
     later tables override earlier ones."""
 
     def given_for(self, url: str) -> Given:

@@ -112,14 +112,14 @@ class PersistenceConfig(Settings):
     description: Annotated[str, Field(max_length=100)] = "TraP dataset"
     """Name of the dataset, as lists and reports show it."""
     dataset_id: Annotated[int, Field(ge=-1, le=2**63 - 1)] = 0
-    """Number of the dataset to extend. -1 creates a new dataset; 0 extends the dataset that holds any of these images
-    and has the same settings, or creates a new one if there is none."""
+    """Number of the dataset to extend. -1 creates a new dataset. 0 extends the dataset that holds any of these images
+    with the same settings, or creates a new one if there is none."""
     dataset_key: Annotated[str, Field(max_length=200)] = ""
-    """Key of the dataset to extend; a dataset with this key is created if the database holds none. For programs that
-    start runs without the number of the dataset. Empty: the dataset has no key."""
+    """Key of the dataset to extend, for programs that start runs without the number of the dataset. If the database
+    holds no dataset with this key, one is created. Empty: the dataset has no key."""
     rms_est_sigma: Positive = 4.0
     """Clip level, in σ, of the noise estimate for the quality checks. Pixels farther from the median are excluded,
-    repeatedly; a larger value keeps more of the sources' pixels, and so gives a higher noise."""
+    repeatedly. A larger value keeps more of the sources' pixels, and so gives a higher noise."""
     rms_est_fraction: Annotated[int, Field(ge=2, le=1000)] = 8
     """Divisor f that sets the region of this noise estimate: the central 2·⌊n/f⌋ pixels along an axis of n pixels. A
     larger value uses a smaller region."""
@@ -164,8 +164,8 @@ class SourceExtractionConfig(Settings):
     """Switch for deblending: 0 measures each island as one source, any other number splits islands that hold several
     sources. The number itself has no effect, since all levels are tried; in TraP it is the number of levels."""
     force_beam: bool = False
-    """Fit every source with the shape of the restoring beam, which makes resolved sources too faint. If false, shapes
-    are fitted too, except in islands whose shapes noise explains (see point_like_sigma)."""
+    """Whether every source is fitted with the shape of the restoring beam, which makes resolved sources too faint. If
+    false, shapes are fitted too, except in islands whose shapes noise explains (see point_like_sigma)."""
     point_like_sigma: NotNegative = 4.0
     """If force_beam is false: an island is fitted with the beam shape if no shape in it differs from the beam by this
     significance, in σ. A larger value gives more sources the beam shape; 0 keeps all shapes that could be fitted."""
@@ -217,11 +217,12 @@ class AssociationConfig(Settings):
     """Largest distance of a match, in beam semi-major axes (half widths at half maximum). A larger value
     matches sources over larger distances if their position errors are large."""
     search_radius_floor_arcsec: NotNegative = 0.0
-    """Smallest value of this largest distance, in arcsec, for images with a small beam: the ionosphere shifts sources
-    by angles that do not depend on the beam. 0 sets no lower limit."""
+    """Lower limit of this largest distance, in arcsec, for images with a small beam. The ionosphere shifts sources by
+    angles that do not depend on the beam. 0 sets no lower limit."""
     joint_beams: NotNegative = 1.5
-    """For `"one-to-one"`: distance, in beam widths along the major axis, below which sources are a group, which is
-    measured jointly in every image that does not show it one-to-one. A larger value makes larger groups; 0 none."""
+    """For `"one-to-one"`: distance, in beam widths along the major axis, below which sources form a group. A group is
+    measured jointly in every image that does not show its sources one-to-one. A larger value makes larger groups; 0
+    makes none."""
 
 
 class TransientSearchConfig(Settings):
@@ -236,16 +237,16 @@ class TransientSearchConfig(Settings):
     value gives fewer candidates. A series of images has thousands of looks at steady sources near the threshold: at
     4 σ, one in thirty thousand of them brightens so much by chance; at 5 σ, one in three million."""
     max_false_likely: NotNegative = 0.1
-    """Largest expected number of candidates that are marked likely although noise made them: in all images of a band
-    and Stokes parameter together, however many there are. Other candidates are marked possible. A larger value marks
-    more candidates as likely."""
+    """Largest expected number of false candidates, which noise made, among the candidates that are marked likely. It
+    counts all images of a band and Stokes parameter together, however many there are. Other candidates are marked
+    possible. A larger value marks more candidates as likely."""
     new_source_sigma_margin: NotNegative = 1.0
     """For `"position"` and `"image"`: margin above the detection threshold, in units of the lowest earlier rms at the
     position, or anywhere in the image (TraP). A larger value gives fewer candidates."""
     backward_fits: Count = 10
-    """Number of earlier images of each band and field in which a new source is measured, half of them the latest, half
-    the best of the others: they decide whether it is new, and its light curve begins there. 0 makes none; a larger
-    value reads more images again."""
+    """Number of earlier images of each band and field in which a new source is measured. Half of them are the latest
+    images, half the best of the others. They decide whether the source is new, and its light curve begins there. 0
+    measures none; a larger value reads more images again."""
 
     @model_validator(mode="before")
     @classmethod
@@ -267,13 +268,13 @@ class ExecutionConfig(Settings):
     n_workers: Annotated[int, Field(ge=0, le=1024)] = 0
     """Number of processes that measure images. 0 starts one per core."""
     image_timeout_seconds: Seconds = 600.0
-    """Time, in s, after which a process that hangs on an image is ended; the image is retried."""
+    """Time, in s, after which a process that hangs on an image is ended. The image is then retried."""
     run_timeout_seconds: Annotated[float, Field(ge=0, le=1e8)] = 0.0
-    """Time, in s, after which a Prefect run stops before its next timestep; another run can continue it. 0 sets no
+    """Time, in s, after which a Prefect run stops before its next timestep. Another run can continue it. 0 sets no
     limit."""
     group_size: Count = 0
-    """Number of timesteps in a group, which is a Prefect subflow. 0 chooses it: at least ten, and as many as half a
-    minute allows."""
+    """Number of timesteps in a group, which is a Prefect subflow. 0 chooses the number: at least ten, and as many as
+    half a minute allows."""
     granularity: Literal["auto", "image", "timestep"] = "auto"
     """Unit of work in a Prefect task: `"image"` makes each step of an image a task, `"timestep"` each timestep.
     `"auto"` chooses by the time that timesteps take, and lets short steps or timesteps share tasks of about three
@@ -285,13 +286,13 @@ class ExecutionConfig(Settings):
     """After a timestep failed for a lasting reason: `"go on"` continues with the next one, `"stop"` ends the run, so
     that the timestep can be processed in its order later."""
     wait_for_dataset: bool = False
-    """Wait if another run is writing the dataset. If false, the run ends at once."""
+    """Whether a run waits while another run is writing the dataset. If false, the run ends at once."""
     without_server: Literal["go on", "stop"] = "go on"
-    """Whether a run whose Prefect server is lost goes on without it, or stops before its next timestep. All processed
-    timesteps are stored in any case."""
+    """After the Prefect server of a run is lost: `"go on"` continues the run without it, `"stop"` ends the run before
+    its next timestep. All processed timesteps are stored in any case."""
     keep_pixels: Literal["no", "cutouts", "images"] = "no"
-    """Pixels that are kept next to the database, as FITS files: none, cut-outs around candidates and monitored
-    positions, or whole images."""
+    """Pixels that are kept next to the database, as FITS files: `"no"` keeps none, `"cutouts"` keeps cut-outs around
+    candidates and monitored positions, `"images"` keeps whole images."""
     pixel_directory: str = ""
     """Folder for kept pixels. Empty: the path of an SQLite file with .pixels added; a PostgreSQL database needs a
     folder."""

@@ -98,7 +98,8 @@ def write_config(config: PipelineConfig) -> str:
                 table.add(tomlkit.comment(line))
             table.add(key, _item(getattr(settings, key)))
         table.add(tomlkit.nl())
-        document.add(tomlkit.comment(type(settings).__doc__ or section))
+        for line in textwrap.wrap(" ".join((type(settings).__doc__ or section).split()), COMMENT_WIDTH):
+            document.add(tomlkit.comment(line))
         document.add(section, table)
         # tomlkit puts a blank line above a header, but the comment there belongs to the header.
         table.trivia.indent = ""

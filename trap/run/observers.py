@@ -89,11 +89,21 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._images = Counter("trap_images", "Images, by their status.", ["status"], registry=self.registry)
-        self._timesteps = Counter("trap_timesteps", "Timesteps, by their status.", ["status"], registry=self.registry)
+        self._images = Counter(
+            "trap_images",
+            "Images by status: accepted, rejected, unreadable or duplicate.",
+            ["status"],
+            registry=self.registry,
+        )
+        self._timesteps = Counter(
+            "trap_timesteps", "Timesteps by status: stored or failed.", ["status"], registry=self.registry
+        )
         self._candidates = Counter("trap_new_source_candidates", "New-source candidates.", registry=self.registry)
         self._stages = Counter(
-            "trap_stage_seconds", "Computing time of each stage of measuring.", ["stage"], registry=self.registry
+            "trap_stage_seconds",
+            "Computing time of the stages of measuring: read, quality and extraction.",
+            ["stage"],
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "trap_timestep_seconds", "Wall time of a timestep, without measuring ahead.", buckets=SECONDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,19 @@ import pytest
 from made_up_survey import START, Field, sources
 
 from flows.pages import events
-from flows.pages.events import IMAGE_REJECTED, TIMESTEP_FAILED, TRANSIENT_DETECTED, emit_outcome
+from flows.pages.event_fields import EVENTS
+from flows.pages.events import (
+    IMAGE_REJECTED,
+    TIMESTEP_FAILED,
+    TRANSIENT_DETECTED,
+    emit_observation_arrived,
+    emit_outcome,
+)
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import TimestepOutcome
 from trap.dataset.records import UnreadableImage
 from trap.dataset.state import DatasetState
+from trap.images.incoming import Arrival
 from trap.quality import Rejection, RejectReason
 from trap.steps.association import associate_extracted_sources
 
@@ -96,3 +105,18 @@ def test_a_failed_timestep_is_an_event_with_its_reason(emitted):
 def test_a_timestep_without_problems_emits_no_event(emitted, state):
     emit_outcome("ab12cd-7", TimestepOutcome(taustart_ts=START), state.catalogue)
     assert emitted == []
+
+
+def test_fields_of_payloads_are_the_described_ones(emitted, state, monkeypatch, tmp_path):
+    monkeypatch.setattr(events, "MAX_CANDIDATES", 3)
+    emit_outcome("ab12cd-7", with_new_sources(state, 5), state.catalogue)
+    emit_outcome("ab12cd-7", TimestepOutcome(taustart_ts=START, failure="ValueError: bad"), None)
+    torn = UnreadableImage(url="/in/torn.fits", reason="truncated")
+    emit_outcome("ab12cd-7", TimestepOutcome(taustart_ts=START, unreadable=(torn,)), None)
+    emit_observation_arrived(tmp_path, [Arrival(path=tmp_path / "a.fits", size=1, mtime_ns=1)])
+    fields = {event["event"]: event["payload"].keys() for event in emitted}
+    assert fields == {name: kind.payload.keys() for name, kind in EVENTS.items()}
+    for event in emitted:
+        form = EVENTS[event["event"]].resource.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        place = re.escape(form).replace("LABEL", "ab12cd-7")
+        assert re.match(place, event["resource"]["prefect.resource.id"])
