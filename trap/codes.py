@@ -41,8 +41,11 @@ class ExtractType(IntEnum):
     """Origin of a measurement (column ``extract_type``)."""
 
     BLIND = 0
+    """Found by the search of the image."""
     NULL_DETECTION = 1
+    """Forced fit at the position of a known source that the image does not show."""
     MONITORED = 2
+    """Forced fit at a monitored position."""
     JOINT = 3
     """Fit of all members of a crowded group at once, at the positions of the catalogue."""
 
@@ -51,19 +54,28 @@ class FitType(IntEnum):
     """Method of a measurement (column ``fit_type``)."""
 
     MOMENTS = 0
+    """Moments of the pixels, where the fit of a Gaussian failed."""
     GAUSSIAN = 1
+    """Fit of a Gaussian, with a free shape or the shape of the beam."""
 
 
 class AssociationType(IntEnum):
     """Reason why a measurement is a point of an entry's light curve (column ``assocxtrsource.type``)."""
 
     FORKED = 2
+    """One of several measurements that matched one entry, with the method of TraP: each has an entry of its own."""
     ONE_TO_ONE = 3
+    """Blind measurement that matched the entry."""
     NEW_SOURCE = 4
+    """First point of a new entry."""
     INHERITED = 6
+    """Earlier point of an entry that was forked, copied into the light curve of its successor."""
     NULL_DETECTION = 7
+    """Forced fit in an image that does not show the entry."""
     MONITOR_FIRST = 8
+    """First point of a monitored position."""
     MONITOR = 9
+    """Further point of a monitored position."""
     PART = 10
     """First point of a part of a blend: an image shows a known entry as several sources."""
     BLEND = 11
@@ -80,6 +92,7 @@ class Grade(IntEnum):
     """Grade of a transient candidate (column ``grade``)."""
 
     POSSIBLE = 0
+    """Noise may have made the candidate."""
     LIKELY = 1
     """Noise hardly makes a peak as high in all images together: ``transient_search.max_false_likely``."""
 
