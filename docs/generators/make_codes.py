@@ -53,7 +53,7 @@ def codes_page() -> str:
         _table(Grade),
         "\n## Lineage\n\nColumn `kind` of table `lineage`: the relation of an entry to its origin.\n",
         _table(Descent),
-        "\n## Reasons of rejection\n\nColumn `rejectreason` of table `rejection`. [Images](images.md) describes the checks.\n",
+        "\n## Reasons of rejection\n\nColumn `rejectreason` of table `rejection`; see [the checks](images.md).\n",
         _reasons(),
         "\n## Stokes parameters\n\nColumn `stokes` holds the codes of FITS; lists and exports have the letters.\n",
         "| code | letter |\n|---|---|",
