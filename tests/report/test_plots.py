@@ -54,6 +54,17 @@ def test_band_has_one_colour_in_all_panels():
     assert colours == ["#d55e00", "#0072b2"]
 
 
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_legend_lies_within_the_figure(n, columns):
+    many = curve(4, band_mhz=np.array([1280.0, 1380.0, 1480.0, 1580.0]), flux=np.full(4, -1e-3))
+    figure = plot_light_curves([many] * n, columns=columns)
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+
+
 def test_truth_is_drawn_and_named():
     time = curve().time
     figure = plot_light_curves([curve(truth={1280.0: (time, np.full(4, 1e-3))})])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trap.cli.isolation import open_image_workers, results_of_images
@@ -128,4 +129,5 @@ def draw_inspection(inspection: Inspection, file: Path, config: PipelineConfig) 
     mask = measured_mask(data, config.source_extraction)
     pixel_arcsec = 3600 * abs(result.metadata.deltay)
     with reported_errors(file):
-        save_figure(plot_image(inspection.path, data, mask, result.measurements, pixel_arcsec=pixel_arcsec), file)
+        title = Path(inspection.path).name
+        save_figure(plot_image(title, data, mask, result.measurements, pixel_arcsec=pixel_arcsec), file)

@@ -38,8 +38,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Colours of the bands: the palette of Okabe and Ito, which colour-blind readers can distinguish."""
 LIMIT_SIGMA = 3.0
 """σ — forced fits below this significance are drawn as upper limits, this far above the fit or above zero."""
-
-
+SINGLE_SIZE = (6.4, 3.6)
+"""inch — width and height of a figure of one light curve. The small panels are for figures of many."""
+ENTRY_WIDTH = 1.2
+"""inch — room for an entry of the legend."""
 MARKERS = {1: "o", 2: "s", 3: "D", 4: "^"}
 """Markers of Stokes I, Q, U and V; any other Stokes parameter or correlation has a triangle that points down."""
 
@@ -118,7 +120,9 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
 
     columns = min(columns, len(curves))
     rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(3.6 * columns + 0.4, 2.1 * rows + 0.7), layout="constrained")
+    size = (3.6 * columns + 0.4, 2.1 * rows + 0.7) if len(curves) > 1 else SINGLE_SIZE
+    n_entries = min(6, int(size[0] / ENTRY_WIDTH))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
     colours = _colours(curves)
     for ax, curve in zip(axes, curves, strict=False):
@@ -129,7 +133,8 @@ def plot_light_curves(curves: Sequence[LightCurve], *, columns: int = 3) -> Figu
         ax.tick_params(labelbottom=True)
         write_dates(ax)
     figure.supylabel("flux density (mJy)", fontsize=9)
-    figure.legend(handles=_legend(curves, colours), loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    handles = _legend(curves, colours)
+    figure.legend(handles=handles, loc="outside lower center", ncols=n_entries, fontsize=8, frameon=False)
     return figure
 
 
