@@ -6,18 +6,18 @@ tests' server. If that server lacks an extension that Prefect needs, the databas
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
@@ -120,11 +120,12 @@ class Services:
         wait_for(is_healthy, lambda: self.log(name))
 
     def end(self):
-        """End what a failed test has left."""
-        for one in self.started.values():
-            if one.poll() is None:
-                os.killpg(one.pid, signal.SIGKILL)
-                one.wait()
+        """End what a failed test has left, with the runs of the worker, which have sessions of their own."""
+        for one in (one for one in self.started.values() if one.poll() is None):
+            for process in [*psutil.Process(one.pid).children(recursive=True), psutil.Process(one.pid)]:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            one.wait()
 
 
 def database_of_prefect(url, folder):
