@@ -20,8 +20,8 @@ help: ## list the targets (the default)
 demo: $(INSTALLED) ## simulate a survey, run the pipeline on it, compare injected and recovered sources
 	$(BIN)/transients demo demo
 
-test: $(KERNELS) ## run the tests, two files at a time; ARGS='-k wcs' is passed to pytest
-	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
+test: $(KERNELS) ## run the tests, three files at a time; ARGS='-k wcs' is passed to pytest
+	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
 
 check: format-check lint types imports structure shape docstrings prose ## run all checks except the tests; with -k, continue after a failed check
 

@@ -23,6 +23,12 @@ def run_here(config, *, monitors=None, progress=None):
 
 
 @pytest.fixture(scope="session")
+def runner_here():
+    """Return the runner of this process, for fixtures of several tests."""
+    return run_here
+
+
+@pytest.fixture(scope="session")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a simulated survey; not to be changed."""
     directory = tmp_path_factory.mktemp("survey")

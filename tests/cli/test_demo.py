@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
@@ -35,23 +37,36 @@ def change_run(run_in_process, monkeypatch):
     return change
 
 
-def test_demo_can_be_repeated_in_its_folder(folder, run_in_process, capsys):
-    for dataset in (1, 2):
-        assert main(["demo", str(folder), *SMALL]) == 0
-        assert f"dataset {dataset}: 8 timesteps stored" in capsys.readouterr().out
+@pytest.fixture(scope="module")
+def repeated(runner_here, tmp_path_factory):
+    """Folder of a demo, which held a file before, and the output of two demos in it."""
+    folder = tmp_path_factory.mktemp("repeated") / "sky's demo"
+    (folder / "images").mkdir(parents=True)
+    (folder / "images" / "mine.fits").write_text("mine")
+    printed = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli_run, "find_runner", lambda _name: runner_here)
+        for _ in range(2):
+            with redirect_stdout(StringIO()) as output:
+                assert main(["demo", str(folder), *SMALL]) == 0
+            printed.append(output.getvalue())
+    return folder, printed
 
 
-def test_demo_ends_with_a_command_that_a_shell_understands(tmp_path, run_in_process, capsys):
-    folder = tmp_path / "sky's demo"
-    assert main(["demo", str(folder), *SMALL]) == 0
-    last = shlex.split(capsys.readouterr().out.splitlines()[-1])
+def test_demo_can_be_repeated_in_its_folder(repeated):
+    _, printed = repeated
+    for dataset, output in enumerate(printed, start=1):
+        assert f"dataset {dataset}: 8 timesteps stored" in output
+
+
+def test_demo_ends_with_a_command_that_a_shell_understands(repeated):
+    folder, printed = repeated
+    last = shlex.split(printed[0].splitlines()[-1])
     assert last == ["now:", program(), "serve", str(folder / "trap.db"), "--open"]
 
 
-def test_demo_leaves_other_files_alone(folder, run_in_process):
-    (folder / "images").mkdir(parents=True)
-    (folder / "images" / "mine.fits").write_text("mine")
-    assert main(["demo", str(folder), *SMALL]) == 0
+def test_demo_leaves_other_files_alone(repeated):
+    folder, _ = repeated
     assert (folder / "images" / "mine.fits").read_text() == "mine"
 
 
