@@ -131,8 +131,9 @@ def _new_files_are_copies(request: pytest.FixtureRequest) -> Iterator[None]:
     template, upgrade = request.getfixturevalue("_migrated_sqlite"), opening.upgrade
 
     def copy_and_upgrade(engine: Engine) -> None:
-        if engine.dialect.name == "sqlite":
-            _copy_unless_it_exists(template, Path(engine.url.database))
+        file = engine.url.database
+        if engine.dialect.name == "sqlite" and file and ":" not in file:  # a file, no URI and no database in memory
+            _copy_unless_it_exists(template, Path(file))
         upgrade(engine)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -142,14 +143,15 @@ def _new_files_are_copies(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def _copy_unless_it_exists(file: Path, target: Path) -> None:
     """Copy a file, at once, since two runs may begin together. The run itself reports errors of the file."""
-    copy = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}.copy")
-    with suppress(OSError):
-        if not target.exists():
-            try:
-                shutil.copy(file, copy)
-                target.hardlink_to(copy)
-            finally:
-                copy.unlink(missing_ok=True)
+    with suppress(OSError, ValueError):
+        if target.exists():
+            return
+        copy = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}.copy")
+        try:
+            shutil.copy(file, copy)
+            target.hardlink_to(copy)
+        finally:
+            copy.unlink(missing_ok=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
