@@ -58,9 +58,9 @@ def command_line_page() -> str:
     parser = make_parser()
     commands = list(_commands(parser))
     lines = [_HEAD, "| command | purpose |", "|---|---|"]
-    for command, depth in commands:
-        if depth == 1 or not _subcommands(command):
-            lines.append(f"| [`{command.prog}`](#{command.prog.replace(' ', '-')}) | {_text(command.description)} |")
+    for command in _subcommands(parser):
+        name = command.prog.partition(" ")[2]
+        lines.append(f"| [`{name}`](#transients-{name}) | {_text(command.description)} |")
     lines += ["", *_options_of_program(parser)]
     for command, depth in commands:
         lines += ["", *_section(command, depth)]
