@@ -129,7 +129,8 @@ def checks_table() -> str:
     """Write the table of all checks as Markdown, for docs/reference/images.md."""
     lines = ["| check | setting | default | reason | fails if |", "|---|---|---|---|---|"]
     lines += [
-        f"| {check.name} | `{check.setting}` | {check.default} | {check.reason.value} | {check.fails_if} |"
+        f"| {check.name} | [`{check.setting}`](configuration.md#{check.setting}) | {check.default} |"
+        f" {check.reason.value} | {check.fails_if} |"
         for check in all_checks()
     ]
     return "\n".join(lines) + "\n"
