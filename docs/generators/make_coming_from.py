@@ -90,7 +90,7 @@ REMARKS: dict[tuple[str, str], str] = {
     (
         "database",
         "engine",
-    ): "An imported database is one of PostgreSQL; its parts become one URL, `postgresql://user@host:port/database`.",
+    ): "The other values become one URL, `postgresql://user@host:port/database`.",
     ("parallelise", "method"): "Worker processes measure images; `n_workers = 1` starts one.",
     ("parallelise", "cores"): "0 takes all cores, in TraP too.",
 }
@@ -182,18 +182,21 @@ def _literal(text: str) -> Any:  # noqa: ANN401 (any literal)
         return text
 
 
-def settings_table(settings: dict[tuple[str, str], str]) -> str:
-    """Make the table of the settings of one file of TraP."""
-    lines = [
-        "| setting in TraP | default in TraP | setting here | default here | differences |",
-        "|---|---|---|---|---|",
-    ]
-    for (section, key), default in settings.items():
+def settings_tables(settings: dict[tuple[str, str], str]) -> str:
+    """Make the tables of the settings of one file of TraP, one for each of its sections."""
+    sections = dict.fromkeys(section for section, _ in settings)
+    return "\n".join(settings_table(section, settings) for section in sections)
+
+
+def settings_table(section: str, settings: dict[tuple[str, str], str]) -> str:
+    """Make the table of the settings of one section."""
+    lines = [f"**`[{section}]`**", "", "| setting | TraP | here | differences |", "|---|---|---|---|"]
+    for (_, key), default in ((names, value) for names, value in settings.items() if names[0] == section):
         place, replacement = place_of(section, key, default)
+        moved = "" if place in ("", f"{section}.{key}") else f"It is `{place}`."
         remark = REMARKS.get((section, key), "")
-        mine = f"`{toml_of(place)}`" if place else "–"
-        shown = " ".join(part for part in (_sentence(replacement), remark) if part)
-        lines.append(f"| `{section}: {key}` | `{default}` | {f'`{place}`' if place else '–'} | {mine} | {shown} |")
+        shown = " ".join(part for part in (moved, _sentence(replacement), remark) if part)
+        lines.append(f"| `{key}` | `{default}` | {f'`{toml_of(place)}`' if place else '–'} | {shown} |")
     return "\n".join(lines) + "\n"
 
 
@@ -259,8 +262,8 @@ def more_steps_table() -> str:
 
 
 PARTS = {
-    "job_params.cfg": lambda: settings_table(JOB_PARAMS),
-    "pipeline.cfg": lambda: settings_table(PIPELINE),
+    "job_params.cfg": lambda: settings_tables(JOB_PARAMS),
+    "pipeline.cfg": lambda: settings_tables(PIPELINE),
     "settings that an import adds": additions_table,
     "names of early releases": early_names_table,
     "steps": steps_table,
