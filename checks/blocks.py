@@ -9,8 +9,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 COMMENT = re.compile(r"<!--\s*([a-z ]+?)\s*(?::\s*(.*?)\s*)?-->", re.DOTALL)
-DIRECTIVES = {"prepared", "file", "not run", "fails", "until"}
+DIRECTIVES = {"prepared", "continues", "file", "not run", "fails", "until"}
 """Comments that are directives: see :mod:`pages`. Any other comment belongs to the authors of a page."""
+AT_THE_TOP = {"prepared", "continues"}
+"""Directives for the whole page, which need not stand before a block."""
 
 
 class Block(NamedTuple):
@@ -78,7 +80,7 @@ def _blocks(tokens: list[Token]) -> Iterator[Block]:
             else:
                 is_output = False
             directives = {}
-        elif directives.keys() - {"prepared"} and token.type not in ("inline", "paragraph_open", "paragraph_close"):
+        elif directives.keys() - AT_THE_TOP and token.type not in ("inline", "paragraph_open", "paragraph_close"):
             raise ValueError(f"the directives {sorted(directives)} are not before a block of code")
 
 

@@ -9,6 +9,9 @@ a block, which readers do not see:
 
 ``<!-- prepared: survey -->``
     At the top of a page: the folder has a simulated survey ``images/`` and its results ``trap.db`` from the beginning.
+``<!-- continues: PAGE -->``
+    At the top of a page: its folder is that of the page before, as lessons of a tutorial go on from each other. Give
+    the pages in their order.
 ``<!-- file: NAME -->``
     The block is written to a file.
 ``<!-- not run: REASON -->``
@@ -238,7 +241,7 @@ def run_page(page: Path, prepared: Path, environment: Mapping[str, str], folder:
     environment
         Environment variables of the processes.
     folder
-        Working folder of the page, which must not exist.
+        Working folder of the page. It must not exist, except for a page that continues another one.
 
     Raises
     ------
@@ -250,7 +253,7 @@ def run_page(page: Path, prepared: Path, environment: Mapping[str, str], folder:
     names = {block.directives["prepared"] for block in blocks if "prepared" in block.directives}
     if names:
         shutil.copytree(prepare(names.pop(), prepared, environment), folder)
-    else:
+    elif not continues(page):
         folder.mkdir(parents=True)
     with Page(folder, environment) as opened:
         for block in blocks:
@@ -258,6 +261,17 @@ def run_page(page: Path, prepared: Path, environment: Mapping[str, str], folder:
                 opened.execute(block)
             except (PageError, ValueError) as error:
                 raise PageError(f"{page}:{block.line}: {error}") from None
+
+
+def continues(page: Path) -> bool:
+    """Return whether a page is executed in the folder that another page has left.
+
+    Parameters
+    ----------
+    page
+        A Markdown file.
+    """
+    return any("continues" in block.directives for block in read_blocks(page))
 
 
 def prepare(name: str, root: Path, environment: Mapping[str, str]) -> Path:
@@ -293,10 +307,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     failed = False
     with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for page in options.pages:
             started = time.monotonic()
+            if not continues(page):
+                folder = (options.keep or Path(temporary)) / page.stem
             try:
-                run_page(page, Path(temporary, "prepared"), os.environ, (options.keep or Path(temporary)) / page.stem)
+                run_page(page, Path(temporary, "prepared"), os.environ, folder)
             except PageError as error:
                 failed = True
                 print(error)
