@@ -4,24 +4,45 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV_HOME := .tools/uv-$(UV_VERSION)
 UV := $(UV_HOME)/bin/uv
-BIN := .venv/bin
-INSTALLED := .venv/installed
-KERNELS := .venv/kernels
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+KERNELS := $(VENV)/kernels
+PYTHONS := 3.12 3.13
+LOWEST := .cache/lowest
+EXTRAS := casa dask pandas parquet
 
 # Python keeps each module that it compiles: under this variable every process compiles all again, half of its start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test docs dist check format-check lint types imports structure shape docstrings prose lock clean
+.PHONY: help demo test test-pythons test-lowest docs dist release check format-check lint types imports structure shape docstrings \
+    prose lock clean
 
 help: ## list the targets (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) ## simulate a survey, run the pipeline on it, compare injected and recovered sources
 	$(BIN)/transients demo demo
 
 test: $(KERNELS) ## run the tests, three files at a time; ARGS='-k wcs' is passed to pytest
 	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
+
+test-pythons: ## run the tests under the other versions of Python too: python3.12 and python3.13 must be on the path
+	for version in $(PYTHONS); do $(MAKE) test PYTHON=python$$version VENV=.venv-$$version ARGS='$(ARGS)' || exit 1; done
+
+# Only the dependencies of the program are old; pytest and its kin are those of today. Old versions without a wheel do not
+# count, since users would have to compile them. hats, and lsdb that reads its files, need newer versions of all others.
+test-lowest: $(UV) ## run the tests with the oldest dependencies that pyproject.toml allows
+	@mkdir -p .cache
+	$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(LOWEST)
+	$(UV) pip compile --quiet --resolution lowest-direct --only-binary :all: --python $(LOWEST)/bin/python $(EXTRAS:%=--extra %) \
+	    --no-header --annotation-style line --output-file $(LOWEST)/all.txt pyproject.toml
+	grep -F 'trap-transients (pyproject.toml)' $(LOWEST)/all.txt >$(LOWEST)/direct.txt
+	$(UV) pip install --quiet --only-binary :all: --python $(LOWEST)/bin/python --requirement $(LOWEST)/direct.txt --group tests
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --no-build-isolation --editable .
+	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses 2 --no-loadscope-reorder \
+	    -k 'not hats and not lsdb and not packaging' $(ARGS)
 
 check: format-check lint types imports structure shape docstrings prose ## run all checks except the tests; with -k, continue after a failed check
 
@@ -58,6 +79,9 @@ dist: $(INSTALLED) ## build and check the source distribution, and the wheel fro
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist
 
+release: dist ## build and check both packages, and run every command of the wheel in environments of its own
+	env -u PREFECT_API_URL TRAP_TEST_DIST=$(CURDIR)/dist $(BIN)/pytest tests/packaging
+
 lock: $(UV) ## write both requirements.lock from pyproject.toml (UPGRADE=--upgrade for the newest versions)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE) \
@@ -67,14 +91,14 @@ lock: $(UV) ## write both requirements.lock from pyproject.toml (UPGRADE=--upgra
 	    --output-file deployments/requirements.lock pyproject.toml
 
 clean: ## remove all files that make created: the environment, the demo, the caches
-	rm -rf .venv .tools .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache demo dist docs/_build
+	rm -rf .venv .venv-* .tools .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache demo dist docs/_build
 	find trap flows tests checks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Exactly the packages of the lock are installed; others are removed. The project itself is installed as a link to this
 # tree: a new module can be imported at once, and a new dependency or entry point runs this rule again. Packages are not
 # compiled here: three quarters of their modules are never imported.
 $(INSTALLED): $(UV) requirements.lock pyproject.toml
-	@test -x $(BIN)/pip || $(UV) venv --quiet --seed --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	@test -x $(BIN)/pip || $(UV) venv --quiet --seed --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -80,7 +80,8 @@ def test_parquet_is_read_with_the_units_that_astropy_writes(tmp_path):
 def test_parquet_without_its_package_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and more")
-    with pytest.raises(ConfigError, match=r"x.parquet: Parquet files require pyarrow: pip install '.\[parquet\]'"):
+    message = r"x.parquet: Parquet files require pyarrow: pip install 'trap-transients\[parquet\]'"
+    with pytest.raises(ConfigError, match=message):
         load_reference(tmp_path / "x.parquet")
 
 

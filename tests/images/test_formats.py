@@ -156,7 +156,7 @@ def test_broken_table_is_refused(tmp_path):
 def test_without_casacore_the_message_names_the_package_to_install(tmp_path, monkeypatch):
     path = write_casa(tmp_path / "table.image")
     monkeypatch.setitem(__import__("sys").modules, "casacore.tables", None)
-    with pytest.raises(ImageError, match=r"pip install '\.\[casa\]'"):
+    with pytest.raises(ImageError, match=r"pip install 'trap-transients\[casa\]'"):
         _ = read_image(path).metadata
 
 

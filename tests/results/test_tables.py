@@ -151,7 +151,7 @@ def test_stokes_parameters_keep_their_codes():
 
 def test_missing_pandas_is_named(columns, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ConfigError, match=r"require pandas: pip install '.\[pandas\]'"):
+    with pytest.raises(ConfigError, match=r"require pandas: pip install 'trap-transients\[pandas\]'"):
         as_results(columns, {}).to_pandas()
 
 

@@ -21,6 +21,7 @@ from astropy.table import Table
 from astropy.table.meta import get_header_from_yaml
 
 from trap.errors import ConfigError
+from trap.software import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -206,7 +207,7 @@ def _open_parquet(path: Path) -> TableFile:
     try:
         from pyarrow import parquet
     except ModuleNotFoundError as error:
-        msg = "Parquet files require pyarrow: pip install '.[parquet]'"
+        msg = f"Parquet files require pyarrow: {install_command('parquet')}"
         raise ConfigError(msg) from error
     schema = parquet.read_schema(path)
     # astropy writes units here; other programs write none.

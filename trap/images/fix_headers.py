@@ -21,6 +21,7 @@ from trap.images.formats.files import is_folder, reading
 from trap.images.formats.fits import find_image
 from trap.images.headers.keywords import Keywords
 from trap.images.headers.times import from_utc, parse_date
+from trap.software import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -246,7 +247,7 @@ def _fix_casa(path: Path, cards: Mapping[str, Any], *, target: Path | None) -> l
     try:
         from casacore.tables import table  # noqa: PLC0415 (optional)
     except ModuleNotFoundError as error:
-        msg = "CASA tables require python-casacore: pip install '.[casa]'"
+        msg = f"CASA tables require python-casacore: {install_command('casa')}"
         raise ImageError(msg, str(path)) from error
     if target is not None and target != path:
         shutil.copytree(path, target, dirs_exist_ok=True)

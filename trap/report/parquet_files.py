@@ -11,6 +11,7 @@ from trap.errors import ConfigError
 from trap.escapes import plain_text
 from trap.report.table_stream import is_text
 from trap.report.text_files import yaml_lines
+from trap.software import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ def needs(library: str, extra: str) -> ConfigError:
     extra
         Name of the extra of this distribution that installs it.
     """
-    return ConfigError(f"this format needs {library}, which is not installed: pip install 'trap-transients[{extra}]'")
+    return ConfigError(f"this format needs {library}, which is not installed: {install_command(extra)}")
 
 
 def write_parquet(table: TableStream, file: BinaryIO) -> None:

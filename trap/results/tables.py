@@ -14,6 +14,7 @@ from astropy.timeseries import TimeSeries
 
 from trap.codes import STOKES
 from trap.errors import ConfigError
+from trap.software import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ class Frames:
             table = QTable({name: plain_times.get(name, columns[name]) for name in columns.colnames}, copy=False)
             frame = table.to_pandas(**options)
         except ImportError as error:
-            msg = "data frames require pandas: pip install '.[pandas]'"
+            msg = f"data frames require pandas: {install_command('pandas')}"
             raise ConfigError(msg) from error
         frame.attrs["units"] = {name: str(columns[name].unit) for name in frame if _unit(columns[name])}
         return frame

@@ -12,6 +12,7 @@ from astropy.io.votable import parse
 from astropy.table.meta import get_header_from_yaml
 
 from trap.errors import SourceListError
+from trap.software import install_command
 from trap.source_lists.tables import ListTable, Numbers, Place, damage, decimals_of, numbers_of, shown
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ def open_parquet(content: bytes) -> ListTable:
     try:
         from pyarrow import BufferReader, parquet
     except ModuleNotFoundError as error:
-        raise SourceListError("Parquet files require pyarrow: pip install '.[parquet]'") from error
+        msg = f"Parquet files require pyarrow: {install_command('parquet')}"
+        raise SourceListError(msg) from error
     with damage():
         file = parquet.ParquetFile(BufferReader(content))
         schema = file.schema_arrow

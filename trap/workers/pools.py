@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, Self
 
 from trap.errors import ConfigError
+from trap.software import install_command
 from trap.workers.executors import Executor, ProcessExecutor
 from trap.workers.limits import HEADER_MEMORY
 
@@ -54,7 +55,7 @@ def open_workers(settings: ExecutionConfig, *, preload: Sequence[str] = ()) -> W
     try:
         from trap.workers.dask_executor import DaskExecutor
     except ImportError as error:
-        msg = f"for --dask {settings.dask}, install Dask: pip install '.[dask]' ({error})"
+        msg = f"for --dask {settings.dask}, install Dask: {install_command('dask')} ({error})"
         raise ConfigError(msg) from error
     return DaskExecutor(settings.dask, timeout_seconds=timeout)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from trap.images.formats import fits
 from trap.images.formats.files import is_folder, reading
+from trap.software import install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ class Format(Protocol):
 
 FORMATS = {
     "FITS": "`.fits`, `.fits.gz`, `.fits.fz`; two to four axes in any order; PC, CD or CROTA",
-    "CASA image tables": "require `pip install '.[casa]'`; LOFAR's tables include stations and times",
+    "CASA image tables": f"require `{install_command('casa')}`; LOFAR's tables include stations and times",
     "LOFAR HDF5": "in casacore's layout, with or without a user block before it; pixel masks are not read",
     "HDUs in memory": "`trap.images.image.read_image(hdus)`",
 }

@@ -13,6 +13,7 @@ from trap.images.formats.casa_header import header_of_record
 from trap.images.formats.files import hash_folder, reading
 from trap.images.formats.lofar import COLUMNS, lofar_cards
 from trap.images.headers.planes import choose_plane
+from trap.software import install_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +158,7 @@ def _casacore(path: Path) -> Iterator[None]:
         with reading(path):
             yield
     except ModuleNotFoundError as error:
-        msg = "CASA images require python-casacore: pip install '.[casa]'"
+        msg = f"CASA images require python-casacore: {install_command('casa')}"
         raise ImageError(msg, str(path)) from error
     except RuntimeError as error:
         raise UnreadableImageError(_reason(error), str(path)) from error
