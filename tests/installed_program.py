@@ -101,6 +101,14 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return dict(zip(commands, json.loads(done.stdout), strict=True))
 
+    def compile_kernels(self) -> None:
+        """Process a few images, so that no later process compiles the kernels, with two workers doing so twice."""
+        (self.folder / "home").mkdir(exist_ok=True)
+        (self.folder / "one.toml").write_text("[execution]\nn_workers = 1\n")
+        first = "simulate first --timesteps 3 --bands 1 --size 128"
+        done = self.run_all([first, "run one.toml --no-prefect --images first/*.fits --database first.db"])
+        assert [code for code, _, _ in done.values()] == [0, 0], done
+
     @contextmanager
     def started(self, *words: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
         """Start ``transients``; in the end terminate it, if it still runs."""

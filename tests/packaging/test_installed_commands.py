@@ -25,7 +25,6 @@ STEPS = (
     ("config import job_params.cfg --output job.toml", "job.toml"),
     ("config show job.toml", "detection_threshold = 10"),
     (f"simulate sky {SURVEY}", "4 images in sky"),
-    # One worker compiles the kernels for all that follow.
     ("run one.toml --no-prefect --images sky/*.fits --database trap.db --name first", "4 images, 4 accepted"),
     ("inspect sky/t0000_b00.fits --config one.toml --plot inspected.png", "1 image: 1 usable"),
     ("fix-headers fix.toml sky/t0000_b00.fits --dry-run", "NCORE"),

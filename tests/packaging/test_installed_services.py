@@ -24,9 +24,11 @@ def server(installation):
     """A Prefect server of our own, which the demo starts as a user's first run does; and the output of the demo."""
     installation.variables["PREFECT_WORKER_QUERY_SECONDS"] = "1"
     small = ("--timesteps", str(N_TIMESTEPS), "--bands", "1", "--size", "128")
-    output = installation.run("demo", "demo", *small, timeout=1000)
-    yield output
-    assert installation.call("prefect", "server", "stop").returncode == 0
+    try:
+        yield installation.run("demo", "demo", *small, timeout=1000)
+    finally:
+        stopped = installation.call("prefect", "server", "stop")
+    assert stopped.returncode == 0, stopped.stderr
 
 
 def wait_for(what):
