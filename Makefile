@@ -79,7 +79,10 @@ dist: $(INSTALLED) ## build and check the source distribution, and the wheel fro
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist
 
-release: dist ## build and check both packages, and run every command of the wheel in environments of its own
+# The source distribution holds every file of the folder that git does not ignore.
+release: ## build and check both packages, and run every command of the wheel in environments of its own
+	@test -z "$$(git status --porcelain)" || { echo "commit or remove these files first:" >&2; git status --short >&2; exit 1; }
+	$(MAKE) dist
 	env -u PREFECT_API_URL TRAP_TEST_DIST=$(CURDIR)/dist $(BIN)/pytest tests/packaging
 
 lock: $(UV) ## write both requirements.lock from pyproject.toml (UPGRADE=--upgrade for the newest versions)
