@@ -70,9 +70,11 @@ def untracked(names):
     return names & set(done.stdout.splitlines())
 
 
-def test_wheel_made_from_the_source_tree_has_the_same_bytes(wheel, tmp_path):
+def test_wheel_made_again_from_the_source_distribution_has_the_same_bytes(dist, wheel, tmp_path):
+    with tarfile.open(dist / f"{NAME}.tar.gz") as file:
+        file.extractall(tmp_path, filter="data")
     words = ["-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run([sys.executable, *words], cwd=tmp_path / NAME, check=True, capture_output=True)
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
