@@ -107,6 +107,13 @@ def test_result_is_that_of_a_dataset_that_never_had_the_timesteps(process, image
     assert [number for number in rows["newsource"].tolist() if number is not None] == left["newsource"].tolist()
 
 
+def test_database_of_the_current_folder_needs_no_option(images, sqlite_url, monkeypatch, tmp_path, capsys):
+    number = process_into(sqlite_url)(images)
+    monkeypatch.chdir(tmp_path)
+    assert main(["dataset", "forget", str(number), "2026-01-01T03:00:00", "--yes"]) == 0
+    assert f"replaces dataset {number}" in capsys.readouterr().out
+
+
 def test_later_images_are_added_after_a_wrong_date_was_forgotten(images, sqlite_url):
     process = process_into(sqlite_url)
     number = process([*images[:2], images[3]], dataset_key="night")

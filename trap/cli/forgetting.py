@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.cli.database import open_database
+from trap.cli.database import database_url, open_database
 from trap.cli.datasets import is_confirmed
 from trap.cli.progress import progress_bar
 from trap.config.toml import parse_toml
@@ -66,7 +66,7 @@ def forget(arguments: Namespace) -> int:
             return 0
         config = config.with_options(
             reading={"catalogues": catalogues},
-            execution={"database": arguments.database, "images": tuple(kept)},
+            execution={"database": database_url(arguments.database), "images": tuple(kept)},
             persistence={"dataset_id": -1, "dataset_key": "", "description": summary["description"]},
         )
         monitors = Store(engine, number).load_state(config).monitors
