@@ -123,14 +123,22 @@ def _emit_candidates(dataset: str, image: ImageRecord, catalogue: RunningCatalog
         }
         if number == MAX_CANDIDATES - 1 and n_more > 0:
             payload["n_more_in_image"] = n_more
-        _emit(TRANSIENT_DETECTED, f"{dataset}.source.{entry_id}", f"{ra:.4f} {dec:+.4f}", dataset, payload)
+        # Automations match labels, and no payloads.
+        labels = {"trap.grade": "likely" if payload["likely"] else "possible", "trap.stokes": payload["stokes"]}
+        _emit(TRANSIENT_DETECTED, f"{dataset}.source.{entry_id}", f"{ra:.4f} {dec:+.4f}", dataset, payload, labels)
 
 
-def _emit(event: str, resource: str, name: str, dataset: str, payload: dict[str, Any]) -> None:
+def _emit(
+    event: str, resource: str, name: str, dataset: str, payload: dict[str, Any], labels: dict[str, str] | None = None
+) -> None:
     """Emit an event about a part of a dataset. Prefect adds the current run to the related resources."""
     emit_event(
         event=event,
-        resource={"prefect.resource.id": plain_text(resource), "prefect.resource.name": plain_text(name)},
+        resource={
+            "prefect.resource.id": plain_text(resource),
+            "prefect.resource.name": plain_text(name),
+            **(labels or {}),
+        },
         related=[{"prefect.resource.id": dataset, "prefect.resource.role": "dataset"}],
         payload=payload,
     )

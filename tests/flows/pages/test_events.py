@@ -18,6 +18,7 @@ from flows.pages.events import (
     emit_observation_arrived,
     emit_outcome,
 )
+from trap.catalogues import Grade
 from trap.config import PipelineConfig
 from trap.dataset.outcomes import TimestepOutcome
 from trap.dataset.records import UnreadableImage
@@ -65,6 +66,16 @@ def test_every_new_source_is_an_event_about_that_source(emitted, state):
     assert first["payload"]["significance"] == pytest.approx(
         image.measurements.significance[image.new_sources.measurement[0]]
     )
+
+
+@pytest.mark.parametrize(("grade", "word"), [(Grade.LIKELY, "likely"), (Grade.POSSIBLE, "possible")])
+def test_automations_can_select_candidates_by_grade_and_stokes_parameter(emitted, state, grade, word):
+    outcome = with_new_sources(state, 1)
+    (image,) = outcome.images
+    graded = replace(image, new_sources=image.new_sources.with_columns(grade=[grade]))
+    emit_outcome("a-7", replace(outcome, images=(graded,)), state.catalogue)
+    (event,) = emitted
+    assert (event["resource"]["trap.grade"], event["resource"]["trap.stokes"]) == (word, "I")
 
 
 def test_event_has_the_score_and_the_signs(emitted, state):
