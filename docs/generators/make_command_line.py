@@ -30,7 +30,7 @@ GUIDES = {
     "transients extract": "[Extraction](../method/extraction.md)",
     "transients db": "[The database](database.md)",
     "transients serve": "[Pages of results](../how-to/pages.md)",
-    "transients report": "[Pages of results](../how-to/pages.md)",
+    "transients report": "[Send a report](../how-to/report.md)",
     "transients deploy": "[Deployments](../how-to/deployments.md)",
     "transients worker": "[Deployments](../how-to/deployments.md)",
     "transients watch": "[Deployments](../how-to/deployments.md)",

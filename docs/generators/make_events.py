@@ -26,7 +26,7 @@ the [changelog](../development/changelog.md).
 
 ## Events on the Prefect server
 
-[Live mode](../how-to/live.md#events-for-automations) describes automations with these events. The id of a resource
+[Alerts](../how-to/alerts.md) describes automations with these events. The id of a resource
 begins with the label of the dataset, such as `trap.dataset.ab12cd-1`: six digits that stand for the database, and the
 number of the dataset. The dataset itself is among the related resources, with the role `dataset`.
 """
@@ -69,6 +69,9 @@ def _prefect_events() -> Iterator[str]:
         yield f"### `{name}`\n\nEmitted when {kind.emitted}. Resource: `{kind.resource}`.\n"
         yield "| field | meaning |\n|---|---|"
         yield from (f"| `{field}` | {meaning} |" for field, meaning in kind.payload.items())
+        if kind.labels:
+            yield "\n| label of the resource | meaning |\n|---|---|"
+            yield from (f"| `{label}` | {meaning} |" for label, meaning in kind.labels.items())
         yield ""
 
 

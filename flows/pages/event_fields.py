@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flows.pages.events import IMAGE_REJECTED, OBSERVATION_ARRIVED, TIMESTEP_FAILED, TRANSIENT_DETECTED
 
@@ -24,11 +24,14 @@ class EventKind:
         Form of the id of its resource.
     payload
         Meanings of the fields of its payload.
+    labels
+        Meanings of the labels of its resource beside its id and its name. Automations match labels.
     """
 
     emitted: str
     resource: str
     payload: dict[str, str]
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 EVENTS = {
@@ -52,6 +55,10 @@ EVENTS = {
             "stokes": "Stokes parameter, as a letter.",
             "image": "Path of the image.",
             "n_more_in_image": "Number of further candidates of the image without an event; only in its last event.",
+        },
+        labels={
+            "trap.grade": "Grade of the candidate: likely, or possible.",
+            "trap.stokes": "Stokes parameter, as a letter.",
         },
     ),
     IMAGE_REJECTED: EventKind(

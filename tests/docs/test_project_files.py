@@ -38,7 +38,10 @@ def test_release_is_in_the_changelog_with_its_date(citation):
 def test_paper_is_the_one_that_the_method_cites(citation):
     (paper,) = citation["references"]
     method = (ROOT / "docs" / "method" / "association.md").read_text(encoding="utf-8")
-    assert f"{paper['authors'][0]['family-names']} et al. {paper['year']}, A&C {paper['volume']}, {paper['start']}" in method
+    assert (
+        f"{paper['authors'][0]['family-names']} et al. {paper['year']}, A&C {paper['volume']}, {paper['start']}"
+        in method
+    )
 
 
 def test_there_are_forms_for_errors_wishes_and_questions():

@@ -15,7 +15,7 @@ from trap.run import pairing, pairing_table
 from trap.run.pairing import check_pattern, pair_images
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "source-lists.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^transients .*--catalogues.*$", PAGE, re.MULTILINE)
+COMMANDS = re.findall(r"^\$ (transients .*--catalogues.*)$", PAGE, re.MULTILINE)
 
 
 def test_commands_on_the_page_are_understood():
@@ -25,7 +25,7 @@ def test_commands_on_the_page_are_understood():
 
 
 def test_the_table_on_the_page_is_read(tmp_path):
-    (text,) = re.findall(r"```\n(catalogue,.*?)```", PAGE, re.DOTALL)
+    (text,) = re.findall(r"```text\n(catalogue,.*?)```", PAGE, re.DOTALL)
     (tmp_path / "lists.csv").write_text(text)
     config = PipelineConfig().with_options(reading={"catalogues": str(tmp_path / "lists.csv")})
     lists = pair_images(config).lists

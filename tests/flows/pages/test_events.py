@@ -128,6 +128,8 @@ def test_fields_of_payloads_are_the_described_ones(emitted, state, monkeypatch, 
     fields = {event["event"]: event["payload"].keys() for event in emitted}
     assert fields == {name: kind.payload.keys() for name, kind in EVENTS.items()}
     for event in emitted:
-        form = EVENTS[event["event"]].resource.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        kind = EVENTS[event["event"]]
+        form = kind.resource.rstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
         place = re.escape(form).replace("LABEL", "ab12cd-7")
         assert re.match(place, event["resource"]["prefect.resource.id"])
+        assert event["resource"].keys() - {"prefect.resource.id", "prefect.resource.name"} == kind.labels.keys()
