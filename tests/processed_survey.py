@@ -14,7 +14,7 @@ from trap.workers.executors import SerialExecutor
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["process_seasons", "process_survey"]
+__all__ = ["process_survey"]
 
 
 def process_survey(folder: Path, *, n_timesteps: int = 4, n_bands: int = 1, keep_pixels: str = "no") -> str:
@@ -27,20 +27,8 @@ def process_survey(folder: Path, *, n_timesteps: int = 4, n_bands: int = 1, keep
         execution={"images": [str(path) for path in survey.images], "database": url, "keep_pixels": keep_pixels},
     )
     watched = MonitorPositions.of(ra=[sky.centre_ra], dec=[sky.centre_dec], name=["GRB 260101A"])
-    _process(config, watched)
-    return url
-
-
-def process_seasons(folder: Path) -> None:
-    """Process the images of a survey in a folder again, in two halves: two datasets of its database seasons.db."""
-    images = sorted(str(path) for path in (folder / "images").glob("*.fits"))
-    for half in (images[: len(images) // 2], images[len(images) // 2 :]):
-        url = f"sqlite:///{folder / 'seasons.db'}"
-        _process(PipelineConfig().with_options(execution={"images": half, "database": url}))
-
-
-def _process(config: PipelineConfig, monitors: MonitorPositions | None = None) -> None:
-    with open_run(config, monitors=monitors) as dataset:
+    with open_run(config, monitors=watched) as dataset:
         for group in dataset.plan.groups:
             dataset.process_group(group, SerialExecutor())
         dataset.summary()
+    return url

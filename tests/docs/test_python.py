@@ -1,16 +1,14 @@
-"""The examples of docs/how-to/python.md, and the five lines of the README, run as they are on a simulated survey."""
+"""The page of the interface in Python names all of it, and the five lines of the README run on a simulated survey."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
-import pytest
 from matplotlib import pyplot as plt
-from processed_survey import process_seasons, process_survey
+from processed_survey import process_survey
 
 from trap.results import Dataset, Seasons
 
@@ -22,45 +20,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Return a folder with the survey, its database trap.db, and seasons.db with two datasets."""
-    path = tmp_path_factory.mktemp("notebook")
-    process_survey(path)
-    process_seasons(path)
-    return path
-
-
-def run(blocks, folder, monkeypatch):
-    """Run blocks of code in a folder, one after the other; return their variables."""
-    monkeypatch.chdir(folder)
-    variables = {}
-    try:
-        for block in blocks:
-            exec(compile(textwrap.dedent(block), "example", "exec"), variables)  # noqa: S102 (examples of ours)
-    finally:
-        plt.close("all")
-    return variables
-
-
-def test_examples_of_the_page_run(folder, monkeypatch, capsys):
-    variables = run(BLOCK.findall(PAGE), folder, monkeypatch)
-    assert variables["histogram"].sum() > 10
-    assert len(variables["curve"]) == len(variables["limits"]) == 4
-    assert len(variables["monitored"].limits) > 0
-    assert variables["blank"]["reason"].tolist() == [""] * 4
-    assert variables["cutout"].data.shape == (51, 51)
-    assert len(variables["cutouts"]) == 4
-    assert (folder / "figure.png").exists()
-    assert variables["season_curve"]["dataset"].tolist() == [1, 1, 2, 2]
-    assert len(variables["both"]) > 5
-    assert "the nearest is entry" in capsys.readouterr().out
-
-
-def test_five_lines_of_the_readme_make_a_light_curve(folder, monkeypatch, capsys):
+def test_five_lines_of_the_readme_make_a_light_curve(tmp_path, monkeypatch, capsys):
+    process_survey(tmp_path)
+    monkeypatch.chdir(tmp_path)
     (block,) = BLOCK.findall(README)
     assert len([line for line in block.splitlines() if line]) == 5
-    variables = run([block], folder, monkeypatch)
+    variables = {}
+    exec(compile(block, "README", "exec"), variables)  # noqa: S102 (our own example)
+    plt.close("all")
     assert len(variables["curve"]) == 4
     assert variables["ax"].lines
     assert "Jy" in capsys.readouterr().out
