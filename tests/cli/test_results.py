@@ -258,6 +258,13 @@ def test_upper_limits_are_written_with_units(database, transient, tmp_path, caps
     assert Table.read(file, format="votable")["upper_limit"].unit == "Jy / beam"
 
 
+def test_upper_limits_are_selected_by_band_and_time(database, transient, capsys):
+    words = ("lightcurve", 1, transient["ra"], transient["dec"], "--limits", "--database", database)
+    (limit,) = json.loads(output_of(capsys, *words, "--band", 1280, "--since", "2026-01-01T03:00:00", "--json"))
+    assert (limit["freq_eff"], limit["taustart_ts"]) == (1.28e9, "2026-01-01T03:00:00Z")
+    assert "--limits has no --min" in error_of(capsys, *words, "--min", "f_int=1")
+
+
 def test_any_position_is_measured_and_kept_on_request(database, transient, tmp_path, capsys):
     place = (transient["ra"], transient["dec"] + 0.01)
     words = ("lightcurve", 1, *place, "--database", database)

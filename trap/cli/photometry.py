@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from trap.typing import Columns
 
-__all__ = ["show_photometry"]
+__all__ = ["selected_points", "show_photometry"]
 
 
 def show_photometry(arguments: Namespace) -> int:
@@ -57,8 +57,7 @@ def show_photometry(arguments: Namespace) -> int:
     reader, place = Reader(database_url(arguments.database)), (ra % 360.0, dec)
     with progress_bar("images") as progress:
         curve = measure_position(reader, arguments.dataset, place, keep=arguments.keep, progress=progress)
-    rows = of_selection(curve, bands, selection) & _in_time(curve, selection)
-    curve = {name: values[rows] for name, values in curve.items()}
+    curve = selected_points(curve, bands, selection)
     if arguments.plot is not None:
         points = {name: values[np.isfinite(curve["f_int"])] for name, values in curve.items()}
         save_plot(lambda: plot_light_curves([LightCurve.of_points(sky_position(*place), points)]), arguments.plot)
@@ -68,6 +67,22 @@ def show_photometry(arguments: Namespace) -> int:
         about = {"dataset": arguments.dataset, "ra": place[0], "dec": place[1]}
         export(ExportTable(name="light curve points", columns=describe_position_points(curve), about=about), arguments)
     return 0
+
+
+def selected_points(points: Columns, bands: Columns, selection: Selection) -> Columns:
+    """Select points at a position by band, Stokes parameter and time.
+
+    Parameters
+    ----------
+    points
+        One row a point: ``image``, ``band``, ``stokes``, ``taustart_ts``.
+    bands
+        Frequency bands of the dataset, as :func:`trap.db.overview.frequency_bands` returns them.
+    selection
+        Selection, whose other parts do not matter here.
+    """
+    rows = of_selection(points, bands, selection) & _in_time(points, selection)
+    return {name: values[rows] for name, values in points.items()}
 
 
 def _in_time(curve: Columns, selection: Selection) -> NDArray[np.bool_]:

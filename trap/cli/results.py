@@ -170,12 +170,18 @@ def show_light_curve(arguments: Namespace) -> int:
 
 def _show_limits(arguments: Namespace) -> int:
     """Print the upper limit of each image at a position, with or without a known source."""
+    from trap.cli.photometry import selected_points
     from trap.db.limits import upper_limits  # HEALPix, which a light curve does not need
 
+    selection = given_selection(arguments, entry=0)
+    if selection.ranges or selection.without_flags:
+        msg = "--limits has no --min, --max or --without-flags; it has --band, --stokes, --since and --until"
+        raise ConfigError(msg)
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         ra, dec = selected_position(connection, arguments)
         limits = upper_limits(connection, arguments.dataset, ra, dec)
+        limits = selected_points(limits, overview.frequency_bands(connection, arguments.dataset), selection)
     if arguments.format is None:
         print(limits_table(limits))
     else:
