@@ -25,7 +25,7 @@ def test_the_image_runs_as_an_ordinary_user(last_stage):
     assert [text for name, text in last_stage if name == "USER"] == ["1000:1000"]
     # What group 0 may do is what the user may do: clusters that choose a user choose this group.
     (made,) = (text for name, text in last_stage if name == "RUN" and "useradd" in text)
-    assert re.search(r"chown -R 1000:0 (.*) && chmod -R g=u \1$", made)
+    assert re.search(r"chown -R 1000:0 (.*) && chmod -R g=u \1 && chmod 1777 /home/trap$", made)
 
 
 def test_all_libraries_are_locked_with_their_hashes_and_none_is_kept_in_a_cache(instructions):
