@@ -76,6 +76,11 @@ def _start_forkserver_beside_tests() -> None:
 multiprocessing.forkserver.ensure_running = _start_forkserver_beside_tests
 
 
+# Where nothing configures logging, an exception is logged with its traceback alone. By default structlog also draws the
+# variables of every function, which takes ten seconds for the settings, tables and images of a run.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Collect tests without garbage collection, and exempt from it all that exists then, which lasts to the end.
