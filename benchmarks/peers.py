@@ -1,7 +1,7 @@
 """Run another source finder in its own environment on one image: ``python peers.py NAME IMAGE RESULT [repeats]``.
 
 The result is a numpy archive of the measurements (columns as in :data:`COLUMNS`) and the seconds of the last call.
-The configuration of each finder is described in docs/method/extraction.md.
+The configuration of each finder is described in docs/method/accuracy.md.
 """
 
 from __future__ import annotations

@@ -56,14 +56,6 @@ def test_noise_is_estimated_as_well_as_the_page_claims(script):
     assert np.abs(ratio[np.isfinite(data)] - 1).max() < 0.25
 
 
-def test_commands_on_the_page_are_understood():
-    commands = re.findall(r"^\$ transients (.*?)(?:\s+#.*)?$", PAGE, flags=re.MULTILINE)
-    assert len(commands) == 5
-    for command in commands:
-        words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)]
-        assert make_parser().parse_args(words).handler == "trap.cli.extract.command:extract"
-
-
 def test_modules_on_the_page_exist():
     for name in set(re.findall(r"`(\w+\.py)`", PAGE)):
         assert find_file(name)

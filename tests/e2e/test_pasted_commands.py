@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-EXTRACTION = (ROOT / "docs/method/extraction.md").read_text()
 ENVIRONMENT = Path(sys.executable).parents[1]
 TIMEOUT_SECONDS = 240
 # The field of the README's example position.
@@ -50,12 +49,10 @@ def add_source_at_the_centre(path: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A working folder with a link to the environment, a series of images, and the files of the examples."""
+    """A working folder with a link to the environment and a series of images."""
     survey = simulate_survey(tmp_path / "images", SURVEY)
     for path in survey.images:
         add_source_at_the_centre(path)
-    for name in ("field", "today", "deep", "stokes_v"):
-        shutil.copy(survey.images[0], tmp_path / f"{name}.fits")
     (tmp_path / ".venv").symlink_to(ENVIRONMENT)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -78,10 +75,3 @@ def test_commands_of_the_readme_run_in_order(shell: str, folder: Path, server: S
     assert f"{SURVEY.n_timesteps} timesteps" in output
     assert "variable source" in output
     assert (folder / "lightcurve.png").stat().st_size > 0
-
-
-@pytest.mark.parametrize("shell", ["bash", "dash"])
-def test_commands_of_the_extraction_page_run_in_order(shell: str, folder: Path) -> None:
-    output = paste(shell, ". .venv/bin/activate\n" + console_block(EXTRACTION, "transients extract field.fits"))
-    assert "173.13" in output
-    assert (folder / "field.csv").is_file()
