@@ -27,3 +27,12 @@ def test_every_column_is_on_the_page_with_its_meaning():
 def test_every_table_and_column_of_trap_is_there_but_for_sharding():
     for table, columns in TRAP_TABLES.items():
         assert set(columns) - SHARDING <= set(Base.metadata.tables[table].columns.keys()), table
+
+
+def test_tree_has_every_table_once_below_the_table_that_owns_it():
+    tree = database_page().partition("```text\n")[2].partition("```")[0].splitlines()
+    names = [line.split()[-1] for line in tree]
+    assert sorted(names) == sorted(Base.metadata.tables)
+    assert tree[names.index("dataset") + 1].startswith("├── ")
+    assert tree[names.index("runningcatalog_flux")].startswith("│   ├── ")
+    assert names.index("runningcatalog") < names.index("runningcatalog_flux") < names.index("skyregion")
