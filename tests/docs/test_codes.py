@@ -30,6 +30,6 @@ def test_a_code_without_a_description_is_refused(script):
 
 def test_terms_of_the_glossary_are_in_alphabetical_order():
     page = (DOCS / "reference" / "glossary.md").read_text(encoding="utf-8")
-    terms = [term.replace("η", "eta").lower() for term in re.findall(r"^## (.*)$", page, re.MULTILINE)]
+    terms = [term.replace("η", "eta").lower() for term in re.findall(r"^### (.*)$", page, re.MULTILINE)]
     assert len(terms) > 50
     assert terms == sorted(terms)
