@@ -115,7 +115,7 @@ class Series(Frames, TimeSeries):  # type: ignore[misc]
     """
 
     def to_pandas(self, **options: Any) -> Any:  # noqa: ANN401 (pandas is optional, and has no types here)
-        """Convert to a data frame of pandas whose index is the time, in UTC without a zone; see :class:`Frames`."""
+        """Convert to a data frame of pandas whose index is the time, in UTC, as :meth:`Results.to_pandas` does."""
         return super().to_pandas(**{"index": "time", **options})
 
 
