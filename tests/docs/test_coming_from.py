@@ -87,3 +87,16 @@ def test_commands_exist(page):
     commands = {command.split()[0] for command in re.findall(r"`transients ([a-z][^`]*)`", page.read_text("utf-8"))}
     *_, subparsers = make_parser()._actions
     assert commands <= set(subparsers.choices)
+
+
+def test_short_names_of_settings_exist():
+    section, names = "", []
+    for line in (FOLDER / "trap-r7.md").read_text("utf-8").splitlines():
+        if heading := re.fullmatch(r"\*\*`\[(\w+)\]`\*\*", line):
+            section = heading[1]
+        elif not line.startswith(("|", "**")) and line:
+            section = ""
+        elif section and line.startswith("| `"):
+            names += [(section, name) for name in re.findall(r"`([a-z_]+)`", line.split(" | ")[1])]
+    assert len(names) > 10
+    assert [name for name in names if not exists(*name)] == []
