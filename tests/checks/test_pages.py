@@ -7,7 +7,7 @@ import time
 
 import pytest
 from blocks import read_blocks, read_commands
-from pages import PageError, compare, run_page
+from pages import PageError, compare, main, run_page
 
 
 @pytest.fixture
@@ -126,3 +126,11 @@ def test_command_may_have_several_lines(tmp_path):
         ("one \\\n    two", "three\n"),
         ("four", None),
     ]
+
+
+def test_page_that_continues_another_has_its_folder(tmp_path):
+    first, second = tmp_path / "1-first.md", tmp_path / "2-second.md"
+    first.write_text("""```console\n$ echo three > number.txt\n```\n""")
+    second.write_text("""<!-- continues: 1-first.md -->\n# Title\n\n```console\n$ cat number.txt\nthree\n```\n""")
+    assert main(["--keep", str(tmp_path / "kept"), str(first), str(second)]) == 0
+    assert [folder.name for folder in (tmp_path / "kept").iterdir()] == ["1-first"]

@@ -33,7 +33,12 @@ def runs(page):
 
 @pytest.mark.own_workers
 @pytest.mark.parametrize(
-    "page", [pytest.param(page, id=name) for page, name in zip(PAGES, IDS, strict=True) if runs(page)]
+    "page",
+    [
+        pytest.param(page, id=name)
+        for page, name in zip(PAGES, IDS, strict=True)
+        if runs(page) and page.parent.name != "tutorial"  # test_tutorial.py follows the lessons, which share a folder
+    ],
 )
 def test_blocks_run_and_print_what_the_page_shows(page, prepared, tmp_path):
     programs = str(Path(sys.executable).parent)
