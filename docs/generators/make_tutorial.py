@@ -1,7 +1,8 @@
 """Make the pictures of the tutorial: follow its pages in order, and copy what their commands draw.
 
 Takes screenshots of the web pages after the lesson that serves them. Requires Chromium (``apt-get install chromium``).
-The lessons run in a temporary folder, and their pictures are written to ``docs/images/tutorial``.
+The programs ``transients`` and ``python`` of the lessons are found by PATH: activate their environment. The lessons run
+in a temporary folder, and their pictures are written to ``docs/images/tutorial``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 IMAGES = DOCS / "images" / "tutorial"
-PROGRAMS = Path(sys.executable).parent
 PICTURE = re.compile(r"\]\(\.\./images/tutorial/([\w-]+\.png)\)")
 SERVED = "5-pages.md"
 """Lesson whose pictures are screenshots."""
@@ -40,12 +41,12 @@ SETTLING_MS = 1_500
 def main() -> None:
     """Follow the lessons, and write all their pictures."""
     IMAGES.mkdir(exist_ok=True)
-    environment = {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "survey")
         for page in sorted((DOCS / "tutorial").glob("[0-9]*.md")):
-            run_page(page, Path(name), environment, folder)
-            print(f"{page.name} followed")
+            started = time.monotonic()
+            run_page(page, Path(name), os.environ, folder)
+            print(f"{page.name} followed in {time.monotonic() - started:.0f} s", flush=True)
             if page.name == SERVED:
                 _take_screenshots(folder)
             else:
@@ -79,7 +80,7 @@ def _take_screenshots(folder: Path) -> None:
 @contextmanager
 def _serving(folder: Path) -> Iterator[str]:
     """Serve the results of a folder; yield the address of the pages."""
-    words = [PROGRAMS / "transients", "serve", "trap.db", "--allow-edit", "--port", "0"]
+    words = ["transients", "serve", "trap.db", "--allow-edit", "--port", "0"]
     server = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert server.stdout is not None  # noqa: S101 (it is a pipe)
