@@ -33,6 +33,7 @@ test-pythons: ## run the tests under the other versions of Python too: python3.1
 
 # Only the dependencies of the program are old; pytest and its kin are those of today. Old versions without a wheel do not
 # count, since users would have to compile them. hats, and lsdb that reads its files, need newer versions of all others.
+# Old libraries use parts of today's that are about to go, and warn of it.
 test-lowest: $(UV) ## run the tests with the oldest dependencies that pyproject.toml allows
 	@mkdir -p .cache
 	$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(LOWEST)
@@ -41,8 +42,9 @@ test-lowest: $(UV) ## run the tests with the oldest dependencies that pyproject.
 	grep -F 'trap-transients (pyproject.toml)' $(LOWEST)/all.txt >$(LOWEST)/direct.txt
 	$(UV) pip install --quiet --only-binary :all: --python $(LOWEST)/bin/python --requirement $(LOWEST)/direct.txt --group tests
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --no-deps --no-build-isolation --editable .
-	env -u PREFECT_API_URL OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses 2 --no-loadscope-reorder \
-	    -k 'not hats and not lsdb and not packaging' $(ARGS)
+	env -u PREFECT_API_URL OMP_NUM_THREADS=1 NUMBA_CACHE_DIR=$(CURDIR)/$(LOWEST)/kernels \
+	    $(LOWEST)/bin/pytest --numprocesses 2 --no-loadscope-reorder \
+	    -W ignore::DeprecationWarning -k 'not hats and not lsdb and not packaging' $(ARGS)
 
 check: format-check lint types imports structure shape docstrings prose ## run all checks except the tests; with -k, continue after a failed check
 

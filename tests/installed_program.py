@@ -101,6 +101,19 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return dict(zip(commands, json.loads(done.stdout), strict=True))
 
+    def take_kernels(self) -> None:
+        """Take the machine code of the kernels of this checkout, if there is any; numba checks the source and itself.
+
+        Its index names a module by the time of its last change, so that the installed one is given the same.
+        """
+        source, installed = ROOT / "trap" / "kernels", self.packages / "trap" / "kernels"
+        for module in source.glob("*.py"):
+            if module.read_bytes() == (installed / module.name).read_bytes():
+                shutil.copystat(module, installed / module.name)
+        (installed / "__pycache__").mkdir(exist_ok=True)
+        for code in source.glob("__pycache__/*.nb[ic]"):
+            shutil.copy2(code, installed / "__pycache__")
+
     def compile_kernels(self) -> None:
         """Process a few images, so that no later process compiles the kernels, with two workers doing so twice."""
         (self.folder / "home").mkdir(exist_ok=True)

@@ -70,7 +70,9 @@ def environment(wheel: Path, alone: Callable[..., Any]) -> Iterator[Path]:
             Path(folder).chmod(0o755)
             lock = str(ROOT / "requirements.lock")
             install(wheel, Path(folder) / "environment", interpreter(), "--constraint", lock)
-            Installation(Path(folder) / "environment", Path(folder)).compile_kernels()
+            made = Installation(Path(folder) / "environment", Path(folder))
+            made.take_kernels()
+            made.compile_kernels()
         mark.write_text(f"{int(users) + 1} {folder}")
     yield Path(folder) / "environment"
     with alone("environment") as mark:
