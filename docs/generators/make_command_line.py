@@ -17,23 +17,37 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[1] / "reference" / "command-line.md"
 GUIDES = {
+    "transients run": (
+        "[Find transients and variables in your own images](../how-to/own-images.md),"
+        " [Add next week's images, or continue an interrupted run](../how-to/continue-a-dataset.md)"
+    ),
     "transients live": "[Live data](../how-to/live.md)",
     "transients simulate": "[Simulated surveys](../how-to/simulation.md)",
     "transients inspect": "[Images that are read](images.md)",
     "transients fix-headers": "[Images that are read](images.md)",
     "transients config": "[Configuration](configuration.md)",
     "transients dataset calibration": "[Calibration](../method/calibration.md)",
-    "transients candidates": "[Exports](../how-to/exports.md), [Candidates](../method/candidates.md)",
-    "transients variables": "[Exports](../how-to/exports.md)",
-    "transients lightcurve": "[Exports](../how-to/exports.md)",
+    "transients dataset compare": "[Try other settings, and compare the results](../how-to/change-settings.md)",
+    "transients dataset delete": "[Leave out a bad night, or delete a dataset](../how-to/delete-data.md)",
+    "transients dataset forget": "[Leave out a bad night, or delete a dataset](../how-to/delete-data.md)",
+    "transients candidates": (
+        "[Rate candidates, and agree on them](../how-to/vetting.md), [the method](../method/candidates.md)"
+    ),
+    "transients variables": "[Exports](../how-to/exports.md), [the method](../method/variability.md)",
+    "transients lightcurve": (
+        "[Get upper limits and flux densities at any position](../how-to/upper-limits.md),"
+        " [Exports](../how-to/exports.md)"
+    ),
     "transients export": "[Exports](../how-to/exports.md)",
-    "transients extract": "[Extraction](../method/extraction.md)",
-    "transients db": "[The database](database.md)",
+    "transients extract": (
+        "[Find the sources of a single image](../how-to/find-sources.md), [the method](../method/extraction.md)"
+    ),
+    "transients db": "[Back up, check or upgrade a database](../how-to/back-up.md), [its tables](database.md)",
     "transients serve": "[Pages of results](../how-to/pages.md)",
     "transients report": "[Send a report](../how-to/report.md)",
     "transients deploy": "[Deployments](../how-to/deployments.md)",
     "transients worker": "[Deployments](../how-to/deployments.md)",
-    "transients watch": "[Deployments](../how-to/deployments.md)",
+    "transients watch": "[Process images as they come into a folder](../how-to/incoming-images.md)",
     "transients ui": "[Deployments](../how-to/deployments.md)",
 }
 """Pages that describe the use of a command."""
