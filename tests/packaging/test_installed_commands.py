@@ -28,7 +28,7 @@ STEPS = (
     ("run one.toml --no-prefect --images sky/*.fits --database trap.db --name first", "4 images, 4 accepted"),
     ("inspect sky/t0000_b00.fits --config one.toml --plot inspected.png", "1 image: 1 usable"),
     ("fix-headers fix.toml sky/t0000_b00.fits --dry-run", "NCORE"),
-    ("extract sky/t0000_b00.fits --csv --regions --skymodel --votable --rms-map --output-dir found", "found"),
+    ("extract sky/t0000_b00.fits --csv --regions --skymodel --votable --rms-map --output-dir found", "point like"),
     ("run one.toml --no-prefect --images sky/*.fits --database trap.db --name second --new-dataset", "4 accepted"),
     ("dataset list --database trap.db", "first(.|\n)*second"),
     ("dataset show 1 --database trap.db --all", "detection_threshold"),
