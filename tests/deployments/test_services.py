@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(1200)
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PATIENCE_SECONDS = 420.0
-STOP_SECONDS = 60.0
+STOP_SECONDS = 120.0
 DATABASES = {"database", "prefect-database"}
 SECRETS = {
     "TRAP_DATABASE_PASSWORD": "of-the-results",
