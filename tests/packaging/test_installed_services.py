@@ -94,7 +94,8 @@ def test_ui_serves_its_own_installation(installation, server):
         assert "process-dataset/shown-manual" in lines[0]
         pages = lines[0].partition(": ")[0]
         assert httpx.get(pages, trust_env=False, timeout=60).status_code == httpx.codes.OK
-        wait_for(lambda: "Polling" in read(installation, "ui.log") or "deployments" in read(installation, "ui.log"))
+        made = f"{pages.removesuffix('/deployments')}/api/deployments/name/process-dataset/shown-manual"
+        wait_for(lambda: httpx.get(made, trust_env=False, timeout=60).is_success)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=280) in {0, 130}
 
@@ -119,8 +120,3 @@ def test_pages_of_results_are_served_with_all_that_they_need(installation, serve
     kinds = {urlsplit(url).path.rpartition(".")[2] for url in statuses}
     assert {"css", "js"} <= kinds
     assert len(statuses) > 20
-
-
-def read(installation, name):
-    """Return the messages of a program."""
-    return (installation.folder / name).read_text()
