@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import signal
@@ -52,18 +53,19 @@ def n_stored(database):
 
 
 def visit(address):
-    """Visit the pages of a server and what they need, from one page on; return the status of each address."""
+    """Visit the pages of a server and what they need, from one page on; return the status of each path."""
     statuses, left = {}, [address]
     with httpx.Client(trust_env=False, timeout=60) as client:
         while left and len(statuses) < MAX_PAGES:
             url = left.pop(0)
-            if url in statuses:
+            path = urlsplit(url).path
+            if path in statuses:
                 continue
             answer = client.get(url)
-            statuses[url] = answer.status_code
+            statuses[path] = answer.status_code
             if "html" in answer.headers.get("content-type", ""):
-                links = re.findall(r'(?:href|src)="([^"#?]+)', answer.text)
-                near = (urljoin(url, link) for link in links)
+                links = re.findall(r'(?:href|src)="([^"#]+)', answer.text)
+                near = (urljoin(url, html.unescape(link)) for link in links)
                 left += [link for link in near if urlsplit(link).netloc == urlsplit(address).netloc]
     return statuses
 
@@ -117,6 +119,6 @@ def test_pages_of_results_are_served_with_all_that_they_need(installation, serve
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=280) == 0
     assert set(statuses.values()) == {httpx.codes.OK}, statuses
-    kinds = {urlsplit(url).path.rpartition(".")[2] for url in statuses}
+    kinds = {path.rpartition(".")[2] for path in statuses}
     assert {"css", "js"} <= kinds
     assert len(statuses) > 20
