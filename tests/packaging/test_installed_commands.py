@@ -36,7 +36,7 @@ STEPS = (
     ("dataset compare 1 2 --database trap.db", "1 +first|same|differ"),
     ("dataset rename 2 renamed --database trap.db", "renamed"),
     ("dataset forget 2 2026-01-01T03:00:00 --yes --database trap.db", ""),
-    ("dataset delete 2 --yes --database trap.db", ""),
+    ("dataset delete 3 --yes --database trap.db", ""),
     ("candidates 1 --database trap.db", "candidate"),
     ("variables 1 --database trap.db", "entry"),
     ("lightcurve 1 --entry 1 --database trap.db --plot curve.png --cutouts cutouts.png", "forced|blind"),
