@@ -180,8 +180,8 @@ def _show_limits(arguments: Namespace) -> int:
     with reading_database(arguments.database) as connection:
         find_dataset(connection, arguments.dataset)
         ra, dec = selected_position(connection, arguments)
-        limits = upper_limits(connection, arguments.dataset, ra, dec)
-        limits = selected_points(limits, overview.frequency_bands(connection, arguments.dataset), selection)
+        found = upper_limits(connection, arguments.dataset, ra, dec)
+        limits = selected_points(found, overview.frequency_bands(connection, arguments.dataset), selection)
     if arguments.format is None:
         print(limits_table(limits))
     else:
