@@ -221,7 +221,7 @@ def compare(shown: str | None, output: str, status: int, expected: int = 0) -> N
         raise PageError(f"exit code {status} instead of {expected}:\n{output}")
     if shown is None:
         return
-    lines = [line.rstrip() for line in shown.strip().splitlines()]
+    lines = [line.rstrip() for line in shown.strip("\n").splitlines()]
     pattern = "".join(
         r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"[ \t]*\n" for line in lines
     )

@@ -42,7 +42,10 @@ def runs(page):
 )
 def test_blocks_run_and_print_what_the_page_shows(page, prepared, tmp_path):
     programs = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    # Pages share a home, as those of a reader do: matplotlib looks for the fonts of the machine once.
+    home = prepared / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "HOME": str(home)}
     run_page(page, prepared, environment, tmp_path / "page")
 
 
