@@ -27,8 +27,8 @@ the [changelog](../development/changelog.md).
 ## Events on the Prefect server
 
 [Alerts](../how-to/alerts.md) describes automations with these events. The id of a resource
-begins with the label of the dataset, such as `trap.dataset.ab12cd-1`: six digits that stand for the database, and the
-number of the dataset. The dataset itself is among the related resources, with the role `dataset`.
+begins with the label of the dataset, such as `trap.dataset.ab12cd-1`: six hexadecimal digits that stand for the
+database, and the number of the dataset. The dataset itself is among the related resources, with the role `dataset`.
 """
 
 _COUNTERS = """

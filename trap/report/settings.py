@@ -26,9 +26,9 @@ Settings are read from a TOML file with a table for each section below. `transie
 of them and their descriptions; a file needs to name only the settings that differ from the defaults. An unknown name or
 an impossible value ends a run before it starts. `transients config show FILE` prints the settings that a run would use.
 
-The settings of `execution` do not affect the results, nor do
-{names}. All others do: they are stored with the
-dataset, and images can be added to it only with the same values."""
+The settings of `execution` may differ from run to run of one dataset, and so may
+{names}. All others shape the results: they are stored with
+the dataset, and images can be added to it only with the same values."""
 
 _MANY = 1e5
 """A limit above this number only keeps impossible values out."""
