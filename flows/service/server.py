@@ -298,6 +298,8 @@ def _launch(port: int, log_file: Path) -> int:
     # The pages of the UI get the address of the API from these variables, not from options of the command.
     environment = {
         **SERVER_SETTINGS,
+        # The server has no login: a browser must not let pages of other sites start runs. Prefect's default is *.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
         **os.environ,
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),

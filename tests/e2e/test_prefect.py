@@ -372,6 +372,17 @@ def test_later_runs_find_the_server_that_an_earlier_one_started(server):
     assert flows_server.ensure_server() == server
 
 
+def test_scripts_of_other_sites_cannot_use_the_server(api, server):
+    # Before a browser sends JSON for a script of another site, it asks the server whether it may.
+    def may(origin):
+        asking = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        answer = httpx.options(f"{api.url}/flow_runs/filter", headers=asking, trust_env=False)
+        return answer.headers.get("Access-Control-Allow-Origin") == origin
+
+    assert may(server.ui_url)
+    assert not may("http://elsewhere.example")
+
+
 def test_images_that_arrive_are_processed_in_subflows_with_a_task_a_timestep(api, make_config, monkeypatch, tmp_path):
     busy = failing(Store.store_timestep, 1, TransientError("the database is busy"), on=2)
     monkeypatch.setattr(Store, "store_timestep", busy)
