@@ -171,7 +171,8 @@ def eta_p_value(
     (n,) — NaN for one point, and without degrees of freedom.
     """
     degrees, scale = INDEPENDENT.freedom(statistics["n"]) if freedom is None else freedom
-    p_value: Array = chdtrc(degrees, statistics[f"wm2_{quantity}"] / scale)
+    # Some versions of scipy return 1 without degrees of freedom.
+    p_value: Array = np.where(degrees > 0, chdtrc(degrees, statistics[f"wm2_{quantity}"] / scale), np.nan)
     return p_value
 
 
