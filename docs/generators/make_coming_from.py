@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from page_parts import replace_parts
+
 from trap.config import PipelineConfig
 from trap.config.parset import _RENAMED, TRAP_DEFAULTS, config_of_parsets
 
@@ -273,12 +275,7 @@ PARTS = {
 
 def with_parts(page: str) -> str:
     """Return the text of the page with all parts made again, each between its marks."""
-    for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: made by docs/generators/make_coming_from.py -->\n", f"<!-- end of {name} -->\n"
-        before, rest = page.split(begin)
-        _, after = rest.split(end)
-        page = f"{before}{begin}{make()}{end}{after}"
-    return page
+    return replace_parts(page, PARTS, "make_coming_from.py")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from astropy.wcs import PRJ_CODES
+from page_parts import replace_parts
 
 from trap.images.formats import FORMATS
 from trap.images.headers import times
@@ -53,12 +54,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 def with_parts(page: str) -> str:
     """Return the text of the page with all parts made again, each between its marks."""
-    for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: made by docs/generators/make_images.py -->\n", f"<!-- end of {name} -->\n"
-        before, rest = page.split(begin)
-        _, after = rest.split(end)
-        page = f"{before}{begin}{make()}{end}{after}"
-    return page
+    return replace_parts(page, PARTS, "make_images.py")
 
 
 if __name__ == "__main__":
