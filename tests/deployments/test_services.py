@@ -100,8 +100,12 @@ class Services:
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
-    def log(self, name):
-        return f"{name}: {(self.folder / f'{name}.log').read_text()[-6000:]}"
+    def size_of_log(self, name):
+        return (self.folder / f"{name}.log").stat().st_size
+
+    def log(self, name, start=0):
+        """Return the end of the log of a service, at most all that follows a byte."""
+        return f"{name}: {(self.folder / f'{name}.log').read_bytes()[start:].decode()[-6000:]}"
 
     def health(self, name):
         """Run the health check of a service."""
@@ -228,6 +232,7 @@ def test_every_service_ends_when_it_is_terminated(running, pages):
     for name in ("pages", "watcher", "worker", "server"):
         program = running.started[name]
         assert program.poll() is None
+        before = running.size_of_log(name)  # a busy database in a file may have refused Prefect's server a row before
         program.terminate()
         program.wait(STOP_SECONDS)
-        assert "Traceback" not in running.log(name)
+        assert "Traceback" not in running.log(name, before)
