@@ -290,6 +290,7 @@ class DatasetRun:
             images=record.images,
             unreadable=unreadable,
             duplicates=duplicates,
+            n_backward=record.n_backward,
             is_late=timestep.is_late,
         )
 

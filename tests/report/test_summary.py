@@ -96,6 +96,7 @@ def test_page_of_a_dataset_groups_images_by_reason_and_names_changed_settings():
     text = dataset_page(
         {
             **dict.fromkeys(("n_timesteps", "n_blind", "n_forced", "n_entries", "n_newsources", "n_likely"), 2),
+            "n_dropped_unconfirmed": 0,
             "id": 1,
             "description": "field",
             "state": "partial",

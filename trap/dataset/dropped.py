@@ -1,7 +1,7 @@
 """Blind measurements that are left out of a dataset, counted by reason.
 
 A measurement that is no whole source, or lacks a number, neither founds an entry nor becomes a point of a light curve.
-It is not stored; the reasons are, for each timestep.
+It is not stored, except for a component that a joint fit does not confirm; the reasons are, for each timestep.
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ class TimestepOutcome:
         Images whose pixels could not be read.
     duplicates
         Paths of images whose content is in the dataset already.
+    n_backward
+        Number of forced fits of its new sources in earlier images.
     failure
         Reason of a failure; nothing of a failed timestep is in the database. None if the timestep is stored.
     is_late
@@ -54,9 +56,15 @@ class TimestepOutcome:
     images: tuple[ImageRecord, ...] = ()
     unreadable: tuple[UnreadableImage, ...] = ()
     duplicates: tuple[str, ...] = ()
+    n_backward: int = 0
     failure: str | None = None
     is_late: bool = False
     seconds: float = 0.0
+
+    @property
+    def n_fitted(self) -> int:
+        """Number of forced fits with a flux density, in its own images and in earlier ones."""
+        return sum(image.n_fitted for image in self.images) + self.n_backward
 
     @property
     def left_out(self) -> list[tuple[str, str]]:

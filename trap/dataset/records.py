@@ -368,6 +368,11 @@ class TimestepRecord:
         return sum(image.result.rejection is None for image in self.images)
 
     @property
+    def n_backward(self) -> int:
+        """Number of forced fits with a flux density in earlier images."""
+        return sum(len(fits.associations) for fits in self.backward)
+
+    @property
     def is_misdated(self) -> bool:
         """Whether all images were rejected for their dates, so that the start of the timestep means nothing."""
         rejections = [image.result.rejection for image in self.images]

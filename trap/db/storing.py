@@ -247,8 +247,7 @@ def _counts(record: TimestepRecord) -> dict[str, int]:
         "n_newsources": sum(len(image.new_sources) for image in record.images),
         "n_forced_requested": sum(image.n_requested for image in record.images)
         + sum(len(one.targets) for one in record.backward),
-        "n_forced_measured": sum(image.n_fitted for image in record.images)
-        + sum(len(one.associations) for one in record.backward),
+        "n_forced_measured": sum(image.n_fitted for image in record.images) + record.n_backward,
     }
 
 

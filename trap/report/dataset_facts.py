@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from trap.config import PipelineConfig
 from trap.extraction.unsearched import Unsearched, unsearched_area
+from trap.report.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trap.typing import Columns
 
-__all__ = ["changed_settings", "largest_unsearched", "left_out_reasons"]
+__all__ = ["changed_settings", "found_text", "largest_unsearched", "left_out_reasons"]
 
 
 def changed_settings(settings: Sequence[tuple[str, str, Any]]) -> list[tuple[str, str, Any]]:
@@ -26,6 +27,20 @@ def changed_settings(settings: Sequence[tuple[str, str, Any]]) -> list[tuple[str
     """
     defaults = {(section, key): value for section, key, value in PipelineConfig().science_items()}
     return [item for item in settings if defaults.get(item[:2]) != item[2]]
+
+
+def found_text(summary: Mapping[str, Any]) -> str:
+    """Write the numbers of sources and of forced fits, as a run states them.
+
+    A component that a joint fit does not confirm is a row of table ``extractedsource``, but no source.
+
+    Parameters
+    ----------
+    summary
+        A row of :func:`trap.db.overview.list_datasets`.
+    """
+    found = summary["n_blind"] - summary["n_dropped_unconfirmed"]
+    return f"{count(found, 'source')} found, {count(summary['n_forced'], 'forced fit')}"
 
 
 def left_out_reasons(images: Columns, unreadable: Columns) -> Mapping[str, int]:

@@ -71,7 +71,7 @@ def _done(summary: RunSummary) -> Iterator[str]:
     if summary.same_field:
         yield same_field_text(summary.dataset_id, summary.same_field)
     if images:
-        forced = sum(image.n_fitted for image in images)
+        forced = sum(outcome.n_fitted for outcome in summary.outcomes)
         grades = [grade for image in images for grade in image.new_sources.grade.tolist()]
         yield f"{count(blind, 'source')} found, {count(forced, 'forced fit')}, {grades_text(grades)}"
         dropped = dropped_text(sum_dropped(image.dropped for image in accepted))

@@ -11,7 +11,7 @@ from trap.catalogues import VARIABLE_P, ExtractType, with_stokes_letters
 from trap.config import STOKES, stokes_letter
 from trap.dataset.dropped import dropped_text
 from trap.escapes import plain_lines
-from trap.report.dataset_facts import changed_settings, left_out_reasons
+from trap.report.dataset_facts import changed_settings, found_text, left_out_reasons
 from trap.report.noise import chance_text, grade_text
 from trap.report.text import (
     MISSING,
@@ -174,7 +174,7 @@ def _dataset_lines(summary: Mapping[str, Any], bands: Columns, timesteps: Column
     yield f"{count(len(bands['id']), 'band')}: {central or MISSING}; Stokes {letters or MISSING}"
     accepted = summary["n_images"] - summary["n_rejected"]
     yield f"{count(summary['n_images'], 'image')}, {accepted} accepted"
-    yield f"{count(summary['n_blind'], 'source')} found, {count(summary['n_forced'], 'forced fit')}"
+    yield found_text(summary)
     dropped = dropped_text(summary)
     if dropped:
         yield dropped

@@ -61,7 +61,7 @@ def log_outcome(outcome: TimestepOutcome) -> None:
         images=len(outcome.images),
         accepted=len(accepted),
         blind=sum(image.n_blind - image.n_dropped for image in accepted),
-        forced=sum(image.n_fitted for image in accepted),
+        forced=outcome.n_fitted,
         new=sum(len(image.new_sources) for image in accepted),
         **{name: n for name, n in sum_dropped(image.dropped for image in accepted).items() if n},
         **_applied(accepted),

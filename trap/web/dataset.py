@@ -18,9 +18,9 @@ from trap.db.result_tables import read_rows
 from trap.db.runs import run_table
 from trap.db.shared_errors import effective_epochs
 from trap.db.variable_sources import MetricCuts, most_variable
-from trap.report.dataset_facts import changed_settings, largest_unsearched, left_out_reasons
+from trap.report.dataset_facts import changed_settings, found_text, largest_unsearched, left_out_reasons
 from trap.report.noise import grade_text
-from trap.report.text import MISSING, count, megahertz, moment, shared_errors_lines
+from trap.report.text import MISSING, megahertz, moment, shared_errors_lines
 from trap.web.rendering import render
 from trap.web.site import CurrentDataset, CurrentSite
 from trap.web.tables import TABLES
@@ -114,7 +114,7 @@ def _facts(
     yield "Stokes", ", ".join(letter for letter, code in STOKES.items() if code in images["stokes"]) or MISSING
     accepted = summary["n_images"] - summary["n_rejected"]
     yield "Images", f"{summary['n_images']}, {accepted} accepted"
-    yield "Measurements", f"{summary['n_blind']} found, {count(summary['n_forced'], 'forced fit')}"
+    yield "Measurements", found_text(summary)
     yield "Sources", str(summary["n_entries"])
     yield "Candidates", f"{summary['n_newsources']}, {summary['n_likely']} likely"
     yield "Created (UTC)", moment(summary["process_start_ts"])
