@@ -18,8 +18,8 @@ MEANINGS = {
         "reference_loaded": "A reference catalogue of the calibration was read, with the columns that were taken.",
         "monitors_added": "Monitored positions were added to the dataset, and measured in earlier images.",
         "earlier_images_not_readable": "Earlier images that new sources should be measured in have no readable file.",
-        "timestep_stored": "A timestep is in the database: its images and accepted ones, sources found and forced,"
-        " new candidates, sources left out by reason, applied gain and shift, and seconds.",
+        "timestep_stored": "A timestep is in the database: images, accepted images, sources found, forced fits"
+        " (earlier images included), new candidates, sources left out by reason, applied gain and shift, and seconds.",
         "new_source_candidate": "A transient candidate, with its grade, newness, S/N, position and flux density (Jy).",
         "image_measured": "An image was searched: sources, noise (Jy/beam) and seconds of each stage.",
         "image_associated": "The sources of an image were matched with the running catalogue.",
