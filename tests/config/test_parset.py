@@ -245,6 +245,10 @@ def test_a_job_without_deblending_makes_none(write):
     assert config.source_extraction.deblend_nthresh == 0
 
 
+def test_a_file_may_have_one_section_alone(write):
+    assert config_of_parsets([write("pipeline.cfg", "[parallelise]\ncores = 2\n")])[0].execution.n_workers == 2
+
+
 @pytest.mark.parametrize("content", ["[[[1]]]\n", "[nothing]\na = 1\n", "[a]\nb = \0\n"])
 def test_file_that_is_no_job_is_refused(tmp_path, content):
     path = tmp_path / "job.cfg"

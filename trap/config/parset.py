@@ -71,7 +71,12 @@ _REPLACEMENTS = {
     ("database", "password"): "put passwords in ~/.pgpass or PGPASSWORD",
 }
 """TraP's settings without a counterpart among the settings here, and their replacements."""
-_SECTIONS = {section for section, _ in (*_RENAMED, *_REPLACEMENTS)} | set(PipelineConfig.model_fields)
+_COMBINED_KEYS = {("database", key) for key in ("engine", "database", "user", "host", "port")} | {
+    ("parallelise", "method"),
+    ("parallelise", "cores"),
+}
+"""TraP's settings that are imported in another form: as the database URL and the number of workers."""
+_SECTIONS = {section for section, _ in (*_RENAMED, *_REPLACEMENTS, *_COMBINED_KEYS)} | set(PipelineConfig.model_fields)
 """Sections of TraP's files; a file with none of them is no file of TraP."""
 
 
@@ -150,13 +155,6 @@ def _switch_deblending(parset: Parset, extraction: dict[str, Any]) -> None:
     switch = parset.get(_DEBLEND[0], {}).get(_DEBLEND[1])
     if switch is not None:
         extraction["deblend_nthresh"] = (extraction["deblend_nthresh"] or N_THRESHOLDS) if switch else 0
-
-
-_COMBINED_KEYS = {("database", key) for key in ("engine", "database", "user", "host", "port")} | {
-    ("parallelise", "method"),
-    ("parallelise", "cores"),
-}
-"""TraP's settings that are imported in another form: as the database URL and the number of workers."""
 
 
 def _own_keys(parser: configparser.ConfigParser, section: str) -> Iterator[str]:
