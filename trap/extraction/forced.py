@@ -217,7 +217,8 @@ def is_within(points: Array, others: Array, distance: float) -> NDArray[np.bool_
     -------
     (n,)
     """
-    others = others[np.isfinite(others).all(axis=1)]
+    # A tree of coinciding points is as slow as a list of them.
+    others = np.unique(others[np.isfinite(others).all(axis=1)], axis=0)
     is_near: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
     if not others.size:
         return np.zeros(len(points), bool)
@@ -271,10 +272,10 @@ def _is_beside(targets: Gaussians, sources: Gaussians, beam: Array) -> NDArray[n
     """Return which positions are close to a source, but not on it, or to another position: (n_targets,)."""
     places, others = beam_plane(targets.x, targets.y, beam), beam_plane(sources.x, sources.y, beam)
     is_beside = is_within(places, others, FREE_NEIGHBOUR) & ~is_within(places, others, SAME_PLACE)
-    if len(places) > 1:
-        # The nearest position is the position itself.
-        is_beside |= cKDTree(places).query(places, k=2)[0][:, 1] < FREE_NEIGHBOUR
-    return is_beside
+    distinct, index, n_equal = np.unique(places, axis=0, return_inverse=True, return_counts=True)
+    # The nearest position is the position itself; without another one, the distance is infinite.
+    has_near = (n_equal > 1) | (cKDTree(distinct).query(distinct, k=2)[0][:, 1] < FREE_NEIGHBOUR)
+    return is_beside | has_near[index.ravel()]
 
 
 def _is_hidden_beside(
