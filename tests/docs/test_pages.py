@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,12 +19,6 @@ IDS = [str(page.relative_to(DOCS)) for page in PAGES]
 EXECUTED = {"console", "python"}
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
-    """Folder of the prepared folders, which the processes of pytest share."""
-    return tmp_path_factory.getbasetemp().parent / "prepared"
-
-
 def runs(page):
     return any(block.language in EXECUTED and "not run" not in block.directives for block in read_blocks(page))
 
@@ -40,13 +32,8 @@ def runs(page):
         if runs(page) and page.parent.name != "tutorial"  # test_tutorial.py follows the lessons, which share a folder
     ],
 )
-def test_blocks_run_and_print_what_the_page_shows(page, prepared, tmp_path):
-    programs = str(Path(sys.executable).parent)
-    # Pages share a home, as those of a reader do: matplotlib looks for the fonts of the machine once.
-    home = prepared / "home"
-    home.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "HOME": str(home)}
-    run_page(page, prepared, environment, tmp_path / "page")
+def test_blocks_run_and_print_what_the_page_shows(page, prepared, reader, tmp_path):
+    run_page(page, prepared, reader, tmp_path / "page")
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import astropy.units as u
@@ -33,12 +31,11 @@ NEAR = 10 * u.arcsec
 
 
 @pytest.fixture(scope="module")
-def survey(tmp_path_factory):
+def survey(prepared, reader, tmp_path_factory):
     """Folder of the lessons after the last one, with a copy of the database after each: ``1-survey.db`` and so on."""
     root = tmp_path_factory.mktemp("tutorial")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for page in LESSONS:
-        run_page(page, root / "prepared", {**os.environ, "PATH": path, "HOME": str(root)}, root / "survey")
+        run_page(page, prepared, reader, root / "survey")
         if (root / "survey" / "trap.db").exists():
             shutil.copy(root / "survey" / "trap.db", root / "survey" / f"{page.stem}.db")
     return root / "survey"
