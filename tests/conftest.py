@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from hypothesis import settings
-from side_by_side import pytest_sessionfinish, pytest_testnodedown, pytest_xdist_make_scheduler  # noqa: F401 (hooks)
+from side_by_side import (  # noqa: F401 (hooks)
+    pytest_collection_modifyitems,
+    pytest_sessionfinish,
+    pytest_testnodedown,
+    pytest_xdist_make_scheduler,
+)
 from sqlalchemy import delete
 
 if TYPE_CHECKING:

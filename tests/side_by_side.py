@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.workermanage import WorkerController
 
+LONGEST = ("tests/e2e/", "tests/docs/test_pages.py", "tests/packaging/", "tests/deployments/test_services.py")
+"""Beginnings of the names of tests that take minutes."""
+
 
 class SideBySide(LoadScopeScheduling):
     """Schedule files in parallel, not tests, which share fixtures of their file; tests/e2e runs as one file.
@@ -37,6 +40,12 @@ class SideBySide(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SideBySide:
     """Return the scheduler that xdist uses."""
     return SideBySide(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the longest files begin first, so that at the end no process waits for one of them."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 LOST = pytest.StashKey[bool]()

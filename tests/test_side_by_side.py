@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from side_by_side import SideBySide, pytest_sessionfinish, pytest_testnodedown
+from side_by_side import SideBySide, pytest_collection_modifyitems, pytest_sessionfinish, pytest_testnodedown
 
 ROOT = Path(__file__).parents[1]
 TESTS = """
@@ -90,3 +90,12 @@ def test_run_without_a_failed_test_fails_if_a_process_was_lost(error):
     session = SimpleNamespace(config=config, exitstatus=pytest.ExitCode.OK)
     pytest_sessionfinish(session)
     assert (session.exitstatus == pytest.ExitCode.OK) == (error is None)
+
+
+@pytest.mark.parametrize("is_one_of_several", [True, False])
+def test_longest_files_begin_first_and_the_others_keep_their_order(is_one_of_several):
+    names = ["tests/a.py::two", "tests/a.py::one", "tests/e2e/b.py::two", "tests/e2e/b.py::one", "tests/z.py::three"]
+    items = [SimpleNamespace(nodeid=name) for name in names]
+    pytest_collection_modifyitems(SimpleNamespace(**{"workerinput": {}} if is_one_of_several else {}), items)
+    first = names[2:4] if is_one_of_several else names[:2]
+    assert [item.nodeid for item in items] == [*first, *(name for name in names if name not in first)]
