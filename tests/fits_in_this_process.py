@@ -31,15 +31,35 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr(PIXELS, "_process", InThisProcess)
 
 
+class Hold:
+    """Fits wait at it until it lets them go."""
+
+    def __init__(self):
+        self._reached, self._open = threading.Event(), threading.Event()
+
+    def wait(self):
+        """Wait until the fits may go on."""
+        self._reached.set()
+        self._open.wait(30)
+
+    def let_go(self):
+        """Let all fits go on."""
+        self._open.set()
+
+    def wait_for_a_fit(self):
+        """Wait until a fit waits."""
+        assert self._reached.wait(30)
+
+
 @pytest.fixture
 def held(monkeypatch):
-    """Hold each fit until the returned event is set."""
-    event, fit = threading.Event(), photometry.fit_image
+    """Hold each fit until the returned object lets it go."""
+    hold, fit = Hold(), photometry.fit_image
 
     def wait(*arguments):
-        event.wait(30)
+        hold.wait()
         return fit(*arguments)
 
     monkeypatch.setattr(photometry, "fit_image", wait)
-    yield event
-    event.set()
+    yield hold
+    hold.let_go()

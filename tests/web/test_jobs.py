@@ -71,14 +71,16 @@ def test_job_of_a_position_is_joined_and_the_queue_is_bounded(database, make_job
     while not first.n_all:
         time.sleep(0.01)
     assert jobs.start(PLACE) is first
+    running = jobs.find(PLACE)
     others = [jobs.start(Place.of(1, 0.0, 45.0 + 1e-3 * i)) for i in range(1, 1 + module.MAX_WAITING)]
     with pytest.raises(BusyError, match="8 positions wait to be measured already"):
         jobs.start(Place.of(1, 0.0, 44.0))
     jobs.cancel(others[-1].place)
     assert others[-1].state is JobState.CANCELLED
     jobs.cancel(first.place)
-    held.set()
+    held.let_go()
     assert finished(first).state is JobState.CANCELLED
+    assert running.state is JobState.RUNNING  # a page that is made meanwhile does not contradict itself
     assert first.n_done < first.n_all
     assert finished(others[0]).state is JobState.DONE
 

@@ -101,13 +101,12 @@ def test_too_many_positions_are_refused_until_some_are_measured(visit, held, mon
     assert "try again" in busy.text
     monkeypatch.setattr(module, "MAX_WAITING", 2)
     visit.post(f"{ADDRESS}/start", params=AT)
-    # A position that still waits would leave the queue, with nothing measured.
-    while "waiting for the positions before" in (running := visit.get(ADDRESS, params=AT).text):
-        time.sleep(0.01)
+    held.wait_for_a_fit()
+    running = visit.get(ADDRESS, params=AT).text
     assert '<meta http-equiv="refresh"' in running  # without scripts
     assert "of 6 images, starting" in running
     visit.post(f"{ADDRESS}/cancel", params=AT)
-    held.set()
+    held.let_go()
     while "Cancel" in (page := visit.get(ADDRESS, params=AT).text):
         time.sleep(0.01)
     assert "measured; cancelled" in page
@@ -149,8 +148,8 @@ def test_visitor_enters_a_position_watches_the_progress_and_sees_the_light_curve
     browser_page.get_by_role("button", name="Measure in 6 images").click()
     bar = browser_page.get_by_role("progressbar", name="Measuring in the background")
     bar.wait_for()
-    assert "of 6 images, starting" in browser_page.locator("#progress").inner_text()
-    held.set()
+    browser_page.get_by_text("of 6 images, starting").wait_for()
+    held.let_go()
     browser_page.get_by_text("6 of 6 images measured.").wait_for()
     browser_page.locator("figure.chart canvas").first.wait_for()
     browser_page.get_by_label("limits", exact=True).uncheck()

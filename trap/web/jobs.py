@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -190,7 +190,7 @@ class PositionJobs:
             return job
 
     def find(self, place: Place) -> Job | None:
-        """Return the latest job of a position; None if there was none.
+        """Return the latest job of a position as it is now: a copy, which does not change; None if there was none.
 
         Parameters
         ----------
@@ -198,7 +198,8 @@ class PositionJobs:
             The position.
         """
         with self._lock:
-            return self._jobs.get(place)
+            job = self._jobs.get(place)
+            return None if job is None else replace(job)
 
     def cancel(self, place: Place) -> None:
         """End the job of a position; the points that it has measured are kept.
