@@ -1,4 +1,4 @@
-"""Codes in the columns of tables: types of measurements and associations, grades and warnings.
+"""Codes in the columns of tables: types of measurements and associations, grades, warnings, and rejections.
 
 The numbers are stored and never change; TraP's codes keep TraP's numbers.
 """
@@ -6,6 +6,7 @@ The numbers are stored and never change; TraP's codes keep TraP's numbers.
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
+from typing import Self
 
 __all__ = [
     "STOKES",
@@ -15,6 +16,7 @@ __all__ = [
     "FitType",
     "Flag",
     "Grade",
+    "RejectReason",
     "codes_text",
     "stokes_letter",
 ]
@@ -120,6 +122,42 @@ UNSOUND = Flag.FIT_FAILED | Flag.EDGE | Flag.MASKED_PIXELS | Flag.OUTSIDE
 """Flags of blind measurements that are not associated: sources without a fit, and sources with missing pixels.
 
 The position of such a source may be a point on its wing; an entry there would be no source."""
+
+
+class RejectReason(IntEnum):
+    """A reason for leaving an image out: its number and its sentence in table ``rejectreason``.
+
+    The reasons up to FLAT are TraP's. A number is never used again for another reason.
+    """
+
+    RMS = 0, "RMS invalid"
+    BEAM = 1, "beam invalid"
+    BRIGHT_SOURCE = 2, "bright source near"
+    TAU_TIME = 3, "tau_time invalid"
+    NAN = 4, "contains NaN"
+    FLAT = 5, "data is flat"
+    POINT_SPREAD = 6, "point-spread function"
+    DATE = 7, "date invalid"
+    NOT_GAUSSIAN = 8, "noise not Gaussian"
+    NEGATIVE = 9, "negative sources"
+    BEAM_JUMP = 10, "beam unlike earlier ones"
+    FREQUENCY_JUMP = 11, "frequency unlike earlier ones"
+    REPEATED = 12, "pixels of an earlier image"
+    BEAM_SHAPE = 13, "beam elongated or undersampled"
+    NEW_SOURCES = 14, "sources unlike earlier ones"
+    FLUX_SCALE = 15, "flux scale unlike earlier ones"
+    POSITIONS = 16, "positions scatter more than earlier ones"
+    SMEARED = 17, "shapes of sources unlike earlier ones"
+    PATCH = 18, "part of the field brighter or fainter"
+
+    description: str
+
+    def __new__(cls, code: int, description: str) -> Self:
+        """Make a member from its number and its sentence."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.description = description
+        return member
 
 
 def codes_text(codes: type[IntEnum | IntFlag]) -> str:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from code_comments import member_descriptions
 
 from trap.association.entries import Descent
-from trap.codes import STOKES, UNSOUND, AssociationType, ExtractType, FitType, Flag, Grade
+from trap.codes import STOKES, UNSOUND, AssociationType, ExtractType, FitType, Flag, Grade, RejectReason
 from trap.quality.checks import all_checks
-from trap.quality.reasons import RejectReason
 
 if TYPE_CHECKING:
     from enum import IntEnum, IntFlag

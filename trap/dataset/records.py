@@ -376,9 +376,7 @@ class TimestepRecord:
     def is_misdated(self) -> bool:
         """Whether all images were rejected for their dates, so that the start of the timestep means nothing."""
         rejections = [image.result.rejection for image in self.images]
-        return bool(rejections) and all(
-            rejection is not None and rejection.reason == RejectReason.DATE for rejection in rejections
-        )
+        return bool(rejections) and all(one is not None and one.reason == RejectReason.DATE for one in rejections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

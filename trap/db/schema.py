@@ -10,11 +10,11 @@ from alembic.config import Config
 from sqlalchemy import func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from trap.codes import RejectReason as Reason
 from trap.db.engine import database_errors
 from trap.db.models import Base, RejectReason, Version
 from trap.db.version import MIGRATIONS, newest_version, stored_version, versions
 from trap.errors import DatabaseError, SchemaVersionError
-from trap.quality import RejectReason as Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

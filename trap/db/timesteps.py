@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import delete, exists, func, insert, or_, select, update
 
+from trap.codes import RejectReason
 from trap.db.bulk import is_among, read_columns, update_columns, upsert_columns
 from trap.db.models import Dataset, Image, Rejection, Run, Timestep
 from trap.errors import DatasetLockedError
-from trap.quality import RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

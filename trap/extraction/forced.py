@@ -271,11 +271,12 @@ def _reaching(sources: Gaussians, x: Array, y: Array, half: int) -> Gaussians:
 def _is_beside(targets: Gaussians, sources: Gaussians, beam: Array) -> NDArray[np.bool_]:
     """Return which positions are close to a source, but not on it, or to another position: (n_targets,)."""
     places, others = beam_plane(targets.x, targets.y, beam), beam_plane(sources.x, sources.y, beam)
-    is_beside = is_within(places, others, FREE_NEIGHBOUR) & ~is_within(places, others, SAME_PLACE)
+    is_beside: NDArray[np.bool_] = is_within(places, others, FREE_NEIGHBOUR) & ~is_within(places, others, SAME_PLACE)
     distinct, index, n_equal = np.unique(places, axis=0, return_inverse=True, return_counts=True)
     # The nearest position is the position itself; without another one, the distance is infinite.
     has_near = (n_equal > 1) | (cKDTree(distinct).query(distinct, k=2)[0][:, 1] < FREE_NEIGHBOUR)
-    return is_beside | has_near[index.ravel()]
+    is_beside |= has_near[index.ravel()]
+    return is_beside
 
 
 def _is_hidden_beside(

@@ -1,5 +1,6 @@
 """Quality control: whether an image is good enough to be searched, and the reason if it is not."""
 
+from trap.codes import RejectReason
 from trap.quality.accepted import AcceptedImages, HistoryKey
 from trap.quality.checks import (
     check_against_catalogue,
@@ -13,7 +14,7 @@ from trap.quality.checks import (
 from trap.quality.history import SAMPLE, may_be_too_many
 from trap.quality.negative import find_negative, measure_area
 from trap.quality.pixels import rms_qc
-from trap.quality.reasons import Finding, Rejection, RejectReason, first_rejection
+from trap.quality.reasons import Finding, Rejection, first_rejection
 from trap.quality.records import CalibrationInput, CatalogueInput, EarlierInput, ImageInput, SourceInput
 
 __all__ = [

@@ -15,7 +15,8 @@ import erfa  # type: ignore[import-untyped]
 import numpy as np
 
 from trap.angles import separation
-from trap.quality.reasons import RejectReason, Verdict
+from trap.codes import RejectReason
+from trap.quality.reasons import Verdict
 from trap.quality.records import Check
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trap.quality.reasons import RejectReason, Verdict
+from trap.codes import RejectReason
+from trap.quality.reasons import Verdict
 from trap.quality.records import CatalogueInput, Check, SourceInput
 
 __all__ = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from trap.quality.reasons import RejectReason, Verdict
+from trap.codes import RejectReason
+from trap.quality.reasons import Verdict
 from trap.quality.records import Check
 
 if TYPE_CHECKING:

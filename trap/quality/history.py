@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.quality.reasons import RejectReason, Verdict
+from trap.codes import RejectReason
+from trap.quality.reasons import Verdict
 from trap.quality.records import Check, has_beam, has_noise
 
 if TYPE_CHECKING:

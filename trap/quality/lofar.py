@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trap.quality.reasons import RejectReason, Verdict
+from trap.codes import RejectReason
+from trap.quality.reasons import Verdict
 from trap.quality.records import Check, has_duration, has_values
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from trap.association.noise_peaks import SearchedArea
+from trap.codes import RejectReason
 from trap.extraction.correlation import beam_correlation
 from trap.kernels.maps import pixels_at
-from trap.quality.reasons import RejectReason, Verdict
+from trap.quality.reasons import Verdict
 from trap.quality.records import Check, is_stokes_i
 
 if TYPE_CHECKING:

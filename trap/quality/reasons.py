@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from trap.codes import RejectReason
     from trap.config.quality import Action
 
-__all__ = ["Finding", "RejectReason", "Rejection", "Verdict", "first_rejection"]
-
-
-class RejectReason(IntEnum):
-    """A reason for leaving an image out: its number and its sentence in table ``rejectreason``.
-
-    The reasons up to FLAT are TraP's. A number is never used again for another reason.
-    """
-
-    RMS = 0, "RMS invalid"
-    BEAM = 1, "beam invalid"
-    BRIGHT_SOURCE = 2, "bright source near"
-    TAU_TIME = 3, "tau_time invalid"
-    NAN = 4, "contains NaN"
-    FLAT = 5, "data is flat"
-    POINT_SPREAD = 6, "point-spread function"
-    DATE = 7, "date invalid"
-    NOT_GAUSSIAN = 8, "noise not Gaussian"
-    NEGATIVE = 9, "negative sources"
-    BEAM_JUMP = 10, "beam unlike earlier ones"
-    FREQUENCY_JUMP = 11, "frequency unlike earlier ones"
-    REPEATED = 12, "pixels of an earlier image"
-    BEAM_SHAPE = 13, "beam elongated or undersampled"
-    NEW_SOURCES = 14, "sources unlike earlier ones"
-    FLUX_SCALE = 15, "flux scale unlike earlier ones"
-    POSITIONS = 16, "positions scatter more than earlier ones"
-    SMEARED = 17, "shapes of sources unlike earlier ones"
-    PATCH = 18, "part of the field brighter or fainter"
-
-    description: str
-
-    def __new__(cls, code: int, description: str) -> Self:
-        """Make a member from its number and its sentence."""
-        member = int.__new__(cls, code)
-        member._value_ = code
-        member.description = description
-        return member
+__all__ = ["Finding", "Rejection", "Verdict", "first_rejection"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

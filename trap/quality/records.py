@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from trap.codes import RejectReason
 from trap.config import QualityConfig
-from trap.quality.reasons import Finding, RejectReason, Verdict
+from trap.quality.reasons import Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
