@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -175,3 +177,13 @@ def test_images_need_a_name_to_find_their_dataset_by(folder, config, deployment)
     nameless = config.with_options(persistence={"description": ""})
     with pytest.raises(ConfigError, match="dataset_key"):
         look(folder, nameless)
+
+
+def test_sensor_imports_nothing_that_measures():
+    """Its process starts anew whenever images arrive."""
+    script = (
+        "import sys, flows.sensor;"
+        "print(sorted({'numba', 'photutils', 'scipy', 'trap.pipeline', 'trap.quality'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"
