@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trap.cli import main, report
+from trap.cli import main
 from trap.errors import DatabaseError
+from trap.web import report
 
 
 @pytest.fixture

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 from trap.cli.database import database_url
 from trap.cli.export import refuse_database
-from trap.cli.table_export import completed
 from trap.escapes import plain_text
-from trap.results.access import open_reader
-from trap.web.report import report_page
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -75,6 +72,11 @@ def write_report(database: str, number: int, path: Path, *, n_candidates: int, f
     DatasetNotFoundError
         If there is no such dataset.
     """
+    # Every flow imports this module, and a worker process of its own writes the report: charts are slow to import.
+    from trap.cli.table_export import completed
+    from trap.results.access import open_reader
+    from trap.web.report import report_page
+
     with completed(path, force=force) as temporary:
         # Names of files may hold bytes that are not UTF-8; the page shows them as escape sequences.
         content = report_page(open_reader(database), number, n_candidates=n_candidates).encode("utf-8")
