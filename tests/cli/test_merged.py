@@ -108,7 +108,7 @@ def test_tables_without_sources_are_put_together(transients):
     assert [row["dataset"] for row in images] == ["1"] * 4 + ["2"] * 4
 
 
-def test_light_curves_of_all_seasons_are_nested_into_their_sources(transients, tmp_path):
+def test_light_curves_of_all_seasons_are_nested_into_their_sources_in_hats(transients, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import lsdb  # noqa: PLC0415 (it warns when it is imported)

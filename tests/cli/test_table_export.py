@@ -207,13 +207,16 @@ def test_empty_selections_are_valid_files(dataset, export, capsys):
     assert json.loads(export("sources", "json", "--since", "2050-01-01").read_text()) == []
     assert pq.read_table(export("images", "parquet", "--since", "2050-01-01")).num_rows == 0
     assert len(Regions.parse(export("sources", "ds9", "--min", "eta=1e30").read_text(), format="ds9")) == 0
+    export("coverage", "moc", "--until", "2000-01-01", code=1)
+    assert "no image of dataset" in capsys.readouterr().err
+
+
+def test_empty_selection_is_a_valid_hats_catalogue(dataset, export):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import lsdb  # noqa: PLC0415 (it warns)
 
         assert len(lsdb.open_catalog(export("lightcurves", "hats", "--min", "f_int=1e9")).compute()) == 0
-    export("coverage", "moc", "--until", "2000-01-01", code=1)
-    assert "no image of dataset" in capsys.readouterr().err
 
 
 def test_filters_of_the_command_select_rows(dataset, export):
@@ -320,7 +323,7 @@ def test_existing_file_is_replaced_only_by_force(sqlite_database, tmp_path, caps
     assert capsys.readouterr().out == f"{path}: 6 rows\n"
 
 
-def test_folder_is_replaced_only_if_it_is_an_export(sqlite_database, tmp_path, capsys):
+def test_folder_is_replaced_only_if_it_is_a_hats_catalogue(sqlite_database, tmp_path, capsys):
     path = tmp_path / "mine"
     path.mkdir()
     (path / "thesis.tex").write_text("\\section{}")

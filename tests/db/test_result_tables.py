@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from astropy.io.votable.ucd import check_ucd
+from astropy.utils import minversion
 from busy_dataset import FIELD, forced
 from made_up_survey import START, Field, dataset_maker, sources
 from sqlalchemy import text
@@ -119,6 +120,8 @@ def test_ucds_are_words_of_the_vocabulary():
     ucds = {column.ucd for table in RESULT_TABLES.values() for column in table.columns.values()}
     ucds |= {column.ucd for table in (Measurements, VarMetrics) for column in table.columns().values()}
     assert len(ucds) > 30
+    if not minversion("astropy", "7.2"):  # whose vocabulary is newer
+        ucds.remove("instr.background;stat.stdev")
     assert [ucd for ucd in ucds if ucd and not check_ucd(ucd, check_controlled_vocabulary=True)] == []
 
 
