@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -21,7 +22,7 @@ from trap.db.engine import make_engine, reading
 from trap.errors import ConfigError, ImageError, WorkerLostError
 from trap.simulation.survey import SurveyConfig, simulate_survey
 from trap.workers import dask_executor
-from trap.workers.dask_executor import DaskExecutor
+from trap.workers.dask_executor import DaskExecutor, _DaskResult
 from trap.workers.executors import ProcessExecutor, SerialExecutor
 from trap.workers.pools import open_workers
 
@@ -114,6 +115,39 @@ def test_error_of_a_step_keeps_its_type_and_its_image(workers):
         workers.submit(refuse, "a.fits").result()
     with pytest.raises(TimeoutError, match="of the step itself"):
         workers.submit(late).result()
+
+
+class Future:
+    """A future of Dask whose step ends just after the first tick."""
+
+    def __init__(self, result, status="finished"):
+        self.status, self.key, self._result, self._final = "pending", "step-1", result, status
+
+    def done(self):
+        return self.status != "pending"
+
+    def result(self, timeout):
+        if not self.done():
+            self.status = self._final
+            raise TimeoutError(f"timed out after {timeout} s.")
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+
+CLIENT = SimpleNamespace(processing=dict)
+
+
+def test_a_step_that_ends_just_after_a_tick_has_its_result_or_its_own_error():
+    assert _DaskResult(CLIENT, Future((8, [])), "double", 30.0).result() == 8
+    for error in (ImageError("no beam", "a.fits"), TimeoutError("of the step itself")):
+        with pytest.raises(type(error), match=str(error)):
+            _DaskResult(CLIENT, Future(error, "error"), "refuse", 30.0).result()
+
+
+def test_a_result_that_does_not_arrive_is_a_lost_worker():
+    with pytest.raises(WorkerLostError, match="the result of double did not arrive within 30 s"):
+        _DaskResult(CLIENT, Future(TimeoutError("timed out after 30 s.")), "double", 30.0).result()
 
 
 def test_a_worker_that_dies_is_reported_and_the_cluster_continues(workers):

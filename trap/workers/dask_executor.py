@@ -121,11 +121,18 @@ class _DaskResult(RecordedResult[T]):
         """Wait for the step, and end its worker if it runs for longer than the time limit."""
         since: float | None = None
         while True:
+            # A step may end just after a tick, and its result may take longer than a tick to arrive.
+            has_ended = self._future.done()
             try:
-                recorded: tuple[T, list[Any]] = self._future.result(timeout=TICK_SECONDS)
+                recorded: tuple[T, list[Any]] = self._future.result(
+                    timeout=self._timeout if has_ended else TICK_SECONDS
+                )
             except TimeoutError as error:
-                if self._future.done():
+                if has_ended and self._future.status == "error":
                     raise  # The step itself has raised it.
+                if has_ended:
+                    msg = f"the result of {self._step} did not arrive within {self._timeout:g} s"
+                    raise WorkerLostError(msg) from error
                 since = self._running_since(since)
                 if since is not None and time.monotonic() - since > self._timeout:
                     self._end_worker()
