@@ -49,6 +49,8 @@ transients run --no-prefect --quiet --images 'images/*.fits' --database trap.db
 """,
 }
 """Commands that fill the prepared folders."""
+VARIABLES = {"MPLBACKEND": "agg", "PYTHONUTF8": "1", "COLUMNS": "120"}
+"""Environment variables of every page."""
 TIMEOUT_SECONDS = 240
 MARK = "\0end"
 """Printed after the output of each block, with its exit code. No program prints the character NUL."""
@@ -248,7 +250,7 @@ def run_page(page: Path, prepared: Path, environment: Mapping[str, str], folder:
     PageError
         If a block fails, or has another output than the page shows. The message has its place.
     """
-    environment = {**environment, "MPLBACKEND": "agg", "PYTHONUTF8": "1", "COLUMNS": "120"}
+    environment = {**environment, **VARIABLES}
     blocks = read_blocks(page)
     names = {block.directives["prepared"] for block in blocks if "prepared" in block.directives}
     if names:

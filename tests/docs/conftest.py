@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import VARIABLES
 from warm_program import warm_program
 
 
@@ -20,7 +21,7 @@ def reader(prepared):
     # All pages have one home, as they do for a reader: matplotlib looks for the fonts of the machine once.
     home = prepared / "home"
     home.mkdir(parents=True, exist_ok=True)
-    variables = {**os.environ, "HOME": str(home), "MPLBACKEND": "agg", "PYTHONUTF8": "1", "COLUMNS": "120"}
+    variables = {**os.environ, **VARIABLES, "HOME": str(home)}
     with warm_program(variables) as programs:
         variables["PATH"] = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
         yield variables

@@ -47,8 +47,8 @@ def test_wheel_runs_under_another_python(version, wheel, tmp_path):
         pytest.skip(f"this machine has no Python {version}")
     install(wheel, tmp_path / "environment", python, "--constraint", str(ROOT / "requirements.lock"))
     # The kernels are compiled under the newest Python, without optimisation, and run as plain Python under the others.
-    variable = ("NUMBA_OPT", "0") if version == OTHERS[-1] else ("NUMBA_DISABLE_JIT", "1")
-    installation = Installation(tmp_path / "environment", tmp_path, dict([variable]))
+    variables = {"NUMBA_OPT": "0"} if version == OTHERS[-1] else {"NUMBA_DISABLE_JIT": "1"}
+    installation = Installation(tmp_path / "environment", tmp_path, variables)
     installation.compile_kernels()
     for step, (code, output, messages) in installation.run_all(STEPS).items():
         assert code == 0, f"{step}\n{output}\n{messages}"

@@ -164,7 +164,7 @@ def _members(
         np.column_stack([components.measurement, components.stretch]), axis=0, return_index=True, return_inverse=True
     )
     n_entries, n = len(entries), len(entries) + len(first)
-    node = n_entries + number.ravel()
+    node = n_entries + number
     is_beside = components.beside != NO_ROW
     node_of = dict(zip(components.measurement.tolist(), node.tolist(), strict=True))
     ends = (

@@ -211,7 +211,7 @@ class MergedDatasets:
 def _metrics_so_far(points: Columns, keys: NDArray[np.int64]) -> Columns:
     """Compute V and η up to each point, of its source, band and Stokes parameter, (3, n)."""
     errors = total_errors(points["f_int_err"], np.nan_to_num(points["gain_err"]), points["f_int"])
-    curve = np.unique(keys, axis=1, return_inverse=True)[1].ravel()
+    curve = np.unique(keys, axis=1, return_inverse=True)[1]
     n, v, eta = metrics_so_far(curve, points["f_int"], errors)
     return {"v_int": v, "eta_int": eta, "f_datapoints": n}
 

@@ -119,7 +119,7 @@ def rows_of(wanted: Columns, keys: Columns) -> NDArray[np.int64]:
     (n,) — row of each wanted light curve among the others; -1 for a missing one.
     """
     both = np.stack([np.concatenate([wanted[name], keys[name]]) for name in KEY])
-    number = np.unique(both, axis=1, return_inverse=True)[1].ravel()
+    number = np.unique(both, axis=1, return_inverse=True)[1]
     n_wanted = len(wanted["runcat"])
     rows = np.full(len(number), -1)
     rows[number[n_wanted:]] = np.arange(len(number) - n_wanted)

@@ -275,7 +275,7 @@ def _is_beside(targets: Gaussians, sources: Gaussians, beam: Array) -> NDArray[n
     distinct, index, n_equal = np.unique(places, axis=0, return_inverse=True, return_counts=True)
     # The nearest position is the position itself; without another one, the distance is infinite.
     has_near = (n_equal > 1) | (cKDTree(distinct).query(distinct, k=2)[0][:, 1] < FREE_NEIGHBOUR)
-    is_beside |= has_near[index.ravel()]
+    is_beside |= has_near[index]
     return is_beside
 
 

@@ -1,4 +1,4 @@
-"""The reasons for leaving an image out, and the results of its checks."""
+"""The results of the checks of an image, and its rejection."""
 
 from __future__ import annotations
 
