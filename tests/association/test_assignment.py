@@ -237,9 +237,9 @@ def test_chain_of_200_entries_is_assigned_in_order_and_in_time():
     pairs = candidates(found, known)
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         result = assign(pairs, found, known)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert (result.pairs.entry == result.pairs.measurement).all()
     assert len(result.pairs) == 200
     assert min(seconds) < 0.05

@@ -20,7 +20,7 @@ def test_an_endless_query_ends_and_the_transaction_goes_on(engine):
     with reading(engine) as connection:
         with pytest.raises(TooSlowError, match="ended after 0.05 s"), limited_time(connection, 0.05):
             connection.execute(text(ENDLESS[engine.dialect.name]))
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 50
         assert connection.execute(text("SELECT count(*) FROM dataset")).scalar_one() == 0
 
 

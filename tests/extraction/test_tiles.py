@@ -75,10 +75,10 @@ def test_image_of_far_too_many_tiles_is_refused_at_once(sky, config, stretch, ce
         mesh_mean=np.zeros((1, 1)), mesh_rms=np.ones((1, 1)), shape=(256, 256), origin=(0, 0), extent=(256, 256),
         cell=cell,
     )  # fmt: skip
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ImageError, match=problem):
         sample_noise(image, background, config)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_cells_of_one_pixel_are_not_too_many(sky, config):

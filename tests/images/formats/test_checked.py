@@ -112,10 +112,10 @@ def test_header_behind_much_packed_data_is_refused_at_once(tmp_path, monkeypatch
     content = header_of("SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", *lengths, "GROUPS  = F")
     path = tmp_path / "bomb.fits"
     path.write_bytes(pack(content + bytes(1 << 22)))
-    start = time.perf_counter()
+    start = time.process_time()
     with limited_memory(1 << 26), pytest.raises(UnreadableImageError, match="GB"):
         read_plane(path)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.9])
