@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flows.service.server import Server
     from trap.config import PipelineConfig
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="session")

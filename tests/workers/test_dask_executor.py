@@ -96,7 +96,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def workers(cluster):
-    with DaskExecutor(cluster, timeout_seconds=30.0) as executor:
+    with DaskExecutor(cluster, timeout_seconds=120.0) as executor:
         yield executor
 
 
@@ -163,7 +163,7 @@ def test_a_step_that_hangs_is_ended_and_its_worker_started_anew(cluster):
         start = time.monotonic()
         with pytest.raises(WorkerLostError, match="hang was ended after 5 s"):
             workers.submit(hang).result()
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - start < 300
         assert [workers.submit(double, value).result() for value in range(3)] == [0, 2, 4]
 
 

@@ -28,6 +28,10 @@ def refuse(url):
     raise ImageError("no beam", url)
 
 
+def late():
+    raise TimeoutError("the file system did not answer")
+
+
 def hang():
     time.sleep(600)
 
@@ -82,6 +86,8 @@ def test_error_of_a_step_keeps_its_type_and_its_image(workers):
     with pytest.raises(ImageError, match="b.fits: no beam") as caught:
         workers.submit(refuse, "b.fits").result()
     assert caught.value.url == "b.fits"
+    with pytest.raises(TimeoutError, match="the file system did not answer"):
+        workers.submit(late).result()
 
 
 def test_dead_worker_costs_its_step_alone(workers):

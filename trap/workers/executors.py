@@ -221,6 +221,8 @@ class _WorkerResult(RecordedResult[T]):
         try:
             return self._future.result()
         except TimeoutError as error:
+            if error.__cause__ is not None:  # an error of the step has the traceback of its process as its cause
+                raise
             msg = f"{self._step} was ended after {self._timeout:g} s"
             raise WorkerLostError(msg, is_culprit=True) from error
         except (BrokenProcessPool, CancelledError) as error:
