@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from busy_dataset import process_busy_days
 from made_up_survey import dataset_maker
 from sqlalchemy import text
 
+from trap import cli
 from trap.cli import main
 from trap.db.backup import dump_database
 from trap.db.engine import make_engine, reading, transaction
@@ -32,6 +35,13 @@ def as_ordinary_user():
         yield
     finally:
         os.seteuid(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _commands_are_imported():
+    """Import all commands: an ordinary user may have no right to read the files of this Python."""
+    for module in pkgutil.iter_modules(cli.__path__, f"{cli.__name__}."):
+        importlib.import_module(module.name)
 
 
 @pytest.fixture(scope="module")

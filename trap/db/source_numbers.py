@@ -63,7 +63,7 @@ def metric_points(
     Returns
     -------
     ``runcat``, ``eta``, ``v`` (absolute for Stokes parameters other than I, whose mean may be negative; 0 where the
-    mean is zero), ``n`` (number of points) and ``candidate``, whether it is one; (n,) each.
+    mean is zero), ``n`` (number of points) and ``candidate``, whether it is one; (n,) each, in any order.
     """
     if band is None:
         points = _stored_points(connection, dataset_id, flux, stokes)
@@ -76,7 +76,7 @@ def metric_points(
 
 
 def entry_positions(connection: Connection, dataset_id: int) -> NDArray[Any]:
-    """Return the positions of all entries of a dataset.
+    """Return the positions of all entries of a dataset, in any order.
 
     Parameters
     ----------
