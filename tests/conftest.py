@@ -8,6 +8,7 @@ import multiprocessing.forkserver
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -24,14 +25,13 @@ from side_by_side import (  # noqa: F401 (hooks)
     pytest_testnodedown,
     pytest_xdist_make_scheduler,
 )
-from sqlalchemy import delete
+from sqlalchemy import Engine, delete, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from db_servers import PostgresServer
     from made_up_survey import Dataset
-    from sqlalchemy import Engine
 
 # Property tests have no deadline, since a busy machine is slow.
 # CI tries the same examples every time, so that a failure is caused by a change; elsewhere examples are random.
@@ -60,6 +60,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib's import mode does not add this folder
+
+
+@event.listens_for(Engine, "connect")
+def _reverse_unordered_rows(connection: object, _record: object) -> None:
+    """Let SQLite return the rows of a query without an order in reverse: PostgreSQL promises none and may change it."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA reverse_unordered_selects = ON")
 
 
 # All worker processes of a test process are forked from one server, which imports the pipeline once. The first command

@@ -80,6 +80,15 @@ def test_connections_of_which_a_server_has_dozens_keep_little_of_the_file(tmp_pa
     assert 0 < 1024 * cached_kib < limit_mb * 1e6
 
 
+def test_tests_get_the_rows_of_a_query_without_an_order_in_reverse(tmp_path):
+    engine = make_engine(f"sqlite:///{tmp_path / 'new.db'}")
+    with transaction(engine) as connection:
+        connection.execute(text("CREATE TABLE number (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO number VALUES (1), (2)"))
+        assert connection.execute(text("SELECT id FROM number")).scalars().all() == [2, 1]
+    engine.dispose()
+
+
 def test_two_writers_take_turns(engine):
     def add():
         with transaction(engine) as connection:

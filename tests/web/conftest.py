@@ -75,9 +75,12 @@ def server(site) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """Start a browser. Where none is installed, its tests are skipped; CI installs it, and fails without it."""
+    """Start a browser. Where none is installed, its tests are skipped; CI installs it, and fails without it.
+
+    It ends with its module: Prefect, in later tests of the same process, would take its event loop for their own.
+    """
     if CHROMIUM is None:
         if "CI" in os.environ:
             pytest.fail("Chromium is needed: apt-get install chromium")
