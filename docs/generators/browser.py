@@ -49,8 +49,8 @@ def browsing(*, dark: bool = False, width: int = WIDTH) -> Iterator[Page]:
         browser.close()
 
 
-def shoot(page: Page, path: Path, *, height: int, left: int = 0, top: int = 0, settling_ms: int = SETTLING_MS) -> None:
-    """Write the window, without margins at the left and top, into a PNG file when the page has settled.
+def shoot(page: Page, path: Path, *, height: int, left: int = 0, settling_ms: int = SETTLING_MS) -> None:
+    """Write the window, without a margin at the left, into a PNG file when the page has settled.
 
     Parameters
     ----------
@@ -60,15 +60,15 @@ def shoot(page: Page, path: Path, *, height: int, left: int = 0, top: int = 0, s
         PNG file to write.
     height
         Height of the window in pixels.
-    left, top
-        Widths of the margins in pixels.
+    left
+        Width of the margin in pixels.
     settling_ms
         Waiting time.
     """
     width = page.viewport_size["width"] if page.viewport_size else WIDTH
     page.set_viewport_size({"width": width, "height": height})
     page.wait_for_timeout(settling_ms)
-    clip = {"x": left, "y": top, "width": width - left, "height": height - top}
+    clip = {"x": left, "y": 0, "width": width - left, "height": height}
     picture = Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
     picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path} written, {path.stat().st_size / 1000:.0f} kB")

@@ -48,16 +48,9 @@ def main() -> None:
             for granularity, images in (("timestep", "t*.fits"), ("image", "t000[0-3]*.fits")):
                 (folder / "trap.toml").write_text(SETTINGS.format(granularity=granularity))
                 # One file is no image; the run skips it and returns a nonzero exit code.
-                words = (
-                    "run",
-                    "trap.toml",
-                    "--images",
-                    f"images/{images}",
-                    "--database",
-                    f"sqlite:///{granularity}.db",
-                )
+                words = ("run", "trap.toml", "--images", f"images/{images}", "--database", f"{granularity}.db")
                 subprocess.run([TRAP, *words], cwd=folder, env=environment, check=False)  # noqa: S603
-            run("deploy", "--database", "sqlite:///trap.db", "--incoming", "incoming")
+            run("deploy", "--name", "m31", "--database", "trap.db", "--incoming", "incoming")
             server = json.loads((folder / "prefect" / "trap-server.json").read_text())["api_url"]
             with browsing() as page:
                 _take_screenshots(page, server.removesuffix("/api"))
@@ -80,21 +73,17 @@ def _take_screenshots(page: Page, server: str) -> None:
         "Task Runs",
         height=620,
     )
-    _shoot(page, "prefect-log", f"{server}/runs/flow-run/{groups[whole['id']][0]['id']}", "Beginning subflow run",
-           height=1300, top=500)  # fmt: skip
     artifacts = _find(server, "artifacts", sort="CREATED_DESC", artifacts={"flow_run_id": {"any_": [whole["id"]]}})
-    source = next(each for each in artifacts if "-source-" in (each["key"] or ""))
-    summary = next(each for each in artifacts if each["type"] == "markdown" and "-source-" not in each["key"])
-    _shoot(page, "prefect-source", f"{server}/artifacts/artifact/{source['id']}", "flux density", height=1330)
+    summary = next(each for each in artifacts if each["type"] == "markdown" and "images accepted" in each["data"])
     _shoot(page, "prefect-summary", f"{server}/artifacts/artifact/{summary['id']}", "images accepted", height=1100)
-    manual = next(each for each in _find(server, "deployments") if each["name"] == "manual")
+    manual = next(each for each in _find(server, "deployments") if each["name"] == "m31-manual")
     _shoot(page, "prefect-form", f"{server}/deployments/deployment/{manual['id']}/run", "Parameters", height=1400)
 
 
-def _shoot(page: Page, name: str, url: str, wanted: str, *, height: int, top: int = 0) -> None:
+def _shoot(page: Page, name: str, url: str, wanted: str, *, height: int) -> None:
     page.goto(url)
     page.get_by_text(wanted).first.wait_for()
-    shoot(page, IMAGES / f"{name}.png", height=height, left=255, top=top)
+    shoot(page, IMAGES / f"{name}.png", height=height, left=255)
 
 
 def _find(server: str, what: str, **filters: Any) -> list[dict[str, Any]]:  # noqa: ANN401
